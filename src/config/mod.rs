@@ -1,0 +1,125 @@
+//! What the user wrote, as checked rotations.
+//!
+//! [`file`](self) and flags both end here: a [`Config`] is complete, its policy
+//! can work, its names are legal and its destinations are distinct. Reading the
+//! file, the flags, durations and destinations each have their own module; what
+//! is done with a rotation lives in [`crate::rotation`].
+
+pub mod destination;
+pub mod period;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+pub use destination::{Destination, Repository, Scope, Store};
+pub use period::Period;
+
+/// Every rotation that a run is about, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// In the order in which the user wrote them.
+    pub rotations: Vec<Rotation>,
+}
+
+/// One token, its policy and its destinations.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// Its name in the file, or `--name`, or what `--token` says.
+    pub name: String,
+    /// The key that markers carry: the repository that rotates, and the name.
+    pub key: RotationKey,
+    /// Keys that this rotation had before it was renamed or moved.
+    pub formerly: Vec<RotationKey>,
+    /// Which service issues the token, and how to reach it.
+    pub provider: ProviderSettings,
+    /// Name or id of the token to keep fresh, at the provider.
+    pub token: String,
+    /// When to rotate and how long both tokens live side by side.
+    pub policy: Policy,
+    /// What to create when the token is missing, in the provider's own terms,
+    /// without name and expiry. `None`: a missing token is an error.
+    pub create: Option<Map<String, Value>>,
+    /// A path on the provider's own origin that the new token must be able to GET.
+    pub verify: Option<String>,
+    /// Every secret that holds the token.
+    pub secrets: Vec<SecretTarget>,
+}
+
+/// How to reach the service that issues a rotation's token.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ProviderSettings {
+    /// Which service.
+    pub kind: crate::provider::Kind,
+    /// Its origin, with or without the API's path; `None`: the public service.
+    pub url: Option<Url>,
+    /// Axiom organization, for personal tokens.
+    pub org_id: Option<String>,
+    /// The environment variable that holds the provider credential.
+    pub credential: String,
+}
+
+/// When to rotate, and for how long two tokens live side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// How long a minted token lives. Default 90 days.
+    pub lifetime: Period,
+    /// How long the previous token stays valid after the mint. Default 7 days.
+    pub overlap: Period,
+    /// How long before its end a token is replaced. Default 14 days.
+    pub rotate_before: Period,
+    /// How long a disabled token is kept before it is deleted, where a provider
+    /// can do both. Default 7 days.
+    pub delete_after: Period,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            lifetime: Period::from_days(90),
+            overlap: Period::from_days(7),
+            rotate_before: Period::from_days(14),
+            delete_after: Period::from_days(7),
+        }
+    }
+}
+
+/// A destination, and what may be created on the way to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretTarget {
+    /// The secret.
+    pub destination: Destination,
+    /// Create the environment if it does not exist.
+    pub create_environment: bool,
+    /// Who may read an organization secret that this run creates.
+    pub visibility: Option<Visibility>,
+}
+
+/// Which repositories may read an organization secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// Every repository of the organization.
+    All,
+    /// Its private and internal repositories.
+    Private,
+    /// A list of repositories, kept by GitHub.
+    Selected,
+}
+
+/// Identifies a rotation in markers: `owner/repo/name`.
+///
+/// Owner and repository are compared without case, as GitHub does.
+#[derive(Debug, Clone)]
+pub struct RotationKey {
+    /// The repository that rotates.
+    pub repository: Repository,
+    /// The rotation's name, as the user wrote it.
+    pub name: String,
+}
+
+impl PartialEq for RotationKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.repository == other.repository && self.name == other.name
+    }
+}
+
+impl Eq for RotationKey {}

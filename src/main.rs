@@ -1,0 +1,3 @@
+//! The `crossfade` binary: parse, run, exit code.
+
+fn main() {}

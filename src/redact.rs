@@ -1,0 +1,1 @@
+//! The only gate through which strings from outside reach an output.
