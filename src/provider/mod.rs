@@ -6,6 +6,11 @@
 //!
 //! To add a provider: one file, and one line in [`Kind`]'s table below.
 
+mod axiom;
+mod connection;
+
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -43,8 +48,19 @@ pub struct Profile {
     pub overlap: Overlap,
     /// How a token comes to its end.
     pub expiry: Expiry,
+    /// Where a marker is kept.
+    pub marker_in: MarkerIn,
     /// Whether a token can be disabled, and enabled again, before it is deleted.
     pub can_disable: bool,
+}
+
+/// Where a provider's tokens carry their marker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkerIn {
+    /// In the description.
+    Description,
+    /// In the name, where there is no description.
+    Name,
 }
 
 /// A credential at the provider. Its value is known only when it is minted and
@@ -53,10 +69,10 @@ pub struct Profile {
 pub struct Token {
     /// The provider's id.
     pub id: String,
-    /// The name as people know it, without a marker.
+    /// The name, as the provider keeps it.
     pub name: String,
-    /// The text that may hold a marker: description, or the full name where the
-    /// provider has no description.
+    /// The text that may hold a marker: the description, or the name once more
+    /// where the provider has no description.
     pub note: String,
     /// When the provider ends it; `None`: never, as far as it tells.
     pub expires_at: Option<Timestamp>,
@@ -81,10 +97,11 @@ pub struct Mint<'a> {
     pub by_creation: bool,
     /// The rotation's `create`, for a token that is missing.
     pub template: Option<&'a Map<String, Value>>,
-    /// The new token's name as people know it, without a marker.
+    /// The new token's name, where the provider keeps the marker elsewhere.
     pub name: &'a str,
-    /// The marker to put where this provider's tokens carry one.
-    pub marker: &'a str,
+    /// The new token's note, marker included: its description, or its whole name
+    /// where the provider has no description.
+    pub note: &'a str,
     /// When the new token ends; `None` where the provider has no expiry.
     pub expires_at: Option<Timestamp>,
     /// When the predecessor ends, where overlap is native.
@@ -154,6 +171,8 @@ pub struct Error {
     pub kind: ErrorKind,
     /// One sentence for people; never part of a reply that may carry a value.
     pub message: String,
+    /// How long the provider asks to wait before the next request.
+    pub retry_after: Option<std::time::Duration>,
 }
 
 /// The kinds of [`Error`].
@@ -177,7 +196,27 @@ pub enum ErrorKind {
     Unreadable,
 }
 
+impl Error {
+    /// The request cannot be made as it stands.
+    fn invalid(message: &str) -> Self {
+        Self { kind: ErrorKind::Invalid, message: message.to_owned(), retry_after: None }
+    }
+
+    /// The reply holds something that makes no sense.
+    fn unreadable(what: &str) -> Self {
+        let message = format!("the provider's reply holds {what}");
+        Self { kind: ErrorKind::Unreadable, message, retry_after: None }
+    }
+}
+
 impl ErrorKind {
+    /// Whether the provider objects to the token that the request names, and not
+    /// to who asks.
+    #[must_use]
+    pub fn is_about_the_token(self) -> bool {
+        matches!(self, Self::NotFound | Self::Conflict | Self::Invalid)
+    }
+
     /// Whether the provider has certainly *not* done what it was asked.
     #[must_use]
     pub fn is_refusal(self) -> bool {
