@@ -6,12 +6,15 @@
 //! is done with a rotation lives in [`crate::rotation`].
 
 pub mod destination;
+pub mod diagnostic;
+pub mod pattern;
 pub mod period;
 
 use serde_json::{Map, Value};
 use url::Url;
 
 pub use destination::{Destination, Repository, Scope, Store};
+pub use pattern::RepositoryPattern;
 pub use period::Period;
 
 /// Every rotation that a run is about, checked.
