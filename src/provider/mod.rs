@@ -16,6 +16,9 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
+use crate::config::ProviderSettings;
+use crate::http::Http;
+
 /// Which service issues a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -161,6 +164,16 @@ pub trait Provider: Send + Sync {
     /// Whether `credential` may be the value of `token`. `false` only when that
     /// is certain.
     fn may_be(&self, token: &Token, credential: &SecretString) -> bool;
+}
+
+/// The provider that the user named, ready to be asked. Contacts nobody.
+///
+/// # Errors
+/// When the settings cannot work.
+pub fn connect(settings: &ProviderSettings, http: Arc<Http>) -> Result<Arc<dyn Provider>, Error> {
+    match settings.kind {
+        Kind::Axiom => axiom::connect(settings, http),
+    }
 }
 
 /// What went wrong at a provider: one of a few kinds, whoever the provider is.

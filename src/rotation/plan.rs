@@ -387,3 +387,6 @@ fn replaced_at(
     }
     last
 }
+
+#[cfg(test)]
+mod tests;
