@@ -24,7 +24,7 @@ use crate::clock::Side;
 #[async_trait]
 pub trait Gate: Send + Sync {
     /// Waits until one more request may be under way.
-    async fn enter(&self, method: &Method) -> OwnedSemaphorePermit;
+    async fn enter(&self, method: &Method) -> Option<OwnedSemaphorePermit>;
 }
 
 /// One request.
@@ -130,6 +130,9 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// This reply's own `Date`.
     pub date: Option<Timestamp>,
+    /// An earlier attempt of the same call may have been processed: that this
+    /// reply is a refusal does not mean that nothing was done.
+    pub doubtful: bool,
     /// Who answered, after redirects.
     pub url: Url,
     pub(super) body: Zeroizing<Vec<u8>>,

@@ -14,7 +14,7 @@ pub mod retry;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -87,6 +87,7 @@ impl Http {
         let began = Instant::now();
         let end = call.deadline.unwrap_or_else(|| began + self.settings.retry.budget);
         let attempts = AtomicU32::new(0);
+        let doubtful = AtomicBool::new(false);
         let outcome = (|| self.attempt(&call, attempts.fetch_add(1, Ordering::Relaxed) + 1))
             .retry(self.settings.retry.backoff())
             .adjust(|failed, backoff| {
@@ -94,6 +95,7 @@ impl Http {
                 retry::wait(&self.settings.retry, call.side, call.retry, failed, backoff?, left)
             })
             .notify(|failed, wait| {
+                doubtful.fetch_or(failed.may_have_been_processed(), Ordering::Relaxed);
                 tracing::debug!(
                     method = %call.method,
                     path = %shown_path(&call.url),
@@ -102,17 +104,18 @@ impl Http {
                 );
             })
             .await;
-        match outcome {
-            Ok(reply) => Ok(reply),
-            Err(Failed::Reply(reply)) => Ok(*reply),
-            Err(Failed::Error(error)) => Err(error),
-        }
+        let reply = match outcome {
+            Ok(reply) => reply,
+            Err(Failed::Reply(reply)) => *reply,
+            Err(Failed::Error(error)) => return Err(error),
+        };
+        Ok(Reply { doubtful: doubtful.into_inner(), ..reply })
     }
 
     /// One attempt: wait for a turn, send, follow redirects, judge the reply.
     async fn attempt(&self, call: &Call, number: u32) -> Result<Reply, Failed> {
         let _turn = match &call.gate {
-            Some(gate) => Some(gate.enter(&call.method).await),
+            Some(gate) => gate.enter(&call.method).await,
             None => None,
         };
         let mut url = call.url.clone();
@@ -168,7 +171,7 @@ impl Http {
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let body = body::read(url, response).await?;
-        Ok(Reply { status, headers, date, url: url.clone(), body })
+        Ok(Reply { status, headers, date, doubtful: false, url: url.clone(), body })
     }
 
     /// A mint may always use its whole time: cutting it short loses the reply.

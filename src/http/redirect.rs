@@ -52,6 +52,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             headers,
             date: None,
+            doubtful: false,
             url: Url::parse("https://api.example/repos/old/name?per_page=100").unwrap(),
             body: Zeroizing::new(Vec::new()),
         }

@@ -73,6 +73,17 @@ pub(super) enum Failed {
     Error(HttpError),
 }
 
+impl Failed {
+    /// Whether the other side may have done what it was asked. A server error
+    /// tells nothing; any other status of failure is a refusal.
+    pub(super) fn may_have_been_processed(&self) -> bool {
+        match self {
+            Self::Reply(reply) => reply.status.is_server_error(),
+            Self::Error(error) => !error.certainly_not_sent(),
+        }
+    }
+}
+
 impl From<HttpError> for Failed {
     fn from(error: HttpError) -> Self {
         Self::Error(error)

@@ -21,6 +21,7 @@ fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Failed {
         status: StatusCode::from_u16(status).unwrap(),
         date: super::super::call::date(&headers),
         headers,
+        doubtful: false,
         url: Url::parse("https://api.example/").unwrap(),
         body: Zeroizing::new(body.as_bytes().to_vec()),
     }))
