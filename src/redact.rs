@@ -127,8 +127,10 @@ impl Redactor {
         let text: String = text.chars().take(INPUT_LIMIT).collect();
         // Scrubbed before it is stripped, while a key still has its lines, and
         // after, because what was stripped may have stood inside a secret.
-        let text = escape::one_line(&self.scrub(&text));
-        escape::capped(&self.scrub(&text), limit)
+        let scrubbed = self.scrub(&text);
+        let line = escape::one_line(&scrubbed);
+        let line = if line == scrubbed { line } else { self.scrub(&line) };
+        escape::capped(&line, limit)
     }
 }
 
@@ -167,11 +169,9 @@ fn marks(grams: &Grams, text: &str) -> Vec<Range<usize>> {
     let mut marks = Vec::new();
     for reading in encodings::readings(text) {
         marks.extend(shapes::find(reading.bytes()).into_iter().map(|found| reading.origin(found)));
-        if grams.by_length.is_empty() {
-            continue;
-        }
+        let Some(&shortest) = grams.by_length.keys().next() else { continue };
         marks.extend(grams.find(&reading));
-        for unpacked in reading.unpacked() {
+        for unpacked in reading.unpacked(shortest) {
             marks.extend(grams.find(&unpacked));
         }
     }

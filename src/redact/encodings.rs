@@ -10,9 +10,6 @@ use zeroize::Zeroizing;
 /// So many layers of percent-encoding and JSON escapes are undone.
 const LAYERS: usize = 2;
 
-/// A run of digits below this holds too few bytes to be looked into.
-const SHORTEST_RUN: usize = 6;
-
 /// The value of a digit; `None` for what is not one.
 type Digit = fn(u8) -> Option<u8>;
 
@@ -75,18 +72,19 @@ impl Reading {
         (decoded.bytes.len() < self.bytes.len()).then_some(decoded)
     }
 
-    /// Every way to read the runs of base64 and hexadecimal digits in here. A run
-    /// may begin anywhere within what was encoded, so each place is tried at which
-    /// a byte may begin within the digits: four for base64, two for hexadecimal.
-    pub(super) fn unpacked(&self) -> Vec<Self> {
-        let base64 = self.runs(base64_digit).into_iter().flat_map(|run| {
-            [0, 2, 4, 6].map(|first_bit| self.unpack(run.clone(), base64_digit, 6, first_bit))
-        });
-        let hex = self
-            .runs(hex_digit)
-            .into_iter()
-            .flat_map(|run| [0, 4].map(|first_bit| self.unpack(run.clone(), hex_digit, 4, first_bit)));
-        base64.chain(hex).collect()
+    /// Every way to read the runs of base64 and hexadecimal digits in here that
+    /// are long enough for `least` bytes. A run may begin anywhere within what was
+    /// encoded, so each place is tried at which a byte may begin within the
+    /// digits: four for base64, two for hexadecimal.
+    pub(super) fn unpacked(&self, least: usize) -> Vec<Self> {
+        let mut all = Vec::new();
+        for run in self.runs(base64_digit, (least * 8).div_ceil(6)) {
+            all.extend([0, 2, 4, 6].map(|first_bit| self.unpack(run.clone(), base64_digit, 6, first_bit)));
+        }
+        for run in self.runs(hex_digit, least * 2) {
+            all.extend([0, 4].map(|first_bit| self.unpack(run.clone(), hex_digit, 4, first_bit)));
+        }
+        all
     }
 
     /// Reads digits of `width` bits each as one row of bits, and that as bytes
@@ -105,8 +103,8 @@ impl Reading {
         read
     }
 
-    /// The longest runs of digits.
-    fn runs(&self, digit: Digit) -> Vec<Range<usize>> {
+    /// The longest runs of digits, if they have `least` digits or more.
+    fn runs(&self, digit: Digit, least: usize) -> Vec<Range<usize>> {
         let mut runs = Vec::new();
         let mut start = None;
         for at in 0..=self.bytes.len() {
@@ -114,7 +112,7 @@ impl Reading {
             match (start, inside) {
                 (None, true) => start = Some(at),
                 (Some(from), false) => {
-                    if at - from >= SHORTEST_RUN {
+                    if at - from >= least {
                         runs.push(from..at);
                     }
                     start = None;

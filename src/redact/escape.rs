@@ -79,7 +79,7 @@ pub fn code(text: &str) -> String {
 /// there is no list of dangerous characters to keep complete.
 fn push_entity(cell: &mut String, character: char) {
     match character {
-        'a'..='z' | 'A'..='Z' | '0'..='9' | ' ' | '-' | ',' | '/' | '(' | ')' => cell.push(character),
+        'a'..='z' | 'A'..='Z' | '0'..='9' | ' ' | '-' | ',' | ';' | '/' | '(' | ')' => cell.push(character),
         _ if is_space(character) => cell.push(' '),
         _ if character.is_control() => {}
         _ if character.is_ascii() => cell.push_str(&format!("&#{};", u32::from(character))),

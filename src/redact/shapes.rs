@@ -52,7 +52,9 @@ impl Shape {
     /// The body of the token that `text` begins with.
     fn find(&self, text: &[u8]) -> Option<Range<usize>> {
         let prefix = self.prefix.len();
-        if !text.get(..prefix)?.eq_ignore_ascii_case(self.prefix.as_bytes()) {
+        // Most places are ruled out by their first letter.
+        let first_matches = text.first()?.eq_ignore_ascii_case(self.prefix.as_bytes().first()?);
+        if !first_matches || !text.get(..prefix)?.eq_ignore_ascii_case(self.prefix.as_bytes()) {
             return None;
         }
         let body = text[prefix..].iter().take_while(|&&byte| (self.body)(byte)).count();

@@ -20,9 +20,12 @@ fn leaks(text: &[u8], secret: &str) -> bool {
     secret.as_bytes().windows(GRAM).any(|gram| text.windows(GRAM).any(|window| window == gram))
 }
 
+/// Undoes an encoding.
+type Decoder = fn(&str) -> Vec<u8>;
+
 /// Every way in which `text` may be encoded in what a server sends, each with
 /// its inverse, written without the code under test.
-fn encodings(text: &str) -> Vec<(String, fn(&str) -> Vec<u8>)> {
+fn encodings(text: &str) -> Vec<(String, Decoder)> {
     let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
     let unhex = |text: &str| -> Vec<u8> {
         let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).unwrap_or(0) as u8).collect();
