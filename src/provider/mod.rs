@@ -6,16 +6,40 @@
 //!
 //! To add a provider: one file, and one line in [`Kind`]'s table below.
 
+use std::fmt;
+use std::str::FromStr;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
+
+use crate::config::diagnostic::{Invalid, name_of, named};
 
 /// Which service issues a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Axiom.
     Axiom,
+}
+
+impl Kind {
+    /// Every provider with the name that it is written by.
+    pub const NAMES: &[(&'static str, Self)] = &[("axiom", Self::Axiom)];
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name_of(Self::NAMES, *self))
+    }
+}
+
+impl FromStr for Kind {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        named("provider", Self::NAMES, text)
+    }
 }
 
 /// How the previous token stays alive after a mint.
