@@ -88,8 +88,9 @@ pub struct Problems {
 
 impl Problems {
     /// Names the file that [`Place::File`] refers to.
-    pub(crate) fn in_file(path: &str, text: &str) -> Self {
-        Self { path: printable(path), text: text.to_owned(), list: Vec::new() }
+    pub(crate) fn set_file(&mut self, path: &str, text: &str) {
+        self.path = printable(path);
+        text.clone_into(&mut self.text);
     }
 
     /// Takes note of an error.
@@ -119,6 +120,12 @@ impl Problems {
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|p| p.severity == Severity::Error)
+    }
+
+    /// How many problems stop a run.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.list.iter().filter(|p| p.severity == Severity::Error).count()
     }
 
     /// Whether there is nothing to say.
@@ -237,8 +244,9 @@ const TOKEN_PREFIXES: &[&str] = &[
 
 /// Whether a text looks like a secret itself, where only its name belongs.
 #[must_use]
-pub fn looks_like_a_token(text: &str) -> bool {
-    masked(text) != text
+pub fn looks_like_a_secret(text: &str) -> bool {
+    let text = text.trim();
+    masked(text) != text || TOKEN_PREFIXES.iter().any(|prefix| *prefix != "api-" && text.starts_with(prefix))
 }
 
 /// Stars in the place of everything that looks like a secret.
@@ -246,20 +254,31 @@ fn masked(text: &str) -> String {
     let mut out = text.to_owned();
     for prefix in TOKEN_PREFIXES {
         let mut from = 0;
-        while let Some(found) = out[from..].find(prefix) {
-            let start = from + found;
+        while let Some(start) = out[from..].find(prefix).map(|found| from + found) {
             let body = start + prefix.len();
-            let length = out[body..]
-                .bytes()
-                .take_while(|b| b.is_ascii_alphanumeric() || b"-_:+/=".contains(b))
-                .count();
-            // Short ones are words: `api-key`, `xaat-example`.
-            if length >= 16 || (length > 0 && *prefix != "api-" && length >= 8) || *prefix == "-----BEGIN" {
+            let is_token_byte = |b: &u8| b.is_ascii_alphanumeric() || b"-_:+/=".contains(b);
+            let end = body + out.bytes().skip(body).take_while(|b| is_token_byte(b)).count();
+            let secret = match *prefix {
+                // Words begin like this too; the token goes on with a UUID.
+                "api-" => {
+                    end - body == 36 && out[body..end].bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+                }
+                "-----BEGIN" => true,
+                _ => end - body >= 8,
+            };
+            if secret {
                 // Four characters tell the kind and nothing of the secret.
-                let stars = "*".repeat(body + length - start - 4);
-                out.replace_range(start + 4..body + length, &stars);
+                out.replace_range(start + 4..end, &"*".repeat(end - start - 4));
             }
-            from = body + length;
+            from = end;
+        }
+    }
+    // The user and password of an address.
+    if let Some(start) = out.find("://").map(|found| found + 3) {
+        let authority = out[start..].split(['/', '?', '#']).next().unwrap_or_default();
+        if let Some(length) = authority.rfind('@') {
+            let stars = "*".repeat(authority[..length].chars().count());
+            out.replace_range(start..start + length, &stars);
         }
     }
     out

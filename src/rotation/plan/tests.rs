@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::config::{Destination, Policy, ProviderSettings, Repository, RotationKey, SecretTarget};
-use crate::provider::{Kind, MarkerIn, Token};
+use crate::provider::{MarkerIn, Token};
 use crate::rotation::marker::{Marker, Nonce};
 
 const NATIVE: Profile = Profile {
@@ -49,7 +49,7 @@ fn rotation(secrets: usize) -> Rotation {
         key: key(),
         formerly: Vec::new(),
         provider: ProviderSettings {
-            kind: Kind::Axiom,
+            kind: "axiom".parse().unwrap(),
             url: None,
             org_id: None,
             credential: "CROSSFADE_PROVIDER_TOKEN".into(),
