@@ -11,6 +11,7 @@
 //! - [`events`]: what happened at the fakes, in order.
 //! - [`world`]: the standard scene; [`invariants`]: what must hold in it;
 //!   [`marker`]: the marker, read independently of the crate.
+//! - [`proxy`]: faults between a client and a fake.
 
 // Each user of this module uses another part of it.
 #![allow(dead_code, unused_imports, unreachable_pub)]
@@ -24,6 +25,7 @@ pub mod events;
 pub mod github;
 pub mod invariants;
 pub mod marker;
+pub mod proxy;
 pub mod reply;
 pub mod world;
 
@@ -32,4 +34,5 @@ pub use clock::VirtualClock;
 pub use events::{Event, Journal, Side};
 pub use github::FakeGithub;
 pub use invariants::Invariant;
+pub use proxy::{Fault, Faults, Target};
 pub use world::World;

@@ -217,6 +217,12 @@ impl FakeAxiom {
         state.tokens.iter().any(|t| t.value == value && t.is_accepted(now))
     }
 
+    /// What this server sends as `Date` now.
+    #[must_use]
+    pub fn date(&self) -> String {
+        self.lock().clock.date()
+    }
+
     /// Every request so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {

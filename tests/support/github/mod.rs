@@ -261,6 +261,12 @@ impl FakeGithub {
         self.by_hand(&format!("{destination} deleted"));
     }
 
+    /// What this server sends as `Date` now.
+    #[must_use]
+    pub fn date(&self) -> String {
+        self.lock().clock.date()
+    }
+
     /// Every request so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {
