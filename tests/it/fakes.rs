@@ -1,5 +1,7 @@
 //! Proves that the fakes enforce what they claim.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,7 +9,10 @@ use serde_json::{Value, json};
 use crate::client::{Client, header, json_of};
 use crate::support::axiom::TokenSpec;
 use crate::support::clock::{DateHeader, http_date};
+use crate::support::contracts::{DEEPSET, SOFTWAREONE};
 use crate::support::github::{Credential, On, RateLimit};
+use crate::support::leaks::find_leaks;
+use crate::support::reply::Recorded;
 use crate::support::{FakeAxiom, FakeGithub, Invariant, VirtualClock, World};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -63,6 +68,8 @@ async fn what_cannot_be_opened_is_refused() {
     let current = client.sealed(KEY, "value").await;
     let mixed = json!({ "encrypted_value": good["encrypted_value"], "key_id": current["key_id"] });
     assert_eq!(put(mixed).await, 422, "sealed with another key");
+    let misnamed = json!({ "encrypted_value": current["encrypted_value"], "key_id": good["key_id"] });
+    assert_eq!(put(misnamed).await, 422, "sealed with the current key under an old name");
     assert_eq!(put(current).await, 204);
     world.assert_no_violations();
     assert_eq!(put(json!({ "encrypted_value": "not base64!", "key_id": "1" })).await, 422);
@@ -387,6 +394,63 @@ async fn requests_that_no_description_has_are_violations() {
     axiom.send(Method::POST, "/v2/tokens", Some(json!({ "name": 7 }))).await;
     assert_eq!((world.github.violations().len(), world.axiom.violations().len()), (2, 3));
     assert!(!world.axiom.violations().join("").contains('7'), "bodies are never quoted");
+}
+
+#[tokio::test]
+async fn the_fakes_own_replies_are_judged() {
+    let world = World::start().await;
+    world.axiom.add_token(TokenSpec::named("drifted").with("datasetCapabilities", json!("all")));
+    assert_eq!(Client::axiom(&world).get("/v2/tokens").await.status(), 200);
+    assert!(
+        world.axiom.violations()[0].contains("GET /v2/tokens -> 200 breaks"),
+        "{:?}",
+        world.axiom.violations()
+    );
+}
+
+#[test]
+fn the_other_descriptions_judge_too() {
+    let request = |method: &str, path: &str, body: Value| Recorded {
+        at: VirtualClock::new().now(),
+        method: method.to_owned(),
+        path: path.to_owned(),
+        query: String::new(),
+        headers: [("content-type".parse().unwrap(), "application/json".parse().unwrap())]
+            .into_iter()
+            .collect(),
+        body: if body.is_null() { Vec::new() } else { body.to_string().into() },
+        status: 0,
+    };
+    let tokens = "/public/v1/accounts/api-tokens";
+    let complaints = |body: Value| SOFTWAREONE.judge_request("", &request("POST", tokens, body)).len();
+    let account = json!({ "id": "ACC-1234-5678" });
+    assert_eq!(complaints(json!({ "name": "n", "account": account, "modules": [{ "id": "MOD-1234" }] })), 0);
+    assert_eq!(complaints(json!({ "name": 7, "account": account })), 1);
+    let mut created = request("POST", tokens, json!({}));
+    created.status = 201;
+    assert_eq!(SOFTWAREONE.judge_reply("", &created, br#"{"id":"TKN-1","description":null}"#), [""; 0]);
+    assert_eq!(SOFTWAREONE.judge_reply("", &created, br#"{"status":1}"#).len(), 1);
+    assert_eq!(DEEPSET.judge_request("", &request("GET", "/api/v1/token/1", Value::Null)), [""; 0]);
+    assert_eq!(DEEPSET.judge_request("", &request("PUT", "/api/v1/token/1", Value::Null)).len(), 1);
+}
+
+#[test]
+fn leaks_are_found_in_every_encoding() {
+    let secret = "xaat-0123abcd-4e5f+/~=";
+    let secrets = [secret.to_owned()];
+    let clean = |output: &str| find_leaks(output, &secrets).is_empty();
+    assert!(clean("xaat-0123a and nothing else") && clean("") && clean("eGFhdC0wMTIz"));
+    for pad in ["", "a", "ab", "abc"] {
+        let text = format!("{pad}{secret}");
+        for leak in [&text[..11 + pad.len()], &STANDARD.encode(&text), &URL_SAFE_NO_PAD.encode(&text)] {
+            assert!(!clean(&format!("log: {leak}!")), "{leak}");
+        }
+    }
+    let escaped: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    for leak in ["abcd-4e5f%2B%2F~%3D", "abcd-4e5f%2b%2f", &escaped, &hex, &secret.to_uppercase()] {
+        assert!(!clean(leak), "{leak}");
+    }
 }
 
 #[tokio::test]

@@ -191,3 +191,25 @@ async fn connections_are_kept_and_cheap() {
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert_eq!(scene.faults.passed().len(), 500);
 }
+
+#[tokio::test]
+async fn a_scene_leaves_no_server_behind() {
+    let scene = Scene::start().await;
+    scene.world.watch(&[crate::support::Invariant::Accepted]);
+    scene.axiom.get("/v2/tokens").await;
+    let urls = [scene.world.github.url(), scene.world.axiom.url(), scene.front.provider.url().to_owned()]
+        .map(|url| {
+            let address = url.strip_prefix("http://").unwrap().to_owned();
+            assert!(std::net::TcpStream::connect(&address).is_ok());
+            address
+        });
+    drop(scene);
+    for address in urls {
+        let gone = async || {
+            while std::net::TcpStream::connect(&address).is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), gone()).await.expect("the server has stopped");
+    }
+}

@@ -185,9 +185,9 @@ impl Api {
         let mut validators = self.validators.lock().unwrap();
         let slot = validators.entry(key.to_owned()).or_default();
         let validator = slot.get_or_insert_with(|| {
-            let mut root = translate(schema);
+            let mut root = translate(schema, &self.document);
             if let Some(components) = self.document.get("components") {
-                root["components"] = translate(components);
+                root["components"] = translate(components, &self.document);
             }
             Arc::new(jsonschema::options().should_validate_formats(true).build(&root).unwrap())
         });
@@ -214,12 +214,21 @@ fn segment_fits(wanted: &str, given: &str) -> bool {
     if wanted.starts_with('{') { !given.is_empty() } else { wanted == given }
 }
 
-/// OpenAPI 3.0 to JSON Schema: `nullable` becomes a union with `null`.
-fn translate(schema: &Value) -> Value {
+/// OpenAPI 3.0 to JSON Schema: `nullable` becomes a union with `null`, what
+/// refers to a part that the slice leaves out may be anything, and a schema that
+/// others build on no longer forbids what they add.
+fn translate(schema: &Value, document: &Value) -> Value {
     match schema {
-        Value::Array(items) => Value::Array(items.iter().map(translate).collect()),
+        Value::Array(items) => Value::Array(items.iter().map(|item| translate(item, document)).collect()),
         Value::Object(fields) => {
-            let mut out: Map<String, Value> = fields.iter().map(|(k, v)| (k.clone(), translate(v))).collect();
+            if referred(schema).is_some_and(|pointer| document.pointer(pointer).is_none()) {
+                return json!({});
+            }
+            let translated = |(name, value): (&String, &Value)| {
+                let value = if name == "allOf" { &opened(value, document) } else { value };
+                (name.clone(), translate(value, document))
+            };
+            let mut out: Map<String, Value> = fields.iter().map(translated).collect();
             if out.get("nullable").is_some_and(Value::is_boolean)
                 && out.remove("nullable") == Some(json!(true))
             {
@@ -229,4 +238,21 @@ fn translate(schema: &Value) -> Value {
         }
         other => other.clone(),
     }
+}
+
+/// Where a schema refers to, as a JSON pointer.
+fn referred(schema: &Value) -> Option<&str> {
+    schema.get("$ref")?.as_str()?.strip_prefix('#')
+}
+
+/// The parts of an `allOf`, with those that are referred to put in, and open.
+fn opened(parts: &Value, document: &Value) -> Value {
+    let open = |part: &Value| {
+        let mut part = referred(part).and_then(|pointer| document.pointer(pointer)).unwrap_or(part).clone();
+        if part.get("additionalProperties") == Some(&json!(false)) {
+            part.as_object_mut().unwrap().shift_remove("additionalProperties");
+        }
+        part
+    };
+    Value::Array(parts.as_array().into_iter().flatten().map(open).collect())
 }

@@ -11,6 +11,7 @@
 //! - [`events`]: what happened at the fakes, in order.
 //! - [`world`]: the standard scene; [`invariants`]: what must hold in it;
 //!   [`marker`]: the marker, read independently of the crate.
+//! - [`leaks`]: parts of secrets in what a run puts out.
 //! - [`proxy`]: faults between a client and a fake.
 
 // Each user of this module uses another part of it.
@@ -24,6 +25,7 @@ pub mod contracts;
 pub mod events;
 pub mod github;
 pub mod invariants;
+pub mod leaks;
 pub mod marker;
 pub mod proxy;
 pub mod reply;
