@@ -355,7 +355,7 @@ async fn newborns_can_be_slow_hidden_capped_and_altered() {
     let world = World::start().await;
     let client = Client::axiom(&world);
     world.axiom.switch(|s| {
-        s.newborn_refused_uses = 1;
+        s.newborn_refused_uses = 2;
         s.newborn_hidden_lists = 1;
         s.longest_life = Some(HOUR);
         s.alter_newborn = Some(std::sync::Arc::new(|raw| drop(raw.remove("orgCapabilities"))));
@@ -367,7 +367,8 @@ async fn newborns_can_be_slow_hidden_capped_and_altered() {
     let value = born["token"].as_str().unwrap();
     assert!(!world.axiom.is_accepted(value));
     let newborn = Client::new(&world.axiom.url(), value);
-    assert_eq!(newborn.get("/v2/tokens").await.status(), 401, "not yet");
+    assert_eq!(newborn.get("/v2/tokens").await.status(), 401, "not yet, once");
+    assert_eq!(newborn.get("/v2/tokens").await.status(), 401, "not yet, twice");
     assert_eq!(newborn.get("/v2/tokens").await.status(), 403, "accepted, but may nothing");
     assert!(world.axiom.is_accepted(value));
     let count = async || json_of(client.get("/v2/tokens").await).await.as_array().unwrap().len();
