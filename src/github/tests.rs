@@ -400,11 +400,24 @@ async fn a_new_organization_secret_needs_to_know_its_readers() {
 }
 
 #[tokio::test]
-async fn a_missing_environment_is_made_only_if_wanted() {
+async fn a_missing_environment_is_an_error() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET")).respond_with(status(404)).mount(&server).await;
+    Mock::given(method("PUT")).respond_with(ok(&json!({"id": 1}))).expect(0).mount(&server).await;
+    let github = connect(&server);
+    let seen = github.observe(&[environment(false)]).await;
+    assert_eq!(seen[0].as_ref().unwrap_err().kind, ErrorKind::NotFound);
+    let error = github.prepare(&environment(false)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound);
+    assert!(error.to_string().contains("`create_environment: true`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_missing_environment_is_made_where_that_is_wanted() {
     let server = MockServer::start().await;
     let base = "/repos/acme/api/environments/my%20env";
-    given(&server, "GET", &format!("{base}/secrets"), status(404), 2).await;
-    first(&server, "GET", &format!("{base}/secrets/public-key"), status(404), 2).await;
+    given(&server, "GET", &format!("{base}/secrets"), status(404), 1).await;
+    first(&server, "GET", &format!("{base}/secrets/public-key"), status(404), 1).await;
     given(&server, "GET", &format!("{base}/secrets/public-key"), ok(&new_key("1").body), 1).await;
     given(&server, "GET", base, status(404), 1).await;
     Mock::given(method("PUT"))
@@ -414,14 +427,6 @@ async fn a_missing_environment_is_made_only_if_wanted() {
         .expect(1)
         .mount(&server)
         .await;
-
-    let github = connect(&server);
-    assert_eq!(
-        github.observe(&[environment(false)]).await[0].as_ref().unwrap_err().kind,
-        ErrorKind::NotFound
-    );
-    assert_eq!(github.prepare(&environment(false)).await.unwrap_err().kind, ErrorKind::NotFound);
-
     let github = connect(&server);
     assert_eq!(*github.observe(&[environment(true)]).await[0].as_ref().unwrap(), Reading::Missing);
     github.prepare(&environment(true)).await.unwrap();

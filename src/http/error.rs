@@ -67,7 +67,7 @@ pub enum HttpError {
         /// The reply's status.
         status: StatusCode,
     },
-    /// A reply longer than [`super::body::LIMIT`].
+    /// A reply longer than any that is read (1 MiB).
     #[error("the answer of {origin} is longer than 1 MiB")]
     TooLarge {
         /// Who was called.

@@ -1,7 +1,7 @@
 //! The one HTTP client, under both GitHub and the providers.
 //!
 //! What every request shares lives here: time limits, bounded bodies, retries
-//! ([`retry`]), redirects ([`redirect`]), dates for the [`Clock`], and one log
+//! ([`retry`]), redirects, dates for the [`Clock`], and one log
 //! line each. What a status *means* is the business of [`crate::github`] and
 //! [`crate::provider`].
 

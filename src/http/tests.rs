@@ -173,6 +173,13 @@ async fn a_body_is_bounded_whether_announced_or_not() {
 }
 
 #[tokio::test]
+async fn an_announced_size_is_not_believed() {
+    let (target, _) = rude_server("HTTP/1.1 200 OK\r\ncontent-length: 900000000000000\r\n\r\n1").await;
+    let error = client().send(Call::get(Side::Github, target)).await.unwrap_err();
+    assert!(matches!(error, HttpError::TooLarge { .. }), "{error}");
+}
+
+#[tokio::test]
 async fn a_body_of_the_whole_limit_is_read() {
     let server = MockServer::start().await;
     answers(&server, vec![status(200).set_body_bytes(vec![b'1'; body::LIMIT])]).await;
