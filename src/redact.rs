@@ -31,6 +31,7 @@ use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::{Zeroize as _, Zeroizing};
 
 use encodings::Reading;
 
@@ -104,7 +105,9 @@ impl Redactor {
             if marks.is_empty() {
                 return text;
             }
-            text = masked(&text, marks);
+            let clean = masked(&text, marks);
+            text.zeroize();
+            text = clean;
         }
     }
 
@@ -124,7 +127,7 @@ impl Redactor {
     }
 
     fn one_line(&self, text: &str, limit: usize) -> String {
-        let text: String = text.chars().take(INPUT_LIMIT).collect();
+        let text: Zeroizing<String> = Zeroizing::new(text.chars().take(INPUT_LIMIT).collect());
         // Scrubbed before it is stripped, while a key still has its lines, and
         // after, because what was stripped may have stood inside a secret.
         let scrubbed = self.scrub(&text);

@@ -83,6 +83,16 @@ fn a_registered_secret_is_hidden_in_every_encoding() {
 }
 
 #[test]
+fn an_encoded_secret_may_begin_anywhere_among_digits() {
+    let redactor = knowing(SECRET);
+    let hex: String = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
+    for digits in ["", "a", "ab", "abc", "abcd"] {
+        assert_eq!(redactor.scrub(&format!("{digits}{}", STANDARD.encode(SECRET))), format!("{digits}***"));
+        assert_eq!(redactor.scrub(&format!("{digits}{hex}")), format!("{digits}***"));
+    }
+}
+
+#[test]
 fn eleven_characters_are_hidden_and_ten_are_not() {
     let redactor = knowing(SECRET);
     assert_eq!(redactor.scrub(&SECRET[3..14]), "***");
