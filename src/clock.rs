@@ -50,10 +50,12 @@ impl Clock {
         }
     }
 
-    /// *Now*: GitHub's clock. `None` until GitHub has sent a date.
+    /// *Now*: GitHub's clock, in whole seconds, as `Date` headers and `updated_at`
+    /// count. `None` until GitHub has sent a date.
     #[must_use]
     pub fn now(&self) -> Option<Timestamp> {
-        self.read(Side::Github)
+        let now = self.read(Side::Github)?;
+        Timestamp::from_second(now.as_second()).ok()
     }
 
     /// How far the provider's clock is ahead of GitHub's (negative: behind).

@@ -12,6 +12,7 @@
 //!    service that keeps secrets; both through the one client in [`http`].
 //! 4. [`report`] tells people and machines what happened, and no more than that.
 //!
+//! [`run`] puts them together for one invocation.
 //! [`clock`] is the only source of time, [`redact`] the only gate through which
 //! strings from outside reach an output.
 
@@ -24,3 +25,6 @@ pub mod provider;
 pub mod redact;
 pub mod report;
 pub mod rotation;
+pub mod run;
+
+mod log;

@@ -1,3 +1,48 @@
 //! The `crossfade` binary: parse, run, exit code.
 
-fn main() {}
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use crossfade::cli::Environment;
+use crossfade::run::{Stream, Streams, run};
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        // Never the message: it might quote a value.
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(std::io::stderr(), "crossfade stopped at {place}: this is a bug, please report it");
+    }));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: crossfade cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let streams = Streams { stdout: Stream::new(std::io::stdout()), stderr: Stream::new(std::io::stderr()) };
+    let environment = Environment::from_process();
+    ExitCode::from(runtime.block_on(run(std::env::args_os(), &environment, streams, told_to_stop())))
+}
+
+/// Resolves when the process is told to stop: a cancelled job sends such a signal
+/// and kills seconds later.
+async fn told_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let (Ok(mut terminate), Ok(mut interrupt)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = interrupt.recv() => return,
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    if tokio::signal::ctrl_c().await.is_ok() {
+        return;
+    }
+    std::future::pending::<()>().await;
+}

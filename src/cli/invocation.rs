@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read as _};
-use std::str::FromStr;
+use std::str::FromStr as _;
 
 use clap::Parser as _;
 use secrecy::SecretString;
 
 use super::input::{Input, Inputs, input};
-use super::settings::{self, Format, GithubSettings, RunOptions};
+use super::settings::{self, RunOptions};
 use super::{Cli, Environment, OutputArgs, RotationArgs, Subcommands};
 use crate::config::address::origin;
 use crate::config::diagnostic::{Invalid, Place, Problems, looks_like_a_secret, printable};
@@ -17,7 +17,9 @@ use crate::config::selection::{Selection, Shard};
 use crate::config::{
     Config, Field, MAX_BYTES, Period, Repository, Request, RotationKeys, SecretKeys, load, summary,
 };
+use crate::github::GithubSettings;
 use crate::provider::Kind;
+use crate::report::Format;
 
 /// Where the configuration file is unless somebody says otherwise.
 const DEFAULT_FILE: &str = ".github/crossfade.yml";

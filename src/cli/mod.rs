@@ -13,7 +13,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 pub use environment::Environment;
 pub use invocation::{Answer, Command, Run, invocation};
-pub use settings::{Format, GithubCredentials, GithubSettings, RunOptions, Verbosity};
+pub use settings::{RunOptions, Verbosity};
 
 /// Every command and flag, for completions and the manual page.
 #[must_use]

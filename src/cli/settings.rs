@@ -1,15 +1,14 @@
 //! Everything about a run that is not a rotation: options, and who may write.
 
-use std::str::FromStr;
-
 use secrecy::SecretString;
-use url::Url;
 
 use super::input::{Input, Inputs, input};
 use super::{Environment, NetworkArgs, OutputArgs};
 use crate::config::Period;
 use crate::config::address::origin;
 use crate::config::diagnostic::{Invalid, Place, Problems, named, quoted};
+use crate::github::{Credentials, GithubSettings};
+use crate::report::Format;
 
 /// How a run goes about its work.
 #[derive(Debug, Clone)]
@@ -30,24 +29,6 @@ pub struct RunOptions {
     pub verbosity: Verbosity,
 }
 
-/// How a report is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// For machines.
-    Json,
-}
-
-impl FromStr for Format {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        named("format", &[("text", Self::Text), ("json", Self::Json)], text)
-    }
-}
-
 /// How much is told on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Verbosity {
@@ -60,29 +41,6 @@ pub enum Verbosity {
     Verbose,
     /// `-vv`: everything that is not secret.
     Trace,
-}
-
-/// Which GitHub, and who we are there.
-#[derive(Debug, Clone)]
-pub struct GithubSettings {
-    /// The API's address, perhaps with a path (`/api/v3`).
-    pub api_url: Url,
-    /// Who writes.
-    pub credentials: GithubCredentials,
-}
-
-/// Who writes secrets.
-#[derive(Debug, Clone)]
-pub enum GithubCredentials {
-    /// A token that may write secrets.
-    Token(SecretString),
-    /// A GitHub App, which makes its own tokens.
-    App {
-        /// The App's id or client id.
-        id: String,
-        /// Its private key, PEM.
-        private_key: SecretString,
-    },
 }
 
 const FORMAT: Input = input("--format", "CROSSFADE_FORMAT");
@@ -98,7 +56,7 @@ const APP_KEY: &str = "CROSSFADE_GITHUB_APP_PRIVATE_KEY";
 
 /// The format that was asked for.
 pub(super) fn format(args: &OutputArgs, inputs: &mut Inputs<'_>) -> Format {
-    inputs.or(args.format.as_deref(), FORMAT, Format::from_str, Format::default())
+    inputs.or(args.format.as_deref(), FORMAT, format_name, Format::default())
 }
 
 /// The options that `rotate` and `status` share.
@@ -137,11 +95,11 @@ pub(super) fn github(network: &NetworkArgs, inputs: &mut Inputs<'_>) -> Option<G
     Some(GithubSettings { api_url: api_url?, credentials: credentials? })
 }
 
-fn credentials(inputs: &mut Inputs<'_>) -> Option<GithubCredentials> {
+fn credentials(inputs: &mut Inputs<'_>) -> Option<Credentials> {
     let given = |name| inputs.environment.get(name).is_some_and(|value| !value.trim().is_empty());
     match (given(GITHUB_TOKEN), given(APP_ID), given(APP_KEY)) {
         (true, false, false) => {
-            secret(inputs.environment, GITHUB_TOKEN, inputs.problems).map(GithubCredentials::Token)
+            secret(inputs.environment, GITHUB_TOKEN, inputs.problems).map(Credentials::Token)
         }
         (false, true, true) => {
             let id = inputs.environment.get(APP_ID).unwrap_or_default().trim();
@@ -162,7 +120,7 @@ fn credentials(inputs: &mut Inputs<'_>) -> Option<GithubCredentials> {
                 );
             }
             (id_is_legal && key.contains("-----BEGIN"))
-                .then(|| GithubCredentials::App { id: id.to_owned(), private_key: key.to_owned().into() })
+                .then(|| Credentials::App { id: id.to_owned(), private_key: key.to_owned().into() })
         }
         (false, false, false) => {
             let invalid = Invalid::new("there is no GitHub credential");
@@ -207,6 +165,10 @@ pub(super) fn visible(value: &str) -> Result<SecretString, Invalid> {
         ));
     }
     Ok(value.to_owned().into())
+}
+
+fn format_name(text: &str) -> Result<Format, Invalid> {
+    named("format", &[("text", Format::Text), ("json", Format::Json)], text)
 }
 
 fn concurrency(text: &str) -> Result<usize, Invalid> {

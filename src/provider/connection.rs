@@ -120,7 +120,8 @@ pub(super) fn bearer(credential: &SecretString) -> Result<HeaderMap, Error> {
 /// `Authorization` with this value.
 pub(super) fn authorization(value: &str) -> Result<HeaderMap, Error> {
     let value = HeaderValue::from_str(value);
-    let mut value = value.map_err(|_| Error::invalid("the credential holds characters that no header can carry"))?;
+    let mut value =
+        value.map_err(|_| Error::invalid("the credential holds characters that no header can carry"))?;
     value.set_sensitive(true);
     Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
 }
@@ -149,8 +150,11 @@ pub(super) fn normalise(value: Value) -> Value {
             Value::Array(all)
         }
         Value::Object(all) => {
-            let mut all: Vec<(String, Value)> =
-                all.into_iter().map(|(key, value)| (key, normalise(value))).filter(|(_, v)| !is_empty(v)).collect();
+            let mut all: Vec<(String, Value)> = all
+                .into_iter()
+                .map(|(key, value)| (key, normalise(value)))
+                .filter(|(_, v)| !is_empty(v))
+                .collect();
             all.sort_by(|(a, _), (b, _)| a.cmp(b));
             Value::Object(all.into_iter().collect())
         }
@@ -164,7 +168,9 @@ fn read<T: DeserializeOwned>(reply: &Reply) -> Result<T, Error> {
 
 fn unsent(error: &HttpError) -> Error {
     let kind = match error {
-        HttpError::Garbled { .. } | HttpError::TooLarge { .. } | HttpError::Redirect { .. } => ErrorKind::Unreadable,
+        HttpError::Garbled { .. } | HttpError::TooLarge { .. } | HttpError::Redirect { .. } => {
+            ErrorKind::Unreadable
+        }
         HttpError::Credential | HttpError::Insecure { .. } | HttpError::Setup { .. } => ErrorKind::Invalid,
         _ => ErrorKind::Unavailable,
     };
@@ -186,12 +192,16 @@ fn refusal(reply: &Reply, needs: &str) -> Error {
     let status = reply.status.as_u16();
     let mut message = match kind {
         ErrorKind::Unauthenticated => format!("the credential is not accepted (HTTP {status})"),
-        ErrorKind::Forbidden => format!("the credential is not permitted to do this; it needs {needs} (HTTP {status})"),
+        ErrorKind::Forbidden => {
+            format!("the credential is not permitted to do this; it needs {needs} (HTTP {status})")
+        }
         ErrorKind::NotFound => format!("there is no such token (HTTP {status})"),
         ErrorKind::Conflict => format!("it collides with something that exists (HTTP {status})"),
         ErrorKind::RateLimited => format!("too many requests (HTTP {status})"),
         ErrorKind::Unavailable => format!("the provider is in trouble (HTTP {status})"),
-        ErrorKind::Invalid | ErrorKind::Unreadable => format!("the provider refuses the request (HTTP {status})"),
+        ErrorKind::Invalid | ErrorKind::Unreadable => {
+            format!("the provider refuses the request (HTTP {status})")
+        }
     };
     // Below 500 nothing was minted, so the body holds no value of a new token.
     if reply.status.is_client_error()
@@ -242,7 +252,10 @@ mod tests {
     fn explains_in_every_dialect() {
         let said = |body: Value| explanation(&body);
         assert_eq!(said(json!({"message": "token expired"})).as_deref(), Some("token expired"));
-        assert_eq!(said(json!({"title": "Bad", "detail": "name is taken"})).as_deref(), Some("name is taken"));
+        assert_eq!(
+            said(json!({"title": "Bad", "detail": "name is taken"})).as_deref(),
+            Some("name is taken")
+        );
         let validation = json!({"detail": [{"loc": ["body", "name"], "msg": "field required"}]});
         assert_eq!(said(validation).as_deref(), Some("body.name: field required"));
         assert_eq!(said(json!([1, 2])), None);
@@ -251,7 +264,9 @@ mod tests {
     #[test]
     fn an_address_may_hold_the_path_already() {
         let http = || Arc::new(Http::new(crate::http::HttpSettings::default(), Arc::default()));
-        for given in ["http://127.0.0.1:1", "http://127.0.0.1:1/", "http://127.0.0.1:1/v2", "http://127.0.0.1:1/v2/"] {
+        for given in
+            ["http://127.0.0.1:1", "http://127.0.0.1:1/", "http://127.0.0.1:1/v2", "http://127.0.0.1:1/v2/"]
+        {
             let url = Url::parse(given).unwrap();
             let connection = Connection::new(http(), Some(&url), "https://x.invalid", "v2").unwrap();
             assert_eq!(connection.base.as_str(), "http://127.0.0.1:1/v2", "{given}");

@@ -7,12 +7,12 @@
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
+use super::Tools;
 use super::lineage::{Lineage, Reading};
-use super::mint::{Case, Newborn};
+use super::mint::{Case, Miscarriage, Newborn};
 use super::plan::{self, Circumstances, MintPlan, Plan, Step};
 use super::session::{Keyring, Session};
 use super::trouble::{Fate, Trouble};
-use super::Tools;
 use crate::config::Rotation;
 use crate::github::{self, WriteError};
 use crate::provider::{Ending, Minted, Overlap, Probe, Token};
@@ -95,7 +95,8 @@ async fn tell(
         plan = plan::plan(&at, &story.lineage, &story.readings)?;
     }
     let step = plan.step.clone();
-    story.retired = plan.retire.iter().map(|one| story.lineage.members[one.member].token.id.clone()).collect();
+    story.retired =
+        plan.retire.iter().map(|one| story.lineage.members[one.member].token.id.clone()).collect();
     story.plan = Some(plan);
     if tools.dry_run {
         return match step {
@@ -143,7 +144,9 @@ async fn observe(
             });
         }
         Some(_) => {}
-        None => story.warnings.push("the provider sends no date, so its clock could not be checked".to_owned()),
+        None => {
+            story.warnings.push("the provider sends no date, so its clock could not be checked".to_owned())
+        }
     }
     story.lineage = Lineage::trace(rotation, tokens, now)?;
     if story.lineage.members.is_empty() {
@@ -159,10 +162,11 @@ async fn observe(
 /// Whatever the writes will need is fetched; a destination that cannot be
 /// prepared counts as unreadable.
 async fn preflight(tools: &Tools<'_>, rotation: &Rotation, readings: &mut [Reading]) {
-    let prepared = rotation.secrets.iter().zip(readings.iter()).map(async |(secret, reading)| match reading {
-        Reading::Unreadable(_) => Ok(()),
-        _ => tools.github.prepare(secret).await,
-    });
+    let prepared =
+        rotation.secrets.iter().zip(readings.iter()).map(async |(secret, reading)| match reading {
+            Reading::Unreadable(_) => Ok(()),
+            _ => tools.github.prepare(secret).await,
+        });
     let prepared = join_all(prepared).await;
     for (reading, result) in readings.iter_mut().zip(prepared) {
         if let Err(error) = result {
@@ -182,14 +186,21 @@ async fn rotate(
 ) -> Result<Option<Trouble>, Trouble> {
     let orphans: Vec<Token> =
         plan.orphans.iter().map(|index| story.lineage.members[*index].token.clone()).collect();
+    let _berth = tools.berths.acquire().await;
     let case = Case { tools, session, at, lineage: &story.lineage };
-    let Newborn { member, value, until, probe, predecessor, mut twins, warnings } = case.mint(plan).await?;
+    let newborn = match case.mint(plan).await {
+        Ok(newborn) => newborn,
+        Err(Miscarriage { trouble, predecessor }) => {
+            story.set_end(predecessor.as_ref());
+            return Err(trouble);
+        }
+    };
+    let Newborn { member, value, until, probe, predecessor, mut twins, warnings } = newborn;
     story.warnings.extend(warnings);
     let writes = deliver(tools, at.rotation, &value, until, &story.readings).await;
     let minted = Minted { token: member.token.clone(), value };
     let trouble = verdict(&case, &minted, predecessor.as_ref(), until, &writes, &story.readings).await;
-    let withdrawn =
-        matches!(trouble, Some(Trouble::RefusedEverywhere { fate: Fate::Withdrawn, .. }));
+    let withdrawn = matches!(trouble, Some(Trouble::RefusedEverywhere { fate: Fate::Withdrawn, .. }));
     let written_at = tools.now().unwrap_or(at.now);
     for (reading, write) in story.readings.iter_mut().zip(&writes) {
         match write {
@@ -198,11 +209,7 @@ async fn rotate(
             Write::Skipped | Write::Failed { refused: true, .. } => {}
         }
     }
-    for old in &mut story.lineage.members {
-        if let Some(ended) = predecessor.as_ref().filter(|ended| ended.id == old.token.id) {
-            old.token.expires_at = ended.expires_at;
-        }
-    }
+    story.set_end(predecessor.as_ref());
     if !withdrawn {
         story.lineage.members.insert(0, member);
     }
@@ -295,11 +302,13 @@ async fn end(session: &Session, story: &mut Story, token: &Token, ending: Ending
     let predecessor = story.delivery.as_ref().and_then(|delivery| delivery.predecessor.as_ref());
     // Where the overlap is native, only the predecessor of this very run can
     // still be the credential: all others have ended, or were never delivered.
-    let is_candidate =
-        provider.profile().overlap == Overlap::AcrossRuns || predecessor.is_some_and(|old| old.id == token.id);
+    let is_candidate = provider.profile().overlap == Overlap::AcrossRuns
+        || predecessor.is_some_and(|old| old.id == token.id);
     if is_candidate && provider.may_be(token, &session.credential) {
         let until = token.expires_at.map(|end| format!("; it ends by itself at {end}")).unwrap_or_default();
-        story.warnings.push(format!("token {} may be the credential in use and was not ended{until}", token.id));
+        story
+            .warnings
+            .push(format!("token {} may be the credential in use and was not ended{until}", token.id));
         return;
     }
     let keys = match minted {
@@ -313,6 +322,14 @@ async fn end(session: &Session, story: &mut Story, token: &Token, ending: Ending
 }
 
 impl Story {
+    /// Takes note of the end that a mint gave to the predecessor.
+    fn set_end(&mut self, predecessor: Option<&Token>) {
+        let Some(ended) = predecessor else { return };
+        for old in self.lineage.members.iter_mut().filter(|old| old.token.id == ended.id) {
+            old.token.expires_at = ended.expires_at;
+        }
+    }
+
     /// Every destination is unreadable: the reason why there is no clock.
     fn dead_destination(&self, rotation: &Rotation) -> Option<Trouble> {
         let (mut destinations, mut reasons) = (Vec::new(), Vec::new());

@@ -100,7 +100,7 @@ impl Lineage {
                 marker => others.push((token, marker)),
             }
         }
-        members.sort_by(|a, b| order(b).cmp(&order(a)));
+        members.sort_by_key(|member| std::cmp::Reverse(order(member)));
         if let Some(original) = original(rotation, &others, members.is_empty())? {
             members.push(Member { token: original.clone(), marker: None });
         }

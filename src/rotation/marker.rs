@@ -41,7 +41,11 @@ impl Marker {
     pub fn new(key: RotationKey, now: Timestamp, window: SignedDuration, nonce: Nonce) -> Self {
         let minted_at = now.round(Unit::Second).map_or(now, |rounded| {
             // Never later than it is: a marker from the future is not trusted.
-            if rounded > now { rounded.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(now) } else { rounded }
+            if rounded > now {
+                rounded.saturating_sub(SignedDuration::from_secs(1)).unwrap_or(now)
+            } else {
+                rounded
+            }
         });
         let until = minted_at.saturating_add(window).unwrap_or(minted_at);
         Self { key, minted_at, until, nonce }

@@ -51,8 +51,17 @@ pub(super) struct Newborn {
     pub(super) warnings: Vec<String>,
 }
 
+/// A mint that gave nothing to deliver.
+pub(super) struct Miscarriage {
+    /// Why.
+    pub(super) trouble: Trouble,
+    /// The predecessor as it may be now: a mint whose reply was lost or whose
+    /// newborn was withdrawn has set its end all the same.
+    pub(super) predecessor: Option<Token>,
+}
+
 /// A mint whose reply arrived.
-struct Delivered {
+struct Answered {
     minted: Minted,
     marker: Marker,
     predecessor: Option<Token>,
@@ -64,13 +73,13 @@ impl Case<'_> {
     /// # Errors
     /// Whatever happened, no secret was touched; the error says what became of a
     /// token that was minted.
-    pub(super) async fn mint(&self, plan: &MintPlan) -> Result<Newborn, Trouble> {
-        let Delivered { minted, marker, predecessor } = self.attempt(plan).await?;
+    pub(super) async fn mint(&self, plan: &MintPlan) -> Result<Newborn, Miscarriage> {
+        let Answered { minted, marker, predecessor } = self.attempt(plan).await?;
         // Before anything else can carry the value.
         (self.tools.announce)(&minted.value);
         if !is_usable(&minted.value) {
             let why = "its value is not 16 to 4096 visible ASCII characters";
-            return Err(self.withdraw(&minted, predecessor.as_ref(), why.to_owned()).await);
+            return Err(self.withdraw(&minted, predecessor, why.to_owned()).await);
         }
         let keys = Keyring::after_mint(self.session, &minted.value, predecessor.as_ref());
         let (probe, listed) = tokio::join!(
@@ -91,7 +100,7 @@ impl Case<'_> {
             .map_or(probe, Err);
         let probe = match verdict {
             Ok(probe) => probe,
-            Err(why) => return Err(self.withdraw(&minted, predecessor.as_ref(), why).await),
+            Err(why) => return Err(self.withdraw(&minted, predecessor, why).await),
         };
         let is_twin = |token: &&Token| {
             token.id != minted.token.id
@@ -103,31 +112,41 @@ impl Case<'_> {
     }
 
     /// Asks for a token until a reply arrives, and looks for what a lost reply made.
-    async fn attempt(&self, plan: &MintPlan) -> Result<Delivered, Trouble> {
+    async fn attempt(&self, plan: &MintPlan) -> Result<Answered, Miscarriage> {
         let mut nonce = Nonce::random(self.lineage.original().map(|token| token.id.as_str()));
         let mut plan = plan.clone();
         let mut old = plan.predecessor.map(|index| self.lineage.members[index].clone());
-        self.tools.brake.pass().map_err(Trouble::Stopped)?;
+        let now = || self.tools.now().unwrap_or(self.at.now);
+        self.tools
+            .brake
+            .pass()
+            .map_err(|why| Miscarriage { trouble: Trouble::Stopped(why), predecessor: None })?;
+        // The original predecessor, once a request may have set its end.
+        let mut touched: Option<Token> = None;
         loop {
-            let marker =
-                Marker::new(self.at.rotation.key.clone(), self.tools.now()?, plan.window, nonce.clone());
-            let ends_at =
-                old.as_ref().and_then(|old| plan::predecessor_ends_at(&self.at, marker.minted_at, &plan, old));
+            let marker = Marker::new(self.at.rotation.key.clone(), now(), plan.window, nonce.clone());
+            let ends_at = old
+                .as_ref()
+                .and_then(|old| plan::predecessor_ends_at(&self.at, marker.minted_at, &plan, old));
             let error = match self.request(old.as_ref(), ends_at, &marker).await {
                 Ok(minted) => {
-                    let predecessor = old.map(|old| Token { expires_at: ends_at.or(old.token.expires_at), ..old.token });
-                    return Ok(Delivered { minted, marker, predecessor });
+                    let predecessor = touched.or_else(|| ended(old.as_ref(), ends_at));
+                    return Ok(Answered { minted, marker, predecessor });
                 }
-                Err(error) if error.kind.is_refusal() => return Err(Trouble::MintRefused(error)),
+                Err(error) if error.kind.is_refusal() => {
+                    return Err(Miscarriage { trouble: Trouble::MintRefused(error), predecessor: touched });
+                }
                 Err(error) => error,
             };
+            touched = touched.or_else(|| ended(old.as_ref(), ends_at));
             tracing::warn!(attempt = nonce.attempt, "the reply to the mint was lost: {error}");
             let lost = self.look_for(&nonce, &error).await;
             if nonce.attempt >= ATTEMPTS {
                 if let Some(lost) = lost {
                     self.end(&lost).await;
                 }
-                return Err(Trouble::MintLost { attempts: nonce.attempt, last: error });
+                let trouble = Trouble::MintLost { attempts: nonce.attempt, last: error };
+                return Err(Miscarriage { trouble, predecessor: touched });
             }
             if let Some(lost) = lost {
                 // Nobody has its value: it is the one to succeed, and ends now.
@@ -186,7 +205,8 @@ impl Case<'_> {
 
     /// Looks for the token of an attempt whose reply was lost.
     async fn look_for(&self, nonce: &Nonce, lost: &Error) -> Option<Token> {
-        let first_wait = lost.retry_after.unwrap_or_default().clamp(self.tools.first_wait, self.tools.patience);
+        let first_wait =
+            lost.retry_after.unwrap_or_default().clamp(self.tools.first_wait, self.tools.patience);
         tokio::time::sleep(first_wait).await;
         let look = async || {
             let tokens = self.session.provider.list(&self.session.credential).await.ok();
@@ -205,7 +225,9 @@ impl Case<'_> {
         let ask = async || match self.session.provider.probe(minted, verify).await {
             Ok(Probe::Rejected) => Err("the provider does not accept its value".to_owned()),
             Ok(probe) => Ok(probe),
-            Err(error) => Err(format!("the provider could not be asked whether it accepts its value: {error}")),
+            Err(error) => {
+                Err(format!("the provider could not be asked whether it accepts its value: {error}"))
+            }
         };
         ask.retry(self.backoff().with_max_times(usize::MAX).with_total_delay(Some(self.tools.patience))).await
     }
@@ -229,7 +251,9 @@ impl Case<'_> {
             let is_rival = is_ours
                 && marker.nonce.stem != own.nonce.stem
                 && (member.window_is_open(now) || !is_known(token));
-            is_rival.then(|| format!("another run minted {} at {} and may be delivering it", token.id, marker.minted_at))
+            is_rival.then(|| {
+                format!("another run minted {} at {} and may be delivering it", token.id, marker.minted_at)
+            })
         })
     }
 
@@ -237,7 +261,9 @@ impl Case<'_> {
     fn unfit(&self, newborn: &Member, predecessor: Option<&Token>) -> Option<String> {
         let at = Circumstances { now: self.tools.now().unwrap_or(self.at.now), ..self.at };
         if Marker::find(&newborn.token.note) != newborn.marker {
-            return Some("the provider did not keep its marker, so no later run could recognise it".to_owned());
+            return Some(
+                "the provider did not keep its marker, so no later run could recognise it".to_owned(),
+            );
         }
         if predecessor.is_some_and(|old| old.privileges != newborn.token.privileges) {
             return Some("its privileges are not those of its predecessor".to_owned());
@@ -246,16 +272,18 @@ impl Case<'_> {
     }
 
     /// Deletes a newborn that no destination has seen.
-    async fn withdraw(&self, minted: &Minted, predecessor: Option<&Token>, why: String) -> Trouble {
-        let fate = self.fate(minted, predecessor).await;
-        Trouble::Unfit { id: minted.token.id.clone(), why, fate }
+    async fn withdraw(&self, minted: &Minted, predecessor: Option<Token>, why: String) -> Miscarriage {
+        let fate = self.fate(minted, predecessor.as_ref()).await;
+        Miscarriage { trouble: Trouble::Unfit { id: minted.token.id.clone(), why, fate }, predecessor }
     }
 
     /// Deletes a newborn, and tells what became of it.
     pub(super) async fn fate(&self, minted: &Minted, predecessor: Option<&Token>) -> Fate {
         let keys = Keyring::after_mint(self.session, &minted.value, predecessor);
         match keys
-            .call(async |credential| self.session.provider.end(credential, &minted.token, Ending::Delete).await)
+            .call(async |credential| {
+                self.session.provider.end(credential, &minted.token, Ending::Delete).await
+            })
             .await
         {
             Ok(()) => Fate::Withdrawn,
@@ -269,6 +297,11 @@ impl Case<'_> {
             tracing::warn!("a lost newborn could not be deleted: {error}");
         }
     }
+}
+
+/// A token with the end that a mint gives it.
+fn ended(old: Option<&Member>, end: Option<Timestamp>) -> Option<Token> {
+    old.map(|old| Token { expires_at: end.or(old.token.expires_at), ..old.token.clone() })
 }
 
 /// Only visible ASCII can be masked line by line and sent in a header.

@@ -77,7 +77,9 @@ pub async fn run(
 ) -> Report {
     let told = rotations.iter().filter_map(|rotation| {
         let session = sessions.get(&rotation.provider)?;
-        Some(async move { outcome::report(rotation, session, apply::apply(tools, session, rotation).await, tools.dry_run) })
+        Some(async move {
+            outcome::report(rotation, session, apply::apply(tools, session, rotation).await, tools.dry_run)
+        })
     });
     let rotations: Vec<RotationReport> = join_all(told).await;
     Report { now: tools.clock.now(), dry_run: tools.dry_run, rotations }

@@ -221,7 +221,8 @@ pub fn due(at: &Circumstances<'_>, member: &Member) -> Option<String> {
             return Some(format!("nobody knows how old token {} is", member.token.id));
         };
         let replace_at = after(minted, lifetime.duration() - rotate_before.duration());
-        return (at.now >= replace_at).then(|| format!("it was made at {minted}, its time was up at {replace_at}"));
+        return (at.now >= replace_at)
+            .then(|| format!("it was made at {minted}, its time was up at {replace_at}"));
     }
     let Some(end) = member.token.expires_at else {
         return Some(format!("it never ends, and the policy allows {lifetime}"));
@@ -288,8 +289,10 @@ fn mint_or_refuse(
         return Step::Refuse(Trouble::Unreadable { destinations, reasons });
     }
     let live = |index: &usize| lineage.members[*index].is_live(at.now);
-    let orphans: Vec<usize> =
-        (0..lineage.members.len()).filter(live).filter(|index| lineage.never_taken(readings, *index)).collect();
+    let orphans: Vec<usize> = (0..lineage.members.len())
+        .filter(live)
+        .filter(|index| lineage.never_taken(readings, *index))
+        .collect();
     let marked = (0..lineage.members.len())
         .filter(live)
         .filter(|index| lineage.members[*index].marker.is_some() && !orphans.contains(index))

@@ -58,7 +58,11 @@ impl<'a> Keyring<'a> {
     }
 
     /// After a mint: the new value first if the predecessor may be the credential.
-    pub(super) fn after_mint(session: &'a Session, value: &'a SecretString, predecessor: Option<&Token>) -> Self {
+    pub(super) fn after_mint(
+        session: &'a Session,
+        value: &'a SecretString,
+        predecessor: Option<&Token>,
+    ) -> Self {
         let new_first = predecessor.is_some_and(|token| session.provider.may_be(token, &session.credential));
         Self { old: &session.credential, new: Some(value), new_first }
     }

@@ -205,7 +205,10 @@ impl std::fmt::Display for Fate {
         match self {
             Self::Withdrawn => f.write_str("It was withdrawn"),
             Self::Lives { until: Some(until), why } => {
-                write!(f, "It could not be withdrawn ({why}) and lives until {until} unless the next run ends it")
+                write!(
+                    f,
+                    "It could not be withdrawn ({why}) and lives until {until} unless the next run ends it"
+                )
             }
             Self::Lives { until: None, why } => {
                 write!(f, "It could not be withdrawn ({why}); the next run ends it, or delete it by hand")

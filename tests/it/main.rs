@@ -9,3 +9,4 @@ mod support;
 mod client;
 mod fakes;
 mod proxy;
+mod rotate;

@@ -11,6 +11,7 @@
 //! - [`events`]: what happened at the fakes, in order.
 //! - [`world`]: the standard scene; [`invariants`]: what must hold in it;
 //!   [`marker`]: the marker, read independently of the crate.
+//! - [`invocation`]: one run of crossfade.
 //! - [`leaks`]: parts of secrets in what a run puts out.
 //! - [`proxy`]: faults between a client and a fake.
 
@@ -25,6 +26,7 @@ pub mod contracts;
 pub mod events;
 pub mod github;
 pub mod invariants;
+pub mod invocation;
 pub mod leaks;
 pub mod marker;
 pub mod proxy;
@@ -36,5 +38,6 @@ pub use clock::VirtualClock;
 pub use events::{Event, Journal, Side};
 pub use github::FakeGithub;
 pub use invariants::Invariant;
+pub use invocation::{Invocation, Ran};
 pub use proxy::{Fault, Faults, Target};
 pub use world::World;

@@ -237,7 +237,9 @@ fn a_previous_token_is_disabled_after_the_overlap_and_deleted_later() {
     let mut old = minted("old", day(-80), None);
     let held = [written(day(0))];
     let plan = |now, old: &Member| {
-        decide_with(ACROSS_RUNS, now, false, &[minted("new", day(0), None), old.clone()], &held).unwrap().retire
+        decide_with(ACROSS_RUNS, now, false, &[minted("new", day(0), None), old.clone()], &held)
+            .unwrap()
+            .retire
     };
     assert_eq!(plan(day(6), &old), []);
     assert_eq!(plan(day(7), &old), [Retirement { member: 1, ending: Ending::Disable }]);

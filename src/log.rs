@@ -1,0 +1,65 @@
+//! What is told on standard error while a run goes on.
+//!
+//! One line per event, past the gate of [`crate::redact`]. What deserves an event
+//! is decided where it happens; how much of it is shown, here.
+
+use std::io;
+use std::sync::Arc;
+
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+
+use crate::cli::Verbosity;
+use crate::redact::Redactor;
+use crate::run::Stream;
+
+/// Shows this crate's events on `stream`.
+pub(crate) fn subscriber(
+    verbosity: Verbosity,
+    redactor: Arc<Redactor>,
+    stream: Stream,
+) -> impl Subscriber + Send + Sync {
+    let level = match verbosity {
+        Verbosity::Quiet => LevelFilter::ERROR,
+        Verbosity::Normal => LevelFilter::INFO,
+        Verbosity::Verbose => LevelFilter::DEBUG,
+        Verbosity::Trace => LevelFilter::TRACE,
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        .without_time()
+        .with_target(false)
+        .with_ansi(false)
+        .with_writer(Gate { redactor, stream });
+    tracing_subscriber::registry()
+        .with(lines.with_filter(Targets::new().with_target(env!("CARGO_CRATE_NAME"), level)))
+}
+
+/// Lets an event through as one harmless line.
+#[derive(Clone)]
+struct Gate {
+    redactor: Arc<Redactor>,
+    stream: Stream,
+}
+
+impl io::Write for Gate {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let line = self.redactor.message(&String::from_utf8_lossy(event));
+        writeln!(self.stream, "{line}")?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for Gate {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}

@@ -1,0 +1,196 @@
+//! One invocation, from arguments to exit code.
+//!
+//! Puts the parts together and knows no policy: what is done to a rotation lives
+//! in [`crate::rotation`], what is printed in [`crate::report`]. Nothing of the
+//! process itself is touched, so that tests and the sandbox can run many
+//! invocations side by side.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::sync::Semaphore;
+use tracing::instrument::WithSubscriber as _;
+
+use crate::cli::{self, Answer, Command, Environment, Run, Verbosity};
+use crate::clock::Clock;
+use crate::config::{Period, ProviderSettings};
+use crate::github::{Credentials, GitHub};
+use crate::http::{Http, HttpSettings};
+use crate::log;
+use crate::provider;
+use crate::redact::Redactor;
+use crate::report::{self, ActionsFiles, Outlets, Report, actions};
+use crate::rotation::brake::Brake;
+use crate::rotation::session::Session;
+use crate::rotation::{self, Tools, plan};
+
+/// Something is wrong with what the user wrote; nothing was contacted.
+const USAGE: u8 = 2;
+/// Something is not as it should be.
+const FAILED: u8 = 1;
+
+/// A stream that several writers share, one line at a time.
+#[derive(Clone)]
+pub struct Stream(Arc<Mutex<dyn Write + Send>>);
+
+impl Stream {
+    /// A stream that ends in `sink`.
+    pub fn new(sink: impl Write + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(sink)))
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+    }
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stream")
+    }
+}
+
+/// Where an invocation prints.
+#[derive(Debug, Clone)]
+pub struct Streams {
+    /// The report, and nothing else.
+    pub stdout: Stream,
+    /// Workflow commands, progress and logs.
+    pub stderr: Stream,
+}
+
+/// Runs one invocation to its end and returns the exit code: 0 all is well,
+/// 1 a rotation failed, 2 usage or configuration.
+///
+/// When `stop` resolves, no new mint is started; what was minted is delivered.
+pub async fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: &Environment,
+    mut streams: Streams,
+    stop: impl Future<Output = ()>,
+) -> u8 {
+    let run = match cli::invocation(arguments, environment) {
+        Ok(run) => run,
+        Err(Answer { stdout, stderr, exit_code }) => {
+            // A reader that went away is not an error.
+            let _ = streams.stdout.write_all(stdout.as_bytes()).and_then(|()| streams.stdout.flush());
+            let _ = streams.stderr.write_all(stderr.as_bytes()).and_then(|()| streams.stderr.flush());
+            return exit_code;
+        }
+    };
+    let redactor = Arc::new(Redactor::new());
+    register(&run, &redactor);
+    let on_actions = environment.get("GITHUB_ACTIONS") == Some("true");
+    let log = log::subscriber(run.options.verbosity, Arc::clone(&redactor), streams.stderr.clone());
+    if !run.warnings.is_empty() && run.options.verbosity > Verbosity::Quiet {
+        let _ = writeln!(streams.stderr, "{}", run.warnings);
+    }
+    let outcome = carry_out(&run, &redactor, on_actions, &streams, stop).with_subscriber(log).await;
+    let report = match outcome {
+        Ok(report) => report,
+        Err(usage) => {
+            let _ = writeln!(streams.stderr, "error: {}", redactor.message(&usage));
+            return USAGE;
+        }
+    };
+    let files = on_actions.then(|| ActionsFiles {
+        output: environment.get("GITHUB_OUTPUT").map(PathBuf::from),
+        summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+    });
+    let Streams { stdout, stderr } = &mut streams;
+    let format = run.options.format;
+    let mut outlets = Outlets { format, stdout, stderr, actions: files };
+    match report::publish(&report, &redactor, &mut outlets) {
+        Ok(()) => report.exit_code(),
+        Err(error) => {
+            let _ = writeln!(streams.stderr, "error: the report could not be written: {error}");
+            FAILED
+        }
+    }
+}
+
+/// Everything that needs the network.
+async fn carry_out(
+    run: &Run,
+    redactor: &Arc<Redactor>,
+    on_actions: bool,
+    streams: &Streams,
+    stop: impl Future<Output = ()>,
+) -> Result<Report, String> {
+    let options = &run.options;
+    let clock = Arc::new(Clock::default());
+    let request_timeout = std_duration(options.request_timeout);
+    let settings = HttpSettings::new(request_timeout);
+    let http = Arc::new(Http::new(settings, Arc::clone(&clock)));
+    let github = GitHub::connect(Arc::clone(&http), &run.github, options.concurrency)
+        .map_err(|error| error.to_string())?;
+    let sessions = sessions(run, &http)?;
+    let announce = |value: &SecretString| {
+        if on_actions && actions::add_mask(value, &mut streams.stderr.clone()).is_err() {
+            tracing::warn!("the new value could not be masked: standard error cannot be written");
+        }
+        redactor.register(value);
+    };
+    let window = plan::delivery_window(1).unsigned_abs();
+    let brake = Brake::new(std_duration(options.deadline), window);
+    let berths = Semaphore::new(options.concurrency);
+    let tools = Tools {
+        github: &github,
+        clock: &clock,
+        announce: &announce,
+        brake: &brake,
+        berths: &berths,
+        first_wait: settings.retry.first_wait,
+        patience: request_timeout * 2,
+        force: options.force,
+        dry_run: options.dry_run || matches!(run.command, Command::Status { .. }),
+    };
+    let work = rotation::run(&tools, &run.config.rotations, &sessions);
+    tokio::pin!(work, stop);
+    tokio::select! {
+        report = &mut work => return Ok(report),
+        () = &mut stop => {
+            tracing::warn!("told to stop: no new mint is started; what was minted is delivered");
+            brake.stop();
+        }
+    }
+    Ok(work.await)
+}
+
+/// One session for each provider and credential.
+fn sessions(run: &Run, http: &Arc<Http>) -> Result<HashMap<ProviderSettings, Arc<Session>>, String> {
+    let mut sessions = HashMap::new();
+    for settings in run.config.rotations.iter().map(|rotation| &rotation.provider) {
+        if sessions.contains_key(settings) {
+            continue;
+        }
+        let provider = provider::connect(settings, Arc::clone(http)).map_err(|error| error.to_string())?;
+        let credential = run.credentials.get(&settings.credential).cloned().unwrap_or_default();
+        sessions.insert(settings.clone(), Arc::new(Session::new(provider, credential)));
+    }
+    Ok(sessions)
+}
+
+/// Every secret that this run was given is kept out of every output.
+fn register(run: &Run, redactor: &Redactor) {
+    run.credentials.values().for_each(|credential| redactor.register(credential));
+    match &run.github.credentials {
+        Credentials::Token(token) => redactor.register(token),
+        Credentials::App { private_key, .. } => redactor.register(private_key),
+    }
+}
+
+fn std_duration(period: Period) -> Duration {
+    period.duration().unsigned_abs()
+}

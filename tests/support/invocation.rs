@@ -1,0 +1,160 @@
+//! One run of crossfade through its public entry point, in this process.
+//!
+//! Arguments and environment are a run's own, so many can run side by side. To
+//! run the built binary instead, see `tests/it/process.rs`.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use crossfade::cli::Environment;
+use crossfade::run::{Stream, Streams, run};
+use serde_json::Value;
+
+use super::world::{REPOSITORY, TOKEN, World};
+
+/// What is to be run.
+#[derive(Debug, Clone, Default)]
+pub struct Invocation {
+    /// Arguments, without the program's name.
+    pub arguments: Vec<String>,
+    /// Environment variables.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// What a run left behind.
+#[derive(Debug, Clone)]
+pub struct Ran {
+    /// 0, 1 or 2.
+    pub exit_code: u8,
+    /// The report.
+    pub stdout: String,
+    /// Workflow commands, progress and logs.
+    pub stderr: String,
+}
+
+impl Invocation {
+    /// `crossfade <command>` with nothing in its environment.
+    #[must_use]
+    pub fn of(command: &str) -> Self {
+        Self { arguments: vec![command.to_owned()], environment: BTreeMap::new() }
+    }
+
+    /// `crossfade rotate` by flags for the standard scene: its token, its
+    /// destinations, its credentials.
+    #[must_use]
+    pub fn rotate(world: &World) -> Self {
+        Self::of("rotate").scene(world, &world.github.url(), &world.axiom.url())
+    }
+
+    /// The flags and credentials of the standard scene, with the servers found
+    /// at these addresses.
+    #[must_use]
+    pub fn scene(self, world: &World, github: &str, provider: &str) -> Self {
+        let destinations = world.destinations();
+        let mut this = self
+            .credentials(world)
+            .arg("--provider", "axiom")
+            .arg("--token", TOKEN)
+            .arg("--provider-url", provider)
+            .arg("--github-api-url", github)
+            .arg("--repository", REPOSITORY);
+        for destination in destinations {
+            this = this.arg("--secret", &destination);
+        }
+        this
+    }
+
+    /// The credentials of the standard scene alone.
+    #[must_use]
+    pub fn credentials(self, world: &World) -> Self {
+        self.env("CROSSFADE_PROVIDER_TOKEN", &world.provider_token())
+            .env("CROSSFADE_GITHUB_TOKEN", &world.github_token())
+    }
+
+    /// Adds a flag and its value.
+    #[must_use]
+    pub fn arg(self, flag: &str, value: &str) -> Self {
+        self.flag(flag).flag(value)
+    }
+
+    /// Adds one argument.
+    #[must_use]
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.arguments.push(flag.to_owned());
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// As a step of a workflow: the runner reads commands and files.
+    #[must_use]
+    pub fn on_actions(self, output: PathBuf, summary: PathBuf) -> Self {
+        self.env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_OUTPUT", &output.display().to_string())
+            .env("GITHUB_STEP_SUMMARY", &summary.display().to_string())
+    }
+
+    /// Runs to the end.
+    pub async fn run(&self) -> Ran {
+        self.run_until(std::future::pending()).await
+    }
+
+    /// Runs; `stop` is the signal of a cancelled job.
+    pub async fn run_until(&self, stop: impl Future<Output = ()>) -> Ran {
+        let (stdout, stderr) = (Captured::default(), Captured::default());
+        let streams = Streams { stdout: Stream::new(stdout.clone()), stderr: Stream::new(stderr.clone()) };
+        let environment: Environment = self.environment.clone().into_iter().collect();
+        let arguments = std::iter::once("crossfade".to_owned()).chain(self.arguments.clone());
+        let exit_code = run(arguments.map(Into::into), &environment, streams, stop).await;
+        Ran { exit_code, stdout: stdout.text(), stderr: stderr.text() }
+    }
+}
+
+impl Ran {
+    /// The report of a run with `--format json`.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
+            panic!("no JSON ({error}), exit code {}:\n{}\n{}", self.exit_code, self.stdout, self.stderr)
+        })
+    }
+
+    /// The only rotation of that report.
+    #[must_use]
+    pub fn rotation(&self) -> Value {
+        self.json()["rotations"][0].clone()
+    }
+
+    /// Everything that was printed.
+    #[must_use]
+    pub fn everything(&self) -> String {
+        format!("{}\n{}", self.stdout, self.stderr)
+    }
+}
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
