@@ -1,6 +1,6 @@
 //! One input: its flag, its variable, and which of them was given.
 
-use std::str::FromStr;
+use std::str::FromStr as _;
 
 use super::Environment;
 use crate::config::Field;

@@ -4,14 +4,10 @@
 //! What must hold between values and between rotations lives in [`super::check`].
 
 use super::check::{self, Written};
-use super::destination::{environment_name, owner_name, secret_name};
-use super::diagnostic::{Invalid, Place, Problems, looks_like_a_secret, one_of, quoted};
-use super::file::{self, DefaultsKeys, Field, FileKeys, RotationKeys, SecretKeys, SecretMappingKeys};
+use super::diagnostic::{Invalid, Place, Problems, looks_like_a_secret, quoted};
+use super::file::{self, DefaultsKeys, Field, FileKeys, RotationKeys};
 use super::selection::Selection;
-use super::{
-    Config, Destination, Policy, ProviderSettings, Repository, Rotation, RotationKey, Scope, SecretPattern,
-    SecretTarget, address,
-};
+use super::{Config, Policy, ProviderSettings, Repository, Rotation, RotationKey, address};
 
 /// The variable that holds the provider credential unless a rotation names another.
 pub const DEFAULT_CREDENTIAL: &str = "CROSSFADE_PROVIDER_TOKEN";
@@ -32,6 +28,7 @@ pub(crate) struct Request {
 /// The selected rotations, checked. Everything that is wrong with any of the
 /// rotations, selected or not, is noted; with an error among it there is no result.
 pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config> {
+    let before = problems.errors();
     let FileKeys { defaults, rotations } = match &request.file {
         Some(text) => file::read(text, problems),
         None => FileKeys {
@@ -42,13 +39,11 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
     let defaults = defaults.and_then(|field| field.value).unwrap_or_default();
     let rotations = match rotations {
         Some(Field { value, .. }) => value.unwrap_or_default(),
-        None => {
-            if !problems.has_errors() {
-                problems.error(Place::Missing, Invalid::new("the configuration file has no `rotations`"));
-            }
-            Vec::new()
-        }
+        None => Vec::new(),
     };
+    if rotations.is_empty() && problems.errors() == before {
+        problems.error(Place::Missing, Invalid::new("the configuration file has no `rotations`"));
+    }
     let names: Vec<&str> =
         rotations.iter().filter_map(|r| given(&r.value.as_ref()?.name).map(String::as_str)).collect();
     request.selection.check(&names, problems);
@@ -69,11 +64,11 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
         config.rotations.extend(rotation.filter(|_| is_selected));
     }
     check::together(&written, problems);
-    (!problems.has_errors()).then_some(config)
+    (problems.errors() == before).then_some(config)
 }
 
 /// What a key was given, if it was and could be read.
-fn given<T>(field: &Option<Field<T>>) -> Option<&T> {
+pub(super) fn given<T>(field: &Option<Field<T>>) -> Option<&T> {
     field.as_ref().and_then(|f| f.value.as_ref())
 }
 
@@ -94,7 +89,7 @@ fn flags_fit(flags: &RotationKeys, selected: &[&str], problems: &mut Problems) {
     let token = flags.token.as_ref().map(|f| f.place);
     let secrets = flags.secrets.as_ref().map(|f| f.place);
     for place in [token, secrets].into_iter().flatten() {
-        if selected.len() != 1 {
+        if selected.len() > 1 {
             let count = selected.len();
             let invalid =
                 Invalid::new(format!("this belongs to one rotation, and {count} of the file are selected"));
@@ -166,10 +161,10 @@ fn under(keys: RotationKeys, defaults: &DefaultsKeys) -> RotationKeys {
 }
 
 /// Where a rotation comes from, and where its problems go.
-struct Source<'a> {
-    place: Place,
-    by_flags: bool,
-    problems: &'a mut Problems,
+pub(super) struct Source<'a> {
+    pub(super) place: Place,
+    pub(super) by_flags: bool,
+    pub(super) problems: &'a mut Problems,
 }
 
 impl Source<'_> {
@@ -277,135 +272,6 @@ impl Source<'_> {
         }
         policy
     }
-
-    fn secrets(
-        &mut self,
-        keys: &RotationKeys,
-        repository: &Repository,
-    ) -> (Vec<(SecretTarget, Place)>, Vec<SecretPattern>) {
-        let (mut targets, mut patterns) = (Vec::new(), Vec::new());
-        match &keys.secrets {
-            None if self.by_flags => {
-                let invalid = Invalid::new("no secret is given");
-                self.problems.error(
-                    self.place,
-                    invalid.help(
-                        "give --secret, the variable CROSSFADE_SECRETS or the action's input `secrets`",
-                    ),
-                );
-            }
-            None => self.problems.error(self.place, Invalid::new("this rotation has no `secrets`")),
-            Some(Field { place, value: Some(list) }) if list.is_empty() => {
-                self.problems.error(*place, Invalid::new("a rotation needs at least one secret"));
-            }
-            Some(Field { value, .. }) => {
-                for Field { place, value } in value.iter().flatten() {
-                    match value {
-                        Some(SecretKeys::Short(text)) => {
-                            let destination =
-                                self.problems.note(*place, Destination::parse(text, Some(repository)));
-                            targets.extend(destination.map(|destination| {
-                                (
-                                    SecretTarget { destination, create_environment: false, visibility: None },
-                                    *place,
-                                )
-                            }));
-                        }
-                        Some(SecretKeys::Mapping(keys)) => match self.mapping(keys, *place, repository) {
-                            Some(Secret::One(target)) => targets.push((target, *place)),
-                            Some(Secret::Many(pattern)) => patterns.push(pattern),
-                            None => {}
-                        },
-                        None => {}
-                    }
-                }
-            }
-        }
-        (targets, patterns)
-    }
-
-    fn mapping(&mut self, keys: &SecretMappingKeys, place: Place, default: &Repository) -> Option<Secret> {
-        let at = |field: Option<Place>| field.unwrap_or(place);
-        let environment_place = keys.environment.as_ref().map(|f| f.place);
-        let organization_place = keys.organization.as_ref().map(|f| f.place);
-        let patterns_place = keys.repositories.as_ref().map(|f| f.place);
-        let visibility_place = keys.visibility.as_ref().map(|f| f.place);
-        let repository_place = keys.repository.as_ref().map(|f| f.place);
-
-        let homes = [repository_place, patterns_place, organization_place];
-        let one_home = homes.iter().flatten().count() <= 1;
-        if !one_home {
-            let all = one_of(["repository", "repositories", "organization"]);
-            self.problems.error(place, Invalid::new(format!("a secret belongs to one of {all}")));
-        }
-        if organization_place.is_some() && environment_place.is_some() {
-            self.problems.error(at(environment_place), Invalid::new("an organization has no environments"));
-        }
-        if given(&keys.create_environment) == Some(&true) && environment_place.is_none() {
-            let place = at(keys.create_environment.as_ref().map(|f| f.place));
-            self.problems.error(place, Invalid::new("`create_environment` needs an `environment`"));
-        }
-        if visibility_place.is_some() && organization_place.is_none() {
-            let invalid = Invalid::new("`visibility` is for organization secrets alone");
-            self.problems.error(at(visibility_place), invalid.help("name the `organization`"));
-        }
-        let store = given(&keys.store).copied().unwrap_or_default();
-        let name = match &keys.name {
-            Some(name) => given(&keys.name).and_then(|n| self.problems.note(name.place, secret_name(n))),
-            None => self.problems.note(place, Err(Invalid::new("this secret has no `name`"))),
-        };
-        let environment = match given(&keys.environment) {
-            Some(name) => Some(self.problems.note(at(environment_place), environment_name(name, store))?),
-            None => None,
-        };
-        let create_environment = given(&keys.create_environment).copied().unwrap_or_default();
-        if let Some(field) = &keys.repositories {
-            let signed = field.value.as_ref()?;
-            let of = |leaves_out: bool| {
-                let patterns = signed.iter().filter_map(|f| f.value.as_ref());
-                patterns.filter(|p| p.leaves_out == leaves_out).map(|p| p.pattern.clone()).collect::<Vec<_>>()
-            };
-            let include = of(false);
-            if include.is_empty() {
-                let invalid = Invalid::new("`repositories` takes in no repository");
-                self.problems.error(field.place, invalid.help("begin with a pattern like acme/*"));
-            }
-            return Some(Secret::Many(SecretPattern {
-                include,
-                exclude: of(true),
-                store,
-                name: name?,
-                environment,
-                create_environment,
-            }));
-        }
-        let scope = match (&keys.organization, &keys.repository) {
-            (Some(organization), _) => {
-                let name = organization.value.as_deref()?;
-                Scope::Organization(self.problems.note(organization.place, owner_name(name))?)
-            }
-            (None, Some(repository)) => repository_scope(repository.value.clone()?, environment),
-            (None, None) => repository_scope(default.clone(), environment),
-        };
-        one_home.then_some(Secret::One(SecretTarget {
-            destination: Destination { store, scope, name: name? },
-            create_environment,
-            visibility: given(&keys.visibility).copied(),
-        }))
-    }
-}
-
-/// What a mapping under `secrets` stands for.
-enum Secret {
-    One(SecretTarget),
-    Many(SecretPattern),
-}
-
-fn repository_scope(repository: Repository, environment: Option<String>) -> Scope {
-    match environment {
-        Some(environment) => Scope::Environment { repository, environment },
-        None => Scope::Repository(repository),
-    }
 }
 
 /// The name or id of a token, never its value.
@@ -418,4 +284,255 @@ fn token_name(text: &str) -> Result<String, Invalid> {
         return Err(Invalid::new(format!("{} is no name or id of a token", quoted(text))));
     }
     Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Loads a file in which `BODY` stands for more keys of a sound rotation.
+    fn loaded(text: &str) -> (Option<Config>, String) {
+        let mut problems = Problems::default();
+        problems.set_file("crossfade.yml", text);
+        let request = Request {
+            file: Some(text.to_owned()),
+            flags: RotationKeys::default(),
+            selection: Selection::default(),
+            repository: "acme/home".parse().unwrap(),
+        };
+        let config = load(&request, &mut problems);
+        assert_eq!(config.is_none(), problems.has_errors());
+        (config, problems.to_string())
+    }
+
+    fn rotation(more: &str) -> String {
+        format!("rotations:\n  - name: ci\n    provider: axiom\n    token: ci\n{more}")
+    }
+
+    #[test]
+    fn defaults_fill_what_a_rotation_does_not_say() {
+        let text = format!(
+            "defaults: {{ lifetime: 60d, overlap: 3d, credential: AXIOM }}\n{}",
+            rotation("    overlap: 5d\n    secrets: [A]\n")
+        );
+        let config = loaded(&text).0.unwrap();
+        let rotation = &config.rotations[0];
+        assert_eq!(rotation.policy.lifetime, super::super::Period::from_days(60));
+        assert_eq!(rotation.policy.overlap, super::super::Period::from_days(5));
+        assert_eq!(rotation.policy.rotate_before, Policy::default().rotate_before);
+        assert_eq!(rotation.provider.credential, "AXIOM");
+    }
+
+    #[test]
+    fn secrets_in_every_form() {
+        let (config, told) = loaded(&rotation(
+            r#"    secrets:
+      - A
+      - { name: b, repository: acme/api }
+      - { name: C, environment: prod, create_environment: true }
+      - { name: D, organization: acme, visibility: selected, store: codespaces }
+      - { name: E, repositories: ["acme/*", "!acme/legacy-*"], store: dependabot }
+"#,
+        ));
+        assert_eq!(told, "");
+        let rotation = config.unwrap().rotations.remove(0);
+        let shown: Vec<String> = rotation.secrets.iter().map(|s| s.destination.to_string()).collect();
+        assert_eq!(shown, ["acme/home:A", "acme/api:B", "acme/home@prod:C", "codespaces+org:acme:D"]);
+        assert!(rotation.secrets[2].create_environment);
+        assert_eq!(rotation.secrets[3].visibility, Some(super::super::Visibility::Selected));
+        let pattern = &rotation.patterns[0];
+        assert!(pattern.takes(&"acme/api".parse().unwrap()));
+        assert!(!pattern.takes(&"acme/legacy-x".parse().unwrap()));
+    }
+
+    #[test]
+    fn policies_that_cannot_work() {
+        let told = |policy: &str| loaded(&rotation(&format!("{policy}    secrets: [A]\n"))).1;
+        insta::assert_snapshot!(
+            [
+                "    overlap: 14d\n",
+                "    rotate_before: 7d\n",
+                "    lifetime: 21d\n",
+                "    lifetime: 3d\n    overlap: 1d\n    rotate_before: 2d\n",
+                "    overlap: 12h\n",
+            ]
+            .map(told)
+            .join("\n\n"),
+            @r#"
+            error: the overlap (14d) must be shorter than rotate_before (14d, the default)
+             --> crossfade.yml:5:14
+              |
+            5 |     overlap: 14d
+              |              ^^^
+              |
+              = help: else the old token dies inside its overlap
+
+            error: the overlap (7d, the default) must be shorter than rotate_before (7d)
+             --> crossfade.yml:5:20
+              |
+            5 |     rotate_before: 7d
+              |                    ^^
+              |
+              = help: else the old token dies inside its overlap
+
+            error: rotate_before (14d, the default) and overlap (7d, the default) together must be shorter than the lifetime (21d)
+             --> crossfade.yml:5:15
+              |
+            5 |     lifetime: 21d
+              |               ^^^
+              |
+              = help: else every run would rotate
+
+            error: rotate_before (2d) and overlap (1d) together must be shorter than the lifetime (3d)
+             --> crossfade.yml:5:15
+              |
+            5 |     lifetime: 3d
+              |               ^^
+              |
+              = help: else every run would rotate
+
+            warning: an overlap of 12h is shorter than a day
+             --> crossfade.yml:5:14
+              |
+            5 |     overlap: 12h
+              |              ^^^
+              |
+              = help: a run that is cut off is finished by the next one, which must come inside the overlap; jobs that wait in a queue keep the old token
+            "#
+        );
+        assert_eq!(told("    lifetime: 21d1s\n"), "");
+        assert!(
+            loaded(&rotation("    overlap: 0h\n    secrets: [A]\n")).0.is_some(),
+            "an emergency is legal"
+        );
+    }
+
+    #[test]
+    fn what_two_rotations_claim() {
+        let text = "\
+rotations:
+  - { name: a, provider: axiom, token: a, secrets: [X, acme/home:x] }
+  - { name: b, provider: axiom, token: a, secrets: [ACME/HOME:X, Y] }
+  - { name: b, provider: axiom, token: c, secrets: [], formerly: [acme/home/a] }
+";
+        insta::assert_snapshot!(loaded(text).1, @r#"
+        error: `acme/home:X` is listed twice
+         --> crossfade.yml:2:56
+          |
+        2 |   - { name: a, provider: axiom, token: a, secrets: [X, acme/home:x
+          |                                                        ^^^^^^^^^^^
+          |
+          = help: it stands on line 2 already
+
+        warning: two rotations keep the token `a` fresh
+         --> crossfade.yml:3:40
+          |
+        3 |   - { name: b, provider: axiom, token: a
+          |                                        ^
+          |
+          = help: it stands on line 2 already
+
+        error: `ACME/HOME:X` belongs to another rotation already: it can hold one token
+         --> crossfade.yml:3:53
+          |
+        3 |   - { name: b, provider: axiom, token: a, secrets: [ACME/HOME:X
+          |                                                     ^^^^^^^^^^^
+          |
+          = help: it stands on line 2 already
+
+        error: a second rotation is called `b`
+         --> crossfade.yml:4:13
+          |
+        4 |   - { name: b
+          |             ^
+          |
+          = help: it stands on line 3 already
+
+        error: a rotation needs at least one secret
+         --> crossfade.yml:4:52
+          |
+        4 |   - { name: b, provider: axiom, token: c, secrets: [
+          |                                                    ^
+
+        error: `a` is the name of a rotation that exists
+         --> crossfade.yml:4:67
+          |
+        4 |   - { name: b, provider: axiom, token: c, secrets: [], formerly: [acme/home/a
+          |                                                                   ^^^^^^^^^^^
+          |
+          = help: its tokens cannot belong to two rotations
+        "#);
+    }
+
+    #[test]
+    fn secrets_that_contradict_themselves() {
+        let text = rotation(
+            r#"    credential: gh_token
+    secrets:
+      - { repository: acme/api }
+      - { name: A, repository: acme/api, organization: acme }
+      - { name: B, organization: acme, environment: prod }
+      - { name: C, environment: prod, store: agents }
+      - { name: D, create_environment: true, visibility: all }
+      - { name: E, repositories: ["!acme/x"] }
+"#,
+        );
+        insta::assert_snapshot!(loaded(&text).1, @r#"
+        error: `gh_token` is a variable of GitHub's
+         --> crossfade.yml:5:17
+          |
+        5 |     credential: gh_token
+          |                 ^^^^^^^^
+          |
+          = help: a credential of GitHub is never sent to a provider; use another variable
+
+        error: this secret has no `name`
+         --> crossfade.yml:7:11
+          |
+        7 |       - { repository
+          |           ^^^^^^^^^^
+
+        error: a secret belongs to one of `repository`, `repositories` or `organization`
+         --> crossfade.yml:8:11
+          |
+        8 |       - { name
+          |           ^^^^
+
+        error: an organization has no environments
+         --> crossfade.yml:9:53
+          |
+        9 |       - { name: B, organization: acme, environment: prod
+          |                                                     ^^^^
+
+        error: the agents store has no environments
+          --> crossfade.yml:10:33
+           |
+        10 |       - { name: C, environment: prod
+           |                                 ^^^^
+           |
+           = help: environments exist in the actions store alone
+
+        error: `create_environment` needs an `environment`
+          --> crossfade.yml:11:40
+           |
+        11 |       - { name: D, create_environment: true
+           |                                        ^^^^
+
+        error: `visibility` is for organization secrets alone
+          --> crossfade.yml:11:58
+           |
+        11 |       - { name: D, create_environment: true, visibility: all
+           |                                                          ^^^
+           |
+           = help: name the `organization`
+
+        error: `repositories` takes in no repository
+          --> crossfade.yml:12:34
+           |
+        12 |       - { name: E, repositories: [
+           |                                  ^
+           |
+           = help: begin with a pattern like acme/*
+        "#);
+    }
 }
