@@ -311,16 +311,26 @@ mod tests {
 
     #[test]
     fn defaults_fill_what_a_rotation_does_not_say() {
-        let text = format!(
-            "defaults: {{ lifetime: 60d, overlap: 3d, credential: AXIOM }}\n{}",
-            rotation("    overlap: 5d\n    secrets: [A]\n")
-        );
-        let config = loaded(&text).0.unwrap();
-        let rotation = &config.rotations[0];
-        assert_eq!(rotation.policy.lifetime, super::super::Period::from_days(60));
-        assert_eq!(rotation.policy.overlap, super::super::Period::from_days(5));
-        assert_eq!(rotation.policy.rotate_before, Policy::default().rotate_before);
-        assert_eq!(rotation.provider.credential, "AXIOM");
+        let text = "\
+defaults:
+  { provider: axiom, provider_url: https://a.example, credential: AXIOM, org_id: acme, lifetime: 60d, overlap: 3d,
+    rotate_before: 10d, delete_after: 2d }
+rotations:
+  - { name: a, token: a, secrets: [A] }
+  - { name: b, token: b, secrets: [B], overlap: 5d, credential: OTHER }
+";
+        let rotations = loaded(text).0.unwrap().rotations;
+        let [a, b] = &rotations[..] else { panic!("two rotations") };
+        let days = super::super::Period::from_days;
+        let policy =
+            Policy { lifetime: days(60), overlap: days(3), rotate_before: days(10), delete_after: days(2) };
+        assert_eq!(a.policy, policy);
+        assert_eq!(a.provider.kind, crate::provider::Kind::Axiom);
+        assert_eq!(a.provider.url.as_ref().map(url::Url::as_str), Some("https://a.example/"));
+        assert_eq!(a.provider.org_id.as_deref(), Some("acme"));
+        assert_eq!(a.provider.credential, "AXIOM");
+        assert_eq!(b.policy, Policy { overlap: days(5), ..policy });
+        assert_eq!(b.provider.credential, "OTHER");
     }
 
     #[test]
