@@ -147,14 +147,7 @@ fn run(
     environment: &Environment,
     mut problems: Problems,
 ) -> Result<Run, Answer> {
-    let repository = repository(args, environment, &mut problems);
-    if repository.is_none() && !problems.has_errors() {
-        let invalid = Invalid::new("no repository is given");
-        problems.error(
-            Place::Missing,
-            invalid.help("give --repository owner/name or the variable CROSSFADE_REPOSITORY; on GitHub Actions it is GITHUB_REPOSITORY"),
-        );
-    }
+    let repository = repository(args, environment, true, &mut problems);
     let config = configuration(args, repository.clone(), environment, &mut problems);
     let credentials = credentials(config.as_ref(), environment, &mut problems);
     match (config, repository, github, problems.has_errors()) {
@@ -172,7 +165,7 @@ fn check(
     mut problems: Problems,
 ) -> Answer {
     let format = settings::format(output, &mut Inputs { environment, problems: &mut problems });
-    let repository = repository(args, environment, &mut problems);
+    let repository = repository(args, environment, false, &mut problems);
     let config =
         configuration(args, repository, environment, &mut problems).filter(|_| !problems.has_errors());
     let exit_code = if config.is_some() { 0 } else { 2 };
@@ -215,11 +208,25 @@ fn refuse_secrets(arguments: &[OsString]) -> Result<(), Answer> {
     ))
 }
 
-fn repository(args: &RotationArgs, environment: &Environment, problems: &mut Problems) -> Option<Repository> {
+/// The repository that rotates. `check` does without where nobody says which.
+fn repository(
+    args: &RotationArgs,
+    environment: &Environment,
+    required: bool,
+    problems: &mut Problems,
+) -> Option<Repository> {
     let mut inputs = Inputs { environment, problems };
     let given = inputs
         .parsed(args.repository.as_deref(), REPOSITORY, Repository::from_str)
         .or_else(|| inputs.parsed(None, GITHUB_REPOSITORY, Repository::from_str));
+    if given.is_none() && required {
+        problems.error(
+            Place::Missing,
+            Invalid::new("no repository is given").help(
+                "give --repository owner/name, the variable CROSSFADE_REPOSITORY or the action's input `repository`; GITHUB_REPOSITORY is not set",
+            ),
+        );
+    }
     given?.value
 }
 

@@ -8,6 +8,8 @@ mod environment;
 mod input;
 mod invocation;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 

@@ -1,12 +1,12 @@
 //! What is wrong with what the user wrote, and how that is shown.
 //!
 //! [`Problems`] collects: nothing stops at the first problem. Every text from
-//! outside that ends up here went through [`quoted`] or [`printable`].
+//! outside that ends up here went through `quoted` or `printable`.
 
 use std::fmt;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 use serde::ser::SerializeStruct as _;
 
@@ -146,24 +146,22 @@ impl Problems {
     }
 
     fn render(&self, problem: &Problem) -> String {
-        let level = match problem.severity {
-            Severity::Error => Level::ERROR,
-            Severity::Warning => Level::WARNING,
+        let Place::File(at) = problem.place else {
+            let level = if problem.severity == Severity::Error { "error" } else { "warning" };
+            let place = match problem.place {
+                Place::Input(name) => format!("\n  --> {name}"),
+                Place::File(_) | Place::Missing => String::new(),
+            };
+            let help = problem.help.as_ref().map(|help| format!("\n  = help: {help}")).unwrap_or_default();
+            return format!("{level}: {}{place}{help}", problem.message);
         };
-        let mut group = Group::with_title(level.primary_title(problem.message.as_str()));
-        match problem.place {
-            Place::File(at) => {
-                let (line, span) = excerpt(&self.text, at);
-                group = group.element(
-                    Snippet::source(line)
-                        .line_start(at.line)
-                        .path(self.path.as_str())
-                        .annotation(AnnotationKind::Primary.span(span)),
-                );
-            }
-            Place::Input(name) => group = group.element(Origin::path(name)),
-            Place::Missing => {}
-        }
+        let level = if problem.severity == Severity::Error { Level::ERROR } else { Level::WARNING };
+        let (line, span) = excerpt(&self.text, at);
+        let snippet = Snippet::source(line)
+            .line_start(at.line)
+            .path(self.path.as_str())
+            .annotation(AnnotationKind::Primary.span(span));
+        let mut group = Group::with_title(level.primary_title(problem.message.as_str())).element(snippet);
         if let Some(help) = &problem.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }

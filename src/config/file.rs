@@ -243,11 +243,9 @@ impl<T: Read> Read for List<T> {
 /// Reads a file's text: every problem of its keys and single values is noted.
 pub(crate) fn read(text: &str, problems: &mut Problems) -> FileKeys {
     match node::parse(text) {
-        Ok(Node { value: Value::Null, .. }) => {
-            problems.error(
-                Place::Missing,
-                Invalid::new("the configuration file is empty").help("it needs `rotations:`"),
-            );
+        Ok(Node { value: Value::Null, place }) => {
+            problems
+                .error(place, Invalid::new("the configuration file is empty").help("it needs `rotations:`"));
             FileKeys::default()
         }
         Ok(root) => FileKeys::read(&root, problems).unwrap_or_default(),
@@ -320,3 +318,6 @@ fn described<T: JsonSchema>(generator: &mut SchemaGenerator, description: &str) 
     schema.insert("description".to_owned(), description.trim().into());
     schema.to_value()
 }
+
+#[cfg(test)]
+mod tests;

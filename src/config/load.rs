@@ -4,14 +4,10 @@
 //! What must hold between values and between rotations lives in [`super::check`].
 
 use super::check::{self, Written};
-use super::destination::{environment_name, owner_name, secret_name};
-use super::diagnostic::{Invalid, Place, Problems, looks_like_a_secret, one_of, quoted};
-use super::file::{self, DefaultsKeys, Field, FileKeys, RotationKeys, SecretKeys, SecretMappingKeys};
+use super::diagnostic::{Invalid, Place, Problems, looks_like_a_secret, quoted};
+use super::file::{self, DefaultsKeys, Field, FileKeys, RotationKeys};
 use super::selection::Selection;
-use super::{
-    Config, Destination, Policy, ProviderSettings, Repository, Rotation, RotationKey, Scope, SecretPattern,
-    SecretTarget, address,
-};
+use super::{Config, Policy, ProviderSettings, Repository, Rotation, RotationKey, address};
 
 /// The variable that holds the provider credential unless a rotation names another.
 pub const DEFAULT_CREDENTIAL: &str = "CROSSFADE_PROVIDER_TOKEN";
@@ -32,6 +28,7 @@ pub(crate) struct Request {
 /// The selected rotations, checked. Everything that is wrong with any of the
 /// rotations, selected or not, is noted; with an error among it there is no result.
 pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config> {
+    let before = problems.errors();
     let FileKeys { defaults, rotations } = match &request.file {
         Some(text) => file::read(text, problems),
         None => FileKeys {
@@ -42,13 +39,11 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
     let defaults = defaults.and_then(|field| field.value).unwrap_or_default();
     let rotations = match rotations {
         Some(Field { value, .. }) => value.unwrap_or_default(),
-        None => {
-            if !problems.has_errors() {
-                problems.error(Place::Missing, Invalid::new("the configuration file has no `rotations`"));
-            }
-            Vec::new()
-        }
+        None => Vec::new(),
     };
+    if rotations.is_empty() && problems.errors() == before {
+        problems.error(Place::Missing, Invalid::new("the configuration file has no `rotations`"));
+    }
     let names: Vec<&str> =
         rotations.iter().filter_map(|r| given(&r.value.as_ref()?.name).map(String::as_str)).collect();
     request.selection.check(&names, problems);
@@ -69,11 +64,11 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
         config.rotations.extend(rotation.filter(|_| is_selected));
     }
     check::together(&written, problems);
-    (!problems.has_errors()).then_some(config)
+    (problems.errors() == before).then_some(config)
 }
 
 /// What a key was given, if it was and could be read.
-fn given<T>(field: &Option<Field<T>>) -> Option<&T> {
+pub(super) fn given<T>(field: &Option<Field<T>>) -> Option<&T> {
     field.as_ref().and_then(|f| f.value.as_ref())
 }
 
@@ -94,7 +89,7 @@ fn flags_fit(flags: &RotationKeys, selected: &[&str], problems: &mut Problems) {
     let token = flags.token.as_ref().map(|f| f.place);
     let secrets = flags.secrets.as_ref().map(|f| f.place);
     for place in [token, secrets].into_iter().flatten() {
-        if selected.len() != 1 {
+        if selected.len() > 1 {
             let count = selected.len();
             let invalid =
                 Invalid::new(format!("this belongs to one rotation, and {count} of the file are selected"));
@@ -166,10 +161,10 @@ fn under(keys: RotationKeys, defaults: &DefaultsKeys) -> RotationKeys {
 }
 
 /// Where a rotation comes from, and where its problems go.
-struct Source<'a> {
-    place: Place,
-    by_flags: bool,
-    problems: &'a mut Problems,
+pub(super) struct Source<'a> {
+    pub(super) place: Place,
+    pub(super) by_flags: bool,
+    pub(super) problems: &'a mut Problems,
 }
 
 impl Source<'_> {
@@ -277,135 +272,6 @@ impl Source<'_> {
         }
         policy
     }
-
-    fn secrets(
-        &mut self,
-        keys: &RotationKeys,
-        repository: &Repository,
-    ) -> (Vec<(SecretTarget, Place)>, Vec<SecretPattern>) {
-        let (mut targets, mut patterns) = (Vec::new(), Vec::new());
-        match &keys.secrets {
-            None if self.by_flags => {
-                let invalid = Invalid::new("no secret is given");
-                self.problems.error(
-                    self.place,
-                    invalid.help(
-                        "give --secret, the variable CROSSFADE_SECRETS or the action's input `secrets`",
-                    ),
-                );
-            }
-            None => self.problems.error(self.place, Invalid::new("this rotation has no `secrets`")),
-            Some(Field { place, value: Some(list) }) if list.is_empty() => {
-                self.problems.error(*place, Invalid::new("a rotation needs at least one secret"));
-            }
-            Some(Field { value, .. }) => {
-                for Field { place, value } in value.iter().flatten() {
-                    match value {
-                        Some(SecretKeys::Short(text)) => {
-                            let destination =
-                                self.problems.note(*place, Destination::parse(text, Some(repository)));
-                            targets.extend(destination.map(|destination| {
-                                (
-                                    SecretTarget { destination, create_environment: false, visibility: None },
-                                    *place,
-                                )
-                            }));
-                        }
-                        Some(SecretKeys::Mapping(keys)) => match self.mapping(keys, *place, repository) {
-                            Some(Secret::One(target)) => targets.push((target, *place)),
-                            Some(Secret::Many(pattern)) => patterns.push(pattern),
-                            None => {}
-                        },
-                        None => {}
-                    }
-                }
-            }
-        }
-        (targets, patterns)
-    }
-
-    fn mapping(&mut self, keys: &SecretMappingKeys, place: Place, default: &Repository) -> Option<Secret> {
-        let at = |field: Option<Place>| field.unwrap_or(place);
-        let environment_place = keys.environment.as_ref().map(|f| f.place);
-        let organization_place = keys.organization.as_ref().map(|f| f.place);
-        let patterns_place = keys.repositories.as_ref().map(|f| f.place);
-        let visibility_place = keys.visibility.as_ref().map(|f| f.place);
-        let repository_place = keys.repository.as_ref().map(|f| f.place);
-
-        let homes = [repository_place, patterns_place, organization_place];
-        let one_home = homes.iter().flatten().count() <= 1;
-        if !one_home {
-            let all = one_of(["repository", "repositories", "organization"]);
-            self.problems.error(place, Invalid::new(format!("a secret belongs to one of {all}")));
-        }
-        if organization_place.is_some() && environment_place.is_some() {
-            self.problems.error(at(environment_place), Invalid::new("an organization has no environments"));
-        }
-        if given(&keys.create_environment) == Some(&true) && environment_place.is_none() {
-            let place = at(keys.create_environment.as_ref().map(|f| f.place));
-            self.problems.error(place, Invalid::new("`create_environment` needs an `environment`"));
-        }
-        if visibility_place.is_some() && organization_place.is_none() {
-            let invalid = Invalid::new("`visibility` is for organization secrets alone");
-            self.problems.error(at(visibility_place), invalid.help("name the `organization`"));
-        }
-        let store = given(&keys.store).copied().unwrap_or_default();
-        let name = match &keys.name {
-            Some(name) => given(&keys.name).and_then(|n| self.problems.note(name.place, secret_name(n))),
-            None => self.problems.note(place, Err(Invalid::new("this secret has no `name`"))),
-        };
-        let environment = match given(&keys.environment) {
-            Some(name) => Some(self.problems.note(at(environment_place), environment_name(name, store))?),
-            None => None,
-        };
-        let create_environment = given(&keys.create_environment).copied().unwrap_or_default();
-        if let Some(field) = &keys.repositories {
-            let signed = field.value.as_ref()?;
-            let of = |leaves_out: bool| {
-                let patterns = signed.iter().filter_map(|f| f.value.as_ref());
-                patterns.filter(|p| p.leaves_out == leaves_out).map(|p| p.pattern.clone()).collect::<Vec<_>>()
-            };
-            let include = of(false);
-            if include.is_empty() {
-                let invalid = Invalid::new("`repositories` takes in no repository");
-                self.problems.error(field.place, invalid.help("begin with a pattern like acme/*"));
-            }
-            return Some(Secret::Many(SecretPattern {
-                include,
-                exclude: of(true),
-                store,
-                name: name?,
-                environment,
-                create_environment,
-            }));
-        }
-        let scope = match (&keys.organization, &keys.repository) {
-            (Some(organization), _) => {
-                let name = organization.value.as_deref()?;
-                Scope::Organization(self.problems.note(organization.place, owner_name(name))?)
-            }
-            (None, Some(repository)) => repository_scope(repository.value.clone()?, environment),
-            (None, None) => repository_scope(default.clone(), environment),
-        };
-        one_home.then_some(Secret::One(SecretTarget {
-            destination: Destination { store, scope, name: name? },
-            create_environment,
-            visibility: given(&keys.visibility).copied(),
-        }))
-    }
-}
-
-/// What a mapping under `secrets` stands for.
-enum Secret {
-    One(SecretTarget),
-    Many(SecretPattern),
-}
-
-fn repository_scope(repository: Repository, environment: Option<String>) -> Scope {
-    match environment {
-        Some(environment) => Scope::Environment { repository, environment },
-        None => Scope::Repository(repository),
-    }
 }
 
 /// The name or id of a token, never its value.
@@ -419,3 +285,6 @@ fn token_name(text: &str) -> Result<String, Invalid> {
     }
     Ok(text.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What the user wrote, as checked rotations.
 //!
-//! [`file`](self) and flags both end here: a [`Config`] is complete, its policy
+//! The file and flags both end here: a [`Config`] is complete, its policy
 //! can work, its names are legal and its destinations are distinct. Reading the
 //! file, the flags, durations and destinations each have their own module; what
 //! is done with a rotation lives in [`crate::rotation`].
@@ -16,6 +16,7 @@ pub mod pattern;
 pub mod period;
 pub mod selection;
 pub mod summary;
+mod targets;
 mod value;
 
 use serde_json::{Map, Value};

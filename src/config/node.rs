@@ -127,7 +127,12 @@ impl Raw {
                 Value::Map(entries.into_iter().map(|(k, v)| (k.node(source), v.node(source))).collect())
             }
         };
-        Node { place: place(referenced), value }
+        // A mapping is shown by its first key: it says more than a brace or a dash.
+        let place = match &value {
+            Value::Map(entries) if referenced == defined && !entries.is_empty() => entries[0].0.place,
+            _ => place(referenced),
+        };
+        Node { place, value }
     }
 }
 

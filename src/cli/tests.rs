@@ -1,0 +1,293 @@
+//! What arguments, variables and file mean together.
+
+use std::io::Write as _;
+
+use secrecy::ExposeSecret as _;
+
+use super::*;
+use crate::config::Period;
+
+const FILE: &str = "\
+rotations:
+  - { name: one, provider: axiom, token: t1, overlap: 3d, secrets: [A] }
+  - { name: two, provider: axiom, token: t2, credential: SECOND, secrets: [B] }
+";
+
+/// What a run on GitHub Actions always has.
+const BASE: &[(&str, &str)] = &[
+    ("GITHUB_REPOSITORY", "acme/home"),
+    ("CROSSFADE_GITHUB_TOKEN", "writer-value"),
+    ("CROSSFADE_PROVIDER_TOKEN", "provider-value\n"),
+    ("SECOND", "second-value"),
+];
+
+fn invoke(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Run, Answer> {
+    let environment: Environment = variables.iter().copied().collect();
+    invocation(std::iter::once("crossfade").chain(arguments.iter().copied()).map(Into::into), &environment)
+}
+
+fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [BASE, more].concat()
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn refusal(result: Result<Run, Answer>) -> String {
+    let answer = result.expect_err("must be refused");
+    assert_eq!((answer.exit_code, answer.stdout.as_str()), (2, ""));
+    answer.stderr
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    command().debug_assert();
+    let rotate = command().find_subcommand("rotate").unwrap().clone();
+    for argument in
+        rotate.get_arguments().filter(|a| !["help", "verbose", "quiet"].contains(&a.get_id().as_str()))
+    {
+        let help = argument.get_help().unwrap().to_string();
+        assert!(help.contains("[env: CROSSFADE_"), "{} does not name its variable", argument.get_id());
+    }
+}
+
+#[test]
+fn one_rotation_by_flags() {
+    let arguments = [
+        "rotate",
+        "--provider",
+        "axiom",
+        "--token",
+        "ci",
+        "--secret",
+        "A",
+        "--secret",
+        "acme/b:C",
+        "--force",
+    ];
+    let run = invoke(&arguments, BASE).unwrap();
+    let rotation = &run.config.rotations[0];
+    assert_eq!((rotation.name.as_str(), rotation.token.as_str()), ("ci", "ci"));
+    assert_eq!(rotation.key.repository.to_string(), "acme/home");
+    assert_eq!(rotation.secrets.len(), 2);
+    assert!(run.options.force && !run.options.dry_run);
+    assert_eq!(run.options.concurrency, 8);
+    assert_eq!(run.github.api_url.as_str(), "https://api.github.com/");
+    assert_eq!(run.credentials["CROSSFADE_PROVIDER_TOKEN"].expose_secret(), "provider-value");
+    let shown = format!("{run:?}");
+    assert!(!shown.contains("provider-value") && !shown.contains("writer-value"));
+}
+
+#[test]
+fn one_rotation_by_variables() {
+    let variables = with(&[
+        ("CROSSFADE_PROVIDER", "axiom"),
+        ("CROSSFADE_PROVIDER_URL", "http://127.0.0.1:9"),
+        ("CROSSFADE_TOKEN", "ci"),
+        ("CROSSFADE_NAME", "ingest"),
+        ("CROSSFADE_SECRETS", "A\n\n  acme/b@eu, west:C \n"),
+        ("CROSSFADE_LIFETIME", "60d"),
+        ("CROSSFADE_OVERLAP", ""),
+        ("CROSSFADE_ROTATE_BEFORE", "10d"),
+        ("CROSSFADE_REPOSITORY", "acme/other"),
+        ("CROSSFADE_FORCE", "false"),
+        ("CROSSFADE_DRY_RUN", "true"),
+        ("CROSSFADE_ORG_ID", "acme-1"),
+        ("CROSSFADE_FORMAT", "json"),
+        ("CROSSFADE_CONCURRENCY", "3"),
+        ("CROSSFADE_REQUEST_TIMEOUT", "200ms"),
+        ("CROSSFADE_DEADLINE", "1h"),
+        ("GITHUB_API_URL", "https://ghe.example/api/v3"),
+    ]);
+    let run = invoke(&["rotate", "--rotate-before", "12d"], &variables).unwrap();
+    let rotation = &run.config.rotations[0];
+    let secrets: Vec<String> = rotation.secrets.iter().map(|s| s.destination.to_string()).collect();
+    assert_eq!(secrets, ["acme/other:A", "acme/b@eu, west:C"]);
+    assert_eq!(rotation.name, "ingest");
+    assert_eq!(rotation.provider.org_id.as_deref(), Some("acme-1"));
+    assert_eq!(rotation.policy.lifetime, Period::from_days(60));
+    assert_eq!(rotation.policy.overlap, Period::from_days(7));
+    assert_eq!(rotation.policy.rotate_before, Period::from_days(12), "the flag wins");
+    assert!(run.options.dry_run && !run.options.force);
+    assert_eq!((run.options.format, run.options.concurrency), (Format::Json, 3));
+    assert_eq!(run.options.request_timeout.to_string(), "200ms");
+    assert_eq!(run.github.api_url.as_str(), "https://ghe.example/api/v3");
+}
+
+#[test]
+fn flags_override_the_selected_rotations_of_a_file() {
+    let file = file(FILE);
+    let path = file.path().to_str().unwrap();
+    let run =
+        invoke(&["rotate", "--config", path, "--only", "two", "--overlap", "0h", "--token", "t3"], BASE)
+            .unwrap();
+    let rotation = &run.config.rotations[0];
+    assert_eq!(
+        (run.config.rotations.len(), rotation.name.as_str(), rotation.token.as_str()),
+        (1, "two", "t3")
+    );
+    assert!(rotation.policy.overlap.is_zero());
+    assert_eq!(run.credentials.keys().collect::<Vec<_>>(), ["SECOND"]);
+
+    let both = invoke(&["rotate", "--config", path], &with(&[("CROSSFADE_ONLY", "one, two\n")])).unwrap();
+    assert_eq!(both.config.rotations.len(), 2);
+    assert!(refusal(invoke(&["rotate", "--config", path, "--token", "t3"], BASE)).contains("--only"));
+    assert!(
+        refusal(invoke(&["rotate", "--config", path, "--only", "tow"], BASE)).contains("did you mean `two`?")
+    );
+
+    let shards = ["1/3", "2/3", "3/3"].map(|shard| {
+        invoke(&["rotate", "--config", path, "--shard", shard], BASE).unwrap().config.rotations.len()
+    });
+    assert_eq!(shards.iter().sum::<usize>(), 2);
+}
+
+#[test]
+fn everything_that_is_missing_is_told_at_once() {
+    insta::assert_snapshot!(refusal(invoke(&["rotate", "--token", "ci"], &[])), @r#"
+    error: there is no GitHub credential
+      = help: set CROSSFADE_GITHUB_TOKEN (input `github-token`), or CROSSFADE_GITHUB_APP_ID and CROSSFADE_GITHUB_APP_PRIVATE_KEY (inputs `github-app-id` and `github-app-private-key`)
+
+    error: no repository is given
+      = help: give --repository owner/name, the variable CROSSFADE_REPOSITORY or the action's input `repository`; GITHUB_REPOSITORY is not set
+
+    error: no provider is given
+      = help: give --provider, the variable CROSSFADE_PROVIDER or the action's input `provider`
+
+    error: no secret is given
+      = help: give --secret, the variable CROSSFADE_SECRETS or the action's input `secrets`
+
+    4 errors; nothing was contacted.
+    "#);
+}
+
+#[test]
+fn what_cannot_be_read_is_told_at_once() {
+    let variables =
+        with(&[("CROSSFADE_FORCE", "yes"), ("CROSSFADE_OVERLAP", "9x"), ("CROSSFADE_SHARD", "3/2")]);
+    let arguments = [
+        "rotate",
+        "--provider",
+        "axoim",
+        "--token",
+        "ci",
+        "--secret",
+        "acme/api:GITHUB_X",
+        "--concurrency",
+        "0",
+        "--github-api-url",
+        "http://localhost",
+    ];
+    insta::assert_snapshot!(refusal(invoke(&arguments, &variables)), @r#"
+    error: `yes` is neither true nor false
+      --> CROSSFADE_FORCE
+
+    error: `0` is no number from 1 to 100
+      --> --concurrency
+      = help: GitHub allows no more than 100 requests at once
+
+    error: an address must begin with https://
+      --> --github-api-url
+      = help: http:// is for literal loopback addresses alone: 127.0.0.1 or [::1]
+
+    error: `axoim` is no provider
+      --> --provider
+      = help: did you mean `axiom`? Allowed: `axiom`
+
+    error: `9x` is no duration: write it like 90d, 48h or 1d12h
+      --> CROSSFADE_OVERLAP
+
+    error: `3/2` is no shard: write I/N, with I from 1 to N, like 2/4
+      --> CROSSFADE_SHARD
+
+    error: GitHub refuses the secret name `GITHUB_X`
+      --> --secret
+      = help: no name may start with GITHUB_
+
+    7 errors; nothing was contacted.
+    "#);
+}
+
+#[test]
+fn credentials_are_checked_without_being_shown() {
+    let arguments = ["rotate", "--provider", "axiom", "--token", "ci", "--secret", "A"];
+    let with_values = |provider, token, app, key| {
+        let variables = [
+            ("GITHUB_REPOSITORY", "acme/home"),
+            ("CROSSFADE_PROVIDER_TOKEN", provider),
+            ("CROSSFADE_GITHUB_TOKEN", token),
+            ("CROSSFADE_GITHUB_APP_ID", app),
+            ("CROSSFADE_GITHUB_APP_PRIVATE_KEY", key),
+        ];
+        invoke(&arguments, &variables)
+    };
+    let pem = "-----BEGIN RSA PRIVATE KEY-----\nhunter2hunter2\n-----END RSA PRIVATE KEY-----\n";
+    let run = with_values("value", "", "12345", pem).unwrap();
+    assert!(matches!(&run.github.credentials, GithubCredentials::App { id, .. } if id == "12345"));
+    for refused in [
+        with_values("", "value", "", ""),
+        with_values("hunter2 hunter2", "value", "", ""),
+        with_values("value", "hunter2\nhunter2", "", ""),
+        with_values("value", "value", "12345", pem),
+        with_values("value", "", "12345", ""),
+        with_values("value", "", "", pem),
+        with_values("value", "", "12345", "hunter2hunter2"),
+    ] {
+        assert!(!refusal(refused).contains("hunter2"));
+    }
+}
+
+#[test]
+fn secrets_are_no_arguments() {
+    for secret in
+        ["xaat-1", "xapt-12345678", "ghp_0123456789", "github_pat_0123456789", "idt:TKN-1234-5678:abc"]
+    {
+        for arguments in [vec!["rotate", "--token", secret], vec!["rotate", secret]] {
+            let told = refusal(invoke(&arguments, BASE));
+            assert!(!told.contains(secret) && told.contains("CROSSFADE_PROVIDER_TOKEN"), "{told}");
+        }
+        let joined = format!("--token={secret}");
+        assert!(!refusal(invoke(&["rotate", &joined], BASE)).contains(secret));
+        let variables =
+            with(&[("CROSSFADE_TOKEN", secret), ("CROSSFADE_PROVIDER", "axiom"), ("CROSSFADE_SECRETS", "A")]);
+        assert!(!refusal(invoke(&["rotate"], &variables)).contains(secret));
+    }
+}
+
+#[test]
+fn check_needs_no_credentials_and_answers_in_both_formats() {
+    let good = file(FILE);
+    let path = good.path().to_str().unwrap();
+    let answer = invoke(&["check", "--config", path], &[]).unwrap_err();
+    assert_eq!((answer.exit_code, answer.stderr.as_str()), (0, ""));
+    insta::assert_snapshot!(answer.stdout, @r#"
+    The configuration is good: 2 rotations, 2 secrets.
+      one: axiom token t1, lifetime 90d, overlap 3d, rotated 14d before its end, into 1 secret
+      two: axiom token t2, lifetime 90d, overlap 7d, rotated 14d before its end, into 1 secret
+    "#);
+
+    let bad = file("rotations: [{ name: a, provider: axiom, token: a, secrets: [1] }]");
+    let path = bad.path().to_str().unwrap();
+    let answer = invoke(&["check", "--config", path, "--format", "json"], &[]).unwrap_err();
+    assert_eq!(answer.exit_code, 2);
+    let document: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!(document["ok"], false);
+    assert_eq!(
+        (&document["problems"][0]["line"], &document["problems"][0]["column"]),
+        (&1.into(), &61.into())
+    );
+}
+
+#[test]
+fn help_and_schema_are_answers() {
+    for arguments in [&["--help"][..], &["schema"], &["rotate", "--help"], &["--version"]] {
+        let answer = invoke(arguments, &[]).unwrap_err();
+        assert_eq!((answer.exit_code, answer.stderr.as_str()), (0, ""), "{arguments:?}");
+        assert!(!answer.stdout.is_empty());
+    }
+    assert_eq!(invoke(&["status", "--fail-within", "x"], BASE).unwrap_err().exit_code, 2);
+    assert_eq!(invoke(&["nonsense"], &[]).unwrap_err().exit_code, 2);
+}
