@@ -1,1 +1,199 @@
-//! The only gate through which strings from outside reach an output.
+//! The one gate through which strings from outside reach an output.
+//!
+//! Two dangers are met here. A string may carry a secret: [`Redactor::scrub`]
+//! takes it out. And a string may be made to be obeyed, by a terminal, by the
+//! Actions runner or by a Markdown renderer: [`Redactor::line`] and
+//! [`Redactor::message`] make it one harmless line, [`markdown`], [`code`],
+//! [`workflow_data`] and [`workflow_property`] fit such a line to one place.
+//!
+//! The one value that is printed on purpose, to have the runner mask it, is
+//! written by [`crate::report::actions::add_mask`], not here.
+//!
+//! # How a secret is recognised
+//! Of each registered secret only keyed 64-bit hashes of its *grams* are kept:
+//! all runs of [`GRAM`] bytes, or the whole where it is shorter. A text is
+//! scanned by hashing each of its windows. So the cost does not grow with the
+//! number of secrets, and the redactor itself holds nothing that could be
+//! printed. A hash that collides only hides a few harmless characters.
+//! Encodings are undone in the text rather than applied to the secret: there are
+//! many ways to encode a secret, and one way to decode each.
+
+mod encodings;
+mod escape;
+mod shapes;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::ops::Range;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use encodings::Reading;
+
+pub use escape::{code, markdown, workflow_data, workflow_property};
+
+/// So many characters of a secret in a row are a leak.
+pub const GRAM: usize = 11;
+
+/// Shorter values are no secrets: hiding every `a` would only make reports
+/// unreadable, and show that the value is `a`.
+const SHORTEST: usize = 4;
+
+/// What stands where a secret stood.
+const MASK: &str = "***";
+
+/// Length of [`Redactor::line`], in characters.
+const LINE_LIMIT: usize = 300;
+
+/// Length of [`Redactor::message`], in characters.
+const MESSAGE_LIMIT: usize = 2000;
+
+/// So much of a string is looked at to make one line of it, in characters.
+const INPUT_LIMIT: usize = 16 * 1024;
+
+/// Knows every secret of this run, and takes them out of texts.
+///
+/// Clones share what they know. Values that are not registered are still hidden
+/// if they look like a token of a service that crossfade speaks to.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    grams: Arc<RwLock<Grams>>,
+}
+
+/// The hashes of what must not be printed, by the length of what was hashed.
+#[derive(Default)]
+struct Grams {
+    hasher: RandomState,
+    by_length: BTreeMap<usize, HashSet<u64>>,
+}
+
+impl Redactor {
+    /// A redactor that knows no secret yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Hides this value from now on, in every clone.
+    ///
+    /// Values of fewer than four characters are not hidden.
+    pub fn register(&self, secret: &SecretString) {
+        let mut grams = self.grams.write().unwrap_or_else(PoisonError::into_inner);
+        let value = secret.expose_secret();
+        grams.learn(value.as_bytes());
+        // A value read from a file ends with a newline that no output repeats.
+        grams.learn(value.trim().as_bytes());
+    }
+
+    /// `text` without secrets: each run in which [`GRAM`] or more characters of
+    /// a registered secret appear becomes `***`, and so does what looks like a
+    /// secret. Runs are found as they stand, in base64 (both alphabets), in
+    /// hexadecimal, percent-encoded and JSON-escaped.
+    #[must_use]
+    pub fn scrub(&self, text: &str) -> String {
+        let grams = self.grams.read().unwrap_or_else(PoisonError::into_inner);
+        let mut text = text.to_owned();
+        // Masking may bring the parts of another secret together. This ends: what
+        // is masked is longer than the mask, or it is not found again.
+        loop {
+            let marks = marks(&grams, &text);
+            if marks.is_empty() {
+                return text;
+            }
+            text = masked(&text, marks);
+        }
+    }
+
+    /// One printable line of up to 300 characters, for a name, an id or a
+    /// server's message: scrubbed, without anything that a terminal or the
+    /// Actions runner would obey. Applying it twice changes nothing.
+    #[must_use]
+    pub fn line(&self, text: &str) -> String {
+        self.one_line(text, LINE_LIMIT)
+    }
+
+    /// Like [`Redactor::line`], of up to 2000 characters, for our own sentences
+    /// that quote strings from outside.
+    #[must_use]
+    pub fn message(&self, text: &str) -> String {
+        self.one_line(text, MESSAGE_LIMIT)
+    }
+
+    fn one_line(&self, text: &str, limit: usize) -> String {
+        let text: String = text.chars().take(INPUT_LIMIT).collect();
+        // Scrubbed before it is stripped, while a key still has its lines, and
+        // after, because what was stripped may have stood inside a secret.
+        let scrubbed = self.scrub(&text);
+        let line = escape::one_line(&scrubbed);
+        let line = if line == scrubbed { line } else { self.scrub(&line) };
+        escape::capped(&line, limit)
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redactor(***)")
+    }
+}
+
+impl Grams {
+    fn learn(&mut self, value: &[u8]) {
+        if value.len() < SHORTEST {
+            return;
+        }
+        let length = value.len().min(GRAM);
+        let hashes = value.windows(length).map(|gram| self.hasher.hash_one(gram));
+        self.by_length.entry(length).or_default().extend(hashes);
+    }
+
+    /// Where the original text of `reading` shows a gram.
+    fn find(&self, reading: &Reading) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        for (&length, known) in &self.by_length {
+            for (start, window) in reading.bytes().windows(length).enumerate() {
+                if known.contains(&self.hasher.hash_one(window)) {
+                    found.push(reading.origin(start..start + length));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Every part of `text` to be hidden, in no order; parts may overlap.
+fn marks(grams: &Grams, text: &str) -> Vec<Range<usize>> {
+    let mut marks = Vec::new();
+    for reading in encodings::readings(text) {
+        marks.extend(shapes::find(reading.bytes()).into_iter().map(|found| reading.origin(found)));
+        let Some(&shortest) = grams.by_length.keys().next() else { continue };
+        marks.extend(grams.find(&reading));
+        for unpacked in reading.unpacked(shortest) {
+            marks.extend(grams.find(&unpacked));
+        }
+    }
+    marks
+}
+
+/// `text` with [`MASK`] in place of each marked part.
+fn masked(text: &str, mut marks: Vec<Range<usize>>) -> String {
+    marks.sort_unstable_by_key(|mark| mark.start);
+    let mut output = String::with_capacity(text.len());
+    let mut position = 0;
+    let mut marks = marks.into_iter().peekable();
+    while let Some(mut mark) = marks.next() {
+        while let Some(next) = marks.next_if(|next| next.start <= mark.end) {
+            mark.end = mark.end.max(next.end);
+        }
+        // A gram may begin or end inside a character of several bytes.
+        let start = text.floor_char_boundary(mark.start).max(position);
+        output.push_str(&text[position..start]);
+        output.push_str(MASK);
+        position = text.ceil_char_boundary(mark.end);
+    }
+    output.push_str(&text[position..]);
+    output
+}

@@ -1,7 +1,25 @@
 //! One GitHub secret: store × scope × name, and its short form.
 //!
+//! ```text
+//! NAME                             a secret of the repository that rotates
+//! owner/repo:NAME                  of another repository
+//! owner/repo@environment:NAME      of a deployment environment
+//! org:acme:NAME                    of an organization
+//! dependabot+owner/repo:NAME       each with another store in front
+//! ```
+//!
+//! An environment's name may hold anything, so it starts at the first `@` and
+//! ends at the last `:`; neither can be part of what surrounds it.
+//!
 //! The paths of the REST API that belong to a destination live in
 //! [`crate::github`].
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+
+use super::diagnostic::{Invalid, name_of, named, quoted, suspicious};
 
 /// Which of GitHub's secret stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -17,6 +35,30 @@ pub enum Store {
     Agents,
 }
 
+impl Store {
+    /// Every store with the name that it is written by.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("actions", Self::Actions),
+        ("dependabot", Self::Dependabot),
+        ("codespaces", Self::Codespaces),
+        ("agents", Self::Agents),
+    ];
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name_of(&Self::NAMES, *self))
+    }
+}
+
+impl FromStr for Store {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        named("store", &Self::NAMES, text)
+    }
+}
+
 /// `owner/name`. Compared without case, as GitHub does; printed as written.
 #[derive(Debug, Clone)]
 pub struct Repository {
@@ -24,6 +66,13 @@ pub struct Repository {
     pub owner: String,
     /// The repository's name.
     pub name: String,
+}
+
+impl Repository {
+    /// Both parts lower case: what equality, order and hash go by.
+    fn folded(&self) -> (String, String) {
+        (self.owner.to_ascii_lowercase(), self.name.to_ascii_lowercase())
+    }
 }
 
 impl PartialEq for Repository {
@@ -34,8 +83,43 @@ impl PartialEq for Repository {
 
 impl Eq for Repository {}
 
-/// Where a secret lives.
-#[derive(Debug, Clone, PartialEq, Eq)]
+impl Hash for Repository {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.folded().hash(state);
+    }
+}
+
+impl Ord for Repository {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.folded().cmp(&other.folded())
+    }
+}
+
+impl PartialOrd for Repository {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}
+
+impl FromStr for Repository {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let (owner, name) = text
+            .split_once('/')
+            .ok_or_else(|| Invalid::new(format!("{} is no repository: write owner/name", quoted(text))))?;
+        Ok(Self { owner: owner_name(owner)?, name: repository_name(name)? })
+    }
+}
+
+/// Where a secret lives. Compared without case, as GitHub does.
+#[derive(Debug, Clone)]
 pub enum Scope {
     /// A repository.
     Repository(Repository),
@@ -50,8 +134,66 @@ pub enum Scope {
     Organization(String),
 }
 
+impl Scope {
+    /// What equality, order and hash go by: repositories before organizations.
+    fn folded(&self) -> (u8, (String, String), String) {
+        match self {
+            Self::Repository(repository) => (0, repository.folded(), String::new()),
+            Self::Environment { repository, environment } => {
+                (1, repository.folded(), environment.to_lowercase())
+            }
+            Self::Organization(name) => (2, (name.to_ascii_lowercase(), String::new()), String::new()),
+        }
+    }
+
+    /// The user or organization that everything in this scope belongs to.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        match self {
+            Self::Repository(repository) | Self::Environment { repository, .. } => &repository.owner,
+            Self::Organization(name) => name,
+        }
+    }
+}
+
+impl PartialEq for Scope {
+    fn eq(&self, other: &Self) -> bool {
+        self.folded() == other.folded()
+    }
+}
+
+impl Eq for Scope {}
+
+impl Hash for Scope {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.folded().hash(state);
+    }
+}
+
+impl Ord for Scope {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.folded().cmp(&other.folded())
+    }
+}
+
+impl PartialOrd for Scope {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Repository(repository) => write!(f, "{repository}"),
+            Self::Environment { repository, environment } => write!(f, "{repository}@{environment}"),
+            Self::Organization(name) => write!(f, "org:{name}"),
+        }
+    }
+}
+
 /// One GitHub secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Destination {
     /// Which store.
     pub store: Store,
@@ -59,4 +201,226 @@ pub struct Destination {
     pub scope: Scope,
     /// The secret's name, upper case as GitHub keeps it.
     pub name: String,
+}
+
+impl Destination {
+    /// Reads the short form. `default_repository` is the one that a bare `NAME`
+    /// belongs to.
+    ///
+    /// # Errors
+    /// When the text is no destination, or a name in it is one that GitHub refuses.
+    pub fn parse(text: &str, default_repository: Option<&Repository>) -> Result<Self, Invalid> {
+        let (store, rest) = match text.split_once('+') {
+            // A `+` further on belongs to an environment's name.
+            Some((store, rest)) if !store.contains(['/', ':', '@']) => (store.parse()?, rest),
+            _ => (Store::default(), text),
+        };
+        let Some((place, name)) = rest.rsplit_once(':') else {
+            if rest.contains('/') {
+                return Err(Invalid::new(format!("{} names no secret: write owner/repo:NAME", quoted(rest))));
+            }
+            let name = secret_name(rest)?;
+            let repository = default_repository.ok_or_else(|| no_repository(&name))?;
+            return Ok(Self { store, scope: Scope::Repository(repository.clone()), name });
+        };
+        let scope = if let Some(organization) = place.strip_prefix("org:") {
+            Scope::Organization(owner_name(organization)?)
+        } else if let Some((repository, environment)) = place.split_once('@') {
+            Scope::Environment {
+                repository: repository.parse()?,
+                environment: environment_name(environment, store)?,
+            }
+        } else {
+            Scope::Repository(place.parse()?)
+        };
+        Ok(Self { store, scope, name: secret_name(name)? })
+    }
+}
+
+impl fmt::Display for Destination {
+    /// The full short form: always with the repository, with the store unless it
+    /// is the one of Actions.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.store != Store::default() {
+            write!(f, "{}+", self.store)?;
+        }
+        write!(f, "{}:{}", self.scope, self.name)
+    }
+}
+
+/// What to say where a secret has a name and no repository.
+pub(super) fn no_repository(name: &str) -> Invalid {
+    Invalid::new(format!("{} has no repository", quoted(name)))
+        .help("write owner/repo:NAME, or give --repository owner/name (GITHUB_REPOSITORY is not set)")
+}
+
+/// A legal secret name, upper case as GitHub keeps it.
+///
+/// # Errors
+/// When GitHub would refuse the name.
+pub fn secret_name(name: &str) -> Result<String, Invalid> {
+    let legal = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && name.bytes().next().is_some_and(|b| !b.is_ascii_digit());
+    if !legal {
+        return Err(Invalid::new(format!("{} is no name for a GitHub secret", quoted(name)))
+            .help("letters, digits and _ only, and no digit in front"));
+    }
+    let upper = name.to_ascii_uppercase();
+    if upper.starts_with("GITHUB_") {
+        return Err(Invalid::new(format!("GitHub refuses the secret name {}", quoted(name)))
+            .help("no name may start with GITHUB_"));
+    }
+    Ok(upper)
+}
+
+/// The name of a user or an organization.
+///
+/// # Errors
+/// When no GitHub account can have this name.
+pub fn owner_name(name: &str) -> Result<String, Invalid> {
+    let legal = (1..=100).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        && !name.starts_with('-');
+    if legal {
+        Ok(name.to_owned())
+    } else {
+        Err(Invalid::new(format!("{} is no name of a GitHub user or organization", quoted(name))))
+    }
+}
+
+/// The name of a repository, without its owner.
+pub(super) fn repository_name(name: &str) -> Result<String, Invalid> {
+    let legal = (1..=100).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && !matches!(name, "." | "..");
+    if legal {
+        Ok(name.to_owned())
+    } else {
+        Err(Invalid::new(format!("{} is no name of a GitHub repository", quoted(name))))
+    }
+}
+
+/// The name of a deployment environment in `store`.
+///
+/// # Errors
+/// When the name is illegal, or the store has no environments.
+pub fn environment_name(name: &str, store: Store) -> Result<String, Invalid> {
+    if store != Store::Actions {
+        return Err(Invalid::new(format!("the {store} store has no environments"))
+            .help("environments exist in the actions store alone"));
+    }
+    let legal =
+        (1..=255).contains(&name.chars().count()) && name.trim() == name && !name.chars().any(suspicious);
+    if legal {
+        Ok(name.to_owned())
+    } else {
+        Err(Invalid::new(format!("{} is no name for an environment", quoted(name)))
+            .help("1 to 255 characters, no space around it, no control characters"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn home() -> Repository {
+        "acme/home".parse().unwrap()
+    }
+
+    fn printed(text: &str) -> String {
+        Destination::parse(text, Some(&home())).map_or_else(|e| format!("error: {e}"), |d| d.to_string())
+    }
+
+    #[test]
+    fn short_forms() {
+        for (read, full) in [
+            ("NAME", "acme/home:NAME"),
+            ("name", "acme/home:NAME"),
+            ("acme/api:NAME", "acme/api:NAME"),
+            ("actions+acme/api:NAME", "acme/api:NAME"),
+            ("dependabot+NAME", "dependabot+acme/home:NAME"),
+            ("codespaces+org:acme:NAME", "codespaces+org:acme:NAME"),
+            ("agents+acme/api:NAME", "agents+acme/api:NAME"),
+            ("acme/api@production:NAME", "acme/api@production:NAME"),
+            ("acme/api@eu/blue + green: a@b:NAME", "acme/api@eu/blue + green: a@b:NAME"),
+        ] {
+            assert_eq!(printed(read), full, "{read}");
+        }
+        assert!(Destination::parse("NAME", None).is_err());
+    }
+
+    #[test]
+    fn refusals() {
+        insta::assert_snapshot!(
+            [
+                "", "1NAME", "github_token", "acme/api", "acme/api:", "acme:NAME", "../x:NAME", "acme/..:NAME",
+                "a b/c:NAME", "acme/api@:NAME", "dependabot+acme/api@prod:NAME", "dependbot+NAME", "org::NAME",
+                "acme/api@a\u{202e}b:NAME", "NA\u{1b}[2JME",
+            ]
+            .map(printed)
+            .join("\n"),
+            @r#"
+            error: an empty text is no name for a GitHub secret
+            error: `1NAME` is no name for a GitHub secret
+            error: GitHub refuses the secret name `github_token`
+            error: `acme/api` names no secret: write owner/repo:NAME
+            error: an empty text is no name for a GitHub secret
+            error: `acme` is no repository: write owner/name
+            error: `..` is no name of a GitHub user or organization
+            error: `..` is no name of a GitHub repository
+            error: `a b` is no name of a GitHub user or organization
+            error: an empty text is no name for an environment
+            error: the dependabot store has no environments
+            error: `dependbot` is no store
+            error: an empty text is no name of a GitHub user or organization
+            error: `a�b` is no name for an environment
+            error: `NA�[2JME` is no name for a GitHub secret
+            "#
+        );
+    }
+
+    #[test]
+    fn equality_ignores_case_as_github_does() {
+        let one = Destination::parse("Acme/API@Prod:name", None).unwrap();
+        let two = Destination::parse("acme/api@prod:NAME", None).unwrap();
+        assert_eq!(one, two);
+        assert_eq!(one.cmp(&two), Ordering::Equal);
+        assert_eq!(std::collections::HashSet::from([one, two]).len(), 1);
+    }
+
+    fn destinations() -> impl Strategy<Value = Destination> {
+        let repository = ("[a-zA-Z0-9][a-zA-Z0-9_-]{0,8}", "[a-zA-Z0-9_.-]{0,6}[a-z]")
+            .prop_map(|(owner, name)| Repository { owner, name });
+        let environment = "[a-z@:/+ é#]{1,20}".prop_filter("trimmed", |e| e.trim() == e);
+        let scope = prop_oneof![
+            repository.clone().prop_map(Scope::Repository),
+            (repository, environment)
+                .prop_map(|(repository, environment)| Scope::Environment { repository, environment }),
+            "[a-zA-Z0-9][a-zA-Z0-9_-]{0,8}".prop_map(Scope::Organization),
+        ];
+        let store = prop::sample::select(Store::NAMES.map(|(_, store)| store).to_vec());
+        let name = "[A-Z_][A-Z0-9_]{0,9}".prop_filter("legal", |n| !n.starts_with("GITHUB_"));
+        (store, scope, name).prop_filter_map("legal", |(store, scope, name)| {
+            let legal = store == Store::Actions || !matches!(scope, Scope::Environment { .. });
+            legal.then_some(Destination { store, scope, name })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_back(destination in destinations()) {
+            let read = Destination::parse(&destination.to_string(), None).unwrap();
+            prop_assert_eq!(read.to_string(), destination.to_string());
+            prop_assert_eq!(read, destination);
+        }
+
+        #[test]
+        fn whatever_is_read_is_printed_and_read_back(text in "[a-zA-Z/@:+._ é-]{0,24}|\\PC*") {
+            if let Ok(read) = Destination::parse(&text, Some(&home())) {
+                prop_assert_eq!(Destination::parse(&read.to_string(), None), Ok(read));
+            }
+        }
+    }
 }

@@ -5,13 +5,29 @@
 //! file, the flags, durations and destinations each have their own module; what
 //! is done with a rotation lives in [`crate::rotation`].
 
+pub mod address;
+mod check;
 pub mod destination;
+pub mod diagnostic;
+mod file;
+mod load;
+mod node;
+pub mod pattern;
 pub mod period;
+pub mod selection;
+pub mod summary;
+mod value;
 
 use serde_json::{Map, Value};
 use url::Url;
 
 pub use destination::{Destination, Repository, Scope, Store};
+pub use file::schema_text;
+pub(crate) use file::{Field, RotationKeys, SecretKeys};
+pub use load::DEFAULT_CREDENTIAL;
+pub(crate) use load::{Request, load};
+pub(crate) use node::MAX_BYTES;
+pub use pattern::RepositoryPattern;
 pub use period::Period;
 
 /// Every rotation that a run is about, checked.
@@ -43,6 +59,8 @@ pub struct Rotation {
     pub verify: Option<String>,
     /// Every secret that holds the token.
     pub secrets: Vec<SecretTarget>,
+    /// More secrets, in all repositories that GitHub finds for a pattern.
+    pub patterns: Vec<SecretPattern>,
 }
 
 /// How to reach the service that issues a rotation's token.
@@ -92,6 +110,33 @@ pub struct SecretTarget {
     pub create_environment: bool,
     /// Who may read an organization secret that this run creates.
     pub visibility: Option<Visibility>,
+}
+
+/// A secret of the same name in every repository that fits; which those are is
+/// asked of GitHub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretPattern {
+    /// Repositories that fit any of these are taken in; never empty.
+    pub include: Vec<RepositoryPattern>,
+    /// And of them, those that fit any of these are left out.
+    pub exclude: Vec<RepositoryPattern>,
+    /// Which store.
+    pub store: Store,
+    /// The secret's name, upper case as GitHub keeps it.
+    pub name: String,
+    /// The environment, of each repository, that the secret belongs to.
+    pub environment: Option<String>,
+    /// Create the environment where it does not exist.
+    pub create_environment: bool,
+}
+
+impl SecretPattern {
+    /// Whether the secret belongs into this repository.
+    #[must_use]
+    pub fn takes(&self, repository: &Repository) -> bool {
+        let fits = |patterns: &[RepositoryPattern]| patterns.iter().any(|p| p.matches(repository));
+        fits(&self.include) && !fits(&self.exclude)
+    }
 }
 
 /// Which repositories may read an organization secret.

@@ -1,1 +1,245 @@
-//! TODO github
+//! The service that keeps secrets: what is known of them, and writing them.
+//!
+//! octocrab brings GitHub's types and reads its errors; every request goes
+//! through the one client in [`crate::http`]. When to write what is decided in
+//! [`crate::rotation`].
+
+mod error;
+mod list;
+mod paths;
+mod prepare;
+mod seal;
+mod service;
+mod shared;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use jiff::Timestamp;
+use octocrab::models::PublicKey;
+use octocrab::{AuthState, FromResponse, Octocrab, OctocrabBuilder};
+use secrecy::SecretString;
+use serde::Serialize;
+use url::Url;
+
+pub use error::{Error, ErrorKind, WriteError};
+pub use seal::{SealError, Sealed, seal};
+
+use crate::config::{Scope, SecretTarget, Store};
+use crate::http::{Http, HttpError};
+use error::{Purpose, Refusal};
+use list::Listing;
+use prepare::Readers;
+use service::{Circumstances, Concurrency, GithubService, Rules};
+use shared::Shared;
+
+/// How to reach GitHub, and as whom.
+#[derive(Debug, Clone)]
+pub struct GithubSettings {
+    /// The REST API, with its path where it has one (`/api/v3`).
+    pub api_url: Url,
+    /// Who writes.
+    pub credentials: Credentials,
+}
+
+/// Who writes.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// A personal access token, or an installation token that somebody else made.
+    Token(SecretString),
+}
+
+/// What GitHub tells about one secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Its scope exists, and has no such secret.
+    Missing,
+    /// Since when it holds its value.
+    UpdatedAt(Timestamp),
+}
+
+/// GitHub, for one run. What was read once is not read again.
+pub struct GitHub {
+    octocrab: Octocrab,
+    http: Arc<Http>,
+    /// Every store is there: this is github.com or a ghe.com tenant.
+    has_every_store: bool,
+    listings: Shared<Arc<Listing>>,
+    keys: Shared<PublicKey>,
+    readers: Shared<Readers>,
+}
+
+impl GitHub {
+    /// Gets ready; contacts nobody. At most `concurrency` requests will be under
+    /// way at a time. To be called from within the runtime.
+    ///
+    /// # Errors
+    /// When the credential cannot be sent at all.
+    pub fn connect(http: Arc<Http>, settings: &GithubSettings, concurrency: usize) -> Result<Self, Error> {
+        let Credentials::Token(token) = &settings.credentials;
+        let api_url = settings.api_url.clone();
+        crate::http::Call::get(crate::clock::Side::Github, api_url.clone())
+            .bearer(token)
+            .map_err(|error| Error::new(ErrorKind::Unauthenticated, format!("GitHub: {error}")))?;
+        let service = GithubService {
+            http: Arc::clone(&http),
+            api_url,
+            token: token.clone(),
+            gate: Arc::new(Concurrency::of(concurrency)),
+        };
+        let built = OctocrabBuilder::new_empty().with_service(service).with_auth(AuthState::None).build();
+        let Ok(octocrab) = built;
+        Ok(Self {
+            octocrab,
+            http,
+            has_every_store: has_every_store(&settings.api_url),
+            listings: Shared::new(),
+            keys: Shared::new(),
+            readers: Shared::new(),
+        })
+    }
+
+    /// What GitHub tells about each target, in order. Targets of one scope share
+    /// a list, in this call and in later ones.
+    ///
+    /// A secret that is not there is [`Reading::Missing`]; so is one in an
+    /// environment that is still to be made.
+    pub async fn observe(&self, targets: &[SecretTarget]) -> Vec<Result<Reading, Error>> {
+        join_all(targets.iter().map(|target| self.observe_one(target))).await
+    }
+
+    async fn observe_one(&self, target: &SecretTarget) -> Result<Reading, Error> {
+        match self.find(&target.destination).await {
+            Ok(Some(secret)) => Ok(Reading::UpdatedAt(secret.updated_at)),
+            Ok(None) => Ok(Reading::Missing),
+            Err(error) if error.kind == ErrorKind::NotFound && target.create_environment => {
+                Ok(Reading::Missing)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Fetches what a write will need. Makes the environment where the target
+    /// wants that and there is none: the only thing that this changes.
+    ///
+    /// # Errors
+    /// When the secret could not be written either.
+    pub async fn prepare(&self, target: &SecretTarget) -> Result<(), Error> {
+        let (key, readers) = futures_util::future::join(self.key(target), self.readers(target)).await;
+        let key = key?;
+        readers?;
+        seal(&key.key, &SecretString::default()).map_err(|error| {
+            let purpose = self.purpose(target.destination.store, &target.destination.scope);
+            Error::new(ErrorKind::Unreadable, format!("{purpose}: {error}"))
+        })?;
+        Ok(())
+    }
+
+    fn purpose<'a>(&self, store: Store, scope: &'a Scope) -> Purpose<'a> {
+        Purpose { store, scope, creates_environment: false, has_every_store: self.has_every_store }
+    }
+
+    /// A GET whose answer is a `T`.
+    async fn read<T: FromResponse>(&self, purpose: &Purpose<'_>, path: &str) -> Result<T, Error> {
+        self.octocrab.get(path, None::<&()>).await.map_err(|error| of_octocrab(purpose, error))
+    }
+
+    /// Any other request. An answer of failure is no error here: see [`Answer::success`].
+    async fn request(
+        &self,
+        purpose: &Purpose<'_>,
+        method: Method,
+        path: &str,
+        body: Option<&(impl Serialize + Sync)>,
+        rules: Rules,
+    ) -> Result<Answer, Error> {
+        let request = Request::builder().method(method).uri(path).extension(rules);
+        let failed = |error| of_octocrab(purpose, error);
+        let request = self.octocrab.build_request(request, body).map_err(failed)?;
+        let (parts, body) = self.octocrab.execute(request).await.map_err(failed)?.into_parts();
+        let body = body.collect().await.map_err(failed)?.to_bytes();
+        Ok(Answer {
+            status: parts.status,
+            circumstances: parts.extensions.get::<Circumstances>().copied(),
+            headers: parts.headers,
+            message: message_of(&body),
+        })
+    }
+}
+
+impl fmt::Debug for GitHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GitHub").finish_non_exhaustive()
+    }
+}
+
+/// The answer to a request that is not a read.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    circumstances: Option<Circumstances>,
+    /// GitHub's own words, where it refuses.
+    message: String,
+}
+
+impl Answer {
+    fn success(&self, purpose: &Purpose<'_>) -> Result<(), Error> {
+        if self.status.is_success() {
+            return Ok(());
+        }
+        let Self { status, headers, message, .. } = self;
+        Err(Error::refused(purpose, &Refusal { status: *status, headers, message }))
+    }
+
+    fn date(&self) -> Option<Timestamp> {
+        self.circumstances?.date
+    }
+
+    /// An earlier attempt may have been processed; true where it is not known.
+    fn doubtful(&self) -> bool {
+        self.circumstances.is_none_or(|circumstances| circumstances.doubtful)
+    }
+}
+
+/// `message` of an error body; empty if it has none.
+fn message_of(body: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        message: String,
+    }
+    serde_json::from_slice(body).map_or_else(|_| String::new(), |body: Body| body.message)
+}
+
+fn of_octocrab(purpose: &Purpose<'_>, error: octocrab::Error) -> Error {
+    match error {
+        octocrab::Error::GitHub { source, .. } => {
+            let no_headers = HeaderMap::new();
+            let headers = source.headers.as_ref().unwrap_or(&no_headers);
+            let status = source.status_code;
+            Error::refused(purpose, &Refusal { status, headers, message: &source.message })
+        }
+        octocrab::Error::Service { source, .. } => match source.downcast::<HttpError>() {
+            Ok(error) => Error::of_http(purpose, &error),
+            Err(_) => Error::new(ErrorKind::Unavailable, format!("{purpose}: the request was not sent")),
+        },
+        // The rest are answers that are no JSON, or not the JSON that was expected.
+        _ => Error::unreadable(purpose),
+    }
+}
+
+/// Identifies a store in a scope. Neither owners nor repositories nor
+/// environments are distinguished by case.
+fn place(store: Store, scope: &Scope) -> String {
+    paths::secrets(store, scope).to_ascii_lowercase()
+}
+
+/// GitHub's own servers have every store; a server of one's own may lack some.
+fn has_every_store(api_url: &Url) -> bool {
+    api_url.domain().is_some_and(|host| host == "api.github.com" || host.ends_with(".ghe.com"))
+}

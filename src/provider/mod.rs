@@ -4,18 +4,69 @@
 //! to mint, what to retire and what a lost reply means is policy, and lives in
 //! [`crate::rotation`].
 //!
-//! To add a provider: one file, and one line in [`Kind`]'s table below.
+//! To add a provider: one file, declared below, and one line in [`Kind::NAMES`].
+//! `docs/providers.md` walks through it.
+
+mod axiom;
+mod connection;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
+use crate::config::ProviderSettings;
+use crate::config::diagnostic::{Invalid, named};
+use crate::http::Http;
+
+/// Makes a provider ready to be asked.
+type Connect = fn(&ProviderSettings, Arc<Http>) -> Result<Arc<dyn Provider>, Error>;
+
 /// Which service issues a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Axiom.
-    Axiom,
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    name: &'static str,
+    connect: Connect,
+}
+
+impl Kind {
+    /// Every provider, by the name that the configuration calls it.
+    pub(crate) const NAMES: &[(&'static str, Connect)] = &[("axiom", axiom::connect)];
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl FromStr for Kind {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let connect = named("provider", Self::NAMES, text)?;
+        let name = Self::NAMES.iter().map(|(name, _)| *name).find(|name| *name == text);
+        Ok(Self { name: name.unwrap_or_default(), connect })
+    }
+}
+
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Kind {}
+
+impl Hash for Kind {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
 }
 
 /// How the previous token stays alive after a mint.
@@ -43,8 +94,19 @@ pub struct Profile {
     pub overlap: Overlap,
     /// How a token comes to its end.
     pub expiry: Expiry,
+    /// Where a marker is kept.
+    pub marker_in: MarkerIn,
     /// Whether a token can be disabled, and enabled again, before it is deleted.
     pub can_disable: bool,
+}
+
+/// Where a provider's tokens carry their marker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkerIn {
+    /// In the description.
+    Description,
+    /// In the name, where there is no description.
+    Name,
 }
 
 /// A credential at the provider. Its value is known only when it is minted and
@@ -53,10 +115,10 @@ pub struct Profile {
 pub struct Token {
     /// The provider's id.
     pub id: String,
-    /// The name as people know it, without a marker.
+    /// The name, as the provider keeps it.
     pub name: String,
-    /// The text that may hold a marker: description, or the full name where the
-    /// provider has no description.
+    /// The text that may hold a marker: the description, or the name once more
+    /// where the provider has no description.
     pub note: String,
     /// When the provider ends it; `None`: never, as far as it tells.
     pub expires_at: Option<Timestamp>,
@@ -81,10 +143,11 @@ pub struct Mint<'a> {
     pub by_creation: bool,
     /// The rotation's `create`, for a token that is missing.
     pub template: Option<&'a Map<String, Value>>,
-    /// The new token's name as people know it, without a marker.
+    /// The new token's name, where the provider keeps the marker elsewhere.
     pub name: &'a str,
-    /// The marker to put where this provider's tokens carry one.
-    pub marker: &'a str,
+    /// The new token's note, marker included: its description, or its whole name
+    /// where the provider has no description.
+    pub note: &'a str,
     /// When the new token ends; `None` where the provider has no expiry.
     pub expires_at: Option<Timestamp>,
     /// When the predecessor ends, where overlap is native.
@@ -146,6 +209,14 @@ pub trait Provider: Send + Sync {
     fn may_be(&self, token: &Token, credential: &SecretString) -> bool;
 }
 
+/// The provider that the user named, ready to be asked. Contacts nobody.
+///
+/// # Errors
+/// When the settings cannot work.
+pub fn connect(settings: &ProviderSettings, http: Arc<Http>) -> Result<Arc<dyn Provider>, Error> {
+    (settings.kind.connect)(settings, http)
+}
+
 /// What went wrong at a provider: one of a few kinds, whoever the provider is.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
@@ -154,6 +225,8 @@ pub struct Error {
     pub kind: ErrorKind,
     /// One sentence for people; never part of a reply that may carry a value.
     pub message: String,
+    /// How long the provider asks to wait before the next request.
+    pub retry_after: Option<std::time::Duration>,
 }
 
 /// The kinds of [`Error`].
@@ -177,7 +250,27 @@ pub enum ErrorKind {
     Unreadable,
 }
 
+impl Error {
+    /// The request cannot be made as it stands.
+    fn invalid(message: &str) -> Self {
+        Self { kind: ErrorKind::Invalid, message: message.to_owned(), retry_after: None }
+    }
+
+    /// The reply holds something that makes no sense.
+    fn unreadable(what: &str) -> Self {
+        let message = format!("the provider's reply holds {what}");
+        Self { kind: ErrorKind::Unreadable, message, retry_after: None }
+    }
+}
+
 impl ErrorKind {
+    /// Whether the provider objects to the token that the request names, and not
+    /// to who asks.
+    #[must_use]
+    pub fn is_about_the_token(self) -> bool {
+        matches!(self, Self::NotFound | Self::Conflict | Self::Invalid)
+    }
+
     /// Whether the provider has certainly *not* done what it was asked.
     #[must_use]
     pub fn is_refusal(self) -> bool {

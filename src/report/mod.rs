@@ -1,1 +1,176 @@
-//! TODO report
+//! Tells people and machines what happened, and no more than that.
+//!
+//! [`model`] is the document; every other form is made from a [`Printable`], a
+//! report that has passed the gate of [`crate::redact`]. Which form goes where is
+//! decided in [`publish`]. What happened is known in [`crate::rotation`].
+
+pub mod actions;
+pub mod json;
+pub mod model;
+#[cfg(test)]
+mod samples;
+pub mod summary;
+pub mod text;
+mod words;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use crate::redact::Redactor;
+
+pub use model::{
+    DestinationOutcome, DestinationReport, PlannedMint, Printable, ProbeOutcome, Reason, Report,
+    RotationOutcome, RotationReport, TokenEnd, TokenReport,
+};
+
+/// The form of the report on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// Where a report goes.
+pub struct Outlets<'a> {
+    /// The form of what goes to `stdout`.
+    pub format: Format,
+    /// Takes the report, and nothing else.
+    pub stdout: &'a mut dyn Write,
+    /// Takes workflow commands.
+    pub stderr: &'a mut dyn Write,
+    /// The runner's files; `None` away from GitHub Actions.
+    pub actions: Option<ActionsFiles>,
+}
+
+/// The files that the Actions runner names in the environment of a step.
+#[derive(Debug, Clone, Default)]
+pub struct ActionsFiles {
+    /// `GITHUB_OUTPUT`
+    pub output: Option<PathBuf>,
+    /// `GITHUB_STEP_SUMMARY`
+    pub summary: Option<PathBuf>,
+}
+
+/// Publishes a report everywhere it goes. One outlet that fails does not keep it
+/// from the others. A reader that went away is not an error.
+///
+/// # Errors
+/// The first outlet's that could not be written.
+pub fn publish(report: &Report, redactor: &Redactor, outlets: &mut Outlets<'_>) -> io::Result<()> {
+    let report = report.printable(redactor);
+    let mut results = Vec::new();
+    if let Some(files) = &outlets.actions {
+        results.push(actions::annotate(&report, outlets.stderr).and_then(|()| outlets.stderr.flush()));
+        results.extend(files.output.as_deref().map(|file| actions::write_outputs(&report, file)));
+        results.extend(files.summary.as_deref().map(|file| summary::append(&report, file)));
+    }
+    let printed = match outlets.format {
+        Format::Text => text::write(&report, outlets.stdout),
+        Format::Json => json::write(&report, outlets.stdout),
+    };
+    results.push(printed.and_then(|()| outlets.stdout.flush()));
+    results.into_iter().filter(|result| !is_broken_pipe(result)).collect()
+}
+
+fn is_broken_pipe(result: &io::Result<()>) -> bool {
+    result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An output that fails.
+    struct Broken(io::ErrorKind);
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Err(self.0.into())
+        }
+    }
+
+    fn sample() -> Report {
+        samples::report(vec![samples::failed()])
+    }
+
+    #[test]
+    fn each_form_goes_to_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = ActionsFiles {
+            output: Some(folder.path().join("output")),
+            summary: Some(folder.path().join("summary")),
+        };
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let mut outlets = Outlets {
+            format: Format::Json,
+            stdout: &mut stdout,
+            stderr: &mut stderr,
+            actions: Some(files.clone()),
+        };
+        publish(&sample(), &Redactor::new(), &mut outlets).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&stdout).unwrap();
+        assert!(stderr.starts_with(b"::error title="));
+        assert!(std::fs::read(files.output.unwrap()).unwrap().starts_with(b"rotated<<"));
+        assert!(std::fs::read(files.summary.unwrap()).unwrap().starts_with(b"## crossfade"));
+    }
+
+    #[test]
+    fn away_from_actions_there_are_no_commands() {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let mut outlets =
+            Outlets { format: Format::Text, stdout: &mut stdout, stderr: &mut stderr, actions: None };
+        publish(&sample(), &Redactor::new(), &mut outlets).unwrap();
+        assert!(stdout.starts_with(b"FAILED ci-ingest: "));
+        assert!(stderr.is_empty());
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_error() {
+        let publish_to = |kind, format| {
+            let folder = tempfile::tempdir().unwrap();
+            let summary = folder.path().join("summary");
+            let files = ActionsFiles { output: None, summary: Some(summary.clone()) };
+            let (mut stdout, mut stderr) = (Broken(kind), Vec::new());
+            let mut outlets =
+                Outlets { format, stdout: &mut stdout, stderr: &mut stderr, actions: Some(files) };
+            let result = publish(&sample(), &Redactor::new(), &mut outlets);
+            assert!(!stderr.is_empty() && summary.exists());
+            result.map_err(|error| error.kind())
+        };
+        for format in [Format::Text, Format::Json] {
+            assert_eq!(publish_to(io::ErrorKind::BrokenPipe, format), Ok(()));
+            assert_eq!(publish_to(io::ErrorKind::StorageFull, format), Err(io::ErrorKind::StorageFull));
+        }
+    }
+
+    #[test]
+    fn no_outlet_carries_a_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let (output, summary) = (folder.path().join("output"), folder.path().join("summary"));
+        let value = "s3cr3t|value*that_Markdown-would#change";
+        let redactor = Redactor::new();
+        redactor.register(&secrecy::SecretString::from(value));
+        let mut rotation = samples::failed();
+        rotation.error = Some(format!("the server says: {value}"));
+        rotation.destinations[0].destination = value.to_owned();
+        rotation.warnings = vec![value.replace('-', "-\u{200b}")];
+        for format in [Format::Text, Format::Json] {
+            let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+            let files = ActionsFiles { output: Some(output.clone()), summary: Some(summary.clone()) };
+            let mut outlets =
+                Outlets { format, stdout: &mut stdout, stderr: &mut stderr, actions: Some(files) };
+            publish(&samples::report(vec![rotation.clone()]), &redactor, &mut outlets).unwrap();
+            for bytes in [stdout, stderr, std::fs::read(&output).unwrap(), std::fs::read(&summary).unwrap()] {
+                let text = String::from_utf8(bytes).unwrap();
+                assert!(!text.contains("s3cr3t") && !text.contains("Markdown"), "{text}");
+                assert!(text.contains("***") || text.contains("&#42;&#42;&#42;"), "{text}");
+            }
+        }
+    }
+}

@@ -1,1 +1,84 @@
-//! TODO rotation
+//! The job: what is done to keep a rotation's token alive.
+//!
+//! - [`lineage`]: which tokens are the rotation's, and who holds them (pure)
+//! - [`plan`]: the verdict and what follows from it (pure)
+//! - [`marker`]: what a minted token is recognised by
+//! - `apply`: one rotation from the first reading to the last retirement
+//! - `mint`: the part of it in which replies get lost and rivals appear
+//! - [`session`]: a provider credential, shared by the rotations that use it
+//! - [`brake`]: whether a mint may still be started
+//! - [`trouble`]: everything that stops a rotation, in words
+//! - `outcome`: what is reported of it
+//!
+//! How to speak to a provider or to GitHub is not known here.
+
+pub mod brake;
+pub mod lineage;
+pub mod marker;
+pub mod plan;
+pub mod session;
+pub mod trouble;
+
+mod apply;
+mod mint;
+mod outcome;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::config::{ProviderSettings, Rotation};
+use crate::github::GitHub;
+use crate::report::{Report, RotationReport};
+use brake::Brake;
+use session::Session;
+use trouble::Trouble;
+
+/// What every rotation of a run works with.
+pub struct Tools<'a> {
+    /// Where secrets are kept.
+    pub github: &'a GitHub,
+    /// The servers' time.
+    pub clock: &'a Clock,
+    /// Told of every new value before anything else can carry it.
+    pub announce: &'a (dyn Fn(&SecretString) + Sync),
+    /// Whether a mint may still be started.
+    pub brake: &'a Brake,
+    /// How many rotations may be between mint and delivery at once: the more
+    /// there are, the longer each new token waits for its turn.
+    pub berths: &'a Semaphore,
+    /// The wait before something is asked again that may need seconds.
+    pub first_wait: Duration,
+    /// How long a newborn may take to be accepted.
+    pub patience: Duration,
+    /// Rotate even if nothing is due.
+    pub force: bool,
+    /// Change nothing.
+    pub dry_run: bool,
+}
+
+impl Tools<'_> {
+    fn now(&self) -> Result<Timestamp, Trouble> {
+        self.clock.now().ok_or(Trouble::NoClock)
+    }
+}
+
+/// Rotates everything that is due, all rotations at once.
+pub async fn run(
+    tools: &Tools<'_>,
+    rotations: &[Rotation],
+    sessions: &HashMap<ProviderSettings, Arc<Session>>,
+) -> Report {
+    let told = rotations.iter().filter_map(|rotation| {
+        let session = sessions.get(&rotation.provider)?;
+        Some(async move { outcome::report(rotation, session, apply::apply(tools, session, rotation).await, tools.dry_run) })
+    });
+    let rotations: Vec<RotationReport> = join_all(told).await;
+    Report { now: tools.clock.now(), dry_run: tools.dry_run, rotations }
+}

@@ -1,1 +1,0 @@
-//! Commands, flags and environment.

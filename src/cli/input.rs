@@ -1,0 +1,83 @@
+//! One input: its flag, its variable, and which of them was given.
+
+use std::str::FromStr;
+
+use super::Environment;
+use crate::config::Field;
+use crate::config::diagnostic::{Invalid, Place, Problems, quoted};
+
+/// The two names of an input.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Input {
+    pub(super) flag: &'static str,
+    pub(super) variable: &'static str,
+}
+
+/// Shorthand for the tables of inputs.
+pub(super) const fn input(flag: &'static str, variable: &'static str) -> Input {
+    Input { flag, variable }
+}
+
+/// Reads inputs: the flag, else the variable. What is refused is noted.
+pub(super) struct Inputs<'a> {
+    pub(super) environment: &'a Environment,
+    pub(super) problems: &'a mut Problems,
+}
+
+impl Inputs<'_> {
+    /// What was given, and by which of the two names.
+    fn given(&self, flag: Option<&str>, input: Input) -> Option<(String, Place)> {
+        let flag = flag.filter(|text| !text.is_empty()).map(|text| (text, input.flag));
+        let variable = || self.environment.get(input.variable).map(|text| (text, input.variable));
+        flag.or_else(variable).map(|(text, name)| (text.to_owned(), Place::Input(name)))
+    }
+
+    /// An input as it was written.
+    pub(super) fn text(&self, flag: Option<&str>, input: Input) -> Option<Field<String>> {
+        self.given(flag, input).map(|(text, place)| Field { place, value: Some(text) })
+    }
+
+    /// An input read by a parser.
+    pub(super) fn parsed<T>(
+        &mut self,
+        flag: Option<&str>,
+        input: Input,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<Field<T>> {
+        let (text, place) = self.given(flag, input)?;
+        Some(Field { place, value: self.problems.note(place, parse(text.trim())) })
+    }
+
+    /// An input read by a parser, or its default.
+    pub(super) fn or<T>(
+        &mut self,
+        flag: Option<&str>,
+        input: Input,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+        default: T,
+    ) -> T {
+        self.parsed(flag, input, parse).and_then(|field| field.value).unwrap_or(default)
+    }
+
+    /// Several values: a repeated flag, else the variable cut at these characters.
+    pub(super) fn list(&self, flags: &[String], input: Input, separators: &[char]) -> Vec<Field<String>> {
+        let field = |text: &str, name| Field { place: Place::Input(name), value: Some(text.to_owned()) };
+        let flags: Vec<_> = flags.iter().filter(|f| !f.is_empty()).map(|f| field(f, input.flag)).collect();
+        if !flags.is_empty() {
+            return flags;
+        }
+        let all = self.environment.get(input.variable).unwrap_or_default();
+        let items = all.split(separators).map(str::trim).filter(|item| !item.is_empty());
+        items.map(|item| field(item, input.variable)).collect()
+    }
+
+    /// A switch: the flag, or the variable when it says so.
+    pub(super) fn switch(&mut self, flag: bool, input: Input) -> bool {
+        flag || self.or(None, input, truth, false)
+    }
+}
+
+fn truth(text: &str) -> Result<bool, Invalid> {
+    bool::from_str(&text.to_ascii_lowercase())
+        .map_err(|_| Invalid::new(format!("{} is neither true nor false", quoted(text))))
+}

@@ -1,0 +1,313 @@
+//! What was typed, made into a run: checked as far as that is possible offline.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{ErrorKind, Read as _};
+use std::str::FromStr;
+
+use clap::Parser as _;
+use secrecy::SecretString;
+
+use super::input::{Input, Inputs, input};
+use super::settings::{self, Format, GithubSettings, RunOptions};
+use super::{Cli, Environment, OutputArgs, RotationArgs, Subcommands};
+use crate::config::address::origin;
+use crate::config::diagnostic::{Invalid, Place, Problems, looks_like_a_secret, printable};
+use crate::config::selection::{Selection, Shard};
+use crate::config::{
+    Config, Field, MAX_BYTES, Period, Repository, Request, RotationKeys, SecretKeys, load, summary,
+};
+use crate::provider::Kind;
+
+/// Where the configuration file is unless somebody says otherwise.
+const DEFAULT_FILE: &str = ".github/crossfade.yml";
+
+/// What `check` calls the repository that rotates when nobody says which it is.
+const SOME_REPOSITORY: (&str, &str) = ("this", "repository");
+
+/// Something to do over the network; everything offline has been checked.
+#[derive(Debug)]
+pub struct Run {
+    /// What to do.
+    pub command: Command,
+    /// The selected rotations.
+    pub config: Config,
+    /// The repository that rotates.
+    pub repository: Repository,
+    /// How to go about it.
+    pub options: RunOptions,
+    /// Which GitHub, and who we are there.
+    pub github: GithubSettings,
+    /// Provider credentials by the variable that holds them: all that
+    /// `config`'s rotations name.
+    pub credentials: BTreeMap<String, SecretString>,
+    /// What people should know and nothing stops for.
+    pub warnings: Problems,
+}
+
+/// The commands that need the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Rotate what is due.
+    Rotate,
+    /// Show how things are.
+    Status {
+        /// Fail if something would expire within this time.
+        fail_within: Option<Period>,
+    },
+}
+
+/// All that there is to say when nothing needs to be contacted: help, a schema,
+/// the result of `check`, or what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// For standard output.
+    pub stdout: String,
+    /// For standard error.
+    pub stderr: String,
+    /// 0, or 2 for usage and configuration.
+    pub exit_code: u8,
+}
+
+impl Answer {
+    fn good(stdout: String) -> Self {
+        Self { stdout, stderr: String::new(), exit_code: 0 }
+    }
+
+    fn refusal(stderr: String) -> Self {
+        Self { stdout: String::new(), stderr, exit_code: 2 }
+    }
+}
+
+const CONFIG: Input = input("--config", "CROSSFADE_CONFIG");
+const ONLY: Input = input("--only", "CROSSFADE_ONLY");
+const SHARD: Input = input("--shard", "CROSSFADE_SHARD");
+const REPOSITORY: Input = input("--repository", "CROSSFADE_REPOSITORY");
+const GITHUB_REPOSITORY: Input = input("--repository", "GITHUB_REPOSITORY");
+const LIFETIME: Input = input("--lifetime", "CROSSFADE_LIFETIME");
+const OVERLAP: Input = input("--overlap", "CROSSFADE_OVERLAP");
+const ROTATE_BEFORE: Input = input("--rotate-before", "CROSSFADE_ROTATE_BEFORE");
+const PROVIDER: Input = input("--provider", "CROSSFADE_PROVIDER");
+const PROVIDER_URL: Input = input("--provider-url", "CROSSFADE_PROVIDER_URL");
+const ORG_ID: Input = input("--org-id", "CROSSFADE_ORG_ID");
+const TOKEN: Input = input("--token", "CROSSFADE_TOKEN");
+const SECRET: Input = input("--secret", "CROSSFADE_SECRETS");
+const NAME: Input = input("--name", "CROSSFADE_NAME");
+const FORCE: Input = input("--force", "CROSSFADE_FORCE");
+const DRY_RUN: Input = input("--dry-run", "CROSSFADE_DRY_RUN");
+const FAIL_WITHIN: Input = input("--fail-within", "CROSSFADE_FAIL_WITHIN");
+
+/// What arguments (the program's name first) and environment ask for.
+///
+/// # Errors
+/// An [`Answer`] when nothing needs to be contacted, which includes everything
+/// that is wrong with the arguments, the environment or the configuration file.
+pub fn invocation(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: &Environment,
+) -> Result<Run, Answer> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    refuse_secrets(&arguments)?;
+    let cli = Cli::try_parse_from(arguments).map_err(|error| {
+        let text: String = error.to_string().split('\n').map(printable).collect::<Vec<_>>().join("\n");
+        if error.exit_code() == 0 { Answer::good(text) } else { Answer::refusal(text) }
+    })?;
+    let mut problems = Problems::default();
+    match cli.command {
+        Subcommands::Schema => Err(Answer::good(crate::config::schema_text())),
+        Subcommands::Check(args) => Err(check(&args.rotations, &args.output, environment, problems)),
+        Subcommands::Rotate(args) => {
+            let inputs = &mut Inputs { environment, problems: &mut problems };
+            let options = RunOptions {
+                dry_run: inputs.switch(args.dry_run, DRY_RUN),
+                force: inputs.switch(args.force, FORCE),
+                ..settings::options(&args.network, &args.output, inputs)
+            };
+            let github = settings::github(&args.network, inputs);
+            run(Command::Rotate, &args.rotations, options, github, environment, problems)
+        }
+        Subcommands::Status(args) => {
+            let inputs = &mut Inputs { environment, problems: &mut problems };
+            let fail_within = inputs.parsed(args.fail_within.as_deref(), FAIL_WITHIN, Period::from_str);
+            let command = Command::Status { fail_within: fail_within.and_then(|field| field.value) };
+            let options = settings::options(&args.network, &args.output, inputs);
+            let github = settings::github(&args.network, inputs);
+            run(command, &args.rotations, options, github, environment, problems)
+        }
+    }
+}
+
+fn run(
+    command: Command,
+    args: &RotationArgs,
+    options: RunOptions,
+    github: Option<GithubSettings>,
+    environment: &Environment,
+    mut problems: Problems,
+) -> Result<Run, Answer> {
+    let repository = repository(args, environment, &mut problems);
+    if repository.is_none() && !problems.has_errors() {
+        let invalid = Invalid::new("no repository is given");
+        problems.error(
+            Place::Missing,
+            invalid.help("give --repository owner/name or the variable CROSSFADE_REPOSITORY; on GitHub Actions it is GITHUB_REPOSITORY"),
+        );
+    }
+    let config = configuration(args, repository.clone(), environment, &mut problems);
+    let credentials = credentials(config.as_ref(), environment, &mut problems);
+    match (config, repository, github, problems.has_errors()) {
+        (Some(config), Some(repository), Some(github), false) => {
+            Ok(Run { command, config, repository, options, github, credentials, warnings: problems })
+        }
+        _ => Err(Answer::refusal(told(&problems))),
+    }
+}
+
+fn check(
+    args: &RotationArgs,
+    output: &OutputArgs,
+    environment: &Environment,
+    mut problems: Problems,
+) -> Answer {
+    let format = settings::format(output, &mut Inputs { environment, problems: &mut problems });
+    let repository = repository(args, environment, &mut problems);
+    let config =
+        configuration(args, repository, environment, &mut problems).filter(|_| !problems.has_errors());
+    let exit_code = if config.is_some() { 0 } else { 2 };
+    match format {
+        Format::Json => {
+            Answer { stdout: summary::json(config.as_ref(), &problems), stderr: String::new(), exit_code }
+        }
+        Format::Text => {
+            let stderr = if problems.is_empty() { String::new() } else { told(&problems) };
+            Answer { stdout: config.as_ref().map(summary::text).unwrap_or_default(), stderr, exit_code }
+        }
+    }
+}
+
+/// All problems as text, and how many there are.
+fn told(problems: &Problems) -> String {
+    let ending = match problems.errors() {
+        0 => return format!("{problems}\n"),
+        1 => "1 error".to_owned(),
+        n => format!("{n} errors"),
+    };
+    format!("{problems}\n\n{ending}; nothing was contacted.\n")
+}
+
+/// Arguments are visible to every process of the machine, and stay in histories.
+fn refuse_secrets(arguments: &[OsString]) -> Result<(), Answer> {
+    let any = arguments.iter().any(|argument| {
+        let argument = argument.to_string_lossy();
+        looks_like_a_secret(&argument)
+            || argument.split_once('=').is_some_and(|(_, value)| looks_like_a_secret(value))
+    });
+    if !any {
+        return Ok(());
+    }
+    Err(Answer::refusal(
+        "error: an argument looks like a secret, which would be visible to others on this machine; it is not shown here\n  \
+         = help: secrets come from environment variables alone: CROSSFADE_PROVIDER_TOKEN and CROSSFADE_GITHUB_TOKEN;\n          \
+         --token takes the name or id of a token; replace a token that was typed as an argument\n"
+            .to_owned(),
+    ))
+}
+
+fn repository(args: &RotationArgs, environment: &Environment, problems: &mut Problems) -> Option<Repository> {
+    let mut inputs = Inputs { environment, problems };
+    let given = inputs
+        .parsed(args.repository.as_deref(), REPOSITORY, Repository::from_str)
+        .or_else(|| inputs.parsed(None, GITHUB_REPOSITORY, Repository::from_str));
+    given?.value
+}
+
+/// The selected rotations, from the file or from flags.
+fn configuration(
+    args: &RotationArgs,
+    repository: Option<Repository>,
+    environment: &Environment,
+    problems: &mut Problems,
+) -> Option<Config> {
+    let mut inputs = Inputs { environment, problems };
+    let flags = flags(args, &mut inputs);
+    let shard = inputs.parsed(args.shard.as_deref(), SHARD, Shard::from_str).and_then(|field| field.value);
+    let selection = Selection { only: inputs.list(&args.only, ONLY, &[',', '\n']), shard };
+    let path =
+        inputs.text(args.config.as_deref(), CONFIG).and_then(|field| Some((field.value?, field.place)));
+    let by_flags =
+        path.is_none() && (flags.provider.is_some() || flags.token.is_some() || flags.secrets.is_some());
+    let file = if by_flags { None } else { Some(file(path, problems)?) };
+    let repository = repository.unwrap_or_else(|| Repository {
+        owner: SOME_REPOSITORY.0.to_owned(),
+        name: SOME_REPOSITORY.1.to_owned(),
+    });
+    load(&Request { file, flags, selection, repository }, problems)
+}
+
+/// What flags and variables say about rotations.
+fn flags(args: &RotationArgs, inputs: &mut Inputs<'_>) -> RotationKeys {
+    let secrets = inputs.list(&args.secret, SECRET, &['\n']);
+    let short = |field: &Field<String>| Field {
+        place: field.place,
+        value: field.value.clone().map(SecretKeys::Short),
+    };
+    RotationKeys {
+        name: inputs.text(args.name.as_deref(), NAME),
+        provider: inputs.parsed(args.provider.as_deref(), PROVIDER, Kind::from_str),
+        provider_url: inputs.parsed(args.provider_url.as_deref(), PROVIDER_URL, origin),
+        org_id: inputs.text(args.org_id.as_deref(), ORG_ID),
+        token: inputs.text(args.token.as_deref(), TOKEN),
+        lifetime: inputs.parsed(args.lifetime.as_deref(), LIFETIME, Period::from_str),
+        overlap: inputs.parsed(args.overlap.as_deref(), OVERLAP, Period::from_str),
+        rotate_before: inputs.parsed(args.rotate_before.as_deref(), ROTATE_BEFORE, Period::from_str),
+        secrets: secrets
+            .first()
+            .map(|first| Field { place: first.place, value: Some(secrets.iter().map(short).collect()) }),
+        ..RotationKeys::default()
+    }
+}
+
+/// The configuration file's text.
+fn file(path: Option<(String, Place)>, problems: &mut Problems) -> Option<String> {
+    let (path, place) = path.unwrap_or_else(|| (DEFAULT_FILE.to_owned(), Place::Missing));
+    let mut bytes = Vec::new();
+    // One byte too many is enough to know that there are too many.
+    let bound = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let read = std::fs::File::open(&path).and_then(|file| file.take(bound).read_to_end(&mut bytes));
+    let text = match read {
+        Ok(_) => {
+            String::from_utf8(bytes).map_err(|_| Invalid::new(format!("{} is not UTF-8", printable(&path))))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound && place == Place::Missing => {
+            Err(Invalid::new(format!("there is no {DEFAULT_FILE}, and no flags describe a rotation"))
+                .help("write the file, name another with --config, or give --provider, --token and --secret"))
+        }
+        Err(error) => Err(Invalid::new(format!("{} cannot be read: {}", printable(&path), error.kind()))),
+    };
+    let text = problems.note(place, text)?;
+    problems.set_file(&path, &text);
+    Some(text)
+}
+
+/// The provider credentials that the rotations name.
+fn credentials(
+    config: Option<&Config>,
+    environment: &Environment,
+    problems: &mut Problems,
+) -> BTreeMap<String, SecretString> {
+    let mut found = BTreeMap::new();
+    for rotation in config.into_iter().flat_map(|config| &config.rotations) {
+        let variable = &rotation.provider.credential;
+        if found.contains_key(variable) {
+            continue;
+        }
+        let value = match environment.get(variable) {
+            Some(value) => settings::visible(value).map_err(|e| Invalid::new(format!("{variable}: {e}"))),
+            None => Err(Invalid::new(format!("there is no provider credential: {variable} is not set")).help(
+                "set it in the step's `env`; CROSSFADE_PROVIDER_TOKEN is the action's input `provider-token`",
+            )),
+        };
+        found.extend(problems.note(Place::Missing, value).map(|value| (variable.clone(), value)));
+    }
+    found
+}

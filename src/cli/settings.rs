@@ -1,0 +1,222 @@
+//! Everything about a run that is not a rotation: options, and who may write.
+
+use std::str::FromStr;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::input::{Input, Inputs, input};
+use super::{Environment, NetworkArgs, OutputArgs};
+use crate::config::Period;
+use crate::config::address::origin;
+use crate::config::diagnostic::{Invalid, Place, Problems, named, quoted};
+
+/// How a run goes about its work.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Plan, and change nothing.
+    pub dry_run: bool,
+    /// Rotate even if nothing is due.
+    pub force: bool,
+    /// How the report is written.
+    pub format: Format,
+    /// Requests in flight to GitHub; 1 to 100.
+    pub concurrency: usize,
+    /// How long one request may take; never nothing.
+    pub request_timeout: Period,
+    /// How long the whole run may take; never nothing.
+    pub deadline: Period,
+    /// How much is told on standard error.
+    pub verbosity: Verbosity,
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines.
+    Json,
+}
+
+impl FromStr for Format {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        named("format", &[("text", Self::Text), ("json", Self::Json)], text)
+    }
+}
+
+/// How much is told on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Verbosity {
+    /// `-q`: errors alone.
+    Quiet,
+    /// What people need to know.
+    #[default]
+    Normal,
+    /// `-v`: one line per request.
+    Verbose,
+    /// `-vv`: everything that is not secret.
+    Trace,
+}
+
+/// Which GitHub, and who we are there.
+#[derive(Debug, Clone)]
+pub struct GithubSettings {
+    /// The API's address, perhaps with a path (`/api/v3`).
+    pub api_url: Url,
+    /// Who writes.
+    pub credentials: GithubCredentials,
+}
+
+/// Who writes secrets.
+#[derive(Debug, Clone)]
+pub enum GithubCredentials {
+    /// A token that may write secrets.
+    Token(SecretString),
+    /// A GitHub App, which makes its own tokens.
+    App {
+        /// The App's id or client id.
+        id: String,
+        /// Its private key, PEM.
+        private_key: SecretString,
+    },
+}
+
+const FORMAT: Input = input("--format", "CROSSFADE_FORMAT");
+const CONCURRENCY: Input = input("--concurrency", "CROSSFADE_CONCURRENCY");
+const REQUEST_TIMEOUT: Input = input("--request-timeout", "CROSSFADE_REQUEST_TIMEOUT");
+const DEADLINE: Input = input("--deadline", "CROSSFADE_DEADLINE");
+const GITHUB_API_URL: Input = input("--github-api-url", "CROSSFADE_GITHUB_API_URL");
+const GITHUB_OWN_API_URL: Input = input("--github-api-url", "GITHUB_API_URL");
+
+const GITHUB_TOKEN: &str = "CROSSFADE_GITHUB_TOKEN";
+const APP_ID: &str = "CROSSFADE_GITHUB_APP_ID";
+const APP_KEY: &str = "CROSSFADE_GITHUB_APP_PRIVATE_KEY";
+
+/// The format that was asked for.
+pub(super) fn format(args: &OutputArgs, inputs: &mut Inputs<'_>) -> Format {
+    inputs.or(args.format.as_deref(), FORMAT, Format::from_str, Format::default())
+}
+
+/// The options that `rotate` and `status` share.
+pub(super) fn options(network: &NetworkArgs, output: &OutputArgs, inputs: &mut Inputs<'_>) -> RunOptions {
+    RunOptions {
+        dry_run: false,
+        force: false,
+        format: format(output, inputs),
+        concurrency: inputs.or(network.concurrency.as_deref(), CONCURRENCY, concurrency, 8),
+        request_timeout: inputs.or(
+            network.request_timeout.as_deref(),
+            REQUEST_TIMEOUT,
+            some_time,
+            Period::from_secs(30),
+        ),
+        deadline: inputs.or(network.deadline.as_deref(), DEADLINE, some_time, Period::from_mins(10)),
+        verbosity: match (output.quiet, output.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, 1) => Verbosity::Verbose,
+            (false, _) => Verbosity::Trace,
+        },
+    }
+}
+
+/// GitHub's address and who we are there.
+pub(super) fn github(network: &NetworkArgs, inputs: &mut Inputs<'_>) -> Option<GithubSettings> {
+    let api_url = inputs
+        .parsed(network.github_api_url.as_deref(), GITHUB_API_URL, origin)
+        .or_else(|| inputs.parsed(None, GITHUB_OWN_API_URL, origin));
+    let api_url = match api_url {
+        Some(field) => field.value,
+        None => origin("https://api.github.com").ok(),
+    };
+    let credentials = credentials(inputs);
+    Some(GithubSettings { api_url: api_url?, credentials: credentials? })
+}
+
+fn credentials(inputs: &mut Inputs<'_>) -> Option<GithubCredentials> {
+    let given = |name| inputs.environment.get(name).is_some_and(|value| !value.trim().is_empty());
+    match (given(GITHUB_TOKEN), given(APP_ID), given(APP_KEY)) {
+        (true, false, false) => {
+            secret(inputs.environment, GITHUB_TOKEN, inputs.problems).map(GithubCredentials::Token)
+        }
+        (false, true, true) => {
+            let id = inputs.environment.get(APP_ID).unwrap_or_default().trim();
+            let key = inputs.environment.get(APP_KEY).unwrap_or_default();
+            let id_is_legal = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
+            if !id_is_legal {
+                let invalid = Invalid::new("this is no id of a GitHub App");
+                inputs.problems.error(
+                    Place::Input(APP_ID),
+                    invalid.help("the App's settings show its App ID, a number"),
+                );
+            }
+            if !key.contains("-----BEGIN") {
+                let invalid = Invalid::new("this is no private key");
+                inputs.problems.error(
+                    Place::Input(APP_KEY),
+                    invalid.help("the whole .pem file belongs here, from -----BEGIN to its last line"),
+                );
+            }
+            (id_is_legal && key.contains("-----BEGIN"))
+                .then(|| GithubCredentials::App { id: id.to_owned(), private_key: key.to_owned().into() })
+        }
+        (false, false, false) => {
+            let invalid = Invalid::new("there is no GitHub credential");
+            inputs.problems.error(Place::Missing, invalid.help(format!(
+                "set {GITHUB_TOKEN} (input `github-token`), or {APP_ID} and {APP_KEY} (inputs `github-app-id` and `github-app-private-key`)"
+            )));
+            None
+        }
+        (true, _, _) => {
+            let invalid = Invalid::new("there are two GitHub credentials, a token and an App");
+            inputs.problems.error(Place::Input(GITHUB_TOKEN), invalid.help("give only one of them"));
+            None
+        }
+        (false, id, _) => {
+            let missing = if id { APP_KEY } else { APP_ID };
+            let invalid = Invalid::new("only half of a GitHub App is given");
+            inputs.problems.error(Place::Input(missing), invalid.help(format!("set {missing} too")));
+            None
+        }
+    }
+}
+
+/// A secret from its variable, without the line end that copying left; what is
+/// wrong with it is told without showing it.
+pub(super) fn secret(
+    environment: &Environment,
+    variable: &'static str,
+    problems: &mut Problems,
+) -> Option<SecretString> {
+    problems.note(Place::Input(variable), visible(environment.get(variable).unwrap_or_default()))
+}
+
+/// A secret that can be sent in a header.
+pub(super) fn visible(value: &str) -> Result<SecretString, Invalid> {
+    let value = value.trim();
+    if value.is_empty() {
+        return Err(Invalid::new("this variable holds nothing but space"));
+    }
+    if value.len() > 8192 || !value.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Invalid::new(
+            "the value of this variable is no token: it holds spaces, line ends or other characters that no token has",
+        ));
+    }
+    Ok(value.to_owned().into())
+}
+
+fn concurrency(text: &str) -> Result<usize, Invalid> {
+    text.parse().ok().filter(|n| (1..=100).contains(n)).ok_or_else(|| {
+        Invalid::new(format!("{} is no number from 1 to 100", quoted(text)))
+            .help("GitHub allows no more than 100 requests at once")
+    })
+}
+
+fn some_time(text: &str) -> Result<Period, Invalid> {
+    let period: Period = text.parse()?;
+    if period.is_zero() { Err(Invalid::new("this takes more than no time at all")) } else { Ok(period) }
+}

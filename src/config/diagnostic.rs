@@ -1,0 +1,361 @@
+//! What is wrong with what the user wrote, and how that is shown.
+//!
+//! [`Problems`] collects: nothing stops at the first problem. Every text from
+//! outside that ends up here went through [`quoted`] or [`printable`].
+
+use std::fmt;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+
+/// Why a single value was refused; where it stood is known to who read it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Invalid {
+    /// One sentence.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+impl Invalid {
+    /// A refusal.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None }
+    }
+
+    /// Adds what to write instead.
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// Whether a problem stops a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Nothing is run.
+    Error,
+    /// Said, no more.
+    Warning,
+}
+
+/// Where in the configuration file something stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// Its length in characters.
+    pub length: usize,
+}
+
+/// Where something was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the configuration file.
+    File(Position),
+    /// In this flag or environment variable.
+    Input(&'static str),
+    /// Nowhere: it is missing.
+    Missing,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Whether it stops a run.
+    pub severity: Severity,
+    /// One sentence.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+    /// Where it was written.
+    pub place: Place,
+}
+
+/// Everything that is wrong, in the order in which it was found.
+#[derive(Debug, Clone, Default)]
+pub struct Problems {
+    path: String,
+    text: String,
+    list: Vec<Problem>,
+}
+
+impl Problems {
+    /// Names the file that [`Place::File`] refers to.
+    pub(crate) fn set_file(&mut self, path: &str, text: &str) {
+        self.path = printable(path);
+        text.clone_into(&mut self.text);
+    }
+
+    /// Takes note of an error.
+    pub(crate) fn error(&mut self, place: Place, invalid: Invalid) {
+        self.add(Severity::Error, place, invalid);
+    }
+
+    /// Takes note of a warning.
+    pub(crate) fn warning(&mut self, place: Place, invalid: Invalid) {
+        self.add(Severity::Warning, place, invalid);
+    }
+
+    /// The same problem at the same place is said once (defaults are shared).
+    fn add(&mut self, severity: Severity, place: Place, Invalid { message, help }: Invalid) {
+        let problem = Problem { severity, message, help, place };
+        if !self.list.contains(&problem) {
+            self.list.push(problem);
+        }
+    }
+
+    /// The value, or its problem noted.
+    pub(crate) fn note<T>(&mut self, place: Place, result: Result<T, Invalid>) -> Option<T> {
+        result.map_err(|invalid| self.error(place, invalid)).ok()
+    }
+
+    /// Whether any of it stops a run.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|p| p.severity == Severity::Error)
+    }
+
+    /// How many problems stop a run.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.list.iter().filter(|p| p.severity == Severity::Error).count()
+    }
+
+    /// Whether there is nothing to say.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All of them, by their place in the file.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&Problem> {
+        let mut all: Vec<&Problem> = self.list.iter().collect();
+        all.sort_by_key(|p| match p.place {
+            Place::File(at) => (1, at.line, at.column),
+            Place::Input(_) | Place::Missing => (0, 0, 0),
+        });
+        all
+    }
+
+    fn render(&self, problem: &Problem) -> String {
+        let level = match problem.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(problem.message.as_str()));
+        match problem.place {
+            Place::File(at) => {
+                let (line, span) = excerpt(&self.text, at);
+                group = group.element(
+                    Snippet::source(line)
+                        .line_start(at.line)
+                        .path(self.path.as_str())
+                        .annotation(AnnotationKind::Primary.span(span)),
+                );
+            }
+            Place::Input(name) => group = group.element(Origin::path(name)),
+            Place::Missing => {}
+        }
+        if let Some(help) = &problem.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        Renderer::plain().decor_style(DecorStyle::Ascii).render(&[group])
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, problem) in self.sorted().into_iter().enumerate() {
+            if i > 0 {
+                f.write_str("\n\n")?;
+            }
+            f.write_str(&self.render(problem))?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Problems {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.sorted().into_iter().map(|problem| Located { path: &self.path, problem }))
+    }
+}
+
+/// A problem as JSON, with the file's path.
+struct Located<'a> {
+    path: &'a str,
+    problem: &'a Problem,
+}
+
+impl Serialize for Located<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (file, input, at) = match self.problem.place {
+            Place::File(at) => (Some(self.path), None, Some(at)),
+            Place::Input(name) => (None, Some(name), None),
+            Place::Missing => (None, None, None),
+        };
+        let mut json = serializer.serialize_struct("Problem", 7)?;
+        json.serialize_field("severity", &self.problem.severity)?;
+        json.serialize_field("message", &self.problem.message)?;
+        json.serialize_field("help", &self.problem.help)?;
+        json.serialize_field("file", &file)?;
+        json.serialize_field("line", &at.map(|p| p.line))?;
+        json.serialize_field("column", &at.map(|p| p.column))?;
+        json.serialize_field("input", &input)?;
+        json.end()
+    }
+}
+
+/// The line of a position, fit to be printed, and the bytes of it that are meant.
+/// What follows them is left out: it may be a secret that somebody put there.
+fn excerpt(text: &str, at: Position) -> (String, std::ops::Range<usize>) {
+    let line = text.lines().nth(at.line - 1).unwrap_or_default();
+    let before: String = line.chars().take(at.column - 1).collect();
+    let meant: String = line.chars().skip(at.column - 1).take(at.length.clamp(1, 80)).collect();
+    let mut shown = printable_of_same_length(&before);
+    let start = shown.len();
+    shown.push_str(&printable_of_same_length(meant.trim_end()));
+    let end = shown.len();
+    (shown, start..end)
+}
+
+/// What begins the tokens that people paste into the wrong place.
+const TOKEN_PREFIXES: &[&str] = &[
+    "xaat-",
+    "xapt-",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "idt:TKN-",
+    "api-",
+    "-----BEGIN",
+];
+
+/// Whether a text looks like a secret itself, where only its name belongs.
+#[must_use]
+pub fn looks_like_a_secret(text: &str) -> bool {
+    let text = text.trim();
+    masked(text) != text || TOKEN_PREFIXES.iter().any(|prefix| *prefix != "api-" && text.starts_with(prefix))
+}
+
+/// Stars in the place of everything that looks like a secret.
+fn masked(text: &str) -> String {
+    let mut out = text.to_owned();
+    for prefix in TOKEN_PREFIXES {
+        let mut from = 0;
+        while let Some(start) = out[from..].find(prefix).map(|found| from + found) {
+            let body = start + prefix.len();
+            let is_token_byte = |b: &u8| b.is_ascii_alphanumeric() || b"-_:+/=".contains(b);
+            let end = body + out.bytes().skip(body).take_while(|b| is_token_byte(b)).count();
+            let secret = match *prefix {
+                // Words begin like this too; the token goes on with a UUID.
+                "api-" => {
+                    end - body == 36 && out[body..end].bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+                }
+                "-----BEGIN" => true,
+                _ => end - body >= 8,
+            };
+            if secret {
+                // Four characters tell the kind and nothing of the secret.
+                out.replace_range(start + 4..end, &"*".repeat(end - start - 4));
+            }
+            from = end;
+        }
+    }
+    // The user and password of an address.
+    if let Some(start) = out.find("://").map(|found| found + 3) {
+        let authority = out[start..].split(['/', '?', '#']).next().unwrap_or_default();
+        if let Some(length) = authority.rfind('@') {
+            let stars = "*".repeat(authority[..length].chars().count());
+            out.replace_range(start..start + length, &stars);
+        }
+    }
+    out
+}
+
+/// Whether a character can trick a terminal or a reader's eye.
+pub(crate) fn suspicious(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// One character for each, none of them dangerous, no token in it, and no command
+/// that a GitHub runner obeys.
+fn printable_of_same_length(text: &str) -> String {
+    let clean: String = text
+        .chars()
+        .map(|c| match c {
+            '\t' => ' ',
+            c if suspicious(c) => '\u{fffd}',
+            c => c,
+        })
+        .collect();
+    masked(&clean).replace("##[", "#-[").replace("::", ":\u{b7}")
+}
+
+/// A text from outside on one line.
+pub(crate) fn printable(text: &str) -> String {
+    printable_of_same_length(text)
+}
+
+/// A text from outside in a sentence: in backquotes, cut at 80 characters.
+pub(crate) fn quoted(text: &str) -> String {
+    if text.is_empty() {
+        return "an empty text".to_owned();
+    }
+    let mut shown: String = printable(text).chars().take(80).collect();
+    if text.chars().count() > 80 {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
+/// `a`, `b` or `c`.
+pub(crate) fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.into_iter().map(|n| format!("`{n}`")).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        Some((last, _)) => last.clone(),
+        None => "nothing".to_owned(),
+    }
+}
+
+/// The candidate that a misspelt word probably meant.
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase().replace('-', "_");
+    candidates
+        .into_iter()
+        .map(|c| (strsim::damerau_levenshtein(&word, &c.to_lowercase().replace('-', "_")), c))
+        .filter(|(distance, c)| *distance <= (c.chars().count() / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, c)| c)
+}
+
+/// The value that a table gives to a word; else what is allowed and the nearest.
+pub(crate) fn named<T: Copy>(what: &str, table: &[(&'static str, T)], word: &str) -> Result<T, Invalid> {
+    let names = || table.iter().map(|(name, _)| *name);
+    if let Some((_, value)) = table.iter().find(|(name, _)| *name == word) {
+        return Ok(*value);
+    }
+    Err(Invalid::new(format!("{} is no {what}", quoted(word))).help(match nearest(word, names()) {
+        Some(meant) => format!("did you mean `{meant}`? Allowed: {}", one_of(names())),
+        None => format!("allowed: {}", one_of(names())),
+    }))
+}
+
+/// The name that a table gives to a value.
+pub(crate) fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: T) -> &'static str {
+    table.iter().find(|(_, v)| *v == value).map_or("", |(name, _)| name)
+}

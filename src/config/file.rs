@@ -1,0 +1,322 @@
+//! The keys of the configuration file: what may stand where, and its JSON Schema.
+//!
+//! Each group of keys is written down once, by [`keys!`]; the reader and the
+//! schema both come from there, so they cannot disagree. A value that is refused
+//! is noted and the reading goes on: every problem is told at once. What values
+//! mean together is decided in [`super::check`].
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value as Json};
+use std::borrow::Cow;
+use url::Url;
+
+use super::diagnostic::{Invalid, Place, Problems, nearest, one_of, quoted};
+use super::node::{self, Node, Value};
+use super::value::Read;
+use super::{Period, Repository, Store, Visibility};
+use crate::provider::Kind;
+
+/// A value that was given, and where.
+#[derive(Debug, Clone)]
+pub(crate) struct Field<T> {
+    /// Where it was written.
+    pub(crate) place: Place,
+    /// `None`: it was refused, and that has been noted.
+    pub(crate) value: Option<T>,
+}
+
+/// A list in which every item knows its place.
+pub(crate) type List<T> = Vec<Field<T>>;
+
+impl<T: Read> Field<T> {
+    fn read(node: &Node, problems: &mut Problems) -> Self {
+        Self { place: node.place, value: T::read(node, problems) }
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Field<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<T>()
+    }
+}
+
+/// A group of keys: a struct of optional fields, its reader and its schema.
+macro_rules! keys {
+    (
+        $(#[doc = $doc:literal])*
+        $name:ident, required $required:tt {
+            $($(#[doc = $key_doc:literal])* $key:ident: $type:ty,)*
+        }
+    ) => {
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, Default)]
+        pub(crate) struct $name {
+            $($(#[doc = $key_doc])* pub(crate) $key: Option<Field<$type>>,)*
+        }
+
+        impl $name {
+            /// Every key, as it is written.
+            pub(crate) const KEYS: &[&str] = &[$(stringify!($key)),*];
+        }
+
+        impl Read for $name {
+            fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+                let mut keys = Self::default();
+                for (key, value) in entries(node, Self::KEYS, problems)? {
+                    match key {
+                        $(stringify!($key) => keys.$key = Some(Field::read(value, problems)),)*
+                        _ => {}
+                    }
+                }
+                Some(keys)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).trim_end_matches("Keys").into()
+            }
+
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                let mut properties = Map::new();
+                $(properties.insert(
+                    stringify!($key).to_owned(),
+                    described::<$type>(generator, concat!($($key_doc),*)),
+                );)*
+                json_schema!({
+                    "type": "object",
+                    "description": concat!($($doc),*).trim(),
+                    "properties": properties,
+                    "required": $required,
+                    "additionalProperties": false,
+                })
+            }
+        }
+    };
+}
+
+keys! {
+    /// The configuration of crossfade.
+    FileKeys, required ["rotations"] {
+        /// What every rotation does unless it says otherwise.
+        defaults: DefaultsKeys,
+        /// The tokens to keep fresh.
+        rotations: List<RotationKeys>,
+    }
+}
+
+keys! {
+    /// What every rotation does unless it says otherwise.
+    DefaultsKeys, required [] {
+        /// The service that issues the token.
+        provider: Kind,
+        /// The service's origin, with or without the API's path, where it is not the public one.
+        provider_url: Url,
+        /// The environment variable that holds the provider credential. Default: CROSSFADE_PROVIDER_TOKEN.
+        credential: String,
+        /// The Axiom organization, for personal tokens.
+        org_id: String,
+        /// How long a minted token lives. Default: 90d.
+        lifetime: Period,
+        /// How long the previous token stays valid after the mint. Default: 7d.
+        overlap: Period,
+        /// How long before its end a token is replaced. Default: 14d.
+        rotate_before: Period,
+        /// How long a disabled token is kept before it is deleted. Default: 7d.
+        delete_after: Period,
+    }
+}
+
+keys! {
+    /// One token, its policy and the secrets that hold it.
+    RotationKeys, required ["name", "token", "secrets"] {
+        /// The rotation's name; part of what marks its tokens, so keep it.
+        name: String,
+        /// The service that issues the token.
+        provider: Kind,
+        /// The service's origin, with or without the API's path, where it is not the public one.
+        provider_url: Url,
+        /// The environment variable that holds the provider credential. Default: CROSSFADE_PROVIDER_TOKEN.
+        credential: String,
+        /// The Axiom organization, for personal tokens.
+        org_id: String,
+        /// Name or id of the token to keep fresh.
+        token: String,
+        /// Earlier keys of this rotation, owner/repo/rotation, from before it was renamed or moved.
+        formerly: List<FormerKey>,
+        /// How long a minted token lives. Default: 90d.
+        lifetime: Period,
+        /// How long the previous token stays valid after the mint. Default: 7d.
+        overlap: Period,
+        /// How long before its end a token is replaced. Default: 14d.
+        rotate_before: Period,
+        /// How long a disabled token is kept before it is deleted. Default: 7d.
+        delete_after: Period,
+        /// What to create when the token is missing, in the provider's own terms, without name and expiry.
+        create: Creation,
+        /// A path on the provider's own origin that the new token must be able to GET.
+        verify: String,
+        /// Every GitHub secret that holds the token.
+        secrets: List<SecretKeys>,
+    }
+}
+
+keys! {
+    /// A GitHub secret, or with `repositories` one in each of them.
+    SecretMappingKeys, required ["name"] {
+        /// The secret's name.
+        name: String,
+        /// The repository, owner/name. Default: the one that rotates.
+        repository: Repository,
+        /// Patterns of repositories, like acme/* or !acme/legacy-*.
+        repositories: List<SignedPattern>,
+        /// A deployment environment of the repository.
+        environment: String,
+        /// Create the environment if it does not exist.
+        create_environment: bool,
+        /// The organization whose secret it is.
+        organization: String,
+        /// Who may read an organization secret that is created.
+        visibility: Visibility,
+        /// The store that keeps the secret. Default: actions.
+        store: Store,
+    }
+}
+
+pub(crate) use super::value::{Creation, FormerKey, SignedPattern};
+
+/// A secret in its short form, or as a mapping.
+#[derive(Debug, Clone)]
+pub(crate) enum SecretKeys {
+    /// `owner/repo@environment:NAME`
+    Short(String),
+    /// `{ organization: acme, name: NAME }`
+    Mapping(Box<SecretMappingKeys>),
+}
+
+impl Read for SecretKeys {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Value::Map(_) => {
+                SecretMappingKeys::read(node, problems).map(|keys| Self::Mapping(Box::new(keys)))
+            }
+            _ => String::read(node, problems).map(Self::Short),
+        }
+    }
+}
+
+impl JsonSchema for SecretKeys {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            {
+                "type": "string",
+                "description": "NAME, owner/repo:NAME, owner/repo@environment:NAME or org:acme:NAME; with dependabot+, codespaces+ or agents+ in front for another store than that of Actions.",
+            },
+            generator.subschema_for::<SecretMappingKeys>(),
+        ]})
+    }
+}
+
+impl<T: Read> Read for List<T> {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        if let Value::List(items) = &node.value {
+            return Some(items.iter().map(|item| Field::read(item, problems)).collect());
+        }
+        let invalid = Invalid::new(format!("a list is needed here, not {}", node.kind()));
+        problems.error(node.place, invalid.help("begin each item with a dash: `- item`"));
+        None
+    }
+}
+
+/// Reads a file's text: every problem of its keys and single values is noted.
+pub(crate) fn read(text: &str, problems: &mut Problems) -> FileKeys {
+    match node::parse(text) {
+        Ok(Node { value: Value::Null, .. }) => {
+            problems.error(
+                Place::Missing,
+                Invalid::new("the configuration file is empty").help("it needs `rotations:`"),
+            );
+            FileKeys::default()
+        }
+        Ok(root) => FileKeys::read(&root, problems).unwrap_or_default(),
+        Err((place, invalid)) => {
+            problems.error(place, invalid);
+            FileKeys::default()
+        }
+    }
+}
+
+/// The published schema of the file, pretty-printed.
+#[must_use]
+pub fn schema_text() -> String {
+    let mut schema = schemars::schema_for!(FileKeys);
+    schema.insert("title".to_owned(), "crossfade.yml".into());
+    format!("{:#}\n", schema.as_value())
+}
+
+/// The mapping's entries with a known key and a value; the others are noted.
+fn entries<'a>(
+    node: &'a Node,
+    known: &[&'static str],
+    problems: &mut Problems,
+) -> Option<Vec<(&'static str, &'a Node)>> {
+    let Value::Map(map) = &node.value else {
+        let invalid = Invalid::new(format!("a mapping is needed here, not {}", node.kind()));
+        problems.error(node.place, invalid.help(format!("its keys: {}", one_of(known.iter().copied()))));
+        return None;
+    };
+    let mut found: Vec<(&'static str, &Node)> = Vec::new();
+    let mut places: Vec<(&'static str, Place)> = Vec::new();
+    for (key, value) in map {
+        let Value::Scalar { text, .. } = &key.value else {
+            problems.error(key.place, Invalid::new("a key must be a word"));
+            continue;
+        };
+        let Some(name) = known.iter().copied().find(|k| k == text) else {
+            problems.error(key.place, unknown_key(text, known));
+            continue;
+        };
+        if let Some((_, Place::File(first))) = places.iter().find(|(k, _)| *k == name) {
+            let invalid = Invalid::new(format!("`{name}` is given twice"));
+            problems.error(key.place, invalid.help(format!("it stands on line {} already", first.line)));
+            continue;
+        }
+        places.push((name, key.place));
+        // `key:` with nothing behind it is a key that was not given.
+        if !matches!(value.value, Value::Null) {
+            found.push((name, value));
+        }
+    }
+    Some(found)
+}
+
+fn unknown_key(key: &str, known: &[&'static str]) -> Invalid {
+    let unknown = Invalid::new(format!("unknown key {}", quoted(key)));
+    let all = one_of(known.iter().copied());
+    unknown.help(match nearest(key, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`? Allowed: {all}"),
+        None if key == "<<" => {
+            "merge keys are not read; what rotations share belongs under `defaults`".to_owned()
+        }
+        None => format!("allowed: {all}"),
+    })
+}
+
+/// The schema of a key's value, with what the key is for.
+fn described<T: JsonSchema>(generator: &mut SchemaGenerator, description: &str) -> Json {
+    let mut schema = generator.subschema_for::<T>();
+    schema.insert("description".to_owned(), description.trim().into());
+    schema.to_value()
+}

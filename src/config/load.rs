@@ -1,0 +1,421 @@
+//! From keys to a checked [`Config`]: selection, flags over file over defaults,
+//! one [`Rotation`] after the other.
+//!
+//! What must hold between values and between rotations lives in [`super::check`].
+
+use super::check::{self, Written};
+use super::destination::{environment_name, owner_name, secret_name};
+use super::diagnostic::{Invalid, Place, Problems, looks_like_a_secret, one_of, quoted};
+use super::file::{self, DefaultsKeys, Field, FileKeys, RotationKeys, SecretKeys, SecretMappingKeys};
+use super::selection::Selection;
+use super::{
+    Config, Destination, Policy, ProviderSettings, Repository, Rotation, RotationKey, Scope, SecretPattern,
+    SecretTarget, address,
+};
+
+/// The variable that holds the provider credential unless a rotation names another.
+pub const DEFAULT_CREDENTIAL: &str = "CROSSFADE_PROVIDER_TOKEN";
+
+/// Everything that the user said about rotations.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The configuration file's text; `None`: the flags describe the one rotation.
+    pub(crate) file: Option<String>,
+    /// What flags and variables say.
+    pub(crate) flags: RotationKeys,
+    /// Which of the file's rotations.
+    pub(crate) selection: Selection,
+    /// The repository that rotates.
+    pub(crate) repository: Repository,
+}
+
+/// The selected rotations, checked. Everything that is wrong with any of the
+/// rotations, selected or not, is noted; with an error among it there is no result.
+pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config> {
+    let FileKeys { defaults, rotations } = match &request.file {
+        Some(text) => file::read(text, problems),
+        None => FileKeys {
+            defaults: None,
+            rotations: Some(Field { place: Place::Missing, value: Some(vec![by_flags(&request.flags)]) }),
+        },
+    };
+    let defaults = defaults.and_then(|field| field.value).unwrap_or_default();
+    let rotations = match rotations {
+        Some(Field { value, .. }) => value.unwrap_or_default(),
+        None => {
+            if !problems.has_errors() {
+                problems.error(Place::Missing, Invalid::new("the configuration file has no `rotations`"));
+            }
+            Vec::new()
+        }
+    };
+    let names: Vec<&str> =
+        rotations.iter().filter_map(|r| given(&r.value.as_ref()?.name).map(String::as_str)).collect();
+    request.selection.check(&names, problems);
+    let selected: Vec<&str> = names.iter().copied().filter(|name| request.selection.takes(name)).collect();
+    if request.file.is_some() {
+        flags_fit(&request.flags, &selected, problems);
+    }
+
+    let mut written = Vec::new();
+    let mut config = Config { rotations: Vec::new() };
+    for Field { place, value } in &rotations {
+        let Some(keys) = value else { continue };
+        let is_selected = given(&keys.name).is_some_and(|name| request.selection.takes(name));
+        let keys = if is_selected { over(&request.flags, keys) } else { keys.clone() };
+        let mut source = Source { place: *place, by_flags: request.file.is_none(), problems };
+        let (rotation, places) = source.rotation(&under(keys, &defaults), &request.repository);
+        written.push(places);
+        config.rotations.extend(rotation.filter(|_| is_selected));
+    }
+    check::together(&written, problems);
+    (!problems.has_errors()).then_some(config)
+}
+
+/// What a key was given, if it was and could be read.
+fn given<T>(field: &Option<Field<T>>) -> Option<&T> {
+    field.as_ref().and_then(|f| f.value.as_ref())
+}
+
+/// Without a file: a rotation is called what its token is called.
+fn by_flags(flags: &RotationKeys) -> Field<RotationKeys> {
+    let mut keys = flags.clone();
+    keys.name = keys.name.or_else(|| keys.token.clone());
+    Field { place: Place::Missing, value: Some(keys) }
+}
+
+/// Flags that describe one rotation need exactly one.
+fn flags_fit(flags: &RotationKeys, selected: &[&str], problems: &mut Problems) {
+    if let Some(name) = &flags.name {
+        let invalid =
+            Invalid::new("a name is for the rotation that flags describe, and here is a configuration file");
+        problems.error(name.place, invalid.help("choose a rotation of the file with --only"));
+    }
+    let token = flags.token.as_ref().map(|f| f.place);
+    let secrets = flags.secrets.as_ref().map(|f| f.place);
+    for place in [token, secrets].into_iter().flatten() {
+        if selected.len() != 1 {
+            let count = selected.len();
+            let invalid =
+                Invalid::new(format!("this belongs to one rotation, and {count} of the file are selected"));
+            problems.error(place, invalid.help("choose one with --only"));
+        }
+    }
+}
+
+/// Flags override the file.
+fn over(flags: &RotationKeys, file: &RotationKeys) -> RotationKeys {
+    let RotationKeys {
+        name: _,
+        provider,
+        provider_url,
+        credential,
+        org_id,
+        token,
+        formerly,
+        lifetime,
+        overlap,
+        rotate_before,
+        delete_after,
+        create,
+        verify,
+        secrets,
+    } = flags.clone();
+    let file = file.clone();
+    RotationKeys {
+        name: file.name,
+        provider: provider.or(file.provider),
+        provider_url: provider_url.or(file.provider_url),
+        credential: credential.or(file.credential),
+        org_id: org_id.or(file.org_id),
+        token: token.or(file.token),
+        formerly: formerly.or(file.formerly),
+        lifetime: lifetime.or(file.lifetime),
+        overlap: overlap.or(file.overlap),
+        rotate_before: rotate_before.or(file.rotate_before),
+        delete_after: delete_after.or(file.delete_after),
+        create: create.or(file.create),
+        verify: verify.or(file.verify),
+        secrets: secrets.or(file.secrets),
+    }
+}
+
+/// `defaults` fill what a rotation does not say.
+fn under(keys: RotationKeys, defaults: &DefaultsKeys) -> RotationKeys {
+    let DefaultsKeys {
+        provider,
+        provider_url,
+        credential,
+        org_id,
+        lifetime,
+        overlap,
+        rotate_before,
+        delete_after,
+    } = defaults.clone();
+    RotationKeys {
+        provider: keys.provider.or(provider),
+        provider_url: keys.provider_url.or(provider_url),
+        credential: keys.credential.or(credential),
+        org_id: keys.org_id.or(org_id),
+        lifetime: keys.lifetime.or(lifetime),
+        overlap: keys.overlap.or(overlap),
+        rotate_before: keys.rotate_before.or(rotate_before),
+        delete_after: keys.delete_after.or(delete_after),
+        ..keys
+    }
+}
+
+/// Where a rotation comes from, and where its problems go.
+struct Source<'a> {
+    place: Place,
+    by_flags: bool,
+    problems: &'a mut Problems,
+}
+
+impl Source<'_> {
+    fn rotation(&mut self, keys: &RotationKeys, repository: &Repository) -> (Option<Rotation>, Written) {
+        let name = self
+            .required(&keys.name, "name", "--name")
+            .and_then(|name| self.legal(&keys.name, check::rotation_name(name)));
+        let kind = self.required(&keys.provider, "provider", "--provider").copied();
+        let token = self
+            .required(&keys.token, "token", "--token")
+            .and_then(|token| self.legal(&keys.token, token_name(token)));
+        let credential = match given(&keys.credential) {
+            Some(variable) => self.legal(&keys.credential, check::credential(variable)),
+            None => Some((DEFAULT_CREDENTIAL.to_owned(), self.place)),
+        };
+        let verify = given(&keys.verify).and_then(|path| self.legal(&keys.verify, address::path(path)));
+        let policy = self.policy(keys);
+        let (secrets, patterns) = self.secrets(keys, repository);
+
+        let key = name.clone().map(|(name, _)| RotationKey { repository: repository.clone(), name });
+        let formerly: Vec<(RotationKey, Place)> = given(&keys.formerly)
+            .into_iter()
+            .flatten()
+            .filter_map(|f| Some((f.value.clone()?.0, f.place)))
+            .collect();
+        let provider = kind.zip(credential).map(|(kind, (credential, _))| ProviderSettings {
+            kind,
+            url: given(&keys.provider_url).cloned(),
+            org_id: given(&keys.org_id).cloned(),
+            credential,
+        });
+        let written = Written {
+            name: name.clone(),
+            formerly: formerly.clone(),
+            key: key.clone(),
+            token: provider
+                .clone()
+                .zip(token.clone())
+                .map(|(provider, (token, place))| (provider, token, place)),
+            destinations: secrets
+                .iter()
+                .map(|(target, place)| (target.destination.clone(), *place))
+                .collect(),
+        };
+        let rotation = (|| {
+            Some(Rotation {
+                name: name?.0,
+                key: key?,
+                formerly: formerly.into_iter().map(|(key, _)| key).collect(),
+                provider: provider?,
+                token: token?.0,
+                policy,
+                create: given(&keys.create).map(|create| create.0.clone()),
+                verify: verify.map(|(path, _)| path),
+                secrets: secrets.into_iter().map(|(target, _)| target).collect(),
+                patterns,
+            })
+        })();
+        (rotation, written)
+    }
+
+    /// A key without which there is no rotation.
+    fn required<'k, T>(&mut self, field: &'k Option<Field<T>>, key: &str, flag: &str) -> Option<&'k T> {
+        if field.is_none() {
+            let invalid = if self.by_flags {
+                // A rotation takes its name from its token.
+                let key = if key == "name" { return None } else { key };
+                let variable = format!("CROSSFADE_{}", key.to_uppercase());
+                Invalid::new(format!("no {key} is given"))
+                    .help(format!("give {flag}, the variable {variable} or the action's input `{key}`"))
+            } else {
+                Invalid::new(format!("this rotation has no `{key}`"))
+            };
+            self.problems.error(self.place, invalid);
+        }
+        given(field)
+    }
+
+    /// A checked value with its place, or its problem noted.
+    fn legal<T, U>(&mut self, field: &Option<Field<T>>, result: Result<U, Invalid>) -> Option<(U, Place)> {
+        let place = field.as_ref().map_or(self.place, |f| f.place);
+        self.problems.note(place, result).map(|value| (value, place))
+    }
+
+    fn policy(&mut self, keys: &RotationKeys) -> Policy {
+        let fields = [&keys.lifetime, &keys.overlap, &keys.rotate_before, &keys.delete_after];
+        let standard = Policy::default();
+        let value = |field: &Option<Field<super::Period>>, default| given(field).copied().unwrap_or(default);
+        let policy = Policy {
+            lifetime: value(&keys.lifetime, standard.lifetime),
+            overlap: value(&keys.overlap, standard.overlap),
+            rotate_before: value(&keys.rotate_before, standard.rotate_before),
+            delete_after: value(&keys.delete_after, standard.delete_after),
+        };
+        // A value that could not be read is no reason to complain about the others.
+        if fields.iter().all(|f| f.as_ref().is_none_or(|f| f.value.is_some())) {
+            let place = |field: &Option<Field<super::Period>>| field.as_ref().map(|f| f.place);
+            let places = check::PolicyPlaces {
+                lifetime: place(&keys.lifetime),
+                overlap: place(&keys.overlap),
+                rotate_before: place(&keys.rotate_before),
+                rotation: self.place,
+            };
+            check::policy(policy, places, self.problems);
+        }
+        policy
+    }
+
+    fn secrets(
+        &mut self,
+        keys: &RotationKeys,
+        repository: &Repository,
+    ) -> (Vec<(SecretTarget, Place)>, Vec<SecretPattern>) {
+        let (mut targets, mut patterns) = (Vec::new(), Vec::new());
+        match &keys.secrets {
+            None if self.by_flags => {
+                let invalid = Invalid::new("no secret is given");
+                self.problems.error(
+                    self.place,
+                    invalid.help(
+                        "give --secret, the variable CROSSFADE_SECRETS or the action's input `secrets`",
+                    ),
+                );
+            }
+            None => self.problems.error(self.place, Invalid::new("this rotation has no `secrets`")),
+            Some(Field { place, value: Some(list) }) if list.is_empty() => {
+                self.problems.error(*place, Invalid::new("a rotation needs at least one secret"));
+            }
+            Some(Field { value, .. }) => {
+                for Field { place, value } in value.iter().flatten() {
+                    match value {
+                        Some(SecretKeys::Short(text)) => {
+                            let destination =
+                                self.problems.note(*place, Destination::parse(text, Some(repository)));
+                            targets.extend(destination.map(|destination| {
+                                (
+                                    SecretTarget { destination, create_environment: false, visibility: None },
+                                    *place,
+                                )
+                            }));
+                        }
+                        Some(SecretKeys::Mapping(keys)) => match self.mapping(keys, *place, repository) {
+                            Some(Secret::One(target)) => targets.push((target, *place)),
+                            Some(Secret::Many(pattern)) => patterns.push(pattern),
+                            None => {}
+                        },
+                        None => {}
+                    }
+                }
+            }
+        }
+        (targets, patterns)
+    }
+
+    fn mapping(&mut self, keys: &SecretMappingKeys, place: Place, default: &Repository) -> Option<Secret> {
+        let at = |field: Option<Place>| field.unwrap_or(place);
+        let environment_place = keys.environment.as_ref().map(|f| f.place);
+        let organization_place = keys.organization.as_ref().map(|f| f.place);
+        let patterns_place = keys.repositories.as_ref().map(|f| f.place);
+        let visibility_place = keys.visibility.as_ref().map(|f| f.place);
+        let repository_place = keys.repository.as_ref().map(|f| f.place);
+
+        let homes = [repository_place, patterns_place, organization_place];
+        let one_home = homes.iter().flatten().count() <= 1;
+        if !one_home {
+            let all = one_of(["repository", "repositories", "organization"]);
+            self.problems.error(place, Invalid::new(format!("a secret belongs to one of {all}")));
+        }
+        if organization_place.is_some() && environment_place.is_some() {
+            self.problems.error(at(environment_place), Invalid::new("an organization has no environments"));
+        }
+        if given(&keys.create_environment) == Some(&true) && environment_place.is_none() {
+            let place = at(keys.create_environment.as_ref().map(|f| f.place));
+            self.problems.error(place, Invalid::new("`create_environment` needs an `environment`"));
+        }
+        if visibility_place.is_some() && organization_place.is_none() {
+            let invalid = Invalid::new("`visibility` is for organization secrets alone");
+            self.problems.error(at(visibility_place), invalid.help("name the `organization`"));
+        }
+        let store = given(&keys.store).copied().unwrap_or_default();
+        let name = match &keys.name {
+            Some(name) => given(&keys.name).and_then(|n| self.problems.note(name.place, secret_name(n))),
+            None => self.problems.note(place, Err(Invalid::new("this secret has no `name`"))),
+        };
+        let environment = match given(&keys.environment) {
+            Some(name) => Some(self.problems.note(at(environment_place), environment_name(name, store))?),
+            None => None,
+        };
+        let create_environment = given(&keys.create_environment).copied().unwrap_or_default();
+        if let Some(field) = &keys.repositories {
+            let signed = field.value.as_ref()?;
+            let of = |leaves_out: bool| {
+                let patterns = signed.iter().filter_map(|f| f.value.as_ref());
+                patterns.filter(|p| p.leaves_out == leaves_out).map(|p| p.pattern.clone()).collect::<Vec<_>>()
+            };
+            let include = of(false);
+            if include.is_empty() {
+                let invalid = Invalid::new("`repositories` takes in no repository");
+                self.problems.error(field.place, invalid.help("begin with a pattern like acme/*"));
+            }
+            return Some(Secret::Many(SecretPattern {
+                include,
+                exclude: of(true),
+                store,
+                name: name?,
+                environment,
+                create_environment,
+            }));
+        }
+        let scope = match (&keys.organization, &keys.repository) {
+            (Some(organization), _) => {
+                let name = organization.value.as_deref()?;
+                Scope::Organization(self.problems.note(organization.place, owner_name(name))?)
+            }
+            (None, Some(repository)) => repository_scope(repository.value.clone()?, environment),
+            (None, None) => repository_scope(default.clone(), environment),
+        };
+        one_home.then_some(Secret::One(SecretTarget {
+            destination: Destination { store, scope, name: name? },
+            create_environment,
+            visibility: given(&keys.visibility).copied(),
+        }))
+    }
+}
+
+/// What a mapping under `secrets` stands for.
+enum Secret {
+    One(SecretTarget),
+    Many(SecretPattern),
+}
+
+fn repository_scope(repository: Repository, environment: Option<String>) -> Scope {
+    match environment {
+        Some(environment) => Scope::Environment { repository, environment },
+        None => Scope::Repository(repository),
+    }
+}
+
+/// The name or id of a token, never its value.
+fn token_name(text: &str) -> Result<String, Invalid> {
+    if looks_like_a_secret(text) {
+        return Err(Invalid::new("this looks like a token itself; its name or id belongs here")
+            .help("the value of a credential belongs in an environment variable; replace a token that was written down"));
+    }
+    if text.chars().any(char::is_control) || text.chars().count() > 500 {
+        return Err(Invalid::new(format!("{} is no name or id of a token", quoted(text))));
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,59 @@
+//! What `check` says about a configuration that is good, or not.
+
+use serde_json::json;
+
+use super::diagnostic::{Problems, printable};
+use super::{Config, Rotation};
+
+/// For people.
+#[must_use]
+pub fn text(config: &Config) -> String {
+    let many = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let secrets = config.rotations.iter().map(|r| r.secrets.len()).sum();
+    let mut text = format!(
+        "The configuration is good: {}, {}.\n",
+        many(config.rotations.len(), "rotation"),
+        many(secrets, "secret")
+    );
+    for Rotation { name, provider, token, policy, secrets, patterns, .. } in &config.rotations {
+        let more = if patterns.is_empty() {
+            String::new()
+        } else {
+            format!(" and {}", many(patterns.len(), "pattern"))
+        };
+        text.push_str(&format!(
+            "  {}: {} token {}, lifetime {}, overlap {}, rotated {} before its end, into {}{more}\n",
+            printable(name),
+            provider.kind,
+            printable(token),
+            policy.lifetime,
+            policy.overlap,
+            policy.rotate_before,
+            many(secrets.len(), "secret"),
+        ));
+    }
+    text
+}
+
+/// For machines: `ok`, the selected rotations, and all problems with their places.
+#[must_use]
+pub fn json(config: Option<&Config>, problems: &Problems) -> String {
+    let rotations: Vec<_> = config
+        .iter()
+        .flat_map(|config| &config.rotations)
+        .map(|rotation| {
+            json!({
+                "name": rotation.name,
+                "provider": rotation.provider.kind.to_string(),
+                "token": rotation.token,
+                "lifetime": rotation.policy.lifetime,
+                "overlap": rotation.policy.overlap,
+                "rotate_before": rotation.policy.rotate_before,
+                "secrets": rotation.secrets.iter().map(|s| s.destination.to_string()).collect::<Vec<_>>(),
+                "patterns": rotation.patterns.len(),
+            })
+        })
+        .collect();
+    let document = json!({ "ok": config.is_some(), "rotations": rotations, "problems": problems });
+    format!("{document:#}\n")
+}

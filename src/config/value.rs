@@ -1,0 +1,236 @@
+//! Single values of the configuration file: how each is read, and its JSON Schema.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value as Json};
+use url::Url;
+
+use super::address::origin;
+use super::diagnostic::{Invalid, Problems, name_of, named, quoted};
+use super::node::{Node, Value};
+use super::{Period, Repository, RepositoryPattern, RotationKey, Store, Visibility};
+use crate::provider::Kind;
+
+/// What can stand in the file.
+pub(crate) trait Read: JsonSchema + Sized {
+    /// The value, or `None` with its problems noted.
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self>;
+}
+
+/// Reads a text with a parser; numbers count as the text that they were written as.
+fn text<T>(
+    node: &Node,
+    problems: &mut Problems,
+    parse: impl FnOnce(&str) -> Result<T, Invalid>,
+) -> Option<T> {
+    match &node.value {
+        Value::Scalar { text, json: Json::String(_) | Json::Number(_) } => {
+            let result = if text.trim().is_empty() {
+                Err(Invalid::new("nothing is written here"))
+            } else {
+                parse(text)
+            };
+            problems.note(node.place, result)
+        }
+        _ => problems
+            .note(node.place, Err(Invalid::new(format!("a text is needed here, not {}", node.kind())))),
+    }
+}
+
+/// A type that is read by a parser from text, with its schema.
+macro_rules! by_text {
+    ($($type:ty, $name:literal, $parse:expr, $schema:tt;)*) => {$(
+        impl Read for $type {
+            fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+                text(node, problems, $parse)
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )*};
+}
+
+by_text! {
+    Period, "Period", Self::from_str, { "type": "string", "examples": ["90d", "48h", "1d12h"] };
+    Repository, "Repository", Self::from_str, { "type": "string", "examples": ["acme/api"] };
+    SignedPattern, "Pattern", Self::from_str, { "type": "string", "examples": ["acme/*", "!acme/legacy-*"] };
+    FormerKey, "FormerKey", Self::from_str, { "type": "string", "examples": ["acme/api/ci-ingest"] };
+    Kind, "Provider", Self::from_str, { "enum": (names(Self::NAMES)) };
+    Store, "Store", Self::from_str, { "enum": (names(&Self::NAMES)) };
+    Visibility, "Visibility", Self::from_str, { "enum": (names(&Self::NAMES)) };
+}
+
+fn names<T>(table: &[(&'static str, T)]) -> Vec<&'static str> {
+    table.iter().map(|(name, _)| *name).collect()
+}
+
+impl Read for String {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        text(node, problems, |text| Ok(text.to_owned()))
+    }
+}
+
+impl Read for Url {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        text(node, problems, origin)
+    }
+}
+
+impl Read for bool {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Value::Scalar { json: Json::Bool(value), .. } => Some(*value),
+            _ => problems.note(node.place, Err(Invalid::new("`true` or `false` is needed here"))),
+        }
+    }
+}
+
+impl Visibility {
+    /// Every visibility with the name that it is written by.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("all", Self::All), ("private", Self::Private), ("selected", Self::Selected)];
+}
+
+impl std::fmt::Display for Visibility {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(name_of(&Self::NAMES, *self))
+    }
+}
+
+impl FromStr for Visibility {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        named("visibility", &Self::NAMES, text)
+    }
+}
+
+/// A pattern that takes in, or with `!` in front leaves out.
+#[derive(Debug, Clone)]
+pub(crate) struct SignedPattern {
+    /// Whether it leaves out.
+    pub(crate) leaves_out: bool,
+    /// The pattern itself.
+    pub(crate) pattern: RepositoryPattern,
+}
+
+impl FromStr for SignedPattern {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let inner = text.strip_prefix('!');
+        Ok(Self { leaves_out: inner.is_some(), pattern: inner.unwrap_or(text).parse()? })
+    }
+}
+
+/// An earlier key of a rotation.
+#[derive(Debug, Clone)]
+pub(crate) struct FormerKey(pub(crate) RotationKey);
+
+impl FromStr for FormerKey {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let mut parts = text.splitn(3, '/');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(owner), Some(repository), Some(name)) if !name.is_empty() => Ok(Self(RotationKey {
+                repository: format!("{owner}/{repository}").parse()?,
+                name: name.to_owned(),
+            })),
+            _ => Err(Invalid::new(format!("{} is no earlier key: write owner/repo/rotation", quoted(text)))),
+        }
+    }
+}
+
+/// What to create, in the provider's own terms.
+#[derive(Debug, Clone)]
+pub(crate) struct Creation(pub(crate) Map<String, Json>);
+
+/// What the rotation itself decides, written without `_` and in lower case.
+const NOT_IN_CREATE: &[&str] = &[
+    "name",
+    "expires",
+    "expiresat",
+    "expiresin",
+    "expiry",
+    "expirydate",
+    "expiration",
+    "expirationdate",
+    "validuntil",
+];
+
+impl Read for Creation {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let Value::Map(entries) = &node.value else {
+            let invalid = Invalid::new(format!("`create` is a mapping, not {}", node.kind()));
+            return problems.note(
+                node.place,
+                Err(invalid.help("write the provider's creation body, without name and expiry")),
+            );
+        };
+        for (key, _) in entries {
+            if let Value::Scalar { text, .. } = &key.value
+                && NOT_IN_CREATE.contains(&text.to_ascii_lowercase().replace(['_', '-'], "").as_str())
+            {
+                let invalid = Invalid::new(format!("`create` may not hold {}", quoted(text)));
+                problems.error(
+                    key.place,
+                    invalid.help("the rotation's own `token` and `lifetime` decide name and expiry"),
+                );
+            }
+        }
+        json(node, problems).map(|json| match json {
+            Json::Object(map) => Self(map),
+            _ => Self(Map::new()),
+        })
+    }
+}
+
+impl JsonSchema for Creation {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Create".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object" })
+    }
+}
+
+/// A tree as plain JSON.
+fn json(node: &Node, problems: &mut Problems) -> Option<Json> {
+    match &node.value {
+        Value::Null => Some(Json::Null),
+        Value::Scalar { json, .. } => Some(json.clone()),
+        Value::List(items) => items.iter().map(|item| json(item, problems)).collect(),
+        Value::Map(entries) => {
+            let mut map = Map::new();
+            for (key, value) in entries {
+                let Value::Scalar { text, .. } = &key.value else {
+                    return problems.note(key.place, Err(Invalid::new("a key must be a word")));
+                };
+                if map.insert(text.clone(), json(value, problems)?).is_some() {
+                    problems.error(key.place, Invalid::new(format!("{} is given twice", quoted(text))));
+                }
+            }
+            Some(Json::Object(map))
+        }
+    }
+}

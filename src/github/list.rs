@@ -1,0 +1,165 @@
+//! Reading what GitHub tells about secrets: that they exist, since when they
+//! hold their value, and who may read those of an organization.
+//!
+//! One list serves all secrets of a scope. It also proves that the scope can be
+//! read: after it, "not found" means that the secret alone is missing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+use octocrab::models::orgs::secrets as org;
+use octocrab::models::repos::secrets as repo;
+use tokio::sync::OnceCell;
+
+use super::{Error, ErrorKind, GitHub, paths};
+use crate::config::{Destination, Scope, Store, Visibility};
+
+/// GitHub's longest page.
+const PAGE: usize = 100;
+/// More pages than any scope can fill: 1000 secrets are GitHub's limit for an
+/// organization.
+const MOST_PAGES: usize = 100;
+
+/// What GitHub tells about one secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Listed {
+    name: String,
+    pub(super) updated_at: Timestamp,
+    /// Of organization secrets alone.
+    pub(super) visibility: Option<Visibility>,
+}
+
+/// The secrets of a scope, as far as they were needed.
+pub(super) struct Listing {
+    first: HashMap<String, Listed>,
+    pages: usize,
+    rest: OnceCell<Result<HashMap<String, Listed>, Error>>,
+    /// How many secrets beyond the first page were asked for by name.
+    by_name: AtomicUsize,
+}
+
+impl GitHub {
+    /// One secret; `None`: the scope exists, and has no such secret.
+    pub(super) async fn find(&self, destination: &Destination) -> Result<Option<Listed>, Error> {
+        let Destination { store, scope, name } = destination;
+        let place = super::place(*store, scope);
+        let listing = self.listings.get(&place, self.first_page(*store, scope)).await?;
+        let name = name.to_ascii_uppercase();
+        if let Some(found) = listing.first.get(&name) {
+            return Ok(Some(found.clone()));
+        }
+        let further_pages = listing.pages - 1;
+        if further_pages == 0 {
+            return Ok(None);
+        }
+        // By name as long as that has cost fewer calls than all other pages would.
+        if listing.by_name.fetch_add(1, Ordering::Relaxed) < further_pages {
+            return self.by_name(destination).await;
+        }
+        let rest = listing.rest.get_or_init(|| self.further_pages(*store, scope, listing.pages)).await;
+        match rest.as_ref().map_err(Clone::clone)?.get(&name) {
+            Some(found) => Ok(Some(found.clone())),
+            // Pages shift when a secret comes or goes between two of them.
+            None => self.by_name(destination).await,
+        }
+    }
+
+    async fn first_page(&self, store: Store, scope: &Scope) -> Result<Arc<Listing>, Error> {
+        let (total, first) = self.page(store, scope, 1).await?;
+        let complete = first.len() < PAGE || total <= first.len();
+        let pages = if complete { 1 } else { total.div_ceil(PAGE).min(MOST_PAGES) };
+        Ok(Arc::new(Listing {
+            first: by_upper_name(first),
+            pages,
+            rest: OnceCell::new(),
+            by_name: AtomicUsize::new(0),
+        }))
+    }
+
+    async fn further_pages(
+        &self,
+        store: Store,
+        scope: &Scope,
+        pages: usize,
+    ) -> Result<HashMap<String, Listed>, Error> {
+        let pages = try_join_all((2..=pages).map(|number| self.page(store, scope, number))).await?;
+        Ok(by_upper_name(pages.into_iter().flat_map(|(_, secrets)| secrets)))
+    }
+
+    /// One page, and how many secrets there are on all of them.
+    async fn page(&self, store: Store, scope: &Scope, number: usize) -> Result<(usize, Vec<Listed>), Error> {
+        let path = format!("{}?per_page={PAGE}&page={number}", paths::secrets(store, scope));
+        let purpose = self.purpose(store, scope);
+        let (total, secrets): (i32, Result<Vec<Listed>, Error>) = match scope {
+            Scope::Organization(_) => {
+                let page: org::OrganizationSecrets = self.read(&purpose, &path).await?;
+                (page.total_count, page.secrets.into_iter().map(Listed::try_from).collect())
+            }
+            Scope::Repository(_) | Scope::Environment { .. } => {
+                let page: repo::RepositorySecrets = self.read(&purpose, &path).await?;
+                (page.total_count, page.secrets.into_iter().map(Listed::try_from).collect())
+            }
+        };
+        let total = usize::try_from(total).map_err(|_| Error::unreadable(&purpose))?;
+        Ok((total, secrets?))
+    }
+
+    /// One secret of a scope that is known to be readable.
+    async fn by_name(&self, destination: &Destination) -> Result<Option<Listed>, Error> {
+        let path = paths::secret(destination);
+        let purpose = self.purpose(destination.store, &destination.scope);
+        let found = match destination.scope {
+            Scope::Organization(_) => {
+                self.read::<org::OrganizationSecret>(&purpose, &path).await.and_then(Listed::try_from)
+            }
+            Scope::Repository(_) | Scope::Environment { .. } => {
+                self.read::<repo::RepositorySecret>(&purpose, &path).await.and_then(Listed::try_from)
+            }
+        };
+        match found {
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            found => found.map(Some),
+        }
+    }
+}
+
+impl TryFrom<repo::RepositorySecret> for Listed {
+    type Error = Error;
+
+    fn try_from(secret: repo::RepositorySecret) -> Result<Self, Error> {
+        let updated_at =
+            timestamp(secret.updated_at.timestamp(), secret.updated_at.timestamp_subsec_nanos())?;
+        Ok(Self { name: secret.name, updated_at, visibility: None })
+    }
+}
+
+impl TryFrom<org::OrganizationSecret> for Listed {
+    type Error = Error;
+
+    fn try_from(secret: org::OrganizationSecret) -> Result<Self, Error> {
+        let updated_at =
+            timestamp(secret.updated_at.timestamp(), secret.updated_at.timestamp_subsec_nanos())?;
+        let visibility = match secret.visibility {
+            org::Visibility::All => Visibility::All,
+            org::Visibility::Private => Visibility::Private,
+            org::Visibility::Selected => Visibility::Selected,
+        };
+        Ok(Self { name: secret.name, updated_at, visibility: Some(visibility) })
+    }
+}
+
+/// octocrab's dates are chrono's, the program's are jiff's.
+fn timestamp(seconds: i64, nanoseconds: u32) -> Result<Timestamp, Error> {
+    i32::try_from(nanoseconds)
+        .ok()
+        .and_then(|nanoseconds| Timestamp::new(seconds, nanoseconds).ok())
+        .ok_or_else(|| Error::new(ErrorKind::Unreadable, "GitHub sent a date beyond the year 9999"))
+}
+
+/// Names of secrets are the same in any case; GitHub keeps them in upper case.
+fn by_upper_name(secrets: impl IntoIterator<Item = Listed>) -> HashMap<String, Listed> {
+    secrets.into_iter().map(|secret| (secret.name.to_ascii_uppercase(), secret)).collect()
+}

@@ -1,0 +1,140 @@
+//! Where the REST API keeps things: store × scope → path. Nothing is sent here.
+//!
+//! Every part that a user chose is percent-encoded, so that it stays one segment
+//! of its path whatever it holds.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::config::{Destination, Repository, Scope, Store};
+
+/// All but the characters that RFC 3986 calls unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// All secrets of a store in a scope. Environments belong to Actions alone.
+pub(super) fn secrets(store: Store, scope: &Scope) -> String {
+    let store = match store {
+        Store::Actions => "actions",
+        Store::Dependabot => "dependabot",
+        Store::Codespaces => "codespaces",
+        Store::Agents => "agents",
+    };
+    match scope {
+        Scope::Repository(repository) => format!("{}/{store}/secrets", self::repository(repository)),
+        Scope::Environment { repository, environment } => {
+            format!("{}/secrets", self::environment(repository, environment))
+        }
+        Scope::Organization(organization) => format!("/orgs/{}/{store}/secrets", segment(organization)),
+    }
+}
+
+/// The key that secrets of a scope are sealed with.
+pub(super) fn public_key(store: Store, scope: &Scope) -> String {
+    format!("{}/public-key", secrets(store, scope))
+}
+
+/// One secret.
+pub(super) fn secret(destination: &Destination) -> String {
+    format!("{}/{}", secrets(destination.store, &destination.scope), segment(&destination.name))
+}
+
+/// The repositories that may read an organization secret of visibility *selected*.
+pub(super) fn selected_repositories(destination: &Destination) -> String {
+    format!("{}/repositories", secret(destination))
+}
+
+/// A deployment environment.
+pub(super) fn environment(repository: &Repository, environment: &str) -> String {
+    format!("{}/environments/{}", self::repository(repository), segment(environment))
+}
+
+fn repository(repository: &Repository) -> String {
+    format!("/repos/{}/{}", segment(&repository.owner), segment(&repository.name))
+}
+
+/// One segment. `.` and `..` mean a direction even when they are encoded, and an
+/// empty segment means none at all: they become what names nothing.
+fn segment(text: &str) -> String {
+    match text {
+        "" => "%00".to_owned(),
+        "." | ".." => text.replace('.', "%252E"),
+        text => utf8_percent_encode(text, RESERVED).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use percent_encoding::percent_decode_str;
+    use proptest::prelude::*;
+    use url::Url;
+
+    use super::*;
+
+    fn repo() -> Repository {
+        Repository { owner: "acme".to_owned(), name: "api".to_owned() }
+    }
+
+    fn path(store: Store, scope: Scope) -> String {
+        secret(&Destination { store, scope, name: "TOKEN".to_owned() })
+    }
+
+    #[test]
+    fn every_store_and_scope_has_its_path() {
+        let stores = [Store::Actions, Store::Dependabot, Store::Codespaces, Store::Agents];
+        for (store, name) in stores.into_iter().zip(["actions", "dependabot", "codespaces", "agents"]) {
+            let expected = format!("/repos/acme/api/{name}/secrets/TOKEN");
+            assert_eq!(path(store, Scope::Repository(repo())), expected);
+            let expected = format!("/orgs/acme/{name}/secrets/TOKEN");
+            assert_eq!(path(store, Scope::Organization("acme".to_owned())), expected);
+        }
+        let production = Scope::Environment { repository: repo(), environment: "my env/prod".to_owned() };
+        assert_eq!(
+            path(Store::Actions, production.clone()),
+            "/repos/acme/api/environments/my%20env%2Fprod/secrets/TOKEN"
+        );
+        assert_eq!(
+            public_key(Store::Actions, &production),
+            "/repos/acme/api/environments/my%20env%2Fprod/secrets/public-key"
+        );
+        assert_eq!(environment(&repo(), "é"), "/repos/acme/api/environments/%C3%A9");
+    }
+
+    #[test]
+    fn the_repositories_of_an_organization_secret() {
+        let scope = Scope::Organization("acme".to_owned());
+        let destination = Destination { store: Store::Dependabot, scope, name: "TOKEN".to_owned() };
+        assert_eq!(selected_repositories(&destination), "/orgs/acme/dependabot/secrets/TOKEN/repositories");
+    }
+
+    fn hostile() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            prop::sample::select(vec!["", ".", "..", "%2e%2e", "%2E.", "a/../b", "?x#y", "\\..\\", "a\tb"])
+                .prop_map(str::to_owned),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_segment_escapes_its_place(
+            owner in hostile(), name in hostile(), environment in hostile(), secret_name in hostile(),
+        ) {
+            let scope = Scope::Environment {
+                repository: Repository { owner: owner.clone(), name: name.clone() },
+                environment: environment.clone(),
+            };
+            let destination = Destination { store: Store::Actions, scope, name: secret_name.clone() };
+            let url = Url::parse(&format!("https://host/api/v3{}", secret(&destination))).unwrap();
+            prop_assert_eq!(url.query(), None);
+            prop_assert_eq!(url.fragment(), None);
+            let segments: Vec<&str> = url.path_segments().unwrap().collect();
+            prop_assert_eq!(segments.len(), 9, "{:?}", segments);
+            let fixed = [segments[0], segments[1], segments[2], segments[5], segments[7]];
+            prop_assert_eq!(fixed, ["api", "v3", "repos", "environments", "secrets"]);
+            for (at, text) in [(3, owner), (4, name), (6, environment), (8, secret_name)] {
+                if !matches!(text.as_str(), "" | "." | "..") {
+                    prop_assert_eq!(percent_decode_str(segments[at]).decode_utf8().unwrap(), text);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What a write needs and what can be known before it: the key of the scope, who
+//! may read an organization secret, and that the environment exists.
+
+use http::Method;
+use octocrab::models::PublicKey;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::error::Purpose;
+use super::service::Rules;
+use super::{Error, ErrorKind, GitHub, paths};
+use crate::config::{Destination, Repository, Scope, SecretTarget, Visibility};
+
+/// Repositories a page. Their descriptions are long, and a page must stay under
+/// the limit for a body.
+const PAGE: usize = 50;
+/// More pages than an organization of 100 000 repositories has.
+const MOST_PAGES: usize = 2000;
+
+/// Who may read an organization secret: sent along with every write, because a
+/// write replaces it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Readers {
+    pub(super) visibility: Visibility,
+    /// The repositories' ids; of visibility *selected* alone.
+    pub(super) selected: Option<Vec<u64>>,
+}
+
+/// A page of the repositories that may read a secret. octocrab's type wants all
+/// of a repository's description to be there, and its ids are too short.
+#[derive(Deserialize)]
+struct SelectedPage {
+    total_count: usize,
+    repositories: Vec<SelectedRepository>,
+}
+
+#[derive(Deserialize)]
+struct SelectedRepository {
+    id: u64,
+}
+
+impl GitHub {
+    /// The key that seals for a target's scope. Makes the environment if the
+    /// target wants that.
+    pub(super) async fn key(&self, target: &SecretTarget) -> Result<PublicKey, Error> {
+        let Destination { store, scope, .. } = &target.destination;
+        self.keys.get(&super::place(*store, scope), self.ask_for_key(target)).await
+    }
+
+    async fn ask_for_key(&self, target: &SecretTarget) -> Result<PublicKey, Error> {
+        let Destination { store, scope, .. } = &target.destination;
+        let purpose = self.purpose(*store, scope);
+        let path = paths::public_key(*store, scope);
+        match (self.read(&purpose, &path).await, scope) {
+            (Err(error), Scope::Environment { repository, environment })
+                if error.kind == ErrorKind::NotFound && target.create_environment =>
+            {
+                self.create_environment(&purpose, repository, environment, error).await?;
+                self.read(&purpose, &path).await
+            }
+            (key, _) => key,
+        }
+    }
+
+    /// Only if there is none: the same request resets the rules of one that exists.
+    async fn create_environment(
+        &self,
+        purpose: &Purpose<'_>,
+        repository: &Repository,
+        environment: &str,
+        unreadable: Error,
+    ) -> Result<(), Error> {
+        let path = paths::environment(repository, environment);
+        match self.read::<Value>(purpose, &path).await {
+            Ok(_) => return Err(unreadable),
+            Err(error) if error.kind == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let purpose = Purpose { creates_environment: true, ..*purpose };
+        self.request(&purpose, Method::PUT, &path, Some(&json!({})), Rules::default())
+            .await?
+            .success(&purpose)
+    }
+
+    /// Who may read an organization secret; `None` for other scopes.
+    pub(super) async fn readers(&self, target: &SecretTarget) -> Result<Option<Readers>, Error> {
+        let destination = &target.destination;
+        if !matches!(destination.scope, Scope::Organization(_)) {
+            return Ok(None);
+        }
+        let key = paths::secret(destination).to_ascii_lowercase();
+        self.readers.get(&key, self.ask_for_readers(target)).await.map(Some)
+    }
+
+    async fn ask_for_readers(&self, target: &SecretTarget) -> Result<Readers, Error> {
+        let destination = &target.destination;
+        let purpose = self.purpose(destination.store, &destination.scope);
+        let Some(existing) = self.find(destination).await? else {
+            let visibility = target.visibility.ok_or_else(|| {
+                let name = &destination.name;
+                let message = format!(
+                    "{purpose}: {name} does not exist yet; to have it made, say with `visibility` who may read it"
+                );
+                Error::new(ErrorKind::Invalid, message)
+            })?;
+            let selected = (visibility == Visibility::Selected).then(Vec::new);
+            return Ok(Readers { visibility, selected });
+        };
+        let visibility = existing.visibility.ok_or_else(|| Error::unreadable(&purpose))?;
+        let selected = match visibility {
+            Visibility::Selected => Some(self.selected(&purpose, destination).await?),
+            Visibility::All | Visibility::Private => None,
+        };
+        Ok(Readers { visibility, selected })
+    }
+
+    /// Every selected repository. A list that changes while it is read is read
+    /// once more: to write back an incomplete one would take rights away.
+    async fn selected(&self, purpose: &Purpose<'_>, destination: &Destination) -> Result<Vec<u64>, Error> {
+        for _ in 0..2 {
+            if let Some(complete) = self.selected_once(purpose, destination).await? {
+                return Ok(complete);
+            }
+        }
+        let name = &destination.name;
+        let message = format!(
+            "{purpose}: the repositories that may read {name} cannot be read completely, and a write would replace them"
+        );
+        Err(Error::new(ErrorKind::Unreadable, message))
+    }
+
+    async fn selected_once(
+        &self,
+        purpose: &Purpose<'_>,
+        destination: &Destination,
+    ) -> Result<Option<Vec<u64>>, Error> {
+        let path = paths::selected_repositories(destination);
+        let mut ids = Vec::new();
+        for number in 1..=MOST_PAGES {
+            let page: SelectedPage =
+                self.read(purpose, &format!("{path}?per_page={PAGE}&page={number}")).await?;
+            let last = page.repositories.len() < PAGE;
+            ids.extend(page.repositories.into_iter().map(|repository| repository.id));
+            if last || ids.len() >= page.total_count {
+                let listed = ids.len();
+                ids.sort_unstable();
+                ids.dedup();
+                return Ok((ids.len() == listed && listed == page.total_count).then_some(ids));
+            }
+        }
+        Ok(None)
+    }
+}

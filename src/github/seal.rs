@@ -1,0 +1,122 @@
+//! Sealing: what GitHub's public key makes unreadable for everybody but GitHub.
+//!
+//! libsodium's `crypto_box_seal`, which GitHub's API asks for: an ephemeral
+//! X25519 key in front, XSalsa20-Poly1305 behind it.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use crypto_box::PublicKey;
+use crypto_box::aead::OsRng;
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// A value that only GitHub can read, in base64, as the API takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed(String);
+
+impl Sealed {
+    /// For the field `encrypted_value`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why nothing was sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// Not 32 bytes in base64.
+    #[error("GitHub's public key is not 32 bytes in base64")]
+    Key,
+    /// The cipher refused.
+    #[error("the value could not be sealed")]
+    Cipher,
+}
+
+/// Seals a value with the key of its scope.
+///
+/// # Errors
+/// When the key is none.
+pub fn seal(public_key: &str, value: &SecretString) -> Result<Sealed, SealError> {
+    let key = BASE64_STANDARD.decode(public_key).map_err(|_| SealError::Key)?;
+    let key: [u8; 32] = key.try_into().map_err(|_| SealError::Key)?;
+    // The plaintext stays where `value` keeps it, and is wiped with it.
+    let sealed = PublicKey::from(key)
+        .seal(&mut OsRng, value.expose_secret().as_bytes())
+        .map_err(|_| SealError::Cipher)?;
+    Ok(Sealed(BASE64_STANDARD.encode(sealed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crypto_box::SecretKey;
+    use proptest::prelude::*;
+    use sodiumoxide::crypto::{box_, sealedbox};
+
+    use super::*;
+
+    fn sealed_bytes(sealed: &Sealed) -> Vec<u8> {
+        BASE64_STANDARD.decode(sealed.as_str()).unwrap()
+    }
+
+    #[test]
+    fn a_key_has_32_bytes() {
+        let value = SecretString::from("value");
+        let long = BASE64_STANDARD.encode([7; 33]);
+        let short = BASE64_STANDARD.encode([7; 31]);
+        for key in ["", "not base64", &long, &short, &BASE64_STANDARD.encode([7; 32])[..43]] {
+            assert_eq!(seal(key, &value), Err(SealError::Key), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_same_value_never_looks_the_same() {
+        let (public, _) = box_::gen_keypair();
+        let key = BASE64_STANDARD.encode(public.as_ref());
+        let value = SecretString::from("value");
+        assert_ne!(seal(&key, &value), seal(&key, &value));
+    }
+
+    /// Boxes that libsodium sealed, with the secret key that opens them.
+    #[test]
+    fn opens_what_libsodium_sealed() {
+        for (secret, sealed, expected) in VECTORS {
+            let secret: [u8; 32] = BASE64_STANDARD.decode(secret).unwrap().try_into().unwrap();
+            let opened = SecretKey::from(secret).unseal(&BASE64_STANDARD.decode(sealed).unwrap()).unwrap();
+            assert_eq!(opened, expected.as_bytes());
+        }
+    }
+
+    const VECTORS: [(&str, &str, &str); 3] = [
+        (
+            "H2anR2xHvr4+InAJ6EUxGvHIrPaGcX2t6Aevrf4vtj0=",
+            "TkIn3hzuE1GAXI4BPE/TIcS2PFIpmOZxgdxqWbq4eRoGh8cUf1EO9KPQqNKx32Gk",
+            "",
+        ),
+        (
+            "g5JUhs3Ww4ngwSExnk3Q1ibfP42Ba+1iULu4LHZxlWU=",
+            "SmZJ8p+j/20O+z9HZTvKt+UHFtnKzkQDiEMdFUO8K0bL+qHJbuyHtUFjdnWXVFKsSh4J2ZNPBrYT2jw9MrSkZDTHC8rg",
+            "xaat-0123456789abcdef",
+        ),
+        (
+            "wYS4hkbVZ6SUSQi35/izTjOISCggHajGYo/mTdP7XH0=",
+            "4rQvxf4VW3uu771L6FIOZdrI3fYss383UX9rfu3bESvbN3uML1YdlAuXrrRmMdMRDIzEQs+oYm1fZk8=",
+            "äöü €\n",
+        ),
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn libsodium_opens_what_is_sealed(value in prop_oneof![".{0,300}", "[!-~]{16,4096}"], repeat in 1_usize..200) {
+            // GitHub takes up to 48 KB.
+            let mut value = value.repeat(repeat);
+            while value.len() > 48 * 1024 {
+                value.pop();
+            }
+            let (public, secret) = box_::gen_keypair();
+            let sealed = seal(&BASE64_STANDARD.encode(public.as_ref()), &SecretString::from(value.clone())).unwrap();
+            let opened = sealedbox::open(&sealed_bytes(&sealed), &public, &secret).unwrap();
+            prop_assert_eq!(opened, value.into_bytes());
+        }
+    }
+}

@@ -1,0 +1,488 @@
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+use sodiumoxide::crypto::{box_, sealedbox};
+use wiremock::matchers::{any, body_json, header, method, path, query_param};
+use wiremock::{Match, Mock, MockServer, Request as Received, ResponseTemplate};
+
+use super::*;
+use crate::clock::{Clock, Side};
+use crate::config::{Destination, Repository, Visibility};
+use crate::http::{HttpSettings, RetryPolicy};
+
+const LIST: &str = "/repos/acme/api/actions/secrets";
+const NOW: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+const VALUE: &str = "xaat-0123456789abcdef";
+
+fn now() -> Timestamp {
+    "1994-11-06T08:49:37Z".parse().unwrap()
+}
+
+fn window() -> Timestamp {
+    now() + Duration::from_secs(120)
+}
+
+fn connect_with(server: &MockServer, concurrency: usize) -> GitHub {
+    let clock = Arc::new(Clock::default());
+    clock.observe(Side::Github, now());
+    let retry = RetryPolicy::for_timeout(Duration::from_millis(300));
+    let settings = HttpSettings { request_timeout: Duration::from_secs(10), retry };
+    let http = Arc::new(Http::new(settings, clock));
+    let settings = GithubSettings {
+        api_url: Url::parse(&server.uri()).unwrap(),
+        credentials: Credentials::Token(SecretString::from("token")),
+    };
+    GitHub::connect(http, &settings, concurrency).unwrap()
+}
+
+fn connect(server: &MockServer) -> GitHub {
+    connect_with(server, 8)
+}
+
+fn repository(name: &str) -> SecretTarget {
+    let repository = Repository { owner: "acme".to_owned(), name: name.to_owned() };
+    target(Store::Actions, Scope::Repository(repository), "TOKEN")
+}
+
+fn environment(create: bool) -> SecretTarget {
+    let repository = Repository { owner: "acme".to_owned(), name: "api".to_owned() };
+    let scope = Scope::Environment { repository, environment: "my env".to_owned() };
+    SecretTarget { create_environment: create, ..target(Store::Actions, scope, "TOKEN") }
+}
+
+fn organization(store: Store) -> SecretTarget {
+    target(store, Scope::Organization("acme".to_owned()), "TOKEN")
+}
+
+fn target(store: Store, scope: Scope, name: &str) -> SecretTarget {
+    let destination = Destination { store, scope, name: name.to_owned() };
+    SecretTarget { destination, create_environment: false, visibility: None }
+}
+
+fn named(mut target: SecretTarget, name: &str) -> SecretTarget {
+    target.destination.name = name.to_owned();
+    target
+}
+
+/// An answer of a server whose clock stands still.
+fn status(status: u16) -> ResponseTemplate {
+    ResponseTemplate::new(status).insert_header("date", NOW)
+}
+
+fn ok(body: &Value) -> ResponseTemplate {
+    status(200).set_body_json(body)
+}
+
+fn entry(name: &str) -> Value {
+    json!({"name": name, "created_at": "1994-01-01T00:00:00Z", "updated_at": "1994-10-01T00:00:00Z",
+        "visibility": "selected"})
+}
+
+fn list(total: usize, names: &[String]) -> Value {
+    let secrets: Vec<Value> = names.iter().map(|name| entry(name)).collect();
+    json!({"total_count": total, "secrets": secrets})
+}
+
+fn upstatus() -> Reading {
+    Reading::UpdatedAt("1994-10-01T00:00:00Z".parse().unwrap())
+}
+
+async fn given(server: &MockServer, verb: &str, at: &str, answer: ResponseTemplate, times: u64) {
+    Mock::given(method(verb)).and(path(at)).respond_with(answer).expect(times).mount(server).await;
+}
+
+/// The first `times` answers; later mocks take over after them.
+async fn first(server: &MockServer, verb: &str, at: &str, answer: ResponseTemplate, times: u64) {
+    let mock = Mock::given(method(verb)).and(path(at)).respond_with(answer);
+    mock.up_to_n_times(times).expect(times).mount(server).await;
+}
+
+struct Key {
+    public: box_::PublicKey,
+    secret: box_::SecretKey,
+    body: Value,
+}
+
+fn new_key(id: &str) -> Key {
+    let (public, secret) = box_::gen_keypair();
+    let body = json!({"key_id": id, "key": BASE64_STANDARD.encode(public.as_ref())});
+    Key { public, secret, body }
+}
+
+impl Key {
+    fn open(&self, put: &Value) -> String {
+        let sealed = BASE64_STANDARD.decode(put["encrypted_value"].as_str().unwrap()).unwrap();
+        String::from_utf8(sealedbox::open(&sealed, &self.public, &self.secret).unwrap()).unwrap()
+    }
+}
+
+async fn puts(server: &MockServer) -> Vec<Value> {
+    let requests = server.received_requests().await.unwrap();
+    requests.iter().filter(|r| r.method == "PUT").map(|r| r.body_json().unwrap()).collect()
+}
+
+async fn write(github: &GitHub, target: &SecretTarget) -> Result<(), WriteError> {
+    github.write(target, &SecretString::from(VALUE), window()).await
+}
+
+#[tokio::test]
+async fn a_scope_is_listed_once_however_many_ask() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .and(path(LIST))
+        .and(query_param("per_page", "100"))
+        .and(header("authorization", "Bearer token"))
+        .and(header("accept", "application/vnd.github+json"))
+        .and(header("x-github-api-version", "2022-11-28"))
+        .respond_with(ok(&list(1, &["TOKEN".to_owned()])))
+        .expect(1)
+        .mount(&server)
+        .await;
+    given(&server, "GET", "/repos/acme/gone/actions/secrets", status(404), 1).await;
+    let github = connect(&server);
+    let targets = [
+        repository("gone"),
+        repository("api"),
+        named(repository("API"), "other"),
+        named(repository("api"), "token"),
+    ];
+    for _ in 0..2 {
+        let seen = github.observe(&targets).await;
+        assert_eq!(seen[0].as_ref().unwrap_err().kind, ErrorKind::NotFound);
+        assert_eq!(*seen[1].as_ref().unwrap(), upstatus());
+        assert_eq!(*seen[2].as_ref().unwrap(), Reading::Missing);
+        assert_eq!(*seen[3].as_ref().unwrap(), upstatus());
+    }
+}
+
+#[tokio::test]
+async fn wrong_content_is_unreadable_and_not_missing() {
+    let bodies = [json!({}), json!([]), json!({"total_count": 1, "secrets": [{"name": "TOKEN"}]})];
+    for body in bodies {
+        let server = MockServer::start().await;
+        given(&server, "GET", LIST, ok(&body), 1).await;
+        let seen = connect(&server).observe(&[repository("api")]).await;
+        assert_eq!(seen[0].as_ref().unwrap_err().kind, ErrorKind::Unreadable, "{body}");
+    }
+}
+
+/// An organization with three pages of secrets; all but the first by number.
+async fn large_organization(server: &MockServer, first_page: u64, other_pages: u64) {
+    let names: Vec<String> = (0..250).map(|n| format!("S{n:03}")).collect();
+    for (number, page) in names.chunks(100).enumerate() {
+        let expected = if number == 0 { first_page } else { other_pages };
+        Mock::given(path("/orgs/acme/actions/secrets"))
+            .and(query_param("page", (number + 1).to_string()))
+            .respond_with(ok(&list(names.len(), page)))
+            .expect(expected)
+            .mount(server)
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_few_secrets_of_a_large_organization_are_asked_for_by_name() {
+    let server = MockServer::start().await;
+    large_organization(&server, 1, 0).await;
+    given(&server, "GET", "/orgs/acme/actions/secrets/S200", ok(&entry("S200")), 1).await;
+    given(&server, "GET", "/orgs/acme/actions/secrets/TOKEN", status(404), 1).await;
+    let github = connect(&server);
+    let org = || organization(Store::Actions);
+    let seen = github.observe(&[named(org(), "S005"), named(org(), "S200"), org()]).await;
+    assert_eq!(
+        seen.into_iter().map(Result::unwrap).collect::<Vec<_>>(),
+        [upstatus(), upstatus(), Reading::Missing]
+    );
+}
+
+#[tokio::test]
+async fn many_secrets_of_a_large_organization_are_listed() {
+    let server = MockServer::start().await;
+    large_organization(&server, 1, 1).await;
+    Mock::given(wiremock::matchers::path_regex("^/orgs/acme/actions/secrets/S1..$"))
+        .respond_with(ok(&entry("S1")))
+        .expect(2)
+        .mount(&server)
+        .await;
+    given(&server, "GET", "/orgs/acme/actions/secrets/LAST", status(404), 1).await;
+    let github = connect(&server);
+    let mut targets: Vec<SecretTarget> =
+        (100..140).map(|n| named(organization(Store::Actions), &format!("S{n}"))).collect();
+    targets.push(named(organization(Store::Actions), "LAST"));
+    let seen = github.observe(&targets).await;
+    let missing = seen.iter().filter(|reading| *reading.as_ref().unwrap() == Reading::Missing).count();
+    assert_eq!((seen.len(), missing), (41, 1));
+}
+
+#[tokio::test]
+async fn what_is_written_can_be_opened_by_github_alone() {
+    let server = MockServer::start().await;
+    let key = new_key("1");
+    given(&server, "GET", &format!("{LIST}/public-key"), ok(&key.body), 1).await;
+    given(&server, "PUT", &format!("{LIST}/TOKEN"), status(201), 1).await;
+    given(&server, "PUT", &format!("{LIST}/OTHER"), status(204), 1).await;
+    let github = connect(&server);
+    let other = named(repository("api"), "OTHER");
+    github.prepare(&repository("api")).await.unwrap();
+    github.prepare(&other).await.unwrap();
+    write(&github, &repository("api")).await.unwrap();
+    write(&github, &other).await.unwrap();
+    for put in puts(&server).await {
+        assert_eq!(key.open(&put), VALUE);
+        assert_eq!(put["key_id"], "1");
+        assert_eq!(put.as_object().unwrap().len(), 2, "nothing else is sent for a repository");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_replaced_is_fetched_anew_once() {
+    for (second, written) in [(204, true), (422, false)] {
+        let server = MockServer::start().await;
+        let (old, new) = (new_key("old"), new_key("new"));
+        let at = format!("{LIST}/public-key");
+        first(&server, "GET", &at, ok(&old.body), 1).await;
+        given(&server, "GET", &at, ok(&new.body), 1).await;
+        let put_at = format!("{LIST}/TOKEN");
+        first(&server, "PUT", &put_at, status(422), 1).await;
+        given(&server, "PUT", &put_at, status(second), 1).await;
+        let outcome = write(&connect(&server), &repository("api")).await;
+        assert_eq!(outcome.is_ok(), written);
+        let puts = puts(&server).await;
+        assert_eq!(puts[1]["key_id"], "new");
+        assert_eq!(new.open(&puts[1]), VALUE);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_with_the_same_key_is_a_refusal() {
+    let server = MockServer::start().await;
+    given(&server, "GET", &format!("{LIST}/public-key"), ok(&new_key("1").body), 2).await;
+    given(&server, "PUT", &format!("{LIST}/TOKEN"), status(422), 1).await;
+    let error = write(&connect(&server), &repository("api")).await.unwrap_err();
+    assert!(error.refused && !error.late, "{error}");
+}
+
+#[tokio::test]
+async fn refused_means_certainly_not_written_and_for_good() {
+    let limited = || status(403).insert_header("retry-after", "999");
+    let cases: [(Vec<ResponseTemplate>, bool, ErrorKind); 8] = [
+        (vec![status(401)], true, ErrorKind::Unauthenticated),
+        (vec![status(403)], true, ErrorKind::Forbidden),
+        (vec![status(404)], true, ErrorKind::NotFound),
+        (vec![limited()], false, ErrorKind::RateLimited),
+        (vec![status(409)], false, ErrorKind::Unavailable),
+        (vec![status(500)], false, ErrorKind::Unavailable),
+        (vec![status(200)], false, ErrorKind::Unreadable),
+        // The first attempt may have been processed.
+        (vec![status(502), status(403)], false, ErrorKind::Forbidden),
+    ];
+    for (number, (answers, refused, kind)) in cases.into_iter().enumerate() {
+        let server = MockServer::start().await;
+        Mock::given(method("GET")).respond_with(ok(&new_key("1").body)).mount(&server).await;
+        let last = answers.len() - 1;
+        for (nth, answer) in answers.into_iter().enumerate() {
+            let mock = Mock::given(method("PUT")).respond_with(answer);
+            if nth < last { mock.up_to_n_times(1) } else { mock }.mount(&server).await;
+        }
+        let error = write(&connect(&server), &repository("api")).await.unwrap_err();
+        assert_eq!(
+            (error.refused, error.late, error.error.kind),
+            (refused, false, kind),
+            "{number}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_broken_write_is_repeated() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET")).respond_with(ok(&new_key("1").body)).mount(&server).await;
+    let at = format!("{LIST}/TOKEN");
+    for trouble in [status(502).set_body_string("<html>"), status(200), status(503)] {
+        first(&server, "PUT", &at, trouble, 1).await;
+    }
+    given(&server, "PUT", &at, status(204), 1).await;
+    write(&connect(&server), &repository("api")).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_written_after_the_window() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET")).respond_with(ok(&new_key("1").body)).mount(&server).await;
+    Mock::given(method("PUT")).respond_with(status(204)).expect(0).mount(&server).await;
+    let github = connect(&server);
+    github.http.clock().observe(Side::Provider, window());
+    let error = write(&github, &repository("api")).await.unwrap_err();
+    assert!(error.late && !error.refused, "{error}");
+    assert_eq!(error.error.kind, ErrorKind::Late);
+}
+
+#[tokio::test]
+async fn a_write_acknowledged_long_after_the_window_is_late() {
+    for (date, late) in [("Sun, 06 Nov 1994 08:53:37 GMT", false), ("Sun, 06 Nov 1994 08:53:38 GMT", true)] {
+        let server = MockServer::start().await;
+        Mock::given(method("GET")).respond_with(ok(&new_key("1").body)).mount(&server).await;
+        let acknowledged = status(204).insert_header("date", date);
+        Mock::given(method("PUT")).respond_with(acknowledged).mount(&server).await;
+        let outcome = write(&connect(&server), &repository("api")).await;
+        assert_eq!(outcome.is_err_and(|error| error.late && !error.refused), late, "{date}");
+    }
+}
+
+#[tokio::test]
+async fn an_organization_secret_keeps_all_its_readers() {
+    for (store, name) in [(Store::Actions, "actions"), (Store::Agents, "agents")] {
+        let server = MockServer::start().await;
+        let base = format!("/orgs/acme/{name}/secrets");
+        given(&server, "GET", &base, ok(&list(1, &["TOKEN".to_owned()])), 1).await;
+        given(&server, "GET", &format!("{base}/public-key"), ok(&new_key("1").body), 1).await;
+        let ids: Vec<u64> = (1..=130).map(|n| n + 5_000_000_000).collect();
+        for (number, page) in ids.chunks(50).enumerate() {
+            let repositories: Vec<Value> = page.iter().map(|id| json!({"id": id})).collect();
+            Mock::given(path(format!("{base}/TOKEN/repositories")))
+                .and(query_param("page", (number + 1).to_string()))
+                .respond_with(ok(&json!({"total_count": ids.len(), "repositories": repositories})))
+                .expect(1)
+                .mount(&server)
+                .await;
+        }
+        given(&server, "PUT", &format!("{base}/TOKEN"), status(204), 1).await;
+        let github = connect(&server);
+        let wish = SecretTarget { visibility: Some(Visibility::All), ..organization(store) };
+        assert_eq!(*github.observe(std::slice::from_ref(&wish)).await[0].as_ref().unwrap(), upstatus());
+        github.prepare(&wish).await.unwrap();
+        write(&github, &wish).await.unwrap();
+        let put = &puts(&server).await[0];
+        assert_eq!(put["visibility"], "selected", "the configuration's wish is for new secrets alone");
+        assert_eq!(put["selected_repository_ids"], json!(ids));
+    }
+}
+
+#[tokio::test]
+async fn an_incomplete_list_of_readers_stops_the_write() {
+    let server = MockServer::start().await;
+    let base = "/orgs/acme/actions/secrets";
+    given(&server, "GET", base, ok(&list(1, &["TOKEN".to_owned()])), 1).await;
+    given(&server, "GET", &format!("{base}/public-key"), ok(&new_key("1").body), 1).await;
+    let torn = json!({"total_count": 3, "repositories": [{"id": 1}, {"id": 2}]});
+    given(&server, "GET", &format!("{base}/TOKEN/repositories"), ok(&torn), 2).await;
+    let error = connect(&server).prepare(&organization(Store::Actions)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreadable, "{error}");
+}
+
+#[tokio::test]
+async fn a_new_organization_secret_needs_to_know_its_readers() {
+    let server = MockServer::start().await;
+    let base = "/orgs/acme/dependabot/secrets";
+    Mock::given(path(base)).respond_with(ok(&list(0, &[]))).mount(&server).await;
+    Mock::given(path(format!("{base}/public-key"))).respond_with(ok(&new_key("1").body)).mount(&server).await;
+    Mock::given(method("PUT")).respond_with(status(201)).mount(&server).await;
+    let error = connect(&server).prepare(&organization(Store::Dependabot)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    assert!(error.to_string().contains("`visibility`"), "{error}");
+
+    let cases = [
+        (Visibility::All, "all", None),
+        (Visibility::Private, "private", None),
+        (Visibility::Selected, "selected", Some(json!([]))),
+    ];
+    for (visibility, name, ids) in cases {
+        let github = connect(&server);
+        let wish = SecretTarget { visibility: Some(visibility), ..organization(Store::Dependabot) };
+        github.prepare(&wish).await.unwrap();
+        write(&github, &wish).await.unwrap();
+        let put = puts(&server).await.pop().unwrap();
+        assert_eq!(put["visibility"], name);
+        assert_eq!(put.get("selected_repository_ids"), ids.as_ref());
+    }
+}
+
+#[tokio::test]
+async fn a_missing_environment_is_made_only_if_wanted() {
+    let server = MockServer::start().await;
+    let base = "/repos/acme/api/environments/my%20env";
+    given(&server, "GET", &format!("{base}/secrets"), status(404), 2).await;
+    first(&server, "GET", &format!("{base}/secrets/public-key"), status(404), 2).await;
+    given(&server, "GET", &format!("{base}/secrets/public-key"), ok(&new_key("1").body), 1).await;
+    given(&server, "GET", base, status(404), 1).await;
+    Mock::given(method("PUT"))
+        .and(path(base))
+        .and(body_json(json!({})))
+        .respond_with(ok(&json!({"id": 1})))
+        .expect(1)
+        .mount(&server)
+        .await;
+
+    let github = connect(&server);
+    assert_eq!(
+        github.observe(&[environment(false)]).await[0].as_ref().unwrap_err().kind,
+        ErrorKind::NotFound
+    );
+    assert_eq!(github.prepare(&environment(false)).await.unwrap_err().kind, ErrorKind::NotFound);
+
+    let github = connect(&server);
+    assert_eq!(*github.observe(&[environment(true)]).await[0].as_ref().unwrap(), Reading::Missing);
+    github.prepare(&environment(true)).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_environment_that_exists_keeps_its_rules() {
+    let server = MockServer::start().await;
+    let base = "/repos/acme/api/environments/my%20env";
+    given(&server, "GET", &format!("{base}/secrets/public-key"), status(404), 1).await;
+    given(&server, "GET", base, ok(&json!({"id": 1})), 1).await;
+    Mock::given(method("PUT")).respond_with(status(200)).expect(0).mount(&server).await;
+    connect(&server).prepare(&environment(true)).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_renamed_repository_is_read_and_written() {
+    let server = MockServer::start().await;
+    let key = new_key("1");
+    struct Old;
+    impl Match for Old {
+        fn matches(&self, request: &Received) -> bool {
+            request.url.path().starts_with("/repos/acme/api/")
+        }
+    }
+    let moved = |request: &Received| {
+        let location = request.url.path().replace("/repos/acme/api/", "/repositories/7/");
+        status(307).insert_header("location", location.as_str())
+    };
+    Mock::given(Old).respond_with(moved).mount(&server).await;
+    given(&server, "GET", "/repositories/7/actions/secrets", ok(&list(0, &[])), 1).await;
+    given(&server, "GET", "/repositories/7/actions/secrets/public-key", ok(&key.body), 1).await;
+    given(&server, "PUT", "/repositories/7/actions/secrets/TOKEN", status(201), 1).await;
+    let github = connect(&server);
+    assert_eq!(*github.observe(&[repository("api")]).await[0].as_ref().unwrap(), Reading::Missing);
+    write(&github, &repository("api")).await.unwrap();
+    assert_eq!(key.open(puts(&server).await.last().unwrap()), VALUE);
+}
+
+#[tokio::test]
+async fn no_more_requests_than_permitted_are_under_way() {
+    let server = MockServer::start().await;
+    let slow = ok(&list(0, &[])).set_delay(Duration::from_millis(100));
+    Mock::given(any()).respond_with(slow).mount(&server).await;
+    let targets: Vec<SecretTarget> = (0..6).map(|n| repository(&format!("r{n}"))).collect();
+    let github = connect_with(&server, 2);
+    let began = Instant::now();
+    let seen = github.observe(&targets).await;
+    assert!(seen.iter().all(Result::is_ok));
+    assert!(began.elapsed() >= Duration::from_millis(300), "six in twos take three rounds");
+    let github = connect_with(&server, 6);
+    let began = Instant::now();
+    github.observe(&targets).await;
+    assert!(began.elapsed() < Duration::from_millis(300), "six at once take one");
+}
+
+#[tokio::test]
+async fn a_key_that_is_none_stops_the_preflight() {
+    let server = MockServer::start().await;
+    let body = json!({"key_id": "1", "key": "bm90IGEga2V5"});
+    Mock::given(any()).respond_with(ok(&body)).mount(&server).await;
+    let error = connect(&server).prepare(&repository("api")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreadable, "{error}");
+}

@@ -1,0 +1,133 @@
+//! Writing a secret: seal, PUT, and believe nothing but 201 and 204.
+
+use std::time::{Duration, Instant};
+
+use http::{Method, StatusCode};
+use jiff::{SignedDuration, Timestamp};
+use octocrab::models::PublicKey;
+use secrecy::SecretString;
+use serde::Serialize;
+
+use super::prepare::Readers;
+use super::seal::seal;
+use super::service::Rules;
+use super::{Answer, Error, ErrorKind, GitHub, WriteError, paths};
+use crate::config::{SecretTarget, Visibility};
+
+/// How far an acknowledgement may lie behind the window's end, because servers'
+/// clocks differ.
+const TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
+
+/// The body of the PUT, for every store and scope.
+#[derive(Serialize)]
+struct Body<'a> {
+    encrypted_value: &'a str,
+    key_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    visibility: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selected_repository_ids: Option<&'a [u64]>,
+}
+
+impl GitHub {
+    /// Seals a value and writes it. Repeated while that may help and `until` has
+    /// not come; a key that GitHub no longer takes is fetched anew, once.
+    ///
+    /// # Errors
+    /// Unless GitHub acknowledged the write within the window. The secret may
+    /// still have been written, except where [`WriteError::refused`].
+    pub async fn write(
+        &self,
+        target: &SecretTarget,
+        value: &SecretString,
+        until: Timestamp,
+    ) -> Result<(), WriteError> {
+        let before = |error: Error| WriteError { refused: error.kind.is_refusal(), late: false, error };
+        let readers = self.readers(target).await.map_err(before)?;
+        let key = self.key(target).await.map_err(before)?;
+        let mut answer = self.put(target, value, &key, readers.as_ref(), until).await?;
+        let mut doubtful = answer.doubtful();
+        if may_mean_another_key(answer.status) {
+            let place = super::place(target.destination.store, &target.destination.scope);
+            self.keys.forget(&place, |known| *known == key);
+            // Without a new key there is nothing to try, and the refusal stands.
+            if let Some(new) = self.key(target).await.ok().filter(|new| *new != key) {
+                answer = self.put(target, value, &new, readers.as_ref(), until).await?;
+                doubtful |= answer.doubtful();
+            }
+        }
+        self.acknowledged(target, &answer, doubtful, until)
+    }
+
+    async fn put(
+        &self,
+        target: &SecretTarget,
+        value: &SecretString,
+        key: &PublicKey,
+        readers: Option<&Readers>,
+        until: Timestamp,
+    ) -> Result<Answer, WriteError> {
+        let destination = &target.destination;
+        let purpose = self.purpose(destination.store, &destination.scope);
+        let sealed = seal(&key.key, value).map_err(|error| WriteError {
+            refused: true,
+            late: false,
+            error: Error::new(ErrorKind::Invalid, format!("{purpose}: {error}")),
+        })?;
+        let body = Body {
+            encrypted_value: sealed.as_str(),
+            key_id: &key.key_id,
+            visibility: readers.map(|readers| visibility_name(readers.visibility)),
+            selected_repository_ids: readers.and_then(|readers| readers.selected.as_deref()),
+        };
+        let rules = Rules { intact: acknowledges, deadline: self.moment(until), until: Some(until) };
+        self.request(&purpose, Method::PUT, &paths::secret(destination), Some(&body), rules)
+            .await
+            .map_err(|error| WriteError { refused: false, late: error.kind == ErrorKind::Late, error })
+    }
+
+    fn acknowledged(
+        &self,
+        target: &SecretTarget,
+        answer: &Answer,
+        doubtful: bool,
+        until: Timestamp,
+    ) -> Result<(), WriteError> {
+        let purpose = self.purpose(target.destination.store, &target.destination.scope);
+        if let Err(error) = answer.success(&purpose) {
+            // Rate limits, conflicts and servers in trouble may let the next run pass.
+            let refused = error.kind.is_refusal() && !doubtful;
+            return Err(WriteError { refused, late: false, error });
+        }
+        if answer.date().is_some_and(|date| date.duration_since(until) > TOLERANCE) {
+            let message = format!("{purpose}: written, but after the end of the delivery window");
+            let error = Error::new(ErrorKind::Late, message);
+            return Err(WriteError { refused: false, late: true, error });
+        }
+        Ok(())
+    }
+
+    /// `until` on this machine's stopwatch.
+    fn moment(&self, until: Timestamp) -> Option<Instant> {
+        let left = until.duration_since(self.http.clock().latest()?);
+        Some(Instant::now() + Duration::try_from(left).unwrap_or_default())
+    }
+}
+
+/// Only these two statuses mean that a secret was written.
+fn acknowledges(status: StatusCode, _: &[u8]) -> bool {
+    matches!(status, StatusCode::CREATED | StatusCode::NO_CONTENT)
+}
+
+/// GitHub does not say by which status it refuses a key that it has replaced.
+fn may_mean_another_key(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY)
+}
+
+fn visibility_name(visibility: Visibility) -> &'static str {
+    match visibility {
+        Visibility::All => "all",
+        Visibility::Private => "private",
+        Visibility::Selected => "selected",
+    }
+}

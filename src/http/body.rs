@@ -1,0 +1,59 @@
+//! Reading a body: never more than a mebibyte, and wiped when it is dropped,
+//! because the reply to a mint holds a secret.
+
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::HttpError;
+use super::origin;
+
+/// The longest body that is read, in bytes.
+pub(super) const LIMIT: usize = 1024 * 1024;
+
+/// Reads the whole body, or fails as soon as it is known to be too long.
+pub(super) async fn read(
+    url: &Url,
+    mut response: reqwest::Response,
+) -> Result<Zeroizing<Vec<u8>>, HttpError> {
+    let too_large = || HttpError::TooLarge { origin: origin(url) };
+    let announced = response.content_length().map_or(Ok(0), usize::try_from).map_err(|_| too_large())?;
+    if announced > LIMIT {
+        return Err(too_large());
+    }
+    let mut body = Zeroizing::new(Vec::with_capacity(announced));
+    while let Some(chunk) = response.chunk().await.map_err(|error| HttpError::of(url, &error))? {
+        if body.len() + chunk.len() > LIMIT {
+            return Err(too_large());
+        }
+        append(&mut body, &chunk);
+    }
+    Ok(body)
+}
+
+/// Appends without leaving a copy behind, as a growing `Vec` would.
+fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
+    let needed = body.len() + chunk.len();
+    if needed > body.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(2 * body.capacity())));
+        larger.extend_from_slice(body);
+        *body = larger;
+    }
+    body.extend_from_slice(chunk);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn appending_keeps_every_byte() {
+        let mut body = Zeroizing::new(Vec::new());
+        let mut expected = Vec::new();
+        for n in 0..200_u8 {
+            let chunk = vec![n; usize::from(n)];
+            append(&mut body, &chunk);
+            expected.extend_from_slice(&chunk);
+        }
+        assert_eq!(*body, expected);
+    }
+}

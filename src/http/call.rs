@@ -1,0 +1,244 @@
+//! A request as callers describe it, and the reply as they get it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use tokio::sync::OwnedSemaphorePermit;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{HttpError, JSON, Retry, origin};
+use crate::clock::Side;
+
+/// Who may send when. Asked before every attempt; the permit is held during the
+/// attempt, and not while waiting for the next one.
+#[async_trait]
+pub trait Gate: Send + Sync {
+    /// Waits until one more request may be under way.
+    async fn enter(&self, method: &Method) -> Option<OwnedSemaphorePermit>;
+}
+
+/// One request.
+#[derive(Clone)]
+pub struct Call {
+    /// Whose clock the reply's date sets, and whose rules for redirects and
+    /// rate limits apply.
+    pub side: Side,
+    /// The method.
+    pub method: Method,
+    /// The whole address.
+    pub url: Url,
+    /// Headers besides those that the client adds.
+    pub headers: HeaderMap,
+    /// What is sent.
+    pub body: Option<Bytes>,
+    /// Whether it may be sent again.
+    pub retry: Retry,
+    /// Whether a reply of success has the form it must have. One that has not is
+    /// treated like a connection that broke.
+    pub intact: fn(StatusCode, &[u8]) -> bool,
+    /// No further attempt after this moment; `None`: as the retry policy says.
+    pub deadline: Option<Instant>,
+    /// No attempt is started once the servers' clocks show this time.
+    pub until: Option<Timestamp>,
+    /// Bounds how many requests are under way.
+    pub gate: Option<Arc<dyn Gate>>,
+}
+
+impl Call {
+    /// A request that may not be repeated, and whose reply may be anything.
+    #[must_use]
+    pub fn new(side: Side, method: Method, url: Url) -> Self {
+        Self {
+            side,
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+            retry: Retry::Never,
+            intact: anything,
+            deadline: None,
+            until: None,
+            gate: None,
+        }
+    }
+
+    /// A read: may be repeated, and is answered with JSON.
+    #[must_use]
+    pub fn get(side: Side, url: Url) -> Self {
+        Self { retry: Retry::Idempotent, intact: json, ..Self::new(side, Method::GET, url) }
+    }
+
+    /// The same request, which may be repeated.
+    #[must_use]
+    pub fn idempotent(self) -> Self {
+        Self { retry: Retry::Idempotent, ..self }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Adds `Authorization: Bearer`.
+    ///
+    /// # Errors
+    /// When the credential cannot stand in a header.
+    pub fn bearer(self, credential: &SecretString) -> Result<Self, HttpError> {
+        let text = Zeroizing::new(format!("Bearer {}", credential.expose_secret()));
+        let mut value = HeaderValue::from_str(&text).map_err(|_| HttpError::Credential)?;
+        value.set_sensitive(true);
+        Ok(self.header(header::AUTHORIZATION, value))
+    }
+
+    /// Adds a JSON body.
+    ///
+    /// # Errors
+    /// Only for a type that has no JSON form.
+    pub fn json(mut self, body: &impl Serialize) -> Result<Self, serde_json::Error> {
+        self.body = Some(serde_json::to_vec(body)?.into());
+        Ok(self.header(header::CONTENT_TYPE, JSON))
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("method", &self.method)
+            .field("origin", &origin(&self.url))
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came back. Its body is wiped when it is dropped, and in no `Debug`.
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// This reply's own `Date`.
+    pub date: Option<Timestamp>,
+    /// An earlier attempt of the same call may have been processed: that this
+    /// reply is a refusal does not mean that nothing was done.
+    pub doubtful: bool,
+    /// Who answered, after redirects.
+    pub url: Url,
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+impl Reply {
+    /// The whole body, at most 1 MiB.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// [`HttpError::Garbled`], without a word of what the body holds.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
+        serde_json::from_slice(self.body())
+            .map_err(|_| HttpError::Garbled { origin: origin(&self.url), status: self.status })
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Every reply of success is as good as any other.
+#[must_use]
+pub fn anything(_: StatusCode, _: &[u8]) -> bool {
+    true
+}
+
+/// A reply of success is whole JSON, or has no content by its status.
+#[must_use]
+pub fn json(status: StatusCode, body: &[u8]) -> bool {
+    status == StatusCode::NO_CONTENT || serde_json::from_slice::<IgnoredAny>(body).is_ok()
+}
+
+/// The `Date` header.
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    http_date(headers.get(header::DATE)?)
+}
+
+/// A date as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub(super) fn http_date(value: &HeaderValue) -> Option<Timestamp> {
+    static PARSER: rfc2822::DateTimeParser = rfc2822::DateTimeParser::new().relaxed_weekday(true);
+    PARSER.parse_timestamp(value.to_str().ok()?.trim()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn reads_http_dates() {
+        let read = |text: &str| http_date(&HeaderValue::from_str(text).unwrap());
+        let expected: Timestamp = "1994-11-06T08:49:37Z".parse().unwrap();
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(expected));
+        assert_eq!(read("soon"), None);
+        assert_eq!(read(""), None);
+    }
+
+    #[test]
+    fn json_is_whole_or_absent() {
+        assert!(json(StatusCode::OK, b"{\"a\": [1]} "));
+        assert!(json(StatusCode::NO_CONTENT, b""));
+        assert!(!json(StatusCode::OK, b""));
+        assert!(!json(StatusCode::OK, b"{\"a\": [1"));
+        assert!(!json(StatusCode::OK, b"<html>"));
+    }
+
+    #[test]
+    fn nothing_secret_is_in_debug() {
+        let url = Url::parse("https://api.example/tokens/secret-id?secret=1").unwrap();
+        let call = Call::get(Side::Github, url).bearer(&SecretString::from("secret-token")).unwrap();
+        let shown = format!("{call:?}");
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn a_line_break_in_a_credential_is_refused() {
+        let url = Url::parse("https://api.example/").unwrap();
+        let call = Call::get(Side::Github, url).bearer(&SecretString::from("token\n"));
+        assert!(matches!(call, Err(HttpError::Credential)));
+    }
+
+    proptest! {
+        #[test]
+        fn dates_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            if let Ok(value) = HeaderValue::from_bytes(&bytes) {
+                http_date(&value);
+            }
+        }
+
+        #[test]
+        fn dates_round_trip(second in 0_i64..4_000_000_000) {
+            let time = Timestamp::from_second(second).unwrap();
+            let text = rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time).unwrap();
+            prop_assert_eq!(http_date(&HeaderValue::from_str(&text).unwrap()), Some(time));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What can go wrong before a whole reply is there.
+
+use http::StatusCode;
+use url::Url;
+
+use super::origin;
+
+/// No whole reply. Every text names the origin alone: paths and queries may
+/// hold ids from outside.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum HttpError {
+    /// No connection: refused, unknown host, or none in time.
+    #[error("{origin} cannot be reached: {cause}")]
+    Connect {
+        /// Who was called.
+        origin: String,
+        /// The system's words.
+        cause: String,
+    },
+    /// A connection, but no trust.
+    #[error("no secure connection to {origin}: {cause}")]
+    Tls {
+        /// Who was called.
+        origin: String,
+        /// The TLS library's words.
+        cause: String,
+    },
+    /// The client could not be made.
+    #[error("HTTPS cannot be used: {cause}")]
+    Setup {
+        /// The library's words.
+        cause: String,
+    },
+    /// The credential cannot be put into a header.
+    #[error("the credential holds a character that no HTTP header can carry (a line break at its end?)")]
+    Credential,
+    /// Plain HTTP to another machine.
+    #[error("{origin} is not called: plain http is only spoken to a loopback address")]
+    Insecure {
+        /// Who was to be called.
+        origin: String,
+    },
+    /// The delivery window ended before the request was sent.
+    #[error("not sent: the delivery window is over")]
+    Late,
+    /// Sent, and no answer in time.
+    #[error("{origin} did not answer in time; it may still have done what was asked")]
+    Timeout {
+        /// Who was called.
+        origin: String,
+    },
+    /// Sent, and the connection ended before the whole reply was there.
+    #[error(
+        "the connection to {origin} was lost before the whole answer came ({cause}); it may have done what was asked"
+    )]
+    Dropped {
+        /// Who was called.
+        origin: String,
+        /// The system's words.
+        cause: String,
+    },
+    /// A reply of success that does not have the form it must have.
+    #[error("{origin} answered {status} with something unintelligible; it may have done what was asked")]
+    Garbled {
+        /// Who was called.
+        origin: String,
+        /// The reply's status.
+        status: StatusCode,
+    },
+    /// A reply longer than [`super::body::LIMIT`].
+    #[error("the answer of {origin} is longer than 1 MiB")]
+    TooLarge {
+        /// Who was called.
+        origin: String,
+    },
+    /// A redirect that is not followed.
+    #[error(
+        "{from} redirects to {to_origin}, which is not followed; set the URL to where the service is now"
+    )]
+    Redirect {
+        /// Who was called.
+        from: String,
+        /// Where it points to, without the path.
+        to_origin: String,
+    },
+}
+
+impl HttpError {
+    /// Whether the other side has certainly not seen the request. If not, it may
+    /// have processed it.
+    #[must_use]
+    pub fn certainly_not_sent(&self) -> bool {
+        match self {
+            Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Setup { .. }
+            | Self::Credential
+            | Self::Insecure { .. }
+            | Self::Late => true,
+            Self::Timeout { .. }
+            | Self::Dropped { .. }
+            | Self::Garbled { .. }
+            | Self::TooLarge { .. }
+            | Self::Redirect { .. } => false,
+        }
+    }
+
+    /// Sorts what the HTTP library says. Its own text is not used: it holds the URL.
+    pub(super) fn of(url: &Url, error: &reqwest::Error) -> Self {
+        let origin = origin(url);
+        let cause = root_cause(error);
+        if error.is_connect() {
+            return match is_tls(error) {
+                true => Self::Tls { origin, cause },
+                false => Self::Connect { origin, cause },
+            };
+        }
+        if error.is_timeout() {
+            return Self::Timeout { origin };
+        }
+        if error.is_builder() {
+            return Self::Setup { cause };
+        }
+        Self::Dropped { origin, cause }
+    }
+}
+
+/// The innermost error's text; a certificate may put its own words into it.
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost: &(dyn std::error::Error + 'static) = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    // Without a source this is the HTTP library's own error, whose text has the URL.
+    if innermost.is::<reqwest::Error>() {
+        return "no reason given".to_owned();
+    }
+    innermost.to_string().chars().filter(|c| matches!(c, ' '..='~')).take(200).collect()
+}
+
+/// Whether the TLS library refused. An I/O error hides what it wraps from `source`.
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut next: Option<&dyn std::error::Error> = Some(error);
+    while let Some(this) = next {
+        let wrapped = this.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if this.is::<rustls::Error>() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        next = this.source();
+    }
+    false
+}

@@ -1,0 +1,255 @@
+//! The one HTTP client, under both GitHub and the providers.
+//!
+//! What every request shares lives here: time limits, bounded bodies, retries
+//! ([`retry`]), redirects ([`redirect`]), dates for the [`Clock`], and one log
+//! line each. What a status *means* is the business of [`crate::github`] and
+//! [`crate::provider`].
+
+mod body;
+mod call;
+mod client;
+mod error;
+mod redirect;
+pub mod retry;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use backon::Retryable as _;
+use http::{HeaderMap, header};
+use url::Url;
+
+pub use call::{Call, Gate, Reply, anything, json};
+pub use error::HttpError;
+pub use retry::{Retry, RetryPolicy};
+
+use crate::clock::Clock;
+use retry::Failed;
+
+/// How the client behaves, for the whole run.
+#[derive(Debug, Clone, Copy)]
+pub struct HttpSettings {
+    /// The longest that one attempt may take, from connecting to the body's last byte.
+    pub request_timeout: Duration,
+    /// When and how often an attempt is repeated.
+    pub retry: RetryPolicy,
+}
+
+impl HttpSettings {
+    /// Settings for a request timeout; the waits between attempts follow from it.
+    #[must_use]
+    pub fn new(request_timeout: Duration) -> Self {
+        Self { request_timeout, retry: RetryPolicy::for_timeout(request_timeout) }
+    }
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self::new(Duration::from_secs(30))
+    }
+}
+
+/// The client. One per run, shared by everybody.
+#[derive(Debug)]
+pub struct Http {
+    settings: HttpSettings,
+    clock: Arc<Clock>,
+    /// For the world: TLS with the system's roots, proxies as the environment says.
+    /// Made when first needed, because reading the roots takes a while.
+    public: OnceLock<reqwest::Client>,
+    /// For plain HTTP to this machine: no roots needed, never through a proxy.
+    loopback: OnceLock<reqwest::Client>,
+}
+
+impl Http {
+    /// A client that tells `clock` every date it sees. Contacts nobody.
+    #[must_use]
+    pub fn new(settings: HttpSettings, clock: Arc<Clock>) -> Self {
+        Self { settings, clock, public: OnceLock::new(), loopback: OnceLock::new() }
+    }
+
+    /// The clock that this client's replies set.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<Clock> {
+        &self.clock
+    }
+
+    /// Sends a request, again where that is safe and may help, and returns the
+    /// last reply, whatever its status.
+    ///
+    /// # Errors
+    /// When no whole reply came. [`HttpError::certainly_not_sent`] tells whether
+    /// the other side can have seen the request.
+    pub async fn send(&self, call: Call) -> Result<Reply, HttpError> {
+        let began = Instant::now();
+        let end = call.deadline.unwrap_or_else(|| began + self.settings.retry.budget);
+        let attempts = AtomicU32::new(0);
+        let doubtful = AtomicBool::new(false);
+        let outcome = (|| self.attempt(&call, attempts.fetch_add(1, Ordering::Relaxed) + 1))
+            .retry(self.settings.retry.backoff())
+            .adjust(|failed, backoff| {
+                let left = end.saturating_duration_since(Instant::now());
+                retry::wait(&self.settings.retry, call.side, call.retry, failed, backoff?, left)
+            })
+            .notify(|failed, wait| {
+                doubtful.fetch_or(failed.may_have_been_processed(), Ordering::Relaxed);
+                tracing::debug!(
+                    method = %call.method,
+                    path = %shown_path(&call.url),
+                    wait_ms = wait.as_millis(),
+                    "will try again: {failed}"
+                );
+            })
+            .await;
+        let reply = match outcome {
+            Ok(reply) => reply,
+            Err(Failed::Reply(reply)) => *reply,
+            Err(Failed::Error(error)) => return Err(error),
+        };
+        Ok(Reply { doubtful: doubtful.into_inner(), ..reply })
+    }
+
+    /// One attempt: wait for a turn, send, follow redirects, judge the reply.
+    async fn attempt(&self, call: &Call, number: u32) -> Result<Reply, Failed> {
+        let _turn = match &call.gate {
+            Some(gate) => gate.enter(&call.method).await,
+            None => None,
+        };
+        let mut url = call.url.clone();
+        for _ in 0..=redirect::MOST {
+            let reply = self.exchange(call, &url, number).await?;
+            match redirect::target(call.side, &call.method, &reply)? {
+                Some(next) => url = next,
+                None => return judge(call, reply),
+            }
+        }
+        Err(HttpError::Redirect { from: origin(&call.url), to_origin: origin(&url) }.into())
+    }
+
+    /// One request and its reply, body included.
+    async fn exchange(&self, call: &Call, url: &Url, attempt: u32) -> Result<Reply, HttpError> {
+        if call.until.is_some_and(|until| self.clock.latest().is_none_or(|now| now >= until)) {
+            return Err(HttpError::Late);
+        }
+        let client = self.client_for(url)?;
+        let mut request = client
+            .request(call.method.clone(), url.clone())
+            .headers(call.headers.clone())
+            .timeout(self.time_limit(call));
+        if let Some(body) = &call.body {
+            request = request.body(body.clone());
+        }
+        let began = Instant::now();
+        let outcome = self.receive(call, url, request).await;
+        let took = began.elapsed().as_millis();
+        let (method, path) = (&call.method, shown_path(url));
+        match &outcome {
+            Ok(reply) => {
+                let status = reply.status.as_u16();
+                let id = request_id(&reply.headers);
+                tracing::debug!(%method, path, status, took_ms = took, attempt, id, "request");
+            }
+            Err(error) => tracing::debug!(%method, path, took_ms = took, attempt, "request failed: {error}"),
+        }
+        outcome
+    }
+
+    async fn receive(
+        &self,
+        call: &Call,
+        url: &Url,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Reply, HttpError> {
+        let mut response = request.send().await.map_err(|error| HttpError::of(url, &error))?;
+        let date = call::date(response.headers());
+        if let Some(date) = date {
+            self.clock.observe(call.side, date);
+        }
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        let body = body::read(url, response).await?;
+        Ok(Reply { status, headers, date, doubtful: false, url: url.clone(), body })
+    }
+
+    /// A mint may always use its whole time: cutting it short loses the reply.
+    fn time_limit(&self, call: &Call) -> Duration {
+        let most = self.settings.request_timeout;
+        match (call.retry, call.deadline) {
+            (Retry::Idempotent, Some(deadline)) => {
+                most.min(deadline.saturating_duration_since(Instant::now()))
+            }
+            (Retry::Idempotent | Retry::Never, _) => most,
+        }
+    }
+
+    fn client_for(&self, url: &Url) -> Result<&reqwest::Client, HttpError> {
+        match (url.scheme(), is_loopback(url)) {
+            ("https", _) => known_or(&self.public, client::public),
+            ("http", true) => known_or(&self.loopback, client::loopback),
+            _ => Err(HttpError::Insecure { origin: origin(url) }),
+        }
+    }
+}
+
+fn known_or(
+    cell: &OnceLock<reqwest::Client>,
+    make: fn() -> Result<reqwest::Client, HttpError>,
+) -> Result<&reqwest::Client, HttpError> {
+    if let Some(client) = cell.get() {
+        return Ok(client);
+    }
+    let client = make()?;
+    Ok(cell.get_or_init(|| client))
+}
+
+/// Tells a reply to work with from one to try again after.
+fn judge(call: &Call, reply: Reply) -> Result<Reply, Failed> {
+    if !reply.status.is_success() {
+        return Err(Failed::Reply(Box::new(reply)));
+    }
+    if !(call.intact)(reply.status, reply.body()) {
+        return Err(HttpError::Garbled { origin: origin(&reply.url), status: reply.status }.into());
+    }
+    Ok(reply)
+}
+
+/// Whether the host is a literal loopback address, the only one to which plain
+/// HTTP is spoken.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(_)) | None => false,
+    }
+}
+
+/// Scheme, host and port: all of a URL that messages show.
+fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// The path without its query, short. A parsed URL's path is percent-encoded
+/// ASCII, so no control character, space or non-ASCII letter is in it.
+fn shown_path(url: &Url) -> &str {
+    let path = url.path();
+    path.get(..path.len().min(200)).unwrap_or(path)
+}
+
+/// What a service's support asks for. Only the harmless characters of it.
+fn request_id(headers: &HeaderMap) -> String {
+    ["x-github-request-id", "x-axiom-trace-id", "x-request-id"]
+        .iter()
+        .find_map(|name| headers.get(*name)?.to_str().ok())
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        .take(64)
+        .collect()
+}
+
+/// The content type of everything that is sent.
+pub(crate) const JSON: header::HeaderValue = header::HeaderValue::from_static("application/json");

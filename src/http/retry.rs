@@ -1,0 +1,212 @@
+//! When a request is sent again, and after how long. The one place that decides it.
+//!
+//! Sent again is only what may be sent twice without harm, and only after an
+//! outcome that another attempt may change. How long to wait comes from the
+//! server where it says so, else from an exponential back-off with jitter.
+
+use std::fmt;
+use std::time::Duration;
+
+use backon::ExponentialBuilder;
+use http::{HeaderMap, StatusCode, header};
+use jiff::Timestamp;
+
+use super::call::http_date;
+use super::{HttpError, Reply};
+use crate::clock::Side;
+
+/// Whether a request may be sent twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Twice is as good as once: a read, the write of a secret, a deletion.
+    Idempotent,
+    /// Twice is harm (a mint): repeated only when nothing can have arrived.
+    Never,
+}
+
+/// How long to wait and when to give up.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryPolicy {
+    /// The wait before the second attempt; doubles from there.
+    pub first_wait: Duration,
+    /// Where doubling ends. Jitter adds up to as much again to every wait.
+    pub max_wait: Duration,
+    /// The longest wait that a server may ask for. If it asks for more, there is
+    /// no further attempt: to come back too early would only make it worse.
+    pub max_asked_wait: Duration,
+    /// Attempts, the first one included.
+    pub max_attempts: usize,
+    /// Time for all attempts of a call that has no deadline of its own.
+    pub budget: Duration,
+}
+
+impl RetryPolicy {
+    /// Waits in proportion to the request timeout: with 30 s, from 1 s to 15 s,
+    /// up to 2 minutes where the server asks for it, 2 minutes in all.
+    #[must_use]
+    pub fn for_timeout(timeout: Duration) -> Self {
+        Self {
+            first_wait: timeout / 30,
+            max_wait: timeout / 2,
+            max_asked_wait: timeout * 4,
+            max_attempts: 8,
+            budget: timeout * 4,
+        }
+    }
+
+    /// The waits between attempts.
+    pub(super) fn backoff(&self) -> ExponentialBuilder {
+        ExponentialBuilder::new()
+            .with_min_delay(self.first_wait)
+            .with_max_delay(self.max_wait)
+            .with_max_times(self.max_attempts.saturating_sub(1))
+            .with_jitter()
+    }
+}
+
+/// An attempt without success.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// A reply, and its status is not one of success.
+    Reply(Box<Reply>),
+    /// No whole reply.
+    Error(HttpError),
+}
+
+impl Failed {
+    /// Whether the other side may have done what it was asked. A server error
+    /// tells nothing; any other status of failure is a refusal.
+    pub(super) fn may_have_been_processed(&self) -> bool {
+        match self {
+            Self::Reply(reply) => reply.status.is_server_error(),
+            Self::Error(error) => !error.certainly_not_sent(),
+        }
+    }
+}
+
+impl From<HttpError> for Failed {
+    fn from(error: HttpError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reply(reply) => write!(f, "answered {}", reply.status),
+            Self::Error(error) => error.fmt(f),
+        }
+    }
+}
+
+/// How long to wait before the next attempt; `None`: there is none.
+///
+/// `backoff` is the next wait of the back-off, `left` the time that the call
+/// still has.
+pub(super) fn wait(
+    policy: &RetryPolicy,
+    side: Side,
+    retry: Retry,
+    failed: &Failed,
+    backoff: Duration,
+    left: Duration,
+) -> Option<Duration> {
+    let asked = match (failed, retry) {
+        (Failed::Error(error), Retry::Idempotent) if may_pass(error) => Duration::ZERO,
+        (Failed::Error(error), Retry::Never) if may_pass(error) && error.certainly_not_sent() => {
+            Duration::ZERO
+        }
+        (Failed::Reply(reply), Retry::Idempotent) => {
+            asked_by(policy, side, reply.status, &reply.headers, reply.body(), reply.date)?
+        }
+        (Failed::Error(_), _) | (Failed::Reply(_), Retry::Never) => return None,
+    };
+    let wait = asked.max(backoff);
+    (asked <= policy.max_asked_wait && wait < left).then_some(wait)
+}
+
+/// Whether another attempt may do better.
+fn may_pass(error: &HttpError) -> bool {
+    match error {
+        HttpError::Connect { .. }
+        | HttpError::Timeout { .. }
+        | HttpError::Dropped { .. }
+        | HttpError::Garbled { .. } => true,
+        HttpError::Tls { .. }
+        | HttpError::Setup { .. }
+        | HttpError::Credential
+        | HttpError::Insecure { .. }
+        | HttpError::Late
+        | HttpError::TooLarge { .. }
+        | HttpError::Redirect { .. } => false,
+    }
+}
+
+/// The wait that a reply asks for, zero if it names none; `None`: no reply to
+/// try again after.
+fn asked_by(
+    policy: &RetryPolicy,
+    side: Side,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    date: Option<Timestamp>,
+) -> Option<Duration> {
+    let asked = asked_in(headers, date);
+    match status {
+        StatusCode::INTERNAL_SERVER_ERROR
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Some(asked.unwrap_or_default()),
+        // GitHub's rule for a limit without a time is "at least one minute".
+        status if side == Side::Github && is_rate_limit(status, headers, body) => {
+            Some(asked.unwrap_or(policy.max_asked_wait / 2))
+        }
+        StatusCode::TOO_MANY_REQUESTS => Some(asked.unwrap_or_default()),
+        _ => None,
+    }
+}
+
+/// Whether GitHub refuses because of too many requests, and not for good.
+///
+/// It uses 403 for this too, as it does for a missing permission; the hints that
+/// tell them apart are those of GitHub's page on rate limits.
+#[must_use]
+pub fn is_rate_limit(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> bool {
+    let says = |text: &str| body.windows(text.len()).any(|part| part.eq_ignore_ascii_case(text.as_bytes()));
+    status == StatusCode::TOO_MANY_REQUESTS
+        || status == StatusCode::FORBIDDEN
+            && (headers.contains_key(header::RETRY_AFTER)
+                || number(headers, "x-ratelimit-remaining") == Some(0)
+                || says("secondary rate limit")
+                || says("abuse detection"))
+}
+
+/// `Retry-After` in seconds or as a date, else the end of a limit that is used
+/// up. Dates count from the reply's own.
+fn asked_in(headers: &HeaderMap, date: Option<Timestamp>) -> Option<Duration> {
+    let until = |end: Timestamp| {
+        let wait = end.duration_since(date?);
+        Some(Duration::try_from(wait).unwrap_or_default())
+    };
+    if let Some(value) = headers.get(header::RETRY_AFTER) {
+        return match number(headers, "retry-after") {
+            Some(seconds) => Some(Duration::from_secs(seconds)),
+            None => until(http_date(value)?),
+        };
+    }
+    if number(headers, "x-ratelimit-remaining") == Some(0) {
+        let reset = i64::try_from(number(headers, "x-ratelimit-reset")?).ok()?;
+        // One second more: the header is cut to whole seconds.
+        return until(Timestamp::from_second(reset.checked_add(1)?).ok()?);
+    }
+    None
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+#[path = "retry_tests.rs"]
+mod tests;

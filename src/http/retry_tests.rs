@@ -1,0 +1,169 @@
+use http::{HeaderName, HeaderValue};
+use proptest::prelude::*;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::*;
+
+const BACKOFF: Duration = Duration::from_secs(2);
+const LEFT: Duration = Duration::from_secs(1000);
+
+fn policy() -> RetryPolicy {
+    RetryPolicy::for_timeout(Duration::from_secs(30))
+}
+
+fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Failed {
+    let headers: HeaderMap = headers
+        .iter()
+        .map(|(name, value)| (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap()))
+        .collect();
+    Failed::Reply(Box::new(Reply {
+        status: StatusCode::from_u16(status).unwrap(),
+        date: super::super::call::date(&headers),
+        headers,
+        doubtful: false,
+        url: Url::parse("https://api.example/").unwrap(),
+        body: Zeroizing::new(body.as_bytes().to_vec()),
+    }))
+}
+
+fn seconds(side: Side, failed: &Failed) -> Option<u64> {
+    wait(&policy(), side, Retry::Idempotent, failed, BACKOFF, LEFT).map(|wait| wait.as_secs())
+}
+
+fn errors() -> Vec<HttpError> {
+    let origin = || "https://api.example".to_owned();
+    let cause = || "cause".to_owned();
+    vec![
+        HttpError::Connect { origin: origin(), cause: cause() },
+        HttpError::Tls { origin: origin(), cause: cause() },
+        HttpError::Setup { cause: cause() },
+        HttpError::Credential,
+        HttpError::Insecure { origin: origin() },
+        HttpError::Late,
+        HttpError::Timeout { origin: origin() },
+        HttpError::Dropped { origin: origin(), cause: cause() },
+        HttpError::Garbled { origin: origin(), status: StatusCode::OK },
+        HttpError::TooLarge { origin: origin() },
+        HttpError::Redirect { from: origin(), to_origin: origin() },
+    ]
+}
+
+#[test]
+fn a_server_in_trouble_is_asked_again() {
+    for status in 400..600 {
+        let again = matches!(status, 429 | 500 | 502 | 503 | 504);
+        let expected = again.then_some(2);
+        assert_eq!(seconds(Side::Provider, &reply(status, &[], "")), expected, "{status}");
+    }
+}
+
+#[test]
+fn what_must_not_be_sent_twice_is_repeated_only_if_it_was_not_sent() {
+    for status in 400..600 {
+        let failed = reply(status, &[("retry-after", "1")], "");
+        assert_eq!(wait(&policy(), Side::Provider, Retry::Never, &failed, BACKOFF, LEFT), None, "{status}");
+    }
+    for error in errors() {
+        let connect = matches!(error, HttpError::Connect { .. });
+        let failed = Failed::Error(error);
+        let again = wait(&policy(), Side::Provider, Retry::Never, &failed, BACKOFF, LEFT).is_some();
+        assert_eq!(again, connect, "{failed}");
+    }
+}
+
+#[test]
+fn what_another_attempt_cannot_change_is_not_repeated() {
+    for error in errors() {
+        let passes = matches!(
+            error,
+            HttpError::Connect { .. }
+                | HttpError::Timeout { .. }
+                | HttpError::Dropped { .. }
+                | HttpError::Garbled { .. }
+        );
+        let failed = Failed::Error(error);
+        assert_eq!(seconds(Side::Github, &failed).is_some(), passes, "{failed}");
+    }
+}
+
+#[test]
+fn a_missing_permission_is_told_from_a_rate_limit() {
+    let permission = r#"{"message": "Resource not accessible by personal access token"}"#;
+    let secondary = r#"{"message": "You have exceeded a Secondary Rate Limit"}"#;
+    let github = |headers: &[(&str, &str)], body: &str| seconds(Side::Github, &reply(403, headers, body));
+
+    assert_eq!(github(&[("x-ratelimit-remaining", "4000")], permission), None);
+    assert_eq!(github(&[], permission), None);
+    assert_eq!(github(&[], secondary), Some(60), "GitHub's rule: at least a minute");
+    assert_eq!(github(&[], "You have triggered an abuse detection mechanism"), Some(60));
+    assert_eq!(github(&[("retry-after", "7")], ""), Some(7));
+    assert_eq!(seconds(Side::Github, &reply(429, &[], "")), Some(60));
+    assert_eq!(seconds(Side::Provider, &reply(403, &[("retry-after", "7")], secondary)), None);
+}
+
+#[test]
+fn a_server_says_how_long() {
+    let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+    let after = |status, value| seconds(Side::Provider, &reply(status, &[date, ("retry-after", value)], ""));
+    assert_eq!(after(503, "9"), Some(9));
+    assert_eq!(after(429, "0"), Some(2), "never sooner than the back-off");
+    assert_eq!(after(429, "Sun, 06 Nov 1994 08:49:57 GMT"), Some(20));
+    assert_eq!(after(429, "Sun, 06 Nov 1994 08:00:00 GMT"), Some(2));
+    assert_eq!(after(429, "120"), Some(120));
+    assert_eq!(after(429, "121"), None, "more than the cap: no further attempt");
+    assert_eq!(after(429, "99999999999999999999"), Some(2), "no number, no date");
+
+    // 784111777 is the date above.
+    let reset = |at| {
+        let headers = [date, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", at)];
+        seconds(Side::Github, &reply(403, &headers, ""))
+    };
+    assert_eq!(reset("784111787"), Some(11));
+    assert_eq!(reset("784111000"), Some(2));
+    assert_eq!(reset("784115377"), None);
+    assert_eq!(reset("9223372036854775807"), Some(60), "no time at all");
+}
+
+#[test]
+fn nothing_is_tried_beyond_the_time_left() {
+    let failed = reply(500, &[], "");
+    let within = |left| wait(&policy(), Side::Github, Retry::Idempotent, &failed, BACKOFF, left);
+    assert_eq!(within(BACKOFF), None);
+    assert_eq!(within(BACKOFF + Duration::from_millis(1)), Some(BACKOFF));
+}
+
+#[test]
+fn waits_grow_to_their_cap_with_jitter() {
+    use backon::BackoffBuilder as _;
+    let policy = policy();
+    let waits: Vec<Duration> = policy.backoff().build().collect();
+    assert_eq!(waits.len(), policy.max_attempts - 1);
+    for (nth, wait) in waits.iter().enumerate() {
+        let base = policy.max_wait.min(policy.first_wait * 2_u32.pow(u32::try_from(nth).unwrap()));
+        assert!((base..=base * 2).contains(wait), "{nth}: {wait:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn hostile_headers_never_panic_and_never_exceed_the_cap(
+        after in "[ -~]{0,30}",
+        remaining in "[ -~]{0,4}|0",
+        reset in "[0-9]{0,25}|[ -~]{0,10}",
+        date in "[ -~]{0,30}|Sun, 06 Nov 1994 08:49:37 GMT",
+        status in prop::sample::select(vec![403_u16, 429, 500, 503]),
+    ) {
+        let headers = [
+            ("retry-after", after.as_str()),
+            ("x-ratelimit-remaining", remaining.as_str()),
+            ("x-ratelimit-reset", reset.as_str()),
+            ("date", date.as_str()),
+        ];
+        for headers in [&headers[..], &headers[1..]] {
+            if let Some(wait) = seconds(Side::Github, &reply(status, headers, "")) {
+                prop_assert!((2..=120).contains(&wait));
+            }
+        }
+    }
+}

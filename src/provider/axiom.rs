@@ -1,0 +1,177 @@
+//! Axiom: *regenerate* with an overlap that the provider keeps.
+//!
+//! Sources: Axiom's published API description (v2, `tokens`), and its own Go and
+//! Terraform clients for what that leaves open: a regenerated token has a new id,
+//! `newToken` replaces what would be cloned, and its `expiresAt` sets the expiry.
+//! Types and calls only; policy lives in [`crate::rotation`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::HeaderValue;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value, json};
+
+use super::connection::{Ask, Connection, bearer, normalise, take_value};
+use super::{
+    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider, Token,
+};
+use crate::config::ProviderSettings;
+use crate::http::Http;
+
+/// Where Axiom's token calls live, whatever the region.
+const PUBLIC: &str = "https://api.axiom.co";
+
+/// What the server sets by itself; everything else is the user's and is carried
+/// over to the successor, capabilities that this version has never heard of included.
+const SERVER_SIDE: [&str; 4] = ["id", "token", "expiresAt", "samlAuthenticated"];
+
+/// The token calls of one Axiom organization.
+#[derive(Debug)]
+struct Axiom {
+    connection: Connection,
+    org_id: Option<HeaderValue>,
+}
+
+/// Connects to Axiom; the URL is the origin, with or without `/v2`.
+pub(super) fn connect(settings: &ProviderSettings, http: Arc<Http>) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(http, settings.url.as_ref(), PUBLIC, "v2")?;
+    let org_id = settings.org_id.as_deref().map(HeaderValue::from_str).transpose();
+    let org_id = org_id.map_err(|_| Error::invalid("the Axiom organization id is no header value"))?;
+    Ok(Arc::new(Axiom { connection, org_id }))
+}
+
+impl Axiom {
+    fn ask<'a>(
+        &self,
+        path: &'a [&'a str],
+        credential: &SecretString,
+        needs: &'a str,
+    ) -> Result<Ask<'a>, Error> {
+        let mut headers = bearer(credential)?;
+        // Personal tokens need it; API tokens carry their organization.
+        if let Some(org) = self.org_id.clone().filter(|_| is_personal(credential)) {
+            headers.insert("X-Axiom-Org-Id", org);
+        }
+        Ok(Ask { path, query: &[], headers, needs })
+    }
+}
+
+#[async_trait]
+impl Provider for Axiom {
+    fn profile(&self) -> Profile {
+        Profile {
+            overlap: Overlap::Native,
+            expiry: Expiry::Native,
+            marker_in: MarkerIn::Description,
+            can_disable: false,
+        }
+    }
+
+    async fn list(&self, credential: &SecretString) -> Result<Vec<Token>, Error> {
+        let ask = self.ask(&["tokens"], credential, "apiTokens: read")?;
+        self.connection.get::<Vec<Map<String, Value>>>(ask).await?.into_iter().map(token).collect()
+    }
+
+    async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
+        match self.connection.get(self.ask(&["tokens", id], credential, "apiTokens: read")?).await {
+            Ok(raw) => token(raw).map(Some),
+            // What is no id is refused as invalid.
+            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
+        let mut successor = match mint.predecessor {
+            Some(predecessor) => predecessor.raw.clone(),
+            None => mint.template.cloned().unwrap_or_default(),
+        };
+        successor.retain(|field, _| !SERVER_SIDE.contains(&field.as_str()));
+        successor.insert("name".to_owned(), json!(mint.name));
+        successor.insert("description".to_owned(), json!(mint.note));
+        if let Some(end) = mint.expires_at {
+            successor.insert("expiresAt".to_owned(), json!(end));
+        }
+        let regenerated = mint.predecessor.filter(|_| !mint.by_creation).zip(mint.predecessor_ends_at);
+        let mut raw = if let Some((old, end)) = regenerated {
+            let path = ["tokens", &old.id, "regenerate"];
+            let body = json!({ "existingTokenExpiresAt": end, "newToken": successor });
+            self.connection.mint(self.ask(&path, credential, "apiTokens: update")?, &body).await?
+        } else {
+            let ask = self.ask(&["tokens"], credential, "apiTokens: create")?;
+            self.connection.mint(ask, &Value::Object(successor)).await?
+        };
+        let value = take_value(&mut raw, "token")?;
+        Ok(Minted { token: token(raw)?, value })
+    }
+
+    async fn probe(&self, minted: &Minted, verify: Option<&str>) -> Result<Probe, Error> {
+        let path = ["tokens", minted.token.id.as_str()];
+        let ask = self.ask(&path, &minted.value, "apiTokens: read")?;
+        if let Some(path) = verify {
+            return self.connection.verify(path, ask.headers).await;
+        }
+        match self.connection.get::<IgnoredAny>(ask).await {
+            Ok(_) => Ok(Probe::Verified),
+            Err(error) => match error.kind {
+                ErrorKind::Unauthenticated => Ok(Probe::Rejected),
+                // 403 is said to be used for both "not accepted" and "not permitted".
+                ErrorKind::Forbidden | ErrorKind::NotFound => Ok(Probe::Unverified),
+                _ => Err(error),
+            },
+        }
+    }
+
+    async fn end(&self, credential: &SecretString, token: &Token, _: Ending) -> Result<(), Error> {
+        self.connection.delete(self.ask(&["tokens", &token.id], credential, "apiTokens: delete")?).await
+    }
+
+    /// An API token tells nobody its id. But the credential lists and regenerates
+    /// tokens, so a token that may not do that is certainly not the credential.
+    fn may_be(&self, token: &Token, credential: &SecretString) -> bool {
+        let rights = token.raw.get("orgCapabilities").and_then(|rights| rights.get("apiTokens"));
+        let rights = rights.and_then(Value::as_array);
+        let may = |right: &str| rights.is_some_and(|all| all.iter().any(|one| one == right));
+        !is_personal(credential) && may("update")
+    }
+}
+
+fn is_personal(credential: &SecretString) -> bool {
+    credential.expose_secret().starts_with("xapt-")
+}
+
+/// Reads a token as Axiom shows it.
+fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
+    raw.remove("token");
+    let text = |field: &str| raw.get(field).and_then(Value::as_str).map(str::to_owned);
+    let id = text("id").ok_or_else(|| Error::unreadable("a token without an id"))?;
+    let expires_at = match raw.get("expiresAt") {
+        None | Some(Value::Null) => None,
+        Some(end) => Some(expiry(end)?),
+    };
+    let rights = raw.iter().filter(|(field, _)| field.ends_with("Capabilities"));
+    let privileges = normalise(rights.map(|(field, value)| (field.clone(), value.clone())).collect());
+    Ok(Token {
+        name: text("name").unwrap_or_default(),
+        note: text("description").unwrap_or_default(),
+        expires_at: expires_at.flatten(),
+        created_at: None,
+        last_used_at: None,
+        disabled: false,
+        id,
+        privileges,
+        raw,
+    })
+}
+
+/// Axiom's Go client writes the zero time for "never".
+fn expiry(value: &Value) -> Result<Option<Timestamp>, Error> {
+    let text = value.as_str().ok_or_else(|| Error::unreadable("an expiry that is no text"))?;
+    if text.is_empty() || text.starts_with("0001-01-01T00:00:00") {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| Error::unreadable("an expiry that is no date"))
+}

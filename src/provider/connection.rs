@@ -1,0 +1,274 @@
+//! What the calls of every provider have in common: addresses, headers, and the
+//! few kinds of error that a reply is mapped to.
+//!
+//! The words of an error are the provider's own only where it refused a request;
+//! the body of a reply that may carry a token's value is never quoted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{Error, ErrorKind, Probe};
+use crate::clock::Side;
+use crate::http::{Call, Http, HttpError, Reply, anything, json};
+
+/// The API of one provider: the client, and where it lives.
+#[derive(Debug, Clone)]
+pub(super) struct Connection {
+    http: Arc<Http>,
+    base: Url,
+}
+
+/// One request to a provider.
+pub(super) struct Ask<'a> {
+    /// Path segments below the API's base; encoded when they are sent.
+    pub(super) path: &'a [&'a str],
+    /// Query parameters.
+    pub(super) query: &'a [(&'a str, &'a str)],
+    /// Credential and whatever else the provider wants.
+    pub(super) headers: HeaderMap,
+    /// What the credential must be allowed to do, for the error that says it is not.
+    pub(super) needs: &'a str,
+}
+
+impl Connection {
+    /// A connection to `url` if the user gave one, else to the `public` origin.
+    /// `path` is the API's path, added unless the URL ends in it already.
+    pub(super) fn new(http: Arc<Http>, url: Option<&Url>, public: &str, path: &str) -> Result<Self, Error> {
+        let mut base = match url {
+            Some(url) => url.clone(),
+            None => Url::parse(public).map_err(|_| Error::invalid("the provider's address is no URL"))?,
+        };
+        let given = base.path().trim_end_matches('/').to_owned();
+        let whole = if given.ends_with(&format!("/{path}")) { given } else { format!("{given}/{path}") };
+        base.set_path(&whole);
+        Ok(Self { http, base })
+    }
+
+    /// Reads. Repeated as the retry policy allows.
+    pub(super) async fn get<T: DeserializeOwned>(&self, ask: Ask<'_>) -> Result<T, Error> {
+        let call = self.call(Method::GET, &ask)?.idempotent();
+        read(&self.send(Call { intact: json, ..call }, ask.needs).await?)
+    }
+
+    /// Mints: sent exactly once, whatever happens. An error's [`ErrorKind`] tells
+    /// whether it may have been processed.
+    pub(super) async fn mint(&self, ask: Ask<'_>, body: &Value) -> Result<Map<String, Value>, Error> {
+        let call = self.call(Method::POST, &ask)?;
+        let call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
+        read(&self.send(call, ask.needs).await?)
+    }
+
+    /// Deletes. A token that is gone already is no error.
+    pub(super) async fn delete(&self, ask: Ask<'_>) -> Result<(), Error> {
+        let call = self.call(Method::DELETE, &ask)?.idempotent();
+        match self.send(Call { intact: anything, ..call }, ask.needs).await {
+            Err(error) if error.kind != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks whether `headers` may GET a path on the provider's own origin.
+    pub(super) async fn verify(&self, path: &str, headers: HeaderMap) -> Result<Probe, Error> {
+        let url = self.base.join(path).ok().filter(|url| url.origin() == self.base.origin());
+        let url = url.ok_or_else(|| Error::invalid("`verify` is no path on the provider's origin"))?;
+        let mut call = Call::new(Side::Provider, Method::GET, url).idempotent();
+        call.headers = headers;
+        match self.send(call, "what `verify` names").await {
+            Ok(_) => Ok(Probe::Verified),
+            Err(error) if error.kind.is_refusal() => Ok(Probe::Rejected),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn call(&self, method: Method, ask: &Ask<'_>) -> Result<Call, Error> {
+        let mut url = self.base.clone();
+        // Dot segments would be resolved away, and the request with them.
+        if ask.path.iter().any(|segment| matches!(*segment, "" | "." | "..")) {
+            return Err(Error::invalid("the provider's id of a token cannot stand in a path"));
+        }
+        url.path_segments_mut()
+            .map_err(|()| Error::invalid("the provider's address is no base for paths"))?
+            .pop_if_empty()
+            .extend(ask.path);
+        if !ask.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(ask.query);
+        }
+        let mut call = Call::new(Side::Provider, method, url);
+        call.headers = ask.headers.clone();
+        call.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        Ok(call)
+    }
+
+    async fn send(&self, call: Call, needs: &str) -> Result<Reply, Error> {
+        let reply = self.http.send(call).await.map_err(|error| unsent(&error))?;
+        if reply.status.is_success() { Ok(reply) } else { Err(refusal(&reply, needs)) }
+    }
+}
+
+/// `Authorization: Bearer …`, never shown by `Debug`.
+pub(super) fn bearer(credential: &SecretString) -> Result<HeaderMap, Error> {
+    authorization(&Zeroizing::new(format!("Bearer {}", credential.expose_secret())))
+}
+
+/// `Authorization` with this value.
+pub(super) fn authorization(value: &str) -> Result<HeaderMap, Error> {
+    let value = HeaderValue::from_str(value);
+    let mut value = value.map_err(|_| Error::invalid("the credential holds characters that no header can carry"))?;
+    value.set_sensitive(true);
+    Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
+}
+
+/// Takes a token's value out of the reply that minted it.
+pub(super) fn take_value(raw: &mut Map<String, Value>, field: &str) -> Result<SecretString, Error> {
+    match raw.remove(field) {
+        Some(Value::String(value)) => Ok(value.into()),
+        _ => Err(Error::unreadable("a mint without the new token's value")),
+    }
+}
+
+/// The same privileges in the same form: sets sorted, empty parts left out.
+pub(super) fn normalise(value: Value) -> Value {
+    let is_empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(all) => all.is_empty(),
+        Value::Object(all) => all.is_empty(),
+        _ => false,
+    };
+    match value {
+        Value::Array(all) => {
+            let mut all: Vec<Value> = all.into_iter().map(normalise).collect();
+            all.sort_by_cached_key(Value::to_string);
+            all.dedup();
+            Value::Array(all)
+        }
+        Value::Object(all) => {
+            let mut all: Vec<(String, Value)> =
+                all.into_iter().map(|(key, value)| (key, normalise(value))).filter(|(_, v)| !is_empty(v)).collect();
+            all.sort_by(|(a, _), (b, _)| a.cmp(b));
+            Value::Object(all.into_iter().collect())
+        }
+        other => other,
+    }
+}
+
+fn read<T: DeserializeOwned>(reply: &Reply) -> Result<T, Error> {
+    reply.json().map_err(|error| unsent(&error))
+}
+
+fn unsent(error: &HttpError) -> Error {
+    let kind = match error {
+        HttpError::Garbled { .. } | HttpError::TooLarge { .. } | HttpError::Redirect { .. } => ErrorKind::Unreadable,
+        HttpError::Credential | HttpError::Insecure { .. } | HttpError::Setup { .. } => ErrorKind::Invalid,
+        _ => ErrorKind::Unavailable,
+    };
+    Error { kind, message: error.to_string(), retry_after: None }
+}
+
+/// Maps a reply that is no success.
+fn refusal(reply: &Reply, needs: &str) -> Error {
+    let kind = match reply.status {
+        StatusCode::UNAUTHORIZED => ErrorKind::Unauthenticated,
+        StatusCode::FORBIDDEN => ErrorKind::Forbidden,
+        StatusCode::NOT_FOUND | StatusCode::GONE => ErrorKind::NotFound,
+        StatusCode::CONFLICT => ErrorKind::Conflict,
+        StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => ErrorKind::Unavailable,
+        status if status.is_client_error() => ErrorKind::Invalid,
+        _ => ErrorKind::Unavailable,
+    };
+    let status = reply.status.as_u16();
+    let mut message = match kind {
+        ErrorKind::Unauthenticated => format!("the credential is not accepted (HTTP {status})"),
+        ErrorKind::Forbidden => format!("the credential is not permitted to do this; it needs {needs} (HTTP {status})"),
+        ErrorKind::NotFound => format!("there is no such token (HTTP {status})"),
+        ErrorKind::Conflict => format!("it collides with something that exists (HTTP {status})"),
+        ErrorKind::RateLimited => format!("too many requests (HTTP {status})"),
+        ErrorKind::Unavailable => format!("the provider is in trouble (HTTP {status})"),
+        ErrorKind::Invalid | ErrorKind::Unreadable => format!("the provider refuses the request (HTTP {status})"),
+    };
+    // Below 500 nothing was minted, so the body holds no value of a new token.
+    if reply.status.is_client_error()
+        && let Some(said) = explanation(&reply.json().unwrap_or_default())
+    {
+        message = format!("{message}: {said}");
+    }
+    Error { kind, message, retry_after: retry_after(&reply.headers) }
+}
+
+/// What the provider said, in any of the forms that providers use: a `message`, a
+/// ProblemDetails (RFC 9457), or a list of validation errors.
+fn explanation(body: &Value) -> Option<String> {
+    let text = |field: &str| body.get(field).and_then(Value::as_str);
+    if let Some(problems) = body.get("detail").and_then(Value::as_array) {
+        let said = problems.iter().filter_map(|problem| {
+            let place = problem.get("loc").and_then(Value::as_array).into_iter().flatten();
+            let place: Vec<&str> = place.filter_map(Value::as_str).collect();
+            Some(format!("{}: {}", place.join("."), problem.get("msg")?.as_str()?))
+        });
+        return Some(said.take(3).collect::<Vec<_>>().join("; "));
+    }
+    let said = text("message").or_else(|| text("detail")).or_else(|| text("title")).or_else(|| text("error"));
+    said.filter(|said| !said.is_empty()).map(str::to_owned)
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn equal_rights_compare_equal() {
+        let one = json!({"b": {"query": ["read"], "ingest": []}, "a": ["x", "y"], "c": {}});
+        let other = json!({"a": ["y", "x", "x"], "b": {"query": ["read"]}});
+        assert_eq!(normalise(one), normalise(other));
+        assert_ne!(normalise(json!({"a": ["x"]})), normalise(json!({"a": ["x", "y"]})));
+    }
+
+    #[test]
+    fn explains_in_every_dialect() {
+        let said = |body: Value| explanation(&body);
+        assert_eq!(said(json!({"message": "token expired"})).as_deref(), Some("token expired"));
+        assert_eq!(said(json!({"title": "Bad", "detail": "name is taken"})).as_deref(), Some("name is taken"));
+        let validation = json!({"detail": [{"loc": ["body", "name"], "msg": "field required"}]});
+        assert_eq!(said(validation).as_deref(), Some("body.name: field required"));
+        assert_eq!(said(json!([1, 2])), None);
+    }
+
+    #[test]
+    fn an_address_may_hold_the_path_already() {
+        let http = || Arc::new(Http::new(crate::http::HttpSettings::default(), Arc::default()));
+        for given in ["http://127.0.0.1:1", "http://127.0.0.1:1/", "http://127.0.0.1:1/v2", "http://127.0.0.1:1/v2/"] {
+            let url = Url::parse(given).unwrap();
+            let connection = Connection::new(http(), Some(&url), "https://x.invalid", "v2").unwrap();
+            assert_eq!(connection.base.as_str(), "http://127.0.0.1:1/v2", "{given}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_never_leaves_its_segment(id in ".{1,20}") {
+            let http = Arc::new(Http::new(crate::http::HttpSettings::default(), Arc::default()));
+            let connection = Connection::new(http, None, "https://x.invalid", "v2").unwrap();
+            let ask = Ask { path: &["tokens", &id], query: &[], headers: HeaderMap::new(), needs: "" };
+            if let Ok(call) = connection.call(Method::GET, &ask) {
+                let segments: Vec<_> = call.url.path_segments().unwrap().collect();
+                prop_assert_eq!(segments.len(), 3, "{}", call.url);
+                prop_assert_eq!(call.url.query(), None);
+            }
+        }
+    }
+}

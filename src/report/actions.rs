@@ -1,0 +1,289 @@
+//! Speaks to the GitHub Actions runner: masks, annotations, outputs, groups.
+//!
+//! Workflow commands go to standard error, which the runner reads as well;
+//! standard output carries the report alone.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
+
+use super::json;
+use super::model::{DestinationOutcome, Printable, RotationOutcome, RotationReport, rfc3339};
+use crate::redact::{workflow_data, workflow_property};
+
+/// Longer reports than this, in bytes, are no output: a job's outputs may take
+/// 1 MiB, counted in UTF-16.
+const REPORT_LIMIT: usize = 448 * 1024;
+
+/// Has the runner mask this value, each line of it, from here on in the job.
+///
+/// The only place where a value is ever written. To be called on GitHub Actions
+/// alone, and before anything else could carry the value.
+///
+/// # Errors
+/// When `output` cannot be written: then the value is not masked.
+pub fn add_mask(value: &SecretString, output: &mut dyn Write) -> io::Result<()> {
+    const ESCAPED: usize = "%25".len();
+    for line in value.expose_secret().lines().map(str::trim).filter(|line| !line.is_empty()) {
+        // One write, so that no other output comes between; of a buffer that is
+        // wiped and, being large enough, was never moved.
+        let mut command =
+            Zeroizing::new(String::with_capacity("::add-mask::\n".len() + line.len() * ESCAPED));
+        command.push_str("::add-mask::");
+        for character in line.chars() {
+            match character {
+                '%' => command.push_str("%25"),
+                '\r' => command.push_str("%0D"),
+                _ => command.push(character),
+            }
+        }
+        command.push('\n');
+        output.write_all(command.as_bytes())?;
+    }
+    output.flush()
+}
+
+/// Opens a group that the log folds.
+///
+/// # Errors
+/// When `output` cannot be written.
+pub fn group(title: &str, output: &mut dyn Write) -> io::Result<()> {
+    writeln!(output, "::group::{}", workflow_data(title))
+}
+
+/// Closes the group.
+///
+/// # Errors
+/// When `output` cannot be written.
+pub fn end_group(output: &mut dyn Write) -> io::Result<()> {
+    writeln!(output, "::endgroup::")
+}
+
+/// One error for each rotation that failed, one warning for each that has any.
+///
+/// # Errors
+/// When `output` cannot be written.
+pub fn annotate(report: &Printable, output: &mut dyn Write) -> io::Result<()> {
+    for rotation in &report.rotations {
+        if rotation.outcome == RotationOutcome::Failed {
+            annotation("error", rotation, &failure(rotation), output)?;
+        }
+        if !rotation.warnings.is_empty() {
+            annotation("warning", rotation, &rotation.warnings.join("\n"), output)?;
+        }
+    }
+    Ok(())
+}
+
+fn annotation(
+    command: &str,
+    rotation: &RotationReport,
+    message: &str,
+    output: &mut dyn Write,
+) -> io::Result<()> {
+    let title = workflow_property(&format!("crossfade: {}", rotation.name));
+    writeln!(output, "::{command} title={title}::{}", workflow_data(message))
+}
+
+/// What went wrong, where, and what to do: a line each.
+fn failure(rotation: &RotationReport) -> String {
+    let destinations = rotation
+        .destinations
+        .iter()
+        .filter(|destination| destination.outcome == DestinationOutcome::Failed)
+        .map(|destination| match &destination.error {
+            Some(error) => format!("{}: {error}", destination.destination),
+            None => destination.destination.clone(),
+        });
+    let error = rotation.error.clone();
+    error.into_iter().chain(destinations).chain(rotation.next_step.clone()).collect::<Vec<_>>().join("\n")
+}
+
+/// Appends the step's outputs to the file that the runner named. Those with one
+/// value describe the only rotation, and are empty if there are several.
+///
+/// # Errors
+/// When the report is too long for an output, after the others were written; or
+/// when the file cannot be written.
+pub fn write_outputs(report: &Printable, file: &Path) -> io::Result<()> {
+    let document = json::compact(report)?;
+    let too_long = document.len() > REPORT_LIMIT;
+    let rotated = report.rotations.iter().any(|rotation| rotation.outcome == RotationOutcome::Rotated);
+    let only = match report.rotations.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    };
+    let token = only.and_then(|only| only.token.as_ref());
+    let previous = only.and_then(|only| only.previous.as_ref());
+    let time = |time: Option<_>| time.map(rfc3339).unwrap_or_default();
+    let outputs = [
+        ("rotated", rotated.to_string()),
+        ("token-id", token.map(|token| token.id.clone()).unwrap_or_default()),
+        ("expires-at", time(token.and_then(|token| token.expires_at))),
+        ("previous-valid-until", time(previous.and_then(|previous| previous.valid_until))),
+        ("next-rotation-at", time(only.and_then(|only| only.next_rotation_at))),
+        ("report", if too_long { String::new() } else { document }),
+    ];
+    let text: String = outputs.iter().map(|(name, value)| output(name, value)).collect();
+    OpenOptions::new().append(true).create(true).open(file)?.write_all(text.as_bytes())?;
+    if too_long {
+        return Err(io::Error::other("the report is too long for an output; use --format json"));
+    }
+    Ok(())
+}
+
+/// One output, ended by a line that nobody can foresee and the value does not hold.
+fn output(name: &str, value: &str) -> String {
+    let delimiter = loop {
+        let candidate = format!("crossfade_{:032x}", rand::random::<u128>());
+        if !value.contains(&candidate) {
+            break candidate;
+        }
+    };
+    format!("{name}<<{delimiter}\n{value}\n{delimiter}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use insta::assert_snapshot;
+
+    use super::super::samples;
+    use super::*;
+    use crate::redact::Redactor;
+    use crate::report::Report;
+
+    fn printable(report: &Report) -> Printable {
+        report.printable(&Redactor::new())
+    }
+
+    fn annotations(report: &Report) -> String {
+        let mut output = Vec::new();
+        annotate(&printable(report), &mut output).unwrap();
+        String::from_utf8(output).unwrap()
+    }
+
+    /// Reads the file as the runner does.
+    fn outputs(report: &Report) -> BTreeMap<String, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("output");
+        std::fs::write(&file, "other=1\n").unwrap();
+        write_outputs(&printable(report), &file).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut lines = text.strip_prefix("other=1\n").unwrap().lines();
+        let mut outputs = BTreeMap::new();
+        while let Some(line) = lines.next() {
+            let (name, delimiter) = line.split_once("<<").unwrap();
+            let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
+            outputs.insert(name.to_owned(), value.join("\n"));
+        }
+        outputs
+    }
+
+    #[test]
+    fn every_line_of_a_value_is_masked() {
+        let mask = |value: &str| {
+            let mut output = Vec::new();
+            add_mask(&SecretString::from(value), &mut output).unwrap();
+            String::from_utf8(output).unwrap()
+        };
+        assert_eq!(mask("xaat-1"), "::add-mask::xaat-1\n");
+        assert_eq!(mask("a%0A::b\r\n\n  c\rd"), "::add-mask::a%250A::b\n::add-mask::c%0Dd\n");
+        assert_eq!(mask(""), "");
+    }
+
+    #[test]
+    fn a_mask_is_written_at_once() {
+        struct Flushed(Vec<String>);
+        impl Write for Flushed {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.push(String::from_utf8(bytes.to_vec()).unwrap());
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                self.0.push("flush".to_owned());
+                Ok(())
+            }
+        }
+        let mut output = Flushed(Vec::new());
+        add_mask(&SecretString::from("one\ntwo"), &mut output).unwrap();
+        assert_eq!(output.0, ["::add-mask::one\n", "::add-mask::two\n", "flush"]);
+    }
+
+    #[test]
+    fn failures_and_warnings_are_annotated() {
+        let report = samples::report(vec![samples::rotated(), samples::fresh(), samples::failed()]);
+        assert_snapshot!(annotations(&report), @r#"
+        ::warning title=crossfade%3A nightly::acme/web:AXIOM_TOKEN was written by somebody else
+        ::error title=crossfade%3A ci-ingest::1 of 2 destinations does not hold the new token%0Aacme/gone:AXIOM_TOKEN: GitHub answers 404: the repository does not exist, or is not shown to us%0Aremove the destination or grant access; the next run tries again
+        "#);
+    }
+
+    #[test]
+    fn hostile_strings_add_no_command() {
+        let text = annotations(&samples::hostile());
+        assert_eq!(text.lines().count(), 1);
+        let (title, message) =
+            text.trim_end().strip_prefix("::error title=").unwrap().split_once("::").unwrap();
+        assert!(!title.contains([':', ',', '\r', '\n']), "{title}");
+        assert!(message.contains("%250A"), "{message}");
+        assert!(!text.contains("##[") && !text.contains('\u{1b}'), "{text}");
+        let mut output = Vec::new();
+        group(samples::HOSTILE, &mut output).unwrap();
+        end_group(&mut output).unwrap();
+        let text = String::from_utf8(output).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.ends_with("\n::endgroup::\n"));
+    }
+
+    #[test]
+    fn the_only_rotation_is_described() {
+        let outputs = outputs(&samples::report(vec![samples::rotated()]));
+        assert_eq!(outputs["rotated"], "true");
+        assert_eq!(outputs["token-id"], "tok-2");
+        assert_eq!(outputs["expires-at"], "2026-11-30T06:00:00Z");
+        assert_eq!(outputs["previous-valid-until"], "2026-09-08T06:00:00Z");
+        assert_eq!(outputs["next-rotation-at"], "2026-11-16T06:00:00Z");
+        let document: serde_json::Value = serde_json::from_str(&outputs["report"]).unwrap();
+        assert_eq!(document["rotations"][0]["name"], "ci-ingest");
+        assert_eq!(outputs.len(), 6);
+    }
+
+    #[test]
+    fn of_several_rotations_none_is_described() {
+        let outputs = outputs(&samples::report(vec![samples::rotated(), samples::fresh()]));
+        assert_eq!(outputs["rotated"], "true");
+        for name in ["token-id", "expires-at", "previous-valid-until", "next-rotation-at"] {
+            assert_eq!(outputs[name], "", "{name}");
+        }
+    }
+
+    #[test]
+    fn a_failed_rotation_has_not_rotated() {
+        assert_eq!(outputs(&samples::report(vec![samples::failed(), samples::fresh()]))["rotated"], "false");
+        assert_eq!(outputs(&samples::report(Vec::new()))["rotated"], "false");
+    }
+
+    #[test]
+    fn hostile_strings_add_no_output() {
+        let outputs = outputs(&samples::hostile());
+        assert_eq!(outputs.len(), 6);
+        assert_eq!(outputs["rotated"], "false");
+        assert_eq!(output("a", "b").lines().count(), 3);
+        assert_ne!(output("a", "b"), output("a", "b"));
+    }
+
+    #[test]
+    fn a_report_that_is_too_long_is_left_out_loudly() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("output");
+        let report = printable(&samples::report(vec![samples::rotated(); 1000]));
+        assert!(write_outputs(&report, &file).is_err());
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.len() < 1000 && text.contains("\ntrue\n"), "{text}");
+    }
+}

@@ -1,0 +1,122 @@
+//! The report for machines: the document of [`super::model`], as it is.
+
+use std::io::{self, Write};
+
+use super::model::Printable;
+
+/// Writes one indented document and a newline.
+///
+/// # Errors
+/// When `output` cannot be written.
+pub fn write(report: &Printable, output: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *output, report)?;
+    writeln!(output)
+}
+
+/// The document on one line.
+///
+/// # Errors
+/// Never, as far as is known: the document consists of strings, numbers and lists.
+pub(super) fn compact(report: &Printable) -> io::Result<String> {
+    Ok(serde_json::to_string(report)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::samples;
+    use super::*;
+    use crate::redact::Redactor;
+    use crate::report::Report;
+
+    fn written(report: &Report) -> String {
+        let mut output = Vec::new();
+        write(&report.printable(&Redactor::new()), &mut output).unwrap();
+        String::from_utf8(output).unwrap()
+    }
+
+    fn keys(value: &Value) -> Vec<&str> {
+        value.as_object().unwrap().keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn has_the_published_shape() {
+        let document: Value =
+            serde_json::from_str(&written(&samples::report(vec![samples::rotated()]))).unwrap();
+        assert_eq!(keys(&document), ["now", "dry_run", "rotations"]);
+        assert_eq!(document["now"], "2026-09-01T06:00:00Z");
+        assert_eq!(document["dry_run"], false);
+        let rotation = &document["rotations"][0];
+        let published = [
+            "name",
+            "outcome",
+            "reason",
+            "token",
+            "previous",
+            "probe",
+            "destinations",
+            "retired",
+            "next_rotation_at",
+            "error",
+        ];
+        let added = ["provider", "reason_text", "planned", "next_step", "warnings"];
+        assert_eq!(keys(rotation), [&published[..], &added[..]].concat());
+        let expected = json!({
+            "name": "ci-ingest", "outcome": "rotated", "reason": "due",
+            "token": {"id": "tok-2", "name": "ci-ingest", "expires_at": "2026-11-30T06:00:00Z"},
+            "previous": {"id": "tok-1", "valid_until": "2026-09-08T06:00:00Z"},
+            "probe": "verified",
+            "destinations": [
+                {"destination": "acme/api@production:AXIOM_TOKEN", "outcome": "written", "error": null, "holds": null},
+                {"destination": "dependabot+org:acme:AXIOM_TOKEN", "outcome": "written", "error": null, "holds": null},
+            ],
+            "retired": ["tok-0"], "next_rotation_at": "2026-11-16T06:00:00Z", "error": null,
+            "provider": "axiom", "reason_text": "12 days left, rotates at 14", "planned": null,
+            "next_step": null, "warnings": [],
+        });
+        assert_eq!(*rotation, expected);
+    }
+
+    #[test]
+    fn words_are_the_published_ones() {
+        use crate::report::{DestinationOutcome as D, ProbeOutcome as P, Reason as R, RotationOutcome as O};
+        let word = |value: Value| value.as_str().unwrap().to_owned();
+        let of = |values: &[Value]| values.iter().cloned().map(word).collect::<Vec<_>>().join("|");
+        assert_eq!(
+            of(&[O::Rotated, O::Fresh, O::Planned, O::Failed].map(|o| json!(o))),
+            "rotated|fresh|planned|failed"
+        );
+        assert_eq!(
+            of(&[R::Fresh, R::Due, R::Forced, R::Undelivered, R::InFlight, R::Missing].map(|r| json!(r))),
+            "fresh|due|forced|undelivered|in_flight|missing"
+        );
+        assert_eq!(
+            of(&[P::Verified, P::Unverified, P::Skipped].map(|p| json!(p))),
+            "verified|unverified|skipped"
+        );
+        assert_eq!(
+            of(&[D::Written, D::Failed, D::Planned, D::Held, D::Unknown].map(|d| json!(d))),
+            "written|failed|planned|held|unknown"
+        );
+    }
+
+    #[test]
+    fn is_one_document_that_no_runner_obeys() {
+        let text = written(&samples::hostile());
+        assert!(text.ends_with("}\n"));
+        serde_json::from_str::<Value>(&text).unwrap();
+        assert!(text.lines().all(|line| !line.trim_start().starts_with("::") && !line.contains("##[")));
+    }
+
+    #[test]
+    fn what_is_not_known_is_null() {
+        let rotation = crate::report::RotationReport::new("ci", "axiom");
+        let text = written(&Report { now: None, dry_run: true, rotations: vec![rotation] });
+        let document: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(document["now"], Value::Null);
+        for key in ["reason", "token", "previous", "next_rotation_at"] {
+            assert_eq!(document["rotations"][0][key], Value::Null);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The words that every report for people shares: verdicts, times, counts.
+//!
+//! How they are laid out is decided in [`super::text`] and [`super::summary`].
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::model::{Reason, Report, RotationOutcome, RotationReport};
+
+/// In the order in which a reader wants them: trouble first.
+const OUTCOMES: [RotationOutcome; 4] =
+    [RotationOutcome::Failed, RotationOutcome::Rotated, RotationOutcome::Planned, RotationOutcome::Fresh];
+
+/// The verdict in two words at most.
+pub(super) fn verdict(rotation: &RotationReport) -> &'static str {
+    match rotation.outcome {
+        RotationOutcome::Rotated => "rotated",
+        RotationOutcome::Fresh => "fresh",
+        RotationOutcome::Planned if mints(rotation) => "would rotate",
+        RotationOutcome::Planned => "would retire",
+        RotationOutcome::Failed => "failed",
+    }
+}
+
+/// Whether the verdict is to mint.
+pub(super) fn mints(rotation: &RotationReport) -> bool {
+    match rotation.reason {
+        Some(Reason::Due | Reason::Forced | Reason::Undelivered | Reason::Missing) => true,
+        Some(Reason::Fresh | Reason::InFlight) | None => false,
+    }
+}
+
+/// Why the verdict is what it is; reads on from "because". `None` where the run
+/// did not get so far.
+pub(super) fn because(rotation: &RotationReport) -> Option<String> {
+    let reason = match rotation.reason? {
+        Reason::Fresh => "nothing is due",
+        Reason::Due => "it is due",
+        Reason::Forced => "it is forced",
+        Reason::Undelivered => "the current token is not everywhere",
+        Reason::InFlight => "another run is at work, or ended a moment ago",
+        Reason::Missing => "there is no such token",
+    };
+    Some(match &rotation.reason_text {
+        Some(text) => format!("{reason}: {text}"),
+        None => reason.to_owned(),
+    })
+}
+
+/// `1 failed, 2 rotated`: how many rotations have which verdict.
+pub(super) fn tally(report: &Report) -> String {
+    let counts: Vec<String> = OUTCOMES
+        .iter()
+        .filter_map(|&outcome| {
+            let count = report.rotations.iter().filter(|rotation| rotation.outcome == outcome).count();
+            let word = match outcome {
+                RotationOutcome::Rotated => "rotated",
+                RotationOutcome::Fresh => "fresh",
+                RotationOutcome::Planned => "with something to do",
+                RotationOutcome::Failed => "failed",
+            };
+            (count > 0).then(|| format!("{count} {word}"))
+        })
+        .collect();
+    if counts.is_empty() { "nothing to look after".to_owned() } else { counts.join(", ") }
+}
+
+/// The rotations, those with trouble first.
+pub(super) fn trouble_first(report: &Report) -> Vec<&RotationReport> {
+    OUTCOMES
+        .iter()
+        .flat_map(|&outcome| report.rotations.iter().filter(move |rotation| rotation.outcome == outcome))
+        .collect()
+}
+
+/// `2026-09-01 08:00 UTC (in 12 days)`; without the distance where *now* is not
+/// known. `None` becomes `otherwise`.
+pub(super) fn when(time: Option<Timestamp>, now: Option<Timestamp>, otherwise: &str) -> String {
+    match (time, now) {
+        (None, _) => otherwise.to_owned(),
+        (Some(time), None) => date(time),
+        (Some(time), Some(now)) => format!("{} ({})", date(time), distance(time.duration_since(now))),
+    }
+}
+
+/// `2026-09-01 08:00 UTC`
+pub(super) fn date(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// `in 12 days`, `3 hours ago`. Rounded down, so that no token is said to live
+/// longer than it does.
+fn distance(ahead: SignedDuration) -> String {
+    let minutes = ahead.unsigned_abs().as_secs() / 60;
+    let (count, unit) = match minutes {
+        0 => return "now".to_owned(),
+        1..120 => (minutes, "minute"),
+        120..2880 => (minutes / 60, "hour"),
+        _ => (minutes / 1440, "day"),
+    };
+    let length = counted(count, unit);
+    if ahead.is_negative() { format!("{length} ago") } else { format!("in {length}") }
+}
+
+/// `1 day`, `2 days`
+pub(super) fn counted(count: u64, unit: &str) -> String {
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_rounded_down() {
+        let minute = 60;
+        let (hour, day) = (60 * minute, 24 * 60 * minute);
+        let cases = [
+            (59, "now"),
+            (-59, "now"),
+            (minute, "in 1 minute"),
+            (2 * hour - 1, "in 119 minutes"),
+            (2 * hour, "in 2 hours"),
+            (2 * day - 1, "in 47 hours"),
+            (13 * day - 1, "in 12 days"),
+            (-13 * day, "13 days ago"),
+        ];
+        for (seconds, expected) in cases {
+            assert_eq!(distance(SignedDuration::from_secs(seconds)), expected);
+        }
+    }
+
+    #[test]
+    fn a_time_is_told_as_well_as_it_is_known() {
+        let time = "2026-09-01T08:00:59Z".parse().ok();
+        let now = "2026-09-01T06:00:00Z".parse().ok();
+        assert_eq!(when(time, now, "never"), "2026-09-01 08:00 UTC (in 2 hours)");
+        assert_eq!(when(time, None, "never"), "2026-09-01 08:00 UTC");
+        assert_eq!(when(None, now, "never"), "never");
+    }
+}

@@ -1,0 +1,327 @@
+//! One rotation from beginning to end: the only place where a plan is acted on.
+//!
+//! *Observe, plan, preflight, mint, probe, deliver, retire.* What a dry run leaves
+//! out is everything after the preflight. The [`Story`] that comes out is turned
+//! into a report by [`super::outcome`].
+
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+
+use super::lineage::{Lineage, Reading};
+use super::mint::{Case, Newborn};
+use super::plan::{self, Circumstances, MintPlan, Plan, Step};
+use super::session::{Keyring, Session};
+use super::trouble::{Fate, Trouble};
+use super::Tools;
+use crate::config::Rotation;
+use crate::github::{self, WriteError};
+use crate::provider::{Ending, Minted, Overlap, Probe, Token};
+
+/// GitHub's clock and the provider's may be this far apart.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// What happened to one rotation, as far as it came.
+#[derive(Debug, Default)]
+pub(super) struct Story {
+    /// GitHub's time when the plan was made.
+    pub(super) now: Option<Timestamp>,
+    /// The rotation's tokens; after a mint with the newborn in front.
+    pub(super) lineage: Lineage,
+    /// One for each destination, as they are known at the end.
+    pub(super) readings: Vec<Reading>,
+    /// The verdict, if it came to one.
+    pub(super) plan: Option<Plan>,
+    /// What was minted and offered to the destinations.
+    pub(super) delivery: Option<Delivery>,
+    /// Ids of the tokens that were ended; in a dry run, that would be.
+    pub(super) retired: Vec<String>,
+    /// What went less well than it should, without failing the rotation.
+    pub(super) warnings: Vec<String>,
+    /// Why the rotation failed.
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// A newborn's way to the destinations.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    /// Whether the provider was seen to accept it.
+    pub(super) probe: Probe,
+    /// Its predecessor, its new end included.
+    pub(super) predecessor: Option<Token>,
+    /// For each destination: written, not tried, or why not.
+    pub(super) writes: Vec<Write>,
+    /// It was refused everywhere and ended again.
+    pub(super) withdrawn: bool,
+}
+
+/// What became of the write to one destination.
+#[derive(Debug, Clone)]
+pub(super) enum Write {
+    /// GitHub acknowledged it.
+    Written,
+    /// It was not tried, because the destination could not be read or prepared.
+    Skipped,
+    /// It failed; whether it took place nobody knows unless it was `refused`.
+    Failed {
+        /// Certainly not written, and never will be.
+        refused: bool,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Carries a rotation as far as it goes.
+pub(super) async fn apply(tools: &Tools<'_>, session: &Session, rotation: &Rotation) -> Story {
+    let mut story = Story::default();
+    if let Err(trouble) = tell(tools, session, rotation, &mut story).await {
+        story.trouble = Some(trouble);
+    }
+    story
+}
+
+async fn tell(
+    tools: &Tools<'_>,
+    session: &Session,
+    rotation: &Rotation,
+    story: &mut Story,
+) -> Result<(), Trouble> {
+    observe(tools, session, rotation, story).await?;
+    let now = tools.now()?;
+    story.now = Some(now);
+    let at = Circumstances { rotation, profile: session.provider.profile(), now, force: tools.force };
+    let mut plan = plan::plan(&at, &story.lineage, &story.readings)?;
+    if matches!(plan.step, Step::Mint(_)) {
+        preflight(tools, rotation, &mut story.readings).await;
+        plan = plan::plan(&at, &story.lineage, &story.readings)?;
+    }
+    let step = plan.step.clone();
+    story.retired = plan.retire.iter().map(|one| story.lineage.members[one.member].token.id.clone()).collect();
+    story.plan = Some(plan);
+    if tools.dry_run {
+        return match step {
+            Step::Refuse(trouble) => Err(trouble),
+            Step::Nothing | Step::Mint(_) => Ok(()),
+        };
+    }
+    story.retired.clear();
+    let refused = match step {
+        Step::Nothing => None,
+        Step::Refuse(trouble) => Some(trouble),
+        Step::Mint(mint) => rotate(tools, session, at, &mint, story).await?,
+    };
+    if story.delivery.is_none() {
+        retire(session, at, story, None).await;
+    }
+    refused.map_or(Ok(()), Err)
+}
+
+/// The provider's tokens and GitHub's timestamps, in parallel; then the clocks.
+async fn observe(
+    tools: &Tools<'_>,
+    session: &Session,
+    rotation: &Rotation,
+    story: &mut Story,
+) -> Result<(), Trouble> {
+    let (tokens, readings) = tokio::join!(session.tokens(), tools.github.observe(&rotation.secrets));
+    story.readings = readings
+        .into_iter()
+        .map(|reading| match reading {
+            Ok(github::Reading::Missing) => Reading::Missing,
+            Ok(github::Reading::UpdatedAt(at)) => Reading::UpdatedAt(at),
+            Err(error) => Reading::Unreadable(error.to_string()),
+        })
+        .collect();
+    let tokens = tokens.map_err(Trouble::Observe)?;
+    let Some(now) = tools.clock.now() else {
+        return Err(story.dead_destination(rotation).unwrap_or(Trouble::NoClock));
+    };
+    match tools.clock.skew() {
+        Some(skew) if skew.abs() > SKEW => {
+            return Err(Trouble::ClocksDiffer {
+                minutes: skew.abs().as_mins(),
+                direction: if skew.is_negative() { "behind" } else { "ahead of" },
+            });
+        }
+        Some(_) => {}
+        None => story.warnings.push("the provider sends no date, so its clock could not be checked".to_owned()),
+    }
+    story.lineage = Lineage::trace(rotation, tokens, now)?;
+    if story.lineage.members.is_empty() {
+        // A list may leave a token out; one that was named by its id can be asked for.
+        let found = session.provider.get(&session.credential, &rotation.token).await;
+        if let Some(token) = found.map_err(Trouble::Observe)? {
+            story.lineage = Lineage::trace(rotation, &[token], now)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whatever the writes will need is fetched; a destination that cannot be
+/// prepared counts as unreadable.
+async fn preflight(tools: &Tools<'_>, rotation: &Rotation, readings: &mut [Reading]) {
+    let prepared = rotation.secrets.iter().zip(readings.iter()).map(async |(secret, reading)| match reading {
+        Reading::Unreadable(_) => Ok(()),
+        _ => tools.github.prepare(secret).await,
+    });
+    let prepared = join_all(prepared).await;
+    for (reading, result) in readings.iter_mut().zip(prepared) {
+        if let Err(error) = result {
+            *reading = Reading::Unreadable(error.to_string());
+        }
+    }
+}
+
+/// Mint, probe, deliver, retire. The trouble that it returns leaves everything
+/// in order; the one that it fails with leaves nothing changed.
+async fn rotate(
+    tools: &Tools<'_>,
+    session: &Session,
+    at: Circumstances<'_>,
+    plan: &MintPlan,
+    story: &mut Story,
+) -> Result<Option<Trouble>, Trouble> {
+    let orphans: Vec<Token> =
+        plan.orphans.iter().map(|index| story.lineage.members[*index].token.clone()).collect();
+    let case = Case { tools, session, at, lineage: &story.lineage };
+    let Newborn { member, value, until, probe, predecessor, mut twins, warnings } = case.mint(plan).await?;
+    story.warnings.extend(warnings);
+    let writes = deliver(tools, at.rotation, &value, until, &story.readings).await;
+    let minted = Minted { token: member.token.clone(), value };
+    let trouble = verdict(&case, &minted, predecessor.as_ref(), until, &writes, &story.readings).await;
+    let withdrawn =
+        matches!(trouble, Some(Trouble::RefusedEverywhere { fate: Fate::Withdrawn, .. }));
+    let written_at = tools.now().unwrap_or(at.now);
+    for (reading, write) in story.readings.iter_mut().zip(&writes) {
+        match write {
+            Write::Written => *reading = Reading::UpdatedAt(written_at.min(until)),
+            Write::Failed { refused: false, why } => *reading = Reading::Unreadable(why.clone()),
+            Write::Skipped | Write::Failed { refused: true, .. } => {}
+        }
+    }
+    for old in &mut story.lineage.members {
+        if let Some(ended) = predecessor.as_ref().filter(|ended| ended.id == old.token.id) {
+            old.token.expires_at = ended.expires_at;
+        }
+    }
+    if !withdrawn {
+        story.lineage.members.insert(0, member);
+    }
+    let own = predecessor.clone();
+    let is_delivered = writes.iter().any(|write| matches!(write, Write::Written));
+    story.delivery = Some(Delivery { probe, predecessor, writes, withdrawn });
+    if is_delivered {
+        twins.extend(orphans.into_iter().filter(|orphan| {
+            // A native mint has ended the orphan that it regenerated.
+            at.profile.overlap == Overlap::AcrossRuns || own.as_ref().is_none_or(|own| own.id != orphan.id)
+        }));
+        for twin in &twins {
+            end(session, story, twin, Ending::Delete, Some(&minted)).await;
+        }
+        let at = Circumstances { now: written_at, ..at };
+        retire(session, at, story, Some(&minted)).await;
+    }
+    Ok(trouble)
+}
+
+/// To every destination at once. One that fails does not stop the others.
+async fn deliver(
+    tools: &Tools<'_>,
+    rotation: &Rotation,
+    value: &secrecy::SecretString,
+    until: Timestamp,
+    readings: &[Reading],
+) -> Vec<Write> {
+    let writes = rotation.secrets.iter().zip(readings).map(async |(secret, reading)| {
+        if matches!(reading, Reading::Unreadable(_)) {
+            return Write::Skipped;
+        }
+        match tools.github.write(secret, value, until).await {
+            Ok(()) => Write::Written,
+            Err(WriteError { refused, error, .. }) => Write::Failed { refused, why: error.to_string() },
+        }
+    });
+    join_all(writes).await
+}
+
+/// Whether every destination took the token; if none did and none will, it is
+/// withdrawn.
+async fn verdict(
+    case: &Case<'_>,
+    minted: &Minted,
+    predecessor: Option<&Token>,
+    until: Timestamp,
+    writes: &[Write],
+    readings: &[Reading],
+) -> Option<Trouble> {
+    let id = minted.token.id.clone();
+    let is_refused = |write: &Write| matches!(write, Write::Skipped | Write::Failed { refused: true, .. });
+    if !writes.is_empty() && writes.iter().all(is_refused) {
+        let fate = case.fate(minted, predecessor).await;
+        return Some(Trouble::RefusedEverywhere { id, fate });
+    }
+    let secrets = case.at.rotation.secrets.iter();
+    let (mut failed, mut dead, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
+    for ((secret, write), reading) in secrets.zip(writes).zip(readings) {
+        match (write, reading) {
+            (Write::Written, _) => {}
+            (Write::Skipped, Reading::Unreadable(why)) => {
+                dead.push(secret.destination.to_string());
+                reasons.push(why.clone());
+            }
+            _ => failed.push(secret.destination.to_string()),
+        }
+    }
+    if !failed.is_empty() {
+        failed.extend(dead);
+        let until = super::lineage::after(until, super::lineage::TOLERANCE);
+        return Some(Trouble::Undelivered { id, destinations: failed, until });
+    }
+    (!dead.is_empty()).then_some(Trouble::DeadDestination { destinations: dead, reasons })
+}
+
+/// Ends the previous tokens that nobody can hold any more.
+async fn retire(session: &Session, at: Circumstances<'_>, story: &mut Story, minted: Option<&Minted>) {
+    for one in plan::retirements(&at, &story.lineage, &story.readings) {
+        let token = story.lineage.members[one.member].token.clone();
+        if !story.retired.contains(&token.id) {
+            end(session, story, &token, one.ending, minted).await;
+        }
+    }
+}
+
+/// Ends one token, unless it is the credential that all this is done with.
+async fn end(session: &Session, story: &mut Story, token: &Token, ending: Ending, minted: Option<&Minted>) {
+    let provider = &session.provider;
+    let predecessor = story.delivery.as_ref().and_then(|delivery| delivery.predecessor.as_ref());
+    // Where the overlap is native, only the predecessor of this very run can
+    // still be the credential: all others have ended, or were never delivered.
+    let is_candidate =
+        provider.profile().overlap == Overlap::AcrossRuns || predecessor.is_some_and(|old| old.id == token.id);
+    if is_candidate && provider.may_be(token, &session.credential) {
+        let until = token.expires_at.map(|end| format!("; it ends by itself at {end}")).unwrap_or_default();
+        story.warnings.push(format!("token {} may be the credential in use and was not ended{until}", token.id));
+        return;
+    }
+    let keys = match minted {
+        Some(minted) => Keyring::after_mint(session, &minted.value, predecessor),
+        None => Keyring::before_mint(session),
+    };
+    match keys.call(async |credential| provider.end(credential, token, ending).await).await {
+        Ok(()) => story.retired.push(token.id.clone()),
+        Err(error) => story.warnings.push(format!("token {} could not be ended: {error}", token.id)),
+    }
+}
+
+impl Story {
+    /// Every destination is unreadable: the reason why there is no clock.
+    fn dead_destination(&self, rotation: &Rotation) -> Option<Trouble> {
+        let (mut destinations, mut reasons) = (Vec::new(), Vec::new());
+        for (secret, reading) in rotation.secrets.iter().zip(&self.readings) {
+            if let Reading::Unreadable(why) = reading {
+                destinations.push(secret.destination.to_string());
+                reasons.push(why.clone());
+            }
+        }
+        (!destinations.is_empty()).then_some(Trouble::Unreadable { destinations, reasons })
+    }
+}

@@ -1,0 +1,256 @@
+//! Which of the provider's tokens belong to a rotation, and who holds them.
+//!
+//! Pure: a provider's list and GitHub's timestamps go in, facts come out. What
+//! is done about them is decided in [`super::plan`].
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::marker::{self, Marker};
+use super::trouble::Trouble;
+use crate::config::{Rotation, RotationKey};
+use crate::provider::Token;
+
+/// How far the clocks of different servers may be apart.
+pub const TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
+
+/// A window longer than this is no window of ours, whatever its marker says.
+const LONGEST_WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+/// One token of a rotation.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// As the provider shows it.
+    pub token: Token,
+    /// Its marker; `None`: the original that the user named.
+    pub marker: Option<Marker>,
+}
+
+impl Member {
+    /// Whether the provider accepts it at `now`, as far as it tells.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        !self.token.disabled && self.token.expires_at.is_none_or(|end| end > now)
+    }
+
+    /// When it was minted: by its marker, else by the provider's record.
+    #[must_use]
+    pub fn minted_at(&self) -> Option<Timestamp> {
+        self.marker.as_ref().map(|marker| marker.minted_at).or(self.token.created_at)
+    }
+
+    /// Whether its run may still be delivering at `now`.
+    #[must_use]
+    pub fn window_is_open(&self, now: Timestamp) -> bool {
+        self.marker.as_ref().is_some_and(|marker| now <= after(marker.until, TOLERANCE))
+    }
+
+    fn window_contains(&self, at: Timestamp) -> bool {
+        self.marker
+            .as_ref()
+            .is_some_and(|m| before(m.minted_at, TOLERANCE) <= at && at <= after(m.until, TOLERANCE))
+    }
+}
+
+/// What GitHub tells of one destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// There is no such secret.
+    Missing,
+    /// The secret was last written then.
+    UpdatedAt(Timestamp),
+    /// It could not be read, and why.
+    Unreadable(String),
+}
+
+/// The token that a destination holds, as far as its timestamp tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// No secret, so no token.
+    Nothing,
+    /// The member with this index in the [`Lineage`].
+    Member(usize),
+    /// Written outside every window, or in more than one; or not readable.
+    Unknown,
+}
+
+/// All tokens of one rotation, newest first; the original, if any, last.
+#[derive(Debug, Clone, Default)]
+pub struct Lineage {
+    /// Newest first.
+    pub members: Vec<Member>,
+}
+
+impl Lineage {
+    /// Picks a rotation's tokens out of everything that a credential can see.
+    ///
+    /// # Errors
+    /// When a marker cannot be trusted, when several tokens match the name that
+    /// the user gave, or when the named token belongs to another rotation.
+    pub fn trace(rotation: &Rotation, tokens: &[Token], now: Timestamp) -> Result<Self, Trouble> {
+        let is_ours =
+            |key: &RotationKey| *key == rotation.key || rotation.formerly.iter().any(|former| former == key);
+        let mut members: Vec<Member> = Vec::new();
+        let mut others: Vec<(&Token, Option<Marker>)> = Vec::new();
+        for token in tokens {
+            match Marker::find(&token.note) {
+                Some(marker) if is_ours(&marker.key) => {
+                    trust(token, &marker, now)?;
+                    members.push(Member { token: token.clone(), marker: Some(marker) });
+                }
+                marker => others.push((token, marker)),
+            }
+        }
+        members.sort_by(|a, b| order(b).cmp(&order(a)));
+        if let Some(original) = original(rotation, &others, members.is_empty())? {
+            members.push(Member { token: original.clone(), marker: None });
+        }
+        Ok(Self { members })
+    }
+
+    /// Whether a rotation has taken place: only then there are windows.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.members.iter().any(|member| member.marker.is_some())
+    }
+
+    /// Who holds what: a destination holds a token when it was written in that
+    /// token's window and in no other's. The attempts of one run share a window,
+    /// and the last of them is the one that was delivered.
+    #[must_use]
+    pub fn holder(&self, reading: &Reading) -> Holder {
+        let at = match reading {
+            Reading::Missing => return Holder::Nothing,
+            Reading::Unreadable(_) => return Holder::Unknown,
+            Reading::UpdatedAt(at) => *at,
+        };
+        let mut candidates =
+            self.members.iter().enumerate().filter(|(_, member)| member.window_contains(at)).map(|(i, _)| i);
+        let Some(first) = candidates.next() else { return Holder::Unknown };
+        let run = self.stem(first);
+        if candidates.any(|other| self.stem(other) != run) {
+            return Holder::Unknown;
+        }
+        let last = self.members.iter().position(|member| stem_of(member) == run);
+        last.map_or(Holder::Unknown, Holder::Member)
+    }
+
+    /// Whether a destination may hold this member. `false` only when that is
+    /// certain: it holds another, or it was last written before this was minted.
+    #[must_use]
+    pub fn may_hold(&self, reading: &Reading, index: usize) -> bool {
+        let at = match reading {
+            Reading::Missing => return false,
+            Reading::Unreadable(_) => return true,
+            Reading::UpdatedAt(at) => *at,
+        };
+        match self.holder(reading) {
+            Holder::Nothing => false,
+            Holder::Member(held) => held == index,
+            Holder::Unknown => {
+                let minted = self.members[index].marker.as_ref().map(|marker| marker.minted_at);
+                minted.is_none_or(|minted| before(minted, TOLERANCE) <= at)
+            }
+        }
+    }
+
+    /// Whether nobody ever took this member: every destination was last written
+    /// before it was minted, or has no secret at all.
+    #[must_use]
+    pub fn never_taken(&self, readings: &[Reading], index: usize) -> bool {
+        let Some(marker) = &self.members[index].marker else { return false };
+        readings.iter().all(|reading| match reading {
+            Reading::Missing => true,
+            Reading::Unreadable(_) => false,
+            Reading::UpdatedAt(at) => *at < before(marker.minted_at, TOLERANCE),
+        })
+    }
+
+    /// Whether this member is certainly this rotation's: it carries its marker, or
+    /// it is the original, named by its id or by the marker of a successor. A name
+    /// alone proves nothing: somebody may have made another token of that name.
+    #[must_use]
+    pub fn is_ours(&self, rotation: &Rotation, index: usize) -> bool {
+        let member = &self.members[index];
+        let named = |marker: &Marker| marker.nonce.is_of_original(&member.token.id);
+        member.marker.is_some()
+            || member.token.id == rotation.token
+            || self.members.iter().filter_map(|other| other.marker.as_ref()).any(named)
+    }
+
+    /// The original, while the provider still shows it.
+    #[must_use]
+    pub fn original(&self) -> Option<&Token> {
+        self.members.last().filter(|member| member.marker.is_none()).map(|member| &member.token)
+    }
+
+    fn stem(&self, index: usize) -> Option<&str> {
+        stem_of(&self.members[index])
+    }
+}
+
+fn stem_of(member: &Member) -> Option<&str> {
+    member.marker.as_ref().map(|marker| marker.nonce.stem.as_str())
+}
+
+/// Newest last: by the minute of the mint, then by the attempt.
+fn order(member: &Member) -> (Option<Timestamp>, u32) {
+    let marker = member.marker.as_ref();
+    (marker.map(|m| m.minted_at), marker.map_or(0, |m| m.nonce.attempt))
+}
+
+/// Whoever may create tokens can forge a marker; these no honest run writes.
+fn trust(token: &Token, marker: &Marker, now: Timestamp) -> Result<(), Trouble> {
+    if marker.minted_at > after(now, TOLERANCE) {
+        return Err(Trouble::FutureMarker { id: token.id.clone(), minted_at: marker.minted_at, now });
+    }
+    let window = marker.until.duration_since(marker.minted_at);
+    if window.is_negative() || window > LONGEST_WINDOW {
+        return Err(Trouble::ImplausibleWindow { id: token.id.clone(), until: marker.until });
+    }
+    Ok(())
+}
+
+/// The token that the user named, as it was before the first rotation.
+fn original<'a>(
+    rotation: &Rotation,
+    others: &[(&'a Token, Option<Marker>)],
+    must_exist: bool,
+) -> Result<Option<&'a Token>, Trouble> {
+    let named = &rotation.token;
+    if let Some((token, foreign)) = others.iter().find(|(token, _)| token.id == *named) {
+        return match foreign {
+            None => Ok(Some(token)),
+            // Once our own tokens exist, somebody else's are not our concern.
+            Some(_) if !must_exist => Ok(None),
+            Some(marker) => Err(Trouble::BelongsToAnother { id: token.id.clone(), key: marker.key.clone() }),
+        };
+    }
+    let by_name = || others.iter().filter(|(token, _)| marker::strip(&token.name) == *named);
+    let unmarked: Vec<&'a Token> =
+        by_name().filter(|(_, marker)| marker.is_none()).map(|(token, _)| *token).collect();
+    match unmarked.as_slice() {
+        [one] => Ok(Some(one)),
+        [] => match by_name().find_map(|(token, marker)| Some((token, marker.as_ref()?))) {
+            Some((token, marker)) if must_exist => {
+                Err(Trouble::BelongsToAnother { id: token.id.clone(), key: marker.key.clone() })
+            }
+            _ => Ok(None),
+        },
+        // After the first rotation the name alone no longer tells which was first.
+        _ if !must_exist => Ok(None),
+        several => Err(Trouble::SeveralMatch {
+            name: named.clone(),
+            ids: several.iter().map(|token| token.id.clone()).collect(),
+        }),
+    }
+}
+
+/// `at + by`, or the end of time.
+pub(super) fn after(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// `at - by`, or the beginning of time.
+pub(super) fn before(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_sub(by).unwrap_or(Timestamp::MIN)
+}

@@ -1,0 +1,278 @@
+//! From the decision to mint to a newborn that may be delivered.
+//!
+//! A mint is never blindly repeated: its reply may be lost, so the attempt's
+//! nonce is looked for first. A newborn that is not what was asked for, that the
+//! provider does not accept, or that has a rival is withdrawn before any secret
+//! was touched.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable as _};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::Tools;
+use super::lineage::{Lineage, Member};
+use super::marker::{self, Marker, Nonce};
+use super::plan::{self, Circumstances, MintPlan};
+use super::session::{Keyring, Session};
+use super::trouble::{Fate, Trouble};
+use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Token};
+
+/// Requests to mint in one run, lost ones included.
+const ATTEMPTS: u32 = 3;
+
+/// How often a lost newborn is looked for, over some seconds.
+const LOOKS: usize = 3;
+
+/// Everything that a mint needs to know.
+pub(super) struct Case<'a> {
+    pub(super) tools: &'a Tools<'a>,
+    pub(super) session: &'a Session,
+    pub(super) at: Circumstances<'a>,
+    pub(super) lineage: &'a Lineage,
+}
+
+/// A minted token that may be delivered.
+pub(super) struct Newborn {
+    /// The token and its marker.
+    pub(super) member: Member,
+    /// Its value.
+    pub(super) value: SecretString,
+    /// By when its delivery must have ended.
+    pub(super) until: Timestamp,
+    /// What the provider said when it was asked whether it accepts the value.
+    pub(super) probe: Probe,
+    /// The predecessor as it is after the mint, its new end included.
+    pub(super) predecessor: Option<Token>,
+    /// Earlier attempts of this run whose replies were lost.
+    pub(super) twins: Vec<Token>,
+    /// What went less well than it should.
+    pub(super) warnings: Vec<String>,
+}
+
+/// A mint whose reply arrived.
+struct Delivered {
+    minted: Minted,
+    marker: Marker,
+    predecessor: Option<Token>,
+}
+
+impl Case<'_> {
+    /// Mints, checks and probes.
+    ///
+    /// # Errors
+    /// Whatever happened, no secret was touched; the error says what became of a
+    /// token that was minted.
+    pub(super) async fn mint(&self, plan: &MintPlan) -> Result<Newborn, Trouble> {
+        let Delivered { minted, marker, predecessor } = self.attempt(plan).await?;
+        // Before anything else can carry the value.
+        (self.tools.announce)(&minted.value);
+        if !is_usable(&minted.value) {
+            let why = "its value is not 16 to 4096 visible ASCII characters";
+            return Err(self.withdraw(&minted, predecessor.as_ref(), why.to_owned()).await);
+        }
+        let keys = Keyring::after_mint(self.session, &minted.value, predecessor.as_ref());
+        let (probe, listed) = tokio::join!(
+            self.probe(&minted),
+            keys.call(async |credential| self.session.provider.list(credential).await)
+        );
+        let mut warnings = Vec::new();
+        let listed = listed.unwrap_or_else(|error| {
+            warnings.push(format!("whether another run is at work could not be checked: {error}"));
+            Vec::new()
+        });
+        // The list tells more than a reply that leaves fields out.
+        let shown = listed.iter().find(|token| token.id == minted.token.id).unwrap_or(&minted.token);
+        let member = Member { token: shown.clone(), marker: Some(marker.clone()) };
+        let verdict = self
+            .rival(&listed, &marker)
+            .or_else(|| self.unfit(&member, predecessor.as_ref()))
+            .map_or(probe, Err);
+        let probe = match verdict {
+            Ok(probe) => probe,
+            Err(why) => return Err(self.withdraw(&minted, predecessor.as_ref(), why).await),
+        };
+        let is_twin = |token: &&Token| {
+            token.id != minted.token.id
+                && Marker::find(&token.note).is_some_and(|other| other.nonce.stem == marker.nonce.stem)
+                && token.expires_at.is_none_or(|end| end > self.at.now)
+        };
+        let twins = listed.iter().filter(is_twin).cloned().collect();
+        Ok(Newborn { member, value: minted.value, until: marker.until, probe, predecessor, twins, warnings })
+    }
+
+    /// Asks for a token until a reply arrives, and looks for what a lost reply made.
+    async fn attempt(&self, plan: &MintPlan) -> Result<Delivered, Trouble> {
+        let mut nonce = Nonce::random(self.lineage.original().map(|token| token.id.as_str()));
+        let mut plan = plan.clone();
+        let mut old = plan.predecessor.map(|index| self.lineage.members[index].clone());
+        self.tools.brake.pass().map_err(Trouble::Stopped)?;
+        loop {
+            let marker =
+                Marker::new(self.at.rotation.key.clone(), self.tools.now()?, plan.window, nonce.clone());
+            let ends_at =
+                old.as_ref().and_then(|old| plan::predecessor_ends_at(&self.at, marker.minted_at, &plan, old));
+            let error = match self.request(old.as_ref(), ends_at, &marker).await {
+                Ok(minted) => {
+                    let predecessor = old.map(|old| Token { expires_at: ends_at.or(old.token.expires_at), ..old.token });
+                    return Ok(Delivered { minted, marker, predecessor });
+                }
+                Err(error) if error.kind.is_refusal() => return Err(Trouble::MintRefused(error)),
+                Err(error) => error,
+            };
+            tracing::warn!(attempt = nonce.attempt, "the reply to the mint was lost: {error}");
+            let lost = self.look_for(&nonce, &error).await;
+            if nonce.attempt >= ATTEMPTS {
+                if let Some(lost) = lost {
+                    self.end(&lost).await;
+                }
+                return Err(Trouble::MintLost { attempts: nonce.attempt, last: error });
+            }
+            if let Some(lost) = lost {
+                // Nobody has its value: it is the one to succeed, and ends now.
+                match self.at.profile.overlap {
+                    Overlap::Native => {
+                        plan.predecessor_is_orphan = true;
+                        old = Some(Member { token: lost, marker: Some(marker) });
+                    }
+                    Overlap::AcrossRuns => self.end(&lost).await,
+                }
+            }
+            nonce = nonce.next();
+        }
+    }
+
+    /// One request to mint; by creation if the predecessor is dead and the
+    /// provider will not regenerate it.
+    async fn request(
+        &self,
+        old: Option<&Member>,
+        predecessor_ends_at: Option<Timestamp>,
+        marker: &Marker,
+    ) -> Result<Minted, Error> {
+        let Circumstances { rotation, profile, now, .. } = self.at;
+        let (name, note) = match (old, &rotation.create, profile.marker_in) {
+            (Some(old), _, _) => (marker::strip(&old.token.name), old.token.note.clone()),
+            (None, _, MarkerIn::Name) => (rotation.token.clone(), rotation.token.clone()),
+            (None, create, MarkerIn::Description) => {
+                let said = create.as_ref().and_then(|create| create.get("description")?.as_str());
+                (rotation.token.clone(), said.unwrap_or_default().to_owned())
+            }
+        };
+        let lifetime = rotation.policy.lifetime.duration();
+        let mut mint = Mint {
+            predecessor: old.map(|old| &old.token),
+            by_creation: profile.overlap == Overlap::AcrossRuns,
+            template: rotation.create.as_ref(),
+            name: &name,
+            note: &marker::annotate(&note, marker),
+            expires_at: (profile.expiry == Expiry::Native)
+                .then(|| super::lineage::after(marker.minted_at, lifetime)),
+            predecessor_ends_at,
+        };
+        let provider = &self.session.provider;
+        let result = provider.mint(&self.session.credential, &mint).await;
+        let is_dead = old.is_some_and(|old| !old.is_live(now));
+        match result {
+            Err(error) if is_dead && !mint.by_creation && error.kind.is_about_the_token() => {
+                tracing::info!("the ended predecessor cannot be regenerated ({error}); creating instead");
+                mint.by_creation = true;
+                provider.mint(&self.session.credential, &mint).await
+            }
+            result => result,
+        }
+    }
+
+    /// Looks for the token of an attempt whose reply was lost.
+    async fn look_for(&self, nonce: &Nonce, lost: &Error) -> Option<Token> {
+        let first_wait = lost.retry_after.unwrap_or_default().clamp(self.tools.first_wait, self.tools.patience);
+        tokio::time::sleep(first_wait).await;
+        let look = async || {
+            let tokens = self.session.provider.list(&self.session.credential).await.ok();
+            tokens
+                .into_iter()
+                .flatten()
+                .find(|token| Marker::find(&token.note).is_some_and(|marker| marker.nonce == *nonce))
+                .ok_or(())
+        };
+        look.retry(self.backoff().with_max_times(LOOKS - 1)).await.ok()
+    }
+
+    /// Whether the provider accepts the new value; a newborn may need seconds.
+    async fn probe(&self, minted: &Minted) -> Result<Probe, String> {
+        let verify = self.at.rotation.verify.as_deref();
+        let ask = async || match self.session.provider.probe(minted, verify).await {
+            Ok(Probe::Rejected) => Err("the provider does not accept its value".to_owned()),
+            Ok(probe) => Ok(probe),
+            Err(error) => Err(format!("the provider could not be asked whether it accepts its value: {error}")),
+        };
+        ask.retry(self.backoff().with_max_times(usize::MAX).with_total_delay(Some(self.tools.patience))).await
+    }
+
+    fn backoff(&self) -> ExponentialBuilder {
+        ExponentialBuilder::new()
+            .with_min_delay(self.tools.first_wait)
+            .with_max_delay(self.tools.patience.max(Duration::from_secs(1)) / 8)
+            .with_jitter()
+    }
+
+    /// Another run's token: its window is open, or it came after our list.
+    fn rival(&self, listed: &[Token], own: &Marker) -> Option<String> {
+        let Circumstances { rotation, .. } = self.at;
+        let now = self.tools.now().unwrap_or(self.at.now);
+        let is_known = |token: &Token| self.lineage.members.iter().any(|member| member.token.id == token.id);
+        listed.iter().find_map(|token| {
+            let marker = Marker::find(&token.note)?;
+            let is_ours = marker.key == rotation.key || rotation.formerly.contains(&marker.key);
+            let member = Member { token: token.clone(), marker: Some(marker.clone()) };
+            let is_rival = is_ours
+                && marker.nonce.stem != own.nonce.stem
+                && (member.window_is_open(now) || !is_known(token));
+            is_rival.then(|| format!("another run minted {} at {} and may be delivering it", token.id, marker.minted_at))
+        })
+    }
+
+    /// What is wrong with the newborn, if anything.
+    fn unfit(&self, newborn: &Member, predecessor: Option<&Token>) -> Option<String> {
+        let at = Circumstances { now: self.tools.now().unwrap_or(self.at.now), ..self.at };
+        if Marker::find(&newborn.token.note) != newborn.marker {
+            return Some("the provider did not keep its marker, so no later run could recognise it".to_owned());
+        }
+        if predecessor.is_some_and(|old| old.privileges != newborn.token.privileges) {
+            return Some("its privileges are not those of its predecessor".to_owned());
+        }
+        plan::due(&at, newborn).map(|why| format!("it would have to be replaced at once: {why}"))
+    }
+
+    /// Deletes a newborn that no destination has seen.
+    async fn withdraw(&self, minted: &Minted, predecessor: Option<&Token>, why: String) -> Trouble {
+        let fate = self.fate(minted, predecessor).await;
+        Trouble::Unfit { id: minted.token.id.clone(), why, fate }
+    }
+
+    /// Deletes a newborn, and tells what became of it.
+    pub(super) async fn fate(&self, minted: &Minted, predecessor: Option<&Token>) -> Fate {
+        let keys = Keyring::after_mint(self.session, &minted.value, predecessor);
+        match keys
+            .call(async |credential| self.session.provider.end(credential, &minted.token, Ending::Delete).await)
+            .await
+        {
+            Ok(()) => Fate::Withdrawn,
+            Err(error) => Fate::Lives { until: minted.token.expires_at, why: error.to_string() },
+        }
+    }
+
+    /// Deletes a token that nobody has the value of; a later run does it otherwise.
+    async fn end(&self, lost: &Token) {
+        if let Err(error) = self.session.provider.end(&self.session.credential, lost, Ending::Delete).await {
+            tracing::warn!("a lost newborn could not be deleted: {error}");
+        }
+    }
+}
+
+/// Only visible ASCII can be masked line by line and sent in a header.
+fn is_usable(value: &SecretString) -> bool {
+    let value = value.expose_secret();
+    (16..=4096).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
+}

@@ -1,0 +1,392 @@
+//! What to do about one rotation: a pure function of what was observed and now.
+//!
+//! Exactly one [`Verdict`], with a reason that a person understands; the mint, if
+//! there is to be one; and the previous tokens that can be retired. Nothing here
+//! contacts anybody; what is planned is carried out in [`super::apply`].
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::lineage::{Holder, Lineage, Member, Reading, TOLERANCE, after, before};
+use super::trouble::Trouble;
+use crate::config::{Policy, Rotation};
+use crate::provider::{Ending, Expiry, Overlap, Profile};
+
+/// An expiry may lie this much beyond the policy's lifetime: providers round.
+const ROUNDING: SignedDuration = SignedDuration::from_hours(24);
+
+/// With so many live tokens of a rotation, a failing destination breeds no more.
+const ENOUGH: usize = 3;
+
+/// Why a rotation is, or is not, to be rotated now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Nothing to do.
+    Fresh,
+    /// The token ends soon, is too old, or lives longer than the policy allows.
+    Due,
+    /// The user asked for it.
+    Forced,
+    /// A destination does not hold the current token.
+    Undelivered,
+    /// Another run is at work, or ended a moment ago.
+    InFlight,
+    /// There is no such token.
+    Missing,
+}
+
+/// What everything depends on, besides the user's own words.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// The rotation.
+    pub rotation: &'a Rotation,
+    /// What is true of the provider's tokens.
+    pub profile: Profile,
+    /// GitHub's clock.
+    pub now: Timestamp,
+    /// Rotate even if nothing is due.
+    pub force: bool,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The one verdict.
+    pub verdict: Verdict,
+    /// The verdict's reason, for people.
+    pub why: String,
+    /// Index of the current token in the lineage.
+    pub current: Option<usize>,
+    /// The token that each destination holds.
+    pub holders: Vec<Holder>,
+    /// The mint, none, or what forbids it.
+    pub step: Step,
+    /// Previous tokens that can be retired now.
+    pub retire: Vec<Retirement>,
+}
+
+/// Whether something is minted.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Nothing needs to be minted.
+    Nothing,
+    /// A successor is to be minted.
+    Mint(MintPlan),
+    /// Nothing may be minted.
+    Refuse(Trouble),
+}
+
+/// The mint that is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MintPlan {
+    /// Index of the token to succeed; `None`: create from the rotation's `create`.
+    pub predecessor: Option<usize>,
+    /// Nobody ever took the predecessor: it is ended by this mint.
+    pub predecessor_is_orphan: bool,
+    /// Other tokens that nobody ever took; ended once their successor is delivered.
+    pub orphans: Vec<usize>,
+    /// The most that may pass from the mint to the last write.
+    pub window: SignedDuration,
+}
+
+/// A previous token to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retirement {
+    /// Index in the lineage.
+    pub member: usize,
+    /// How it is ended.
+    pub ending: Ending,
+}
+
+/// Decides.
+///
+/// # Errors
+/// When the newest token cannot be trusted.
+pub fn plan(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Result<Plan, Trouble> {
+    let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
+    let current = current(lineage, readings, at.now);
+    if let Some(current) = current {
+        check_privileges(lineage, &holders, current)?;
+    }
+    let (mut verdict, mut why) = verdict(at, lineage, readings, &holders, current);
+    let would_mint = verdict != Verdict::Fresh;
+    let open = lineage.members.iter().find(|member| member.window_is_open(at.now));
+    let mut step = Step::Nothing;
+    if let (true, Some((member, marker))) = (would_mint, open.and_then(|m| Some((m, m.marker.as_ref()?)))) {
+        verdict = Verdict::InFlight;
+        why = format!("token {} was minted at {} and its window is open", member.token.id, marker.minted_at);
+        step = Step::Refuse(Trouble::InFlight {
+            id: member.token.id.clone(),
+            minted_at: marker.minted_at,
+            until: after(marker.until, TOLERANCE),
+        });
+    } else if would_mint {
+        step = mint_or_refuse(at, lineage, readings, &holders, verdict, current);
+    }
+    if matches!(step, Step::Nothing) {
+        step = unreadable(at, readings).map_or(Step::Nothing, |(destinations, reasons)| {
+            Step::Refuse(Trouble::DeadDestination { destinations, reasons })
+        });
+    }
+    let retire = retirements(at, lineage, readings);
+    Ok(Plan { verdict, why, current, holders, step, retire })
+}
+
+/// The newest token, but for dead ones that nobody ever took.
+fn current(lineage: &Lineage, readings: &[Reading], now: Timestamp) -> Option<usize> {
+    let is_leftover =
+        |(index, member): (usize, &Member)| !member.is_live(now) && lineage.never_taken(readings, index);
+    let leftover = lineage.members.iter().enumerate().take_while(|entry| is_leftover(*entry)).count();
+    let last = lineage.members.len().checked_sub(1)?;
+    Some(if leftover > last { 0 } else { leftover })
+}
+
+/// An undelivered newest token must be able to do just what the one in use can.
+fn check_privileges(lineage: &Lineage, holders: &[Holder], current: usize) -> Result<(), Trouble> {
+    let newest = &lineage.members[current];
+    let delivered = holders.iter().all(|holder| *holder == Holder::Member(current));
+    if newest.marker.is_none() || (delivered && !holders.is_empty()) {
+        return Ok(());
+    }
+    let held = holders.iter().find_map(|holder| match holder {
+        Holder::Member(index) if *index != current => Some(*index),
+        _ => None,
+    });
+    let Some(reference) = held.or(Some(current + 1)).and_then(|index| lineage.members.get(index)) else {
+        return Ok(());
+    };
+    if reference.token.privileges == newest.token.privileges {
+        return Ok(());
+    }
+    Err(Trouble::DifferentPrivileges { id: newest.token.id.clone(), held: reference.token.id.clone() })
+}
+
+/// The verdict as if no other run were at work.
+fn verdict(
+    at: &Circumstances<'_>,
+    lineage: &Lineage,
+    readings: &[Reading],
+    holders: &[Holder],
+    current: Option<usize>,
+) -> (Verdict, String) {
+    let Some(current) = current else {
+        return (Verdict::Missing, format!("there is no token \"{}\"", at.rotation.token));
+    };
+    let member = &lineage.members[current];
+    if at.force {
+        return (Verdict::Forced, "it was asked for".to_owned());
+    }
+    if let Some(why) = due(at, member) {
+        return (Verdict::Due, why);
+    }
+    let waiting: Vec<String> = at
+        .rotation
+        .secrets
+        .iter()
+        .zip(readings.iter().zip(holders))
+        .filter(|(_, (reading, holder))| lacks(member, current, reading, **holder))
+        .map(|(secret, (reading, _))| match reading {
+            Reading::Missing => format!("{} does not exist", secret.destination),
+            _ => format!("{} was not written with token {}", secret.destination, member.token.id),
+        })
+        .collect();
+    if !waiting.is_empty() {
+        return (Verdict::Undelivered, waiting.join("; "));
+    }
+    let why = match next_rotation_at(at.rotation.policy, at.profile, member) {
+        Some(next) => format!("not due before {next}"),
+        None => "nothing is due".to_owned(),
+    };
+    (Verdict::Fresh, why)
+}
+
+/// Whether a readable destination is without the current token. Before the first
+/// rotation there are no windows: then only a missing secret tells.
+fn lacks(member: &Member, current: usize, reading: &Reading, holder: Holder) -> bool {
+    match reading {
+        Reading::Missing => true,
+        Reading::Unreadable(_) => false,
+        Reading::UpdatedAt(_) => member.marker.is_some() && holder != Holder::Member(current),
+    }
+}
+
+/// Why a token must be replaced now, whoever holds it; `None`: it need not.
+#[must_use]
+pub fn due(at: &Circumstances<'_>, member: &Member) -> Option<String> {
+    let Policy { lifetime, rotate_before, .. } = at.rotation.policy;
+    if member.token.disabled {
+        return Some(format!("token {} is disabled", member.token.id));
+    }
+    if at.profile.expiry == Expiry::ByAge {
+        let Some(minted) = member.minted_at() else {
+            return Some(format!("nobody knows how old token {} is", member.token.id));
+        };
+        let replace_at = after(minted, lifetime.duration() - rotate_before.duration());
+        return (at.now >= replace_at).then(|| format!("it was made at {minted}, its time was up at {replace_at}"));
+    }
+    let Some(end) = member.token.expires_at else {
+        return Some(format!("it never ends, and the policy allows {lifetime}"));
+    };
+    if end <= at.now {
+        return Some(format!("it ended at {end}"));
+    }
+    if end <= after(at.now, rotate_before.duration()) {
+        return Some(format!("it ends at {end}, less than {rotate_before} from now"));
+    }
+    let latest = after(after(at.now, lifetime.duration()), ROUNDING);
+    (end > latest).then(|| format!("it ends at {end}, later than the policy's {lifetime} allow"))
+}
+
+/// When a token will be due; `None`: already, or nobody knows.
+#[must_use]
+pub fn next_rotation_at(policy: Policy, profile: Profile, member: &Member) -> Option<Timestamp> {
+    match profile.expiry {
+        Expiry::Native => Some(before(member.token.expires_at?, policy.rotate_before.duration())),
+        Expiry::ByAge => {
+            Some(after(member.minted_at()?, policy.lifetime.duration() - policy.rotate_before.duration()))
+        }
+    }
+}
+
+/// When the predecessor ends, where the mint says so: its life is never
+/// extended, and never ends inside the delivery.
+#[must_use]
+pub fn predecessor_ends_at(
+    at: &Circumstances<'_>,
+    now: Timestamp,
+    plan: &MintPlan,
+    old: &Member,
+) -> Option<Timestamp> {
+    (at.profile.overlap == Overlap::Native).then(|| {
+        let overlap = at.rotation.policy.overlap.duration().max(plan.window);
+        let end = if plan.predecessor_is_orphan { now } else { after(now, overlap) };
+        old.token.expires_at.map_or(end, |expiry| expiry.min(end))
+    })
+}
+
+/// How long a run may take from a mint to its last write: two minutes for a few
+/// writes, longer as their number demands.
+#[must_use]
+pub fn delivery_window(writes: usize) -> SignedDuration {
+    let paced = i64::try_from(writes / 2).unwrap_or(i64::MAX / 4);
+    SignedDuration::from_secs(120.max(60_i64.saturating_add(paced)))
+}
+
+fn mint_or_refuse(
+    at: &Circumstances<'_>,
+    lineage: &Lineage,
+    readings: &[Reading],
+    holders: &[Holder],
+    verdict: Verdict,
+    current: Option<usize>,
+) -> Step {
+    if current.is_none() && at.rotation.create.is_none() {
+        return Step::Refuse(Trouble::NoSuchToken { token: at.rotation.token.clone() });
+    }
+    if let Some((destinations, reasons)) = unreadable(at, readings)
+        && !would_die(at, lineage, readings)
+    {
+        return Step::Refuse(Trouble::Unreadable { destinations, reasons });
+    }
+    let live = |index: &usize| lineage.members[*index].is_live(at.now);
+    let orphans: Vec<usize> =
+        (0..lineage.members.len()).filter(live).filter(|index| lineage.never_taken(readings, *index)).collect();
+    let marked = (0..lineage.members.len())
+        .filter(live)
+        .filter(|index| lineage.members[*index].marker.is_some() && !orphans.contains(index))
+        .count();
+    if verdict == Verdict::Undelivered && marked >= ENOUGH {
+        let destinations = at.rotation.secrets.iter().zip(holders);
+        let destinations = destinations
+            .filter(|(_, holder)| current.is_none_or(|current| **holder != Holder::Member(current)))
+            .map(|(secret, _)| secret.destination.to_string())
+            .collect();
+        return Step::Refuse(Trouble::TooMany { count: marked, destinations });
+    }
+    let predecessor = (0..lineage.members.len()).find(live).or(current);
+    let predecessor_is_orphan = predecessor.is_some_and(|index| orphans.contains(&index));
+    Step::Mint(MintPlan {
+        predecessor,
+        predecessor_is_orphan,
+        orphans,
+        window: delivery_window(at.rotation.secrets.len()),
+    })
+}
+
+/// The destinations that could not be read, and why; `None`: all could.
+fn unreadable(at: &Circumstances<'_>, readings: &[Reading]) -> Option<(Vec<String>, Vec<String>)> {
+    let dead: (Vec<String>, Vec<String>) = at
+        .rotation
+        .secrets
+        .iter()
+        .zip(readings)
+        .filter_map(|(secret, reading)| match reading {
+            Reading::Unreadable(why) => Some((secret.destination.to_string(), why.clone())),
+            _ => None,
+        })
+        .unzip();
+    (!dead.0.is_empty()).then_some(dead)
+}
+
+/// Whether a destination that can be served holds a token that would die within
+/// the overlap: then it is served although another one is unreadable.
+fn would_die(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> bool {
+    let horizon = after(at.now, at.rotation.policy.overlap.duration());
+    let readable: Vec<&Reading> =
+        readings.iter().filter(|reading| matches!(reading, Reading::UpdatedAt(_))).collect();
+    lineage.members.iter().enumerate().any(|(index, member)| {
+        let ends = member.token.disabled || member.token.expires_at.is_some_and(|end| end <= horizon);
+        ends && readable.iter().any(|reading| lineage.may_hold(reading, index))
+    })
+}
+
+/// Previous tokens that can be ended now: ours, held by no destination and by no
+/// unknown one, replaced by a token that lives, and their overlap over.
+#[must_use]
+pub fn retirements(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
+    let Policy { overlap, delete_after, .. } = at.rotation.policy;
+    (0..lineage.members.len())
+        .filter_map(|member| {
+            let replaced_at = replaced_at(at, lineage, readings, member)?;
+            let ended_at = after(replaced_at, overlap.duration());
+            let token = &lineage.members[member].token;
+            let (ending, from) = match (at.profile.can_disable, token.disabled) {
+                (true, false) => (Ending::Disable, ended_at),
+                (true, true) => (Ending::Delete, after(ended_at, delete_after.duration())),
+                (false, _) => (Ending::Delete, ended_at),
+            };
+            (at.now >= from).then_some(Retirement { member, ending })
+        })
+        .collect()
+}
+
+/// When the last destination took a successor of a token that nobody holds any
+/// more; `None`: it must not be ended, or has ended by itself.
+fn replaced_at(
+    at: &Circumstances<'_>,
+    lineage: &Lineage,
+    readings: &[Reading],
+    member: usize,
+) -> Option<Timestamp> {
+    let candidate = &lineage.members[member];
+    let has_ended = candidate.token.expires_at.is_some_and(|end| end <= at.now);
+    let is_gone = has_ended || (candidate.token.disabled && !at.profile.can_disable);
+    if is_gone || !lineage.is_ours(at.rotation, member) {
+        return None;
+    }
+    let mut last = None;
+    for reading in readings {
+        if lineage.may_hold(reading, member) {
+            return None;
+        }
+        if let (Reading::UpdatedAt(written), Holder::Member(held)) = (reading, lineage.holder(reading))
+            && held < member
+            && lineage.members[held].is_live(at.now)
+        {
+            last = last.max(Some(*written));
+        }
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests;

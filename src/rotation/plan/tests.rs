@@ -1,0 +1,406 @@
+//! Properties of the plan over arbitrary lineages, and one example per verdict.
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::config::{Destination, Policy, ProviderSettings, Repository, RotationKey, SecretTarget};
+use crate::provider::{MarkerIn, Token};
+use crate::rotation::marker::{Marker, Nonce};
+
+const NATIVE: Profile = Profile {
+    overlap: Overlap::Native,
+    expiry: Expiry::Native,
+    marker_in: MarkerIn::Description,
+    can_disable: false,
+};
+const ACROSS_RUNS: Profile = Profile {
+    overlap: Overlap::AcrossRuns,
+    expiry: Expiry::ByAge,
+    marker_in: MarkerIn::Description,
+    can_disable: true,
+};
+
+fn epoch() -> Timestamp {
+    "2026-03-02T08:00:00Z".parse().unwrap()
+}
+
+/// So many minutes after the epoch of these tests.
+fn minute(minutes: i64) -> Timestamp {
+    epoch() + SignedDuration::from_mins(minutes)
+}
+
+fn day(days: i64) -> Timestamp {
+    minute(days * 24 * 60)
+}
+
+fn key() -> RotationKey {
+    RotationKey { repository: Repository { owner: "acme".into(), name: "infra".into() }, name: "ci".into() }
+}
+
+fn rotation(secrets: usize) -> Rotation {
+    let secret = |n: usize| SecretTarget {
+        destination: Destination::parse(&format!("acme/app-{n}:TOKEN"), None).unwrap(),
+        create_environment: false,
+        visibility: None,
+    };
+    Rotation {
+        name: "ci".into(),
+        key: key(),
+        formerly: Vec::new(),
+        provider: ProviderSettings {
+            kind: "axiom".parse().unwrap(),
+            url: None,
+            org_id: None,
+            credential: "CROSSFADE_PROVIDER_TOKEN".into(),
+        },
+        token: "ci-ingest".into(),
+        policy: Policy::default(),
+        create: None,
+        verify: None,
+        secrets: (0..secrets).map(secret).collect(),
+    }
+}
+
+fn token(id: &str, expires_at: Option<Timestamp>) -> Token {
+    Token {
+        id: id.into(),
+        name: "ci-ingest".into(),
+        note: String::new(),
+        expires_at,
+        created_at: None,
+        last_used_at: None,
+        disabled: false,
+        privileges: Value::Null,
+        raw: Map::new(),
+    }
+}
+
+/// The named token before the first rotation.
+fn original(expires_at: Option<Timestamp>) -> Member {
+    Member { token: token("original", expires_at), marker: None }
+}
+
+/// A token minted by a run of its own.
+fn minted(id: &str, at: Timestamp, expires_at: Option<Timestamp>) -> Member {
+    let nonce = Nonce { stem: format!("run-of-{id}"), attempt: 1 };
+    let marker = Marker::new(key(), at, SignedDuration::from_mins(2), nonce);
+    Member { token: token(id, expires_at), marker: Some(marker) }
+}
+
+fn decide(now: Timestamp, members: &[Member], readings: &[Reading]) -> Plan {
+    decide_with(NATIVE, now, false, members, readings).unwrap()
+}
+
+fn decide_with(
+    profile: Profile,
+    now: Timestamp,
+    force: bool,
+    members: &[Member],
+    readings: &[Reading],
+) -> Result<Plan, Trouble> {
+    let rotation = rotation(readings.len());
+    let lineage = Lineage { members: members.to_vec() };
+    plan(&Circumstances { rotation: &rotation, profile, now, force }, &lineage, readings)
+}
+
+fn written(at: Timestamp) -> Reading {
+    Reading::UpdatedAt(at)
+}
+
+fn mint(plan: &Plan) -> &MintPlan {
+    match &plan.step {
+        Step::Mint(mint) => mint,
+        step => panic!("no mint: {step:?}"),
+    }
+}
+
+#[test]
+fn before_the_first_rotation_only_the_expiry_counts() {
+    let members = [original(Some(day(60)))];
+    let plan = decide(day(0), &members, &[written(day(-300))]);
+    assert_eq!(plan.verdict, Verdict::Fresh);
+    assert!(matches!(plan.step, Step::Nothing));
+    let plan = decide(day(46), &members, &[written(day(-300))]);
+    assert_eq!(plan.verdict, Verdict::Due);
+    assert_eq!(mint(&plan).predecessor, Some(0));
+    assert!(!mint(&plan).predecessor_is_orphan);
+}
+
+#[test]
+fn a_missing_secret_is_undelivered_even_before_the_first_rotation() {
+    let plan = decide(day(0), &[original(Some(day(60)))], &[Reading::Missing]);
+    assert_eq!(plan.verdict, Verdict::Undelivered);
+}
+
+#[test]
+fn a_token_without_an_end_is_due_where_tokens_end() {
+    assert_eq!(decide(day(0), &[original(None)], &[written(day(-1))]).verdict, Verdict::Due);
+    let long = [original(Some(day(92)))];
+    assert_eq!(decide(day(0), &long, &[written(day(-1))]).verdict, Verdict::Due);
+    let rounded = [original(Some(day(90) + SignedDuration::from_hours(20)))];
+    assert_eq!(decide(day(0), &rounded, &[written(day(-1))]).verdict, Verdict::Fresh);
+}
+
+#[test]
+fn held_everywhere_is_fresh_and_elsewhere_undelivered() {
+    let members = [minted("new", day(0), Some(day(90))), original(Some(day(7)))];
+    assert_eq!(decide(day(1), &members, &[written(minute(1)), written(minute(2))]).verdict, Verdict::Fresh);
+    let plan = decide(day(1), &members, &[written(minute(1)), written(day(-30))]);
+    assert_eq!(plan.verdict, Verdict::Undelivered);
+    assert!(!mint(&plan).predecessor_is_orphan, "one destination holds it");
+    let by_hand = decide(day(1), &members, &[written(minute(1)), written(minute(60))]);
+    assert_eq!(by_hand.verdict, Verdict::Undelivered, "somebody else wrote it");
+}
+
+#[test]
+fn an_orphan_is_ended_by_the_mint_that_heals_it() {
+    let members = [minted("orphan", day(0), Some(day(90))), original(Some(day(7)))];
+    let plan = decide(day(1), &members, &[written(day(-30))]);
+    assert_eq!(plan.verdict, Verdict::Undelivered);
+    assert_eq!(mint(&plan).predecessor, Some(0));
+    assert!(mint(&plan).predecessor_is_orphan);
+    // A write after its window might be its own, late.
+    let plan = decide(day(1), &members, &[written(minute(30))]);
+    assert!(!mint(&plan).predecessor_is_orphan);
+}
+
+#[test]
+fn a_dead_leftover_gives_way_to_the_token_in_use() {
+    let members = [minted("dead", day(0), Some(day(0))), original(Some(day(60)))];
+    let plan = decide(day(1), &members, &[written(day(-30))]);
+    assert_eq!((plan.verdict, plan.current), (Verdict::Fresh, Some(1)));
+}
+
+#[test]
+fn while_a_window_is_open_nothing_is_minted_not_even_by_force() {
+    let members = [minted("new", day(0), Some(day(90))), original(Some(day(7)))];
+    for (now, verdict) in [(minute(4), Verdict::InFlight), (minute(5), Verdict::Undelivered)] {
+        assert_eq!(decide(now, &members, &[written(day(-30))]).verdict, verdict);
+    }
+    let held = [written(minute(1))];
+    assert_eq!(decide(minute(3), &members, &held).verdict, Verdict::Fresh);
+    let forced = decide_with(NATIVE, minute(3), true, &members, &held).unwrap();
+    assert_eq!(forced.verdict, Verdict::InFlight);
+    assert!(matches!(forced.step, Step::Refuse(Trouble::InFlight { until, .. }) if until == minute(4)));
+    assert_eq!(decide_with(NATIVE, minute(5), true, &members, &held).unwrap().verdict, Verdict::Forced);
+}
+
+#[test]
+fn one_unreadable_destination_stops_the_mint_unless_the_token_would_die() {
+    let members = [original(Some(day(10)))];
+    let readings = [written(day(-30)), Reading::Unreadable("404".into())];
+    let plan = decide(day(0), &members, &readings);
+    assert!(matches!(plan.step, Step::Refuse(Trouble::Unreadable { .. })));
+    let plan = decide(day(3), &members, &readings);
+    assert_eq!(plan.verdict, Verdict::Due);
+    assert_eq!(mint(&plan).predecessor, Some(0));
+}
+
+#[test]
+fn an_unreadable_destination_fails_even_a_fresh_rotation() {
+    let readings = [written(day(-30)), Reading::Unreadable("404".into())];
+    let plan = decide(day(0), &[original(Some(day(60)))], &readings);
+    assert_eq!(plan.verdict, Verdict::Fresh);
+    assert!(matches!(plan.step, Step::Refuse(Trouble::DeadDestination { .. })));
+}
+
+#[test]
+fn a_failing_destination_breeds_at_most_three() {
+    let members = [
+        minted("c", day(3), Some(day(93))),
+        minted("b", day(2), Some(day(10))),
+        minted("a", day(1), Some(day(9))),
+    ];
+    let readings = [written(day(3)), written(day(-30))];
+    let plan = decide(day(4), &members, &readings);
+    assert!(matches!(&plan.step, Step::Refuse(Trouble::TooMany { count: 3, destinations })
+        if *destinations == ["acme/app-1:TOKEN"]));
+    assert_eq!(decide(day(9), &members, &readings).verdict, Verdict::Undelivered);
+    mint(&decide(day(9), &members, &readings));
+    mint(&decide(day(80), &members, &readings));
+}
+
+#[test]
+fn different_privileges_on_an_undelivered_newest_token_are_not_trusted() {
+    let mut forged = minted("forged", day(0), Some(day(90)));
+    forged.token.privileges = json!({"orgCapabilities": {"apiTokens": ["create"]}});
+    let members = [forged, original(Some(day(7)))];
+    let plan = decide_with(NATIVE, day(1), false, &members, &[written(day(-30))]);
+    assert!(matches!(plan, Err(Trouble::DifferentPrivileges { .. })));
+    let delivered = decide_with(NATIVE, day(1), false, &members, &[written(minute(1))]);
+    assert_eq!(delivered.unwrap().verdict, Verdict::Fresh, "delivered by a run of ours");
+}
+
+#[test]
+fn a_previous_token_is_disabled_after_the_overlap_and_deleted_later() {
+    let mut old = minted("old", day(-80), None);
+    let held = [written(day(0))];
+    let plan = |now, old: &Member| {
+        decide_with(ACROSS_RUNS, now, false, &[minted("new", day(0), None), old.clone()], &held).unwrap().retire
+    };
+    assert_eq!(plan(day(6), &old), []);
+    assert_eq!(plan(day(7), &old), [Retirement { member: 1, ending: Ending::Disable }]);
+    old.token.disabled = true;
+    assert_eq!(plan(day(13), &old), []);
+    assert_eq!(plan(day(14), &old), [Retirement { member: 1, ending: Ending::Delete }]);
+}
+
+#[test]
+fn nothing_is_retired_while_a_destination_is_unknown() {
+    let members = [minted("new", day(0), None), minted("old", day(-40), None)];
+    for unknown in [written(day(-1)), Reading::Unreadable("503".into()), written(day(-40))] {
+        let readings = [written(day(0)), unknown];
+        let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &readings).unwrap();
+        assert_eq!(plan.retire, [], "{readings:?}");
+    }
+}
+
+#[test]
+fn a_namesake_of_the_original_is_never_retired() {
+    let members = [minted("new", day(0), None), original(None)];
+    let held = [written(day(0))];
+    let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &held).unwrap();
+    assert_eq!(plan.retire, [], "its name alone proves nothing");
+    let mut members = members;
+    let nonce = Nonce::random(Some("original"));
+    members[0].marker = Some(Marker::new(key(), day(0), SignedDuration::from_mins(2), nonce));
+    let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &held).unwrap();
+    assert_eq!(plan.retire.len(), 1, "its successor's marker names it");
+}
+
+#[test]
+fn windows_grow_with_the_number_of_writes() {
+    assert_eq!(delivery_window(1), SignedDuration::from_mins(2));
+    assert!(delivery_window(1000) >= SignedDuration::from_secs(1000 * 60 / 180));
+}
+
+prop_compose! {
+    fn member(index: usize)(
+        minted_at in -200_000_i64..0,
+        window in 0_i64..10,
+        life in prop::option::of(-1000_i64..200_000),
+        disabled in prop::bool::weighted(0.1),
+        shared in prop::bool::weighted(0.2),
+    ) -> Member {
+        let mut member = minted(&format!("t{index}"), minute(minted_at), life.map(|life| minute(minted_at + life)));
+        member.token.disabled = disabled;
+        if let Some(marker) = &mut member.marker {
+            marker.until = minute(minted_at + window);
+            if shared {
+                marker.nonce = Nonce { stem: "shared".into(), attempt: u32::try_from(index).unwrap() };
+            }
+        }
+        member
+    }
+}
+
+fn reading() -> impl Strategy<Value = Reading> {
+    prop_oneof![
+        6 => (-250_000_i64..10).prop_map(|at| Reading::UpdatedAt(minute(at))),
+        1 => Just(Reading::Missing),
+        1 => Just(Reading::Unreadable("down".into())),
+    ]
+}
+
+prop_compose! {
+    /// Anything that might be observed: tokens of any age in any state, some with
+    /// overlapping windows; secrets written at any time, often inside a window.
+    fn scene()(
+        members in prop::collection::vec(any::<prop::sample::Index>(), 0..5)
+            .prop_flat_map(|all| (0..all.len()).map(member).collect::<Vec<_>>()),
+        with_original in any::<bool>(),
+        original_ends in prop::option::of(-10_000_i64..200_000),
+        readings in prop::collection::vec((reading(), prop::option::of((any::<prop::sample::Index>(), 0_i64..3))), 1..4),
+        native in any::<bool>(),
+        force in prop::bool::weighted(0.2),
+    ) -> (Profile, bool, Vec<Member>, Vec<Reading>) {
+        let mut members = members;
+        members.sort_by_key(|member| std::cmp::Reverse(member.marker.as_ref().map(|m| (m.minted_at, m.nonce.attempt))));
+        let readings = readings.into_iter().map(|(any, inside)| match inside {
+            Some((index, minutes)) if !members.is_empty() => {
+                let marker = members[index.index(members.len())].marker.as_ref().unwrap();
+                Reading::UpdatedAt(marker.minted_at + SignedDuration::from_mins(minutes))
+            }
+            _ => any,
+        }).collect();
+        if with_original {
+            members.push(original(original_ends.map(minute)));
+        }
+        (if native { NATIVE } else { ACROSS_RUNS }, force, members, readings)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn mints_only_when_it_may((profile, force, members, readings) in scene()) {
+        let plan = decide_with(profile, epoch(), force, &members, &readings).unwrap();
+        if let Step::Mint(mint) = &plan.step {
+            prop_assert!(!matches!(plan.verdict, Verdict::Fresh | Verdict::InFlight));
+            prop_assert!(members.iter().all(|member| !member.window_is_open(epoch())), "a window is open");
+            let lineage = Lineage { members: members.clone() };
+            for orphan in &mint.orphans {
+                prop_assert!(readings.iter().all(|reading| !lineage.may_hold(reading, *orphan)));
+            }
+        }
+        if plan.verdict == Verdict::InFlight {
+            let refused = matches!(plan.step, Step::Refuse(Trouble::InFlight { .. }));
+            prop_assert!(refused);
+        }
+    }
+
+    #[test]
+    fn never_extends_a_life_and_never_cuts_it_inside_the_delivery(
+        (_, force, members, readings) in scene()
+    ) {
+        let plan = decide_with(NATIVE, epoch(), force, &members, &readings).unwrap();
+        let Step::Mint(mint) = plan.step else { return Ok(()) };
+        let Some(old) = mint.predecessor.map(|index| &members[index]) else { return Ok(()) };
+        let rotation = rotation(readings.len());
+        let at = Circumstances { rotation: &rotation, profile: NATIVE, now: epoch(), force };
+        let end = predecessor_ends_at(&at, epoch(), &mint, old).unwrap();
+        prop_assert!(old.token.expires_at.is_none_or(|expiry| end <= expiry), "extended");
+        if !mint.predecessor_is_orphan {
+            let window = epoch() + mint.window;
+            prop_assert!(end >= old.token.expires_at.map_or(window, |expiry| expiry.min(window)), "cut short");
+        }
+    }
+
+    #[test]
+    fn never_ends_what_a_destination_may_hold((profile, force, members, readings) in scene()) {
+        let plan = decide_with(profile, epoch(), force, &members, &readings).unwrap();
+        let lineage = Lineage { members };
+        for one in plan.retire {
+            prop_assert_ne!(Some(one.member), plan.current);
+            for reading in &readings {
+                prop_assert!(!lineage.may_hold(reading, one.member), "{:?}", reading);
+                prop_assert_ne!(lineage.holder(reading), Holder::Member(one.member));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_due_stays_due((profile, _, members, readings) in scene(), later in 0_i64..100_000) {
+        let rotation = rotation(readings.len());
+        let at = |now| Circumstances { rotation: &rotation, profile, now, force: false };
+        for member in &members {
+            let is_long = member.token.expires_at.is_none_or(|end| end > day(90));
+            if due(&at(epoch()), member).is_some() && (!is_long || profile.expiry == Expiry::ByAge) {
+                prop_assert!(due(&at(minute(later)), member).is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn what_can_be_retired_can_be_retired_later((profile, force, members, readings) in scene(), later in 0_i64..100_000) {
+        let now = decide_with(profile, epoch(), force, &members, &readings).unwrap();
+        let then = decide_with(profile, minute(later), force, &members, &readings).unwrap();
+        for one in now.retire {
+            let ended = |at| !members[one.member].is_live(at);
+            let successor_ended = members[..one.member].iter().any(|newer| !newer.is_live(minute(later)));
+            prop_assert!(then.retire.contains(&one) || ended(minute(later)) || successor_ended);
+        }
+    }
+}

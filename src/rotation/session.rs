@@ -1,0 +1,81 @@
+//! One provider credential at work: who asks, with which value, and what it saw.
+//!
+//! Rotations that share a credential share one list of tokens. A token may rotate
+//! itself: then what follows the mint must go out with the new value, and nobody
+//! can tell in advance for every provider whether that is the case. So a
+//! [`Keyring`] knows both values and falls back from one to the other.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use tokio::sync::OnceCell;
+
+use crate::provider::{Error, ErrorKind, Provider, Token};
+
+/// A provider with the credential that its calls are made with.
+pub struct Session {
+    /// The service.
+    pub provider: Arc<dyn Provider>,
+    /// The user's credential.
+    pub credential: SecretString,
+    listed: OnceCell<Result<Vec<Token>, Error>>,
+}
+
+impl Session {
+    /// A session that has not asked for anything yet.
+    #[must_use]
+    pub fn new(provider: Arc<dyn Provider>, credential: SecretString) -> Self {
+        Self { provider, credential, listed: OnceCell::new() }
+    }
+
+    /// Every token that the credential can see, asked for once per run.
+    ///
+    /// # Errors
+    /// The same error for every rotation that shares the credential.
+    pub async fn tokens(&self) -> Result<&[Token], Error> {
+        let listed = self.listed.get_or_init(async || self.provider.list(&self.credential).await).await;
+        listed.as_deref().map_err(Clone::clone)
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+/// The values that a rotation's calls can be made with.
+pub(super) struct Keyring<'a> {
+    old: &'a SecretString,
+    new: Option<&'a SecretString>,
+    new_first: bool,
+}
+
+impl<'a> Keyring<'a> {
+    /// Before a mint: the user's credential alone.
+    pub(super) fn before_mint(session: &'a Session) -> Self {
+        Self { old: &session.credential, new: None, new_first: false }
+    }
+
+    /// After a mint: the new value first if the predecessor may be the credential.
+    pub(super) fn after_mint(session: &'a Session, value: &'a SecretString, predecessor: Option<&Token>) -> Self {
+        let new_first = predecessor.is_some_and(|token| session.provider.may_be(token, &session.credential));
+        Self { old: &session.credential, new: Some(value), new_first }
+    }
+
+    /// Makes a call with one value, and with the other if the first is refused.
+    pub(super) async fn call<T>(
+        &self,
+        call: impl AsyncFn(&SecretString) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Some(new) = self.new else { return call(self.old).await };
+        let (first, second) = if self.new_first { (new, self.old) } else { (self.old, new) };
+        match call(first).await {
+            Err(error) if matches!(error.kind, ErrorKind::Unauthenticated | ErrorKind::Forbidden) => {
+                // The first refusal tells more: the second value is a guess.
+                call(second).await.map_err(|_| error)
+            }
+            result => result,
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Everything that can stop a rotation, and the one place for its words.
+//!
+//! Each text says what failed and what to do; the report adds which token is
+//! still valid until when. What a provider or GitHub said arrives as one
+//! sentence, already without any reply's body.
+
+use jiff::Timestamp;
+
+use crate::config::RotationKey;
+use crate::provider;
+
+/// Why a rotation stopped.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Trouble {
+    /// A marker from the future.
+    #[error(
+        "token {id} carries this rotation's marker with a date in the future ({minted_at}, now is {now}). \
+         crossfade never writes that, so it is not trusted and nothing is minted. \
+         Delete that token at the provider, or find out whose clock is wrong"
+    )]
+    FutureMarker {
+        /// The token.
+        id: String,
+        /// What its marker says.
+        minted_at: Timestamp,
+        /// GitHub's clock.
+        now: Timestamp,
+    },
+    /// A marker that would block the rotation for days.
+    #[error(
+        "token {id} carries this rotation's marker with a delivery window until {until}, longer than any \
+         run of crossfade. It is not trusted and nothing is minted. Delete that token at the provider"
+    )]
+    ImplausibleWindow {
+        /// The token.
+        id: String,
+        /// What its marker says.
+        until: Timestamp,
+    },
+    /// An undelivered newest token that may do other things than the one in use.
+    #[error(
+        "the newest token, {id}, was never delivered everywhere and its privileges differ from those of {held}, \
+         which is in use. Whoever may create tokens could have forged it, so nothing is built from it. \
+         Delete the token that should not exist, then run again"
+    )]
+    DifferentPrivileges {
+        /// The newest token.
+        id: String,
+        /// The token it is compared with.
+        held: String,
+    },
+    /// The name is not unique.
+    #[error("{} tokens are called \"{name}\": {}. Name the one to rotate by its id", ids.len(), ids.join(", "))]
+    SeveralMatch {
+        /// What the user gave.
+        name: String,
+        /// The ids of all that match.
+        ids: Vec<String>,
+    },
+    /// The named token is another rotation's.
+    #[error(
+        "token {id} belongs to the rotation {}/{}. If that is this rotation under an earlier name, \
+         add `formerly: [{}/{}]`; else give each rotation a token of its own",
+        key.repository, key.name, key.repository, key.name
+    )]
+    BelongsToAnother {
+        /// The token.
+        id: String,
+        /// The rotation that its marker names.
+        key: RotationKey,
+    },
+    /// No token and no `create`.
+    #[error(
+        "the provider shows no token whose name or id is \"{token}\". Check the name and what the credential \
+         may see, or say with `create` what to create"
+    )]
+    NoSuchToken {
+        /// What the user gave.
+        token: String,
+    },
+    /// Another run is at work, or ended a moment ago.
+    #[error(
+        "another run minted token {id} at {minted_at} and may still be delivering it. Nothing was minted. \
+         Try again after {until}"
+    )]
+    InFlight {
+        /// The newest token.
+        id: String,
+        /// When it was minted.
+        minted_at: Timestamp,
+        /// The end of its window, tolerance included.
+        until: Timestamp,
+    },
+    /// Too many undelivered attempts.
+    #[error(
+        "{count} live tokens of this rotation exist and not every destination takes them, so no more are minted. \
+         Mend the destinations that do not hold the newest token ({}), then run with --force", destinations.join(", ")
+    )]
+    TooMany {
+        /// Live marked tokens.
+        count: usize,
+        /// Those that do not hold the newest.
+        destinations: Vec<String>,
+    },
+    /// A destination that cannot be read or prepared.
+    #[error("nothing was minted, because {} could not be read or prepared: {}", list(destinations), reasons.join("; "))]
+    Unreadable {
+        /// Their short forms.
+        destinations: Vec<String>,
+        /// Why, one each.
+        reasons: Vec<String>,
+    },
+    /// GitHub did not say what time it is.
+    #[error("GitHub sent no date, so there is no clock to go by and nothing was minted")]
+    NoClock,
+    /// The clocks of GitHub and the provider are too far apart.
+    #[error(
+        "the provider's clock is {minutes} minutes {direction} GitHub's. Expiry dates cannot be trusted across that, \
+         so nothing was minted"
+    )]
+    ClocksDiffer {
+        /// How far.
+        minutes: i64,
+        /// "ahead of" or "behind".
+        direction: &'static str,
+    },
+    /// The run may not start a mint any more.
+    #[error("nothing was minted, because {0}. The next run starts afresh")]
+    Stopped(String),
+    /// The provider could not be asked.
+    #[error("the provider's tokens could not be read: {0}")]
+    Observe(provider::Error),
+    /// The provider refused to mint.
+    #[error("the provider refused to mint the successor: {0}. No secret was changed")]
+    MintRefused(provider::Error),
+    /// Nobody knows whether something was minted.
+    #[error(
+        "the provider's reply to the mint was lost {attempts} times ({last}). No secret was changed; \
+         a token that surfaces later carries this rotation's marker and is ended by a later run"
+    )]
+    MintLost {
+        /// How often it was tried.
+        attempts: u32,
+        /// The last error.
+        last: provider::Error,
+    },
+    /// The newborn is not what was asked for.
+    #[error("the new token {id} is not used: {why}. {fate}. No secret was changed")]
+    Unfit {
+        /// The newborn.
+        id: String,
+        /// What is wrong with it.
+        why: String,
+        /// What became of it.
+        fate: Fate,
+    },
+    /// No destination took the new token, and none will.
+    #[error("every destination refused the new token {id}. {fate}")]
+    RefusedEverywhere {
+        /// The newborn.
+        id: String,
+        /// What became of it.
+        fate: Fate,
+    },
+    /// Some destinations did not take the new token.
+    #[error(
+        "token {id} was minted, but {} did not take it. The next run after {until} mints a successor for all \
+         destinations",
+        list(destinations)
+    )]
+    Undelivered {
+        /// The newborn.
+        id: String,
+        /// Those that failed.
+        destinations: Vec<String>,
+        /// The end of the delivery window, tolerance included.
+        until: Timestamp,
+    },
+    /// Everything is fresh, but a destination is dead.
+    #[error("{} could not be read: {}", list(destinations), reasons.join("; "))]
+    DeadDestination {
+        /// Their short forms.
+        destinations: Vec<String>,
+        /// Why, one each.
+        reasons: Vec<String>,
+    },
+}
+
+/// What became of a newborn that is not used.
+#[derive(Debug, Clone)]
+pub enum Fate {
+    /// It was deleted.
+    Withdrawn,
+    /// It could not be deleted.
+    Lives {
+        /// Until when, if it ends at all.
+        until: Option<Timestamp>,
+        /// Why it could not be deleted.
+        why: String,
+    },
+}
+
+impl std::fmt::Display for Fate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Withdrawn => f.write_str("It was withdrawn"),
+            Self::Lives { until: Some(until), why } => {
+                write!(f, "It could not be withdrawn ({why}) and lives until {until} unless the next run ends it")
+            }
+            Self::Lives { until: None, why } => {
+                write!(f, "It could not be withdrawn ({why}); the next run ends it, or delete it by hand")
+            }
+        }
+    }
+}
+
+/// "a", "a and b", "a, b and c".
+fn list(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [head @ .., last] => format!("{} and {last}", head.join(", ")),
+    }
+}

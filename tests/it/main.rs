@@ -1,0 +1,11 @@
+//! The integration tests: one binary.
+
+// A test that cannot go on must stop; helpers outside test functions too.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod client;
+mod fakes;
+mod proxy;

@@ -1,0 +1,164 @@
+//! A token as the fake Axiom keeps it, and how a test describes one.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+
+/// What the fake keeps of a token.
+#[derive(Debug, Clone)]
+pub struct AxiomToken {
+    /// A UUID; regenerating gives a new one.
+    pub id: String,
+    /// The value: `xaat-` and a UUID.
+    pub value: String,
+    /// Everything that a client may set, unknown fields included, without expiry.
+    pub raw: Map<String, Value>,
+    /// When it dies; `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// When it was made, by the server's clock.
+    pub created_at: Timestamp,
+    /// Deleted tokens are kept, so that a test can tell what became of them.
+    pub deleted: bool,
+    /// The token that it was regenerated from.
+    pub parent: Option<String>,
+    /// How many lists it is still missing from.
+    pub hidden_lists: u32,
+    /// How many authentications are still refused.
+    pub refused_uses: u32,
+    /// Before this, it is not accepted.
+    pub accepted_from: Timestamp,
+}
+
+impl AxiomToken {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.raw.get("name").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Its description; empty if it has none.
+    #[must_use]
+    pub fn description(&self) -> &str {
+        self.raw.get("description").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Neither deleted nor expired.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        !self.deleted && self.expires_at.is_none_or(|end| end > now)
+    }
+
+    /// Live, and no longer too young to be accepted.
+    #[must_use]
+    pub fn is_accepted(&self, now: Timestamp) -> bool {
+        self.is_live(now) && self.refused_uses == 0 && self.accepted_from <= now
+    }
+
+    /// Whether `orgCapabilities` grants `action` on `resource`.
+    #[must_use]
+    pub fn may(&self, resource: &str, action: &str) -> bool {
+        let granted =
+            self.raw.get("orgCapabilities").and_then(|org| org.get(resource)).and_then(Value::as_array);
+        granted.is_some_and(|actions| actions.iter().any(|a| a == action))
+    }
+
+    /// Every field but those that differ from token to token: its rights, for
+    /// comparing a successor with its predecessor.
+    #[must_use]
+    pub fn privileges(&self) -> Map<String, Value> {
+        let own = ["name", "description"];
+        self.raw
+            .iter()
+            .filter(|(k, _)| !own.contains(&k.as_str()))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
+    }
+
+    /// As the API shows it: never with the value.
+    #[must_use]
+    pub fn shown(&self) -> Value {
+        let mut shown = Map::new();
+        shown.insert("id".into(), json!(self.id));
+        shown.extend(self.raw.clone());
+        for capabilities in ["datasetCapabilities", "orgCapabilities"] {
+            shown.entry(capabilities).or_insert_with(|| json!({}));
+        }
+        shown.insert("expiresAt".into(), json!(self.expires_at.map(|t| t.to_string())));
+        shown.insert("samlAuthenticated".into(), json!(false));
+        Value::Object(shown)
+    }
+}
+
+/// How a test describes a token.
+#[derive(Debug, Clone)]
+pub struct TokenSpec {
+    pub(super) raw: Map<String, Value>,
+    pub(super) lifetime: Option<SignedDuration>,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) value: Option<String>,
+}
+
+impl TokenSpec {
+    /// A token that never ends and may nothing.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        let mut raw = Map::new();
+        raw.insert("name".into(), json!(name));
+        Self { raw, lifetime: None, expires_at: None, value: None }
+    }
+
+    /// A token for continuous integration: ingests into one dataset.
+    #[must_use]
+    pub fn ingest(name: &str) -> Self {
+        Self::named(name)
+            .with("datasetCapabilities", json!({ "ci-logs": { "ingest": ["create"], "query": ["read"] } }))
+            .with("orgCapabilities", json!({ "annotations": ["create", "read"] }))
+            .with("viewCapabilities", json!({ "overview": { "query": ["read"] } }))
+    }
+
+    /// A token that may do everything with API tokens.
+    #[must_use]
+    pub fn admin(name: &str) -> Self {
+        let org = json!({ "apiTokens": ["create", "read", "update", "delete"], "datasets": ["read"] });
+        Self::named(name).with("orgCapabilities", org)
+    }
+
+    /// Sets any field of its JSON.
+    #[must_use]
+    pub fn with(mut self, field: &str, value: Value) -> Self {
+        self.raw.insert(field.to_owned(), value);
+        self
+    }
+
+    /// Sets the description.
+    #[must_use]
+    pub fn description(self, text: &str) -> Self {
+        self.with("description", json!(text))
+    }
+
+    /// Ends so long after it is added.
+    #[must_use]
+    pub fn expires_in(mut self, lifetime: SignedDuration) -> Self {
+        self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// Ends so many days after it is added.
+    #[must_use]
+    pub fn expires_in_days(self, days: i64) -> Self {
+        self.expires_in(SignedDuration::from_hours(24 * days))
+    }
+
+    /// Ends at a given time.
+    #[must_use]
+    pub fn expires_at(mut self, end: Timestamp) -> Self {
+        self.expires_at = Some(end);
+        self
+    }
+
+    /// Has this value instead of a generated one.
+    #[must_use]
+    pub fn value(mut self, value: &str) -> Self {
+        self.value = Some(value.to_owned());
+        self
+    }
+}

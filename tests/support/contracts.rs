@@ -1,0 +1,258 @@
+//! The published API descriptions as judges of requests and replies.
+//!
+//! A request to a path that no description has is a violation, unless it is on
+//! [`Api::beyond`] with a reason. OpenAPI 3.0 is close to JSON Schema; what
+//! differs (`nullable`) is translated when an operation is first used.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use jsonschema::Validator;
+use serde_json::{Map, Value, json};
+
+use super::reply::{Recorded, segments};
+
+/// One API description.
+#[derive(Debug)]
+pub struct Api {
+    /// What violations call it.
+    name: &'static str,
+    /// What the description's paths are relative to, at the fake.
+    prefix: &'static str,
+    document: Value,
+    /// Requests beyond the description: method, path template, reason.
+    beyond: &'static [(&'static str, &'static str, &'static str)],
+    validators: Mutex<HashMap<String, Option<Arc<Validator>>>>,
+}
+
+/// GitHub: secrets.
+pub static GITHUB: LazyLock<Api> = LazyLock::new(|| {
+    let text = include_str!("../contracts/github-secrets.openapi.json");
+    Api::new("github", "", text, GITHUB_BEYOND)
+});
+
+/// Axiom: tokens.
+pub static AXIOM: LazyLock<Api> = LazyLock::new(|| {
+    let text = include_str!("../contracts/axiom-tokens.openapi.json");
+    Api::new("axiom", "/v2", text, &[("GET", "/datasets", "a path that a rotation may name in `verify`")])
+});
+
+/// SoftwareOne Marketplace: API tokens.
+pub static SOFTWAREONE: LazyLock<Api> = LazyLock::new(|| {
+    let text = include_str!("../contracts/softwareone-api-tokens.openapi.json");
+    Api::new("softwareone", "", text, &[])
+});
+
+/// deepset: the one published operation.
+pub static DEEPSET: LazyLock<Api> = LazyLock::new(|| {
+    let text = include_str!("../contracts/deepset-token.openapi.json");
+    let beyond = &[
+        ("GET", "/api/v1/token", "the list: older SDK and documentation pages only"),
+        ("POST", "/api/v1/token", "creation: older SDK and documentation pages only"),
+        ("DELETE", "/api/v1/token/{api_token_id}", "deletion: older SDK only"),
+    ];
+    Api::new("deepset", "", text, beyond)
+});
+
+const BASICS: &str = "a basic of the REST API that the slice about secrets leaves out";
+const GITHUB_BEYOND: &[(&str, &str, &str)] = &[
+    ("GET", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),
+    ("PUT", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),
+    ("GET", "/repos/{owner}/{repo}", BASICS),
+    ("GET", "/orgs/{org}/repos", BASICS),
+    ("GET", "/users/{user}/repos", BASICS),
+    ("GET", "/repos/{owner}/{repo}/environments", BASICS),
+    ("GET", "/repos/{owner}/{repo}/environments/{name}", BASICS),
+    ("PUT", "/repos/{owner}/{repo}/environments/{name}", BASICS),
+    ("GET", "/repos/{owner}/{repo}/installation", BASICS),
+    ("GET", "/orgs/{org}/installation", BASICS),
+    ("POST", "/app/installations/{id}/access_tokens", BASICS),
+];
+
+impl Api {
+    fn new(
+        name: &'static str,
+        prefix: &'static str,
+        text: &str,
+        beyond: &'static [(&'static str, &'static str, &'static str)],
+    ) -> Self {
+        let document = serde_json::from_str(text).unwrap();
+        Self { name, prefix, document, beyond, validators: Mutex::default() }
+    }
+
+    /// Why a request does not fit; empty if it does. `base` is what stands
+    /// before the API's paths at this server, such as `/api/v3`.
+    #[must_use]
+    pub fn judge_request(&self, base: &str, request: &Recorded) -> Vec<String> {
+        let Some(path) = self.relative(base, &request.path) else {
+            return vec![self.complaint(request, "leads out of the API")];
+        };
+        let Some((template, operation)) = self.operation(&request.method, path) else {
+            let known = self.beyond.iter().any(|(m, t, _)| *m == request.method && fits(t, path));
+            return if known { Vec::new() } else { vec![self.complaint(request, "is in no description")] };
+        };
+        let mut complaints = self.judge_query(operation, request);
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        match (schema.is_null(), request.body.is_empty()) {
+            (true, true) => {}
+            (true, false) => complaints.push(self.complaint(request, "has a body, but takes none")),
+            (false, true) => complaints.push(self.complaint(request, "has no body")),
+            (false, false) => {
+                let kind = request.header("content-type").unwrap_or_default();
+                if !kind.starts_with("application/json") {
+                    complaints.push(self.complaint(request, "is not sent as application/json"));
+                }
+                let key = format!("{} {template}", request.method);
+                complaints.extend(self.judge_body(&key, schema, &request.body, request));
+            }
+        }
+        complaints
+    }
+
+    /// Why a fake's own reply does not fit; empty if it does. Failures are
+    /// judged only where the description has them.
+    #[must_use]
+    pub fn judge_reply(&self, base: &str, request: &Recorded, body: &[u8]) -> Vec<String> {
+        let Some(path) = self.relative(base, &request.path) else { return Vec::new() };
+        let Some((template, operation)) = self.operation(&request.method, path) else { return Vec::new() };
+        let status = request.status.to_string();
+        let Some(reply) = operation["responses"].get(&status) else {
+            let success = request.status < 300;
+            return if success {
+                vec![self.complaint(request, "answered with an unknown status")]
+            } else {
+                Vec::new()
+            };
+        };
+        let schema = &reply["content"]["application/json"]["schema"];
+        match (schema.is_null(), body.is_empty()) {
+            (true, true) => Vec::new(),
+            (true, false) => vec![self.complaint(request, "answered with a body, but has none")],
+            (false, _) => {
+                let key = format!("{} {template} {status}", request.method);
+                self.judge_body(&key, schema, body, request)
+            }
+        }
+    }
+
+    fn relative<'a>(&self, base: &str, path: &'a str) -> Option<&'a str> {
+        path.strip_prefix(base)?.strip_prefix(self.prefix).filter(|rest| rest.starts_with('/'))
+    }
+
+    /// The operation of a path; literal segments win over parameters.
+    fn operation(&self, method: &str, path: &str) -> Option<(&str, &Value)> {
+        let paths = self.document["paths"].as_object().unwrap();
+        let fitting = paths.iter().filter(|(template, _)| fits(template, path));
+        let (template, item) = fitting.min_by_key(|(template, _)| template.matches('{').count())?;
+        Some((template, item.get(method.to_ascii_lowercase())?))
+    }
+
+    fn judge_query(&self, operation: &Value, request: &Recorded) -> Vec<String> {
+        let declared = operation["parameters"].as_array().cloned().unwrap_or_default();
+        let mut complaints = Vec::new();
+        for (key, value) in url::form_urlencoded::parse(request.query.as_bytes()) {
+            let Some(parameter) = declared.iter().find(|p| p["in"] == "query" && p["name"] == *key) else {
+                complaints.push(self.complaint(request, &format!("has an unknown query parameter {key:?}")));
+                continue;
+            };
+            if parameter["schema"]["type"] == "integer" && value.parse::<u32>().is_err() {
+                complaints.push(
+                    self.complaint(request, &format!("has a query parameter {key:?} that is no number")),
+                );
+            }
+        }
+        complaints
+    }
+
+    fn judge_body(&self, key: &str, schema: &Value, body: &[u8], request: &Recorded) -> Vec<String> {
+        let Ok(body) = serde_json::from_slice::<Value>(body) else {
+            return vec![self.complaint(request, "carries a body that is no JSON")];
+        };
+        let validator = self.validator(key, schema);
+        // Where and which rule, never the value: bodies hold secrets.
+        let errors = validator.iter_errors(&body);
+        errors
+            .map(|e| {
+                self.complaint(
+                    request,
+                    &format!("breaks {} at {:?}", e.schema_path(), e.instance_path().as_str()),
+                )
+            })
+            .collect()
+    }
+
+    fn validator(&self, key: &str, schema: &Value) -> Arc<Validator> {
+        let mut validators = self.validators.lock().unwrap();
+        let slot = validators.entry(key.to_owned()).or_default();
+        let validator = slot.get_or_insert_with(|| {
+            let mut root = translate(schema, &self.document);
+            if let Some(components) = self.document.get("components") {
+                root["components"] = translate(components, &self.document);
+            }
+            Arc::new(jsonschema::options().should_validate_formats(true).build(&root).unwrap())
+        });
+        Arc::clone(validator)
+    }
+
+    fn complaint(&self, request: &Recorded, what: &str) -> String {
+        let answer = if request.status == 0 { String::new() } else { format!(" -> {}", request.status) };
+        format!("{}: {}{answer} {what}", self.name, request.line())
+    }
+}
+
+/// Whether a path has the form of a template. `{*rest}` stands for any end.
+fn fits(template: &str, path: &str) -> bool {
+    let wanted: Vec<&str> = template.trim_matches('/').split('/').collect();
+    let given = segments(path);
+    if let Some(fixed) = wanted.iter().position(|w| w.starts_with("{*")) {
+        return given.len() > fixed && wanted[..fixed].iter().zip(&given).all(|(w, g)| segment_fits(w, g));
+    }
+    wanted.len() == given.len() && wanted.iter().zip(&given).all(|(w, g)| segment_fits(w, g))
+}
+
+fn segment_fits(wanted: &str, given: &str) -> bool {
+    if wanted.starts_with('{') { !given.is_empty() } else { wanted == given }
+}
+
+/// OpenAPI 3.0 to JSON Schema: `nullable` becomes a union with `null`, what
+/// refers to a part that the slice leaves out may be anything, and a schema that
+/// others build on no longer forbids what they add.
+fn translate(schema: &Value, document: &Value) -> Value {
+    match schema {
+        Value::Array(items) => Value::Array(items.iter().map(|item| translate(item, document)).collect()),
+        Value::Object(fields) => {
+            if referred(schema).is_some_and(|pointer| document.pointer(pointer).is_none()) {
+                return json!({});
+            }
+            let translated = |(name, value): (&String, &Value)| {
+                let value = if name == "allOf" { &opened(value, document) } else { value };
+                (name.clone(), translate(value, document))
+            };
+            let mut out: Map<String, Value> = fields.iter().map(translated).collect();
+            if out.get("nullable").is_some_and(Value::is_boolean)
+                && out.remove("nullable") == Some(json!(true))
+            {
+                return json!({ "anyOf": [out, { "type": "null" }] });
+            }
+            Value::Object(out)
+        }
+        other => other.clone(),
+    }
+}
+
+/// Where a schema refers to, as a JSON pointer.
+fn referred(schema: &Value) -> Option<&str> {
+    schema.get("$ref")?.as_str()?.strip_prefix('#')
+}
+
+/// The parts of an `allOf`, with those that are referred to put in, and open.
+fn opened(parts: &Value, document: &Value) -> Value {
+    let open = |part: &Value| {
+        let mut part = referred(part).and_then(|pointer| document.pointer(pointer)).unwrap_or(part).clone();
+        if part.get("additionalProperties") == Some(&json!(false)) {
+            part.as_object_mut().unwrap().shift_remove("additionalProperties");
+        }
+        part
+    };
+    Value::Array(parts.as_array().into_iter().flatten().map(open).collect())
+}

@@ -1,0 +1,100 @@
+//! A credential at the fake GitHub: what it may do, and for how long.
+
+use jiff::Timestamp;
+
+use super::address::{Place, Scope, Store};
+
+/// A credential. By default it may do everything, for ever.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    pub(super) value: String,
+    pub(super) label: String,
+    pub(super) only: Option<Vec<String>>,
+    pub(super) denied: Vec<String>,
+    pub(super) read_only: bool,
+    pub(super) integration: bool,
+    pub(super) expires_at: Option<Timestamp>,
+}
+
+impl Credential {
+    /// A credential with this value. The label is how journals call it.
+    #[must_use]
+    pub fn new(label: &str, value: &str) -> Self {
+        Self {
+            value: value.to_owned(),
+            label: label.to_owned(),
+            only: None,
+            denied: Vec::new(),
+            read_only: false,
+            integration: false,
+            expires_at: None,
+        }
+    }
+
+    /// Sees only these: `owner/repo`, `owner/*` or `org:acme`. To it, the rest
+    /// does not exist (404).
+    #[must_use]
+    pub fn only(mut self, places: &[&str]) -> Self {
+        self.only = Some(places.iter().map(|p| p.to_ascii_lowercase()).collect());
+        self
+    }
+
+    /// Lacks a permission, such as `secrets` or `environments` (403).
+    #[must_use]
+    pub fn without(mut self, permission: &str) -> Self {
+        self.denied.push(permission.to_owned());
+        self
+    }
+
+    /// May read and not write (403).
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// Like the `GITHUB_TOKEN` of a workflow: secrets are out of its reach (403).
+    #[must_use]
+    pub fn integration(mut self) -> Self {
+        self.integration = true;
+        self
+    }
+
+    /// Ends at a time that every reply names in a header.
+    #[must_use]
+    pub fn expires_at(mut self, end: Timestamp) -> Self {
+        self.expires_at = Some(end);
+        self
+    }
+
+    pub(super) fn is_live(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| end > now)
+    }
+
+    /// Whether a place exists for it: `owner/repo` or `org:acme`, lower case.
+    pub(super) fn sees(&self, place: &str) -> bool {
+        let Some(only) = &self.only else { return true };
+        let owner = place.split('/').next().unwrap_or_default();
+        only.iter().any(|p| p == place || p.strip_suffix("/*") == Some(owner))
+    }
+
+    pub(super) fn may(&self, permission: &str, write: bool) -> bool {
+        let refused = self.integration || (write && self.read_only);
+        !refused && !self.denied.iter().any(|denied| denied == permission)
+    }
+}
+
+/// The name of the permission that a scope's secrets take.
+pub(super) fn permission(scope: &Scope) -> &'static str {
+    match (&scope.place, scope.store) {
+        (Place::Environment(..), _) => "environments",
+        (Place::Repository(_), Store::Actions) => "secrets",
+        (Place::Repository(_), Store::Dependabot) => "dependabot_secrets",
+        (Place::Repository(_), Store::Codespaces) => "codespaces_secrets",
+        (Place::Repository(_), Store::Agents) => "agent_secrets",
+        (Place::Organization(_), Store::Actions) => "organization_secrets",
+        (Place::Organization(_), Store::Dependabot) => "organization_dependabot_secrets",
+        (Place::Organization(_), Store::Codespaces) => "organization_codespaces_secrets",
+        (Place::Organization(_), Store::Agents) => "organization_agent_secrets",
+    }
+}

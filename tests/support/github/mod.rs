@@ -1,0 +1,315 @@
+//! A fake GitHub: repositories, environments and organizations, each with its
+//! keys and its secrets, opened with libsodium.
+//!
+//! What requests do lives in [`routes`] and [`secrets`]; here is what a test can
+//! arrange and see.
+
+mod address;
+mod basics;
+mod credential;
+mod routes;
+mod secrets;
+mod state;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use jiff::Timestamp;
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+use super::clock::{ServerClock, VirtualClock};
+use super::events::{Event, Observers, Side};
+use super::reply::Recorded;
+use address::{Scope, parse_destination, parse_scope};
+use state::{Break, State};
+
+pub use credential::Credential;
+pub use state::{HeldSecret, On, RateLimit, Repository, Switches};
+
+/// A fake GitHub. Clones share it; it stops when the last one is dropped.
+#[derive(Clone)]
+pub struct FakeGithub {
+    origin: String,
+    /// `None` in a detached view.
+    server: Option<Arc<MockServer>>,
+    state: Arc<Mutex<State>>,
+    observers: Observers,
+}
+
+/// Answers for [`FakeGithub`] without keeping its server alive.
+struct Desk {
+    state: Arc<Mutex<State>>,
+    observers: Observers,
+}
+
+impl Respond for Desk {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let (template, event) = self.state.lock().unwrap().serve(request);
+        self.observers.tell(&event);
+        template
+    }
+}
+
+impl FakeGithub {
+    /// Starts an empty fake, like api.github.com.
+    pub async fn start(clock: &VirtualClock) -> Self {
+        Self::start_at(clock, "").await
+    }
+
+    /// Starts an empty fake whose API begins at a path such as `/api/v3`.
+    pub async fn start_at(clock: &VirtualClock, base: &str) -> Self {
+        let state = Arc::new(Mutex::new(State::new(ServerClock::new(clock.clone()), base)));
+        let observers = Observers::default();
+        let server = MockServer::builder().disable_request_recording().start().await;
+        let desk = Desk { state: Arc::clone(&state), observers: observers.clone() };
+        Mock::given(wiremock::matchers::any()).respond_with(desk).mount(&server).await;
+        Self { origin: server.uri(), server: Some(Arc::new(server)), state, observers }
+    }
+
+    /// The API's URL, with its path.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}{}", self.origin, self.lock().base)
+    }
+
+    /// A view of the same state that neither keeps the server alive nor tells
+    /// observers: for hooks, which would otherwise keep themselves alive.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self {
+            origin: self.origin.clone(),
+            server: None,
+            state: Arc::clone(&self.state),
+            observers: Observers::default(),
+        }
+    }
+
+    /// Who is told of every event here.
+    #[must_use]
+    pub fn observers(&self) -> &Observers {
+        &self.observers
+    }
+
+    /// Adds a repository, `owner/name`; gives its id.
+    pub fn add_repo(&self, full_name: &str) -> u64 {
+        let mut state = self.lock();
+        assert!(state.repository(full_name).is_none(), "{full_name} exists");
+        let id = 1_296_269 + state.repositories.len() as u64;
+        state.repositories.push(Repository {
+            id,
+            full_name: full_name.to_owned(),
+            former: Vec::new(),
+            archived: false,
+            environments: Vec::new(),
+        });
+        id
+    }
+
+    /// Adds an environment to a repository.
+    pub fn add_environment(&self, full_name: &str, environment: &str) {
+        self.lock().repository_mut(full_name).environments.push(environment.to_owned());
+    }
+
+    /// Adds an organization. Its repositories are those whose owner it is.
+    pub fn add_org(&self, org: &str) {
+        self.lock().organizations.push(org.to_ascii_lowercase());
+    }
+
+    /// Makes sure that the place of a destination exists.
+    pub fn add_place_of(&self, destination: &str) {
+        let (_, named, _) = parse_destination(destination);
+        match named {
+            address::Named::Organization(org) => {
+                if !self.lock().organizations.contains(&org) {
+                    self.add_org(&org);
+                }
+            }
+            address::Named::Repository(name) => self.ensure_repo(&name),
+            address::Named::Environment(name, environment) => {
+                self.ensure_repo(&name);
+                if !self.lock().repository_mut(&name).environments.contains(&environment) {
+                    self.add_environment(&name, &environment);
+                }
+            }
+        }
+    }
+
+    fn ensure_repo(&self, full_name: &str) {
+        let missing = self.lock().repository(full_name).is_none();
+        if missing {
+            self.add_repo(full_name);
+        }
+    }
+
+    /// Adds a credential.
+    pub fn add_credential(&self, credential: Credential) {
+        self.lock().credentials.push(credential);
+    }
+
+    /// Takes every credential with this label away.
+    pub fn revoke(&self, label: &str) {
+        self.lock().credentials.retain(|c| c.label != label);
+    }
+
+    /// Gives a repository another name; the old one redirects from now on.
+    pub fn rename(&self, full_name: &str, to: &str) {
+        {
+            let mut state = self.lock();
+            let repository = state.repository_mut(full_name);
+            let old = std::mem::replace(&mut repository.full_name, to.to_owned());
+            repository.former.push(old.to_ascii_lowercase());
+        }
+        self.by_hand(&format!("{full_name} renamed to {to}"));
+    }
+
+    /// Archives a repository, or opens it again.
+    pub fn set_archived(&self, full_name: &str, archived: bool) {
+        self.lock().repository_mut(full_name).archived = archived;
+    }
+
+    /// Replaces the key of a scope: values sealed with the old one are refused.
+    pub fn rotate_key(&self, scope: &str) {
+        let mut state = self.lock();
+        let scope = find_scope(&state, scope);
+        state.rotate_key(&scope);
+    }
+
+    /// Lets every request of a kind in a scope fail, until it is mended.
+    pub fn break_scope(&self, scope: &str, on: On, status: u16) {
+        self.break_times(scope, on, status, u32::MAX);
+    }
+
+    /// Lets the next requests of a kind in a scope fail.
+    pub fn break_times(&self, scope: &str, on: On, status: u16, times: u32) {
+        let mut state = self.lock();
+        let scope = find_scope(&state, scope);
+        state.breaks.push(Break { scope, name: None, on, status, left: times });
+    }
+
+    /// Lets every request of a kind about one secret fail, until its scope is
+    /// mended. Lists are not about one secret.
+    pub fn break_secret(&self, destination: &str, on: On, status: u16) {
+        let mut state = self.lock();
+        let (scope, name) = find(&state, destination);
+        state.breaks.push(Break { scope, name: Some(name), on, status, left: u32::MAX });
+    }
+
+    /// Ends every failure in a scope.
+    pub fn mend_scope(&self, scope: &str) {
+        let mut state = self.lock();
+        let scope = find_scope(&state, scope);
+        state.breaks.retain(|b| b.scope != scope);
+    }
+
+    /// Ends every failure.
+    pub fn mend(&self) {
+        self.lock().breaks.clear();
+    }
+
+    /// Changes how the fake behaves.
+    pub fn switch(&self, change: impl FnOnce(&mut Switches)) {
+        change(&mut self.lock().switches);
+    }
+
+    /// Changes the server's clock (skew, date header).
+    pub fn set_clock(&self, change: impl FnOnce(&mut ServerClock)) {
+        change(&mut self.lock().clock);
+    }
+
+    /// The time at this server.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.lock().clock.now()
+    }
+
+    /// What a destination holds; `None` if there is no such secret or place.
+    #[must_use]
+    pub fn secret(&self, destination: &str) -> Option<HeldSecret> {
+        let (store, named, name) = parse_destination(destination);
+        let state = self.lock();
+        let scope = state.scope(store, &named)?;
+        state.vaults.get(&scope)?.secrets.get(&name).cloned()
+    }
+
+    /// Writes a secret as a person would, in the web interface.
+    pub fn put_by_hand(&self, destination: &str, value: &str) {
+        {
+            let mut state = self.lock();
+            let (scope, name) = find(&state, destination);
+            let new_org_secret = matches!(scope.place, address::Place::Organization(_))
+                && !state.vault(&scope).secrets.contains_key(&name);
+            let readers = new_org_secret.then(|| ("all".to_owned(), Vec::new()));
+            state.store(&scope, &name, value.to_owned(), "hand", readers);
+        }
+        self.by_hand(&format!("{destination} written"));
+    }
+
+    /// Sets who may read an organization secret.
+    pub fn set_visibility(&self, destination: &str, visibility: &str, selected: &[u64]) {
+        let mut state = self.lock();
+        let (scope, name) = find(&state, destination);
+        let held = state.vault(&scope).secrets.get_mut(&name).expect("no such secret");
+        (held.visibility, held.selected) = (Some(visibility.to_owned()), selected.to_vec());
+    }
+
+    /// Deletes a secret as a person would.
+    pub fn delete_by_hand(&self, destination: &str) {
+        {
+            let mut state = self.lock();
+            let (scope, name) = find(&state, destination);
+            state.vault(&scope).secrets.remove(&name).expect("no such secret");
+        }
+        self.by_hand(&format!("{destination} deleted"));
+    }
+
+    /// What this server sends as `Date` now.
+    #[must_use]
+    pub fn date(&self) -> String {
+        self.lock().clock.date()
+    }
+
+    /// Every request so far.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.lock().requests.clone()
+    }
+
+    /// Forgets the requests so far (violations stay).
+    pub fn forget_requests(&self) {
+        self.lock().requests.clear();
+    }
+
+    /// What clients, or the fake itself, did against the API description.
+    #[must_use]
+    pub fn violations(&self) -> Vec<String> {
+        self.lock().violations.clone()
+    }
+
+    /// Panics if there was a violation.
+    #[track_caller]
+    pub fn assert_no_violations(&self) {
+        let violations = self.violations();
+        assert!(violations.is_empty(), "violations at GitHub:\n{}", violations.join("\n"));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn by_hand(&self, what: &str) {
+        let at = self.now();
+        self.observers.tell(&Event { at, side: Side::Github, what: format!("by hand: {what}") });
+    }
+}
+
+#[track_caller]
+fn find_scope(state: &State, short: &str) -> Scope {
+    let (store, named) = parse_scope(short);
+    state.scope(store, &named).unwrap_or_else(|| panic!("no such place: {short:?}"))
+}
+
+#[track_caller]
+fn find(state: &State, short: &str) -> (Scope, String) {
+    let (store, named, name) = parse_destination(short);
+    let scope = state.scope(store, &named).unwrap_or_else(|| panic!("no such place: {short:?}"));
+    (scope, name)
+}

@@ -1,0 +1,209 @@
+//! From a request to the operation it means: origin, credential, place.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use wiremock::{Request, ResponseTemplate};
+
+use super::super::contracts;
+use super::super::events::{Event, Side};
+use super::super::reply::{Recorded, Reply, origin, segments};
+use super::address::{Place, Scope, Store};
+use super::credential::Credential;
+use super::state::{Repository, State};
+
+pub(super) type Outcome = Result<Reply, Reply>;
+
+/// A request on its way to an operation.
+pub(super) struct Call<'a> {
+    pub(super) request: &'a Request,
+    pub(super) method: &'a str,
+    pub(super) caller: Credential,
+}
+
+/// A failure as GitHub words it.
+pub(super) fn failure(status: u16, message: &str) -> Reply {
+    let documentation = "https://docs.github.com/rest";
+    Reply::json(
+        status,
+        json!({ "message": message, "documentation_url": documentation, "status": status.to_string() }),
+    )
+}
+
+/// The answer for what does not exist, or may not be known to exist.
+pub(super) fn not_found() -> Reply {
+    failure(404, "Not Found")
+}
+
+impl State {
+    pub(super) fn serve(&mut self, request: &Request) -> (ResponseTemplate, Event) {
+        self.clock.tick();
+        let at = self.clock.now();
+        let mut record = Recorded::new(request, at);
+        self.violations.extend(contracts::GITHUB.judge_request(&self.base, &record));
+        let mut reply = self.answer(request);
+        if let (400.., Some(message)) = (reply.status, &self.switches.error_message) {
+            reply.body =
+                Some(json!({ "message": message, "documentation_url": "https://docs.github.com/rest" }));
+        }
+        record.status = reply.status;
+        let body = reply.body.as_ref().map(Value::to_string).unwrap_or_default();
+        self.violations.extend(contracts::GITHUB.judge_reply(&self.base, &record, body.as_bytes()));
+        let id = format!("C0DE:{:04X}:1A2B3C:4D5E6F:{:08X}", self.requests.len(), at.as_second());
+        reply =
+            reply.header("x-github-request-id", id).header("x-github-media-type", "github.v3; format=json");
+        if let Some(rate) = self.switches.rate_limit {
+            reply = reply
+                .header("x-ratelimit-limit", rate.limit.to_string())
+                .header("x-ratelimit-remaining", rate.remaining.to_string())
+                .header("x-ratelimit-used", rate.limit.saturating_sub(rate.remaining).to_string())
+                .header("x-ratelimit-reset", rate.reset.as_second().to_string())
+                .header("x-ratelimit-resource", "core");
+        }
+        reply.headers.extend(self.switches.headers.clone());
+        let event = Event { at, side: Side::Github, what: format!("{} -> {}", record.line(), reply.status) };
+        self.requests.push(record);
+        (reply.into_template(&self.clock.date()), event)
+    }
+
+    fn answer(&mut self, request: &Request) -> Reply {
+        if !request.headers.contains_key("user-agent") {
+            return failure(403, "Request forbidden by administrative rules. Please name a User-Agent.");
+        }
+        let caller = match self.authenticate(request) {
+            Ok(caller) => caller,
+            Err(refusal) => return refusal,
+        };
+        if !self.within_rate() {
+            return failure(403, "API rate limit exceeded for user ID 1.");
+        }
+        let expires_at = caller.expires_at;
+        let call = Call { request, method: request.method.as_str(), caller };
+        let reply = self.route(&call).unwrap_or_else(|refusal| refusal);
+        match expires_at {
+            Some(end) => reply.header("github-authentication-token-expiration", expiration(end)),
+            None => reply,
+        }
+    }
+
+    fn authenticate(&self, request: &Request) -> Result<Credential, Reply> {
+        let header = request.headers.get("authorization").and_then(|h| h.to_str().ok()).unwrap_or_default();
+        let value = match header.split_once(' ') {
+            Some((scheme, value)) if ["bearer", "token"].contains(&scheme.to_ascii_lowercase().as_str()) => {
+                value
+            }
+            _ => return Err(failure(401, "Requires authentication")),
+        };
+        let now = self.clock.now();
+        let known = self.credentials.iter().find(|c| c.value == value && c.is_live(now));
+        known.cloned().ok_or_else(|| failure(401, "Bad credentials"))
+    }
+
+    fn within_rate(&mut self) -> bool {
+        let now = self.clock.now();
+        let Some(rate) = &mut self.switches.rate_limit else { return true };
+        if now >= rate.reset {
+            rate.remaining = rate.limit;
+            rate.reset = now.checked_add(jiff::SignedDuration::from_hours(1)).unwrap();
+        }
+        let within = rate.remaining > 0;
+        rate.remaining = rate.remaining.saturating_sub(1);
+        within
+    }
+
+    fn route(&mut self, call: &Call<'_>) -> Outcome {
+        let path = call.request.url.path();
+        let path = path.strip_prefix(self.base.as_str()).ok_or_else(not_found)?;
+        let parts = segments(path);
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        match parts.as_slice() {
+            ["repos", owner, name, rest @ ..] => {
+                let full_name = format!("{owner}/{name}");
+                if let Some(repository) = self.current(&full_name) {
+                    return self.in_repository(call, &repository, rest);
+                }
+                let moved = self.former(&full_name).cloned().ok_or_else(not_found)?;
+                self.sees_repository(call, &moved)?;
+                Err(self.redirect(call, &moved, path))
+            }
+            ["repositories", id, rest @ ..] => {
+                let found = self.repositories.iter().find(|r| r.id.to_string() == *id).cloned();
+                self.in_repository(call, &found.ok_or_else(not_found)?, rest)
+            }
+            ["orgs", org, rest @ ..] => self.in_organization(call, &org.to_ascii_lowercase(), rest),
+            ["users", user, "repos"] if call.method == "GET" => Ok(self.repositories_of(call, user)),
+            _ => Err(not_found()),
+        }
+    }
+
+    fn current(&self, full_name: &str) -> Option<Repository> {
+        self.repositories.iter().find(|r| r.full_name.eq_ignore_ascii_case(full_name)).cloned()
+    }
+
+    fn sees_repository(&self, call: &Call<'_>, repository: &Repository) -> Result<(), Reply> {
+        let seen = call.caller.sees(&repository.full_name.to_ascii_lowercase());
+        if seen { Ok(()) } else { Err(not_found()) }
+    }
+
+    /// 301 for reads, 307 for writes, as GitHub answers for a renamed repository.
+    fn redirect(&self, call: &Call<'_>, to: &Repository, path: &str) -> Reply {
+        // `/repos/{owner}/{name}` is three parts; the rest stays as it was sent.
+        let rest: String = path.split('/').skip(4).map(|part| format!("/{part}")).collect();
+        let origin = self.switches.redirect_origin.clone().unwrap_or_else(|| origin(call.request));
+        let target = if self.switches.redirect_by_name {
+            format!("repos/{}", to.full_name)
+        } else {
+            format!("repositories/{}", to.id)
+        };
+        let query = call.request.url.query().map(|q| format!("?{q}")).unwrap_or_default();
+        let location = format!("{origin}{}/{target}{rest}{query}", self.base);
+        let (status, message) =
+            if call.method == "GET" { (301, "Moved Permanently") } else { (307, "Temporary Redirect") };
+        Reply::json(status, json!({ "message": message, "url": location })).header("location", location)
+    }
+
+    fn in_repository(&mut self, call: &Call<'_>, repository: &Repository, rest: &[&str]) -> Outcome {
+        self.sees_repository(call, repository)?;
+        if repository.archived && call.method != "GET" {
+            return Err(failure(403, "Repository was archived so is read-only."));
+        }
+        match rest {
+            [] if call.method == "GET" => Ok(self.show_repository(call, repository)),
+            ["environments"] if call.method == "GET" => Ok(self.list_environments(call, repository)),
+            ["environments", name] => self.environment(call, repository, name),
+            ["environments", name, "secrets", tail @ ..] => {
+                if !repository.environments.iter().any(|e| e == name) {
+                    return Err(not_found());
+                }
+                let place = Place::Environment(repository.id, (*name).to_owned());
+                self.secrets(call, &Scope { store: Store::Actions, place }, tail)
+            }
+            [store, "secrets", tail @ ..] => {
+                let store = Store::named(store).ok_or_else(not_found)?;
+                self.secrets(call, &Scope { store, place: Place::Repository(repository.id) }, tail)
+            }
+            _ => Err(not_found()),
+        }
+    }
+
+    fn in_organization(&mut self, call: &Call<'_>, org: &str, rest: &[&str]) -> Outcome {
+        let exists = self.organizations.iter().any(|o| o == org);
+        if !exists || !call.caller.sees(&format!("org:{org}")) {
+            return Err(not_found());
+        }
+        match rest {
+            ["repos"] if call.method == "GET" => Ok(self.repositories_of(call, org)),
+            [store, "secrets", tail @ ..] => {
+                let store = Store::named(store).ok_or_else(not_found)?;
+                self.secrets(call, &Scope { store, place: Place::Organization(org.to_owned()) }, tail)
+            }
+            _ => Err(not_found()),
+        }
+    }
+}
+
+/// `2026-03-10 08:00:00 UTC`, as that one header has it.
+fn expiration(end: Timestamp) -> String {
+    let end = end.to_zoned(TimeZone::UTC).datetime();
+    format!("{} {} UTC", end.date(), end.time())
+}

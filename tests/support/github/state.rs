@@ -1,0 +1,213 @@
+//! What the fake GitHub keeps.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sodiumoxide::crypto::box_;
+
+use super::super::clock::{ServerClock, seconds};
+use super::super::reply::Recorded;
+use super::address::{Named, Place, Scope, Store};
+use super::credential::Credential;
+
+/// A secret, opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldSecret {
+    /// The plaintext.
+    pub value: String,
+    /// When it was first written, in whole seconds.
+    pub created_at: Timestamp,
+    /// When it was last written, in whole seconds.
+    pub updated_at: Timestamp,
+    /// Who may read an organization secret.
+    pub visibility: Option<String>,
+    /// The repositories of a `selected` organization secret.
+    pub selected: Vec<u64>,
+    /// How often it was written.
+    pub writes: u32,
+    /// The label of the credential that wrote it last; `hand` for a person.
+    pub by: String,
+}
+
+/// A repository.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    /// Never changes.
+    pub id: u64,
+    /// `owner/name`, as written.
+    pub full_name: String,
+    /// Names it had before, lower case.
+    pub former: Vec<String>,
+    /// Nothing in it can be written.
+    pub archived: bool,
+    /// Its environments.
+    pub environments: Vec<String>,
+}
+
+/// One store in one place.
+pub(super) struct Vault {
+    pub(super) public: box_::PublicKey,
+    pub(super) secret: box_::SecretKey,
+    pub(super) key_id: String,
+    pub(super) secrets: BTreeMap<String, HeldSecret>,
+}
+
+/// Which requests a break is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    /// GET.
+    Reads,
+    /// PUT and DELETE.
+    Writes,
+    /// Everything.
+    All,
+}
+
+/// A scope, or one secret in it, that answers with a failure.
+#[derive(Debug, Clone)]
+pub(super) struct Break {
+    pub(super) scope: Scope,
+    pub(super) name: Option<String>,
+    pub(super) on: On,
+    pub(super) status: u16,
+    pub(super) left: u32,
+}
+
+/// A primary rate limit.
+#[derive(Debug, Clone, Copy)]
+pub struct RateLimit {
+    /// Requests in an hour.
+    pub limit: u32,
+    /// Requests left; at 0 the answer is 403.
+    pub remaining: u32,
+    /// When `remaining` is `limit` again.
+    pub reset: Timestamp,
+}
+
+/// How the fake behaves where the real service may.
+#[derive(Debug, Clone, Default)]
+pub struct Switches {
+    /// A primary rate limit; `None`: no such headers, as on a GitHub server of one's own.
+    pub rate_limit: Option<RateLimit>,
+    /// Where redirects of renamed repositories lead; `None`: the same origin.
+    pub redirect_origin: Option<String>,
+    /// Redirects name the new repository instead of its id.
+    pub redirect_by_name: bool,
+    /// Replaces the message of every error.
+    pub error_message: Option<String>,
+    /// Headers of every reply.
+    pub headers: Vec<(String, String)>,
+}
+
+/// What the fake keeps. Locked for one request, or one look of a test.
+pub(super) struct State {
+    pub(super) clock: ServerClock,
+    pub(super) base: String,
+    pub(super) repositories: Vec<Repository>,
+    pub(super) organizations: Vec<String>,
+    pub(super) vaults: BTreeMap<Scope, Vault>,
+    pub(super) credentials: Vec<Credential>,
+    pub(super) breaks: Vec<Break>,
+    pub(super) switches: Switches,
+    pub(super) requests: Vec<Recorded>,
+    pub(super) violations: Vec<String>,
+    keys_made: u64,
+}
+
+impl State {
+    pub(super) fn new(clock: ServerClock, base: &str) -> Self {
+        Self {
+            clock,
+            base: base.trim_end_matches('/').to_owned(),
+            repositories: Vec::new(),
+            organizations: Vec::new(),
+            vaults: BTreeMap::new(),
+            credentials: Vec::new(),
+            breaks: Vec::new(),
+            switches: Switches::default(),
+            requests: Vec::new(),
+            violations: Vec::new(),
+            keys_made: 0,
+        }
+    }
+
+    pub(super) fn repository(&self, full_name: &str) -> Option<&Repository> {
+        let current = self.repositories.iter().find(|r| r.full_name.eq_ignore_ascii_case(full_name));
+        current.or_else(|| self.former(full_name))
+    }
+
+    pub(super) fn former(&self, full_name: &str) -> Option<&Repository> {
+        self.repositories.iter().find(|r| r.former.iter().any(|name| name.eq_ignore_ascii_case(full_name)))
+    }
+
+    pub(super) fn repository_mut(&mut self, full_name: &str) -> &mut Repository {
+        let found = self.repositories.iter_mut().find(|r| r.full_name.eq_ignore_ascii_case(full_name));
+        found.unwrap_or_else(|| panic!("no repository {full_name:?}"))
+    }
+
+    /// The scope of a short form; `None` if there is no such place.
+    pub(super) fn scope(&self, store: Store, named: &Named) -> Option<Scope> {
+        let place = match named {
+            Named::Repository(name) => Place::Repository(self.repository(name)?.id),
+            Named::Environment(name, environment) => {
+                let repository = self.repository(name)?;
+                let exists = repository.environments.contains(environment);
+                exists.then(|| Place::Environment(repository.id, environment.clone()))?
+            }
+            Named::Organization(org) => {
+                self.organizations.iter().any(|o| o == org).then(|| Place::Organization(org.clone()))?
+            }
+        };
+        Some(Scope { store, place })
+    }
+
+    /// The keys and secrets of a scope, made at the first look.
+    pub(super) fn vault(&mut self, scope: &Scope) -> &mut Vault {
+        if !self.vaults.contains_key(scope) {
+            let vault = self.new_vault();
+            self.vaults.insert(scope.clone(), vault);
+        }
+        self.vaults.get_mut(scope).unwrap()
+    }
+
+    fn new_vault(&mut self) -> Vault {
+        let (public, secret) = box_::gen_keypair();
+        Vault { public, secret, key_id: self.new_key_id(), secrets: BTreeMap::new() }
+    }
+
+    fn new_key_id(&mut self) -> String {
+        self.keys_made += 1;
+        (568_250_167_242_549_743 + self.keys_made).to_string()
+    }
+
+    pub(super) fn rotate_key(&mut self, scope: &Scope) {
+        let fresh = self.new_vault();
+        let vault = self.vault(scope);
+        (vault.public, vault.secret, vault.key_id) = (fresh.public, fresh.secret, fresh.key_id);
+    }
+
+    /// Writes an opened secret; tells whether it is new.
+    pub(super) fn store(
+        &mut self,
+        scope: &Scope,
+        name: &str,
+        value: String,
+        by: &str,
+        readers: Option<(String, Vec<u64>)>,
+    ) -> bool {
+        let now = seconds(self.clock.now());
+        let (visibility, selected) = readers.unzip();
+        let secrets = &mut self.vault(scope).secrets;
+        let known = secrets.get(name);
+        let held = HeldSecret {
+            value,
+            created_at: known.map_or(now, |old| old.created_at),
+            updated_at: now,
+            visibility: visibility.or_else(|| known.and_then(|old| old.visibility.clone())),
+            selected: selected.or_else(|| known.map(|old| old.selected.clone())).unwrap_or_default(),
+            writes: known.map_or(0, |old| old.writes) + 1,
+            by: by.to_owned(),
+        };
+        secrets.insert(name.to_owned(), held).is_none()
+    }
+}

@@ -1,0 +1,135 @@
+//! What must hold in a [`World`], whatever happened.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::axiom::AxiomToken;
+use super::events::Hook;
+use super::marker::Marker;
+use super::world::World;
+
+/// An invariant that can be looked at after every event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Invariant {
+    /// Each destination holds a value that the provider accepts now.
+    Accepted,
+    /// At most one open window per rotation.
+    OneWindow,
+}
+
+impl World {
+    /// I1: what is wrong with what destinations hold. Empty: each holds a value
+    /// that the provider accepts now.
+    #[must_use]
+    pub fn unaccepted(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for destination in self.destinations() {
+            match self.github.secret(&destination) {
+                None => wrong.push(format!("I1: {destination} does not exist")),
+                Some(held) if !self.axiom.is_accepted(&held.value) => {
+                    let token = self.axiom.token_by_value(&held.value);
+                    let what = token.map_or("no token's value".to_owned(), |t| {
+                        format!("token {} (expires {:?}, deleted {})", t.id, t.expires_at, t.deleted)
+                    });
+                    wrong.push(format!("I1: {destination} holds {what}, which is not accepted"));
+                }
+                Some(_) => {}
+            }
+        }
+        wrong
+    }
+
+    /// The runs whose windows are open now, by the stems of their nonces. I5
+    /// allows one. Windows are counted while their tokens live.
+    #[must_use]
+    pub fn open_windows(&self) -> BTreeSet<String> {
+        let now = self.github.now();
+        let markers = self.marked_tokens().into_iter().map(|(_, marker)| marker);
+        markers.filter(|m| m.is_open(now)).map(|m| m.stem().to_owned()).collect()
+    }
+
+    /// The live tokens with this rotation's marker, oldest first.
+    #[must_use]
+    pub fn marked_tokens(&self) -> Vec<(AxiomToken, Marker)> {
+        let live = self.axiom.live_tokens().into_iter();
+        let marked = live.filter_map(|token| Marker::find(token.description()).map(|marker| (token, marker)));
+        marked.filter(|(_, marker)| marker.key.eq_ignore_ascii_case(&self.key)).collect()
+    }
+
+    /// The newest live token of this rotation: the marked one that was made
+    /// last, else the original.
+    #[must_use]
+    pub fn newest(&self) -> Option<AxiomToken> {
+        let marked = self.marked_tokens().into_iter().map(|(token, _)| token).next_back();
+        marked.or_else(|| self.axiom.live_tokens().into_iter().find(|t| t.id == self.original.id))
+    }
+
+    /// I2, first half: destinations that do not hold the newest token.
+    #[must_use]
+    pub fn undelivered(&self) -> Vec<String> {
+        let newest = self.newest().map(|t| t.id);
+        let behind = |destination: &String| self.held(destination).map(|t| t.id) != newest;
+        self.destinations()
+            .into_iter()
+            .filter(behind)
+            .map(|d| format!("I2: {d} does not hold the newest token"))
+            .collect()
+    }
+
+    /// I2, second half: live tokens of this rotation that are not the newest.
+    #[must_use]
+    pub fn uncollected(&self) -> Vec<String> {
+        let newest = self.newest().map(|t| t.id);
+        let marked = self.marked_tokens().into_iter();
+        marked
+            .filter(|(token, _)| Some(&token.id) != newest.as_ref())
+            .map(|(token, _)| format!("I2: token {} still lives", token.id))
+            .collect()
+    }
+
+    /// I6: tokens of this rotation whose rights differ from the original's.
+    #[must_use]
+    pub fn changed_privileges(&self) -> Vec<String> {
+        let wanted = self.original.privileges();
+        let changed = self.marked_tokens().into_iter().filter(|(token, _)| token.privileges() != wanted);
+        changed.map(|(token, _)| format!("I6: token {} may do something else", token.id)).collect()
+    }
+
+    /// Looks at invariants after every event from now on. Two runs at once open
+    /// two windows for a moment: watch [`Invariant::OneWindow`] only where one
+    /// run is at work.
+    pub fn watch(&self, invariants: &[Invariant]) {
+        let (world, invariants) = (self.detached(), invariants.to_vec());
+        let hook: Hook = Arc::new(move |event| {
+            let mut wrong = Vec::new();
+            if invariants.contains(&Invariant::Accepted) {
+                wrong.extend(world.unaccepted());
+            }
+            if invariants.contains(&Invariant::OneWindow) && world.open_windows().len() > 1 {
+                wrong.push(format!("I5: open windows: {:?}", world.open_windows()));
+            }
+            for line in wrong {
+                world.journal.note(&line);
+                world.watch.broken.lock().unwrap().push(format!("{line} (after: {event})"));
+            }
+        });
+        self.github.observers().add(Arc::clone(&hook));
+        self.axiom.observers().add(hook);
+    }
+
+    /// What was found broken since the last look.
+    #[must_use]
+    pub fn take_broken(&self) -> Vec<String> {
+        std::mem::take(&mut self.watch.broken.lock().unwrap())
+    }
+
+    /// Panics, with the journal, if a watched invariant was broken or a fake saw
+    /// a violation of an API description.
+    #[track_caller]
+    pub fn assert_unbroken(&self) {
+        let mut broken = self.take_broken();
+        broken.extend(self.github.violations());
+        broken.extend(self.axiom.violations());
+        assert!(broken.is_empty(), "{}\n--- journal\n{}", broken.join("\n"), self.journal.text());
+    }
+}
