@@ -46,6 +46,7 @@ for kind in ("inputs", "outputs"):
 
 for script in sorted(Path(".github/action").iterdir()):
     text = script.read_text()
+    must(text.isascii(), f"{script}: not ASCII; Windows PowerShell would misread it")
     must("INPUT_" not in text, f"{script}: reads INPUT_*, which a runner does not set here")
     must("crossfade-rs/crossfade/releases" in text, f"{script}: does not name the releases")
 
