@@ -140,7 +140,7 @@ impl Page<'_> {
         for id in &rotation.retired {
             self.row(retired, format_args!("{id}"))?;
         }
-        if let Some(next) = rotation.next_rotation_at {
+        if let Some(next) = rotation.next_rotation_at.filter(|next| self.now.is_none_or(|now| now < *next)) {
             self.row("next rotation", format_args!("{}", words::when(Some(next), self.now, "")))?;
         }
         for warning in &rotation.warnings {

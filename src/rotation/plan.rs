@@ -193,8 +193,8 @@ fn verdict(
         return (Verdict::Undelivered, waiting.join("; "));
     }
     let why = match next_rotation_at(at.rotation.policy, at.profile, member) {
-        Some(next) => format!("not due before {next}"),
-        None => "nothing is due".to_owned(),
+        Some(next) => format!("due from {next} on"),
+        None => "it has no end".to_owned(),
     };
     (Verdict::Fresh, why)
 }

@@ -6,7 +6,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod actions;
 mod client;
 mod fakes;
+mod process;
 mod proxy;
 mod rotate;

@@ -1,14 +1,200 @@
 //! The main job: what GitHub and the provider hold after a run.
 
+use serde_json::json;
+
+use crate::support::axiom::TokenSpec;
 use crate::support::{Invocation, World};
 
 #[tokio::test]
 async fn a_due_token_is_replaced_everywhere() {
-    let world = World::start().await;
+    let world = World::builder().destination_count(3).expires_in_days(12).start().await;
+    let old = world.original.clone();
     let ran = Invocation::rotate(&world).arg("--format", "json").run().await;
     let rotation = ran.rotation();
-    assert_eq!(rotation["outcome"], "rotated", "{}", ran.everything());
-    assert_eq!(ran.exit_code, 0);
+    assert_eq!((ran.exit_code, &rotation["outcome"]), (0, &json!("rotated")), "{}", ran.everything());
+    assert_eq!(rotation["reason"], "due");
+    let newest = world.newest().unwrap();
+    for destination in world.destinations() {
+        assert_eq!(world.held(&destination).unwrap().id, newest.id, "{destination}");
+    }
+    assert_ne!(newest.id, old.id);
+    assert_eq!(newest.name(), old.name());
+    assert_eq!(rotation["token"]["id"], newest.id);
+    assert_eq!(rotation["previous"]["id"], old.id);
+    assert_eq!(rotation["previous"]["valid_until"], "2026-03-09T09:00:00Z", "the overlap of 7 days");
+    assert_eq!(rotation["token"]["expires_at"], "2026-05-31T09:00:00Z", "the lifetime of 90 days");
+    assert_eq!(rotation["next_rotation_at"], "2026-05-17T09:00:00Z", "14 days before that");
+    assert!(world.axiom.is_accepted(&old.value), "the overlap");
     world.assert_no_violations();
+}
+
+#[tokio::test]
+async fn the_successor_can_do_just_what_its_predecessor_could() {
+    let capabilities = json!({
+        "logs": {"ingest": ["create"], "telepathy": ["send", "receive"]},
+        "*": {"query": ["read"]},
+    });
+    let original = TokenSpec::named("ci-ingest")
+        .description("Used by CI, ask Ann")
+        .with("datasetCapabilities", capabilities.clone())
+        .with("orgCapabilities", json!({"annotations": ["create", "read"]}))
+        .with("quantumCapabilities", json!({"entangle": [true, null, 7]}))
+        .with("colour", json!("blue"));
+    let world = World::builder().original(original).start().await;
+    let ran = Invocation::rotate(&world).run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    let newest = world.newest().unwrap();
+    let shown = newest.shown();
+    assert_eq!(shown["datasetCapabilities"], capabilities);
+    assert_eq!(shown["quantumCapabilities"], json!({"entangle": [true, null, 7]}));
+    assert_eq!(shown["colour"], "blue");
+    assert!(newest.description().starts_with("Used by CI, ask Ann [crossfade acme/infra/ci-ingest 2026-"));
+    assert_eq!(world.changed_privileges(), Vec::<String>::new());
+    world.assert_no_violations();
+}
+
+#[tokio::test]
+async fn a_rotation_costs_seven_requests_and_a_fresh_day_two() {
+    let world = World::start().await;
+    let count = || world.github.requests().len() + world.axiom.requests().len();
+    Invocation::rotate(&world).run().await;
+    assert_eq!(count(), 7);
+    world.advance_days(1);
+    world.github.forget_requests();
+    world.axiom.forget_requests();
+    let ran = Invocation::rotate(&world).run().await;
+    assert!(ran.stdout.starts_with("fresh"), "{}", ran.everything());
+    assert_eq!(count(), 2);
+}
+
+#[tokio::test]
+async fn a_second_run_finds_nothing_to_do_a_second_later() {
+    let world = World::start().await;
+    Invocation::rotate(&world).run().await;
+    let newest = world.newest().unwrap();
+    let ran = Invocation::rotate(&world).arg("--format", "json").run().await;
+    assert_eq!(ran.rotation()["outcome"], "fresh", "{}", ran.everything());
+    assert_eq!(ran.rotation()["destinations"][0]["outcome"], "held");
+    assert_eq!(world.newest().unwrap().id, newest.id);
+    let forced = Invocation::rotate(&world).arg("--format", "json").flag("--force").run().await;
+    assert_eq!((forced.exit_code, &forced.rotation()["reason"]), (1, &json!("in_flight")));
+    assert_eq!(world.newest().unwrap().id, newest.id);
+}
+
+#[tokio::test]
+async fn a_dry_run_changes_nothing() {
+    let world = World::start().await;
+    let before = (world.axiom.tokens().len(), world.github.secret("acme/infra:AXIOM_TOKEN"));
+    let ran = Invocation::rotate(&world).flag("--dry-run").arg("--format", "json").run().await;
+    assert_eq!(ran.json()["dry_run"], true);
+    assert_eq!(ran.rotation()["outcome"], "planned", "{}", ran.everything());
+    assert_eq!(ran.rotation()["destinations"][0]["outcome"], "planned");
+    assert_eq!(ran.rotation()["probe"], "skipped");
+    assert_eq!(ran.rotation()["token"]["id"], world.original.id);
+    assert_eq!(before, (world.axiom.tokens().len(), world.github.secret("acme/infra:AXIOM_TOKEN")));
+    let writes = world.github.requests().into_iter().chain(world.axiom.requests());
+    assert!(writes.map(|request| request.method).all(|method| method == "GET"));
+}
+
+#[tokio::test]
+async fn force_rotates_what_is_fresh() {
+    let world = World::builder().expires_in_days(60).start().await;
+    let ran = Invocation::rotate(&world).flag("--force").arg("--format", "json").run().await;
+    assert_eq!(ran.rotation()["outcome"], "rotated", "{}", ran.everything());
+    assert_eq!(ran.rotation()["reason"], "forced");
     assert_eq!(world.undelivered(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_personal_token_names_its_organization() {
+    let world = World::start().await;
+    let personal = world.axiom.add_personal_token("acme-org");
+    let invocation = Invocation::rotate(&world).env("CROSSFADE_PROVIDER_TOKEN", &personal);
+    let ran = invocation.run().await;
+    assert_eq!(ran.exit_code, 1, "without the organization");
+    assert!(world.marked_tokens().is_empty());
+    let ran = invocation.arg("--org-id", "acme-org").run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert_eq!(world.undelivered(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_token_rotates_itself() {
+    let own = TokenSpec::admin("ci-ingest");
+    let world = World::builder().original(own).start().await;
+    let ran = Invocation::rotate(&world).env("CROSSFADE_PROVIDER_TOKEN", &world.original.value).run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert_eq!(world.undelivered(), Vec::<String>::new());
+    let newest = world.newest().unwrap();
+    let after_the_mint = world.axiom.requests().into_iter().skip_while(|request| request.method != "POST").skip(1);
+    let authorizations: Vec<String> = after_the_mint
+        .map(|request| request.headers["authorization"].to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(authorizations, vec![format!("Bearer {}", newest.value); 2], "probe and list use the new value");
+}
+
+#[tokio::test]
+async fn one_unreadable_destination_stops_the_mint_and_is_named() {
+    let world = World::builder().destination_count(2).expires_in_days(12).start().await;
+    world.github.break_scope("acme/service-1", crate::support::github::On::All, 404);
+    let ran = Invocation::rotate(&world).arg("--format", "json").run().await;
+    assert_eq!((ran.exit_code, &ran.rotation()["outcome"]), (1, &json!("failed")));
+    assert!(ran.rotation()["error"].as_str().unwrap().contains("acme/service-1:AXIOM_TOKEN"));
+    assert!(world.marked_tokens().is_empty(), "nothing was minted");
+}
+
+#[tokio::test]
+async fn a_token_that_would_otherwise_die_is_rotated_where_that_is_possible() {
+    let world = World::builder().destination_count(2).expires_in_days(5).start().await;
+    world.github.break_scope("acme/service-1", crate::support::github::On::All, 404);
+    let ran = Invocation::rotate(&world).arg("--format", "json").run().await;
+    assert_eq!((ran.exit_code, &ran.rotation()["outcome"]), (1, &json!("failed")));
+    assert_eq!(world.held("acme/infra:AXIOM_TOKEN").unwrap().id, world.newest().unwrap().id);
+    assert_eq!(ran.rotation()["destinations"][0]["outcome"], "written");
+    assert_eq!(ran.rotation()["destinations"][1]["outcome"], "failed");
+    assert_eq!(world.held("acme/service-1:AXIOM_TOKEN").unwrap().id, world.original.id);
+}
+
+#[tokio::test]
+async fn one_of_many_rotations_is_chosen_from_the_file() {
+    let world = World::builder().destination_count(2).start().await;
+    world.axiom.add_token(TokenSpec::ingest("other").expires_in_days(3));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("crossfade.yml");
+    std::fs::write(
+        &file,
+        format!(
+            "defaults:\n  provider: axiom\n  provider_url: {}\nrotations:\n\
+             \x20 - name: ci-ingest\n    token: ci-ingest\n    secrets: [AXIOM_TOKEN, 'acme/service-1:AXIOM_TOKEN']\n\
+             \x20 - name: other\n    token: other\n    secrets: [OTHER_TOKEN]\n",
+            world.axiom.url()
+        ),
+    )
+    .unwrap();
+    let invocation = Invocation::of("rotate")
+        .credentials(&world)
+        .arg("--config", file.to_str().unwrap())
+        .arg("--repository", "acme/infra")
+        .arg("--github-api-url", &world.github.url())
+        .arg("--format", "json");
+    let ran = invocation.clone().arg("--only", "other").run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert_eq!(ran.json()["rotations"].as_array().unwrap().len(), 1);
+    assert!(world.github.secret("acme/infra:OTHER_TOKEN").is_some(), "created");
+    let ran = invocation.run().await;
+    let outcomes: Vec<_> = (0..2).map(|n| ran.json()["rotations"][n]["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["rotated", "fresh"], "{}", ran.everything());
+    assert_eq!(world.undelivered(), Vec::<String>::new());
+    world.assert_no_violations();
+}
+
+#[tokio::test]
+async fn a_provider_that_says_403_to_everything_unknown_is_probed_as_unverified() {
+    let world = World::start().await;
+    world.axiom.switch(|switches| switches.unauthenticated = 403);
+    let ran = Invocation::rotate(&world).arg("--format", "json").run().await;
+    assert_eq!(ran.rotation()["probe"], "unverified", "{}", ran.everything());
+    let verifying = World::builder().original(TokenSpec::admin("ci-ingest")).start().await;
+    let ran = Invocation::rotate(&verifying).arg("--format", "json").run().await;
+    assert_eq!(ran.rotation()["probe"], "verified", "{}", ran.everything());
 }

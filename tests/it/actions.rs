@@ -1,0 +1,114 @@
+//! As a step of a workflow: masks, outputs, summary, annotations.
+
+use crate::support::{Invocation, Ran, World};
+use crate::support::leaks::find_leaks;
+
+struct Step {
+    ran: Ran,
+    output: String,
+    summary: String,
+}
+
+async fn step(invocation: Invocation) -> Step {
+    let folder = tempfile::tempdir().unwrap();
+    let (output, summary) = (folder.path().join("output"), folder.path().join("summary"));
+    let ran = invocation.on_actions(output.clone(), summary.clone()).run().await;
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    Step { ran, output: read(output), summary: read(summary) }
+}
+
+#[tokio::test]
+async fn the_value_is_masked_before_anything_else_and_appears_nowhere_else() {
+    let world = World::start().await;
+    let Step { ran, output, summary } = step(Invocation::rotate(&world).flag("-vv")).await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    let value = world.newest().unwrap().value;
+    let mask = format!("::add-mask::{value}");
+    let (masks, others): (Vec<&str>, Vec<&str>) = ran.stderr.lines().partition(|line| *line == mask);
+    assert_eq!(masks.len(), 1);
+    let rest = format!("{}\n{}\n{output}\n{summary}", ran.stdout, others.join("\n"));
+    assert_eq!(find_leaks(&rest, &world.secrets()), Vec::<String>::new());
+    let first_use = ran.stderr.lines().position(|line| line.contains("GET /v2/tokens/") || line.contains("PUT"));
+    let masked = ran.stderr.lines().position(|line| line == mask);
+    assert!(first_use.is_none_or(|first| masked.unwrap() < first), "{}", others.join("\n"));
+}
+
+#[tokio::test]
+async fn away_from_actions_nothing_carries_the_value() {
+    let world = World::start().await;
+    for format in ["text", "json"] {
+        let ran = Invocation::rotate(&world).flag("-vv").arg("--format", format).run().await;
+        assert_eq!(ran.exit_code, 0);
+        assert_eq!(find_leaks(&ran.everything(), &world.secrets()), Vec::<String>::new());
+        world.advance_days(80);
+    }
+}
+
+#[tokio::test]
+async fn outputs_describe_the_only_rotation() {
+    let world = World::builder().expires_in_days(12).start().await;
+    let Step { output, summary, .. } = step(Invocation::rotate(&world)).await;
+    let outputs = outputs(&output);
+    let newest = world.newest().unwrap();
+    assert_eq!(outputs["rotated"], "true");
+    assert_eq!(outputs["token-id"], newest.id);
+    assert_eq!(outputs["expires-at"], "2026-05-31T09:00:00Z");
+    assert_eq!(outputs["previous-valid-until"], "2026-03-09T09:00:00Z");
+    assert_eq!(outputs["next-rotation-at"], "2026-05-17T09:00:00Z");
+    let report: serde_json::Value = serde_json::from_str(&outputs["report"]).unwrap();
+    assert_eq!(report["rotations"][0]["outcome"], "rotated");
+    assert!(summary.contains("| ") && summary.contains("ci-ingest"), "{summary}");
+}
+
+#[tokio::test]
+async fn a_failure_is_an_annotation_and_a_fresh_day_is_none() {
+    let world = World::builder().expires_in_days(60).start().await;
+    let Step { ran, output, .. } = step(Invocation::rotate(&world)).await;
+    assert!(!ran.stderr.contains("::error"), "{}", ran.stderr);
+    assert_eq!(outputs(&output)["rotated"], "false");
+    world.github.break_scope("acme/infra", crate::support::github::On::All, 404);
+    let Step { ran, .. } = step(Invocation::rotate(&world)).await;
+    assert_eq!(ran.exit_code, 1);
+    assert!(ran.stderr.lines().any(|line| line.starts_with("::error title=crossfade")), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn hostile_names_change_no_command_and_no_table() {
+    let nasty = "x\n::set-output name=a::b\n##[error]y | `z` <img src=x onerror=alert(1)> \u{202e}\u{1b}[31m %0A";
+    let original = crate::support::axiom::TokenSpec::ingest("ci-ingest").description(nasty);
+    let world = World::builder().original(original).start().await;
+    world.axiom.switch(|switches| switches.error_message = Some(nasty.to_owned()));
+    let Step { ran, summary, .. } = step(Invocation::rotate(&world).flag("-vv")).await;
+    let commands = ran.stderr.lines().filter(|line| line.trim_start().starts_with("::"));
+    for command in commands {
+        assert!(command.starts_with("::add-mask::") || command.starts_with("::warning "), "{command}");
+    }
+    assert_harmless(&ran, &summary);
+    // The provider's refusal quotes it too.
+    let refused = Invocation::rotate(&world).env("CROSSFADE_PROVIDER_TOKEN", "xaat-no-such-credential-at-all");
+    let Step { ran, summary, .. } = step(refused).await;
+    assert_eq!(ran.exit_code, 1);
+    for line in ran.stderr.lines().filter(|line| line.trim_start().starts_with("::")) {
+        assert!(line.starts_with("::error "), "{line}");
+    }
+    assert_harmless(&ran, &summary);
+}
+
+fn assert_harmless(ran: &Ran, summary: &str) {
+    for hostile in ["##[", "\u{202e}", "\u{1b}"] {
+        assert!(!ran.everything().contains(hostile) && !summary.contains(hostile), "{hostile:?}");
+    }
+    assert!(!summary.contains("<img"), "{summary}");
+}
+
+/// Reads a `GITHUB_OUTPUT` file as the runner does.
+fn outputs(file: &str) -> std::collections::BTreeMap<String, String> {
+    let mut outputs = std::collections::BTreeMap::new();
+    let mut lines = file.lines();
+    while let Some(head) = lines.next() {
+        let (name, delimiter) = head.split_once("<<").expect("a heredoc");
+        let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
+        outputs.insert(name.to_owned(), value.join("\n"));
+    }
+    outputs
+}

@@ -1,0 +1,92 @@
+//! The built binary, run as a user would.
+
+use std::process::Output;
+
+use crate::support::{Invocation, World};
+
+/// The binary with these arguments and nothing else in its environment.
+fn crossfade(invocation: &Invocation) -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_crossfade"));
+    command.env_clear().envs(&invocation.environment).args(&invocation.arguments);
+    command
+}
+
+async fn output(invocation: Invocation) -> Output {
+    tokio::task::spawn_blocking(move || crossfade(&invocation).output().unwrap()).await.unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn rotates_once_and_then_finds_nothing_to_do() {
+    let world = World::start().await;
+    let first = output(Invocation::rotate(&world)).await;
+    assert_eq!(first.status.code(), Some(0), "{}", text(&first.stderr));
+    assert!(text(&first.stdout).starts_with("rotated ci-ingest"));
+    assert_eq!(text(&first.stderr), "");
+    assert_eq!(world.undelivered(), Vec::<String>::new());
+    let second = output(Invocation::rotate(&world)).await;
+    assert!(text(&second.stdout).starts_with("fresh: ci-ingest"));
+}
+
+#[tokio::test]
+async fn nothing_is_contacted_when_the_usage_is_wrong() {
+    let world = World::start().await;
+    let wrong: [fn(Invocation) -> Invocation; 6] = [
+        |it| it.arg("--only", "no-such-rotation"),
+        |it| it.arg("--overlap", "30d"),
+        |it| it.arg("--secret", "GITHUB_TOKEN"),
+        |it| it.arg("--provider-url", "http://provider.example"),
+        |it| it.env("CROSSFADE_FORCE", "perhaps"),
+        |it| it.flag("--no-such-flag"),
+    ];
+    for (index, spoil) in wrong.iter().enumerate() {
+        let ran = output(spoil(Invocation::rotate(&world))).await;
+        assert_eq!(ran.status.code(), Some(2), "case {index}: {}", text(&ran.stdout));
+        assert_eq!(text(&ran.stdout), "", "case {index}");
+        assert!(!text(&ran.stderr).is_empty(), "case {index}");
+    }
+    assert_eq!(world.github.requests().len() + world.axiom.requests().len(), 0);
+}
+
+#[test]
+fn every_help_page_is_as_it_was() {
+    let page = |arguments: &[&str]| {
+        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_crossfade"));
+        text(&command.env_clear().args(arguments).arg("--help").output().unwrap().stdout)
+    };
+    insta::assert_snapshot!("help", page(&[]));
+    insta::assert_snapshot!("help-rotate", page(&["rotate"]));
+    insta::assert_snapshot!("help-status", page(&["status"]));
+    insta::assert_snapshot!("help-check", page(&["check"]));
+    insta::assert_snapshot!("help-schema", page(&["schema"]));
+}
+
+#[test]
+fn the_version_is_one_line() {
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_crossfade"));
+    let stdout = text(&command.env_clear().arg("--version").output().unwrap().stdout);
+    assert_eq!(stdout, format!("crossfade {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn the_report_for_people_is_as_it_was() {
+    let world = World::builder().destination_count(2).start().await;
+    let hide = |text: String| {
+        let mut text = text;
+        for (index, token) in world.axiom.tokens().into_iter().enumerate() {
+            text = text.replace(&token.id, &format!("<id {index}>"));
+        }
+        text
+    };
+    let dry = output(Invocation::rotate(&world).flag("--dry-run")).await;
+    insta::assert_snapshot!("report-planned", hide(text(&dry.stdout)));
+    let rotated = output(Invocation::rotate(&world)).await;
+    insta::assert_snapshot!("report-rotated", hide(text(&rotated.stdout)));
+    let fresh = output(Invocation::rotate(&world)).await;
+    insta::assert_snapshot!("report-fresh", hide(text(&fresh.stdout)));
+    let flight = output(Invocation::rotate(&world).flag("--force")).await;
+    insta::assert_snapshot!("report-in-flight", hide(text(&flight.stdout)));
+}
