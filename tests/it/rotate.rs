@@ -198,3 +198,14 @@ async fn a_provider_that_says_403_to_everything_unknown_is_probed_as_unverified(
     let ran = Invocation::rotate(&verifying).arg("--format", "json").run().await;
     assert_eq!(ran.rotation()["probe"], "verified", "{}", ran.everything());
 }
+
+#[tokio::test]
+async fn a_renamed_rotation_is_told_apart_from_a_new_one() {
+    let world = World::builder().expires_in_days(12).start().await;
+    Invocation::rotate(&world).run().await;
+    let before = world.axiom.tokens().len();
+    let renamed = Invocation::rotate(&world).arg("--name", "renamed").arg("--format", "json").run().await;
+    let error = renamed.rotation()["error"].as_str().unwrap().to_owned();
+    assert!(error.contains("`formerly: [acme/infra/ci-ingest]`"), "{error}");
+    assert_eq!(world.axiom.tokens().len(), before, "nothing was minted from the other's original");
+}
