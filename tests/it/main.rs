@@ -9,6 +9,8 @@ mod support;
 mod actions;
 mod client;
 mod fakes;
+mod matrix;
 mod process;
 mod proxy;
 mod rotate;
+mod scene;
