@@ -69,8 +69,8 @@ impl Invocation {
     /// The credentials of the standard scene alone.
     #[must_use]
     pub fn credentials(self, world: &World) -> Self {
-        self.env("CROSSFADE_PROVIDER_TOKEN", &world.provider_token())
-            .env("CROSSFADE_GITHUB_TOKEN", &world.github_token())
+        self.env("CROSSFADE_PROVIDER_TOKEN", world.provider_token())
+            .env("CROSSFADE_GITHUB_TOKEN", world.github_token())
     }
 
     /// Adds a flag and its value.
