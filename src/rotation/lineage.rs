@@ -133,8 +133,12 @@ impl Lineage {
         if candidates.any(|other| self.stem(other) != run) {
             return Holder::Unknown;
         }
-        let last = self.members.iter().position(|member| stem_of(member) == run);
-        last.map_or(Holder::Unknown, Holder::Member)
+        // Of a run only the last attempt is delivered: what was written before it
+        // was minted was written by somebody else.
+        match self.members.iter().position(|member| stem_of(member) == run) {
+            Some(last) if self.members[last].window_contains(at) => Holder::Member(last),
+            _ => Holder::Unknown,
+        }
     }
 
     /// Whether a destination may hold this member. `false` only when that is
