@@ -19,7 +19,7 @@ use tracing::instrument::WithSubscriber as _;
 use crate::cli::{self, Answer, Command, Environment, Run, Verbosity};
 use crate::clock::Clock;
 use crate::config::{Period, ProviderSettings};
-use crate::github::{Credentials, GitHub};
+use crate::github::{Access, Credentials, GitHub};
 use crate::http::{Http, HttpSettings};
 use crate::log;
 use crate::provider;
@@ -133,7 +133,12 @@ async fn carry_out(
     let request_timeout = std_duration(options.request_timeout);
     let settings = HttpSettings::new(request_timeout);
     let http = Arc::new(Http::new(settings, Arc::clone(&clock)));
-    let github = GitHub::connect(Arc::clone(&http), &run.github, options.concurrency)
+    let access = match run.command {
+        Command::Status { .. } => Access::Look,
+        Command::Rotate if options.dry_run => Access::Rehearse,
+        Command::Rotate => Access::Write,
+    };
+    let github = GitHub::connect(Arc::clone(&http), &run.github, options.concurrency, access)
         .map_err(|error| error.to_string())?;
     let sessions = sessions(run, &http)?;
     let announce = |value: &SecretString| {
@@ -154,7 +159,7 @@ async fn carry_out(
         first_wait: settings.retry.first_wait,
         patience: request_timeout * 2,
         force: options.force,
-        dry_run: options.dry_run || matches!(run.command, Command::Status { .. }),
+        dry_run: access != Access::Write,
     };
     let work = rotation::run(&tools, &run.config.rotations, &sessions);
     tokio::pin!(work, stop);

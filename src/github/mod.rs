@@ -62,6 +62,17 @@ pub enum Credentials {
     },
 }
 
+/// What a run may do at GitHub, and wants to be sure of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read; whether it could write does not matter.
+    Look,
+    /// Read, and find out whether it could write.
+    Rehearse,
+    /// Write.
+    Write,
+}
+
 /// What GitHub tells about one secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
@@ -75,20 +86,27 @@ pub enum Reading {
 pub struct GitHub {
     octocrab: Octocrab,
     http: Arc<Http>,
+    access: Access,
     /// Every store is there: this is github.com or a ghe.com tenant.
     has_every_store: bool,
     listings: Shared<Arc<Listing>>,
-    keys: Shared<PublicKey>,
+    keys: Shared<Option<PublicKey>>,
     readers: Shared<Readers>,
 }
 
 impl GitHub {
     /// Gets ready; contacts nobody. At most `concurrency` requests will be under
-    /// way at a time. To be called from within the runtime.
+    /// way at a time, and none of them changes anything unless `access` is
+    /// [`Access::Write`]. To be called from within the runtime.
     ///
     /// # Errors
     /// When the credential cannot be sent at all.
-    pub fn connect(http: Arc<Http>, settings: &GithubSettings, concurrency: usize) -> Result<Self, Error> {
+    pub fn connect(
+        http: Arc<Http>,
+        settings: &GithubSettings,
+        concurrency: usize,
+        access: Access,
+    ) -> Result<Self, Error> {
         let token = match &settings.credentials {
             Credentials::Token(token) => token,
             Credentials::App { .. } => {
@@ -113,6 +131,7 @@ impl GitHub {
         Ok(Self {
             octocrab,
             http,
+            access,
             has_every_store: has_every_store(&settings.api_url),
             listings: Shared::new(),
             keys: Shared::new(),
@@ -141,14 +160,15 @@ impl GitHub {
     }
 
     /// Fetches what a write will need. Makes the environment where the target
-    /// wants that and there is none: the only thing that this changes.
+    /// wants that and there is none: the only thing that this changes, and not
+    /// without [`Access::Write`].
     ///
     /// # Errors
     /// When the secret could not be written either.
     pub async fn prepare(&self, target: &SecretTarget) -> Result<(), Error> {
         let (key, readers) = futures_util::future::join(self.key(target), self.readers(target)).await;
-        let key = key?;
         readers?;
+        let Some(key) = key? else { return Ok(()) };
         seal(&key.key, &SecretString::default()).map_err(|error| {
             let purpose = self.purpose(target.destination.store, &target.destination.scope);
             Error::new(ErrorKind::Unreadable, format!("{purpose}: {error}"))

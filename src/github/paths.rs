@@ -47,7 +47,8 @@ pub(super) fn environment(repository: &Repository, environment: &str) -> String 
     format!("{}/environments/{}", self::repository(repository), segment(environment))
 }
 
-fn repository(repository: &Repository) -> String {
+/// A repository.
+pub(super) fn repository(repository: &Repository) -> String {
     format!("/repos/{}/{}", segment(&repository.owner), segment(&repository.name))
 }
 

@@ -8,7 +8,9 @@ mod support;
 
 mod actions;
 mod client;
+mod destinations;
 mod fakes;
+mod file;
 mod process;
 mod proxy;
 mod rotate;
