@@ -130,8 +130,12 @@ impl Lineage {
         if candidates.any(|other| self.stem(other) != run) {
             return Holder::Unknown;
         }
-        let last = self.members.iter().position(|member| stem_of(member) == run);
-        last.map_or(Holder::Unknown, Holder::Member)
+        // Of a run only the last attempt is delivered: what was written before it
+        // was minted was written by somebody else.
+        match self.members.iter().position(|member| stem_of(member) == run) {
+            Some(last) if self.members[last].window_contains(at) => Holder::Member(last),
+            _ => Holder::Unknown,
+        }
     }
 
     /// Whether a destination may hold this member. `false` only when that is
@@ -228,8 +232,16 @@ fn original<'a>(
     let by_name = || others.iter().filter(|(token, _)| marker::strip(&token.name) == *named);
     let unmarked: Vec<&'a Token> =
         by_name().filter(|(_, marker)| marker.is_none()).map(|(token, _)| *token).collect();
+    let taken_by = |token: &Token| {
+        let markers = others.iter().filter_map(|(_, marker)| marker.as_ref());
+        markers.into_iter().find(|marker| marker.nonce.is_of_original(&token.id))
+    };
     match unmarked.as_slice() {
-        [one] => Ok(Some(one)),
+        [one] => match taken_by(one) {
+            None => Ok(Some(one)),
+            Some(_) if !must_exist => Ok(None),
+            Some(marker) => Err(Trouble::BelongsToAnother { id: one.id.clone(), key: marker.key.clone() }),
+        },
         [] => match by_name().find_map(|(token, marker)| Some((token, marker.as_ref()?))) {
             Some((token, marker)) if must_exist => {
                 Err(Trouble::BelongsToAnother { id: token.id.clone(), key: marker.key.clone() })

@@ -126,11 +126,15 @@ async fn a_token_rotates_itself() {
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
     assert_eq!(world.undelivered(), Vec::<String>::new());
     let newest = world.newest().unwrap();
-    let after_the_mint = world.axiom.requests().into_iter().skip_while(|request| request.method != "POST").skip(1);
-    let authorizations: Vec<String> = after_the_mint
-        .map(|request| request.headers["authorization"].to_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(authorizations, vec![format!("Bearer {}", newest.value); 2], "probe and list use the new value");
+    let after_the_mint =
+        world.axiom.requests().into_iter().skip_while(|request| request.method != "POST").skip(1);
+    let authorizations: Vec<String> =
+        after_the_mint.map(|request| request.headers["authorization"].to_str().unwrap().to_owned()).collect();
+    assert_eq!(
+        authorizations,
+        vec![format!("Bearer {}", newest.value); 2],
+        "probe and list use the new value"
+    );
 }
 
 #[tokio::test]
@@ -197,4 +201,15 @@ async fn a_provider_that_says_403_to_everything_unknown_is_probed_as_unverified(
     let verifying = World::builder().original(TokenSpec::admin("ci-ingest")).start().await;
     let ran = Invocation::rotate(&verifying).arg("--format", "json").run().await;
     assert_eq!(ran.rotation()["probe"], "verified", "{}", ran.everything());
+}
+
+#[tokio::test]
+async fn a_renamed_rotation_is_told_apart_from_a_new_one() {
+    let world = World::builder().expires_in_days(12).start().await;
+    Invocation::rotate(&world).run().await;
+    let before = world.axiom.tokens().len();
+    let renamed = Invocation::rotate(&world).arg("--name", "renamed").arg("--format", "json").run().await;
+    let error = renamed.rotation()["error"].as_str().unwrap().to_owned();
+    assert!(error.contains("`formerly: [acme/infra/ci-ingest]`"), "{error}");
+    assert_eq!(world.axiom.tokens().len(), before, "nothing was minted from the other's original");
 }

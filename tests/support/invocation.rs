@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crossfade::cli::Environment;
-use crossfade::run::{Stream, Streams, run};
+use crossfade::run::run;
+use crossfade::streams::{Stream, Streams};
 use serde_json::Value;
 
 use super::world::{REPOSITORY, TOKEN, World};
@@ -69,8 +70,8 @@ impl Invocation {
     /// The credentials of the standard scene alone.
     #[must_use]
     pub fn credentials(self, world: &World) -> Self {
-        self.env("CROSSFADE_PROVIDER_TOKEN", &world.provider_token())
-            .env("CROSSFADE_GITHUB_TOKEN", &world.github_token())
+        self.env("CROSSFADE_PROVIDER_TOKEN", world.provider_token())
+            .env("CROSSFADE_GITHUB_TOKEN", world.github_token())
     }
 
     /// Adds a flag and its value.

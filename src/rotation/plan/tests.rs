@@ -59,6 +59,7 @@ fn rotation(secrets: usize) -> Rotation {
         create: None,
         verify: None,
         secrets: (0..secrets).map(secret).collect(),
+        patterns: Vec::new(),
     }
 }
 
