@@ -57,7 +57,8 @@ impl GitHub {
             {
                 self.must_lack_environment(&purpose, repository, environment, error).await?;
                 if self.access != Access::Write {
-                    return Ok(None);
+                    let repository = paths::repository(repository);
+                    return self.read::<Value>(&purpose, &repository).await.map(|_| None);
                 }
                 self.create_environment(&purpose, repository, environment).await?;
                 self.read(&purpose, &path).await.map(Some)
@@ -66,8 +67,7 @@ impl GitHub {
         }
     }
 
-    /// The repository is there, and the environment is not: then it may be made.
-    /// To make one that exists would reset its rules.
+    /// To make an environment that exists would reset its rules.
     async fn must_lack_environment(
         &self,
         purpose: &Purpose<'_>,
@@ -76,11 +76,10 @@ impl GitHub {
         unreadable: Error,
     ) -> Result<(), Error> {
         match self.read::<Value>(purpose, &paths::environment(repository, environment)).await {
-            Ok(_) => return Err(unreadable),
-            Err(error) if error.kind == ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Ok(_) => Err(unreadable),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
         }
-        self.read::<Value>(purpose, &paths::repository(repository)).await.map(|_| ())
     }
 
     async fn create_environment(
