@@ -8,8 +8,10 @@ mod support;
 
 mod actions;
 mod client;
+mod destinations;
 mod fakes;
 mod matrix;
+mod file;
 mod process;
 mod proxy;
 mod rotate;
