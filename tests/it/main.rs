@@ -6,6 +6,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+// act and the action's script need a Unix shell.
+#[cfg(unix)]
+mod action;
 mod actions;
 mod client;
 mod fakes;
