@@ -7,9 +7,9 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -28,47 +28,12 @@ use crate::report::{self, ActionsFiles, Outlets, Report, actions};
 use crate::rotation::brake::Brake;
 use crate::rotation::session::Session;
 use crate::rotation::{self, Tools, plan};
+use crate::streams::Streams;
 
 /// Something is wrong with what the user wrote; nothing was contacted.
 const USAGE: u8 = 2;
 /// Something is not as it should be.
 const FAILED: u8 = 1;
-
-/// A stream that several writers share, one line at a time.
-#[derive(Clone)]
-pub struct Stream(Arc<Mutex<dyn Write + Send>>);
-
-impl Stream {
-    /// A stream that ends in `sink`.
-    pub fn new(sink: impl Write + Send + 'static) -> Self {
-        Self(Arc::new(Mutex::new(sink)))
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
-    }
-}
-
-impl std::fmt::Debug for Stream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Stream")
-    }
-}
-
-/// Where an invocation prints.
-#[derive(Debug, Clone)]
-pub struct Streams {
-    /// The report, and nothing else.
-    pub stdout: Stream,
-    /// Workflow commands, progress and logs.
-    pub stderr: Stream,
-}
 
 /// Runs one invocation to its end and returns the exit code: 0 all is well,
 /// 1 a rotation failed, 2 usage or configuration.

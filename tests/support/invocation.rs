@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crossfade::cli::Environment;
-use crossfade::run::{Stream, Streams, run};
+use crossfade::run::run;
+use crossfade::streams::{Stream, Streams};
 use serde_json::Value;
 
 use super::world::{REPOSITORY, TOKEN, World};
