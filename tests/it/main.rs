@@ -11,6 +11,7 @@ mod support;
 mod action;
 mod actions;
 mod client;
+mod docs_links;
 mod fakes;
 mod process;
 mod proxy;

@@ -49,6 +49,8 @@ impl<'a> Act<'a> {
         Self { scene, arguments: arguments.map(str::to_owned).to_vec() }
             .with("--local-repository", &release, &scene.path("action").to_string_lossy())
             .env("GITHUB_API_URL", &world.github.url())
+            // Only the fakes, which speak plain HTTP, can be reached.
+            .env("HTTPS_PROXY", "http://127.0.0.1:9")
             .env("RELEASE", &release)
             .env("ACTION_TREE", &scene.path("action").to_string_lossy())
             .env("ARTIFACTS", &scene.path("artifacts").to_string_lossy())

@@ -1,4 +1,5 @@
-//! The workflows in `examples/workflows/`, as a user would paste them.
+//! The workflows in `examples/workflows/` and in `README.md`, as a user would
+//! paste them.
 //!
 //! Each runs unchanged, but for what `act` cannot do: it knows no
 //! `strategy.job-total`. The other actions in them are played by stand-ins.
@@ -16,9 +17,13 @@ use crate::support::world::TOKEN;
 
 /// Runs an example for an event, in a repository that has these rotations.
 async fn run(world: &World, scene: &Scene, example: &str, event: &str, inputs: &[(&str, &str)]) -> Log {
-    let workflow = project_file(&format!("examples/workflows/{example}"));
-    let workflow = with_a_token_for_an_app(&workflow);
-    scene.add_workflow(example, &workflow.replace("${{ strategy.job-total }}", "4"));
+    let workflow = with_a_token_for_an_app(&project_file(&format!("examples/workflows/{example}")));
+    run_text(world, scene, &workflow, event, inputs).await
+}
+
+/// The same for the text of a workflow.
+async fn run_text(world: &World, scene: &Scene, workflow: &str, event: &str, inputs: &[(&str, &str)]) -> Log {
+    scene.add_workflow("pasted.yml", &workflow.replace("${{ strategy.job-total }}", "4"));
     let mut act = Act::new(scene, world)
         .secret("AXIOM_ADMIN_TOKEN", world.provider_token())
         .secret("AXIOM_READ_TOKEN", world.provider_token())
@@ -31,7 +36,7 @@ async fn run(world: &World, scene: &Scene, example: &str, event: &str, inputs: &
     for (_, action) in uses {
         act = act.stand_in(&format!("actions/{}", action.split(' ').next().unwrap()));
     }
-    let log = act.run(event, example).await;
+    let log = act.run(event, "pasted.yml").await;
     assert_eq!(find_leaks(&log.text(), &world.secrets()), Vec::<String>::new());
     log
 }
@@ -170,6 +175,30 @@ async fn the_monitor_fails_before_a_token_ends() {
     assert_eq!(log.exit_status(), Some("1"), "{log}");
     assert!(log.text().contains(TOKEN), "{log}");
     assert_eq!(writes(&world), 0);
+}
+
+/// The blocks of YAML in `README.md`: the configuration, and the workflow.
+#[tokio::test]
+async fn what_the_readme_shows_works() {
+    act_or_skip!();
+    let readme = project_file("README.md");
+    let blocks: Vec<&str> =
+        readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let [config, workflow] = blocks[..] else { panic!("{} blocks", blocks.len()) };
+    let places =
+        ["acme/infra:AXIOM_TOKEN", "acme/api@production:AXIOM_TOKEN", "dependabot+org:acme:AXIOM_TOKEN"];
+    let world = World::builder().destinations(places).expires_in_days(12).start().await;
+    let scene = Scene::released();
+    let here = format!("provider: axiom\n    provider_url: {}", world.axiom.url());
+    scene.add_config(&config.replacen("provider: axiom", &here, 1));
+    let dry = run_text(&world, &scene, workflow, "workflow_dispatch", &[]).await;
+    assert!(dry.succeeded, "{dry}");
+    assert_eq!((dry.output("rotated"), writes(&world)), ("false", 0));
+    let log = run_text(&world, &scene, workflow, "schedule", &[]).await;
+    assert!(log.succeeded, "{log}");
+    assert_eq!(world.undelivered(), Vec::<String>::new(), "{log}");
+    assert_eq!(log.report()["rotations"][0]["destinations"].as_array().map(Vec::len), Some(3));
+    world.assert_no_violations();
 }
 
 /// Requests that change something.
