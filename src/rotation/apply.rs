@@ -13,7 +13,7 @@ use super::mint::{Case, Miscarriage, Newborn};
 use super::plan::{self, Circumstances, MintPlan, Plan, Step};
 use super::session::{Keyring, Session};
 use super::trouble::{Fate, Trouble};
-use crate::config::{Rotation, SecretTarget};
+use crate::config::Rotation;
 use crate::github::{self, WriteError};
 use crate::provider::{Ending, Minted, Overlap, Probe, Token};
 
