@@ -12,5 +12,6 @@ mod fakes;
 mod matrix;
 mod process;
 mod proxy;
+mod recovery;
 mod rotate;
 mod scene;

@@ -284,7 +284,8 @@ fn a_namesake_of_the_original_is_nobody_s_predecessor() {
 
 #[test]
 fn a_predecessor_outlives_the_delivery_by_either_clock() {
-    let rotation = Rotation { policy: Policy { overlap: "0h".parse().unwrap(), ..Policy::default() }, ..rotation(1) };
+    let rotation =
+        Rotation { policy: Policy { overlap: "0h".parse().unwrap(), ..Policy::default() }, ..rotation(1) };
     let at = Circumstances { rotation: &rotation, profile: NATIVE, now: minute(0), force: false };
     let old = original(Some(day(10)));
     let mint = MintPlan {
