@@ -9,7 +9,7 @@
 //! - [`session`]: a provider credential, shared by the rotations that use it
 //! - [`brake`]: whether a mint may still be started
 //! - [`trouble`]: everything that stops a rotation, in words
-//! - `outcome`: what is reported of it
+//! - `outcome`: what is reported of it; `advice`: what is said after a failure
 //!
 //! How to speak to a provider or to GitHub is not known here.
 
@@ -20,6 +20,7 @@ pub mod plan;
 pub mod session;
 pub mod trouble;
 
+mod advice;
 mod apply;
 mod expand;
 mod mint;

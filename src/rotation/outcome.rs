@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use super::advice::advice;
 use super::apply::{Story, Write};
 use super::lineage::{Holder, Member, Reading, after};
 use super::plan::{self, Circumstances, Plan, Step, Verdict};
@@ -42,7 +43,7 @@ pub(super) fn report(rotation: &Rotation, session: &Session, story: Story, dry_r
     report.next_rotation_at =
         token.and_then(|member| plan::next_rotation_at(rotation.policy, session.provider.profile(), member));
     report.error = story.trouble.as_ref().map(ToString::to_string);
-    report.next_step = story.trouble.as_ref().and_then(|_| teller.what_is_safe());
+    report.next_step = story.trouble.as_ref().map(|trouble| advice(rotation, &story, trouble));
     report.retired = story.retired;
     report.warnings = story.warnings;
     report
@@ -149,27 +150,6 @@ impl Teller<'_> {
             report.holds = Some(self.end(&self.story.lineage.members[held], now));
         }
         report
-    }
-
-    /// Which tokens are still valid until when, and what the next run does.
-    fn what_is_safe(&self) -> Option<String> {
-        let now = self.story.now?;
-        let lives = self.story.lineage.members.iter().filter(|member| member.is_live(now)).map(|member| {
-            let id = &member.token.id;
-            match member.token.expires_at {
-                Some(end) => format!("token {id} until {end}"),
-                None => format!("token {id} without an end"),
-            }
-        });
-        let lives: Vec<String> = lives.take(5).collect();
-        Some(if lives.is_empty() {
-            "No token of this rotation is valid any more: run again as soon as the cause is mended".to_owned()
-        } else {
-            format!(
-                "Still valid: {}. The next run looks at everything afresh and goes on from there",
-                lives.join(", ")
-            )
-        })
     }
 }
 

@@ -18,5 +18,6 @@ mod file;
 mod matrix;
 mod process;
 mod proxy;
+mod recovery;
 mod rotate;
 mod scene;
