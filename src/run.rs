@@ -104,14 +104,9 @@ async fn carry_out(
         Command::Rotate => Access::Write,
     };
     let announce = announce(redactor, on_actions, streams);
-    let github = GitHub::connect(
-        Arc::clone(&http),
-        &run.github,
-        options.concurrency,
-        access,
-        Arc::clone(&announce),
-    )
-    .map_err(|error| error.to_string())?;
+    let github =
+        GitHub::connect(Arc::clone(&http), &run.github, options.concurrency, access, Arc::clone(&announce))
+            .map_err(|error| error.to_string())?;
     let sessions = sessions(run, &http)?;
     let window = plan::delivery_window(1).unsigned_abs();
     let brake = Brake::new(std_duration(options.deadline), window);

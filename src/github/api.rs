@@ -36,9 +36,9 @@ impl Api {
         Ok(call)
     }
 
-    /// Sends it.
+    /// Sends it. On the heap, because whatever awaits this would grow by it.
     pub(super) async fn send(&self, call: Call) -> Result<Reply, HttpError> {
-        self.http.send(call).await
+        Box::pin(self.http.send(call)).await
     }
 }
 

@@ -243,10 +243,10 @@ impl App {
         }
         if !reply.status.is_success() {
             let refusal = match reply.status {
-                StatusCode::NOT_FOUND => {
-                    "the App is not installed there; install it from its page on GitHub"
+                StatusCode::NOT_FOUND => "the App is not installed there; install it from its page on GitHub",
+                _ => {
+                    "GitHub does not accept the App: its id and its private key do not belong together, or the key was deleted"
                 }
-                _ => "GitHub does not accept the App: its id and its private key do not belong together, or the key was deleted",
             };
             return Err(Error::answered(&about, &reply, refusal));
         }
@@ -371,7 +371,8 @@ impl Needs {
 
     /// Everything must have been granted to the installation.
     fn check(&self, owner: &str, installation: &Installation) -> Result<(), Error> {
-        let granted = |permission: &Permission| installation.permissions.get(permission.key).map(String::as_str);
+        let granted =
+            |permission: &Permission| installation.permissions.get(permission.key).map(String::as_str);
         let missing: Vec<String> = self
             .permissions
             .iter()

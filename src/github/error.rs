@@ -4,8 +4,8 @@ use http::{HeaderMap, StatusCode};
 
 use super::permission::{ADMINISTRATION, Permission};
 use crate::config::{Scope, Store};
-use crate::http::{HttpError, Reply};
 use crate::http::retry::is_rate_limit;
+use crate::http::{HttpError, Reply};
 
 /// A request to GitHub that did not do what it was for.
 #[derive(Debug, Clone, thiserror::Error)]

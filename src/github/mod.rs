@@ -40,10 +40,10 @@ pub use seal::{SealError, Sealed, seal};
 
 use crate::config::{Scope, SecretTarget, Store};
 use crate::http::Http;
+use api::Api;
 use error::{Purpose, Refusal};
 use list::Listing;
 use prepare::Readers;
-use api::Api;
 use service::{Circumstances, Concurrency, GithubService, NoReply, Owner, Rules};
 use shared::Shared;
 use signin::Signin;

@@ -84,7 +84,8 @@ impl GitHub {
                 Err(error) if error.kind == ErrorKind::NotFound => {
                     // A user. The public list leaves private repositories out, the
                     // token's own list those of others.
-                    let public = pages(&self.api, &token, &paths::repositories_of_user(owner), &about).await?;
+                    let public =
+                        pages(&self.api, &token, &paths::repositories_of_user(owner), &about).await?;
                     let own = pages(&self.api, &token, paths::OWN_REPOSITORIES, &about).await?;
                     public.into_iter().chain(own).collect()
                 }
@@ -96,7 +97,11 @@ impl GitHub {
 }
 
 /// Every repository that an installation covers.
-pub(super) async fn of_installation(api: &Api, token: &SecretString, about: &str) -> Result<Vec<Listed>, Error> {
+pub(super) async fn of_installation(
+    api: &Api,
+    token: &SecretString,
+    about: &str,
+) -> Result<Vec<Listed>, Error> {
     pages(api, token, paths::INSTALLATION_REPOSITORIES, about).await
 }
 
@@ -112,7 +117,9 @@ async fn pages(api: &Api, token: &SecretString, path: &str, about: &str) -> Resu
         if !reply.status.is_success() {
             let refusal = match reply.status {
                 StatusCode::NOT_FOUND => "there is no such owner, or the token cannot see it",
-                _ => "the token may not list them; a pattern needs the repository permission \"Metadata\": read",
+                _ => {
+                    "the token may not list them; a pattern needs the repository permission \"Metadata\": read"
+                }
             };
             return Err(Error::answered(&about, &reply, refusal));
         }

@@ -106,7 +106,8 @@ impl GithubService {
         let reply = self.api.send(call.clone().bearer(&token)?).await?;
         // Whoever waits long for its turn may come with a token that has ended.
         let mut doubtful = reply.doubtful;
-        let reply = match reply.status == StatusCode::UNAUTHORIZED && self.signin.forget(owner, &token).await {
+        let reply = match reply.status == StatusCode::UNAUTHORIZED && self.signin.forget(owner, &token).await
+        {
             true => {
                 let token = self.signin.token(owner).await.map_err(NoReply::Signin)?;
                 self.api.send(call.bearer(&token)?).await?

@@ -34,7 +34,8 @@ impl Signin {
                 Ok(Self::Token(token.clone()))
             }
             Credentials::App { id, private_key } => {
-                App::new(id, private_key, Arc::clone(api), access, announce).map(|app| Self::App(Box::new(app)))
+                App::new(id, private_key, Arc::clone(api), access, announce)
+                    .map(|app| Self::App(Box::new(app)))
             }
         }
     }

@@ -193,7 +193,8 @@ async fn a_redirect_to_another_server_is_not_followed() {
     world.github.rename("acme/infra", "acme/platform");
     let ran = Invocation::rotate(&world).arg("--format", "json").run().await;
     assert!(error(&ran).contains("redirect"), "{}", ran.everything());
-    let strangers = world.axiom.requests().into_iter().filter(|request| request.path.contains("repositories"));
+    let strangers =
+        world.axiom.requests().into_iter().filter(|request| request.path.contains("repositories"));
     assert_eq!(strangers.count(), 0, "the credential stays with its server");
 }
 
@@ -250,8 +251,5 @@ async fn a_place_that_only_fails_to_be_written_fails_alone() {
     world.github.break_scope("dependabot+org:acme", On::Writes, 422);
     let ran = Invocation::rotate(&world).arg("--format", "json").run().await;
     assert!(error(&ran).contains("dependabot+org:acme:AXIOM_TOKEN"), "{}", ran.everything());
-    assert_eq!(
-        world.undelivered(),
-        ["I2: dependabot+org:acme:AXIOM_TOKEN does not hold the newest token"]
-    );
+    assert_eq!(world.undelivered(), ["I2: dependabot+org:acme:AXIOM_TOKEN does not hold the newest token"]);
 }

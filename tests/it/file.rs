@@ -2,8 +2,8 @@
 
 use tempfile::TempDir;
 
-use crate::support::world::{REPOSITORY, TOKEN, World};
 use crate::support::Invocation;
+use crate::support::world::{REPOSITORY, TOKEN, World};
 
 /// A configuration file; it lives as long as this.
 pub(crate) struct File {
@@ -23,10 +23,7 @@ impl File {
     /// The scene's token, in the secrets of this YAML list.
     pub(crate) fn of_secrets(world: &World, secrets: &[&str]) -> Self {
         let secrets = secrets.iter().map(|secret| format!("      - {secret}\n")).collect::<String>();
-        Self::of_rotations(
-            world,
-            &format!("  - name: {TOKEN}\n    token: {TOKEN}\n    secrets:\n{secrets}"),
-        )
+        Self::of_rotations(world, &format!("  - name: {TOKEN}\n    token: {TOKEN}\n    secrets:\n{secrets}"))
     }
 
     /// `crossfade <command>` with this file and the scene's credentials, for a

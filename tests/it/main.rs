@@ -7,10 +7,12 @@
 mod support;
 
 mod actions;
+mod app;
 mod client;
 mod destinations;
 mod fakes;
 mod file;
+mod patterns;
 mod process;
 mod proxy;
 mod rotate;
