@@ -165,8 +165,9 @@ pub enum Trouble {
     MintRefused(provider::Error),
     /// Nobody knows whether something was minted.
     #[error(
-        "the provider's reply to the mint was lost {attempts} times ({last}). No secret was changed; \
-         a token that surfaces later carries this rotation's marker and is ended by a later run"
+        "no successor came of {attempts} ({last}). No secret was changed. If the provider made one all the \
+         same, it carries this rotation's marker, nobody has its value, and a later run ends it",
+        attempts = counted(*attempts)
     )]
     MintLost {
         /// How often it was tried.
@@ -245,6 +246,11 @@ impl std::fmt::Display for Fate {
             }
         }
     }
+}
+
+/// "1 request" and "2 requests".
+fn counted(attempts: u32) -> String {
+    format!("{attempts} {}", if attempts == 1 { "request" } else { "requests" })
 }
 
 /// "a", "a and b", "a, b and c".
