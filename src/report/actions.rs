@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::json;
 use super::model::{DestinationOutcome, Printable, RotationOutcome, RotationReport, rfc3339};
+use super::words;
 use crate::redact::{workflow_data, workflow_property};
 
 /// Longer reports than this, in bytes, are no output: a job's outputs may take
@@ -74,6 +75,9 @@ pub fn annotate(report: &Printable, output: &mut dyn Write) -> io::Result<()> {
         if !rotation.warnings.is_empty() {
             annotation("warning", rotation, &rotation.warnings.join("\n"), output)?;
         }
+    }
+    if let Some(warning) = words::writer_ends(report) {
+        writeln!(output, "::warning title=crossfade: GitHub token::{}", workflow_data(&warning))?;
     }
     Ok(())
 }

@@ -44,7 +44,7 @@ mod tests {
     fn has_the_published_shape() {
         let document: Value =
             serde_json::from_str(&written(&samples::report(vec![samples::rotated()]))).unwrap();
-        assert_eq!(keys(&document), ["now", "dry_run", "rotations"]);
+        assert_eq!(keys(&document), ["now", "dry_run", "rotations", "github_token_expires_at"]);
         assert_eq!(document["now"], "2026-09-01T06:00:00Z");
         assert_eq!(document["dry_run"], false);
         let rotation = &document["rotations"][0];
@@ -112,7 +112,12 @@ mod tests {
     #[test]
     fn what_is_not_known_is_null() {
         let rotation = crate::report::RotationReport::new("ci", "axiom");
-        let text = written(&Report { now: None, dry_run: true, rotations: vec![rotation] });
+        let text = written(&Report {
+            now: None,
+            dry_run: true,
+            rotations: vec![rotation],
+            github_token_expires_at: None,
+        });
         let document: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(document["now"], Value::Null);
         for key in ["reason", "token", "previous", "next_rotation_at"] {

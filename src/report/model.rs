@@ -22,6 +22,9 @@ pub struct Report {
     pub dry_run: bool,
     /// In the order in which the user wrote them.
     pub rotations: Vec<RotationReport>,
+    /// When the token that writes secrets ends; `None`: GitHub did not say.
+    #[serde(serialize_with = "optional_time")]
+    pub github_token_expires_at: Option<Timestamp>,
 }
 
 /// What happened to one rotation.
@@ -322,7 +325,7 @@ mod tests {
     }
 
     fn report(rotations: Vec<RotationReport>) -> Report {
-        Report { now: None, dry_run: false, rotations }
+        Report { now: None, dry_run: false, rotations, github_token_expires_at: None }
     }
 
     #[test]

@@ -35,6 +35,9 @@ fn render(report: &Printable, limit: usize) -> String {
     if report.dry_run {
         page.push_str("A dry run: nothing was changed.\n\n");
     }
+    if let Some(warning) = words::writer_ends(report) {
+        page.push_str(&format!("**Warning**: {}.\n\n", markdown(&warning)));
+    }
     let rotations = words::trouble_first(report);
     // Half of the room for the rotations, so that there is some for the trouble.
     let rows = rotations.iter().map(|rotation| row(report, rotation));

@@ -159,8 +159,12 @@ impl Page<'_> {
         let tally = words::tally(report);
         let opening = if report.dry_run { "Dry run, nothing was changed: " } else { "" };
         match report.now {
-            Some(now) => writeln!(self.output, "{opening}{tally} (at {}).", words::date(now)),
-            None => writeln!(self.output, "{opening}{tally}."),
+            Some(now) => writeln!(self.output, "{opening}{tally} (at {}).", words::date(now))?,
+            None => writeln!(self.output, "{opening}{tally}.")?,
+        }
+        match words::writer_ends(report) {
+            Some(warning) => writeln!(self.output, "Warning: {warning}."),
+            None => Ok(()),
         }
     }
 

@@ -95,5 +95,10 @@ pub async fn run(
         })
     });
     let rotations: Vec<RotationReport> = join_all(told).await;
-    Report { now: tools.clock.now(), dry_run: tools.dry_run, rotations }
+    Report {
+        now: tools.clock.now(),
+        dry_run: tools.dry_run,
+        rotations,
+        github_token_expires_at: tools.github.token_expires_at(),
+    }
 }

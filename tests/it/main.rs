@@ -10,12 +10,14 @@ mod support;
 #[cfg(unix)]
 mod action;
 mod actions;
+mod app;
 mod client;
 mod destinations;
 mod docs_links;
 mod fakes;
 mod file;
 mod matrix;
+mod patterns;
 mod process;
 mod proxy;
 mod recovery;
