@@ -24,7 +24,7 @@ use crate::http::{Http, HttpSettings};
 use crate::log;
 use crate::provider;
 use crate::redact::Redactor;
-use crate::report::{self, ActionsFiles, Outlets, Report, actions};
+use crate::report::{self, ActionsFiles, Outlets, Report, Screen, actions};
 use crate::rotation::brake::Brake;
 use crate::rotation::session::Session;
 use crate::rotation::{self, Tools, plan};
@@ -36,22 +36,40 @@ const FAILED: u8 = 1;
 
 /// A stream that several writers share, one line at a time.
 #[derive(Clone)]
-pub struct Stream(Arc<Mutex<dyn Write + Send>>);
+pub struct Stream {
+    sink: Arc<Mutex<dyn Write + Send>>,
+    columns: Option<usize>,
+}
 
 impl Stream {
     /// A stream that ends in `sink`.
     pub fn new(sink: impl Write + Send + 'static) -> Self {
-        Self(Arc::new(Mutex::new(sink)))
+        Self { sink: Arc::new(Mutex::new(sink)), columns: None }
+    }
+
+    /// The same stream, which ends in a terminal so wide.
+    #[must_use]
+    pub fn on_terminal(self, columns: usize) -> Self {
+        Self { columns: Some(columns), ..self }
+    }
+
+    /// The screen behind it. The environment may ask for another width, or for no
+    /// colours (see no-color.org).
+    fn screen(&self, environment: &Environment) -> Screen {
+        let asked = || environment.get("COLUMNS")?.parse().ok();
+        let columns = self.columns.map(|columns| asked().unwrap_or(columns));
+        let is_plain = environment.get("NO_COLOR").is_some() || environment.get("TERM") == Some("dumb");
+        Screen { columns, colours: columns.is_some() && !is_plain }
     }
 }
 
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner).flush()
     }
 }
 
@@ -108,9 +126,10 @@ pub async fn run(
         output: environment.get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
     });
+    let screen = streams.stdout.screen(environment);
     let Streams { stdout, stderr } = &mut streams;
     let format = run.options.format;
-    let mut outlets = Outlets { format, stdout, stderr, actions: files };
+    let mut outlets = Outlets { format, screen, stdout, stderr, actions: files };
     match report::publish(&report, &redactor, &mut outlets) {
         Ok(()) => report.exit_code(),
         Err(error) => {
@@ -145,6 +164,7 @@ async fn carry_out(
     let window = plan::delivery_window(1).unsigned_abs();
     let brake = Brake::new(std_duration(options.deadline), window);
     let berths = Semaphore::new(options.concurrency);
+    let look_only = matches!(run.command, Command::Status { .. });
     let tools = Tools {
         github: &github,
         clock: &clock,
@@ -154,18 +174,27 @@ async fn carry_out(
         first_wait: settings.retry.first_wait,
         patience: request_timeout * 2,
         force: options.force,
-        dry_run: options.dry_run || matches!(run.command, Command::Status { .. }),
+        dry_run: options.dry_run || look_only,
+        look_only,
     };
     let work = rotation::run(&tools, &run.config.rotations, &sessions);
     tokio::pin!(work, stop);
     tokio::select! {
-        report = &mut work => return Ok(report),
+        report = &mut work => return Ok(complete(report, run)),
         () = &mut stop => {
             tracing::warn!("told to stop: no new mint is started; what was minted is delivered");
             brake.stop();
         }
     }
-    Ok(work.await)
+    Ok(complete(work.await, run))
+}
+
+/// Adds what is known of the whole run alone.
+fn complete(mut report: Report, run: &Run) -> Report {
+    if let Command::Status { fail_within: Some(within) } = run.command {
+        report.look_ahead(within.duration());
+    }
+    report
 }
 
 /// One session for each provider and credential.

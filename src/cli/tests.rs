@@ -6,6 +6,8 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 use crate::config::Period;
+use crate::github::Credentials;
+use crate::report::Format;
 
 const FILE: &str = "\
 rotations:
@@ -226,7 +228,7 @@ fn credentials_are_checked_without_being_shown() {
     };
     let pem = "-----BEGIN RSA PRIVATE KEY-----\nhunter2hunter2\n-----END RSA PRIVATE KEY-----\n";
     let run = with_values("value", "", "12345", pem).unwrap();
-    assert!(matches!(&run.github.credentials, GithubCredentials::App { id, .. } if id == "12345"));
+    assert!(matches!(&run.github.credentials, Credentials::App { id, .. } if id == "12345"));
     for refused in [
         with_values("", "value", "", ""),
         with_values("hunter2 hunter2", "value", "", ""),

@@ -16,7 +16,7 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
 }
 
 pub(super) fn report(rotations: Vec<RotationReport>) -> Report {
-    Report { now: time("2026-09-01T06:00:00Z"), dry_run: false, rotations }
+    Report { now: time("2026-09-01T06:00:00Z"), rotations, ..Report::default() }
 }
 
 fn token(id: &str, expires_at: &str) -> Option<TokenReport> {

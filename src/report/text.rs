@@ -16,11 +16,15 @@ use super::words;
 /// Where the second column begins.
 const COLUMN: usize = 18;
 
-/// Writes the whole report.
-///
-/// # Errors
-/// When `output` cannot be written.
-pub fn write(report: &Printable, output: &mut dyn Write) -> io::Result<()> {
+/// The whole report.
+pub(super) fn render(report: &Printable) -> String {
+    let mut output = Vec::new();
+    // A vector takes everything.
+    let _ = write(report, &mut output);
+    String::from_utf8(output).unwrap_or_default()
+}
+
+fn write(report: &Printable, output: &mut dyn Write) -> io::Result<()> {
     let mut page = Page { output, now: report.now };
     for rotation in &report.rotations {
         page.rotation(rotation)?;

@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::model::{Reason, Report, RotationOutcome, RotationReport};
+use super::model::{Expiring, Reason, Report, RotationOutcome, RotationReport};
 
 /// In the order in which a reader wants them: trouble first.
 const OUTCOMES: [RotationOutcome; 4] =
@@ -79,6 +79,28 @@ pub(super) fn when(time: Option<Timestamp>, now: Option<Timestamp>, otherwise: &
         (None, _) => otherwise.to_owned(),
         (Some(time), None) => date(time),
         (Some(time), Some(now)) => format!("{} ({})", date(time), distance(time.duration_since(now))),
+    }
+}
+
+/// `in 12 days, 2026-09-01`: as precise as a table needs it.
+pub(super) fn brief(time: Option<Timestamp>, now: Option<Timestamp>, otherwise: &str) -> String {
+    match (time, now) {
+        (None, _) => otherwise.to_owned(),
+        (Some(time), None) => date(time),
+        (Some(time), Some(now)) => {
+            let ahead = time.duration_since(now);
+            let is_near = ahead.unsigned_abs().as_secs() < 2 * 86_400;
+            let date = time.strftime(if is_near { "%Y-%m-%d %H:%M UTC" } else { "%Y-%m-%d" });
+            format!("{}, {date}", distance(ahead))
+        }
+    }
+}
+
+/// `token tok-1 of ci-ingest`
+pub(super) fn expiring(one: &Expiring) -> String {
+    match (&one.rotation, &one.id) {
+        (Some(rotation), Some(id)) => format!("token {id} of {rotation}"),
+        _ => "the GitHub credential".to_owned(),
     }
 }
 

@@ -90,7 +90,7 @@ async fn tell(
     story.now = Some(now);
     let at = Circumstances { rotation, profile: session.provider.profile(), now, force: tools.force };
     let mut plan = plan::plan(&at, &story.lineage, &story.readings)?;
-    if matches!(plan.step, Step::Mint(_)) {
+    if matches!(plan.step, Step::Mint(_)) && !tools.look_only {
         preflight(tools, rotation, &mut story.readings).await;
         plan = plan::plan(&at, &story.lineage, &story.readings)?;
     }
@@ -165,6 +165,8 @@ async fn preflight(tools: &Tools<'_>, rotation: &Rotation, readings: &mut [Readi
     let prepared =
         rotation.secrets.iter().zip(readings.iter()).map(async |(secret, reading)| match reading {
             Reading::Unreadable(_) => Ok(()),
+            // To prepare it may mean to make the environment.
+            Reading::Missing if tools.dry_run && secret.create_environment => Ok(()),
             _ => tools.github.prepare(secret).await,
         });
     let prepared = join_all(prepared).await;

@@ -35,7 +35,7 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::config::{ProviderSettings, Rotation};
 use crate::github::GitHub;
-use crate::report::{Report, RotationReport};
+use crate::report::{Report, Reporter, RotationReport};
 use brake::Brake;
 use session::Session;
 use trouble::Trouble;
@@ -61,6 +61,8 @@ pub struct Tools<'a> {
     pub force: bool,
     /// Change nothing.
     pub dry_run: bool,
+    /// Only look: a dry run that leaves out the preflight as well.
+    pub look_only: bool,
 }
 
 impl Tools<'_> {
@@ -78,9 +80,15 @@ pub async fn run(
     let told = rotations.iter().filter_map(|rotation| {
         let session = sessions.get(&rotation.provider)?;
         Some(async move {
-            outcome::report(rotation, session, apply::apply(tools, session, rotation).await, tools.dry_run)
+            outcome::report(rotation, session, apply::apply(tools, session, rotation).await, tools)
         })
     });
     let rotations: Vec<RotationReport> = join_all(told).await;
-    Report { now: tools.clock.now(), dry_run: tools.dry_run, rotations }
+    Report {
+        now: tools.clock.now(),
+        dry_run: tools.dry_run,
+        rotations,
+        command: if tools.look_only { Reporter::Status } else { Reporter::Rotate },
+        ..Report::default()
+    }
 }

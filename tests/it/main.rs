@@ -12,3 +12,4 @@ mod fakes;
 mod process;
 mod proxy;
 mod rotate;
+mod status;
