@@ -8,6 +8,7 @@ pub mod actions;
 pub mod json;
 pub mod model;
 mod paint;
+mod plan;
 #[cfg(test)]
 mod samples;
 mod status;

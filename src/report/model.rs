@@ -202,8 +202,8 @@ pub struct DestinationReport {
     pub outcome: DestinationOutcome,
     /// Why it failed; `None` unless it did.
     pub error: Option<String>,
-    /// The token that it holds after the run, if that is another than `token` and
-    /// its timestamp tells.
+    /// The token that it holds after the run, if its timestamp tells, and if that
+    /// is another than `token` or would be overwritten.
     pub holds: Option<TokenEnd>,
     /// When GitHub says that it was last written; `None`: there is no such secret
     /// yet, or it could not be read.

@@ -68,7 +68,11 @@ pub(super) fn planned() -> RotationReport {
         previous: None,
         probe: ProbeOutcome::Skipped,
         destinations: vec![
-            DestinationReport::new("acme/api@production:AXIOM_TOKEN", DestinationOutcome::Planned),
+            DestinationReport {
+                updated_at: time("2026-06-15T06:00:00Z"),
+                holds: end("tok-1"),
+                ..DestinationReport::new("acme/api@production:AXIOM_TOKEN", DestinationOutcome::Planned)
+            },
             DestinationReport::new("dependabot+org:acme:AXIOM_TOKEN", DestinationOutcome::Planned),
         ],
         planned: Some(PlannedMint {

@@ -35,7 +35,7 @@ pub(super) fn because(rotation: &RotationReport) -> Option<String> {
     let reason = match rotation.reason? {
         Reason::Fresh => "nothing is due",
         Reason::Due => "it is due",
-        Reason::Forced => "it is forced",
+        Reason::Forced => return Some("it is forced".to_owned()),
         Reason::Undelivered => "the current token is not everywhere",
         Reason::InFlight => "another run is at work, or ended a moment ago",
         Reason::Missing => "there is no such token",
@@ -121,6 +121,11 @@ fn distance(ahead: SignedDuration) -> String {
     };
     let length = counted(count, unit);
     if ahead.is_negative() { format!("{length} ago") } else { format!("in {length}") }
+}
+
+/// `"ci-ingest" (id)`
+pub(super) fn named(id: &str, name: &str) -> String {
+    format!("\"{name}\" ({id})")
 }
 
 /// `1 day`, `2 days`

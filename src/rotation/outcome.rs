@@ -169,9 +169,9 @@ impl Teller<'_> {
             let until =
                 old.expires_at.map_or_else(|| "until it is ended".to_owned(), |end| format!("until {end}"));
             format!(
-                "token {id} was NOT ended although the overlap is 0h, and is accepted {until}: it is ended only when \
-                 every destination has confirmed its successor and it is not the credential in use. If it has leaked, end it at the provider by hand; \
-                 whatever still holds it fails from then on"
+                "token {id} was NOT ended at once, although the overlap is 0h: not every destination has confirmed \
+                 its successor, or it may be the credential in use. It is accepted {until}. If it has leaked, end it \
+                 at the provider by hand; whatever still holds it fails from then on"
             )
         })
     }
@@ -183,10 +183,13 @@ impl Teller<'_> {
         let at = Circumstances { rotation: self.rotation, profile, now, force: false };
         let old = mint.predecessor.map(|index| &self.story.lineage.members[index]);
         let overlap = after(now, self.rotation.policy.overlap.duration());
+        let at_once = self.rotation.policy.overlap.duration().is_zero();
         Some(PlannedMint {
             expires_at: (profile.expiry == Expiry::Native)
                 .then(|| after(now, self.rotation.policy.lifetime.duration())),
             previous_valid_until: match profile.overlap {
+                // It is ended explicitly, after the last delivery.
+                _ if at_once => old.map(|_| now),
                 Overlap::Native => old.and_then(|old| plan::predecessor_ends_at(&at, now, mint, old)),
                 Overlap::AcrossRuns => {
                     old.map(|old| old.token.expires_at.map_or(overlap, |end| end.min(overlap)))
@@ -220,7 +223,7 @@ impl Teller<'_> {
             Some(Reading::Missing | Reading::Unreadable(_)) | None => None,
         };
         if let (Holder::Member(held), Some(now)) = (holder, self.story.now)
-            && self.token() != Some(held)
+            && (self.token() != Some(held) || outcome == DestinationOutcome::Planned)
         {
             report.holds = Some(self.end(&self.story.lineage.members[held], now));
         }

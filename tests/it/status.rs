@@ -51,7 +51,12 @@ async fn on_a_terminal_lives_are_drawn() {
     let plain = status(&world).on_terminal(100).env("NO_COLOR", "1").run().await;
     insta::assert_snapshot!("status-terminal", named(&world, &plain.stdout));
     let narrow = status(&world).on_terminal(100).env("NO_COLOR", "1").env("COLUMNS", "60").run().await;
-    assert!(narrow.stdout.lines().all(|line| line.chars().count() <= 60), "{}", narrow.stdout);
+    let drawn = narrow.stdout.lines().take_while(|line| !line.starts_with("Old tokens"));
+    assert!(
+        drawn.clone().count() > 10 && drawn.clone().all(|line| line.chars().count() <= 60),
+        "{}",
+        narrow.stdout
+    );
     let coloured = status(&world).on_terminal(100).run().await;
     assert!(coloured.stdout.contains("\u{1b}[32mfresh\u{1b}[0m"), "{}", coloured.stdout);
     assert!(!plain.stdout.contains('\u{1b}'));
@@ -154,4 +159,43 @@ async fn what_cannot_be_read_fails_and_is_named() {
     let ran = status(&world).run().await;
     assert_eq!(ran.exit_code, 1, "{}", ran.everything());
     insta::assert_snapshot!("status-unreadable", named(&world, &ran.stdout));
+}
+
+#[tokio::test]
+async fn a_plan_says_what_would_change_and_what_would_not() {
+    let world = after_a_rotation(3).await;
+    world.github.put_by_hand("acme/service-1:AXIOM_TOKEN", "written-by-somebody-else-0001");
+    world.add_destination("acme/new:AXIOM_TOKEN");
+    world.advance_days(1);
+    let ran = Invocation::rotate(&world).flag("--dry-run").run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    insta::assert_snapshot!("plan-undelivered", named(&world, &ran.stdout));
+    let json = Invocation::rotate(&world).flag("--dry-run").arg("--format", "json").run().await;
+    let rotation = json.rotation();
+    let newest = world.newest().unwrap().id;
+    assert_eq!(rotation["destinations"][0]["holds"]["id"], newest.as_str(), "what would be overwritten");
+    assert_eq!(rotation["destinations"][2]["updated_at"], json!(null), "what would be made");
+    assert_eq!(rotation["planned"]["expires_at"], "2026-06-04T09:00:00Z");
+}
+
+#[tokio::test]
+async fn in_an_emergency_it_says_what_breaks() {
+    let world = World::builder().destination_count(2).expires_in_days(60).start().await;
+    let now = || Invocation::rotate(&world).flag("--force").arg("--overlap", "0h");
+    let plan = now().flag("--dry-run").run().await;
+    insta::assert_snapshot!("emergency-plan", named(&world, &plan.stdout));
+    let ran = now().run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    insta::assert_snapshot!("emergency", named(&world, &ran.stdout));
+    assert!(!world.axiom.is_accepted(&world.original.value));
+}
+
+#[tokio::test]
+async fn in_an_emergency_that_fails_it_says_that_the_old_token_lives() {
+    let world = World::builder().destination_count(2).expires_in_days(60).start().await;
+    world.github.break_scope("acme/service-1", On::Writes, 403);
+    let ran = Invocation::rotate(&world).flag("--force").arg("--overlap", "0h").run().await;
+    assert_eq!(ran.exit_code, 1, "{}", ran.everything());
+    insta::assert_snapshot!("emergency-failed", named(&world, &ran.stdout));
+    assert!(world.axiom.is_accepted(&world.original.value));
 }
