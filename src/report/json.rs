@@ -76,7 +76,13 @@ mod tests {
             ],
             "retired": ["tok-0"], "next_rotation_at": "2026-11-16T06:00:00Z", "error": null,
             "provider": "axiom", "reason_text": "12 days left, rotates at 14", "planned": null,
-            "next_step": null, "warnings": [], "tokens": [],
+            "next_step": null, "warnings": [],
+            "tokens": [
+                {"id": "tok-2", "minted_at": "2026-09-01T06:00:00Z", "ends_at": "2026-11-30T06:00:00Z",
+                 "retire_at": null, "disabled": false, "held_by": 2},
+                {"id": "tok-1", "minted_at": "2026-06-15T06:00:00Z", "ends_at": "2026-09-08T06:00:00Z",
+                 "retire_at": null, "disabled": false, "held_by": 0},
+            ],
         });
         assert_eq!(*rotation, expected);
     }

@@ -5,7 +5,9 @@
 //! decided in [`publish`]. What happened is known in [`crate::rotation`].
 
 pub mod actions;
+mod gantt;
 pub mod json;
+mod lives;
 pub mod model;
 mod paint;
 mod plan;

@@ -199,7 +199,7 @@ fn table<const N: usize>(
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::samples::{self, time};
+    use super::super::samples::{self, life, time};
     use super::*;
     use crate::redact::Redactor;
     use crate::report::{Expiring, Report, Reporter, TokenLife};
@@ -209,15 +209,8 @@ mod tests {
         render(&report.printable(&Redactor::new()), Screen { columns, colours: false })
     }
 
-    fn life(id: &str, minted: &str, ends: Option<&str>, retire: Option<&str>, held_by: usize) -> TokenLife {
-        TokenLife {
-            id: id.to_owned(),
-            minted_at: time(minted),
-            ends_at: ends.and_then(time),
-            retire_at: retire.and_then(time),
-            disabled: false,
-            held_by,
-        }
+    fn waiting(id: &str, minted: &str, retire_at: &str) -> TokenLife {
+        TokenLife { retire_at: time(retire_at), ..life(id, minted, None, 0) }
     }
 
     /// Every destination in a way of its own, an old token that a run will end,
@@ -232,11 +225,11 @@ mod tests {
         });
         rotation.destinations[0].updated_at = time("2026-08-31T07:00:00Z");
         rotation.tokens = vec![
-            life("tok-7", "2026-08-31T07:00:00Z", Some("2026-10-31T06:00:00Z"), None, 1),
-            life("tok-6", "2026-06-01T06:00:00Z", Some(end), None, 1),
-            life("tok-5", "2026-05-01T06:00:00Z", None, Some("2026-09-07T07:00:00Z"), 0),
-            life("tok-4", "2026-04-01T06:00:00Z", None, Some("2026-08-07T07:00:00Z"), 0),
-            life("tok-3", "2026-03-01T06:00:00Z", None, None, 0),
+            life("tok-7", "2026-08-31T07:00:00Z", Some("2026-10-31T06:00:00Z"), 1),
+            life("tok-6", "2026-06-01T06:00:00Z", Some(end), 1),
+            waiting("tok-5", "2026-05-01T06:00:00Z", "2026-09-07T07:00:00Z"),
+            waiting("tok-4", "2026-04-01T06:00:00Z", "2026-08-07T07:00:00Z"),
+            life("tok-3", "2026-03-01T06:00:00Z", None, 0),
         ];
         rotation.retired = vec!["tok-4".to_owned()];
         rotation
@@ -262,7 +255,7 @@ mod tests {
         for columns in [None, Some(60), Some(110)] {
             let mut report = samples::hostile();
             report.rotations[0].warnings = vec![samples::HOSTILE.to_owned()];
-            report.rotations[0].tokens = vec![life(samples::HOSTILE, "2026-03-01T06:00:00Z", None, None, 0)];
+            report.rotations[0].tokens = vec![life(samples::HOSTILE, "2026-03-01T06:00:00Z", None, 0)];
             // A name that would make a command of the colon after it.
             report.rotations.push(RotationReport { name: ":".to_owned(), ..samples::failed() });
             for line in page(report, columns).lines() {
