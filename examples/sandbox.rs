@@ -71,7 +71,11 @@ async fn tour(world: &World) {
     check("Axiom still accepts the old token", world.axiom.is_accepted(&old));
     check("the new token may do what the old one could", world.changed_privileges().is_empty());
 
-    say(4, "The next day", "The schedule runs again. Nothing is due, so it costs one look at Axiom and one at each repository.");
+    say(
+        4,
+        "The next day",
+        "The schedule runs again. Nothing is due, so it costs one look at Axiom and one at each repository.",
+    );
     world.advance_days(1);
     world.github.forget_requests();
     world.axiom.forget_requests();
@@ -86,14 +90,19 @@ async fn tour(world: &World) {
     check("Axiom accepts what each secret holds", world.unaccepted().is_empty());
 
     let printed = [planned, rotated, fresh].map(|ran| ran.everything()).join("\n");
-    check("no part of any secret was printed", support::leaks::find_leaks(&printed, &world.secrets()).is_empty());
+    check(
+        "no part of any secret was printed",
+        support::leaks::find_leaks(&printed, &world.secrets()).is_empty(),
+    );
     world.assert_no_violations();
     println!("\nThat is the whole job. README.md shows the same as a scheduled workflow.");
 }
 
 /// Whether every secret holds this value.
 fn holds(world: &World, value: &str) -> bool {
-    DESTINATIONS.iter().all(|destination| world.github.secret(destination).is_some_and(|held| held.value == value))
+    DESTINATIONS
+        .iter()
+        .all(|destination| world.github.secret(destination).is_some_and(|held| held.value == value))
 }
 
 fn say(step: usize, title: &str, text: &str) {

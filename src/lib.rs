@@ -26,5 +26,6 @@ pub mod redact;
 pub mod report;
 pub mod rotation;
 pub mod run;
+pub mod streams;
 
 mod log;

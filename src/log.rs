@@ -14,7 +14,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 use crate::cli::Verbosity;
 use crate::redact::Redactor;
-use crate::run::Stream;
+use crate::streams::Stream;
 
 /// Shows this crate's events on `stream`.
 pub(crate) fn subscriber(

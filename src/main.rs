@@ -4,7 +4,8 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use crossfade::cli::Environment;
-use crossfade::run::{Stream, Streams, run};
+use crossfade::run::run;
+use crossfade::streams::{Stream, Streams};
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {

@@ -7,9 +7,9 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -19,74 +19,21 @@ use tracing::instrument::WithSubscriber as _;
 use crate::cli::{self, Answer, Command, Environment, Run, Verbosity};
 use crate::clock::Clock;
 use crate::config::{Period, ProviderSettings};
-use crate::github::{Credentials, GitHub};
+use crate::github::{Access, Announce, Credentials, GitHub};
 use crate::http::{Http, HttpSettings};
 use crate::log;
 use crate::provider;
 use crate::redact::Redactor;
-use crate::report::{self, ActionsFiles, Outlets, Report, Screen, actions};
+use crate::report::{self, ActionsFiles, Outlets, Report, actions};
 use crate::rotation::brake::Brake;
 use crate::rotation::session::Session;
 use crate::rotation::{self, Tools, plan};
+use crate::streams::Streams;
 
 /// Something is wrong with what the user wrote; nothing was contacted.
 const USAGE: u8 = 2;
 /// Something is not as it should be.
 const FAILED: u8 = 1;
-
-/// A stream that several writers share, one line at a time.
-#[derive(Clone)]
-pub struct Stream {
-    sink: Arc<Mutex<dyn Write + Send>>,
-    columns: Option<usize>,
-}
-
-impl Stream {
-    /// A stream that ends in `sink`.
-    pub fn new(sink: impl Write + Send + 'static) -> Self {
-        Self { sink: Arc::new(Mutex::new(sink)), columns: None }
-    }
-
-    /// The same stream, which ends in a terminal so wide.
-    #[must_use]
-    pub fn on_terminal(self, columns: usize) -> Self {
-        Self { columns: Some(columns), ..self }
-    }
-
-    /// The screen behind it. The environment may ask for another width, or for no
-    /// colours (see no-color.org).
-    fn screen(&self, environment: &Environment) -> Screen {
-        let asked = || environment.get("COLUMNS")?.parse().ok();
-        let columns = self.columns.map(|columns| asked().unwrap_or(columns));
-        let is_plain = environment.get("NO_COLOR").is_some() || environment.get("TERM") == Some("dumb");
-        Screen { columns, colours: columns.is_some() && !is_plain }
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.sink.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.sink.lock().unwrap_or_else(PoisonError::into_inner).flush()
-    }
-}
-
-impl std::fmt::Debug for Stream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Stream")
-    }
-}
-
-/// Where an invocation prints.
-#[derive(Debug, Clone)]
-pub struct Streams {
-    /// The report, and nothing else.
-    pub stdout: Stream,
-    /// Workflow commands, progress and logs.
-    pub stderr: Stream,
-}
 
 /// Runs one invocation to its end and returns the exit code: 0 all is well,
 /// 1 a rotation failed, 2 usage or configuration.
@@ -152,30 +99,30 @@ async fn carry_out(
     let request_timeout = std_duration(options.request_timeout);
     let settings = HttpSettings::new(request_timeout);
     let http = Arc::new(Http::new(settings, Arc::clone(&clock)));
-    let github = GitHub::connect(Arc::clone(&http), &run.github, options.concurrency)
-        .map_err(|error| error.to_string())?;
-    let sessions = sessions(run, &http)?;
-    let announce = |value: &SecretString| {
-        if on_actions && actions::add_mask(value, &mut streams.stderr.clone()).is_err() {
-            tracing::warn!("the new value could not be masked: standard error cannot be written");
-        }
-        redactor.register(value);
+    let access = match run.command {
+        Command::Status { .. } => Access::Look,
+        Command::Rotate if options.dry_run => Access::Rehearse,
+        Command::Rotate => Access::Write,
     };
+    let announce = announce(redactor, on_actions, streams);
+    let github =
+        GitHub::connect(Arc::clone(&http), &run.github, options.concurrency, access, Arc::clone(&announce))
+            .map_err(|error| error.to_string())?;
+    let sessions = sessions(run, &http)?;
     let window = plan::delivery_window(1).unsigned_abs();
     let brake = Brake::new(std_duration(options.deadline), window);
     let berths = Semaphore::new(options.concurrency);
-    let look_only = matches!(run.command, Command::Status { .. });
     let tools = Tools {
         github: &github,
         clock: &clock,
-        announce: &announce,
+        announce: &*announce,
         brake: &brake,
         berths: &berths,
         first_wait: settings.retry.first_wait,
         patience: request_timeout * 2,
         force: options.force,
-        dry_run: options.dry_run || look_only,
-        look_only,
+        dry_run: access != Access::Write,
+        look_only: access == Access::Look,
     };
     let work = rotation::run(&tools, &run.config.rotations, &sessions);
     tokio::pin!(work, stop);
@@ -195,6 +142,17 @@ fn complete(mut report: Report, run: &Run) -> Report {
         report.look_ahead(within.duration());
     }
     report
+}
+
+/// Every value that is made is masked and hidden before anything can carry it.
+fn announce(redactor: &Arc<Redactor>, on_actions: bool, streams: &Streams) -> Announce {
+    let (redactor, stderr) = (Arc::clone(redactor), streams.stderr.clone());
+    Arc::new(move |value: &SecretString| {
+        if on_actions && actions::add_mask(value, &mut stderr.clone()).is_err() {
+            tracing::warn!("a new value could not be masked: standard error cannot be written");
+        }
+        redactor.register(value);
+    })
 }
 
 /// One session for each provider and credential.

@@ -114,7 +114,7 @@ fn one_rotation_by_variables() {
     assert_eq!(rotation.policy.overlap, Period::from_days(7));
     assert_eq!(rotation.policy.rotate_before, Period::from_days(12), "the flag wins");
     assert!(run.options.dry_run && !run.options.force);
-    assert_eq!((run.options.format, run.options.concurrency), (Format::Json, 3));
+    assert_eq!((run.options.format, run.options.concurrency), (crate::report::Format::Json, 3));
     assert_eq!(run.options.request_timeout.to_string(), "200ms");
     assert_eq!(run.github.api_url.as_str(), "https://ghe.example/api/v3");
 }
@@ -228,7 +228,7 @@ fn credentials_are_checked_without_being_shown() {
     };
     let pem = "-----BEGIN RSA PRIVATE KEY-----\nhunter2hunter2\n-----END RSA PRIVATE KEY-----\n";
     let run = with_values("value", "", "12345", pem).unwrap();
-    assert!(matches!(&run.github.credentials, Credentials::App { id, .. } if id == "12345"));
+    assert!(matches!(&run.github.credentials, crate::github::Credentials::App { id, .. } if id == "12345"));
     for refused in [
         with_values("", "value", "", ""),
         with_values("hunter2 hunter2", "value", "", ""),

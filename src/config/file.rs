@@ -151,7 +151,7 @@ keys! {
         /// Name or id of the token to keep fresh.
         token: String,
         /// Earlier keys of this rotation, owner/repo/rotation, from before it was renamed or moved.
-        formerly: List<FormerKey>,
+        formerly: FormerKeys,
         /// How long a minted token lives. Default: 90d.
         lifetime: Period,
         /// How long the previous token stays valid after the mint. Default: 7d.
@@ -226,6 +226,35 @@ impl JsonSchema for SecretKeys {
             },
             generator.subschema_for::<SecretMappingKeys>(),
         ]})
+    }
+}
+
+/// The earlier keys of a rotation; one may stand without a list.
+#[derive(Debug, Clone)]
+pub(crate) struct FormerKeys(pub(crate) List<FormerKey>);
+
+impl Read for FormerKeys {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Value::Scalar { .. } => Some(Self(vec![Field::read(node, problems)])),
+            _ => List::read(node, problems).map(Self),
+        }
+    }
+}
+
+impl JsonSchema for FormerKeys {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "FormerKeys".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (one, many) =
+            (generator.subschema_for::<FormerKey>(), generator.subschema_for::<List<FormerKey>>());
+        json_schema!({ "anyOf": [one, many] })
     }
 }
 

@@ -187,7 +187,7 @@ impl Source<'_> {
         let key = name.clone().map(|(name, _)| RotationKey { repository: repository.clone(), name });
         let formerly: Vec<(RotationKey, Place)> = given(&keys.formerly)
             .into_iter()
-            .flatten()
+            .flat_map(|keys| &keys.0)
             .filter_map(|f| Some((f.value.clone()?.0, f.place)))
             .collect();
         let provider = kind.zip(credential).map(|(kind, (credential, _))| ProviderSettings {

@@ -92,6 +92,8 @@ pub struct RotationReport {
     pub next_step: Option<String>,
     /// What did not stop the rotation but should be known.
     pub warnings: Vec<String>,
+    /// What was found on the way and is as it should be.
+    pub notes: Vec<String>,
     /// The rotation's tokens that live, or lived until this run; newest first.
     pub tokens: Vec<TokenLife>,
 }
@@ -297,6 +299,7 @@ impl RotationReport {
             planned: None,
             next_step: None,
             warnings: Vec::new(),
+            notes: Vec::new(),
             tokens: Vec::new(),
         }
     }
@@ -335,6 +338,7 @@ impl RotationReport {
             planned: _,
             next_step,
             warnings,
+            notes,
             tokens,
         } = self;
         let line = |text: &mut String| *text = redactor.line(text);
@@ -355,7 +359,7 @@ impl RotationReport {
         }
         retired.iter_mut().for_each(line);
         tokens.iter_mut().for_each(|life| line(&mut life.id));
-        [error, reason_text, next_step].into_iter().flatten().chain(warnings).for_each(message);
+        [error, reason_text, next_step].into_iter().flatten().chain(warnings).chain(notes).for_each(message);
     }
 }
 
@@ -456,6 +460,7 @@ mod tests {
             reason_text: Some(evil()),
             next_step: Some(evil()),
             warnings: vec![evil()],
+            notes: vec![evil()],
             tokens: vec![TokenLife {
                 id: evil(),
                 minted_at: None,
@@ -471,7 +476,7 @@ mod tests {
         let expiring = Expiring { rotation: Some(evil()), id: Some(evil()), expires_at: None };
         let report = Report { expiring: vec![expiring], ..report(vec![rotation]) };
         let json = serde_json::to_string(&report.printable(&redactor)).unwrap();
-        assert_eq!(json.matches(": :error::## [x] ***").count(), 16, "{json}");
+        assert_eq!(json.matches(": :error::## [x] ***").count(), 17, "{json}");
         assert!(!json.contains("\\n") && !json.contains("\\u001b") && !json.contains("##["), "{json}");
     }
 

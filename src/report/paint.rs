@@ -34,6 +34,7 @@ const BEGINNINGS: &[(&str, Style)] = &[
     ("Old tokens:", HEADING),
     ("What to do:", BAD),
     ("Warnings:", CHANGE),
+    ("Found:", HEADING),
     ("Ends too soon:", BAD),
     ("  FAILED", BAD),
     ("  warning", CHANGE),

@@ -27,6 +27,7 @@ pub(super) fn render(report: &Printable, screen: Screen) -> String {
     section(&mut page, "Old tokens:\n", &retirements(report));
     section(&mut page, "What to do:\n", &steps(&rotations));
     section(&mut page, "Warnings:\n", &warnings(&rotations));
+    section(&mut page, "Found:\n", &notes(&rotations));
     section(&mut page, "Ends too soon:\n", &expiring(report));
     if let Some(end) = report.github_credential_expires_at {
         let end = words::when(Some(end), report.now, "");
@@ -136,6 +137,13 @@ fn warnings(rotations: &[&RotationReport]) -> String {
     let lines = rotations.iter().flat_map(|rotation| {
         rotation.warnings.iter().map(|warning| format!("  of {}: {warning}\n", rotation.name))
     });
+    lines.collect()
+}
+
+fn notes(rotations: &[&RotationReport]) -> String {
+    let lines = rotations
+        .iter()
+        .flat_map(|rotation| rotation.notes.iter().map(|note| format!("  for {}: {note}\n", rotation.name)));
     lines.collect()
 }
 

@@ -151,6 +151,9 @@ impl Page<'_> {
         {
             self.row("next rotation", format_args!("{}", words::when(Some(next), self.now, "")))?;
         }
+        for note in &rotation.notes {
+            self.row("note", format_args!("{note}"))?;
+        }
         for warning in &rotation.warnings {
             self.row("warning", format_args!("{warning}"))?;
         }

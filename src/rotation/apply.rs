@@ -5,20 +5,17 @@
 //! into a report by [`super::outcome`].
 
 use futures_util::future::join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::Tools;
-use super::lineage::{Lineage, Reading};
+use super::lineage::{Lineage, Reading, SKEW};
 use super::mint::{Case, Miscarriage, Newborn};
 use super::plan::{self, Circumstances, MintPlan, Plan, Step};
 use super::session::{Keyring, Session};
 use super::trouble::{Fate, Trouble};
-use crate::config::Rotation;
+use crate::config::{Rotation, SecretTarget};
 use crate::github::{self, WriteError};
 use crate::provider::{Ending, Minted, Overlap, Probe, Token};
-
-/// GitHub's clock and the provider's may be this far apart.
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// What happened to one rotation, as far as it came.
 #[derive(Debug, Default)]
@@ -165,8 +162,7 @@ async fn preflight(tools: &Tools<'_>, rotation: &Rotation, readings: &mut [Readi
     let prepared =
         rotation.secrets.iter().zip(readings.iter()).map(async |(secret, reading)| match reading {
             Reading::Unreadable(_) => Ok(()),
-            // To prepare it may mean to make the environment.
-            Reading::Missing if tools.dry_run && secret.create_environment => Ok(()),
+            _ if tools.dry_run => rehearse(tools, secret).await,
             _ => tools.github.prepare(secret).await,
         });
     let prepared = join_all(prepared).await;
@@ -174,6 +170,15 @@ async fn preflight(tools: &Tools<'_>, rotation: &Rotation, readings: &mut [Readi
         if let Err(error) = result {
             *reading = Reading::Unreadable(error.to_string());
         }
+    }
+}
+
+/// As preparing, without making an environment that is still to be made.
+async fn rehearse(tools: &Tools<'_>, secret: &SecretTarget) -> Result<(), github::Error> {
+    let as_it_is = SecretTarget { create_environment: false, ..secret.clone() };
+    match tools.github.prepare(&as_it_is).await {
+        Err(error) if error.kind == github::ErrorKind::NotFound && secret.create_environment => Ok(()),
+        result => result,
     }
 }
 

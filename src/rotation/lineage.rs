@@ -13,6 +13,9 @@ use crate::provider::Token;
 /// How far the clocks of different servers may be apart.
 pub const TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
 
+/// GitHub's clock and the provider's may be this far apart.
+pub const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
 /// A window longer than this is no window of ours, whatever its marker says.
 const LONGEST_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
@@ -130,8 +133,12 @@ impl Lineage {
         if candidates.any(|other| self.stem(other) != run) {
             return Holder::Unknown;
         }
-        let last = self.members.iter().position(|member| stem_of(member) == run);
-        last.map_or(Holder::Unknown, Holder::Member)
+        // Of a run only the last attempt is delivered: what was written before it
+        // was minted was written by somebody else.
+        match self.members.iter().position(|member| stem_of(member) == run) {
+            Some(last) if self.members[last].window_contains(at) => Holder::Member(last),
+            _ => Holder::Unknown,
+        }
     }
 
     /// Whether a destination may hold this member. `false` only when that is

@@ -6,7 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::lineage::{Holder, Lineage, Member, Reading, TOLERANCE, after, before};
+use super::lineage::{Holder, Lineage, Member, Reading, SKEW, TOLERANCE, after, before};
 use super::trouble::Trouble;
 use crate::config::{Policy, Rotation};
 use crate::provider::{Ending, Expiry, Overlap, Profile};
@@ -251,7 +251,7 @@ pub fn next_rotation_at(policy: Policy, profile: Profile, member: &Member) -> Op
 }
 
 /// When the predecessor ends, where the mint says so: its life is never
-/// extended, and never ends inside the delivery.
+/// extended, and never ends inside the delivery, whichever clock is right.
 #[must_use]
 pub fn predecessor_ends_at(
     at: &Circumstances<'_>,
@@ -260,7 +260,7 @@ pub fn predecessor_ends_at(
     old: &Member,
 ) -> Option<Timestamp> {
     (at.profile.overlap == Overlap::Native).then(|| {
-        let overlap = at.rotation.policy.overlap.duration().max(plan.window);
+        let overlap = at.rotation.policy.overlap.duration().max(plan.window + SKEW);
         let end = if plan.predecessor_is_orphan { now } else { after(now, overlap) };
         old.token.expires_at.map_or(end, |expiry| expiry.min(end))
     })
@@ -307,7 +307,9 @@ fn mint_or_refuse(
             .collect();
         return Step::Refuse(Trouble::TooMany { count: marked, destinations });
     }
-    let predecessor = (0..lineage.members.len()).find(live).or(current);
+    // Once there are tokens of ours, a namesake of the original is nobody's predecessor.
+    let ours = |index: &usize| !lineage.has_begun() || lineage.is_ours(at.rotation, *index);
+    let predecessor = (0..lineage.members.len()).find(|index| live(index) && ours(index)).or(current);
     let predecessor_is_orphan = predecessor.is_some_and(|index| orphans.contains(&index));
     Step::Mint(MintPlan {
         predecessor,

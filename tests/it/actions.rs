@@ -1,7 +1,7 @@
 //! As a step of a workflow: masks, outputs, summary, annotations.
 
-use crate::support::{Invocation, Ran, World};
 use crate::support::leaks::find_leaks;
+use crate::support::{Invocation, Ran, World};
 
 struct Step {
     ran: Ran,
@@ -28,7 +28,8 @@ async fn the_value_is_masked_before_anything_else_and_appears_nowhere_else() {
     assert_eq!(masks.len(), 1);
     let rest = format!("{}\n{}\n{output}\n{summary}", ran.stdout, others.join("\n"));
     assert_eq!(find_leaks(&rest, &world.secrets()), Vec::<String>::new());
-    let first_use = ran.stderr.lines().position(|line| line.contains("GET /v2/tokens/") || line.contains("PUT"));
+    let first_use =
+        ran.stderr.lines().position(|line| line.contains("GET /v2/tokens/") || line.contains("PUT"));
     let masked = ran.stderr.lines().position(|line| line == mask);
     assert!(first_use.is_none_or(|first| masked.unwrap() < first), "{}", others.join("\n"));
 }
@@ -74,7 +75,8 @@ async fn a_failure_is_an_annotation_and_a_fresh_day_is_none() {
 
 #[tokio::test]
 async fn hostile_names_change_no_command_and_no_table() {
-    let nasty = "x\n::set-output name=a::b\n##[error]y | `z` <img src=x onerror=alert(1)> \u{202e}\u{1b}[31m %0A";
+    let nasty =
+        "x\n::set-output name=a::b\n##[error]y | `z` <img src=x onerror=alert(1)> \u{202e}\u{1b}[31m %0A";
     let original = crate::support::axiom::TokenSpec::ingest("ci-ingest").description(nasty);
     let world = World::builder().original(original).start().await;
     world.axiom.switch(|switches| switches.error_message = Some(nasty.to_owned()));
@@ -85,7 +87,8 @@ async fn hostile_names_change_no_command_and_no_table() {
     }
     assert_harmless(&ran, &summary);
     // The provider's refusal quotes it too.
-    let refused = Invocation::rotate(&world).env("CROSSFADE_PROVIDER_TOKEN", "xaat-no-such-credential-at-all");
+    let refused =
+        Invocation::rotate(&world).env("CROSSFADE_PROVIDER_TOKEN", "xaat-no-such-credential-at-all");
     let Step { ran, summary, .. } = step(refused).await;
     assert_eq!(ran.exit_code, 1);
     for line in ran.stderr.lines().filter(|line| line.trim_start().starts_with("::")) {
@@ -102,7 +105,7 @@ fn assert_harmless(ran: &Ran, summary: &str) {
 }
 
 /// Reads a `GITHUB_OUTPUT` file as the runner does.
-fn outputs(file: &str) -> std::collections::BTreeMap<String, String> {
+pub(crate) fn outputs(file: &str) -> std::collections::BTreeMap<String, String> {
     let mut outputs = std::collections::BTreeMap::new();
     let mut lines = file.lines();
     while let Some(head) = lines.next() {

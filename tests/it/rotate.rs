@@ -126,11 +126,15 @@ async fn a_token_rotates_itself() {
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
     assert_eq!(world.undelivered(), Vec::<String>::new());
     let newest = world.newest().unwrap();
-    let after_the_mint = world.axiom.requests().into_iter().skip_while(|request| request.method != "POST").skip(1);
-    let authorizations: Vec<String> = after_the_mint
-        .map(|request| request.headers["authorization"].to_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(authorizations, vec![format!("Bearer {}", newest.value); 2], "probe and list use the new value");
+    let after_the_mint =
+        world.axiom.requests().into_iter().skip_while(|request| request.method != "POST").skip(1);
+    let authorizations: Vec<String> =
+        after_the_mint.map(|request| request.headers["authorization"].to_str().unwrap().to_owned()).collect();
+    assert_eq!(
+        authorizations,
+        vec![format!("Bearer {}", newest.value); 2],
+        "probe and list use the new value"
+    );
 }
 
 #[tokio::test]

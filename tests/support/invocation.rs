@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crossfade::cli::Environment;
-use crossfade::run::{Stream, Streams, run};
+use crossfade::run::run;
+use crossfade::streams::{Stream, Streams};
 use serde_json::Value;
 
 use super::world::{REPOSITORY, TOKEN, World};
@@ -25,10 +26,13 @@ pub struct Invocation {
     pub columns: Option<usize>,
 }
 
+/// The exit code of a run that was killed.
+pub const KILLED: u8 = 137;
+
 /// What a run left behind.
 #[derive(Debug, Clone)]
 pub struct Ran {
-    /// 0, 1 or 2.
+    /// 0, 1 or 2; [`KILLED`].
     pub exit_code: u8,
     /// The report.
     pub stdout: String,
@@ -71,8 +75,8 @@ impl Invocation {
     /// The credentials of the standard scene alone.
     #[must_use]
     pub fn credentials(self, world: &World) -> Self {
-        self.env("CROSSFADE_PROVIDER_TOKEN", &world.provider_token())
-            .env("CROSSFADE_GITHUB_TOKEN", &world.github_token())
+        self.env("CROSSFADE_PROVIDER_TOKEN", world.provider_token())
+            .env("CROSSFADE_GITHUB_TOKEN", world.github_token())
     }
 
     /// Adds a flag and its value.
@@ -116,13 +120,27 @@ impl Invocation {
 
     /// Runs; `stop` is the signal of a cancelled job.
     pub async fn run_until(&self, stop: impl Future<Output = ()>) -> Ran {
+        self.run_through(stop, std::future::pending()).await
+    }
+
+    /// Runs, and dies where it stands when `killed` resolves: nothing of the run
+    /// is polled again, as nothing of a process runs after SIGKILL.
+    pub async fn run_or_die(&self, killed: impl Future<Output = ()>) -> Ran {
+        self.run_through(std::future::pending(), killed).await
+    }
+
+    async fn run_through(&self, stop: impl Future<Output = ()>, killed: impl Future<Output = ()>) -> Ran {
         let (stdout, stderr) = (Captured::default(), Captured::default());
         let shown = Stream::new(stdout.clone());
         let shown = self.columns.map_or(shown.clone(), |columns| shown.on_terminal(columns));
         let streams = Streams { stdout: shown, stderr: Stream::new(stderr.clone()) };
         let environment: Environment = self.environment.clone().into_iter().collect();
         let arguments = std::iter::once("crossfade".to_owned()).chain(self.arguments.clone());
-        let exit_code = run(arguments.map(Into::into), &environment, streams, stop).await;
+        let exit_code = tokio::select! {
+            biased;
+            () = killed => KILLED,
+            code = run(arguments.map(Into::into), &environment, streams, stop) => code,
+        };
         Ran { exit_code, stdout: stdout.text(), stderr: stderr.text() }
     }
 }

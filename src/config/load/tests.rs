@@ -37,7 +37,7 @@ rotations:
     let policy =
         Policy { lifetime: days(60), overlap: days(3), rotate_before: days(10), delete_after: days(2) };
     assert_eq!(a.policy, policy);
-    assert_eq!(a.provider.kind.to_string(), "axiom");
+    assert_eq!(a.provider.kind, "axiom".parse().unwrap());
     assert_eq!(a.provider.url.as_ref().map(url::Url::as_str), Some("https://a.example/"));
     assert_eq!(a.provider.org_id.as_deref(), Some("acme"));
     assert_eq!(a.provider.credential, "AXIOM");
