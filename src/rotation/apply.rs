@@ -13,7 +13,7 @@ use super::mint::{Case, Miscarriage, Newborn};
 use super::plan::{self, Circumstances, MintPlan, Plan, Step};
 use super::session::{Keyring, Session};
 use super::trouble::{Fate, Trouble};
-use crate::config::{Rotation, SecretTarget};
+use crate::config::Rotation;
 use crate::github::{self, WriteError};
 use crate::provider::{Ending, Minted, Overlap, Probe, Token};
 
@@ -162,7 +162,6 @@ async fn preflight(tools: &Tools<'_>, rotation: &Rotation, readings: &mut [Readi
     let prepared =
         rotation.secrets.iter().zip(readings.iter()).map(async |(secret, reading)| match reading {
             Reading::Unreadable(_) => Ok(()),
-            _ if tools.dry_run => rehearse(tools, secret).await,
             _ => tools.github.prepare(secret).await,
         });
     let prepared = join_all(prepared).await;
@@ -170,15 +169,6 @@ async fn preflight(tools: &Tools<'_>, rotation: &Rotation, readings: &mut [Readi
         if let Err(error) = result {
             *reading = Reading::Unreadable(error.to_string());
         }
-    }
-}
-
-/// As preparing, without making an environment that is still to be made.
-async fn rehearse(tools: &Tools<'_>, secret: &SecretTarget) -> Result<(), github::Error> {
-    let as_it_is = SecretTarget { create_environment: false, ..secret.clone() };
-    match tools.github.prepare(&as_it_is).await {
-        Err(error) if error.kind == github::ErrorKind::NotFound && secret.create_environment => Ok(()),
-        result => result,
     }
 }
 
