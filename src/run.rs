@@ -73,9 +73,10 @@ pub async fn run(
         output: environment.get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
     });
+    let screen = streams.stdout.screen(environment);
     let Streams { stdout, stderr } = &mut streams;
     let format = run.options.format;
-    let mut outlets = Outlets { format, stdout, stderr, actions: files };
+    let mut outlets = Outlets { format, screen, stdout, stderr, actions: files };
     match report::publish(&report, &redactor, &mut outlets) {
         Ok(()) => report.exit_code(),
         Err(error) => {
@@ -121,17 +122,26 @@ async fn carry_out(
         patience: request_timeout * 2,
         force: options.force,
         dry_run: access != Access::Write,
+        look_only: access == Access::Look,
     };
     let work = rotation::run(&tools, &run.config.rotations, &sessions);
     tokio::pin!(work, stop);
     tokio::select! {
-        report = &mut work => return Ok(report),
+        report = &mut work => return Ok(complete(report, run)),
         () = &mut stop => {
             tracing::warn!("told to stop: no new mint is started; what was minted is delivered");
             brake.stop();
         }
     }
-    Ok(work.await)
+    Ok(complete(work.await, run))
+}
+
+/// Adds what is known of the whole run alone.
+fn complete(mut report: Report, run: &Run) -> Report {
+    if let Command::Status { fail_within: Some(within) } = run.command {
+        report.look_ahead(within.duration());
+    }
+    report
 }
 
 /// Every value that is made is masked and hidden before anything can carry it.

@@ -87,7 +87,7 @@ async fn tell(
     story.now = Some(now);
     let at = Circumstances { rotation, profile: session.provider.profile(), now, force: tools.force };
     let mut plan = plan::plan(&at, &story.lineage, &story.readings)?;
-    if matches!(plan.step, Step::Mint(_)) {
+    if matches!(plan.step, Step::Mint(_)) && !tools.look_only {
         preflight(tools, rotation, &mut story.readings).await;
         plan = plan::plan(&at, &story.lineage, &story.readings)?;
     }

@@ -38,7 +38,7 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::config::{ProviderSettings, Rotation};
 use crate::github::GitHub;
-use crate::report::{Report, RotationReport};
+use crate::report::{Report, Reporter, RotationReport};
 use apply::Story;
 use brake::Brake;
 use expand::Expanded;
@@ -66,6 +66,8 @@ pub struct Tools<'a> {
     pub force: bool,
     /// Change nothing.
     pub dry_run: bool,
+    /// Only look: a dry run that leaves out the preflight as well.
+    pub look_only: bool,
 }
 
 impl Tools<'_> {
@@ -90,7 +92,7 @@ pub async fn run(
                 Some(trouble) => Story { trouble: Some(trouble), ..Story::default() },
                 None => apply::apply(tools, session, &rotation).await,
             };
-            let report = outcome::report(&rotation, session, story, tools.dry_run);
+            let report = outcome::report(&rotation, session, story, tools);
             RotationReport { notes, ..report }
         })
     });
@@ -99,6 +101,8 @@ pub async fn run(
         now: tools.clock.now(),
         dry_run: tools.dry_run,
         rotations,
-        github_token_expires_at: tools.github.token_expires_at(),
+        command: if tools.look_only { Reporter::Status } else { Reporter::Rotate },
+        github_credential_expires_at: tools.github.token_expires_at(),
+        ..Report::default()
     }
 }

@@ -95,6 +95,8 @@ pub struct Retirement {
     pub member: usize,
     /// How it is ended.
     pub ending: Ending,
+    /// From when on.
+    pub from: Timestamp,
 }
 
 /// Decides.
@@ -344,10 +346,17 @@ fn would_die(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) ->
     })
 }
 
-/// Previous tokens that can be ended now: ours, held by no destination and by no
-/// unknown one, replaced by a token that lives, and their overlap over.
+/// Previous tokens that can be ended now: those that [wait](waiting), their
+/// overlap over.
 #[must_use]
 pub fn retirements(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
+    waiting(at, lineage, readings).into_iter().filter(|one| at.now >= one.from).collect()
+}
+
+/// Previous tokens that are to be ended now or later: ours, held by no destination
+/// and by no unknown one, replaced by a token that lives.
+#[must_use]
+pub fn waiting(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
     let Policy { overlap, delete_after, .. } = at.rotation.policy;
     (0..lineage.members.len())
         .filter_map(|member| {
@@ -359,7 +368,7 @@ pub fn retirements(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Readin
                 (true, true) => (Ending::Delete, after(ended_at, delete_after.duration())),
                 (false, _) => (Ending::Delete, ended_at),
             };
-            (at.now >= from).then_some(Retirement { member, ending })
+            Some(Retirement { member, ending, from })
         })
         .collect()
 }

@@ -227,12 +227,16 @@ impl Trouble {
             | Self::SeveralMatch { .. }
             | Self::BelongsToAnother { .. }
             | Self::NoSuchToken { .. }
+            | Self::PatternEmpty { .. }
+            | Self::Claimed { .. }
             | Self::ClocksDiffer { .. } => "Until that is mended, every run stops here and changes nothing",
             Self::InFlight { .. } => "A run after that time delivers what the other one has left undone",
             Self::TooMany { .. } => "Until that is mended, every run stops here, unless the token is due",
-            Self::Unreadable { .. } | Self::NoClock | Self::Stopped(_) | Self::Observe(_) => {
-                "The next run tries again from the beginning"
-            }
+            Self::PatternUnreadable { .. }
+            | Self::Unreadable { .. }
+            | Self::NoClock
+            | Self::Stopped(_)
+            | Self::Observe(_) => "The next run tries again from the beginning",
             Self::MintRefused(_) | Self::Unfit { .. } | Self::RefusedEverywhere { .. } => {
                 "The next run mints again, so mend the cause first"
             }

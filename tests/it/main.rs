@@ -23,3 +23,4 @@ mod proxy;
 mod recovery;
 mod rotate;
 mod scene;
+mod status;

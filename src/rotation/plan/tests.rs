@@ -243,10 +243,10 @@ fn a_previous_token_is_disabled_after_the_overlap_and_deleted_later() {
             .retire
     };
     assert_eq!(plan(day(6), &old), []);
-    assert_eq!(plan(day(7), &old), [Retirement { member: 1, ending: Ending::Disable }]);
+    assert_eq!(plan(day(7), &old), [Retirement { member: 1, ending: Ending::Disable, from: day(7) }]);
     old.token.disabled = true;
     assert_eq!(plan(day(13), &old), []);
-    assert_eq!(plan(day(14), &old), [Retirement { member: 1, ending: Ending::Delete }]);
+    assert_eq!(plan(day(14), &old), [Retirement { member: 1, ending: Ending::Delete, from: day(14) }]);
 }
 
 #[test]
