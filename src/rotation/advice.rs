@@ -61,7 +61,7 @@ fn holdings(rotation: &Rotation, story: &Story, now: Timestamp) -> Vec<String> {
             }
             Holds::NewbornOrBefore => format!("{names} {hold} {} or what was there before", token(0)),
             Holds::Nothing => format!("{names} {hold} nothing yet"),
-            Holds::Unknown => format!("what {names} {hold} cannot be told"),
+            Holds::Unknown => format!("What {names} {hold} cannot be told"),
         }
     };
     groups.into_iter().map(sentence).collect()

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
@@ -73,6 +73,13 @@ pub struct Tools<'a> {
 impl Tools<'_> {
     fn now(&self) -> Result<Timestamp, Trouble> {
         self.clock.now().ok_or(Trouble::NoClock)
+    }
+
+    /// How far the provider's clock is ahead of GitHub's; as far as it may be, if
+    /// it is not known. Headers count whole seconds, so one is nothing.
+    fn ahead(&self) -> SignedDuration {
+        let skew = self.clock.skew().unwrap_or(lineage::SKEW);
+        if skew.as_secs() <= 1 { SignedDuration::ZERO } else { skew }
     }
 }
 

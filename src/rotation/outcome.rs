@@ -25,8 +25,7 @@ pub(super) fn report(
     story: Story,
     tools: &Tools<'_>,
 ) -> RotationReport {
-    let (dry_run, look_only) = (tools.dry_run, tools.look_only);
-    let teller = Teller { rotation, session, story: &story, dry_run, look_only };
+    let teller = Teller { rotation, session, story: &story, tools };
     let mut report = RotationReport::new(&rotation.name, rotation.provider.kind.to_string());
     if let Some(plan) = &story.plan {
         report.reason = Some(reason(plan.verdict));
@@ -63,8 +62,7 @@ struct Teller<'a> {
     rotation: &'a Rotation,
     session: &'a Session,
     story: &'a Story,
-    dry_run: bool,
-    look_only: bool,
+    tools: &'a Tools<'a>,
 }
 
 impl Teller<'_> {
@@ -72,7 +70,7 @@ impl Teller<'_> {
         let mints = self.mint().is_some();
         match self.story {
             Story { trouble: Some(_), .. } => RotationOutcome::Failed,
-            story if self.dry_run && (mints || !story.retired.is_empty()) => RotationOutcome::Planned,
+            story if self.tools.dry_run && (mints || !story.retired.is_empty()) => RotationOutcome::Planned,
             Story { delivery: Some(_), .. } => RotationOutcome::Rotated,
             _ => RotationOutcome::Fresh,
         }
@@ -110,7 +108,7 @@ impl Teller<'_> {
     /// Until when a token can be used, as far as crossfade has a say in it.
     fn end(&self, member: &Member, now: Timestamp) -> TokenEnd {
         let token = &member.token;
-        let valid_until = if !self.dry_run && self.story.retired.contains(&token.id) {
+        let valid_until = if !self.tools.dry_run && self.story.retired.contains(&token.id) {
             Some(now)
         } else {
             token.expires_at
@@ -151,7 +149,7 @@ impl Teller<'_> {
         if !self.rotation.policy.overlap.duration().is_zero() {
             return None;
         }
-        if self.dry_run {
+        if self.tools.dry_run {
             let old = self.mint()?.1.predecessor?;
             let id = &self.story.lineage.members[old].token.id;
             return Some(format!(
@@ -178,7 +176,7 @@ impl Teller<'_> {
     }
 
     fn planned(&self) -> Option<PlannedMint> {
-        let (_, mint) = self.mint().filter(|_| self.dry_run)?;
+        let (_, mint) = self.mint().filter(|_| self.tools.dry_run)?;
         let now = self.story.now?;
         let profile = self.session.provider.profile();
         let at = Circumstances { rotation: self.rotation, profile, now, force: false };
@@ -191,7 +189,9 @@ impl Teller<'_> {
             previous_valid_until: match profile.overlap {
                 // It is ended explicitly, after the last delivery.
                 _ if at_once => old.map(|_| now),
-                Overlap::Native => old.and_then(|old| plan::predecessor_ends_at(&at, now, mint, old)),
+                Overlap::Native => {
+                    old.and_then(|old| plan::predecessor_ends_at(&at, now, self.tools.ahead(), mint, old))
+                }
                 Overlap::AcrossRuns => {
                     old.map(|old| old.token.expires_at.map_or(overlap, |end| end.min(overlap)))
                 }
@@ -209,7 +209,7 @@ impl Teller<'_> {
             (Some(Write::Failed { why, .. }), _) | (_, Some(Reading::Unreadable(why))) => {
                 (DestinationOutcome::Failed, Some(why.clone()))
             }
-            _ if self.dry_run && !self.look_only && self.mint().is_some() => {
+            _ if self.tools.dry_run && !self.tools.look_only && self.mint().is_some() => {
                 (DestinationOutcome::Planned, None)
             }
             _ => match (holder, self.token()) {
