@@ -105,7 +105,7 @@ async fn carry_out(
         if on_actions && actions::add_mask(value, &mut streams.stderr.clone()).is_err() {
             tracing::warn!("the new value could not be masked: standard error cannot be written");
         }
-        redactor.register(value);
+        redactor.register(&provider::secret_part(value));
     };
     let window = plan::delivery_window(1).unsigned_abs();
     let brake = Brake::new(std_duration(options.deadline), window);
@@ -149,7 +149,7 @@ fn sessions(run: &Run, http: &Arc<Http>) -> Result<HashMap<ProviderSettings, Arc
 
 /// Every secret that this run was given is kept out of every output.
 fn register(run: &Run, redactor: &Redactor) {
-    run.credentials.values().for_each(|credential| redactor.register(credential));
+    run.credentials.values().for_each(|credential| redactor.register(&provider::secret_part(credential)));
     match &run.github.credentials {
         Credentials::Token(token) => redactor.register(token),
         Credentials::App { private_key, .. } => redactor.register(private_key),

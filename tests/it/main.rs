@@ -10,5 +10,6 @@ mod actions;
 mod client;
 mod fakes;
 mod process;
+mod providers;
 mod proxy;
 mod rotate;

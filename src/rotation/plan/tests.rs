@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::config::{Destination, Policy, ProviderSettings, Repository, RotationKey, SecretTarget};
-use crate::provider::{MarkerIn, Token};
+use crate::provider::{Ending, MarkerIn, Token};
 use crate::rotation::marker::{Marker, Nonce};
 
 const NATIVE: Profile = Profile {
