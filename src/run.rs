@@ -19,7 +19,7 @@ use tracing::instrument::WithSubscriber as _;
 use crate::cli::{self, Answer, Command, Environment, Run, Verbosity};
 use crate::clock::Clock;
 use crate::config::{Period, ProviderSettings};
-use crate::github::{Credentials, GitHub};
+use crate::github::{Access, Announce, Credentials, GitHub};
 use crate::http::{Http, HttpSettings};
 use crate::log;
 use crate::provider;
@@ -98,28 +98,29 @@ async fn carry_out(
     let request_timeout = std_duration(options.request_timeout);
     let settings = HttpSettings::new(request_timeout);
     let http = Arc::new(Http::new(settings, Arc::clone(&clock)));
-    let github = GitHub::connect(Arc::clone(&http), &run.github, options.concurrency)
-        .map_err(|error| error.to_string())?;
-    let sessions = sessions(run, &http)?;
-    let announce = |value: &SecretString| {
-        if on_actions && actions::add_mask(value, &mut streams.stderr.clone()).is_err() {
-            tracing::warn!("the new value could not be masked: standard error cannot be written");
-        }
-        redactor.register(&provider::secret_part(value));
+    let access = match run.command {
+        Command::Status { .. } => Access::Look,
+        Command::Rotate if options.dry_run => Access::Rehearse,
+        Command::Rotate => Access::Write,
     };
+    let announce = announce(redactor, on_actions, streams);
+    let github =
+        GitHub::connect(Arc::clone(&http), &run.github, options.concurrency, access, Arc::clone(&announce))
+            .map_err(|error| error.to_string())?;
+    let sessions = sessions(run, &http)?;
     let window = plan::delivery_window(1).unsigned_abs();
     let brake = Brake::new(std_duration(options.deadline), window);
     let berths = Semaphore::new(options.concurrency);
     let tools = Tools {
         github: &github,
         clock: &clock,
-        announce: &announce,
+        announce: &*announce,
         brake: &brake,
         berths: &berths,
         first_wait: settings.retry.first_wait,
         patience: request_timeout * 2,
         force: options.force,
-        dry_run: options.dry_run || matches!(run.command, Command::Status { .. }),
+        dry_run: access != Access::Write,
     };
     let work = rotation::run(&tools, &run.config.rotations, &sessions);
     tokio::pin!(work, stop);
@@ -131,6 +132,17 @@ async fn carry_out(
         }
     }
     Ok(work.await)
+}
+
+/// Every value that is made is masked and hidden before anything can carry it.
+fn announce(redactor: &Arc<Redactor>, on_actions: bool, streams: &Streams) -> Announce {
+    let (redactor, stderr) = (Arc::clone(redactor), streams.stderr.clone());
+    Arc::new(move |value: &SecretString| {
+        if on_actions && actions::add_mask(value, &mut stderr.clone()).is_err() {
+            tracing::warn!("a new value could not be masked: standard error cannot be written");
+        }
+        redactor.register(&provider::secret_part(value));
+    })
 }
 
 /// One session for each provider and credential.

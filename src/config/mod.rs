@@ -19,6 +19,8 @@ pub mod summary;
 mod targets;
 mod value;
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -137,6 +139,14 @@ impl SecretPattern {
     pub fn takes(&self, repository: &Repository) -> bool {
         let fits = |patterns: &[RepositoryPattern]| patterns.iter().any(|p| p.matches(repository));
         fits(&self.include) && !fits(&self.exclude)
+    }
+}
+
+impl fmt::Display for SecretPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let out = self.exclude.iter().map(|pattern| format!("!{pattern}"));
+        let all: Vec<String> = self.include.iter().map(ToString::to_string).chain(out).collect();
+        f.write_str(&all.join(", "))
     }
 }
 

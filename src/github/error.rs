@@ -2,9 +2,10 @@
 
 use http::{HeaderMap, StatusCode};
 
+use super::permission::{ADMINISTRATION, Permission};
 use crate::config::{Scope, Store};
-use crate::http::HttpError;
 use crate::http::retry::is_rate_limit;
+use crate::http::{HttpError, Reply};
 
 /// A request to GitHub that did not do what it was for.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -83,8 +84,8 @@ impl Error {
         Self { kind, message: message.into() }
     }
 
-    /// No whole reply came.
-    pub(super) fn of_http(purpose: &Purpose<'_>, error: &HttpError) -> Self {
+    /// No whole reply came. `about` begins the message.
+    pub(super) fn of_http(about: &dyn std::fmt::Display, error: &HttpError) -> Self {
         let kind = match error {
             HttpError::Late => ErrorKind::Late,
             HttpError::Credential => ErrorKind::Unauthenticated,
@@ -96,7 +97,24 @@ impl Error {
             | HttpError::Timeout { .. }
             | HttpError::Dropped { .. } => ErrorKind::Unavailable,
         };
-        Self::new(kind, format!("{purpose}: {error}"))
+        Self::new(kind, format!("{about}: {error}"))
+    }
+
+    /// A reply of failure to what is about no secret. `about` begins the message,
+    /// `refusal` is what a refusal means.
+    pub(super) fn answered(about: &dyn std::fmt::Display, reply: &Reply, refusal: &str) -> Self {
+        let status = reply.status;
+        let (kind, text) = match status {
+            status if is_rate_limit(status, &reply.headers, reply.body()) => {
+                (ErrorKind::RateLimited, "GitHub's rate limit is used up; try again later".to_owned())
+            }
+            StatusCode::UNAUTHORIZED => (ErrorKind::Unauthenticated, refusal.to_owned()),
+            StatusCode::FORBIDDEN => (ErrorKind::Forbidden, refusal.to_owned()),
+            StatusCode::NOT_FOUND => (ErrorKind::NotFound, refusal.to_owned()),
+            status if status.is_client_error() => (ErrorKind::Invalid, format!("{refusal} ({status})")),
+            status => (ErrorKind::Unavailable, format!("GitHub is in trouble (it answered {status})")),
+        };
+        Self::new(kind, format!("{about}: {text}"))
     }
 
     /// A reply of success that is not what it should be.
@@ -156,8 +174,7 @@ impl Purpose<'_> {
                     the token's settings on GitHub and choose \"Configure SSO\""
                 .to_owned();
         }
-        let (level, permission) = self.permission();
-        let mut text = format!("the token may not do this. It needs the {level} permission \"{permission}\"");
+        let mut text = format!("the token may not do this. It needs the {}", self.permission());
         text.push_str(if self.creates_environment { ": write" } else { ": read and write" });
         if let Some(asked) = accepted_permissions(headers) {
             text.push_str(&format!(" (GitHub asks for {asked})"));
@@ -191,25 +208,9 @@ impl Purpose<'_> {
         text
     }
 
-    /// The permission to tick, as the token's settings call it.
-    /// Source: GitHub's page on permissions of fine-grained tokens.
-    fn permission(&self) -> (&'static str, &'static str) {
-        match (self.scope, self.store) {
-            (Scope::Environment { .. }, _) if self.creates_environment => ("repository", "Administration"),
-            (Scope::Environment { .. }, _) => ("repository", "Environments"),
-            (Scope::Repository(_), Store::Actions) => ("repository", "Secrets"),
-            (Scope::Repository(_), Store::Dependabot) => ("repository", "Dependabot secrets"),
-            (Scope::Repository(_), Store::Codespaces) => ("repository", "Codespaces secrets"),
-            (Scope::Repository(_), Store::Agents) => ("repository", "Agent secrets"),
-            (Scope::Organization(_), Store::Actions) => ("organization", "Secrets"),
-            (Scope::Organization(_), Store::Dependabot) => {
-                ("organization", "Organization dependabot secrets")
-            }
-            (Scope::Organization(_), Store::Codespaces) => {
-                ("organization", "Organization codespaces secrets")
-            }
-            (Scope::Organization(_), Store::Agents) => ("organization", "Agent secrets"),
-        }
+    /// The permission to tick.
+    fn permission(&self) -> Permission {
+        if self.creates_environment { ADMINISTRATION } else { Permission::of(self.store, self.scope) }
     }
 }
 

@@ -4,13 +4,19 @@
 //! through the one client in [`crate::http`]. When to write what is decided in
 //! [`crate::rotation`].
 
+mod api;
+mod app;
 mod error;
+mod jwt;
 mod list;
 mod paths;
+mod permission;
 mod prepare;
+mod repositories;
 mod seal;
 mod service;
 mod shared;
+mod signin;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -29,15 +35,18 @@ use serde::Serialize;
 use url::Url;
 
 pub use error::{Error, ErrorKind, WriteError};
+pub use repositories::Expansion;
 pub use seal::{SealError, Sealed, seal};
 
 use crate::config::{Scope, SecretTarget, Store};
-use crate::http::{Http, HttpError};
+use crate::http::Http;
+use api::Api;
 use error::{Purpose, Refusal};
 use list::Listing;
 use prepare::Readers;
-use service::{Circumstances, Concurrency, GithubService, Rules};
+use service::{Circumstances, Concurrency, GithubService, NoReply, Owner, Rules};
 use shared::Shared;
+use signin::Signin;
 
 /// How to reach GitHub, and as whom.
 #[derive(Debug, Clone)]
@@ -62,6 +71,20 @@ pub enum Credentials {
     },
 }
 
+/// What a run may do at GitHub, and wants to be sure of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read; whether it could write does not matter.
+    Look,
+    /// Read, and find out whether it could write.
+    Rehearse,
+    /// Write.
+    Write,
+}
+
+/// Told of every token that is made, before anything else can carry it.
+pub type Announce = Arc<dyn Fn(&SecretString) + Send + Sync>;
+
 /// What GitHub tells about one secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
@@ -75,49 +98,55 @@ pub enum Reading {
 pub struct GitHub {
     octocrab: Octocrab,
     http: Arc<Http>,
+    api: Arc<Api>,
+    signin: Arc<Signin>,
+    access: Access,
     /// Every store is there: this is github.com or a ghe.com tenant.
     has_every_store: bool,
     listings: Shared<Arc<Listing>>,
-    keys: Shared<PublicKey>,
+    keys: Shared<Option<PublicKey>>,
     readers: Shared<Readers>,
+    repositories: Shared<Arc<Vec<repositories::Listed>>>,
 }
 
 impl GitHub {
     /// Gets ready; contacts nobody. At most `concurrency` requests will be under
-    /// way at a time. To be called from within the runtime.
+    /// way at a time, and none of them changes anything unless `access` is
+    /// [`Access::Write`]. To be called from within the runtime.
     ///
     /// # Errors
     /// When the credential cannot be sent at all.
-    pub fn connect(http: Arc<Http>, settings: &GithubSettings, concurrency: usize) -> Result<Self, Error> {
-        let token = match &settings.credentials {
-            Credentials::Token(token) => token,
-            Credentials::App { .. } => {
-                return Err(Error::new(
-                    ErrorKind::Unauthenticated,
-                    "signing in as a GitHub App is not built yet; give a token".to_owned(),
-                ));
-            }
-        };
-        let api_url = settings.api_url.clone();
-        crate::http::Call::get(crate::clock::Side::Github, api_url.clone())
-            .bearer(token)
-            .map_err(|error| Error::new(ErrorKind::Unauthenticated, format!("GitHub: {error}")))?;
-        let service = GithubService {
-            http: Arc::clone(&http),
-            api_url,
-            token: token.clone(),
-            gate: Arc::new(Concurrency::of(concurrency)),
-        };
+    pub fn connect(
+        http: Arc<Http>,
+        settings: &GithubSettings,
+        concurrency: usize,
+        access: Access,
+        announce: Announce,
+    ) -> Result<Self, Error> {
+        let gate = Arc::new(Concurrency::of(concurrency));
+        let api = Arc::new(Api { http: Arc::clone(&http), url: settings.api_url.clone(), gate });
+        let signin = Arc::new(Signin::new(&settings.credentials, &api, access, announce)?);
+        let service = GithubService { api: Arc::clone(&api), signin: Arc::clone(&signin) };
         let built = OctocrabBuilder::new_empty().with_service(service).with_auth(AuthState::None).build();
         let Ok(octocrab) = built;
         Ok(Self {
             octocrab,
             http,
+            api,
+            signin,
+            access,
             has_every_store: has_every_store(&settings.api_url),
             listings: Shared::new(),
             keys: Shared::new(),
             readers: Shared::new(),
+            repositories: Shared::new(),
         })
+    }
+
+    /// Tells what will be read and written, before any of it is. A GitHub App asks
+    /// for tokens that are good for that and no more.
+    pub fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
+        self.signin.expect(targets);
     }
 
     /// What GitHub tells about each target, in order. Targets of one scope share
@@ -141,14 +170,15 @@ impl GitHub {
     }
 
     /// Fetches what a write will need. Makes the environment where the target
-    /// wants that and there is none: the only thing that this changes.
+    /// wants that and there is none: the only thing that this changes, and not
+    /// without [`Access::Write`].
     ///
     /// # Errors
     /// When the secret could not be written either.
     pub async fn prepare(&self, target: &SecretTarget) -> Result<(), Error> {
         let (key, readers) = futures_util::future::join(self.key(target), self.readers(target)).await;
-        let key = key?;
         readers?;
+        let Some(key) = key? else { return Ok(()) };
         seal(&key.key, &SecretString::default()).map_err(|error| {
             let purpose = self.purpose(target.destination.store, &target.destination.scope);
             Error::new(ErrorKind::Unreadable, format!("{purpose}: {error}"))
@@ -162,7 +192,13 @@ impl GitHub {
 
     /// A GET whose answer is a `T`.
     async fn read<T: FromResponse>(&self, purpose: &Purpose<'_>, path: &str) -> Result<T, Error> {
-        self.octocrab.get(path, None::<&()>).await.map_err(|error| of_octocrab(purpose, error))
+        let failed = |error| of_octocrab(purpose, error);
+        let owner = Owner(purpose.scope.owner().to_owned());
+        let request = Request::builder().method(Method::GET).uri(path).extension(owner);
+        let request = self.octocrab.build_request(request, None::<&()>).map_err(failed)?;
+        let response = self.octocrab.execute(request).await.map_err(failed)?;
+        let response = octocrab::map_github_error(response).await.map_err(failed)?;
+        T::from_response(response).await.map_err(failed)
     }
 
     /// Any other request. An answer of failure is no error here: see [`Answer::success`].
@@ -174,7 +210,8 @@ impl GitHub {
         body: Option<&(impl Serialize + Sync)>,
         rules: Rules,
     ) -> Result<Answer, Error> {
-        let request = Request::builder().method(method).uri(path).extension(rules);
+        let owner = Owner(purpose.scope.owner().to_owned());
+        let request = Request::builder().method(method).uri(path).extension(rules).extension(owner);
         let failed = |error| of_octocrab(purpose, error);
         let request = self.octocrab.build_request(request, body).map_err(failed)?;
         let (parts, body) = self.octocrab.execute(request).await.map_err(failed)?.into_parts();
@@ -239,8 +276,9 @@ fn of_octocrab(purpose: &Purpose<'_>, error: octocrab::Error) -> Error {
             let status = source.status_code;
             Error::refused(purpose, &Refusal { status, headers, message: &source.message })
         }
-        octocrab::Error::Service { source, .. } => match source.downcast::<HttpError>() {
-            Ok(error) => Error::of_http(purpose, &error),
+        octocrab::Error::Service { source, .. } => match source.downcast::<NoReply>().map(|error| *error) {
+            Ok(NoReply::Http(error)) => Error::of_http(purpose, &error),
+            Ok(NoReply::Signin(error)) => error,
             Err(_) => Error::new(ErrorKind::Unavailable, format!("{purpose}: the request was not sent")),
         },
         // The rest are answers that are no JSON, or not the JSON that was expected.

@@ -47,8 +47,43 @@ pub(super) fn environment(repository: &Repository, environment: &str) -> String 
     format!("{}/environments/{}", self::repository(repository), segment(environment))
 }
 
-fn repository(repository: &Repository) -> String {
+/// A repository.
+pub(super) fn repository(repository: &Repository) -> String {
     format!("/repos/{}/{}", segment(&repository.owner), segment(&repository.name))
+}
+
+/// GitHub's limits, and how much of them is left; needs no credential.
+pub(super) const RATE_LIMIT: &str = "/rate_limit";
+
+/// The repositories that an installation covers; asked by its own token.
+pub(super) const INSTALLATION_REPOSITORIES: &str = "/installation/repositories";
+
+/// The repositories that a person's token sees.
+pub(super) const OWN_REPOSITORIES: &str = "/user/repos?affiliation=owner,collaborator";
+
+/// An organization's repositories.
+pub(super) fn repositories_of_organization(owner: &str) -> String {
+    format!("/orgs/{}/repos", segment(owner))
+}
+
+/// A user's public repositories.
+pub(super) fn repositories_of_user(owner: &str) -> String {
+    format!("/users/{}/repos", segment(owner))
+}
+
+/// An App's installation at an organization.
+pub(super) fn organization_installation(owner: &str) -> String {
+    format!("/orgs/{}/installation", segment(owner))
+}
+
+/// An App's installation at a user.
+pub(super) fn user_installation(owner: &str) -> String {
+    format!("/users/{}/installation", segment(owner))
+}
+
+/// Where an App asks for a token of an installation.
+pub(super) fn access_tokens(installation: u64) -> String {
+    format!("/app/installations/{installation}/access_tokens")
 }
 
 /// One segment. `.` and `..` mean a direction even when they are encoded, and an

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::Purpose;
 use super::service::Rules;
-use super::{Error, ErrorKind, GitHub, paths};
+use super::{Access, Error, ErrorKind, GitHub, paths};
 use crate::config::{Destination, Repository, Scope, SecretTarget, Visibility};
 
 /// Repositories a page. Their descriptions are long, and a page must stay under
@@ -41,13 +41,13 @@ struct SelectedRepository {
 
 impl GitHub {
     /// The key that seals for a target's scope. Makes the environment if the
-    /// target wants that.
-    pub(super) async fn key(&self, target: &SecretTarget) -> Result<PublicKey, Error> {
+    /// target wants that; `None`: it could be made, and this run makes nothing.
+    pub(super) async fn key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
         let Destination { store, scope, .. } = &target.destination;
         self.keys.get(&super::place(*store, scope), self.ask_for_key(target)).await
     }
 
-    async fn ask_for_key(&self, target: &SecretTarget) -> Result<PublicKey, Error> {
+    async fn ask_for_key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
         let Destination { store, scope, .. } = &target.destination;
         let purpose = self.purpose(*store, scope);
         let path = paths::public_key(*store, scope);
@@ -55,27 +55,40 @@ impl GitHub {
             (Err(error), Scope::Environment { repository, environment })
                 if error.kind == ErrorKind::NotFound && target.create_environment =>
             {
-                self.create_environment(&purpose, repository, environment, error).await?;
-                self.read(&purpose, &path).await
+                self.must_lack_environment(&purpose, repository, environment, error).await?;
+                if self.access != Access::Write {
+                    let repository = paths::repository(repository);
+                    return self.read::<Value>(&purpose, &repository).await.map(|_| None);
+                }
+                self.create_environment(&purpose, repository, environment).await?;
+                self.read(&purpose, &path).await.map(Some)
             }
-            (key, _) => key,
+            (key, _) => key.map(Some),
         }
     }
 
-    /// Only if there is none: the same request resets the rules of one that exists.
-    async fn create_environment(
+    /// To make an environment that exists would reset its rules.
+    async fn must_lack_environment(
         &self,
         purpose: &Purpose<'_>,
         repository: &Repository,
         environment: &str,
         unreadable: Error,
     ) -> Result<(), Error> {
-        let path = paths::environment(repository, environment);
-        match self.read::<Value>(purpose, &path).await {
-            Ok(_) => return Err(unreadable),
-            Err(error) if error.kind == ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+        match self.read::<Value>(purpose, &paths::environment(repository, environment)).await {
+            Ok(_) => Err(unreadable),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
         }
+    }
+
+    async fn create_environment(
+        &self,
+        purpose: &Purpose<'_>,
+        repository: &Repository,
+        environment: &str,
+    ) -> Result<(), Error> {
+        let path = paths::environment(repository, environment);
         let purpose = Purpose { creates_environment: true, ..*purpose };
         self.request(&purpose, Method::PUT, &path, Some(&json!({})), Rules::default())
             .await?

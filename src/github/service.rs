@@ -1,5 +1,5 @@
 //! The way from octocrab to the one HTTP client: a relative request becomes a
-//! [`Call`] with address, credential and rules.
+//! [`crate::http::Call`] with address, credential and rules.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,32 +8,26 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use jiff::Timestamp;
 use octocrab::OctoBody;
-use secrecy::SecretString;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
-use url::Url;
 
-use crate::clock::Side;
-use crate::http::{Call, Gate, Http, HttpError, JSON, json};
-
-/// The media type that GitHub's API asks for.
-const ACCEPT: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
-/// The version of the REST API that this program was written against.
-const API_VERSION: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("x-github-api-version"), HeaderValue::from_static("2022-11-28"));
+use super::Error;
+use super::api::Api;
+use super::signin::Signin;
+use crate::http::{Gate, HttpError, JSON, json};
 
 /// Rules for one request, put into its extensions. Without: those of a read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
-    /// See [`Call::intact`].
+    /// See [`crate::http::Call::intact`].
     pub(super) intact: fn(StatusCode, &[u8]) -> bool,
-    /// See [`Call::deadline`].
+    /// See [`crate::http::Call::deadline`].
     pub(super) deadline: Option<Instant>,
-    /// See [`Call::until`].
+    /// See [`crate::http::Call::until`].
     pub(super) until: Option<Timestamp>,
 }
 
@@ -43,8 +37,12 @@ impl Default for Rules {
     }
 }
 
-/// In a response's extensions: what [`crate::http::Reply`] says beyond status,
-/// headers and body.
+/// In a request's extensions: the user or organization that it is about.
+#[derive(Debug, Clone)]
+pub(super) struct Owner(pub(super) String);
+
+/// In a response's extensions: what [`crate::http::Reply`] says beyond
+/// status, headers and body.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Circumstances {
     /// The reply's own date.
@@ -53,21 +51,30 @@ pub(super) struct Circumstances {
     pub(super) doubtful: bool,
 }
 
+/// Why there is no reply.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoReply {
+    /// No whole one came.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// There is nothing to sign in with.
+    #[error(transparent)]
+    Signin(Error),
+}
+
 /// Sends what octocrab wants sent.
 #[derive(Clone)]
 pub(super) struct GithubService {
-    pub(super) http: Arc<Http>,
-    pub(super) api_url: Url,
-    pub(super) token: SecretString,
-    pub(super) gate: Arc<dyn Gate>,
+    pub(super) api: Arc<Api>,
+    pub(super) signin: Arc<Signin>,
 }
 
 impl Service<Request<OctoBody>> for GithubService {
     type Response = Response<Full<Bytes>>;
-    type Error = HttpError;
+    type Error = NoReply;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), HttpError>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NoReply>> {
         Poll::Ready(Ok(()))
     }
 
@@ -78,19 +85,15 @@ impl Service<Request<OctoBody>> for GithubService {
 }
 
 impl GithubService {
-    async fn send(self, request: Request<OctoBody>) -> Result<Response<Full<Bytes>>, HttpError> {
+    async fn send(self, request: Request<OctoBody>) -> Result<Response<Full<Bytes>>, NoReply> {
         let (parts, body) = request.into_parts();
         let rules = parts.extensions.get::<Rules>().copied().unwrap_or_default();
+        let owner = parts.extensions.get::<Owner>().map_or("", |owner| owner.0.as_str());
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         // A body in memory cannot fail to be read.
         let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
 
-        let mut call = Call::new(Side::Github, parts.method, address(&self.api_url, path)?)
-            .header(header::ACCEPT, ACCEPT)
-            .header(API_VERSION.0, API_VERSION.1)
-            .bearer(&self.token)?
-            // Everything that is sent to GitHub may be sent twice: reads, and writes by PUT.
-            .idempotent();
+        let mut call = self.api.call(parts.method, path)?;
         if !body.is_empty() {
             call = call.header(header::CONTENT_TYPE, JSON);
             call.body = Some(body);
@@ -98,25 +101,27 @@ impl GithubService {
         call.intact = rules.intact;
         call.deadline = rules.deadline;
         call.until = rules.until;
-        call.gate = Some(self.gate);
 
-        let reply = self.http.send(call).await?;
+        let token = self.signin.token(owner).await.map_err(NoReply::Signin)?;
+        let reply = self.api.send(call.clone().bearer(&token)?).await?;
+        // Whoever waits long for its turn may come with a token that has ended.
+        let mut doubtful = reply.doubtful;
+        let reply = match reply.status == StatusCode::UNAUTHORIZED && self.signin.forget(owner, &token).await
+        {
+            true => {
+                let token = self.signin.token(owner).await.map_err(NoReply::Signin)?;
+                self.api.send(call.bearer(&token)?).await?
+            }
+            false => reply,
+        };
+        doubtful |= reply.doubtful;
+
         let mut response = Response::new(Full::new(Bytes::copy_from_slice(reply.body())));
         *response.status_mut() = reply.status;
-        response.extensions_mut().insert(Circumstances { date: reply.date, doubtful: reply.doubtful });
+        response.extensions_mut().insert(Circumstances { date: reply.date, doubtful });
         *response.headers_mut() = reply.headers;
         Ok(response)
     }
-}
-
-/// A path of the API under the API's own address, which may have a path itself
-/// (`/api/v3`).
-fn address(api_url: &Url, path: &str) -> Result<Url, HttpError> {
-    let base = api_url.as_str().trim_end_matches('/');
-    Url::parse(&format!("{base}{path}"))
-        .ok()
-        .filter(|url| url.origin() == api_url.origin())
-        .ok_or_else(|| HttpError::Setup { cause: "GitHub's API URL cannot be used".to_owned() })
 }
 
 /// At most so many requests are under way.
@@ -133,18 +138,5 @@ impl Gate for Concurrency {
     async fn enter(&self, _: &Method) -> Option<OwnedSemaphorePermit> {
         // `None` only when the semaphore is closed, which never happens.
         Arc::clone(&self.0).acquire_owned().await.ok()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_api_may_live_under_a_path() {
-        let at = |base: &str| address(&Url::parse(base).unwrap(), "/repos/a/b?page=2").unwrap().to_string();
-        assert_eq!(at("https://api.github.com"), "https://api.github.com/repos/a/b?page=2");
-        assert_eq!(at("https://ghes.example/api/v3"), "https://ghes.example/api/v3/repos/a/b?page=2");
-        assert_eq!(at("https://ghes.example/api/v3/"), "https://ghes.example/api/v3/repos/a/b?page=2");
     }
 }

@@ -34,7 +34,7 @@ fn connect_with(server: &MockServer, concurrency: usize) -> GitHub {
         api_url: Url::parse(&server.uri()).unwrap(),
         credentials: Credentials::Token(SecretString::from("token")),
     };
-    GitHub::connect(http, &settings, concurrency).unwrap()
+    GitHub::connect(http, &settings, concurrency, Access::Write, Arc::new(|_| {})).unwrap()
 }
 
 fn connect(server: &MockServer) -> GitHub {

@@ -44,14 +44,14 @@ impl GitHub {
     ) -> Result<(), WriteError> {
         let before = |error: Error| WriteError { refused: error.kind.is_refusal(), late: false, error };
         let readers = self.readers(target).await.map_err(before)?;
-        let key = self.key(target).await.map_err(before)?;
+        let key = self.key(target).await.and_then(|key| key.ok_or_else(not_writing)).map_err(before)?;
         let mut answer = self.put(target, value, &key, readers.as_ref(), until).await?;
         let mut doubtful = answer.doubtful();
         if may_mean_another_key(answer.status) {
             let place = super::place(target.destination.store, &target.destination.scope);
-            self.keys.forget(&place, |known| *known == key);
+            self.keys.forget(&place, |known| known.as_ref() == Some(&key));
             // Without a new key there is nothing to try, and the refusal stands.
-            if let Some(new) = self.key(target).await.ok().filter(|new| *new != key) {
+            if let Some(new) = self.key(target).await.ok().flatten().filter(|new| *new != key) {
                 answer = self.put(target, value, &new, readers.as_ref(), until).await?;
                 doubtful |= answer.doubtful();
             }
@@ -112,6 +112,11 @@ impl GitHub {
         let left = until.duration_since(self.http.clock().latest()?);
         Some(Instant::now() + Duration::try_from(left).unwrap_or_default())
     }
+}
+
+/// A run that only looks was asked to write.
+fn not_writing() -> Error {
+    Error::new(ErrorKind::Invalid, "this run may not change anything at GitHub")
 }
 
 /// Only these two statuses mean that a secret was written.

@@ -1,4 +1,4 @@
-//! Reading a body: never more than a mebibyte, and wiped when it is dropped,
+//! Reading a body: never more than is expected, and wiped when it is dropped,
 //! because the reply to a mint holds a secret.
 
 use url::Url;
@@ -7,22 +7,23 @@ use zeroize::Zeroizing;
 use super::HttpError;
 use super::origin;
 
-/// The longest body that is read, in bytes.
+/// The longest body that is read unless a call says otherwise, in bytes.
 pub(super) const LIMIT: usize = 1024 * 1024;
 
 /// Reads the whole body, or fails as soon as it is known to be too long.
 pub(super) async fn read(
     url: &Url,
     mut response: reqwest::Response,
+    limit: usize,
 ) -> Result<Zeroizing<Vec<u8>>, HttpError> {
     let too_large = || HttpError::TooLarge { origin: origin(url) };
     let announced = response.content_length().map_or(Ok(0), usize::try_from).map_err(|_| too_large())?;
-    if announced > LIMIT {
+    if announced > limit {
         return Err(too_large());
     }
     let mut body = Zeroizing::new(Vec::with_capacity(announced));
     while let Some(chunk) = response.chunk().await.map_err(|error| HttpError::of(url, &error))? {
-        if body.len() + chunk.len() > LIMIT {
+        if body.len() + chunk.len() > limit {
             return Err(too_large());
         }
         append(&mut body, &chunk);

@@ -16,6 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::body::LIMIT;
 use super::{HttpError, JSON, Retry, origin};
 use crate::clock::Side;
 
@@ -50,6 +51,8 @@ pub struct Call {
     pub deadline: Option<Instant>,
     /// No attempt is started once the servers' clocks show this time.
     pub until: Option<Timestamp>,
+    /// The longest body that is read, in bytes.
+    pub longest_body: usize,
     /// Bounds how many requests are under way.
     pub gate: Option<Arc<dyn Gate>>,
 }
@@ -68,6 +71,7 @@ impl Call {
             intact: anything,
             deadline: None,
             until: None,
+            longest_body: LIMIT,
             gate: None,
         }
     }
@@ -139,7 +143,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The whole body, at most 1 MiB.
+    /// The whole body, no longer than [`Call::longest_body`].
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body

@@ -67,8 +67,8 @@ pub enum HttpError {
         /// The reply's status.
         status: StatusCode,
     },
-    /// A reply longer than any that is read (1 MiB).
-    #[error("the answer of {origin} is longer than 1 MiB")]
+    /// A reply longer than any that is expected.
+    #[error("the answer of {origin} is longer than any that is expected")]
     TooLarge {
         /// Who was called.
         origin: String,

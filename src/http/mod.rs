@@ -170,7 +170,7 @@ impl Http {
         }
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
-        let body = body::read(url, response).await?;
+        let body = body::read(url, response, call.longest_body).await?;
         Ok(Reply { status, headers, date, doubtful: false, url: url.clone(), body })
     }
 

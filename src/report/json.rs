@@ -60,7 +60,7 @@ mod tests {
             "next_rotation_at",
             "error",
         ];
-        let added = ["provider", "reason_text", "planned", "next_step", "warnings"];
+        let added = ["provider", "reason_text", "planned", "next_step", "warnings", "notes"];
         assert_eq!(keys(rotation), [&published[..], &added[..]].concat());
         let expected = json!({
             "name": "ci-ingest", "outcome": "rotated", "reason": "due",
@@ -73,7 +73,7 @@ mod tests {
             ],
             "retired": ["tok-0"], "next_rotation_at": "2026-11-16T06:00:00Z", "error": null,
             "provider": "axiom", "reason_text": "12 days left, rotates at 14", "planned": null,
-            "next_step": null, "warnings": [],
+            "next_step": null, "warnings": [], "notes": [],
         });
         assert_eq!(*rotation, expected);
     }

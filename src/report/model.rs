@@ -60,6 +60,8 @@ pub struct RotationReport {
     pub next_step: Option<String>,
     /// What did not stop the rotation but should be known.
     pub warnings: Vec<String>,
+    /// What was found on the way and is as it should be.
+    pub notes: Vec<String>,
 }
 
 /// What became of a rotation.
@@ -213,6 +215,7 @@ impl RotationReport {
             planned: None,
             next_step: None,
             warnings: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -250,6 +253,7 @@ impl RotationReport {
             planned: _,
             next_step,
             warnings,
+            notes,
         } = self;
         let line = |text: &mut String| *text = redactor.line(text);
         let message = |text: &mut String| *text = redactor.message(text);
@@ -268,7 +272,7 @@ impl RotationReport {
             holds.iter_mut().for_each(|holds| line(&mut holds.id));
         }
         retired.iter_mut().for_each(line);
-        [error, reason_text, next_step].into_iter().flatten().chain(warnings).for_each(message);
+        [error, reason_text, next_step].into_iter().flatten().chain(warnings).chain(notes).for_each(message);
     }
 }
 
@@ -369,12 +373,13 @@ mod tests {
             reason_text: Some(evil()),
             next_step: Some(evil()),
             warnings: vec![evil()],
+            notes: vec![evil()],
             ..RotationReport::new("", "")
         };
         let redactor = Redactor::new();
         redactor.register(&SecretString::from("0123456789abcdef"));
         let json = serde_json::to_string(&report(vec![rotation]).printable(&redactor)).unwrap();
-        assert_eq!(json.matches(": :error::## [x] ***").count(), 13, "{json}");
+        assert_eq!(json.matches(": :error::## [x] ***").count(), 14, "{json}");
         assert!(!json.contains("\\n") && !json.contains("\\u001b") && !json.contains("##["), "{json}");
     }
 

@@ -143,6 +143,9 @@ impl Page<'_> {
         if let Some(next) = rotation.next_rotation_at.filter(|next| self.now.is_none_or(|now| now < *next)) {
             self.row("next rotation", format_args!("{}", words::when(Some(next), self.now, "")))?;
         }
+        for note in &rotation.notes {
+            self.row("note", format_args!("{note}"))?;
+        }
         for warning in &rotation.warnings {
             self.row("warning", format_args!("{warning}"))?;
         }

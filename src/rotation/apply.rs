@@ -5,10 +5,10 @@
 //! into a report by [`super::outcome`].
 
 use futures_util::future::join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::Tools;
-use super::lineage::{Lineage, Reading};
+use super::lineage::{Lineage, Reading, SKEW};
 use super::mint::{Case, Miscarriage, Newborn};
 use super::plan::{self, Circumstances, MintPlan, Plan, Retirement, Step};
 use super::session::{Keyring, Session};
@@ -16,9 +16,6 @@ use super::trouble::{Fate, Trouble};
 use crate::config::Rotation;
 use crate::github::{self, WriteError};
 use crate::provider::{Ending, Minted, Overlap, Probe, Token};
-
-/// GitHub's clock and the provider's may be this far apart.
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// What happened to one rotation, as far as it came.
 #[derive(Debug, Default)]

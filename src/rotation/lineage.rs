@@ -13,6 +13,9 @@ use crate::provider::Token;
 /// How far the clocks of different servers may be apart.
 pub const TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
 
+/// GitHub's clock and the provider's may be this far apart.
+pub const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
 /// A window longer than this is no window of ours, whatever its marker says.
 const LONGEST_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 

@@ -139,21 +139,34 @@ impl Case<'_> {
                 }
                 Err(error) => error,
             };
-            touched = touched.or_else(|| ended(old.as_ref(), ends_at));
+            let now_ends = ended(old.as_ref(), ends_at);
+            touched = touched.or_else(|| now_ends.clone());
             tracing::warn!(attempt = nonce.attempt, "the reply to the mint was lost: {error}");
-            let lost = self.look_for(&nonce, &error).await;
-            if nonce.attempt >= ATTEMPTS {
-                if let Some(lost) = lost {
-                    self.end(&lost).await;
-                }
+            let looked = self.look_for(&nonce, &error).await;
+            let Some(lost) = looked.filter(|_| nonce.attempt < ATTEMPTS && self.tools.brake.pass().is_ok())
+            else {
                 let trouble = Trouble::MintLost { attempts: nonce.attempt, last: error };
                 return Err(Miscarriage { trouble, predecessor: touched });
+<<<<<<< HEAD
             }
             match (self.at.profile.overlap, lost) {
                 // Nobody has its value: it is the one to succeed, and ends now.
                 (Overlap::Native, Some(lost)) => {
                     plan.predecessor_is_orphan = true;
                     old = Some(Member { token: lost, marker: Some(marker) });
+=======
+            };
+            match (lost, self.at.profile.overlap) {
+                // Nobody has its value: it is the one to succeed, and ends now.
+                (Some(lost), Overlap::Native) => {
+                    plan.predecessor_is_orphan = true;
+                    old = Some(Member { token: lost, marker: Some(marker) });
+                }
+                (Some(lost), Overlap::AcrossRuns) => self.end(&lost).await,
+                // The lost request may have set an end, and that is not extended.
+                (None, _) => {
+                    old = old.zip(now_ends).map(|(old, token)| Member { token, ..old });
+>>>>>>> b80c8fb608e9ccc8adad2977188fa14c5e8595e8
                 }
                 (Overlap::AcrossRuns | Overlap::InPlace, Some(lost)) => self.end(&lost).await,
                 (_, None) => {}
@@ -207,20 +220,26 @@ impl Case<'_> {
         }
     }
 
-    /// Looks for the token of an attempt whose reply was lost.
-    async fn look_for(&self, nonce: &Nonce, lost: &Error) -> Option<Token> {
-        let first_wait =
-            lost.retry_after.unwrap_or_default().clamp(self.tools.first_wait, self.tools.patience);
-        tokio::time::sleep(first_wait).await;
+    /// Looks for the token of an attempt whose reply was lost. `None`: nobody knows
+    /// whether there is one, so there is no further attempt; it is left to the next
+    /// run, which sees it.
+    async fn look_for(&self, nonce: &Nonce, lost: &Error) -> Option<Option<Token>> {
+        let asked = lost.retry_after.unwrap_or_default();
+        if asked > self.tools.patience {
+            return None;
+        }
+        tokio::time::sleep(asked.max(self.tools.first_wait)).await;
         let look = async || {
-            let tokens = self.session.provider.list(&self.session.credential).await.ok();
-            tokens
-                .into_iter()
-                .flatten()
-                .find(|token| Marker::find(&token.note).is_some_and(|marker| marker.nonce == *nonce))
-                .ok_or(())
+            let listed = self.session.provider.list(&self.session.credential).await.map_err(|_| None)?;
+            let is_lost =
+                |token: &Token| Marker::find(&token.note).is_some_and(|marker| marker.nonce == *nonce);
+            // Not there yet, perhaps: a list may lag.
+            listed.into_iter().find(is_lost).map(Some).ok_or(Some(()))
         };
-        look.retry(self.backoff().with_max_times(LOOKS - 1)).await.ok()
+        match look.retry(self.backoff().with_max_times(LOOKS - 1)).await {
+            Ok(found) => Some(found),
+            Err(read) => read.map(|()| None),
+        }
     }
 
     /// Whether the provider accepts the new value; a newborn may need seconds.

@@ -3,6 +3,7 @@
 //! - [`lineage`]: which tokens are the rotation's, and who holds them (pure)
 //! - [`plan`]: the verdict and what follows from it (pure)
 //! - [`marker`]: what a minted token is recognised by
+//! - `expand`: from patterns to destinations
 //! - `apply`: one rotation from the first reading to the last retirement
 //! - `mint`: the part of it in which replies get lost and rivals appear
 //! - [`session`]: a provider credential, shared by the rotations that use it
@@ -20,6 +21,7 @@ pub mod session;
 pub mod trouble;
 
 mod apply;
+mod expand;
 mod mint;
 mod outcome;
 
@@ -36,7 +38,9 @@ use crate::clock::Clock;
 use crate::config::{ProviderSettings, Rotation};
 use crate::github::GitHub;
 use crate::report::{Report, RotationReport};
+use apply::Story;
 use brake::Brake;
+use expand::Expanded;
 use session::Session;
 use trouble::Trouble;
 
@@ -75,10 +79,18 @@ pub async fn run(
     rotations: &[Rotation],
     sessions: &HashMap<ProviderSettings, Arc<Session>>,
 ) -> Report {
-    let told = rotations.iter().filter_map(|rotation| {
+    let expanded = expand::expand(tools.github, rotations).await;
+    let served = expanded.iter().filter(|one| one.trouble.is_none());
+    tools.github.expect(served.flat_map(|one| &one.rotation.secrets));
+    let told = expanded.into_iter().filter_map(|Expanded { rotation, notes, trouble }| {
         let session = sessions.get(&rotation.provider)?;
         Some(async move {
-            outcome::report(rotation, session, apply::apply(tools, session, rotation).await, tools.dry_run)
+            let story = match trouble {
+                Some(trouble) => Story { trouble: Some(trouble), ..Story::default() },
+                None => apply::apply(tools, session, &rotation).await,
+            };
+            let report = outcome::report(&rotation, session, story, tools.dry_run);
+            RotationReport { notes, ..report }
         })
     });
     let rotations: Vec<RotationReport> = join_all(told).await;

@@ -6,7 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::lineage::{Holder, Lineage, Member, Reading, TOLERANCE, after, before};
+use super::lineage::{Holder, Lineage, Member, Reading, SKEW, TOLERANCE, after, before};
 use super::trouble::Trouble;
 use crate::config::{Policy, Rotation};
 use crate::provider::{Expiry, Overlap, Profile};
@@ -246,8 +246,13 @@ pub fn next_rotation_at(policy: Policy, profile: Profile, member: &Member) -> Op
     }
 }
 
+<<<<<<< HEAD
 /// When the predecessor, or its value, ends where the mint says so: its life is
 /// never extended, and never ends inside the delivery.
+=======
+/// When the predecessor ends, where the mint says so: its life is never
+/// extended, and never ends inside the delivery, whichever clock is right.
+>>>>>>> b80c8fb608e9ccc8adad2977188fa14c5e8595e8
 #[must_use]
 pub fn predecessor_ends_at(
     at: &Circumstances<'_>,
@@ -255,8 +260,13 @@ pub fn predecessor_ends_at(
     plan: &MintPlan,
     old: &Member,
 ) -> Option<Timestamp> {
+<<<<<<< HEAD
     (!plan.by_creation).then(|| {
         let overlap = at.rotation.policy.overlap.duration().max(plan.window);
+=======
+    (at.profile.overlap == Overlap::Native).then(|| {
+        let overlap = at.rotation.policy.overlap.duration().max(plan.window + SKEW);
+>>>>>>> b80c8fb608e9ccc8adad2977188fa14c5e8595e8
         let end = if plan.predecessor_is_orphan { now } else { after(now, overlap) };
         old.token.expires_at.map_or(end, |expiry| expiry.min(end))
     })
@@ -303,7 +313,9 @@ fn mint_or_refuse(
             .collect();
         return Step::Refuse(Trouble::TooMany { count: marked, destinations });
     }
-    let predecessor = (0..lineage.members.len()).find(live).or(current);
+    // Once there are tokens of ours, a namesake of the original is nobody's predecessor.
+    let ours = |index: &usize| !lineage.has_begun() || lineage.is_ours(at.rotation, *index);
+    let predecessor = (0..lineage.members.len()).find(|index| live(index) && ours(index)).or(current);
     let predecessor_is_orphan = predecessor.is_some_and(|index| orphans.contains(&index));
     let by_creation = match at.profile.overlap {
         Overlap::Native => false,

@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 
 use crate::config::RotationKey;
-use crate::provider;
+use crate::{github, provider};
 
 /// Why a rotation stopped.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -102,6 +102,36 @@ pub enum Trouble {
         /// Those that do not hold the newest.
         destinations: Vec<String>,
     },
+    /// What a pattern stands for is not known.
+    #[error("nothing was minted, because it is not known what {pattern} stands for: {error}")]
+    PatternUnreadable {
+        /// As the user wrote it.
+        pattern: String,
+        /// Why.
+        error: github::Error,
+    },
+    /// A pattern that stands for nothing.
+    #[error(
+        "nothing was minted, because no repository fits {pattern} ({archived} archived ones are left out). \
+         Check the pattern, and what the GitHub credential may see"
+    )]
+    PatternEmpty {
+        /// As the user wrote it.
+        pattern: String,
+        /// Repositories that would fit, if they could be written.
+        archived: usize,
+    },
+    /// A pattern that takes in what belongs to another rotation.
+    #[error(
+        "nothing was minted, because {destination}, found by a pattern, belongs to the rotation {other} too: \
+         it can hold one token. Leave it out by a pattern with ! in front"
+    )]
+    Claimed {
+        /// The secret.
+        destination: String,
+        /// The other rotation's name.
+        other: String,
+    },
     /// A destination that cannot be read or prepared.
     #[error("nothing was minted, because {} could not be read or prepared: {}", list(destinations), reasons.join("; "))]
     Unreadable {
@@ -135,8 +165,9 @@ pub enum Trouble {
     MintRefused(provider::Error),
     /// Nobody knows whether something was minted.
     #[error(
-        "the provider's reply to the mint was lost {attempts} times ({last}). No secret was changed; \
-         a token that surfaces later carries this rotation's marker and is ended by a later run"
+        "no successor came of {attempts} ({last}). No secret was changed. If the provider made one all the \
+         same, it carries this rotation's marker, nobody has its value, and a later run ends it",
+        attempts = counted(*attempts)
     )]
     MintLost {
         /// How often it was tried.
@@ -228,6 +259,11 @@ impl std::fmt::Display for Fate {
             }
         }
     }
+}
+
+/// "1 request" and "2 requests".
+fn counted(attempts: u32) -> String {
+    format!("{attempts} {}", if attempts == 1 { "request" } else { "requests" })
 }
 
 /// "a", "a and b", "a, b and c".

@@ -105,7 +105,7 @@ fn assert_harmless(ran: &Ran, summary: &str) {
 }
 
 /// Reads a `GITHUB_OUTPUT` file as the runner does.
-fn outputs(file: &str) -> std::collections::BTreeMap<String, String> {
+pub(crate) fn outputs(file: &str) -> std::collections::BTreeMap<String, String> {
     let mut outputs = std::collections::BTreeMap::new();
     let mut lines = file.lines();
     while let Some(head) = lines.next() {

@@ -6,10 +6,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+// act and the action's script need a Unix shell.
+#[cfg(unix)]
+mod action;
 mod actions;
 mod client;
+mod destinations;
+mod docs_links;
 mod fakes;
+mod file;
+mod matrix;
 mod process;
 mod providers;
 mod proxy;
 mod rotate;
+mod scene;

@@ -24,10 +24,13 @@ pub struct Invocation {
     pub environment: BTreeMap<String, String>,
 }
 
+/// The exit code of a run that was killed.
+pub const KILLED: u8 = 137;
+
 /// What a run left behind.
 #[derive(Debug, Clone)]
 pub struct Ran {
-    /// 0, 1 or 2.
+    /// 0, 1 or 2; [`KILLED`].
     pub exit_code: u8,
     /// The report.
     pub stdout: String,
@@ -109,11 +112,25 @@ impl Invocation {
 
     /// Runs; `stop` is the signal of a cancelled job.
     pub async fn run_until(&self, stop: impl Future<Output = ()>) -> Ran {
+        self.run_through(stop, std::future::pending()).await
+    }
+
+    /// Runs, and dies where it stands when `killed` resolves: nothing of the run
+    /// is polled again, as nothing of a process runs after SIGKILL.
+    pub async fn run_or_die(&self, killed: impl Future<Output = ()>) -> Ran {
+        self.run_through(std::future::pending(), killed).await
+    }
+
+    async fn run_through(&self, stop: impl Future<Output = ()>, killed: impl Future<Output = ()>) -> Ran {
         let (stdout, stderr) = (Captured::default(), Captured::default());
         let streams = Streams { stdout: Stream::new(stdout.clone()), stderr: Stream::new(stderr.clone()) };
         let environment: Environment = self.environment.clone().into_iter().collect();
         let arguments = std::iter::once("crossfade".to_owned()).chain(self.arguments.clone());
-        let exit_code = run(arguments.map(Into::into), &environment, streams, stop).await;
+        let exit_code = tokio::select! {
+            biased;
+            () = killed => KILLED,
+            code = run(arguments.map(Into::into), &environment, streams, stop) => code,
+        };
         Ran { exit_code, stdout: stdout.text(), stderr: stderr.text() }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
@@ -13,24 +14,24 @@ const LEAK: usize = 11;
 /// how it was encoded. Case is ignored, so that a changed case does not hide it.
 #[must_use]
 pub fn find_leaks(output: &str, secrets: &[String]) -> Vec<String> {
-    let output = output.to_ascii_lowercase();
-    let unescaped = percent_encoding::percent_decode_str(&output).decode_utf8_lossy().to_ascii_lowercase();
-    let mut leaks = Vec::new();
+    let mut parts = Vec::new();
     for (place, secret) in secrets.iter().enumerate() {
         for part in secret.as_bytes().windows(LEAK) {
-            let raw = String::from_utf8_lossy(part).to_ascii_lowercase();
-            let mut found = |how: &str| leaks.push(format!("secret {place}, {how}"));
-            if output.contains(&raw) {
-                found("raw");
-            }
-            if unescaped.contains(&raw) {
-                found("URL-encoded");
-            }
-            if encodings(part).iter().any(|encoded| output.contains(encoded)) {
-                found("base64 or hex");
-            }
+            parts.push((format!("secret {place}, raw or URL-encoded"), part.to_vec()));
+            let encoded = encodings(part).into_iter().map(String::into_bytes);
+            parts.extend(encoded.map(|encoded| (format!("secret {place}, base64 or hex"), encoded)));
         }
     }
+    let search =
+        AhoCorasick::builder().ascii_case_insensitive(true).build(parts.iter().map(|(_, part)| part));
+    let search = search.expect("few and short");
+    let unescaped: Vec<u8> = percent_encoding::percent_decode_str(output).collect();
+    let mut leaks: Vec<String> = [output.as_bytes(), &unescaped]
+        .iter()
+        .flat_map(|text| search.find_iter(text))
+        .map(|found| parts[found.pattern().as_usize()].0.clone())
+        .collect();
+    leaks.sort();
     leaks.dedup();
     leaks
 }
@@ -45,7 +46,7 @@ fn encodings(part: &[u8]) -> Vec<String> {
             let encoded = engine.encode(&padded);
             // What depends on the neighbours is cut off on both sides.
             let (start, end) = ((shift * 8).div_ceil(6), padded.len() * 8 / 6);
-            all.push(encoded[start..end].to_ascii_lowercase());
+            all.push(encoded[start..end].to_owned());
         }
     }
     let mut hex = String::new();

@@ -273,6 +273,32 @@ fn a_namesake_of_the_original_is_never_retired() {
 }
 
 #[test]
+fn a_namesake_of_the_original_is_nobody_s_predecessor() {
+    let members = [minted("ended", day(0), Some(day(90))), original(Some(day(300)))];
+    let plan = decide(day(100), &members, &[written(day(0))]);
+    assert_eq!((plan.verdict, mint(&plan).predecessor), (Verdict::Due, Some(0)), "the ended one is ours");
+    let plan = decide(day(85), &members[1..], &[written(day(0))]);
+    assert_eq!(plan.verdict, Verdict::Due, "before the first rotation, the name is all there is");
+    assert_eq!(mint(&plan).predecessor, Some(0));
+}
+
+#[test]
+fn a_predecessor_outlives_the_delivery_by_either_clock() {
+    let rotation =
+        Rotation { policy: Policy { overlap: "0h".parse().unwrap(), ..Policy::default() }, ..rotation(1) };
+    let at = Circumstances { rotation: &rotation, profile: NATIVE, now: minute(0), force: false };
+    let old = original(Some(day(10)));
+    let mint = MintPlan {
+        predecessor: Some(0),
+        predecessor_is_orphan: false,
+        orphans: Vec::new(),
+        window: delivery_window(1),
+    };
+    let end = predecessor_ends_at(&at, minute(0), &mint, &old).unwrap();
+    assert!(end >= minute(2 + 5), "{end}");
+}
+
+#[test]
 fn windows_grow_with_the_number_of_writes() {
     assert_eq!(delivery_window(1), SignedDuration::from_mins(2));
     assert!(delivery_window(1000) >= SignedDuration::from_secs(1000 * 60 / 180));

@@ -136,6 +136,11 @@ impl State {
         }
     }
 
+    fn store_named(&self, name: &str) -> Result<Store, Reply> {
+        let missing = self.switches.missing_stores.contains(&name);
+        Store::named(name).filter(|_| !missing).ok_or_else(not_found)
+    }
+
     fn current(&self, full_name: &str) -> Option<Repository> {
         self.repositories.iter().find(|r| r.full_name.eq_ignore_ascii_case(full_name)).cloned()
     }
@@ -179,7 +184,7 @@ impl State {
                 self.secrets(call, &Scope { store: Store::Actions, place }, tail)
             }
             [store, "secrets", tail @ ..] => {
-                let store = Store::named(store).ok_or_else(not_found)?;
+                let store = self.store_named(store)?;
                 self.secrets(call, &Scope { store, place: Place::Repository(repository.id) }, tail)
             }
             _ => Err(not_found()),
@@ -194,7 +199,7 @@ impl State {
         match rest {
             ["repos"] if call.method == "GET" => Ok(self.repositories_of(call, org)),
             [store, "secrets", tail @ ..] => {
-                let store = Store::named(store).ok_or_else(not_found)?;
+                let store = self.store_named(store)?;
                 self.secrets(call, &Scope { store, place: Place::Organization(org.to_owned()) }, tail)
             }
             _ => Err(not_found()),

@@ -97,6 +97,8 @@ pub struct Switches {
     pub error_message: Option<String>,
     /// Headers of every reply.
     pub headers: Vec<(String, String)>,
+    /// Stores that this server does not have, as paths name them.
+    pub missing_stores: Vec<&'static str>,
 }
 
 /// What the fake keeps. Locked for one request, or one look of a test.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::BufReader;
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::events::Side;
 use super::world::World;
@@ -28,6 +28,7 @@ pub type Dates = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct FaultProxy {
     url: String,
     strip_date: Arc<AtomicBool>,
+    connections: watch::Receiver<usize>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -39,6 +40,7 @@ struct Post {
     faults: Faults,
     dates: Dates,
     strip_date: Arc<AtomicBool>,
+    connections: Arc<watch::Sender<usize>>,
 }
 
 impl FaultProxy {
@@ -52,8 +54,15 @@ impl FaultProxy {
         let url = format!("http://{}{path}", listener.local_addr().unwrap());
         let strip_date = Arc::new(AtomicBool::new(false));
         let upstream = upstream.socket_addrs(|| None).unwrap()[0];
-        let post =
-            Post { side, upstream, faults: faults.clone(), dates, strip_date: Arc::clone(&strip_date) };
+        let (count, connections) = watch::channel(0);
+        let post = Post {
+            side,
+            upstream,
+            faults: faults.clone(),
+            dates,
+            strip_date: Arc::clone(&strip_date),
+            connections: Arc::new(count),
+        };
         let (stop, stopped) = oneshot::channel();
         // A thread of its own: tests may block theirs while a client runs.
         std::thread::spawn(move || {
@@ -65,7 +74,15 @@ impl FaultProxy {
                 }
             });
         });
-        Self { url, strip_date, _stop: stop }
+        Self { url, strip_date, connections, _stop: stop }
+    }
+
+    /// Waits until no client is connected: what a client that is gone had sent
+    /// has been processed by then.
+    pub async fn quiet(&self) {
+        let mut connections = self.connections.clone();
+        // An error means that the proxy has stopped.
+        let _ = connections.wait_for(|count| *count == 0).await;
     }
 
     /// The URL to give to a client instead of the fake's.
@@ -88,6 +105,15 @@ pub struct Front {
     pub provider: FaultProxy,
 }
 
+impl Front {
+    /// Waits until no client is connected to either side.
+    pub async fn quiet(&self) {
+        // What a client sent with its last breath may not have been accepted yet.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        tokio::join!(self.github.quiet(), self.provider.quiet());
+    }
+}
+
 impl World {
     /// Puts a proxy in front of each fake. Faults are noted in the journal.
     #[must_use]
@@ -107,8 +133,12 @@ async fn accept(listener: TcpListener, post: Post) {
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     while let Ok((client, _)) = listener.accept().await {
         let post = post.clone();
-        // An error is a client or a fake that has gone: nothing to tell anybody.
-        tokio::spawn(async move { post.serve(client).await.ok() });
+        post.connections.send_modify(|count| *count += 1);
+        tokio::spawn(async move {
+            // An error is a client or a fake that has gone: nothing to tell anybody.
+            let _ = post.serve(client).await;
+            post.connections.send_modify(|count| *count -= 1);
+        });
     }
 }
 

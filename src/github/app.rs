@@ -1,0 +1,407 @@
+//! A GitHub App: from its private key to one token for each owner.
+//!
+//! The App signs in by a JWT, finds its installation at the owner, checks what
+//! was granted to it, and asks for a token that is good for the places of this
+//! run alone. Times are GitHub's: the machine's own clock may be wrong.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{Method, StatusCode};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::api::Api;
+use super::jwt::Signer;
+use super::paths;
+use super::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission, Right};
+use super::repositories::{self, Listed};
+use super::shared::Shared;
+use super::{Access, Announce, Error, ErrorKind};
+use crate::clock::Side;
+use crate::config::{Scope, SecretTarget};
+use crate::http::{Call, HttpError, Reply};
+
+/// So long before its end a token is replaced.
+const MARGIN: SignedDuration = SignedDuration::from_mins(5);
+
+/// A token can be narrowed to so many repositories.
+/// Source: GitHub's page on installation access tokens.
+const MOST_REPOSITORIES: usize = 500;
+
+/// The answer to the wish for a token describes all its repositories.
+const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
+
+/// The App, and what it has found out in this run.
+pub(super) struct App {
+    signer: Signer,
+    api: Arc<Api>,
+    access: Access,
+    announce: Announce,
+    needs: Mutex<HashMap<String, Needs>>,
+    installations: Shared<Arc<Installation>>,
+    lookouts: Shared<SecretString>,
+    jwt: tokio::sync::Mutex<Option<(SecretString, Timestamp)>>,
+    tokens: Mutex<HashMap<String, Slot>>,
+}
+
+/// An owner's token: `None` before the first one. Whoever needs it while it is
+/// being made waits here.
+type Slot = Arc<tokio::sync::Mutex<Option<Result<Granted, Error>>>>;
+
+/// A token and its end.
+#[derive(Clone)]
+struct Granted {
+    token: SecretString,
+    expires_at: Timestamp,
+}
+
+/// What a run will do at one owner's places.
+#[derive(Debug, Clone, Default)]
+struct Needs {
+    permissions: BTreeMap<Permission, Right>,
+    repositories: BTreeSet<String>,
+    /// Who may read an organization secret is a list of repositories, and must be
+    /// read whole: a token that sees only some of them will not do.
+    all_repositories: bool,
+}
+
+/// The App at an owner. Source: GitHub's pages on the installations of an App.
+#[derive(Debug, Deserialize)]
+struct Installation {
+    id: u64,
+    #[serde(default)]
+    permissions: HashMap<String, String>,
+    #[serde(default)]
+    suspended_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Token {
+    token: String,
+    expires_at: Timestamp,
+}
+
+/// Which repositories a token is wanted for.
+enum Reach<'a> {
+    All,
+    Names(&'a BTreeSet<String>),
+    Ids(&'a [u64]),
+}
+
+impl App {
+    /// Reads the key; contacts nobody.
+    pub(super) fn new(
+        id: &str,
+        private_key: &SecretString,
+        api: Arc<Api>,
+        access: Access,
+        announce: Announce,
+    ) -> Result<Self, Error> {
+        let signer = Signer::new(id, private_key)?;
+        Ok(Self {
+            signer,
+            api,
+            access,
+            announce,
+            needs: Mutex::default(),
+            installations: Shared::new(),
+            lookouts: Shared::new(),
+            jwt: tokio::sync::Mutex::new(None),
+            tokens: Mutex::default(),
+        })
+    }
+
+    /// Takes note of what tokens will be needed for.
+    pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
+        let mut all = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
+        for target in targets {
+            let owner = target.destination.scope.owner().to_ascii_lowercase();
+            all.entry(owner).or_default().add(target, self.access);
+        }
+    }
+
+    /// The owner's token: made when first needed, and anew before it ends.
+    pub(super) async fn token(&self, owner: &str) -> Result<SecretString, Error> {
+        let slot = self.slot(owner);
+        let mut slot = slot.lock().await;
+        let now = self.api.http.clock().now();
+        match &*slot {
+            Some(Ok(granted)) if now.is_some_and(|now| granted.expires_at.duration_since(now) > MARGIN) => {
+                return Ok(granted.token.clone());
+            }
+            Some(Err(error)) => return Err(error.clone()),
+            Some(Ok(_)) | None => {}
+        }
+        let granted = self.grant(owner).await;
+        *slot = Some(granted.clone());
+        granted.map(|granted| granted.token)
+    }
+
+    /// Gives up a token that GitHub does not accept any more.
+    pub(super) async fn forget(&self, owner: &str, token: &SecretString) -> bool {
+        let slot = self.slot(owner);
+        let mut slot = slot.lock().await;
+        let is_the_one = |granted: &Granted| granted.token.expose_secret() == token.expose_secret();
+        if matches!(&*slot, Some(Ok(granted)) if is_the_one(granted)) {
+            *slot = None;
+        }
+        true
+    }
+
+    /// A token that sees which repositories the installation covers, and no more.
+    pub(super) async fn lookout(&self, owner: &str) -> Result<SecretString, Error> {
+        let ask = async {
+            let installation = self.installation(owner).await?;
+            let permissions = BTreeMap::from([(METADATA, Right::Read)]);
+            self.ask(owner, &installation, &permissions, &Reach::All).await.map(|granted| granted.token)
+        };
+        self.lookouts.get(&owner.to_ascii_lowercase(), ask).await
+    }
+
+    fn slot(&self, owner: &str) -> Slot {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(tokens.entry(owner.to_ascii_lowercase()).or_default())
+    }
+
+    async fn grant(&self, owner: &str) -> Result<Granted, Error> {
+        let needs = {
+            let all = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
+            all.get(&owner.to_ascii_lowercase()).cloned().unwrap_or_default()
+        };
+        let installation = self.installation(owner).await?;
+        needs.check(owner, &installation)?;
+        let permissions = needs.asked(self.access);
+        if needs.all_repositories || needs.repositories.len() > MOST_REPOSITORIES {
+            return self.ask(owner, &installation, &permissions, &Reach::All).await;
+        }
+        match self.ask(owner, &installation, &permissions, &Reach::Names(&needs.repositories)).await {
+            // One name that the installation does not cover spoils them all.
+            Err(error) if error.kind == ErrorKind::Invalid => {
+                let ids = self.covered(owner, &needs.repositories).await?;
+                if ids.is_empty() {
+                    return Err(Error::new(
+                        ErrorKind::NotFound,
+                        format!(
+                            "{}: the App's installation covers none of the repositories; add them in its settings",
+                            about(owner)
+                        ),
+                    ));
+                }
+                self.ask(owner, &installation, &permissions, &Reach::Ids(&ids)).await
+            }
+            granted => granted,
+        }
+    }
+
+    /// Those of the repositories that the installation covers, by their ids. A
+    /// renamed one is found by its old name.
+    async fn covered(&self, owner: &str, names: &BTreeSet<String>) -> Result<Vec<u64>, Error> {
+        let lookout = self.lookout(owner).await?;
+        let covered = repositories::of_installation(&self.api, &lookout, &about(owner)).await?;
+        let mut ids = Vec::new();
+        for name in names {
+            let full_name = format!("{owner}/{name}");
+            let known = covered.iter().find(|found| found.full_name.eq_ignore_ascii_case(&full_name));
+            let id = match known {
+                Some(known) => Some(known.id),
+                None => self.id_by_old_name(owner, name, &lookout).await?,
+            };
+            ids.extend(id.filter(|id| covered.iter().any(|found| found.id == *id)));
+        }
+        Ok(ids)
+    }
+
+    async fn id_by_old_name(
+        &self,
+        owner: &str,
+        name: &str,
+        lookout: &SecretString,
+    ) -> Result<Option<u64>, Error> {
+        let repository = crate::config::Repository { owner: owner.to_owned(), name: name.to_owned() };
+        let failed = |error: HttpError| Error::of_http(&about(owner), &error);
+        let call = self.api.call(Method::GET, &paths::repository(&repository)).map_err(failed)?;
+        let reply = self.api.send(call.bearer(lookout).map_err(failed)?).await.map_err(failed)?;
+        if !reply.status.is_success() {
+            return Ok(None);
+        }
+        reply.json::<Listed>().map(|found| Some(found.id)).map_err(failed)
+    }
+
+    /// The App's installation at an owner, looked up once.
+    async fn installation(&self, owner: &str) -> Result<Arc<Installation>, Error> {
+        self.installations.get(&owner.to_ascii_lowercase(), self.find_installation(owner)).await
+    }
+
+    async fn find_installation(&self, owner: &str) -> Result<Arc<Installation>, Error> {
+        let about = about(owner);
+        let mut reply = self.as_app(&about, Method::GET, &paths::organization_installation(owner)).await?;
+        if reply.status == StatusCode::NOT_FOUND {
+            reply = self.as_app(&about, Method::GET, &paths::user_installation(owner)).await?;
+        }
+        if !reply.status.is_success() {
+            let refusal = match reply.status {
+                StatusCode::NOT_FOUND => "the App is not installed there; install it from its page on GitHub",
+                _ => {
+                    "GitHub does not accept the App: its id and its private key do not belong together, or the key was deleted"
+                }
+            };
+            return Err(Error::answered(&about, &reply, refusal));
+        }
+        let installation: Installation = reply.json().map_err(|error| Error::of_http(&about, &error))?;
+        if installation.suspended_at.is_some() {
+            let message = format!("{about}: the App's installation is suspended");
+            return Err(Error::new(ErrorKind::Forbidden, message));
+        }
+        Ok(Arc::new(installation))
+    }
+
+    /// Asks for a token.
+    async fn ask(
+        &self,
+        owner: &str,
+        installation: &Installation,
+        permissions: &BTreeMap<Permission, Right>,
+        reach: &Reach<'_>,
+    ) -> Result<Granted, Error> {
+        let about = about(owner);
+        let failed = |error: HttpError| Error::of_http(&about, &error);
+        let permissions: BTreeMap<&str, &str> =
+            permissions.iter().map(|(permission, right)| (permission.key, right.key())).collect();
+        let mut body = json!({ "permissions": permissions });
+        match reach {
+            Reach::All => {}
+            Reach::Names(names) => body["repositories"] = json!(names),
+            Reach::Ids(ids) => body["repository_ids"] = json!(ids),
+        }
+        let path = paths::access_tokens(installation.id);
+        let reply = self.as_app_with(&about, Method::POST, &path, Some(&body)).await?;
+        if !reply.status.is_success() {
+            let refusal = "GitHub does not give the App a token for its installation";
+            return Err(Error::answered(&about, &reply, refusal));
+        }
+        let Token { token, expires_at } = reply.json().map_err(failed)?;
+        let token = SecretString::from(token);
+        (self.announce)(&token);
+        Ok(Granted { token, expires_at })
+    }
+
+    async fn as_app(&self, about: &str, method: Method, path: &str) -> Result<Reply, Error> {
+        self.as_app_with(about, method, path, None).await
+    }
+
+    /// A request signed by the App itself.
+    async fn as_app_with(
+        &self,
+        about: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Reply, Error> {
+        let failed = |error: HttpError| Error::of_http(&about, &error);
+        let jwt = self.jwt(about).await?;
+        let mut call = self.api.call(method, path).and_then(|call| call.bearer(&jwt)).map_err(failed)?;
+        if let Some(body) = body {
+            call = call.json(body).map_err(|_| {
+                Error::new(ErrorKind::Invalid, format!("{about}: the request has no JSON form"))
+            })?;
+        }
+        call.longest_body = LONGEST_ANSWER;
+        self.api.send(call).await.map_err(failed)
+    }
+
+    /// What the App signs in with, good for some minutes of GitHub's clock.
+    async fn jwt(&self, about: &str) -> Result<SecretString, Error> {
+        let mut kept = self.jwt.lock().await;
+        let now = self.now(about).await?;
+        if let Some((jwt, until)) = &*kept
+            && now < *until
+        {
+            return Ok(jwt.clone());
+        }
+        let (jwt, until) = self.signer.sign(now)?;
+        (self.announce)(&jwt);
+        *kept = Some((jwt.clone(), until));
+        Ok(jwt)
+    }
+
+    /// GitHub's time. If it has not told yet, it is asked by a request that needs
+    /// no credential and counts for no limit; any answer will do.
+    async fn now(&self, about: &str) -> Result<Timestamp, Error> {
+        let clock = self.api.http.clock();
+        if let Some(now) = clock.now() {
+            return Ok(now);
+        }
+        let failed = |error: HttpError| Error::of_http(&about, &error);
+        let call = self.api.call(Method::GET, paths::RATE_LIMIT).map_err(failed)?;
+        // The status does not matter, so it is no reason to ask again.
+        let once = Call::new(Side::Github, Method::GET, call.url.clone());
+        if self.api.send(once).await.is_err() {
+            self.api.send(call).await.map_err(failed)?;
+        }
+        clock.now().ok_or_else(|| {
+            let message = format!("{about}: GitHub sent no date, and an App cannot sign in without");
+            Error::new(ErrorKind::Unreadable, message)
+        })
+    }
+}
+
+impl Needs {
+    fn add(&mut self, target: &SecretTarget, access: Access) {
+        let scope = &target.destination.scope;
+        let mut need = |permission, right: Right| {
+            let known = self.permissions.entry(permission).or_insert(right);
+            *known = (*known).max(right);
+        };
+        let right = if access == Access::Look { Right::Read } else { Right::Write };
+        need(Permission::of(target.destination.store, scope), right);
+        match scope {
+            Scope::Repository(repository) | Scope::Environment { repository, .. } => {
+                self.repositories.insert(repository.name.to_ascii_lowercase());
+            }
+            Scope::Organization(_) => self.all_repositories = true,
+        }
+        if target.create_environment && access != Access::Look {
+            need(ACTIONS, Right::Read);
+            need(ADMINISTRATION, Right::Write);
+        }
+    }
+
+    /// Everything must have been granted to the installation.
+    fn check(&self, owner: &str, installation: &Installation) -> Result<(), Error> {
+        let granted =
+            |permission: &Permission| installation.permissions.get(permission.key).map(String::as_str);
+        let missing: Vec<String> = self
+            .permissions
+            .iter()
+            .filter(|(permission, right)| !right.is_within(granted(permission)))
+            .map(|(permission, right)| match right {
+                Right::Read => format!("the {permission}: read"),
+                Right::Write => format!("the {permission}: read and write"),
+            })
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "{}: the App lacks {}. Tick that in the App's settings, and accept it where it is installed",
+            about(owner),
+            missing.join(" and ")
+        );
+        Err(Error::new(ErrorKind::Forbidden, message))
+    }
+
+    /// What a token is asked for: no more than this run will use.
+    fn asked(&self, access: Access) -> BTreeMap<Permission, Right> {
+        let most = if access == Access::Write { Right::Write } else { Right::Read };
+        let needed = self.permissions.iter().map(|(permission, right)| (*permission, (*right).min(most)));
+        needed.filter(|(permission, right)| *permission != ADMINISTRATION || *right == Right::Write).collect()
+    }
+}
+
+/// How messages begin.
+fn about(owner: &str) -> String {
+    format!("GitHub App at {owner}")
+}

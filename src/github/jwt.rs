@@ -1,0 +1,68 @@
+//! What a GitHub App signs in with: a JSON Web Token, RS256.
+//! Source: GitHub's page on generating a JWT for an App.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use ring::rand::SystemRandom;
+use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{Error, ErrorKind};
+
+/// GitHub allows ten minutes; a server's clock may be a little ahead of another's.
+const LIFE: SignedDuration = SignedDuration::from_mins(9);
+/// Issued a minute ago, for the same reason.
+const ISSUED_BEFORE: SignedDuration = SignedDuration::from_mins(1);
+/// So long one is used.
+const USED: SignedDuration = SignedDuration::from_mins(5);
+
+/// An App's id and private key.
+pub(super) struct Signer {
+    id: String,
+    key: RsaKeyPair,
+}
+
+impl Signer {
+    /// Reads a PEM file, PKCS#1 (as GitHub makes it) or PKCS#8. Line ends that
+    /// became the two characters `\n` on the way are taken for line ends.
+    pub(super) fn new(id: &str, pem: &SecretString) -> Result<Self, Error> {
+        let unusable = |why: &str| {
+            let message = format!("the GitHub App's private key cannot be used: {why}");
+            Error::new(ErrorKind::Unauthenticated, message)
+        };
+        let pem = Zeroizing::new(pem.expose_secret().replace("\\n", "\n"));
+        let der = PrivateKeyDer::from_pem_slice(pem.as_bytes())
+            .map_err(|_| unusable("it is no whole PEM file, from -----BEGIN to the last line"))?;
+        let key = match &der {
+            PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
+            PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
+            _ => return Err(unusable("it is no RSA key")),
+        };
+        let key = key.map_err(|why| unusable(&format!("it is no RSA key of 2048 to 4096 bits ({why})")))?;
+        Ok(Self { id: id.to_owned(), key })
+    }
+
+    /// A token as of `now`, which is GitHub's time, and until when to use it.
+    pub(super) fn sign(&self, now: Timestamp) -> Result<(SecretString, Timestamp), Error> {
+        let second = now.as_second();
+        let claims = json!({
+            "iat": second - ISSUED_BEFORE.as_secs(),
+            "exp": second + LIFE.as_secs(),
+            "iss": self.id,
+        });
+        let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        let head = encode(json!({ "alg": "RS256", "typ": "JWT" }).to_string().as_bytes());
+        let signed = format!("{head}.{}", encode(claims.to_string().as_bytes()));
+        let mut signature = vec![0; self.key.public().modulus_len()];
+        self.key
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature)
+            .map_err(|_| Error::new(ErrorKind::Unauthenticated, "the GitHub App's key cannot sign"))?;
+        let token = format!("{signed}.{}", encode(&signature)).into();
+        Ok((token, now.saturating_add(USED).unwrap_or(now)))
+    }
+}

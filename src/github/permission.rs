@@ -1,0 +1,96 @@
+//! Which permission a place takes, as GitHub's settings and as its API call it.
+//!
+//! Sources: GitHub's pages on permissions of fine-grained tokens and of Apps.
+
+use std::fmt;
+
+use crate::config::{Scope, Store};
+
+/// A permission of a token or an App.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Permission {
+    /// The API's name.
+    pub(super) key: &'static str,
+    /// The group in the settings: `repository` or `organization`.
+    pub(super) group: &'static str,
+    /// The name in the settings.
+    pub(super) label: &'static str,
+}
+
+/// Making an environment.
+pub(super) const ADMINISTRATION: Permission = repository("administration", "Administration");
+
+/// Looking whether an environment exists.
+pub(super) const ACTIONS: Permission = repository("actions", "Actions");
+
+/// Seeing that repositories exist; every token may have it.
+pub(super) const METADATA: Permission = repository("metadata", "Metadata");
+
+const fn repository(key: &'static str, label: &'static str) -> Permission {
+    Permission { key, group: "repository", label }
+}
+
+const fn organization(key: &'static str, label: &'static str) -> Permission {
+    Permission { key, group: "organization", label }
+}
+
+impl Permission {
+    /// The one that reading and writing a scope's secrets takes.
+    pub(super) fn of(store: Store, scope: &Scope) -> Self {
+        match (scope, store) {
+            (Scope::Environment { .. }, _) => repository("environments", "Environments"),
+            (Scope::Repository(_), Store::Actions) => repository("secrets", "Secrets"),
+            (Scope::Repository(_), Store::Dependabot) => {
+                repository("dependabot_secrets", "Dependabot secrets")
+            }
+            (Scope::Repository(_), Store::Codespaces) => {
+                repository("codespaces_secrets", "Codespaces secrets")
+            }
+            (Scope::Repository(_), Store::Agents) => repository("agent_secrets", "Agent secrets"),
+            (Scope::Organization(_), Store::Actions) => organization("organization_secrets", "Secrets"),
+            (Scope::Organization(_), Store::Dependabot) => {
+                organization("organization_dependabot_secrets", "Organization dependabot secrets")
+            }
+            (Scope::Organization(_), Store::Codespaces) => {
+                organization("organization_codespaces_secrets", "Organization codespaces secrets")
+            }
+            (Scope::Organization(_), Store::Agents) => {
+                organization("organization_agent_secrets", "Agent secrets")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} permission \"{}\"", self.group, self.label)
+    }
+}
+
+/// How far a permission goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Right {
+    /// To look.
+    Read,
+    /// To change.
+    Write,
+}
+
+impl Right {
+    /// As the API has it.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+
+    /// Whether what the API says was granted is enough.
+    pub(super) fn is_within(self, granted: Option<&str>) -> bool {
+        match granted {
+            Some("write" | "admin") => true,
+            Some("read") => self == Self::Read,
+            _ => false,
+        }
+    }
+}

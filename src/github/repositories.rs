@@ -1,0 +1,134 @@
+//! Which repositories there are: what a pattern stands for.
+
+use http::{Method, StatusCode};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::api::Api;
+use super::signin::Signin;
+use super::{Error, ErrorKind, GitHub, paths};
+use crate::config::{Repository, SecretPattern};
+use crate::http::HttpError;
+
+/// Repositories a page. Their descriptions are long, and a page must stay under
+/// the limit for a body.
+const PAGE: usize = 50;
+/// More pages than an organization of 100 000 repositories has.
+const MOST_PAGES: usize = 2000;
+
+/// A repository, as far as it matters here. octocrab's type wants all of its
+/// description to be there.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Listed {
+    pub(super) id: u64,
+    pub(super) full_name: String,
+    #[serde(default)]
+    archived: bool,
+}
+
+/// A page is a bare list, or one with a count beside it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Page {
+    Bare(Vec<Listed>),
+    Counted { repositories: Vec<Listed> },
+}
+
+/// The repositories that a pattern stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expansion {
+    /// In the order of their names.
+    pub repositories: Vec<Repository>,
+    /// How many fit too, and were left out because nothing in them can be written.
+    pub archived: usize,
+}
+
+impl GitHub {
+    /// Asks which repositories fit a pattern; each owner is asked once in a run.
+    ///
+    /// # Errors
+    /// When an owner's repositories cannot be listed completely.
+    pub async fn expand(&self, pattern: &SecretPattern) -> Result<Expansion, Error> {
+        let mut owners: Vec<&str> = pattern.include.iter().map(|pattern| pattern.owner.as_str()).collect();
+        owners.sort_unstable_by_key(|owner| owner.to_ascii_lowercase());
+        owners.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
+        let mut expansion = Expansion { repositories: Vec::new(), archived: 0 };
+        for owner in owners {
+            let ask = self.ask_for_repositories(owner);
+            let listed = self.repositories.get(&owner.to_ascii_lowercase(), ask).await?;
+            for found in listed.iter() {
+                // A name that GitHub would not give is no name to build a path of.
+                let Ok(repository) = found.full_name.parse::<Repository>() else { continue };
+                match (pattern.takes(&repository), found.archived) {
+                    (false, _) => {}
+                    (true, true) => expansion.archived += 1,
+                    (true, false) => expansion.repositories.push(repository),
+                }
+            }
+        }
+        expansion.repositories.sort_unstable();
+        expansion.repositories.dedup();
+        Ok(expansion)
+    }
+
+    async fn ask_for_repositories(&self, owner: &str) -> Result<std::sync::Arc<Vec<Listed>>, Error> {
+        let about = format!("repositories of {owner}");
+        let token = match &*self.signin {
+            Signin::Token(token) => token.clone(),
+            Signin::App(app) => app.lookout(owner).await?,
+        };
+        let listed = if self.signin.is_installation() {
+            of_installation(&self.api, &token, &about).await?
+        } else {
+            match pages(&self.api, &token, &paths::repositories_of_organization(owner), &about).await {
+                Err(error) if error.kind == ErrorKind::NotFound => {
+                    // A user. The public list leaves private repositories out, the
+                    // token's own list those of others.
+                    let public =
+                        pages(&self.api, &token, &paths::repositories_of_user(owner), &about).await?;
+                    let own = pages(&self.api, &token, paths::OWN_REPOSITORIES, &about).await?;
+                    public.into_iter().chain(own).collect()
+                }
+                listed => listed?,
+            }
+        };
+        Ok(std::sync::Arc::new(listed))
+    }
+}
+
+/// Every repository that an installation covers.
+pub(super) async fn of_installation(
+    api: &Api,
+    token: &SecretString,
+    about: &str,
+) -> Result<Vec<Listed>, Error> {
+    pages(api, token, paths::INSTALLATION_REPOSITORIES, about).await
+}
+
+/// All pages of a list of repositories.
+async fn pages(api: &Api, token: &SecretString, path: &str, about: &str) -> Result<Vec<Listed>, Error> {
+    let failed = |error: HttpError| Error::of_http(&about, &error);
+    let mut listed = Vec::new();
+    for number in 1..=MOST_PAGES {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let path = format!("{path}{separator}per_page={PAGE}&page={number}");
+        let call = api.call(Method::GET, &path).and_then(|call| call.bearer(token)).map_err(failed)?;
+        let reply = api.send(call).await.map_err(failed)?;
+        if !reply.status.is_success() {
+            let refusal = match reply.status {
+                StatusCode::NOT_FOUND => "there is no such owner, or the token cannot see it",
+                _ => {
+                    "the token may not list them; a pattern needs the repository permission \"Metadata\": read"
+                }
+            };
+            return Err(Error::answered(&about, &reply, refusal));
+        }
+        let (Page::Bare(page) | Page::Counted { repositories: page }) = reply.json().map_err(failed)?;
+        let is_last = page.len() < PAGE;
+        listed.extend(page);
+        if is_last {
+            return Ok(listed);
+        }
+    }
+    Err(Error::new(ErrorKind::Unreadable, format!("{about}: the list does not end")))
+}

@@ -1,0 +1,74 @@
+//! Who asks GitHub: the token that goes with a request to an owner's places.
+
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::api::Api;
+use super::app::App;
+use super::{Access, Announce, Credentials, Error, ErrorKind};
+use crate::config::SecretTarget;
+use crate::http::Call;
+
+/// Who asks.
+pub(super) enum Signin {
+    /// The same token for everybody.
+    Token(SecretString),
+    /// A GitHub App: a token for each owner.
+    App(Box<App>),
+}
+
+impl Signin {
+    /// Checks that the credential can be used at all; contacts nobody.
+    pub(super) fn new(
+        credentials: &Credentials,
+        api: &Arc<Api>,
+        access: Access,
+        announce: Announce,
+    ) -> Result<Self, Error> {
+        match credentials {
+            Credentials::Token(token) => {
+                Call::get(crate::clock::Side::Github, api.url.clone())
+                    .bearer(token)
+                    .map_err(|error| Error::new(ErrorKind::Unauthenticated, format!("GitHub: {error}")))?;
+                Ok(Self::Token(token.clone()))
+            }
+            Credentials::App { id, private_key } => {
+                App::new(id, private_key, Arc::clone(api), access, announce)
+                    .map(|app| Self::App(Box::new(app)))
+            }
+        }
+    }
+
+    /// Tells what will be read and written, before any of it is: an App's tokens
+    /// are good for that and no more.
+    pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
+        if let Self::App(app) = self {
+            app.expect(targets);
+        }
+    }
+
+    /// The token for requests to an owner's places.
+    pub(super) async fn token(&self, owner: &str) -> Result<SecretString, Error> {
+        match self {
+            Self::Token(token) => Ok(token.clone()),
+            Self::App(app) => app.token(owner).await,
+        }
+    }
+
+    /// Gives a token up that GitHub does not accept; whether there can be another.
+    pub(super) async fn forget(&self, owner: &str, token: &SecretString) -> bool {
+        match self {
+            Self::Token(_) => false,
+            Self::App(app) => app.forget(owner, token).await,
+        }
+    }
+
+    /// Whether the token is an installation's, which sees its own repositories alone.
+    pub(super) fn is_installation(&self) -> bool {
+        match self {
+            Self::Token(token) => token.expose_secret().starts_with("ghs_"),
+            Self::App(_) => true,
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The workflows in `examples/workflows/` and in `README.md`, as a user would
+//! paste them.
+//!
+//! Each runs unchanged, but for what `act` cannot do: it knows no
+//! `strategy.job-total`. The other actions in them are played by stand-ins.
+
+use serde_json::Value;
+
+use super::act::Act;
+use super::act_or_skip;
+use super::log::Log;
+use super::scene::{Scene, project_file};
+use crate::support::World;
+use crate::support::axiom::TokenSpec;
+use crate::support::leaks::find_leaks;
+use crate::support::world::TOKEN;
+
+/// Runs an example for an event, in a repository that has these rotations.
+async fn run(world: &World, scene: &Scene, example: &str, event: &str, inputs: &[(&str, &str)]) -> Log {
+    let workflow = with_a_token_for_an_app(&project_file(&format!("examples/workflows/{example}")));
+    run_text(world, scene, &workflow, event, inputs).await
+}
+
+/// The same for the text of a workflow.
+async fn run_text(world: &World, scene: &Scene, workflow: &str, event: &str, inputs: &[(&str, &str)]) -> Log {
+    scene.add_workflow("pasted.yml", &workflow.replace("${{ strategy.job-total }}", "4"));
+    let mut act = Act::new(scene, world)
+        .secret("AXIOM_ADMIN_TOKEN", world.provider_token())
+        .secret("AXIOM_READ_TOKEN", world.provider_token())
+        .secret("CROSSFADE_GITHUB_TOKEN", world.github_token())
+        .secret("CROSSFADE_READ_TOKEN", world.github_token());
+    for (name, value) in inputs {
+        act = act.input(name, value);
+    }
+    let uses = workflow.lines().filter_map(|line| line.split_once("uses: actions/"));
+    for (_, action) in uses {
+        act = act.stand_in(&format!("actions/{}", action.split(' ').next().unwrap()));
+    }
+    let log = act.run(event, "pasted.yml").await;
+    assert_eq!(find_leaks(&log.text(), &world.secrets()), Vec::<String>::new());
+    log
+}
+
+/// The workflow with a personal access token in place of the App.
+fn with_a_token_for_an_app(workflow: &str) -> String {
+    let id = "github-app-id: ${{ vars.CROSSFADE_APP_ID }}";
+    let without_key = workflow.lines().filter(|line| !line.contains("github-app-private-key:"));
+    let lines =
+        without_key.map(|line| line.replace(id, "github-token: ${{ secrets.CROSSFADE_GITHUB_TOKEN }}"));
+    lines.map(|line| line + "\n").collect()
+}
+
+/// The configuration of these rotations, each for a secret of the same name.
+fn config(world: &World, names: &[&str]) -> String {
+    let rotation = |name: &&str| {
+        let secret = name.to_uppercase().replace('-', "_");
+        format!("  - name: {name}\n    token: {name}\n    secrets: [{secret}]\n")
+    };
+    let defaults = format!(
+        "  provider: axiom\n  provider_url: {}\n  credential: AXIOM_ADMIN_TOKEN\n",
+        world.axiom.url()
+    );
+    format!("defaults:\n{defaults}rotations:\n{}", names.iter().map(rotation).collect::<String>())
+}
+
+/// The standard scene, its token in `acme/infra:CI_INGEST`.
+async fn world_with_days(days: i64) -> (World, Scene) {
+    let world = World::builder().destinations(["acme/infra:CI_INGEST"]).expires_in_days(days).start().await;
+    let scene = Scene::released();
+    scene.add_config(&config(&world, &[TOKEN]));
+    (world, scene)
+}
+
+#[tokio::test]
+async fn the_schedule_rotates_and_finds_nothing_to_do_the_next_day() {
+    act_or_skip!();
+    let (world, scene) = world_with_days(12).await;
+    let log = run(&world, &scene, "rotate.yml", "schedule", &[]).await;
+    assert!(log.succeeded, "{log}");
+    assert_eq!(world.undelivered(), Vec::<String>::new(), "{log}");
+    assert_eq!(log.output("rotated"), "true");
+    assert_eq!(log.output("token-id"), world.newest().unwrap().id);
+    assert_eq!(log.output("next-rotation-at"), "2026-05-17T09:00:00Z");
+    assert!(log.summary().starts_with("## crossfade: 1 rotated"), "{}", log.summary());
+    assert!(log.text().contains("***"), "the mask:\n{log}");
+
+    world.advance_days(1);
+    let log = run(&world, &scene, "rotate.yml", "schedule", &[]).await;
+    assert!(log.succeeded, "{log}");
+    assert_eq!((log.output("rotated"), world.marked_tokens().len()), ("false", 1), "{log}");
+    world.assert_no_violations();
+}
+
+#[tokio::test]
+async fn a_dispatch_is_a_dry_run_unless_told_otherwise() {
+    act_or_skip!();
+    let (world, scene) = world_with_days(60).await;
+    let force = [("force", "true")];
+    let log = run(&world, &scene, "rotate.yml", "workflow_dispatch", &force).await;
+    assert!(log.succeeded, "{log}");
+    assert_eq!(log.report()["dry_run"], true);
+    assert_eq!(log.report()["rotations"][0]["outcome"], "planned");
+    assert!(log.summary().contains("nothing was changed"), "{}", log.summary());
+    assert_eq!((log.output("rotated"), writes(&world)), ("false", 0));
+    let log = run(&world, &scene, "rotate.yml", "workflow_dispatch", &[force[0], ("dry-run", "true")]).await;
+    assert_eq!((log.output("rotated"), writes(&world)), ("false", 0));
+
+    let log = run(&world, &scene, "rotate.yml", "workflow_dispatch", &[force[0], ("dry-run", "false")]).await;
+    assert!(log.succeeded, "{log}");
+    assert_eq!(log.report()["rotations"][0]["reason"], "forced");
+    assert_eq!(log.output("rotated"), "true");
+    assert_eq!(world.undelivered(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_app_rotates_like_a_person() {
+    act_or_skip!();
+    let (world, scene) = world_with_days(12).await;
+    let log = run(&world, &scene, "rotate-with-app.yml", "schedule", &[]).await;
+    assert!(log.succeeded, "{log}");
+    assert_eq!(log.output("rotated"), "true");
+    assert_eq!(world.undelivered(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_fleet_is_shared_out_and_reported_as_one() {
+    act_or_skip!();
+    const FLEET: [&str; 8] = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"];
+    let world = World::start().await;
+    let scene = Scene::released();
+    for name in FLEET {
+        world.axiom.add_token(TokenSpec::ingest(name).expires_in_days(3));
+    }
+    scene.add_config(&config(&world, &FLEET));
+    let log = run(&world, &scene, "fleet.yml", "schedule", &[]).await;
+    assert!(log.succeeded, "{log}");
+    for name in FLEET {
+        let held = world.held(&format!("acme/infra:{}", name.to_uppercase())).unwrap();
+        assert_eq!((held.name(), held.description().contains(&format!("/{name} "))), (name, true));
+    }
+    let report = std::fs::read_to_string(scene.path("artifacts/crossfade-report/report.json")).unwrap();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let mut names: Vec<&str> = report["rotations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rotation| rotation["name"].as_str().unwrap())
+        .collect();
+    names.sort_unstable();
+    let mut all = FLEET;
+    all.sort_unstable();
+    assert_eq!(names, all);
+    assert!(log.summary().contains("| `alpha` | rotated | due | 1 | 0 |"), "{}", log.summary());
+    let shards = (1..=4).filter(|n| scene.path(&format!("artifacts/crossfade-report-{n}")).exists()).count();
+    assert_eq!(shards, 4);
+}
+
+#[tokio::test]
+async fn the_monitor_reads_and_writes_nothing() {
+    act_or_skip!();
+    let (world, scene) = world_with_days(12).await;
+    let log = run(&world, &scene, "monitor.yml", "schedule", &[]).await;
+    assert!(log.succeeded, "{log}");
+    assert!(log.text().contains(TOKEN), "{log}");
+    assert_eq!(writes(&world), 0);
+}
+
+#[tokio::test]
+#[ignore = "waits for `status --fail-within`"]
+async fn the_monitor_fails_before_a_token_ends() {
+    act_or_skip!();
+    let (world, scene) = world_with_days(6).await;
+    let log = run(&world, &scene, "monitor.yml", "schedule", &[]).await;
+    assert!(!log.succeeded, "{log}");
+    assert_eq!(log.exit_status(), Some("1"), "{log}");
+    assert!(log.text().contains(TOKEN), "{log}");
+    assert_eq!(writes(&world), 0);
+}
+
+/// The blocks of YAML in `README.md`: the configuration, and the workflow.
+#[tokio::test]
+async fn what_the_readme_shows_works() {
+    act_or_skip!();
+    let readme = project_file("README.md");
+    let blocks: Vec<&str> =
+        readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let [config, workflow] = blocks[..] else { panic!("{} blocks", blocks.len()) };
+    let places =
+        ["acme/infra:AXIOM_TOKEN", "acme/api@production:AXIOM_TOKEN", "dependabot+org:acme:AXIOM_TOKEN"];
+    let world = World::builder().destinations(places).expires_in_days(12).start().await;
+    let scene = Scene::released();
+    let here = format!("provider: axiom\n    provider_url: {}", world.axiom.url());
+    scene.add_config(&config.replacen("provider: axiom", &here, 1));
+    let dry = run_text(&world, &scene, workflow, "workflow_dispatch", &[]).await;
+    assert!(dry.succeeded, "{dry}");
+    assert_eq!((dry.output("rotated"), writes(&world)), ("false", 0));
+    let log = run_text(&world, &scene, workflow, "schedule", &[]).await;
+    assert!(log.succeeded, "{log}");
+    assert_eq!(world.undelivered(), Vec::<String>::new(), "{log}");
+    assert_eq!(log.report()["rotations"][0]["destinations"].as_array().map(Vec::len), Some(3));
+    world.assert_no_violations();
+}
+
+/// Requests that change something.
+fn writes(world: &World) -> usize {
+    let requests = world.github.requests().into_iter().chain(world.axiom.requests());
+    requests.filter(|request| request.method != "GET").count()
+}
+
+/// Every example is run by a test in here.
+#[test]
+fn no_example_is_left_out() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/workflows");
+    let tests = include_str!("examples.rs");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(tests.contains(&format!("\"{name}\"")), "{name}");
+    }
+}

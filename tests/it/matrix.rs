@@ -1,0 +1,321 @@
+//! The fault matrix: every fault at every request of a run, generated.
+//!
+//! A row is a scene. One clean run of it tells which requests there are; then
+//! each of them meets each fault in a scene of its own: the faulty run, an
+//! undisturbed one hours later, and one more past the overlap. After every event
+//! at the fakes I1 and I5 are looked at; after every run I3, I4 and I6; at the
+//! end I2.
+//!
+//! One case alone, with its journal: `MATRIX='regenerate | 500' cargo test matrix`.
+
+use std::collections::VecDeque;
+use std::io::Write as _;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Notify;
+
+use crate::scene::{Credential, IMPATIENT, PATIENT, Scene};
+use crate::support::axiom::TokenSpec;
+use crate::support::proxy::Passing;
+use crate::support::{Fault, Ran, Target, World};
+
+/// Scenes that one thread has under way: most of their time is waiting.
+const AT_ONCE: usize = 6;
+
+type Started = Pin<Box<dyn Future<Output = Scene>>>;
+
+/// A scene to which faults are brought.
+#[derive(Clone, Copy)]
+struct Row {
+    name: &'static str,
+    start: fn() -> Started,
+}
+
+const ROWS: &[Row] = &[
+    Row { name: "axiom, due, 1 destination", start: || Box::pin(due(1)) },
+    Row { name: "axiom, due, 3 destinations", start: || Box::pin(three_kinds()) },
+    Row { name: "axiom, the reply to the mint is lost", start: || Box::pin(lost_mint()) },
+    Row { name: "axiom, an earlier run left an orphan", start: || Box::pin(orphan()) },
+    Row { name: "axiom, a destination was missed before", start: || Box::pin(partial()) },
+    Row { name: "axiom, the token rotates itself", start: || Box::pin(itself()) },
+];
+
+async fn due(destinations: usize) -> Scene {
+    let world = World::builder().destination_count(destinations).start().await;
+    Scene::new(world, Credential::Admin)
+}
+
+/// A repository, an environment and an organization.
+async fn three_kinds() -> Scene {
+    let destinations = ["acme/infra:AXIOM_TOKEN", "acme/api@production:AXIOM_TOKEN", "org:acme:AXIOM_TOKEN"];
+    let world = World::builder().destinations(destinations).start().await;
+    let selected = world.github.add_repo("acme/web");
+    world.github.set_visibility(destinations[2], "selected", &[selected]);
+    Scene::new(world, Credential::Admin)
+}
+
+async fn lost_mint() -> Scene {
+    let scene = due(1).await;
+    scene.faults.inject(Target::on("POST", "/regenerate"), Fault::CloseAfter);
+    scene
+}
+
+/// A run was killed between mint and delivery, hours ago.
+async fn orphan() -> Scene {
+    let scene = due(1).await;
+    run_killed_at(&scene, Target::on("POST", "/regenerate"), false).await;
+    scene.later();
+    scene
+}
+
+/// A run was killed while it wrote the second of two destinations, hours ago.
+async fn partial() -> Scene {
+    let scene = due(2).await;
+    run_killed_at(&scene, Target::on("PUT", "service-1"), true).await;
+    scene.later();
+    scene
+}
+
+async fn itself() -> Scene {
+    let world = World::builder().original(TokenSpec::admin("ci-ingest")).start().await;
+    Scene::new(world, Credential::Own)
+}
+
+/// A column: what strikes one request.
+#[derive(Clone)]
+enum Column {
+    Fault(Fault),
+    /// Every scope has a new key from then on.
+    KeyChanged,
+    /// The run dies.
+    Killed {
+        processed: bool,
+    },
+}
+
+impl Column {
+    fn all() -> Vec<Self> {
+        let faults = Fault::all().into_iter().map(Self::Fault);
+        faults
+            .chain([Self::KeyChanged, Self::Killed { processed: false }, Self::Killed { processed: true }])
+            .collect()
+    }
+}
+
+impl std::fmt::Display for Column {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fault(fault) => fault.fmt(f),
+            Self::KeyChanged => f.write_str("key changed"),
+            Self::Killed { processed: false } => f.write_str("killed before processing"),
+            Self::Killed { processed: true } => f.write_str("killed after processing"),
+        }
+    }
+}
+
+/// One request of a run: the `nth` of this method and path.
+#[derive(Clone)]
+struct Place {
+    method: String,
+    path: String,
+    nth: usize,
+}
+
+impl Place {
+    /// The requests of a run. By what they are and not by when they came, because
+    /// requests that are made at once come in any order.
+    fn of(passed: &[Passing]) -> Vec<Self> {
+        let place = |(index, request): (usize, &Passing)| {
+            let same = |other: &&Passing| (&other.method, &other.path) == (&request.method, &request.path);
+            let nth = passed[..index].iter().filter(same).count();
+            Self { method: request.method.clone(), path: request.path.clone(), nth }
+        };
+        passed.iter().enumerate().map(place).collect()
+    }
+
+    /// This request; `seen` counts those like it.
+    fn target(&self, seen: &Arc<AtomicUsize>) -> Target {
+        let (place, seen) = (self.clone(), Arc::clone(seen));
+        Target::matching(move |request| {
+            (&request.method, &request.path) == (&place.method, &place.path)
+                && seen.fetch_add(1, Ordering::Relaxed) == place.nth
+        })
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} ({})", self.method, self.path, self.nth + 1)
+    }
+}
+
+/// A run that dies at a request.
+async fn run_killed_at(scene: &Scene, target: Target, processed: bool) -> Ran {
+    let killed = Arc::new(Notify::new());
+    let kill = Arc::clone(&killed);
+    let act = move |_: &Passing| kill.notify_one();
+    let hook = if processed { Fault::after(act) } else { Fault::before(act) };
+    scene.faults.inject(target, hook.and_close());
+    let ran = scene.rotate(IMPATIENT).run_or_die(killed.notified()).await;
+    scene.front.quiet().await;
+    ran
+}
+
+async fn faulty_run(scene: &Scene, place: &Place, column: &Column, seen: &Arc<AtomicUsize>) -> Ran {
+    let target = place.target(seen);
+    let fault = match column {
+        Column::Killed { processed } => return run_killed_at(scene, target, *processed).await,
+        Column::Fault(fault) => fault.clone(),
+        Column::KeyChanged => {
+            let world = scene.world.detached();
+            Fault::before(move |_| Scene::rotate_keys(&world))
+        }
+    };
+    scene.faults.inject(target, fault);
+    let ran = scene.rotate(IMPATIENT).run().await;
+    scene.front.quiet().await;
+    ran
+}
+
+enum Outcome {
+    Healed,
+    Broken(String),
+    /// The run took another way: the machine was so busy that something else
+    /// was late.
+    NotStruck,
+}
+
+/// One case: a fresh scene of a row, one fault, and what came of it.
+async fn case(row: Row, place: Place, column: Column) -> Result<(), String> {
+    for _ in 0..4 {
+        match attempt(row, &place, &column).await {
+            Outcome::Healed => return Ok(()),
+            Outcome::Broken(how) => return Err(how),
+            Outcome::NotStruck => {}
+        }
+    }
+    Err(format!("### {}\nthe fault never struck\n", name(row, &place, &column)))
+}
+
+async fn attempt(row: Row, place: &Place, column: &Column) -> Outcome {
+    let scene = (row.start)().await.watch();
+    let mut wrong = Vec::new();
+    let mut runs = Vec::new();
+
+    let seen = Arc::new(AtomicUsize::new(0));
+    let ran = faulty_run(&scene, place, column, &seen).await;
+    if seen.load(Ordering::Relaxed) <= place.nth {
+        return Outcome::NotStruck;
+    }
+    wrong.extend(scene.overstated(&ran));
+    if ran.exit_code == 0 {
+        wrong.extend(scene.world.undelivered());
+    }
+    runs.push(ran);
+
+    scene.later();
+    let ran = scene.run().await;
+    wrong.extend(scene.overstated(&ran));
+    wrong.extend(scene.world.undelivered());
+    wrong.extend(scene.world.changed_privileges());
+    if ran.exit_code != 0 {
+        wrong.push(format!("the next run ends with {}", ran.exit_code));
+    }
+    runs.push(ran);
+
+    scene.world.advance_days(8);
+    let ran = scene.run().await;
+    wrong.extend(scene.overstated(&ran));
+    wrong.extend(scene.world.undelivered());
+    wrong.extend(scene.world.uncollected());
+    if ran.exit_code != 0 {
+        wrong.push(format!("the last run ends with {}", ran.exit_code));
+    }
+    runs.push(ran);
+
+    wrong.extend(scene.broken());
+    wrong.extend(scene.leaks(&runs));
+    if wrong.is_empty() {
+        return Outcome::Healed;
+    }
+    let told: String = runs
+        .iter()
+        .enumerate()
+        .map(|(n, ran)| format!("--- run {}: {}\n{}", n + 1, ran.exit_code, ran.everything()))
+        .collect();
+    let journal = scene.world.journal.text();
+    let name = name(row, place, column);
+    Outcome::Broken(format!("### {name}\n{}\n{told}--- journal\n{journal}\n", wrong.join("\n")))
+}
+
+fn name(row: Row, place: &Place, column: &Column) -> String {
+    format!("{} | {place} | {column}", row.name)
+}
+
+/// Every case of a row.
+async fn cases(row: Row) -> Vec<(Row, Place, Column)> {
+    let scene = (row.start)().await;
+    let before = scene.faults.passed().len();
+    let ran = scene.rotate(PATIENT).run().await;
+    assert_eq!(ran.exit_code, 0, "{}: {}", row.name, ran.everything());
+    let places = Place::of(&scene.faults.passed()[before..]);
+    let columns = Column::all();
+    places
+        .into_iter()
+        .flat_map(|place| columns.iter().map(move |column| (row, place.clone(), column.clone())))
+        .collect()
+}
+
+/// Works a queue off, some cases at once.
+async fn work(queue: &Mutex<VecDeque<(Row, Place, Column)>>, failures: &Mutex<Vec<String>>) {
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        while under_way.len() < AT_ONCE {
+            let Some((row, place, column)) = queue.lock().unwrap().pop_front() else { break };
+            under_way.push(case(row, place, column));
+        }
+        match under_way.next().await {
+            Some(Ok(())) => {}
+            Some(Err(failure)) => failures.lock().unwrap().push(failure),
+            None => return,
+        }
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+#[test]
+fn every_fault_at_every_request_is_healed_by_the_next_run() {
+    let began = Instant::now();
+    let wanted = std::env::var("MATRIX").unwrap_or_default();
+    let all: VecDeque<_> = block_on(async {
+        let mut all = VecDeque::new();
+        for row in ROWS {
+            all.extend(cases(*row).await);
+        }
+        all.into_iter().filter(|(row, place, column)| name(*row, place, column).contains(&wanted)).collect()
+    });
+    let (count, queue, failures) = (all.len(), Mutex::new(all), Mutex::new(Vec::new()));
+    std::thread::scope(|threads| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            threads.spawn(|| block_on(work(&queue, &failures)));
+        }
+    });
+    // Not captured: whoever runs the tests sees how much was tried.
+    let took = began.elapsed().as_secs_f32();
+    writeln!(std::io::stderr(), "fault matrix: {count} cases, {} scenes, {took:.0} s", ROWS.len()).unwrap();
+    let mut failures = failures.into_inner().unwrap();
+    failures.sort();
+    let names: Vec<&str> = failures.iter().filter_map(|failure| failure.lines().next()).collect();
+    let first: String = failures.iter().take(2).cloned().collect();
+    assert!(failures.is_empty(), "{} of {count} failed:\n{}\n\n{first}", failures.len(), names.join("\n"));
+    assert!(count > 0, "no such case");
+    assert!(began.elapsed() < Duration::from_secs(180), "too slow");
+}
