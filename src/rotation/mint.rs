@@ -147,14 +147,6 @@ impl Case<'_> {
             else {
                 let trouble = Trouble::MintLost { attempts: nonce.attempt, last: error };
                 return Err(Miscarriage { trouble, predecessor: touched });
-<<<<<<< HEAD
-            }
-            match (self.at.profile.overlap, lost) {
-                // Nobody has its value: it is the one to succeed, and ends now.
-                (Overlap::Native, Some(lost)) => {
-                    plan.predecessor_is_orphan = true;
-                    old = Some(Member { token: lost, marker: Some(marker) });
-=======
             };
             match (lost, self.at.profile.overlap) {
                 // Nobody has its value: it is the one to succeed, and ends now.
@@ -162,14 +154,11 @@ impl Case<'_> {
                     plan.predecessor_is_orphan = true;
                     old = Some(Member { token: lost, marker: Some(marker) });
                 }
-                (Some(lost), Overlap::AcrossRuns) => self.end(&lost).await,
+                (Some(lost), Overlap::AcrossRuns | Overlap::InPlace) => self.end(&lost).await,
                 // The lost request may have set an end, and that is not extended.
                 (None, _) => {
                     old = old.zip(now_ends).map(|(old, token)| Member { token, ..old });
->>>>>>> b80c8fb608e9ccc8adad2977188fa14c5e8595e8
                 }
-                (Overlap::AcrossRuns | Overlap::InPlace, Some(lost)) => self.end(&lost).await,
-                (_, None) => {}
             }
             // Its value may have been replaced, and a destination may hold the one
             // before: another one must not be set now.

@@ -246,13 +246,8 @@ pub fn next_rotation_at(policy: Policy, profile: Profile, member: &Member) -> Op
     }
 }
 
-<<<<<<< HEAD
 /// When the predecessor, or its value, ends where the mint says so: its life is
-/// never extended, and never ends inside the delivery.
-=======
-/// When the predecessor ends, where the mint says so: its life is never
-/// extended, and never ends inside the delivery, whichever clock is right.
->>>>>>> b80c8fb608e9ccc8adad2977188fa14c5e8595e8
+/// never extended, and never ends inside the delivery, whichever clock is right.
 #[must_use]
 pub fn predecessor_ends_at(
     at: &Circumstances<'_>,
@@ -260,13 +255,8 @@ pub fn predecessor_ends_at(
     plan: &MintPlan,
     old: &Member,
 ) -> Option<Timestamp> {
-<<<<<<< HEAD
     (!plan.by_creation).then(|| {
-        let overlap = at.rotation.policy.overlap.duration().max(plan.window);
-=======
-    (at.profile.overlap == Overlap::Native).then(|| {
         let overlap = at.rotation.policy.overlap.duration().max(plan.window + SKEW);
->>>>>>> b80c8fb608e9ccc8adad2977188fa14c5e8595e8
         let end = if plan.predecessor_is_orphan { now } else { after(now, overlap) };
         old.token.expires_at.map_or(end, |expiry| expiry.min(end))
     })
@@ -337,7 +327,7 @@ fn mint_or_refuse(
 fn has_earlier_value(at: &Circumstances<'_>, member: &Member) -> bool {
     member.marker.as_ref().is_some_and(|marker| {
         let window = marker.until.duration_since(marker.minted_at);
-        let overlap = at.rotation.policy.overlap.duration().max(window);
+        let overlap = at.rotation.policy.overlap.duration().max(window + SKEW);
         at.now <= after(after(marker.minted_at, overlap), TOLERANCE)
     })
 }
