@@ -151,7 +151,7 @@ fn announce(redactor: &Arc<Redactor>, on_actions: bool, streams: &Streams) -> An
         if on_actions && actions::add_mask(value, &mut stderr.clone()).is_err() {
             tracing::warn!("a new value could not be masked: standard error cannot be written");
         }
-        redactor.register(value);
+        redactor.register(&provider::secret_part(value));
     })
 }
 
@@ -171,7 +171,7 @@ fn sessions(run: &Run, http: &Arc<Http>) -> Result<HashMap<ProviderSettings, Arc
 
 /// Every secret that this run was given is kept out of every output.
 fn register(run: &Run, redactor: &Redactor) {
-    run.credentials.values().for_each(|credential| redactor.register(credential));
+    run.credentials.values().for_each(|credential| redactor.register(&provider::secret_part(credential)));
     match &run.github.credentials {
         Credentials::Token(token) => redactor.register(token),
         Credentials::App { private_key, .. } => redactor.register(private_key),

@@ -19,6 +19,7 @@ mod file;
 mod matrix;
 mod patterns;
 mod process;
+mod providers;
 mod proxy;
 mod recovery;
 mod rotate;

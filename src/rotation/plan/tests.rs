@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::config::{Destination, Policy, ProviderSettings, Repository, RotationKey, SecretTarget};
-use crate::provider::{MarkerIn, Token};
+use crate::provider::{Ending, MarkerIn, Token};
 use crate::rotation::marker::{Marker, Nonce};
 
 const NATIVE: Profile = Profile {
@@ -289,6 +289,7 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
     let at = Circumstances { rotation: &rotation, profile: NATIVE, now: minute(0), force: false };
     let old = original(Some(day(10)));
     let mint = MintPlan {
+        by_creation: false,
         predecessor: Some(0),
         predecessor_is_orphan: false,
         orphans: Vec::new(),
