@@ -7,12 +7,14 @@
 //! - `apply`: one rotation from the first reading to the last retirement
 //! - `mint`: the part of it in which replies get lost and rivals appear
 //! - [`session`]: a provider credential, shared by the rotations that use it
+//! - [`berths`]: how many rotations may deliver at once
 //! - [`brake`]: whether a mint may still be started
 //! - [`trouble`]: everything that stops a rotation, in words
 //! - `outcome`: what is reported of it
 //!
 //! How to speak to a provider or to GitHub is not known here.
 
+pub mod berths;
 pub mod brake;
 pub mod lineage;
 pub mod marker;
@@ -32,13 +34,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use secrecy::SecretString;
-use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::{ProviderSettings, Rotation};
 use crate::github::GitHub;
 use crate::report::{Report, RotationReport};
 use apply::Story;
+use berths::Berths;
 use brake::Brake;
 use expand::Expanded;
 use session::Session;
@@ -56,7 +58,7 @@ pub struct Tools<'a> {
     pub brake: &'a Brake,
     /// How many rotations may be between mint and delivery at once: the more
     /// there are, the longer each new token waits for its turn.
-    pub berths: &'a Semaphore,
+    pub berths: &'a Berths,
     /// The wait before something is asked again that may need seconds.
     pub first_wait: Duration,
     /// How long a newborn may take to be accepted.
