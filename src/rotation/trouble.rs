@@ -121,6 +121,16 @@ pub enum Trouble {
         /// Repositories that would fit, if they could be written.
         archived: usize,
     },
+    /// More secrets than can be written in time.
+    #[error(
+        "nothing was minted, because the patterns stand for {count} secrets, and {} are the most that one \
+         rotation can deliver to in time. Give some of them a token of their own",
+        super::plan::MOST_WRITES
+    )]
+    TooManySecrets {
+        /// How many.
+        count: usize,
+    },
     /// A pattern that takes in what belongs to another rotation.
     #[error(
         "nothing was minted, because {destination}, found by a pattern, belongs to the rotation {other} too: \
