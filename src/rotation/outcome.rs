@@ -10,8 +10,9 @@ use super::apply::{Story, Write};
 use super::lineage::{Holder, Member, Reading, after};
 use super::plan::{self, Circumstances, Plan, Step, Verdict};
 use super::session::Session;
+use super::trouble::Trouble;
 use crate::config::Rotation;
-use crate::provider::{Expiry, Overlap, Probe};
+use crate::provider::{self, ErrorKind, Expiry, Overlap, Probe};
 use crate::report::{
     DestinationOutcome, DestinationReport, PlannedMint, ProbeOutcome, Reason, RotationOutcome,
     RotationReport, TokenEnd, TokenLife, TokenReport,
@@ -49,7 +50,10 @@ pub(super) fn report(
     report.next_rotation_at =
         token.and_then(|member| plan::next_rotation_at(rotation.policy, session.provider.profile(), member));
     report.error = story.trouble.as_ref().map(ToString::to_string);
-    report.next_step = story.trouble.as_ref().and_then(|_| teller.what_is_safe());
+    report.next_step = story.trouble.as_ref().map(|trouble| match teller.remedy(trouble) {
+        Some(remedy) => format!("{remedy}. {}", teller.what_is_safe()),
+        None => teller.what_is_safe(),
+    });
     report.tokens = teller.lives();
     let emergency = teller.emergency();
     report.retired = story.retired;
@@ -230,9 +234,44 @@ impl Teller<'_> {
         report
     }
 
+    /// What the user can do, where the error itself does not say it.
+    fn remedy(&self, trouble: &Trouble) -> Option<String> {
+        match trouble {
+            Trouble::Observe(error) | Trouble::MintRefused(error) => self.remedy_at_provider(error),
+            Trouble::NoClock => {
+                Some("Try again; a proxy in between must pass on the header `Date`".to_owned())
+            }
+            Trouble::ClocksDiffer { .. } => Some("Set the clock that is wrong, then run again".to_owned()),
+            Trouble::Unreadable { .. } | Trouble::DeadDestination { .. } | Trouble::Undelivered { .. } => {
+                Some("Mend what GitHub says of the destination, or take it out of the rotation".to_owned())
+            }
+            Trouble::PatternUnreadable { .. } => Some("Mend what GitHub says, then run again".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn remedy_at_provider(&self, error: &provider::Error) -> Option<String> {
+        let variable = &self.rotation.provider.credential;
+        Some(match error.kind {
+            ErrorKind::Unauthenticated => {
+                format!("Put a credential that the provider accepts into {variable}")
+            }
+            ErrorKind::Forbidden => format!("Give the credential in {variable} what it needs"),
+            ErrorKind::NotFound => "Check `provider_url` and what the credential may see".to_owned(),
+            ErrorKind::RateLimited | ErrorKind::Unavailable => {
+                "Wait for the next scheduled run, or try again in a few minutes".to_owned()
+            }
+            ErrorKind::Unreadable => "Check `provider_url`: something else seems to answer there".to_owned(),
+            ErrorKind::Conflict | ErrorKind::Invalid => return None,
+        })
+    }
+
     /// Which tokens are still valid until when, and what the next run does.
-    fn what_is_safe(&self) -> Option<String> {
-        let now = self.story.now?;
+    fn what_is_safe(&self) -> String {
+        let Some(now) = self.story.now else {
+            return "Nothing was changed: what the secrets hold stays valid until it ends by itself"
+                .to_owned();
+        };
         let lives = self.story.lineage.members.iter().filter(|member| member.is_live(now)).map(|member| {
             let id = &member.token.id;
             match member.token.expires_at {
@@ -241,14 +280,15 @@ impl Teller<'_> {
             }
         });
         let lives: Vec<String> = lives.take(5).collect();
-        Some(if lives.is_empty() {
-            "No token of this rotation is valid any more: run again as soon as the cause is mended".to_owned()
+        if lives.is_empty() {
+            "No token of this rotation is known to be valid: run again as soon as the cause is mended"
+                .to_owned()
         } else {
             format!(
                 "Still valid: {}. The next run looks at everything afresh and goes on from there",
                 lives.join(", ")
             )
-        })
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod actions;
 mod client;
 mod destinations;
 mod docs_links;
+mod errors;
 mod fakes;
 mod file;
 mod matrix;
