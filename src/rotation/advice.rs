@@ -34,11 +34,24 @@ enum Holds {
 
 /// The advice that follows a failure.
 pub(super) fn advice(rotation: &Rotation, story: &Story, trouble: &Trouble) -> String {
-    let mut said: Vec<String> = remedy(rotation, trouble).into_iter().collect();
+    let mut said = Vec::new();
     if let Some(now) = story.now {
-        said.extend(holdings(rotation, story, now));
-        said.push(validity(&story.lineage.members, now));
+        let mut groups: BTreeMap<Holds, Vec<String>> = BTreeMap::new();
+        for (index, secret) in rotation.secrets.iter().enumerate() {
+            groups.entry(holds(story, index)).or_default().push(secret.destination.to_string());
+        }
+        let members = &story.lineage.members;
+        let is_named = |index: &usize| groups.keys().any(|holds| holds.token() == Some(*index));
+        let others = (0..members.len()).filter(|index| members[*index].is_live(now) && !is_named(index));
+        let others: Vec<String> = others.map(|index| described(&members[index], now)).collect();
+        if !others.is_empty() {
+            said.push(format!("Besides, valid: {}", some(&others)));
+        } else if !members.iter().any(|member| member.is_live(now)) {
+            said.push("No token of this rotation is valid any more".to_owned());
+        }
+        said.splice(0..0, groups.iter().map(|(holds, names)| sentence(members, *holds, names, now)));
     }
+    said.extend(remedy(rotation, trouble));
     said.push(trouble.next_run().to_owned());
     said.join(". ")
 }
@@ -71,29 +84,31 @@ fn remedy_at_provider(rotation: &Rotation, error: &provider::Error) -> Option<St
     })
 }
 
-/// One sentence for each group of destinations that hold the same.
-fn holdings(rotation: &Rotation, story: &Story, now: Timestamp) -> Vec<String> {
-    let mut groups: BTreeMap<Holds, Vec<String>> = BTreeMap::new();
-    for (index, secret) in rotation.secrets.iter().enumerate() {
-        groups.entry(holds(story, index)).or_default().push(secret.destination.to_string());
-    }
-    let token = |index: usize| described(&story.lineage.members[index], now);
-    let sentence = |(holds, names): (Holds, Vec<String>)| {
-        let (names, hold) = (some(&names), if names.len() == 1 { "holds" } else { "hold" });
-        match holds {
-            Holds::Certainly(index) => format!("{names} {hold} {}", token(index)),
-            Holds::Presumably(index) => {
-                format!(
-                    "{names} {hold} what was there before the first rotation, presumably {}",
-                    token(index)
-                )
-            }
-            Holds::NewbornOrBefore => format!("{names} {hold} {} or what was there before", token(0)),
-            Holds::Nothing => format!("{names} {hold} nothing yet"),
-            Holds::Unknown => format!("What {names} {hold} cannot be told"),
+/// What a group of destinations holds.
+fn sentence(members: &[Member], holds: Holds, names: &[String], now: Timestamp) -> String {
+    let hold = if names.len() == 1 { "holds" } else { "hold" };
+    let token = holds.token().map(|index| described(&members[index], now)).unwrap_or_default();
+    let names = some(names);
+    match holds {
+        Holds::Certainly(_) => format!("{names} {hold} {token}"),
+        Holds::Presumably(_) => {
+            format!("{names} {hold} what was there before the first rotation, presumably {token}")
         }
-    };
-    groups.into_iter().map(sentence).collect()
+        Holds::NewbornOrBefore => format!("{names} {hold} {token} or what was there before"),
+        Holds::Nothing => format!("{names} {hold} nothing yet"),
+        Holds::Unknown => format!("What {names} {hold} cannot be told"),
+    }
+}
+
+impl Holds {
+    /// The token that it speaks of, by its place in the lineage.
+    fn token(self) -> Option<usize> {
+        match self {
+            Self::Certainly(index) | Self::Presumably(index) => Some(index),
+            Self::NewbornOrBefore => Some(0),
+            Self::Nothing | Self::Unknown => None,
+        }
+    }
 }
 
 fn holds(story: &Story, index: usize) -> Holds {
@@ -115,16 +130,6 @@ fn holds(story: &Story, index: usize) -> Holds {
         },
         Some(Reading::Unreadable(_)) | None => Holds::Unknown,
     }
-}
-
-/// The tokens that can still be used.
-fn validity(members: &[Member], now: Timestamp) -> String {
-    let live: Vec<String> =
-        members.iter().filter(|member| member.is_live(now)).map(|member| described(member, now)).collect();
-    if live.is_empty() {
-        return "No token of this rotation is valid any more".to_owned();
-    }
-    format!("Still valid: {}", some(&live))
 }
 
 fn described(member: &Member, now: Timestamp) -> String {

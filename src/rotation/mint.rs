@@ -60,6 +60,13 @@ pub(super) struct Miscarriage {
     pub(super) predecessor: Option<Token>,
 }
 
+/// A newborn that is what was asked for.
+struct Examined {
+    member: Member,
+    twins: Vec<Token>,
+    warnings: Vec<String>,
+}
+
 /// A mint whose reply arrived.
 struct Answered {
     minted: Minted,
@@ -81,11 +88,25 @@ impl Case<'_> {
             let why = "its value is not 16 to 4096 visible ASCII characters";
             return Err(self.withdraw(&minted, predecessor, why.to_owned()).await);
         }
-        let keys = Keyring::after_mint(self.session, &minted.value, predecessor.as_ref());
-        let (probe, listed) = tokio::join!(
-            self.probe(&minted),
-            keys.call(async |credential| self.session.provider.list(credential).await)
-        );
+        // Whichever finds something wrong first spares the wait for the other.
+        let looked =
+            tokio::try_join!(self.probe(&minted), self.examine(&minted, &marker, predecessor.as_ref()));
+        let (probe, Examined { member, twins, warnings }) = match looked {
+            Ok(looked) => looked,
+            Err(why) => return Err(self.withdraw(&minted, predecessor, why).await),
+        };
+        Ok(Newborn { member, value: minted.value, until: marker.until, probe, predecessor, twins, warnings })
+    }
+
+    /// Lists once more: is there a rival, and is the newborn what was asked for?
+    async fn examine(
+        &self,
+        minted: &Minted,
+        marker: &Marker,
+        predecessor: Option<&Token>,
+    ) -> Result<Examined, String> {
+        let keys = Keyring::after_mint(self.session, &minted.value, predecessor);
+        let listed = keys.call(async |credential| self.session.provider.list(credential).await).await;
         let mut warnings = Vec::new();
         let listed = listed.unwrap_or_else(|error| {
             warnings.push(format!("whether another run is at work could not be checked: {error}"));
@@ -94,14 +115,9 @@ impl Case<'_> {
         // The list tells more than a reply that leaves fields out.
         let shown = listed.iter().find(|token| token.id == minted.token.id).unwrap_or(&minted.token);
         let member = Member { token: shown.clone(), marker: Some(marker.clone()) };
-        let verdict = self
-            .rival(&listed, &marker)
-            .or_else(|| self.unfit(&member, predecessor.as_ref()))
-            .map_or(probe, Err);
-        let probe = match verdict {
-            Ok(probe) => probe,
-            Err(why) => return Err(self.withdraw(&minted, predecessor, why).await),
-        };
+        if let Some(why) = self.rival(&listed, marker).or_else(|| self.unfit(&member, predecessor)) {
+            return Err(why);
+        }
         let is_twin = |token: &&Token| {
             token.id != minted.token.id
                 && !self.is_known(token)
@@ -109,7 +125,7 @@ impl Case<'_> {
                 && token.expires_at.is_none_or(|end| end > self.at.now)
         };
         let twins = listed.iter().filter(is_twin).cloned().collect();
-        Ok(Newborn { member, value: minted.value, until: marker.until, probe, predecessor, twins, warnings })
+        Ok(Examined { member, twins, warnings })
     }
 
     /// Asks for a token until a reply arrives, and looks for what a lost reply made.
