@@ -6,8 +6,6 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 use crate::config::Period;
-use crate::github::Credentials;
-use crate::report::Format;
 
 const FILE: &str = "\
 rotations:

@@ -124,7 +124,7 @@ impl GitHub {
         announce: Announce,
     ) -> Result<Self, Error> {
         let gate = Arc::new(Concurrency::of(concurrency));
-        let api = Arc::new(Api { http: Arc::clone(&http), url: settings.api_url.clone(), gate });
+        let api = Arc::new(Api::new(Arc::clone(&http), settings.api_url.clone(), gate));
         let signin = Arc::new(Signin::new(&settings.credentials, &api, access, announce)?);
         let service = GithubService { api: Arc::clone(&api), signin: Arc::clone(&signin) };
         let built = OctocrabBuilder::new_empty().with_service(service).with_auth(AuthState::None).build();
@@ -147,6 +147,16 @@ impl GitHub {
     /// for tokens that are good for that and no more.
     pub fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
         self.signin.expect(targets);
+    }
+
+    /// When the token that all this is done with ends. `None`: GitHub has not
+    /// said, or it is an App, which makes its tokens anew.
+    #[must_use]
+    pub fn token_expires_at(&self) -> Option<Timestamp> {
+        match &*self.signin {
+            Signin::Token(_) => self.api.earliest_end(),
+            Signin::App(_) => None,
+        }
     }
 
     /// What GitHub tells about each target, in order. Targets of one scope share

@@ -75,6 +75,9 @@ pub fn annotate(report: &Printable, output: &mut dyn Write) -> io::Result<()> {
             annotation("warning", rotation, &rotation.warnings.join("\n"), output)?;
         }
     }
+    if let Some(warning) = words::writer_ends(report) {
+        writeln!(output, "::warning title=crossfade: GitHub token::{}", workflow_data(&warning))?;
+    }
     for one in &report.expiring {
         let end = words::when(one.expires_at, report.now, "");
         let message = format!("{} ends soon: {end}", words::expiring(one));

@@ -16,7 +16,8 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
 }
 
 pub(super) fn report(rotations: Vec<RotationReport>) -> Report {
-    Report { now: time("2026-09-01T06:00:00Z"), rotations, ..Report::default() }
+    let (now, end) = (time("2026-09-01T06:00:00Z"), time("2026-12-01T06:00:00Z"));
+    Report { now, rotations, github_credential_expires_at: end, ..Report::default() }
 }
 
 fn token(id: &str, expires_at: &str) -> Option<TokenReport> {

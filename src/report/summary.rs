@@ -43,6 +43,9 @@ fn render(report: &Printable, limit: usize) -> String {
         (Reporter::Rotate, true) => page.push_str("A dry run: nothing was changed.\n\n"),
         (Reporter::Rotate, false) => {}
     }
+    if let Some(warning) = words::writer_ends(report) {
+        page.push_str(&format!("**Warning**: {}.\n\n", markdown(&warning)));
+    }
     let rotations = words::trouble_first(report);
     if rotations.is_empty() {
         return page;

@@ -166,8 +166,12 @@ impl Page<'_> {
     fn conclusion(&mut self, report: &Printable) -> io::Result<()> {
         let tally = if report.dry_run { plan::conclusion(report) } else { words::tally(report) };
         match report.now {
-            Some(now) => writeln!(self.output, "{tally} (at {}).", words::date(now)),
-            None => writeln!(self.output, "{tally}."),
+            Some(now) => writeln!(self.output, "{tally} (at {}).", words::date(now))?,
+            None => writeln!(self.output, "{tally}.")?,
+        }
+        match words::writer_ends(report) {
+            Some(warning) => writeln!(self.output, "Warning: {warning}."),
+            None => Ok(()),
         }
     }
 

@@ -6,6 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::model::{Expiring, Reason, Report, RotationOutcome, RotationReport};
 
+/// From so long before its end on, the token that writes secrets is spoken of.
+const WRITER_WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
+
 /// In the order in which a reader wants them: trouble first.
 const OUTCOMES: [RotationOutcome; 4] =
     [RotationOutcome::Failed, RotationOutcome::Rotated, RotationOutcome::Planned, RotationOutcome::Fresh];
@@ -80,6 +83,15 @@ pub(super) fn when(time: Option<Timestamp>, now: Option<Timestamp>, otherwise: &
         (Some(time), None) => date(time),
         (Some(time), Some(now)) => format!("{} ({})", date(time), distance(time.duration_since(now))),
     }
+}
+
+/// That the token which writes secrets ends soon, if it does: nobody rotates that
+/// one, and nothing is rotated without it.
+pub(super) fn writer_ends(report: &Report) -> Option<String> {
+    let (now, end) = report.now.zip(report.github_credential_expires_at)?;
+    let when = when(Some(end), Some(now), "");
+    (end.duration_since(now) <= WRITER_WARNING)
+        .then(|| format!("the GitHub token that writes secrets ends {when}; replace it before"))
 }
 
 /// `in 12 days, 2026-09-01`: as precise as a table needs it.

@@ -9,7 +9,7 @@
 //! - [`session`]: a provider credential, shared by the rotations that use it
 //! - [`brake`]: whether a mint may still be started
 //! - [`trouble`]: everything that stops a rotation, in words
-//! - `outcome`: what is reported of it
+//! - `outcome`: what is reported of it; `advice`: what is said after a failure
 //!
 //! How to speak to a provider or to GitHub is not known here.
 
@@ -20,6 +20,7 @@ pub mod plan;
 pub mod session;
 pub mod trouble;
 
+mod advice;
 mod apply;
 mod expand;
 mod mint;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
@@ -73,6 +74,13 @@ impl Tools<'_> {
     fn now(&self) -> Result<Timestamp, Trouble> {
         self.clock.now().ok_or(Trouble::NoClock)
     }
+
+    /// How far the provider's clock is ahead of GitHub's; as far as it may be, if
+    /// it is not known. Headers count whole seconds, so one is nothing.
+    fn ahead(&self) -> SignedDuration {
+        let skew = self.clock.skew().unwrap_or(lineage::SKEW);
+        if skew.as_secs() <= 1 { SignedDuration::ZERO } else { skew }
+    }
 }
 
 /// Rotates everything that is due, all rotations at once.
@@ -101,6 +109,7 @@ pub async fn run(
         dry_run: tools.dry_run,
         rotations,
         command: if tools.look_only { Reporter::Status } else { Reporter::Rotate },
+        github_credential_expires_at: tools.github.token_expires_at(),
         ..Report::default()
     }
 }

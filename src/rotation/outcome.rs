@@ -6,13 +6,13 @@
 use jiff::Timestamp;
 
 use super::Tools;
+use super::advice::advice;
 use super::apply::{Story, Write};
 use super::lineage::{Holder, Member, Reading, after};
 use super::plan::{self, Circumstances, Plan, Step, Verdict};
 use super::session::Session;
-use super::trouble::Trouble;
 use crate::config::Rotation;
-use crate::provider::{self, ErrorKind, Expiry, Overlap, Probe};
+use crate::provider::{Expiry, Overlap, Probe};
 use crate::report::{
     DestinationOutcome, DestinationReport, PlannedMint, ProbeOutcome, Reason, RotationOutcome,
     RotationReport, TokenEnd, TokenLife, TokenReport,
@@ -25,8 +25,7 @@ pub(super) fn report(
     story: Story,
     tools: &Tools<'_>,
 ) -> RotationReport {
-    let (dry_run, look_only) = (tools.dry_run, tools.look_only);
-    let teller = Teller { rotation, session, story: &story, dry_run, look_only };
+    let teller = Teller { rotation, session, story: &story, tools };
     let mut report = RotationReport::new(&rotation.name, rotation.provider.kind.to_string());
     if let Some(plan) = &story.plan {
         report.reason = Some(reason(plan.verdict));
@@ -50,10 +49,7 @@ pub(super) fn report(
     report.next_rotation_at =
         token.and_then(|member| plan::next_rotation_at(rotation.policy, session.provider.profile(), member));
     report.error = story.trouble.as_ref().map(ToString::to_string);
-    report.next_step = story.trouble.as_ref().map(|trouble| match teller.remedy(trouble) {
-        Some(remedy) => format!("{remedy}. {}", teller.what_is_safe()),
-        None => teller.what_is_safe(),
-    });
+    report.next_step = story.trouble.as_ref().map(|trouble| advice(rotation, &story, trouble));
     report.tokens = teller.lives();
     let emergency = teller.emergency();
     report.retired = story.retired;
@@ -66,8 +62,7 @@ struct Teller<'a> {
     rotation: &'a Rotation,
     session: &'a Session,
     story: &'a Story,
-    dry_run: bool,
-    look_only: bool,
+    tools: &'a Tools<'a>,
 }
 
 impl Teller<'_> {
@@ -75,7 +70,7 @@ impl Teller<'_> {
         let mints = self.mint().is_some();
         match self.story {
             Story { trouble: Some(_), .. } => RotationOutcome::Failed,
-            story if self.dry_run && (mints || !story.retired.is_empty()) => RotationOutcome::Planned,
+            story if self.tools.dry_run && (mints || !story.retired.is_empty()) => RotationOutcome::Planned,
             Story { delivery: Some(_), .. } => RotationOutcome::Rotated,
             _ => RotationOutcome::Fresh,
         }
@@ -113,7 +108,7 @@ impl Teller<'_> {
     /// Until when a token can be used, as far as crossfade has a say in it.
     fn end(&self, member: &Member, now: Timestamp) -> TokenEnd {
         let token = &member.token;
-        let valid_until = if !self.dry_run && self.story.retired.contains(&token.id) {
+        let valid_until = if !self.tools.dry_run && self.story.retired.contains(&token.id) {
             Some(now)
         } else {
             token.expires_at
@@ -154,7 +149,7 @@ impl Teller<'_> {
         if !self.rotation.policy.overlap.duration().is_zero() {
             return None;
         }
-        if self.dry_run {
+        if self.tools.dry_run {
             let old = self.mint()?.1.predecessor?;
             let id = &self.story.lineage.members[old].token.id;
             return Some(format!(
@@ -181,7 +176,7 @@ impl Teller<'_> {
     }
 
     fn planned(&self) -> Option<PlannedMint> {
-        let (_, mint) = self.mint().filter(|_| self.dry_run)?;
+        let (_, mint) = self.mint().filter(|_| self.tools.dry_run)?;
         let now = self.story.now?;
         let profile = self.session.provider.profile();
         let at = Circumstances { rotation: self.rotation, profile, now, force: false };
@@ -194,7 +189,9 @@ impl Teller<'_> {
             previous_valid_until: match profile.overlap {
                 // It is ended explicitly, after the last delivery.
                 _ if at_once => old.map(|_| now),
-                Overlap::Native => old.and_then(|old| plan::predecessor_ends_at(&at, now, mint, old)),
+                Overlap::Native => {
+                    old.and_then(|old| plan::predecessor_ends_at(&at, now, self.tools.ahead(), mint, old))
+                }
                 Overlap::AcrossRuns => {
                     old.map(|old| old.token.expires_at.map_or(overlap, |end| end.min(overlap)))
                 }
@@ -212,7 +209,7 @@ impl Teller<'_> {
             (Some(Write::Failed { why, .. }), _) | (_, Some(Reading::Unreadable(why))) => {
                 (DestinationOutcome::Failed, Some(why.clone()))
             }
-            _ if self.dry_run && !self.look_only && self.mint().is_some() => {
+            _ if self.tools.dry_run && !self.tools.look_only && self.mint().is_some() => {
                 (DestinationOutcome::Planned, None)
             }
             _ => match (holder, self.token()) {
@@ -232,63 +229,6 @@ impl Teller<'_> {
             report.holds = Some(self.end(&self.story.lineage.members[held], now));
         }
         report
-    }
-
-    /// What the user can do, where the error itself does not say it.
-    fn remedy(&self, trouble: &Trouble) -> Option<String> {
-        match trouble {
-            Trouble::Observe(error) | Trouble::MintRefused(error) => self.remedy_at_provider(error),
-            Trouble::NoClock => {
-                Some("Try again; a proxy in between must pass on the header `Date`".to_owned())
-            }
-            Trouble::ClocksDiffer { .. } => Some("Set the clock that is wrong, then run again".to_owned()),
-            Trouble::Unreadable { .. } | Trouble::DeadDestination { .. } | Trouble::Undelivered { .. } => {
-                Some("Mend what GitHub says of the destination, or take it out of the rotation".to_owned())
-            }
-            Trouble::PatternUnreadable { .. } => Some("Mend what GitHub says, then run again".to_owned()),
-            _ => None,
-        }
-    }
-
-    fn remedy_at_provider(&self, error: &provider::Error) -> Option<String> {
-        let variable = &self.rotation.provider.credential;
-        Some(match error.kind {
-            ErrorKind::Unauthenticated => {
-                format!("Put a credential that the provider accepts into {variable}")
-            }
-            ErrorKind::Forbidden => format!("Give the credential in {variable} what it needs"),
-            ErrorKind::NotFound => "Check `provider_url` and what the credential may see".to_owned(),
-            ErrorKind::RateLimited | ErrorKind::Unavailable => {
-                "Wait for the next scheduled run, or try again in a few minutes".to_owned()
-            }
-            ErrorKind::Unreadable => "Check `provider_url`: something else seems to answer there".to_owned(),
-            ErrorKind::Conflict | ErrorKind::Invalid => return None,
-        })
-    }
-
-    /// Which tokens are still valid until when, and what the next run does.
-    fn what_is_safe(&self) -> String {
-        let Some(now) = self.story.now else {
-            return "Nothing was changed: what the secrets hold stays valid until it ends by itself"
-                .to_owned();
-        };
-        let lives = self.story.lineage.members.iter().filter(|member| member.is_live(now)).map(|member| {
-            let id = &member.token.id;
-            match member.token.expires_at {
-                Some(end) => format!("token {id} until {end}"),
-                None => format!("token {id} without an end"),
-            }
-        });
-        let lives: Vec<String> = lives.take(5).collect();
-        if lives.is_empty() {
-            "No token of this rotation is known to be valid: run again as soon as the cause is mended"
-                .to_owned()
-        } else {
-            format!(
-                "Still valid: {}. The next run looks at everything afresh and goes on from there",
-                lives.join(", ")
-            )
-        }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::lineage::{Holder, Lineage, Member, Reading, SKEW, TOLERANCE, after, before};
+use super::lineage::{Holder, Lineage, Member, Reading, TOLERANCE, after, before};
 use super::trouble::Trouble;
 use crate::config::{Policy, Rotation};
 use crate::provider::{Ending, Expiry, Overlap, Profile};
@@ -251,16 +251,18 @@ pub fn next_rotation_at(policy: Policy, profile: Profile, member: &Member) -> Op
 }
 
 /// When the predecessor ends, where the mint says so: its life is never
-/// extended, and never ends inside the delivery, whichever clock is right.
+/// extended, and never ends inside the delivery, by the clock of the provider
+/// either. `ahead` is how far that one is ahead of GitHub's.
 #[must_use]
 pub fn predecessor_ends_at(
     at: &Circumstances<'_>,
     now: Timestamp,
+    ahead: SignedDuration,
     plan: &MintPlan,
     old: &Member,
 ) -> Option<Timestamp> {
     (at.profile.overlap == Overlap::Native).then(|| {
-        let overlap = at.rotation.policy.overlap.duration().max(plan.window + SKEW);
+        let overlap = at.rotation.policy.overlap.duration().max(plan.window + ahead);
         let end = if plan.predecessor_is_orphan { now } else { after(now, overlap) };
         old.token.expires_at.map_or(end, |expiry| expiry.min(end))
     })

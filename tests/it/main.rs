@@ -10,6 +10,7 @@ mod support;
 #[cfg(unix)]
 mod action;
 mod actions;
+mod app;
 mod client;
 mod destinations;
 mod docs_links;
@@ -17,8 +18,10 @@ mod errors;
 mod fakes;
 mod file;
 mod matrix;
+mod patterns;
 mod process;
 mod proxy;
+mod recovery;
 mod rotate;
 mod scene;
 mod status;

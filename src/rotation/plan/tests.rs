@@ -294,8 +294,9 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
         orphans: Vec::new(),
         window: delivery_window(1),
     };
-    let end = predecessor_ends_at(&at, minute(0), &mint, &old).unwrap();
-    assert!(end >= minute(2 + 5), "{end}");
+    let ends_at = |ahead| predecessor_ends_at(&at, minute(0), SignedDuration::from_mins(ahead), &mint, &old);
+    assert_eq!(ends_at(0), Some(minute(2)));
+    assert_eq!(ends_at(4), Some(minute(2 + 4)));
 }
 
 #[test]
@@ -389,7 +390,7 @@ proptest! {
         let Some(old) = mint.predecessor.map(|index| &members[index]) else { return Ok(()) };
         let rotation = rotation(readings.len());
         let at = Circumstances { rotation: &rotation, profile: NATIVE, now: epoch(), force };
-        let end = predecessor_ends_at(&at, epoch(), &mint, old).unwrap();
+        let end = predecessor_ends_at(&at, epoch(), SignedDuration::ZERO, &mint, old).unwrap();
         prop_assert!(old.token.expires_at.is_none_or(|expiry| end <= expiry), "extended");
         if !mint.predecessor_is_orphan {
             let window = epoch() + mint.window;
