@@ -13,6 +13,7 @@ mod actions;
 mod app;
 mod client;
 mod destinations;
+mod docs;
 mod docs_links;
 mod errors;
 mod fakes;
