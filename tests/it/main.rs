@@ -18,6 +18,7 @@ mod docs_links;
 mod errors;
 mod fakes;
 mod file;
+mod log;
 mod matrix;
 mod patterns;
 mod process;
