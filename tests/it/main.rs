@@ -27,3 +27,4 @@ mod recovery;
 mod rotate;
 mod scene;
 mod status;
+mod summary;
