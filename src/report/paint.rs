@@ -53,7 +53,7 @@ pub(super) fn paint(text: &str) -> String {
 
 fn line(line: &str) -> String {
     if timeline::is_drawn(line) {
-        return line.chars().map(cell).collect();
+        return bars(line);
     }
     match BEGINNINGS.iter().find(|(beginning, _)| line.starts_with(beginning)) {
         Some((beginning, style)) => {
@@ -64,15 +64,30 @@ fn line(line: &str) -> String {
     }
 }
 
-fn cell(cell: char) -> String {
-    let style = match cell {
+/// A drawn line: each run of characters of one style at once.
+fn bars(line: &str) -> String {
+    let mut painted = String::new();
+    let mut current = Style::new();
+    for cell in line.chars() {
+        let style = style_of(cell);
+        if style != current {
+            painted.push_str(&format!("{current:#}{style}"));
+            current = style;
+        }
+        painted.push(cell);
+    }
+    // The line's end has no style, so nothing is left open.
+    painted
+}
+
+fn style_of(cell: char) -> Style {
+    match cell {
         timeline::LIVE => GOOD,
         '▓' | '▒' | '░' => CHANGE,
         timeline::NOW | timeline::DUE => HEADING,
         timeline::PLANNED => QUIET,
-        _ => return cell.to_string(),
-    };
-    format!("{style}{cell}{style:#}")
+        _ => Style::new(),
+    }
 }
 
 #[cfg(test)]

@@ -50,6 +50,10 @@ pub(super) fn advice(rotation: &Rotation, story: &Story, trouble: &Trouble) -> S
             said.push("No token of this rotation is valid any more".to_owned());
         }
         said.splice(0..0, groups.iter().map(|(holds, names)| sentence(members, *holds, names, now)));
+    } else {
+        said.push(
+            "Nothing was changed: what the secrets hold stays valid until it ends by itself".to_owned(),
+        );
     }
     said.extend(remedy(rotation, trouble));
     said.push(trouble.next_run().to_owned());

@@ -70,6 +70,32 @@ fn troubles() -> Vec<(&'static str, Trouble)> {
     all.into_iter().map(|trouble| (kind(&trouble), trouble)).collect()
 }
 
+/// Words that each trouble is recognised by; docs/recipes.md explains them.
+pub(crate) const WORDS: [(&str, &str); 22] = [
+    ("FutureMarker", "a date in the future"),
+    ("ImplausibleWindow", "with a delivery window until"),
+    ("DifferentPrivileges", "its privileges differ from those of"),
+    ("SeveralMatch", "tokens are called"),
+    ("BelongsToAnother", "belongs to the rotation"),
+    ("NoSuchToken", "the provider shows no token whose name or id is"),
+    ("InFlight", "another run minted token"),
+    ("TooMany", "live tokens of this rotation exist"),
+    ("PatternUnreadable", "it is not known what"),
+    ("PatternEmpty", "no repository fits"),
+    ("Claimed", "found by a pattern, belongs to the rotation"),
+    ("Unreadable", "could not be read or prepared"),
+    ("NoClock", "GitHub sent no date"),
+    ("ClocksDiffer", "the provider's clock is"),
+    ("Stopped", "nothing was minted, because the run was told to stop"),
+    ("Observe", "the provider's tokens could not be read"),
+    ("MintRefused", "the provider refused to mint the successor"),
+    ("MintLost", "no successor came of"),
+    ("Unfit", "is not used:"),
+    ("RefusedEverywhere", "every destination refused the new token"),
+    ("Undelivered", "did not take it"),
+    ("DeadDestination", "could not be read:"),
+];
+
 fn kind(trouble: &Trouble) -> &'static str {
     match trouble {
         Trouble::FutureMarker { .. } => "FutureMarker",
@@ -109,6 +135,11 @@ fn listed<'a>(errors: impl IntoIterator<Item = (&'a str, String)>) -> String {
 #[test]
 fn what_stops_a_rotation() {
     let troubles = troubles();
+    for ((kind, trouble), (documented, words)) in troubles.iter().zip(WORDS) {
+        assert_eq!(*kind, documented);
+        assert!(trouble.to_string().contains(words), "{kind} is not recognised by \"{words}\"");
+    }
+    assert_eq!(troubles.len(), WORDS.len());
     insta::assert_snapshot!(
         "troubles",
         listed(troubles.iter().map(|(kind, trouble)| (*kind, trouble.to_string())))
