@@ -9,6 +9,7 @@
 
 mod axiom;
 mod connection;
+mod deepset;
 mod softwareone;
 
 use std::fmt;
@@ -38,7 +39,7 @@ pub struct Kind {
 impl Kind {
     /// Every provider, by the name that the configuration calls it.
     pub(crate) const NAMES: &[(&'static str, Connect)] =
-        &[("axiom", axiom::connect), ("softwareone", softwareone::connect)];
+        &[("axiom", axiom::connect), ("softwareone", softwareone::connect), ("deepset", deepset::connect)];
 }
 
 /// `text` without the providers beside Axiom, so that a new one changes no snapshot.

@@ -1,6 +1,7 @@
 //! Every provider at its fake: what all have in common, and one file each.
 
 mod common;
+mod deepset;
 mod softwareone;
 
 use crate::support::{Invocation, Ran, World};
