@@ -2,6 +2,7 @@
 
 mod common;
 mod deepset;
+mod launchdarkly;
 mod softwareone;
 
 use crate::support::{Invocation, Ran, World};

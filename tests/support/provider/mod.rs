@@ -6,6 +6,7 @@
 
 pub mod axiom;
 pub mod deepset;
+pub mod launchdarkly;
 pub mod softwareone;
 mod token;
 
@@ -25,7 +26,8 @@ use super::reply::{Recorded, Reply};
 pub use token::{FakeToken, TokenSpec};
 
 /// Every service that there is a fake of.
-pub static ALL: [&Service; 3] = [&axiom::SERVICE, &softwareone::SERVICE, &deepset::SERVICE];
+pub static ALL: [&Service; 4] =
+    [&axiom::SERVICE, &softwareone::SERVICE, &deepset::SERVICE, &launchdarkly::SERVICE];
 
 /// What a request leads to; `Err` is a refusal.
 pub type Outcome = Result<Reply, Reply>;
