@@ -13,18 +13,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::sync::Semaphore;
 use tracing::instrument::WithSubscriber as _;
 
 use crate::cli::{self, Answer, Command, Environment, Run, Verbosity};
 use crate::clock::Clock;
 use crate::config::{Period, ProviderSettings};
-use crate::github::{Access, Announce, Credentials, GitHub};
+use crate::github::{Access, Announce, Credentials, GitHub, Terms};
 use crate::http::{Http, HttpSettings};
 use crate::log;
 use crate::provider;
 use crate::redact::Redactor;
 use crate::report::{self, ActionsFiles, Outlets, Report, actions};
+use crate::rotation::berths::Berths;
 use crate::rotation::brake::Brake;
 use crate::rotation::session::Session;
 use crate::rotation::{self, Tools, plan};
@@ -73,9 +73,10 @@ pub async fn run(
         output: environment.get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
     });
+    let screen = streams.stdout.screen(environment);
     let Streams { stdout, stderr } = &mut streams;
     let format = run.options.format;
-    let mut outlets = Outlets { format, stdout, stderr, actions: files };
+    let mut outlets = Outlets { format, screen, stdout, stderr, actions: files };
     match report::publish(&report, &redactor, &mut outlets) {
         Ok(()) => report.exit_code(),
         Err(error) => {
@@ -104,13 +105,17 @@ async fn carry_out(
         Command::Rotate => Access::Write,
     };
     let announce = announce(redactor, on_actions, streams);
-    let github =
-        GitHub::connect(Arc::clone(&http), &run.github, options.concurrency, access, Arc::clone(&announce))
-            .map_err(|error| error.to_string())?;
+    let terms = Terms {
+        concurrency: options.concurrency,
+        pace: options.pace,
+        access,
+        announce: Arc::clone(&announce),
+    };
+    let github = GitHub::connect(Arc::clone(&http), &run.github, terms).map_err(|error| error.to_string())?;
     let sessions = sessions(run, &http)?;
     let window = plan::delivery_window(1).unsigned_abs();
     let brake = Brake::new(std_duration(options.deadline), window);
-    let berths = Semaphore::new(options.concurrency);
+    let berths = Berths::new(options.concurrency);
     let tools = Tools {
         github: &github,
         clock: &clock,
@@ -121,17 +126,26 @@ async fn carry_out(
         patience: request_timeout * 2,
         force: options.force,
         dry_run: access != Access::Write,
+        look_only: access == Access::Look,
     };
     let work = rotation::run(&tools, &run.config.rotations, &sessions);
     tokio::pin!(work, stop);
     tokio::select! {
-        report = &mut work => return Ok(report),
+        report = &mut work => return Ok(complete(report, run)),
         () = &mut stop => {
             tracing::warn!("told to stop: no new mint is started; what was minted is delivered");
             brake.stop();
         }
     }
-    Ok(work.await)
+    Ok(complete(work.await, run))
+}
+
+/// Adds what is known of the whole run alone.
+fn complete(mut report: Report, run: &Run) -> Report {
+    if let Command::Status { fail_within: Some(within) } = run.command {
+        report.look_ahead(within.duration());
+    }
+    report
 }
 
 /// Every value that is made is masked and hidden before anything can carry it.

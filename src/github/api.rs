@@ -1,9 +1,10 @@
 //! What every request to GitHub's API has in common: the address, two headers,
 //! and the gate that it waits at.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderName, HeaderValue, Method, header};
+use jiff::Timestamp;
 use url::Url;
 
 use crate::clock::Side;
@@ -15,14 +16,24 @@ const ACCEPT: HeaderValue = HeaderValue::from_static("application/vnd.github+jso
 const API_VERSION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-github-api-version"), HeaderValue::from_static("2022-11-28"));
 
+/// When the token that a request came with ends. Source: GitHub's pages on
+/// personal access tokens.
+const EXPIRATION: &str = "github-authentication-token-expiration";
+
 /// GitHub's API at one server.
 pub(super) struct Api {
     pub(super) http: Arc<Http>,
     pub(super) url: Url,
     pub(super) gate: Arc<dyn Gate>,
+    pub(super) earliest_end: Mutex<Option<Timestamp>>,
 }
 
 impl Api {
+    /// The API at `url`.
+    pub(super) fn new(http: Arc<Http>, url: Url, gate: Arc<dyn Gate>) -> Self {
+        Self { http, url, gate, earliest_end: Mutex::new(None) }
+    }
+
     /// A request that may be repeated and is answered with JSON; still without a
     /// credential. Everything that is sent to GitHub may be sent twice: reads,
     /// writes by PUT, and the wish for one more installation token.
@@ -36,9 +47,28 @@ impl Api {
         Ok(call)
     }
 
-    /// Sends it.
+    /// Sends it. On the heap, because whatever awaits this would grow by it.
     pub(super) async fn send(&self, call: Call) -> Result<Reply, HttpError> {
-        self.http.send(call).await
+        let reply = Box::pin(self.http.send(call)).await?;
+        if let Some(end) = reply.headers.get(EXPIRATION).and_then(|value| expiration(value.to_str().ok()?)) {
+            let mut earliest = self.earliest_end.lock().unwrap_or_else(PoisonError::into_inner);
+            *earliest = Some(earliest.map_or(end, |known| known.min(end)));
+        }
+        Ok(reply)
+    }
+
+    /// When the credential in use ends, as far as GitHub has told.
+    pub(super) fn earliest_end(&self) -> Option<Timestamp> {
+        *self.earliest_end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `2026-03-10 08:00:00 UTC`, or with an offset in place of UTC.
+fn expiration(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    match text.strip_suffix(" UTC") {
+        Some(utc) => format!("{utc}Z").parse().ok(),
+        None => Timestamp::strptime("%Y-%m-%d %H:%M:%S %z", text).ok(),
     }
 }
 
@@ -55,6 +85,16 @@ fn address(api_url: &Url, path: &str) -> Result<Url, HttpError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ends_of_tokens_are_read() {
+        let end = |text: &str| expiration(text).map(|end| end.to_string());
+        assert_eq!(end("2026-03-10 08:00:00 UTC").as_deref(), Some("2026-03-10T08:00:00Z"));
+        assert_eq!(end("2026-03-10 08:00:00 +0200").as_deref(), Some("2026-03-10T06:00:00Z"));
+        for text in ["", "soon", "UTC", "2026-03-10 08:00:00", "2026-13-10 08:00:00 UTC"] {
+            assert_eq!(end(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn the_api_may_live_under_a_path() {

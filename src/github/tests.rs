@@ -34,7 +34,9 @@ fn connect_with(server: &MockServer, concurrency: usize) -> GitHub {
         api_url: Url::parse(&server.uri()).unwrap(),
         credentials: Credentials::Token(SecretString::from("token")),
     };
-    GitHub::connect(http, &settings, concurrency, Access::Write, Arc::new(|_| {})).unwrap()
+    let terms =
+        Terms { concurrency, pace: Pace::default(), access: Access::Write, announce: Arc::new(|_| {}) };
+    GitHub::connect(http, &settings, terms).unwrap()
 }
 
 fn connect(server: &MockServer) -> GitHub {
@@ -313,6 +315,8 @@ async fn nothing_is_written_after_the_window() {
     Mock::given(method("GET")).respond_with(ok(&new_key("1").body)).mount(&server).await;
     Mock::given(method("PUT")).respond_with(status(204)).expect(0).mount(&server).await;
     let github = connect(&server);
+    // The provider's clock tells how much time has passed since it was first seen.
+    github.http.clock().observe(Side::Provider, now());
     github.http.clock().observe(Side::Provider, window());
     let error = write(&github, &repository("api")).await.unwrap_err();
     assert!(error.late && !error.refused, "{error}");

@@ -87,7 +87,7 @@ async fn tell(
     story.now = Some(now);
     let at = Circumstances { rotation, profile: session.provider.profile(), now, force: tools.force };
     let mut plan = plan::plan(&at, &story.lineage, &story.readings)?;
-    if matches!(plan.step, Step::Mint(_)) {
+    if matches!(plan.step, Step::Mint(_)) && !tools.look_only {
         preflight(tools, rotation, &mut story.readings).await;
         plan = plan::plan(&at, &story.lineage, &story.readings)?;
     }
@@ -186,7 +186,7 @@ async fn rotate(
 ) -> Result<Option<Trouble>, Trouble> {
     let orphans: Vec<Token> =
         plan.orphans.iter().map(|index| story.lineage.members[*index].token.clone()).collect();
-    let _berth = tools.berths.acquire().await;
+    let _berth = tools.berths.enter(at.rotation.secrets.len()).await;
     let case = Case { tools, session, at, lineage: &story.lineage };
     let newborn = match case.mint(plan).await {
         Ok(newborn) => newborn,

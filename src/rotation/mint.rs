@@ -126,9 +126,9 @@ impl Case<'_> {
         let mut touched: Option<Token> = None;
         loop {
             let marker = Marker::new(self.at.rotation.key.clone(), now(), plan.window, nonce.clone());
-            let ends_at = old
-                .as_ref()
-                .and_then(|old| plan::predecessor_ends_at(&self.at, marker.minted_at, &plan, old));
+            let ends_at = old.as_ref().and_then(|old| {
+                plan::predecessor_ends_at(&self.at, marker.minted_at, self.tools.ahead(), &plan, old)
+            });
             let error = match self.request(&plan, old.as_ref(), ends_at, &marker).await {
                 Ok(minted) => {
                     let predecessor = touched.or_else(|| ended(old.as_ref(), ends_at));

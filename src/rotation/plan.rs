@@ -9,14 +9,22 @@ use jiff::{SignedDuration, Timestamp};
 use super::lineage::{Holder, Lineage, Member, Reading, SKEW, TOLERANCE, after, before};
 use super::trouble::Trouble;
 use crate::config::{Policy, Rotation};
+use crate::github::WRITES_A_MINUTE;
 use crate::provider::{Expiry, Overlap, Profile};
 
-pub use retire::{Retirement, retirement, retirements, used_since_replaced};
+pub use retire::{Retirement, retirements, used_since_replaced, waiting};
 
 mod retire;
 
 /// An expiry may lie this much beyond the policy's lifetime: providers round.
 const ROUNDING: SignedDuration = SignedDuration::from_hours(24);
+
+/// No delivery window is longer: half an hour of writing, which is as much as the
+/// 5000 requests an hour let through that GitHub allows a token.
+pub const LONGEST_WINDOW: SignedDuration = SignedDuration::from_mins(30);
+
+/// So many writes fit into the longest window.
+pub const MOST_WRITES: usize = 29 * WRITES_A_MINUTE - 1;
 
 /// With so many live tokens of a rotation, a failing destination breeds no more.
 const ENOUGH: usize = 3;
@@ -247,27 +255,30 @@ pub fn next_rotation_at(policy: Policy, profile: Profile, member: &Member) -> Op
 }
 
 /// When the predecessor, or its value, ends where the mint says so: its life is
-/// never extended, and never ends inside the delivery, whichever clock is right.
+/// never extended, and never ends inside the delivery, by the clock of the
+/// provider either. `ahead` is how far that one is ahead of GitHub's.
 #[must_use]
 pub fn predecessor_ends_at(
     at: &Circumstances<'_>,
     now: Timestamp,
+    ahead: SignedDuration,
     plan: &MintPlan,
     old: &Member,
 ) -> Option<Timestamp> {
     (!plan.by_creation).then(|| {
-        let overlap = at.rotation.policy.overlap.duration().max(plan.window + SKEW);
+        let overlap = at.rotation.policy.overlap.duration().max(plan.window + ahead);
         let end = if plan.predecessor_is_orphan { now } else { after(now, overlap) };
         old.token.expires_at.map_or(end, |expiry| expiry.min(end))
     })
 }
 
-/// How long a run may take from a mint to its last write: two minutes for a few
-/// writes, longer as their number demands.
+/// How long a run may take from a mint to its last write: a minute for the probe,
+/// one for what was sent just before, and one for each further minute that GitHub's
+/// limits stretch the writes over.
 #[must_use]
 pub fn delivery_window(writes: usize) -> SignedDuration {
-    let paced = i64::try_from(writes / 2).unwrap_or(i64::MAX / 4);
-    SignedDuration::from_secs(120.max(60_i64.saturating_add(paced)))
+    let stretched = i64::try_from(writes / WRITES_A_MINUTE).unwrap_or(i64::MAX / 120);
+    SignedDuration::from_mins(2 + stretched)
 }
 
 fn mint_or_refuse(

@@ -121,6 +121,16 @@ pub enum Trouble {
         /// Repositories that would fit, if they could be written.
         archived: usize,
     },
+    /// More secrets than can be written in time.
+    #[error(
+        "nothing was minted, because the patterns stand for {count} secrets, and {} are the most that one \
+         rotation can deliver to in time. Give some of them a token of their own",
+        super::plan::MOST_WRITES
+    )]
+    TooManySecrets {
+        /// How many.
+        count: usize,
+    },
     /// A pattern that takes in what belongs to another rotation.
     #[error(
         "nothing was minted, because {destination}, found by a pattern, belongs to the rotation {other} too: \
@@ -155,7 +165,7 @@ pub enum Trouble {
         direction: &'static str,
     },
     /// The run may not start a mint any more.
-    #[error("nothing was minted, because {0}. The next run starts afresh")]
+    #[error("nothing was minted, because {0}")]
     Stopped(String),
     /// The provider could not be asked.
     #[error("the provider's tokens could not be read: {0}")]
@@ -195,8 +205,7 @@ pub enum Trouble {
     },
     /// Some destinations did not take the new token.
     #[error(
-        "token {id} was minted, but {} did not take it. The next run after {until} mints a successor for all \
-         destinations",
+        "token {id} was minted, but {} did not take it before its delivery window ended at {until}",
         list(destinations)
     )]
     Undelivered {
@@ -215,6 +224,41 @@ pub enum Trouble {
         /// Why, one each.
         reasons: Vec<String>,
     },
+}
+
+impl Trouble {
+    /// What the next run will do about it.
+    #[must_use]
+    pub fn next_run(&self) -> &'static str {
+        match self {
+            Self::FutureMarker { .. }
+            | Self::ImplausibleWindow { .. }
+            | Self::DifferentPrivileges { .. }
+            | Self::SeveralMatch { .. }
+            | Self::BelongsToAnother { .. }
+            | Self::NoSuchToken { .. }
+            | Self::PatternEmpty { .. }
+            | Self::Claimed { .. }
+            | Self::ClocksDiffer { .. } => "Until that is mended, every run stops here and changes nothing",
+            Self::InFlight { .. } => "A run after that time delivers what the other one has left undone",
+            Self::TooMany { .. } => "Until that is mended, every run stops here, unless the token is due",
+            Self::PatternUnreadable { .. }
+            | Self::Unreadable { .. }
+            | Self::NoClock
+            | Self::Stopped(_)
+            | Self::Observe(_) => "The next run tries again from the beginning",
+            Self::MintRefused(_) | Self::Unfit { .. } | Self::RefusedEverywhere { .. } => {
+                "The next run mints again, so mend the cause first"
+            }
+            Self::MintLost { .. } => {
+                "The next run mints again as soon as the window of what may have been minted is closed"
+            }
+            Self::Undelivered { .. } => {
+                "A run after the window mints a successor for all destinations; what is held until then stays valid"
+            }
+            Self::DeadDestination { .. } => "The next run serves it as soon as it can be reached",
+        }
+    }
 }
 
 /// What became of a newborn that is not used.
@@ -267,7 +311,7 @@ fn counted(attempts: u32) -> String {
 }
 
 /// "a", "a and b", "a, b and c".
-fn list(names: &[String]) -> String {
+pub(super) fn list(names: &[String]) -> String {
     match names {
         [] => String::new(),
         [one] => one.clone(),

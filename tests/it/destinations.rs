@@ -136,10 +136,13 @@ const NEW_ENVIRONMENT: &str =
 async fn a_missing_environment_is_made_on_demand_and_not_by_a_dry_run() {
     let world = World::start().await;
     let file = File::of_secrets(&world, &[NEW_ENVIRONMENT]);
-    for command in [file.rotate(&world).flag("--dry-run"), file.run("status", &world)] {
+    // A plan says what would be written, status what is there.
+    let commands =
+        [(file.rotate(&world).flag("--dry-run"), "planned"), (file.run("status", &world), "unknown")];
+    for (command, outcome) in commands {
         let ran = command.run().await;
         assert_eq!(ran.exit_code, 0, "{}", ran.everything());
-        assert_eq!(ran.rotation()["destinations"][0]["outcome"], "planned", "{}", ran.everything());
+        assert_eq!(ran.rotation()["destinations"][0]["outcome"], outcome, "{}", ran.everything());
         let changes = world.github.requests().into_iter().filter(|request| request.method != "GET");
         assert_eq!(changes.map(|request| request.line()).collect::<Vec<_>>(), Vec::<String>::new());
     }
@@ -252,4 +255,31 @@ async fn a_place_that_only_fails_to_be_written_fails_alone() {
     let ran = Invocation::rotate(&world).arg("--format", "json").run().await;
     assert!(error(&ran).contains("dependabot+org:acme:AXIOM_TOKEN"), "{}", ran.everything());
     assert_eq!(world.undelivered(), ["I2: dependabot+org:acme:AXIOM_TOKEN does not hold the newest token"]);
+}
+
+#[tokio::test]
+async fn the_writer_s_own_end_is_told_and_warned_about_in_its_last_14_days() {
+    let world = World::start().await;
+    let ending = |days: i64| world.clock.now() + jiff::SignedDuration::from_hours(24 * days);
+    for (days, warns) in [(30, false), (15, false), (14, true), (3, true)] {
+        let value = format!("github_pat_ends_in_{days}_days");
+        world.github.add_credential(Credential::new("writer", &value).expires_at(ending(days)));
+        let invocation = Invocation::rotate(&world).env("CROSSFADE_GITHUB_TOKEN", &value);
+        let ran = invocation.clone().arg("--format", "json").run().await;
+        assert_eq!(
+            ran.json()["github_credential_expires_at"],
+            ending(days).to_string(),
+            "{}",
+            ran.everything()
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let summary = folder.path().join("summary");
+        let ran = invocation.on_actions(folder.path().join("output"), summary.clone()).run().await;
+        let summary = std::fs::read_to_string(summary).unwrap();
+        for told in [&ran.stdout, &ran.stderr, &summary] {
+            assert_eq!(told.contains("the GitHub token that writes secrets ends"), warns, "{days}: {told}");
+        }
+    }
+    let ran = Invocation::rotate(&world).arg("--format", "json").run().await;
+    assert_eq!(ran.json()["github_credential_expires_at"], serde_json::Value::Null, "GitHub does not say");
 }

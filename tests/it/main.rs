@@ -10,14 +10,18 @@ mod support;
 #[cfg(unix)]
 mod action;
 mod actions;
+mod app;
 mod client;
 mod destinations;
 mod docs_links;
 mod fakes;
 mod file;
 mod matrix;
+mod patterns;
 mod process;
 mod providers;
 mod proxy;
+mod recovery;
 mod rotate;
 mod scene;
+mod status;

@@ -65,6 +65,7 @@ pub static LAUNCHDARKLY: LazyLock<Api> = LazyLock::new(|| {
 
 const BASICS: &str = "a basic of the REST API that the slice about secrets leaves out";
 const GITHUB_BEYOND: &[(&str, &str, &str)] = &[
+    ("GET", "/repositories/{id}", "where a renamed repository's redirect leads"),
     ("GET", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),
     ("PUT", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),
     ("GET", "/repos/{owner}/{repo}", BASICS),
@@ -73,7 +74,10 @@ const GITHUB_BEYOND: &[(&str, &str, &str)] = &[
     ("GET", "/repos/{owner}/{repo}/environments", BASICS),
     ("GET", "/repos/{owner}/{repo}/environments/{name}", BASICS),
     ("PUT", "/repos/{owner}/{repo}/environments/{name}", BASICS),
-    ("GET", "/repos/{owner}/{repo}/installation", BASICS),
+    ("GET", "/user/repos", BASICS),
+    ("GET", "/rate_limit", BASICS),
+    ("GET", "/users/{user}/installation", BASICS),
+    ("GET", "/installation/repositories", BASICS),
     ("GET", "/orgs/{org}/installation", BASICS),
     ("POST", "/app/installations/{id}/access_tokens", BASICS),
 ];

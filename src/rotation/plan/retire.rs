@@ -14,36 +14,33 @@ pub struct Retirement {
     pub member: usize,
     /// How it is ended.
     pub ending: Ending,
+    /// From when on.
+    pub from: Timestamp,
 }
 
-/// Previous tokens that can be ended now: ours, held by no destination and by no
-/// unknown one, replaced by a token that lives, and their overlap over.
+/// Previous tokens that can be ended now: those that [wait](waiting), their
+/// overlap over.
 #[must_use]
 pub fn retirements(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
-    (0..lineage.members.len())
-        .filter_map(|member| {
-            let (ending, from) = retirement(at, lineage, readings, member)?;
-            (at.now >= from).then_some(Retirement { member, ending })
-        })
-        .collect()
+    waiting(at, lineage, readings).into_iter().filter(|one| at.now >= one.from).collect()
 }
 
-/// How and from when on a previous token is ended; `None`: as things stand, never.
+/// Previous tokens that are to be ended now or later: ours, held by no destination
+/// and by no unknown one, replaced by a token that lives.
 #[must_use]
-pub fn retirement(
-    at: &Circumstances<'_>,
-    lineage: &Lineage,
-    readings: &[Reading],
-    member: usize,
-) -> Option<(Ending, Timestamp)> {
+pub fn waiting(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
     let Policy { overlap, delete_after, .. } = at.rotation.policy;
-    let ended_at = after(replaced_at(at, lineage, readings, member)?, overlap.duration());
-    let is_disabled = lineage.members[member].token.disabled;
-    Some(match (at.profile.can_disable, is_disabled) {
-        (true, false) => (Ending::Disable, ended_at),
-        (true, true) => (Ending::Delete, after(ended_at, delete_after.duration())),
-        (false, _) => (Ending::Delete, ended_at),
-    })
+    let retirement = |member: usize| {
+        let ended_at = after(replaced_at(at, lineage, readings, member)?, overlap.duration());
+        let is_disabled = lineage.members[member].token.disabled;
+        let (ending, from) = match (at.profile.can_disable, is_disabled) {
+            (true, false) => (Ending::Disable, ended_at),
+            (true, true) => (Ending::Delete, after(ended_at, delete_after.duration())),
+            (false, _) => (Ending::Delete, ended_at),
+        };
+        Some(Retirement { member, ending, from })
+    };
+    (0..lineage.members.len()).filter_map(retirement).collect()
 }
 
 /// When a previous token was last used, if that was after the last destination

@@ -243,10 +243,10 @@ fn a_previous_token_is_disabled_after_the_overlap_and_deleted_later() {
             .retire
     };
     assert_eq!(plan(day(6), &old), []);
-    assert_eq!(plan(day(7), &old), [Retirement { member: 1, ending: Ending::Disable }]);
+    assert_eq!(plan(day(7), &old), [Retirement { member: 1, ending: Ending::Disable, from: day(7) }]);
     old.token.disabled = true;
     assert_eq!(plan(day(13), &old), []);
-    assert_eq!(plan(day(14), &old), [Retirement { member: 1, ending: Ending::Delete }]);
+    assert_eq!(plan(day(14), &old), [Retirement { member: 1, ending: Ending::Delete, from: day(14) }]);
 }
 
 #[test]
@@ -295,14 +295,17 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
         orphans: Vec::new(),
         window: delivery_window(1),
     };
-    let end = predecessor_ends_at(&at, minute(0), &mint, &old).unwrap();
-    assert!(end >= minute(2 + 5), "{end}");
+    let ends_at = |ahead| predecessor_ends_at(&at, minute(0), SignedDuration::from_mins(ahead), &mint, &old);
+    assert_eq!(ends_at(0), Some(minute(2)));
+    assert_eq!(ends_at(4), Some(minute(2 + 4)));
 }
 
 #[test]
 fn windows_grow_with_the_number_of_writes() {
     assert_eq!(delivery_window(1), SignedDuration::from_mins(2));
-    assert!(delivery_window(1000) >= SignedDuration::from_secs(1000 * 60 / 180));
+    assert!(delivery_window(1000) >= SignedDuration::from_secs(60 + 1000 * 60 / 180));
+    assert_eq!(delivery_window(MOST_WRITES), LONGEST_WINDOW);
+    assert!(delivery_window(MOST_WRITES + 1) > LONGEST_WINDOW);
 }
 
 prop_compose! {
@@ -390,7 +393,7 @@ proptest! {
         let Some(old) = mint.predecessor.map(|index| &members[index]) else { return Ok(()) };
         let rotation = rotation(readings.len());
         let at = Circumstances { rotation: &rotation, profile: NATIVE, now: epoch(), force };
-        let end = predecessor_ends_at(&at, epoch(), &mint, old).unwrap();
+        let end = predecessor_ends_at(&at, epoch(), SignedDuration::ZERO, &mint, old).unwrap();
         prop_assert!(old.token.expires_at.is_none_or(|expiry| end <= expiry), "extended");
         if !mint.predecessor_is_orphan {
             let window = epoch() + mint.window;

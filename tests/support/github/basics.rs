@@ -70,12 +70,26 @@ impl State {
     pub(super) fn repositories_of(&self, call: &Call<'_>, owner: &str) -> Reply {
         let owned = self.repositories.iter().filter(|r| {
             let name = r.full_name.to_ascii_lowercase();
-            name.split('/').next() == Some(&owner.to_ascii_lowercase()) && call.caller.sees(&name)
+            let is_private = self.users.contains(&owner.to_ascii_lowercase());
+            name.split('/').next() == Some(&owner.to_ascii_lowercase())
+                && call.caller.sees(&name)
+                && !is_private
         });
         let items: Vec<Value> = owned.map(|r| self.shown_repository(call, r)).collect();
         let (page, link) = self.slice(call, &items);
         let reply = Reply::json(200, Value::Array(page));
         link.into_iter().fold(reply, |reply, link| reply.header("link", link))
+    }
+
+    /// The repositories of the user whose credential asks.
+    pub(super) fn own_repositories(&self, call: &Call<'_>) -> Reply {
+        let owned = self.repositories.iter().filter(|r| {
+            let owner = r.full_name.split('/').next().unwrap_or_default().to_ascii_lowercase();
+            self.users.contains(&owner) && call.caller.sees(&r.full_name.to_ascii_lowercase())
+        });
+        let items: Vec<Value> = owned.map(|r| self.shown_repository(call, r)).collect();
+        let (page, _) = self.slice(call, &items);
+        Reply::json(200, Value::Array(page))
     }
 
     pub(super) fn list_selected(&self, call: &Call<'_>, selected: &[u64]) -> Reply {
@@ -108,7 +122,7 @@ impl State {
         Ok(Reply::json(200, json!({ "name": name })))
     }
 
-    fn shown_repository(&self, call: &Call<'_>, repository: &Repository) -> Value {
+    pub(super) fn shown_repository(&self, call: &Call<'_>, repository: &Repository) -> Value {
         let api = format!("{}{}", origin(call.request), self.base);
         let (owner, name) = repository.full_name.split_once('/').unwrap();
         let url = format!("{api}/repos/{}", repository.full_name);

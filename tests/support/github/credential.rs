@@ -1,5 +1,7 @@
 //! A credential at the fake GitHub: what it may do, and for how long.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::address::{Place, Scope, Store};
@@ -14,6 +16,8 @@ pub struct Credential {
     pub(super) read_only: bool,
     pub(super) integration: bool,
     pub(super) expires_at: Option<Timestamp>,
+    pub(super) tells_its_end: bool,
+    pub(super) granted: Option<BTreeMap<String, String>>,
 }
 
 impl Credential {
@@ -28,6 +32,8 @@ impl Credential {
             read_only: false,
             integration: false,
             expires_at: None,
+            tells_its_end: true,
+            granted: None,
         }
     }
 
@@ -67,6 +73,20 @@ impl Credential {
         self
     }
 
+    /// Ends at a time that no reply names.
+    #[must_use]
+    pub fn expires_silently_at(mut self, end: Timestamp) -> Self {
+        (self.expires_at, self.tells_its_end) = (Some(end), false);
+        self
+    }
+
+    /// Has these permissions alone: API name to `read` or `write`.
+    #[must_use]
+    pub fn may_only(mut self, permissions: &BTreeMap<String, String>) -> Self {
+        self.granted = Some(permissions.clone());
+        self
+    }
+
     pub(super) fn is_live(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| end > now)
     }
@@ -80,7 +100,11 @@ impl Credential {
 
     pub(super) fn may(&self, permission: &str, write: bool) -> bool {
         let refused = self.integration || (write && self.read_only);
-        !refused && !self.denied.iter().any(|denied| denied == permission)
+        let lacks = self.granted.as_ref().is_some_and(|granted| match granted.get(permission) {
+            Some(level) => write && level != "write",
+            None => true,
+        });
+        !refused && !lacks && !self.denied.iter().any(|denied| denied == permission)
     }
 }
 

@@ -5,6 +5,7 @@
 //! arrange and see.
 
 mod address;
+mod apps;
 mod basics;
 mod credential;
 mod routes;
@@ -22,6 +23,7 @@ use super::reply::Recorded;
 use address::{Scope, parse_destination, parse_scope};
 use state::{Break, State};
 
+pub use apps::{APP_ID, GivenToken, Installation, KEY_OF_A_STRANGER, KEY_PKCS1, KEY_PKCS8};
 pub use credential::Credential;
 pub use state::{HeldSecret, On, RateLimit, Repository, Switches};
 
@@ -114,6 +116,12 @@ impl FakeGithub {
         self.lock().organizations.push(org.to_ascii_lowercase());
     }
 
+    /// Makes an owner a user. The credential is theirs, and their repositories are
+    /// private: only their own list shows them.
+    pub fn add_user(&self, user: &str) {
+        self.lock().users.push(user.to_ascii_lowercase());
+    }
+
     /// Makes sure that the place of a destination exists.
     pub fn add_place_of(&self, destination: &str) {
         let (_, named, _) = parse_destination(destination);
@@ -143,6 +151,19 @@ impl FakeGithub {
     /// Adds a credential.
     pub fn add_credential(&self, credential: Credential) {
         self.lock().credentials.push(credential);
+    }
+
+    /// Installs the App at an owner.
+    pub fn install_app(&self, installation: Installation) {
+        let mut state = self.lock();
+        let id = 41_000_000 + state.installations.len() as u64;
+        state.installations.push(Installation { id, ..installation });
+    }
+
+    /// Every installation token that was given out.
+    #[must_use]
+    pub fn tokens_given(&self) -> Vec<GivenToken> {
+        self.lock().tokens_given.clone()
     }
 
     /// Takes every credential with this label away.

@@ -70,6 +70,15 @@ impl State {
         if !request.headers.contains_key("user-agent") {
             return failure(403, "Request forbidden by administrative rules. Please name a User-Agent.");
         }
+        let path = request.url.path();
+        let parts = path.strip_prefix(self.base.as_str()).map(segments).unwrap_or_default();
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        if parts == ["rate_limit"] {
+            return Reply::json(200, json!({ "resources": {} }));
+        }
+        if let Some(reply) = self.as_app(request, &parts) {
+            return reply;
+        }
         let caller = match self.authenticate(request) {
             Ok(caller) => caller,
             Err(refusal) => return refusal,
@@ -77,7 +86,7 @@ impl State {
         if !self.within_rate() {
             return failure(403, "API rate limit exceeded for user ID 1.");
         }
-        let expires_at = caller.expires_at;
+        let expires_at = caller.expires_at.filter(|_| caller.tells_its_end);
         let call = Call { request, method: request.method.as_str(), caller };
         let reply = self.route(&call).unwrap_or_else(|refusal| refusal);
         match expires_at {
@@ -131,7 +140,18 @@ impl State {
                 self.in_repository(call, &found.ok_or_else(not_found)?, rest)
             }
             ["orgs", org, rest @ ..] => self.in_organization(call, &org.to_ascii_lowercase(), rest),
-            ["users", user, "repos"] if call.method == "GET" => Ok(self.repositories_of(call, user)),
+            ["installation", "repositories"] if call.method == "GET" => {
+                Ok(self.repositories_of_installation(call))
+            }
+            ["user", "repos"] if call.method == "GET" => Ok(self.own_repositories(call)),
+            ["users", user, "repos"] if call.method == "GET" => {
+                let owner = format!("{}/", user.to_ascii_lowercase());
+                let owns = |r: &Repository| r.full_name.to_ascii_lowercase().starts_with(&owner);
+                if !self.repositories.iter().any(owns) {
+                    return Err(not_found());
+                }
+                Ok(self.repositories_of(call, user))
+            }
             _ => Err(not_found()),
         }
     }
@@ -193,11 +213,21 @@ impl State {
 
     fn in_organization(&mut self, call: &Call<'_>, org: &str, rest: &[&str]) -> Outcome {
         let exists = self.organizations.iter().any(|o| o == org);
+        let has_repositories = self
+            .repositories
+            .iter()
+            .any(|r| r.full_name.split('/').next().is_some_and(|owner| owner.eq_ignore_ascii_case(org)));
+        if rest == ["repos"]
+            && call.method == "GET"
+            && has_repositories
+            && !self.users.iter().any(|u| u == org)
+        {
+            return Ok(self.repositories_of(call, org));
+        }
         if !exists || !call.caller.sees(&format!("org:{org}")) {
             return Err(not_found());
         }
         match rest {
-            ["repos"] if call.method == "GET" => Ok(self.repositories_of(call, org)),
             [store, "secrets", tail @ ..] => {
                 let store = self.store_named(store)?;
                 self.secrets(call, &Scope { store, place: Place::Organization(org.to_owned()) }, tail)

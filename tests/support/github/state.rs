@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sodiumoxide::crypto::box_;
 
 use super::super::clock::{ServerClock, seconds};
 use super::super::reply::Recorded;
 use super::address::{Named, Place, Scope, Store};
+use super::apps::{GivenToken, Installation};
 use super::credential::Credential;
 
 /// A secret, opened.
@@ -97,6 +98,8 @@ pub struct Switches {
     pub error_message: Option<String>,
     /// Headers of every reply.
     pub headers: Vec<(String, String)>,
+    /// How long an installation token lives; `None`: an hour.
+    pub installation_token_life: Option<SignedDuration>,
     /// Stores that this server does not have, as paths name them.
     pub missing_stores: Vec<&'static str>,
 }
@@ -107,8 +110,12 @@ pub(super) struct State {
     pub(super) base: String,
     pub(super) repositories: Vec<Repository>,
     pub(super) organizations: Vec<String>,
+    /// Owners that are users, lower case; what they own is private.
+    pub(super) users: Vec<String>,
     pub(super) vaults: BTreeMap<Scope, Vault>,
     pub(super) credentials: Vec<Credential>,
+    pub(super) installations: Vec<Installation>,
+    pub(super) tokens_given: Vec<GivenToken>,
     pub(super) breaks: Vec<Break>,
     pub(super) switches: Switches,
     pub(super) requests: Vec<Recorded>,
@@ -123,8 +130,11 @@ impl State {
             base: base.trim_end_matches('/').to_owned(),
             repositories: Vec::new(),
             organizations: Vec::new(),
+            users: Vec::new(),
             vaults: BTreeMap::new(),
             credentials: Vec::new(),
+            installations: Vec::new(),
+            tokens_given: Vec::new(),
             breaks: Vec::new(),
             switches: Switches::default(),
             requests: Vec::new(),
