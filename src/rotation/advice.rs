@@ -12,6 +12,7 @@ use super::apply::{Story, Write};
 use super::lineage::{Holder, Member, Reading};
 use super::trouble::{Trouble, list};
 use crate::config::Rotation;
+use crate::provider::{self, ErrorKind};
 
 /// So many destinations are named; the rest are counted.
 const NAMED: usize = 5;
@@ -33,13 +34,41 @@ enum Holds {
 
 /// The advice that follows a failure.
 pub(super) fn advice(rotation: &Rotation, story: &Story, trouble: &Trouble) -> String {
-    let mut said = Vec::new();
+    let mut said: Vec<String> = remedy(rotation, trouble).into_iter().collect();
     if let Some(now) = story.now {
         said.extend(holdings(rotation, story, now));
         said.push(validity(&story.lineage.members, now));
     }
     said.push(trouble.next_run().to_owned());
     said.join(". ")
+}
+
+/// What the user can do, where the error itself does not say it.
+fn remedy(rotation: &Rotation, trouble: &Trouble) -> Option<String> {
+    match trouble {
+        Trouble::Observe(error) | Trouble::MintRefused(error) => remedy_at_provider(rotation, error),
+        Trouble::NoClock => Some("Try again; a proxy in between must pass on the header `Date`".to_owned()),
+        Trouble::ClocksDiffer { .. } => Some("Set the clock that is wrong, then run again".to_owned()),
+        Trouble::Unreadable { .. } | Trouble::DeadDestination { .. } | Trouble::Undelivered { .. } => {
+            Some("Mend what GitHub says of the destination, or take it out of the rotation".to_owned())
+        }
+        Trouble::PatternUnreadable { .. } => Some("Mend what GitHub says, then run again".to_owned()),
+        _ => None,
+    }
+}
+
+fn remedy_at_provider(rotation: &Rotation, error: &provider::Error) -> Option<String> {
+    let variable = &rotation.provider.credential;
+    Some(match error.kind {
+        ErrorKind::Unauthenticated => format!("Put a credential that the provider accepts into {variable}"),
+        ErrorKind::Forbidden => format!("Give the credential in {variable} what it needs"),
+        ErrorKind::NotFound => "Check `provider_url` and what the credential may see".to_owned(),
+        ErrorKind::RateLimited | ErrorKind::Unavailable => {
+            "Wait for the next scheduled run, or try again in a few minutes".to_owned()
+        }
+        ErrorKind::Unreadable => "Check `provider_url`: something else seems to answer there".to_owned(),
+        ErrorKind::Conflict | ErrorKind::Invalid => return None,
+    })
 }
 
 /// One sentence for each group of destinations that hold the same.

@@ -238,6 +238,7 @@ impl Trouble {
             | Self::BelongsToAnother { .. }
             | Self::NoSuchToken { .. }
             | Self::PatternEmpty { .. }
+            | Self::TooManySecrets { .. }
             | Self::Claimed { .. }
             | Self::ClocksDiffer { .. } => "Until that is mended, every run stops here and changes nothing",
             Self::InFlight { .. } => "A run after that time delivers what the other one has left undone",

@@ -14,6 +14,7 @@ mod app;
 mod client;
 mod destinations;
 mod docs_links;
+mod errors;
 mod fakes;
 mod file;
 mod matrix;

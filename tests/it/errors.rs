@@ -1,0 +1,261 @@
+//! Every error in one place, so that they speak with one voice: what failed, why,
+//! and what to do. Each has a snapshot; a new kind does not compile until it has.
+
+use std::fmt::Write as _;
+
+use crossfade::config::{Repository, RotationKey};
+use crossfade::github;
+use crossfade::http::HttpError;
+use crossfade::provider;
+use crossfade::rotation::trouble::{Fate, Trouble};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::support::github::On;
+use crate::support::{Invocation, World};
+
+fn provider_error() -> provider::Error {
+    provider::Error {
+        kind: provider::ErrorKind::Unavailable,
+        message: "the provider is in trouble (HTTP 503)".to_owned(),
+        retry_after: None,
+    }
+}
+
+/// One of each. The match makes sure of that.
+fn troubles() -> Vec<(&'static str, Trouble)> {
+    let time = |text: &str| text.parse().unwrap();
+    let minted_at = time("2026-03-02T09:00:00Z");
+    let until = time("2026-03-02T09:04:00Z");
+    let id = || "tok-2".to_owned();
+    let destinations = || vec!["acme/api:AXIOM_TOKEN".to_owned(), "org:acme:AXIOM_TOKEN".to_owned()];
+    let reasons = || vec!["Actions secrets of acme/api: the repository does not exist".to_owned()];
+    let repository = || Repository { owner: "acme".to_owned(), name: "infra".to_owned() };
+    let pattern = || "acme/service-*:AXIOM_TOKEN".to_owned();
+    let github_error = github::Error {
+        kind: github::ErrorKind::Unavailable,
+        message: "repositories of acme: GitHub is in trouble (it answered 503)".to_owned(),
+    };
+    let all = vec![
+        Trouble::FutureMarker { id: id(), minted_at: time("2026-04-02T09:00:00Z"), now: minted_at },
+        Trouble::ImplausibleWindow { id: id(), until: time("2027-03-02T09:00:00Z") },
+        Trouble::DifferentPrivileges { id: id(), held: "tok-1".to_owned() },
+        Trouble::SeveralMatch { name: "ci-ingest".to_owned(), ids: vec![id(), "tok-3".to_owned()] },
+        Trouble::BelongsToAnother {
+            id: id(),
+            key: RotationKey { repository: repository(), name: "ci".to_owned() },
+        },
+        Trouble::NoSuchToken { token: "ci-ingest".to_owned() },
+        Trouble::InFlight { id: id(), minted_at, until },
+        Trouble::TooMany { count: 3, destinations: destinations() },
+        Trouble::PatternUnreadable { pattern: pattern(), error: github_error },
+        Trouble::PatternEmpty { pattern: pattern(), archived: 2 },
+        Trouble::TooManySecrets { count: 100_000 },
+        Trouble::Claimed { destination: "acme/api:AXIOM_TOKEN".to_owned(), other: "nightly".to_owned() },
+        Trouble::Unreadable { destinations: destinations(), reasons: reasons() },
+        Trouble::NoClock,
+        Trouble::ClocksDiffer { minutes: 12, direction: "ahead of" },
+        Trouble::Stopped("the run was told to stop".to_owned()),
+        Trouble::Observe(provider_error()),
+        Trouble::MintRefused(provider_error()),
+        Trouble::MintLost { attempts: 3, last: provider_error() },
+        Trouble::Unfit { id: id(), why: "it would be due at once".to_owned(), fate: Fate::Withdrawn },
+        Trouble::RefusedEverywhere {
+            id: id(),
+            fate: Fate::Lives { until: Some(until), why: "HTTP 403".to_owned() },
+        },
+        Trouble::Undelivered { id: id(), destinations: destinations(), until },
+        Trouble::DeadDestination { destinations: destinations(), reasons: reasons() },
+    ];
+    all.into_iter().map(|trouble| (kind(&trouble), trouble)).collect()
+}
+
+fn kind(trouble: &Trouble) -> &'static str {
+    match trouble {
+        Trouble::FutureMarker { .. } => "FutureMarker",
+        Trouble::ImplausibleWindow { .. } => "ImplausibleWindow",
+        Trouble::DifferentPrivileges { .. } => "DifferentPrivileges",
+        Trouble::SeveralMatch { .. } => "SeveralMatch",
+        Trouble::BelongsToAnother { .. } => "BelongsToAnother",
+        Trouble::NoSuchToken { .. } => "NoSuchToken",
+        Trouble::InFlight { .. } => "InFlight",
+        Trouble::TooMany { .. } => "TooMany",
+        Trouble::PatternUnreadable { .. } => "PatternUnreadable",
+        Trouble::PatternEmpty { .. } => "PatternEmpty",
+        Trouble::TooManySecrets { .. } => "TooManySecrets",
+        Trouble::Claimed { .. } => "Claimed",
+        Trouble::Unreadable { .. } => "Unreadable",
+        Trouble::NoClock => "NoClock",
+        Trouble::ClocksDiffer { .. } => "ClocksDiffer",
+        Trouble::Stopped(_) => "Stopped",
+        Trouble::Observe(_) => "Observe",
+        Trouble::MintRefused(_) => "MintRefused",
+        Trouble::MintLost { .. } => "MintLost",
+        Trouble::Unfit { .. } => "Unfit",
+        Trouble::RefusedEverywhere { .. } => "RefusedEverywhere",
+        Trouble::Undelivered { .. } => "Undelivered",
+        Trouble::DeadDestination { .. } => "DeadDestination",
+    }
+}
+
+fn listed<'a>(errors: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let mut text = String::new();
+    for (kind, error) in errors {
+        let _ = writeln!(text, "{kind}\n  {error}\n");
+    }
+    text
+}
+
+#[test]
+fn what_stops_a_rotation() {
+    let troubles = troubles();
+    insta::assert_snapshot!(
+        "troubles",
+        listed(troubles.iter().map(|(kind, trouble)| (*kind, trouble.to_string())))
+    );
+}
+
+#[test]
+fn what_happens_on_the_way_to_a_server() {
+    let origin = || "https://api.example".to_owned();
+    let cause = || "connection refused".to_owned();
+    let all = [
+        HttpError::Connect { origin: origin(), cause: cause() },
+        HttpError::Tls { origin: origin(), cause: "invalid peer certificate: UnknownIssuer".to_owned() },
+        HttpError::Setup { cause: "no roots".to_owned() },
+        HttpError::Credential,
+        HttpError::Insecure { origin: "http://api.example".to_owned() },
+        HttpError::Late,
+        HttpError::Timeout { origin: origin() },
+        HttpError::Dropped { origin: origin(), cause: "connection reset".to_owned() },
+        HttpError::Garbled { origin: origin(), status: "200".parse().unwrap() },
+        HttpError::TooLarge { origin: origin() },
+        HttpError::Redirect { from: origin(), to_origin: "https://elsewhere.example".to_owned() },
+    ];
+    let kind = |error: &HttpError| match error {
+        HttpError::Connect { .. } => "Connect",
+        HttpError::Tls { .. } => "Tls",
+        HttpError::Setup { .. } => "Setup",
+        HttpError::Credential => "Credential",
+        HttpError::Insecure { .. } => "Insecure",
+        HttpError::Late => "Late",
+        HttpError::Timeout { .. } => "Timeout",
+        HttpError::Dropped { .. } => "Dropped",
+        HttpError::Garbled { .. } => "Garbled",
+        HttpError::TooLarge { .. } => "TooLarge",
+        HttpError::Redirect { .. } => "Redirect",
+    };
+    insta::assert_snapshot!("http", listed(all.iter().map(|error| (kind(error), error.to_string()))));
+}
+
+/// What the report says of a failed rotation: the error, and what to do.
+fn told(ran: &crate::support::Ran) -> String {
+    assert_eq!(ran.exit_code, 1, "{}", ran.everything());
+    let rotation = ran.rotation();
+    let text = |key: &str| rotation[key].as_str().unwrap_or("(nothing)").to_owned();
+    format!("{}\n  what to do: {}", text("error"), text("next_step"))
+}
+
+#[tokio::test]
+async fn what_github_refuses() {
+    let world =
+        World::builder().destinations(["acme/infra@prod:AXIOM_TOKEN"]).expires_in_days(60).start().await;
+    let mut all = Vec::new();
+    for status in [401, 403, 404, 422, 503] {
+        world.github.mend();
+        world.github.break_scope("acme/infra@prod", On::All, status);
+        let ran =
+            Invocation::rotate(&world).arg("--format", "json").arg("--request-timeout", "1s").run().await;
+        let text = told(&ran).replace(&world.original.id, "<id>");
+        all.push((format!("HTTP {status}"), text));
+    }
+    insta::assert_snapshot!("github", listed(all.iter().map(|(kind, text)| (kind.as_str(), text.clone()))));
+}
+
+#[tokio::test]
+async fn what_a_provider_refuses() {
+    let world = World::start().await;
+    let mut all = Vec::new();
+    let answers: [(u16, &str); 8] = [
+        (401, r#"{"message": "invalid token"}"#),
+        (403, r#"{"message": "forbidden"}"#),
+        (404, "{}"),
+        (409, r#"{"title": "Conflict", "detail": "the name is taken"}"#),
+        (422, r#"{"detail": [{"loc": ["body", "name"], "msg": "field required"}]}"#),
+        (429, "{}"),
+        (503, "<html>"),
+        (200, "<html>"),
+    ];
+    for (status, body) in answers {
+        let server = MockServer::start().await;
+        let answer =
+            ResponseTemplate::new(status).set_body_string(body).insert_header("date", world.github.date());
+        Mock::given(any()).respond_with(answer).mount(&server).await;
+        let invocation = Invocation::of("rotate").scene(&world, &world.github.url(), &server.uri());
+        let ran = invocation.arg("--format", "json").arg("--request-timeout", "1s").run().await;
+        let text = told(&ran).replace(&server.uri(), "<provider>");
+        all.push((format!("HTTP {status}"), text));
+    }
+    let nobody = "http://127.0.0.1:9";
+    let invocation = Invocation::of("rotate").scene(&world, &world.github.url(), nobody);
+    let ran = invocation.arg("--format", "json").arg("--request-timeout", "1s").run().await;
+    // The number is the system's own.
+    let text = told(&ran);
+    let (before, after) = text.split_once(" (os error ").unwrap_or((&text, ") "));
+    all.push(("no server".to_owned(), format!("{before}{}", after.split_once(')').unwrap().1)));
+    insta::assert_snapshot!("provider", listed(all.iter().map(|(kind, text)| (kind.as_str(), text.clone()))));
+}
+
+const EVERYTHING_WRONG: &str = "\
+# yaml-language-server: $schema=../docs/crossfade.schema.json
+defaults:
+  lifetme: 90d
+rotations:
+  - name: ci
+    provider: axoim
+    token: ci
+    lifetime: 30x
+    secrets: [GITHUB_TOKEN, 'acme/api:', 'acme/api@:X', AXIOM_TOKEN]
+  - name: ci
+    provider: axiom
+    token: xaat-01234567-89ab-cdef-0123-456789abcdef
+    credential: GITHUB_TOKEN
+    overlap: 20d
+    secrets: [AXIOM_TOKEN, { name: X, visibilty: all }]
+  - name: short
+    provider: axiom
+    token: short
+    lifetime: 10d
+    overlap: 1h
+    rotate_before: 9d23h
+    secrets: []
+";
+
+#[tokio::test]
+async fn what_is_wrong_with_a_file_is_said_all_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("crossfade.yml");
+    std::fs::write(&file, EVERYTHING_WRONG).unwrap();
+    let ran = Invocation::of("check").arg("--config", file.to_str().unwrap()).run().await;
+    assert_eq!((ran.exit_code, ran.stdout.as_str()), (2, ""));
+    insta::assert_snapshot!("config", ran.stderr.replace(file.to_str().unwrap(), "crossfade.yml"));
+    assert!(!ran.stderr.contains("01234567"), "a value in the wrong place is not shown");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_said_all_at_once() {
+    let ran = Invocation::of("rotate").run().await;
+    assert_eq!((ran.exit_code, ran.stdout.as_str()), (2, ""));
+    insta::assert_snapshot!("nothing-given", ran.stderr);
+    let ran = Invocation::of("rotate")
+        .arg("--provider", "axoim")
+        .arg("--token", "t")
+        .arg("--secret", "1X")
+        .arg("--lifetime", "soon")
+        .arg("--concurrency", "0")
+        .env("CROSSFADE_FORCE", "perhaps")
+        .env("CROSSFADE_GITHUB_APP_ID", "12345")
+        .run()
+        .await;
+    insta::assert_snapshot!("flags", ran.stderr);
+}
