@@ -8,6 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -178,6 +181,13 @@ pub(super) fn take_value(raw: &mut Map<String, Value>, field: &str) -> Result<Se
         Some(Value::String(value)) => Ok(value.into()),
         _ => Err(Error::unreadable("a mint without the new token's value")),
     }
+}
+
+/// A time as services write it: RFC 3339, and UTC where there is no offset.
+pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
+    text.parse()
+        .ok()
+        .or_else(|| text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp()))
 }
 
 /// The same privileges in the same form: sets sorted, empty parts left out.

@@ -9,6 +9,8 @@
 
 mod axiom;
 mod connection;
+mod deepset;
+mod launchdarkly;
 mod softwareone;
 
 use std::fmt;
@@ -37,8 +39,12 @@ pub struct Kind {
 
 impl Kind {
     /// Every provider, by the name that the configuration calls it.
-    pub(crate) const NAMES: &[(&'static str, Connect)] =
-        &[("axiom", axiom::connect), ("softwareone", softwareone::connect)];
+    pub(crate) const NAMES: &[(&'static str, Connect)] = &[
+        ("axiom", axiom::connect),
+        ("softwareone", softwareone::connect),
+        ("deepset", deepset::connect),
+        ("launchdarkly", launchdarkly::connect),
+    ];
 }
 
 /// `text` without the providers beside Axiom, so that a new one changes no snapshot.

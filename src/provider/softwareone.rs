@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, Pages, bearer, normalise, take_value};
+use super::connection::{Ask, Connection, Pages, bearer, normalise, take_value, timestamp};
 use super::{
     Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider, Token,
 };
@@ -245,7 +245,7 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
 /// A time, if it is one: .NET writes year 1 for "never".
 fn time(value: Option<&Value>) -> Option<Timestamp> {
     let text = value?.as_str().filter(|text| !text.starts_with("0001-"))?;
-    text.parse().ok()
+    timestamp(text)
 }
 
 #[cfg(test)]

@@ -57,6 +57,12 @@ pub static DEEPSET: LazyLock<Api> = LazyLock::new(|| {
     Api::new("deepset", "", text, beyond)
 });
 
+/// LaunchDarkly: access tokens.
+pub static LAUNCHDARKLY: LazyLock<Api> = LazyLock::new(|| {
+    let text = include_str!("../contracts/launchdarkly-tokens.openapi.json");
+    Api::new("launchdarkly", "", text, &[])
+});
+
 const BASICS: &str = "a basic of the REST API that the slice about secrets leaves out";
 const GITHUB_BEYOND: &[(&str, &str, &str)] = &[
     ("GET", "/repositories/{id}", "where a renamed repository's redirect leads"),
@@ -165,7 +171,7 @@ impl Api {
                 complaints.push(self.complaint(request, &format!("has an unknown query parameter {key:?}")));
                 continue;
             };
-            if parameter["schema"]["type"] == "integer" && value.parse::<u32>().is_err() {
+            if parameter["schema"]["type"] == "integer" && value.parse::<u64>().is_err() {
                 complaints.push(
                     self.complaint(request, &format!("has a query parameter {key:?} that is no number")),
                 );

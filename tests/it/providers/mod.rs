@@ -1,6 +1,8 @@
 //! Every provider at its fake: what all have in common, and one file each.
 
 mod common;
+mod deepset;
+mod launchdarkly;
 mod softwareone;
 
 use crate::support::{Invocation, Ran, World};

@@ -5,6 +5,8 @@
 //! token looks like, is one file for each [`Service`].
 
 pub mod axiom;
+pub mod deepset;
+pub mod launchdarkly;
 pub mod softwareone;
 mod token;
 
@@ -24,7 +26,8 @@ use super::reply::{Recorded, Reply};
 pub use token::{FakeToken, TokenSpec};
 
 /// Every service that there is a fake of.
-pub static ALL: [&Service; 2] = [&axiom::SERVICE, &softwareone::SERVICE];
+pub static ALL: [&Service; 4] =
+    [&axiom::SERVICE, &softwareone::SERVICE, &deepset::SERVICE, &launchdarkly::SERVICE];
 
 /// What a request leads to; `Err` is a refusal.
 pub type Outcome = Result<Reply, Reply>;
@@ -76,6 +79,8 @@ pub struct Switches {
     pub refuse_delete: bool,
     /// Every mint is refused with this status, after it was found well-formed.
     pub refuse_mint: Option<u16>,
+    /// A creation shows the whole token, where it need not.
+    pub whole_reply: bool,
     /// Lists leave these fields out, whatever was asked for.
     pub list_omits: Vec<&'static str>,
     /// Replaces the message of every error.
@@ -95,6 +100,7 @@ impl Default for Switches {
             alter_newborn: None,
             refuse_delete: false,
             refuse_mint: None,
+            whole_reply: false,
             list_omits: Vec::new(),
             error_message: None,
             headers: Vec::new(),

@@ -1,0 +1,300 @@
+//! LaunchDarkly: *reset*, which gives the same token a new value.
+//!
+//! Sources: LaunchDarkly's published API reference (access tokens, caller identity,
+//! JSON patch) and its Terraform provider, which renames tokens by PATCH and resets
+//! them with an `expiry`. A reset changes nothing else, so the marker is written
+//! first, into the name, with a `test` of the name as it was: of two runs at once
+//! only one gets through. What a second reset does to a value whose `expiry` is
+//! still to come is documented nowhere, so there is at most one within an overlap;
+//! otherwise the successor is a new token. Types and calls only; policy lives in
+//! [`crate::rotation`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::Method;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value, json};
+
+use super::connection::{Ask, Connection, Pages, authorization, normalise, take_value};
+use super::{
+    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider, Token,
+};
+use crate::config::ProviderSettings;
+use crate::http::Http;
+
+/// Where the API lives; the federal and European instances have hosts of their own.
+const PUBLIC: &str = "https://app.launchdarkly.com";
+
+/// Tokens on one page.
+const PAGE: &str = "100";
+
+/// What every call needs.
+const NEEDS: &str = "a service token with the role Admin, or a role that may manage access tokens";
+
+/// What a client may set, besides the name.
+const SETTABLE: [&str; 6] =
+    ["description", "role", "customRoleIds", "inlineRole", "serviceToken", "defaultApiVersion"];
+
+/// The token calls of one account.
+#[derive(Debug)]
+struct LaunchDarkly {
+    connection: Connection,
+}
+
+/// Connects to LaunchDarkly; the URL is the origin, with or without `/api/v2`.
+pub(super) fn connect(settings: &ProviderSettings, http: Arc<Http>) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(http, settings.url.as_ref(), PUBLIC, "api/v2")?;
+    Ok(Arc::new(LaunchDarkly { connection }))
+}
+
+/// A page of the list.
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(default)]
+    items: Vec<Map<String, Value>>,
+    #[serde(rename = "totalCount")]
+    total: Option<usize>,
+}
+
+/// The token stands in the header as it is, without a scheme.
+fn ask<'a>(
+    path: &'a [&'a str],
+    query: &'a [(&'a str, &'a str)],
+    credential: &SecretString,
+) -> Result<Ask<'a>, Error> {
+    Ok(Ask { path, query, headers: authorization(credential.expose_secret())?, needs: NEEDS })
+}
+
+impl LaunchDarkly {
+    /// Makes a new token that can do what `like` can.
+    async fn create(
+        &self,
+        credential: &SecretString,
+        mut like: Map<String, Value>,
+        name: &str,
+    ) -> Result<Map<String, Value>, Error> {
+        like.insert("name".to_owned(), json!(name));
+        self.connection.mint(ask(&["tokens"], &[], credential)?, &Value::Object(like)).await
+    }
+
+    /// Writes the marker, then gives the token a new value.
+    async fn reset(
+        &self,
+        credential: &SecretString,
+        old: &Token,
+        name: &str,
+        ends_at: Timestamp,
+    ) -> Result<Map<String, Value>, Error> {
+        let patch = json!([
+            { "op": "test", "path": "/name", "value": old.name },
+            { "op": "replace", "path": "/name", "value": name },
+        ]);
+        let whole = ["tokens", old.id.as_str(), "reset"];
+        let renamed = self.connection.once(Method::PATCH, ask(&whole[..2], &[], credential)?, Some(&patch));
+        if renamed.await?.get("name").and_then(Value::as_str) != Some(name) {
+            return Err(Error::invalid("the provider did not rename the token, so it was not reset"));
+        }
+        let expiry = ends_at.as_millisecond().to_string();
+        let query = [("expiry", expiry.as_str())];
+        self.connection.once(Method::POST, ask(&whole, &query, credential)?, None).await
+    }
+}
+
+#[async_trait]
+impl Provider for LaunchDarkly {
+    fn profile(&self) -> Profile {
+        Profile {
+            overlap: Overlap::InPlace,
+            expiry: Expiry::ByAge,
+            marker_in: MarkerIn::Name,
+            can_disable: false,
+        }
+    }
+
+    async fn list(&self, credential: &SecretString) -> Result<Vec<Token>, Error> {
+        let mut all = Pages::default();
+        loop {
+            let offset = all.items.len().to_string();
+            let query = [("showAll", "true"), ("limit", PAGE), ("offset", offset.as_str())];
+            let Listed { items, total } = self.connection.get(ask(&["tokens"], &query, credential)?).await?;
+            let known = all.items.len() + items.len();
+            if !all.add(items, total.is_none_or(|total| known < total))? {
+                break;
+            }
+        }
+        all.items.into_iter().map(token).collect()
+    }
+
+    async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
+        // Anything else is a name: there is nothing to ask for.
+        if id.len() != 24 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(None);
+        }
+        match self.connection.get(ask(&["tokens", id], &[], credential)?).await {
+            Ok(raw) => token(raw).map(Some),
+            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
+        let in_place = mint.predecessor.filter(|_| !mint.by_creation).zip(mint.predecessor_ends_at);
+        let mut raw = match (in_place, mint.predecessor) {
+            (Some((old, ends_at)), _) => self.reset(credential, old, mint.note, ends_at).await?,
+            (None, Some(old)) => self.create(credential, equal_of(&old.raw), mint.note).await?,
+            (None, None) => {
+                let template = mint.template.cloned().unwrap_or_default();
+                self.create(credential, template, mint.note).await?
+            }
+        };
+        let value = take_value(&mut raw, "token")?;
+        Ok(Minted { token: token(raw)?, value })
+    }
+
+    async fn probe(&self, minted: &Minted, verify: Option<&str>) -> Result<Probe, Error> {
+        let ask = ask(&["caller-identity"], &[], &minted.value)?;
+        if let Some(path) = verify {
+            return self.connection.verify(path, ask.headers).await;
+        }
+        match self.connection.get::<IgnoredAny>(ask).await {
+            Ok(_) => Ok(Probe::Verified),
+            Err(error) => match error.kind {
+                ErrorKind::Unauthenticated => Ok(Probe::Rejected),
+                ErrorKind::Forbidden | ErrorKind::NotFound => Ok(Probe::Unverified),
+                _ => Err(error),
+            },
+        }
+    }
+
+    async fn end(&self, credential: &SecretString, token: &Token, _: Ending) -> Result<(), Error> {
+        self.connection.delete(ask(&["tokens", &token.id], &[], credential)?).await
+    }
+
+    /// A token shows the last characters of its present value.
+    fn may_be(&self, token: &Token, credential: &SecretString) -> bool {
+        let shown = token.raw.get(SHOWN).and_then(Value::as_str).unwrap_or_default();
+        credential.expose_secret().ends_with(shown)
+    }
+}
+
+/// Where the end of a value is kept, so that it is never taken for a value.
+const SHOWN: &str = "endOfValue";
+
+/// The body that creates an equal token.
+fn equal_of(raw: &Map<String, Value>) -> Map<String, Value> {
+    let is_set = |value: &Value| !value.is_null() && value.as_array().is_none_or(|all| !all.is_empty());
+    let kept = raw.iter().filter(|(field, value)| SETTABLE.contains(&field.as_str()) && is_set(value));
+    kept.map(|(field, value)| (field.clone(), value.clone())).collect()
+}
+
+/// Reads a token as LaunchDarkly shows it.
+fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
+    // The end of the value, unless the token was just created or reset.
+    if let Some(Value::String(shown)) = raw.remove("token")
+        && shown.len() <= 8
+    {
+        raw.insert(SHOWN.to_owned(), json!(shown));
+    }
+    let text = |field: &str| raw.get(field).and_then(Value::as_str).map(str::to_owned);
+    let id = text("_id").ok_or_else(|| Error::unreadable("a token without an id"))?;
+    let name = text("name").unwrap_or_default();
+    let is_service = raw.get("serviceToken") == Some(&json!(true));
+    let privileges = normalise(json!({
+        "role": raw.get("role"),
+        "customRoleIds": raw.get("customRoleIds"),
+        "inlineRole": raw.get("inlineRole"),
+        "serviceToken": is_service,
+        "defaultApiVersion": raw.get("defaultApiVersion"),
+        // A personal token can do no more than the member whose it is.
+        "memberId": raw.get("memberId").filter(|_| !is_service),
+    }));
+    Ok(Token {
+        note: name.clone(),
+        name,
+        expires_at: None,
+        created_at: time(raw.get("creationDate")),
+        last_used_at: time(raw.get("lastUsed")),
+        disabled: false,
+        id,
+        privileges,
+        raw,
+    })
+}
+
+/// Milliseconds since the epoch, as a number or in quotes; 0 is "never".
+fn time(value: Option<&Value>) -> Option<Timestamp> {
+    let value = value?;
+    let milliseconds = value.as_i64().or_else(|| value.as_str()?.parse().ok())?;
+    Timestamp::from_millisecond(milliseconds).ok().filter(|_| milliseconds > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn raw(extra: Value) -> Map<String, Value> {
+        let mut raw = json!({
+            "_id": "61095542756dba551110ae21", "ownerId": "569f514156e003339cfd3917",
+            "memberId": "569f514183f2164430000002", "name": "ci", "description": "for builds",
+            "creationDate": 1_628_001_602_644_i64, "lastModified": 1_628_001_602_644_i64, "lastUsed": 0,
+            "role": "reader", "customRoleIds": [], "inlineRole": [], "token": "1f2e",
+            "serviceToken": true, "defaultApiVersion": 20_240_415, "_links": {},
+        });
+        let Value::Object(extra) = extra else { panic!("no object") };
+        raw.as_object_mut().unwrap().extend(extra);
+        serde_json::from_value(raw).unwrap()
+    }
+
+    #[test]
+    fn reads_a_token_in_either_form_of_time() {
+        let numbers = token(raw(json!({}))).unwrap();
+        let quoted = token(raw(json!({"creationDate": "1628001602644", "lastUsed": "0"}))).unwrap();
+        for token in [numbers, quoted] {
+            assert_eq!(token.created_at, Some("2021-08-03T14:40:02.644Z".parse().unwrap()));
+            assert_eq!((token.last_used_at, token.expires_at), (None, None));
+            assert_eq!((token.name.as_str(), token.note.as_str()), ("ci", "ci"));
+        }
+    }
+
+    #[test]
+    fn keeps_the_end_of_a_value_and_never_a_whole_one() {
+        let shown = token(raw(json!({}))).unwrap();
+        assert_eq!((shown.raw.get("token"), &shown.raw[SHOWN]), (None, &json!("1f2e")));
+        let whole = token(raw(json!({"token": "api-11111111-2222-3333-4444-555555551f2e"}))).unwrap();
+        assert!(!Value::Object(whole.raw).to_string().contains("1f2e"));
+    }
+
+    #[test]
+    fn an_equal_token_has_the_same_rights_and_no_empty_lists() {
+        let wanted = json!({
+            "description": "for builds", "role": "reader", "serviceToken": true, "defaultApiVersion": 20_240_415,
+        });
+        assert_eq!(Value::Object(equal_of(&raw(json!({})))), wanted);
+        let custom = equal_of(&raw(json!({"role": null, "customRoleIds": ["r1"]})));
+        assert_eq!((custom.get("role"), &custom["customRoleIds"]), (None, &json!(["r1"])));
+    }
+
+    #[test]
+    fn a_personal_token_of_somebody_else_is_no_equal() {
+        let of = |extra| token(raw(extra)).unwrap().privileges;
+        assert_eq!(of(json!({})), of(json!({"memberId": "other"})), "service tokens belong to nobody");
+        assert_ne!(
+            of(json!({"serviceToken": false})),
+            of(json!({"serviceToken": false, "memberId": "other"}))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_time_panics(number in any::<i64>(), text in ".{0,20}") {
+            prop_assert!(time(Some(&json!(number))).is_none_or(|at| at.as_millisecond() == number));
+            prop_assert!(time(Some(&json!(text))).is_none() || text.parse::<i64>().is_ok());
+        }
+    }
+}

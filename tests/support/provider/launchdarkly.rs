@@ -1,0 +1,158 @@
+//! The fake LaunchDarkly: a reset gives the same token a new value.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use wiremock::Request;
+
+use super::super::contracts;
+use super::super::reply::{Reply, query, segments};
+use super::{FakeToken, Outcome, Service, State, TokenSpec};
+
+/// Resets in place, and keeps the overlap of the value before.
+pub static SERVICE: Service = Service {
+    name: "launchdarkly",
+    by_age: true,
+    api: &contracts::LAUNCHDARKLY,
+    route,
+    refusal,
+    names: |state| (state.digits("id")[..24].to_owned(), format!("api-{}", state.unique("value"))),
+    ordinary: |name| token(name, "reader"),
+    admin: |name| token(name, "admin"),
+};
+
+/// The member that tokens are made by.
+const MEMBER: &str = "569f514183f2164430000002";
+
+fn token(name: &str, role: &str) -> TokenSpec {
+    let spec = TokenSpec::named(name).with("role", json!(role)).with("serviceToken", json!(true));
+    spec.with("defaultApiVersion", json!(20_240_415))
+}
+
+fn refusal(status: u16, message: &str) -> Reply {
+    Reply::json(status, json!({ "code": "refused", "message": message }))
+}
+
+fn route(state: &mut State, request: &Request) -> Outcome {
+    let value = request.headers.get("authorization").and_then(|value| value.to_str().ok());
+    let caller = value.and_then(|value| state.authenticate(value));
+    let caller = caller.ok_or_else(|| refusal(401, "Invalid account ID header"))?;
+    let caller = state.tokens[caller].clone();
+    let path = segments(request.url.path());
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let Some(rest) = path.strip_prefix(&["api", "v2"]) else {
+        return Err(refusal(404, "Unknown resource"));
+    };
+    if (request.method.as_str(), rest) == ("GET", &["caller-identity"]) {
+        return Ok(Reply::json(200, json!({ "authKind": "token", "tokenId": caller.id })));
+    }
+    if caller.raw["role"] != "admin" {
+        return Err(refusal(403, "Access to the requested resource was denied"));
+    }
+    match (request.method.as_str(), rest) {
+        ("GET", ["tokens"]) => list(state, request),
+        ("POST", ["tokens"]) => create(state, &request.body),
+        ("GET", ["tokens", id]) => Ok(Reply::json(200, shown(&state.tokens[find(state, id)?]))),
+        ("PATCH", ["tokens", id]) => patch(state, id, &request.body),
+        ("POST", ["tokens", id, "reset"]) => reset(state, id, request),
+        ("DELETE", ["tokens", id]) => {
+            find(state, id)?;
+            if state.switches.refuse_delete {
+                return Err(refusal(403, "Access to the requested resource was denied"));
+            }
+            // Its earlier values die with it.
+            state.tokens.iter_mut().filter(|token| token.id == *id).for_each(|token| token.deleted = true);
+            Ok(Reply::empty(204))
+        }
+        _ => Err(refusal(404, "Unknown resource")),
+    }
+}
+
+fn find(state: &State, id: &str) -> Result<usize, Reply> {
+    state.place(id).ok_or_else(|| refusal(404, "Unknown token"))
+}
+
+fn shown(token: &FakeToken) -> Value {
+    let mut shown = Map::new();
+    shown.insert("_id".into(), json!(token.id));
+    shown.insert("ownerId".into(), json!("569f514156e003339cfd3917"));
+    shown.insert("memberId".into(), json!(MEMBER));
+    shown.insert("creationDate".into(), json!(token.created_at.as_millisecond()));
+    shown.insert("lastModified".into(), json!(token.created_at.as_millisecond()));
+    shown.insert("lastUsed".into(), json!(token.last_used_at.map_or(0, Timestamp::as_millisecond)));
+    shown.insert("token".into(), json!(token.value[token.value.len() - 4..]));
+    shown.insert("_links".into(), json!({}));
+    shown.insert("customRoleIds".into(), json!([]));
+    shown.insert("inlineRole".into(), json!([]));
+    shown.extend(token.raw.clone());
+    Value::Object(shown)
+}
+
+fn whole(token: &FakeToken) -> Value {
+    let mut shown = shown(token);
+    shown["token"] = json!(token.value);
+    shown
+}
+
+fn list(state: &mut State, request: &Request) -> Outcome {
+    let number = |name, default| query(request, name).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let all = state.listed();
+    let page: Vec<Value> =
+        all.iter().skip(number("offset", 0)).take(number("limit", 25)).map(shown).collect();
+    Ok(Reply::json(200, json!({ "items": page, "totalCount": all.len(), "_links": {} })))
+}
+
+fn create(state: &mut State, body: &[u8]) -> Outcome {
+    let Ok(raw) = serde_json::from_slice::<Map<String, Value>>(body) else {
+        return Err(refusal(400, "The body is no object"));
+    };
+    let token = state.born(raw, None, None)?;
+    Ok(Reply::json(201, whole(&token)))
+}
+
+/// A JSON patch of top-level fields: nothing is changed unless all tests hold.
+fn patch(state: &mut State, id: &str, body: &[u8]) -> Outcome {
+    let place = find(state, id)?;
+    let Ok(operations) = serde_json::from_slice::<Vec<Map<String, Value>>>(body) else {
+        return Err(refusal(400, "The patch is no list"));
+    };
+    let mut raw = state.tokens[place].raw.clone();
+    for operation in operations {
+        let field = operation["path"].as_str().unwrap_or_default().trim_start_matches('/').to_owned();
+        let value = operation.get("value").cloned().unwrap_or(Value::Null);
+        match operation["op"].as_str() {
+            Some("test") if raw.get(&field) == Some(&value) => {}
+            Some("test") => return Err(refusal(409, "The test of the patch failed")),
+            Some("replace") if raw.contains_key(&field) => drop(raw.insert(field, value)),
+            _ => return Err(refusal(422, "The patch cannot be understood")),
+        }
+    }
+    state.tokens[place].raw = raw;
+    Ok(Reply::json(200, shown(&state.tokens[place])))
+}
+
+/// A new value for the same token. What becomes of values before the last one is
+/// documented nowhere: here they end at once, which is the worst.
+fn reset(state: &mut State, id: &str, request: &Request) -> Outcome {
+    let place = find(state, id)?;
+    if let Some(status) = state.switches.refuse_mint {
+        return Err(refusal(status, "this cannot be made"));
+    }
+    let now = state.clock.now();
+    let end = match query(request, "expiry").map(|text| text.parse().map(Timestamp::from_millisecond)) {
+        None => now,
+        Some(Ok(Ok(end))) => end,
+        Some(_) => return Err(refusal(400, "The expiry is no time")),
+    };
+    for earlier in state.tokens.iter_mut().filter(|token| token.id == id && token.superseded) {
+        earlier.expires_at = Some(earlier.expires_at.map_or(now, |known| known.min(now)));
+    }
+    let value = format!("api-{}", state.unique("value"));
+    let refused_uses = state.switches.newborn_refused_uses;
+    let token = &mut state.tokens[place];
+    let before = FakeToken { superseded: true, expires_at: Some(end), ..token.clone() };
+    token.value = value;
+    token.refused_uses = refused_uses;
+    let reply = whole(token);
+    state.tokens.push(before);
+    Ok(Reply::json(200, reply))
+}
