@@ -17,6 +17,7 @@ mod docs_links;
 mod fakes;
 mod file;
 mod matrix;
+mod pacing;
 mod patterns;
 mod process;
 mod proxy;
