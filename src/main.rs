@@ -1,6 +1,6 @@
 //! The `crossfade` binary: parse, run, exit code.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use crossfade::cli::Environment;
@@ -21,9 +21,20 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let streams = Streams { stdout: Stream::new(std::io::stdout()), stderr: Stream::new(std::io::stderr()) };
+    let streams = Streams { stdout: stdout(), stderr: Stream::new(std::io::stderr()) };
     let environment = Environment::from_process();
     ExitCode::from(runtime.block_on(run(std::env::args_os(), &environment, streams, told_to_stop())))
+}
+
+/// Standard output, and how wide its terminal is if it is one.
+fn stdout() -> Stream {
+    const USUAL: usize = 80;
+    let stream = Stream::new(std::io::stdout());
+    if !std::io::stdout().is_terminal() {
+        return stream;
+    }
+    let columns = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    stream.on_terminal(columns.unwrap_or(USUAL))
 }
 
 /// Resolves when the process is told to stop: a cancelled job sends such a signal

@@ -73,9 +73,10 @@ pub async fn run(
         output: environment.get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
     });
+    let screen = streams.stdout.screen(environment);
     let Streams { stdout, stderr } = &mut streams;
     let format = run.options.format;
-    let mut outlets = Outlets { format, stdout, stderr, actions: files };
+    let mut outlets = Outlets { format, screen, stdout, stderr, actions: files };
     match report::publish(&report, &redactor, &mut outlets) {
         Ok(()) => report.exit_code(),
         Err(error) => {
@@ -125,17 +126,26 @@ async fn carry_out(
         patience: request_timeout * 2,
         force: options.force,
         dry_run: access != Access::Write,
+        look_only: access == Access::Look,
     };
     let work = rotation::run(&tools, &run.config.rotations, &sessions);
     tokio::pin!(work, stop);
     tokio::select! {
-        report = &mut work => return Ok(report),
+        report = &mut work => return Ok(complete(report, run)),
         () = &mut stop => {
             tracing::warn!("told to stop: no new mint is started; what was minted is delivered");
             brake.stop();
         }
     }
-    Ok(work.await)
+    Ok(complete(work.await, run))
+}
+
+/// Adds what is known of the whole run alone.
+fn complete(mut report: Report, run: &Run) -> Report {
+    if let Command::Status { fail_within: Some(within) } = run.command {
+        report.look_ahead(within.duration());
+    }
+    report
 }
 
 /// Every value that is made is masked and hidden before anything can carry it.
@@ -145,7 +155,7 @@ fn announce(redactor: &Arc<Redactor>, on_actions: bool, streams: &Streams) -> An
         if on_actions && actions::add_mask(value, &mut stderr.clone()).is_err() {
             tracing::warn!("a new value could not be masked: standard error cannot be written");
         }
-        redactor.register(value);
+        redactor.register(&provider::secret_part(value));
     })
 }
 
@@ -165,7 +175,7 @@ fn sessions(run: &Run, http: &Arc<Http>) -> Result<HashMap<ProviderSettings, Arc
 
 /// Every secret that this run was given is kept out of every output.
 fn register(run: &Run, redactor: &Redactor) {
-    run.credentials.values().for_each(|credential| redactor.register(credential));
+    run.credentials.values().for_each(|credential| redactor.register(&provider::secret_part(credential)));
     match &run.github.credentials {
         Credentials::Token(token) => redactor.register(token),
         Credentials::App { private_key, .. } => redactor.register(private_key),

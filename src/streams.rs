@@ -4,24 +4,45 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::cli::Environment;
+use crate::report::Screen;
+
 /// A stream that several writers share.
 #[derive(Clone)]
-pub struct Stream(Arc<Mutex<dyn Write + Send>>);
+pub struct Stream {
+    sink: Arc<Mutex<dyn Write + Send>>,
+    columns: Option<usize>,
+}
 
 impl Stream {
-    /// A stream that ends in `sink`.
+    /// A stream that ends in `sink`, which is no terminal.
     pub fn new(sink: impl Write + Send + 'static) -> Self {
-        Self(Arc::new(Mutex::new(sink)))
+        Self { sink: Arc::new(Mutex::new(sink)), columns: None }
+    }
+
+    /// The same stream, which ends in a terminal so wide.
+    #[must_use]
+    pub fn on_terminal(self, columns: usize) -> Self {
+        Self { columns: Some(columns), ..self }
+    }
+
+    /// The screen behind it. The environment may ask for another width, or for no
+    /// colours (see no-color.org).
+    pub(crate) fn screen(&self, environment: &Environment) -> Screen {
+        let asked = || environment.get("COLUMNS")?.parse().ok();
+        let columns = self.columns.map(|columns| asked().unwrap_or(columns));
+        let is_plain = environment.get("NO_COLOR").is_some() || environment.get("TERM") == Some("dumb");
+        Screen { columns, colours: columns.is_some() && !is_plain }
     }
 }
 
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner).flush()
     }
 }
 

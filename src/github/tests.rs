@@ -315,6 +315,7 @@ async fn nothing_is_written_after_the_window() {
     Mock::given(method("GET")).respond_with(ok(&new_key("1").body)).mount(&server).await;
     Mock::given(method("PUT")).respond_with(status(204)).expect(0).mount(&server).await;
     let github = connect(&server);
+    // The provider's clock tells how much time has passed since it was first seen.
     github.http.clock().observe(Side::Provider, now());
     github.http.clock().observe(Side::Provider, window());
     let error = write(&github, &repository("api")).await.unwrap_err();

@@ -10,9 +10,8 @@ use std::path::Path;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
-use super::json;
 use super::model::{DestinationOutcome, Printable, RotationOutcome, RotationReport, rfc3339};
-use super::words;
+use super::{json, words};
 use crate::redact::{workflow_data, workflow_property};
 
 /// Longer reports than this, in bytes, are no output: a job's outputs may take
@@ -78,6 +77,11 @@ pub fn annotate(report: &Printable, output: &mut dyn Write) -> io::Result<()> {
     }
     if let Some(warning) = words::writer_ends(report) {
         writeln!(output, "::warning title=crossfade: GitHub token::{}", workflow_data(&warning))?;
+    }
+    for one in &report.expiring {
+        let end = words::when(one.expires_at, report.now, "");
+        let message = format!("{} ends soon: {end}", words::expiring(one));
+        writeln!(output, "::error title=crossfade::{}", workflow_data(&message))?;
     }
     Ok(())
 }

@@ -44,7 +44,10 @@ mod tests {
     fn has_the_published_shape() {
         let document: Value =
             serde_json::from_str(&written(&samples::report(vec![samples::rotated()]))).unwrap();
-        assert_eq!(keys(&document), ["now", "dry_run", "rotations", "github_token_expires_at"]);
+        assert_eq!(
+            keys(&document),
+            ["now", "dry_run", "rotations", "command", "github_credential_expires_at", "expiring",]
+        );
         assert_eq!(document["now"], "2026-09-01T06:00:00Z");
         assert_eq!(document["dry_run"], false);
         let rotation = &document["rotations"][0];
@@ -60,7 +63,7 @@ mod tests {
             "next_rotation_at",
             "error",
         ];
-        let added = ["provider", "reason_text", "planned", "next_step", "warnings", "notes"];
+        let added = ["provider", "reason_text", "planned", "next_step", "warnings", "notes", "tokens"];
         assert_eq!(keys(rotation), [&published[..], &added[..]].concat());
         let expected = json!({
             "name": "ci-ingest", "outcome": "rotated", "reason": "due",
@@ -68,12 +71,18 @@ mod tests {
             "previous": {"id": "tok-1", "valid_until": "2026-09-08T06:00:00Z"},
             "probe": "verified",
             "destinations": [
-                {"destination": "acme/api@production:AXIOM_TOKEN", "outcome": "written", "error": null, "holds": null},
-                {"destination": "dependabot+org:acme:AXIOM_TOKEN", "outcome": "written", "error": null, "holds": null},
+                {"destination": "acme/api@production:AXIOM_TOKEN", "outcome": "written", "error": null, "holds": null, "updated_at": null},
+                {"destination": "dependabot+org:acme:AXIOM_TOKEN", "outcome": "written", "error": null, "holds": null, "updated_at": null},
             ],
             "retired": ["tok-0"], "next_rotation_at": "2026-11-16T06:00:00Z", "error": null,
             "provider": "axiom", "reason_text": "12 days left, rotates at 14", "planned": null,
             "next_step": null, "warnings": [], "notes": [],
+            "tokens": [
+                {"id": "tok-2", "minted_at": "2026-09-01T06:00:00Z", "ends_at": "2026-11-30T06:00:00Z",
+                 "retire_at": null, "disabled": false, "held_by": 2},
+                {"id": "tok-1", "minted_at": "2026-06-15T06:00:00Z", "ends_at": "2026-09-08T06:00:00Z",
+                 "retire_at": null, "disabled": false, "held_by": 0},
+            ],
         });
         assert_eq!(*rotation, expected);
     }
@@ -112,12 +121,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_null() {
         let rotation = crate::report::RotationReport::new("ci", "axiom");
-        let text = written(&Report {
-            now: None,
-            dry_run: true,
-            rotations: vec![rotation],
-            github_token_expires_at: None,
-        });
+        let text = written(&Report { dry_run: true, rotations: vec![rotation], ..Report::default() });
         let document: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(document["now"], Value::Null);
         for key in ["reason", "token", "previous", "next_rotation_at"] {

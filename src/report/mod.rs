@@ -5,12 +5,18 @@
 //! decided in [`publish`]. What happened is known in [`crate::rotation`].
 
 pub mod actions;
+mod gantt;
 pub mod json;
+mod lives;
 pub mod model;
+mod paint;
+mod plan;
 #[cfg(test)]
 mod samples;
+mod status;
 pub mod summary;
 pub mod text;
+mod timeline;
 mod words;
 
 use std::io::{self, Write};
@@ -19,8 +25,8 @@ use std::path::PathBuf;
 use crate::redact::Redactor;
 
 pub use model::{
-    DestinationOutcome, DestinationReport, PlannedMint, Printable, ProbeOutcome, Reason, Report,
-    RotationOutcome, RotationReport, TokenEnd, TokenReport,
+    DestinationOutcome, DestinationReport, Expiring, PlannedMint, Printable, ProbeOutcome, Reason, Report,
+    Reporter, RotationOutcome, RotationReport, TokenEnd, TokenLife, TokenReport,
 };
 
 /// The form of the report on standard output.
@@ -33,10 +39,21 @@ pub enum Format {
     Json,
 }
 
+/// What is known of the screen that standard output goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Screen {
+    /// How wide it is; `None`: it is no terminal, so nothing is wrapped or drawn.
+    pub columns: Option<usize>,
+    /// Whether colours are wanted.
+    pub colours: bool,
+}
+
 /// Where a report goes.
 pub struct Outlets<'a> {
     /// The form of what goes to `stdout`.
     pub format: Format,
+    /// What `stdout` is shown on.
+    pub screen: Screen,
     /// Takes the report, and nothing else.
     pub stdout: &'a mut dyn Write,
     /// Takes workflow commands.
@@ -68,7 +85,14 @@ pub fn publish(report: &Report, redactor: &Redactor, outlets: &mut Outlets<'_>) 
         results.extend(files.summary.as_deref().map(|file| summary::append(&report, file)));
     }
     let printed = match outlets.format {
-        Format::Text => text::write(&report, outlets.stdout),
+        Format::Text => {
+            let page = match report.command {
+                Reporter::Rotate => text::render(&report),
+                Reporter::Status => status::render(&report, outlets.screen),
+            };
+            let page = if outlets.screen.colours { paint::paint(&page) } else { page };
+            outlets.stdout.write_all(page.as_bytes())
+        }
         Format::Json => json::write(&report, outlets.stdout),
     };
     results.push(printed.and_then(|()| outlets.stdout.flush()));
@@ -109,6 +133,7 @@ mod tests {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let mut outlets = Outlets {
             format: Format::Json,
+            screen: Screen::default(),
             stdout: &mut stdout,
             stderr: &mut stderr,
             actions: Some(files.clone()),
@@ -123,8 +148,13 @@ mod tests {
     #[test]
     fn away_from_actions_there_are_no_commands() {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let mut outlets =
-            Outlets { format: Format::Text, stdout: &mut stdout, stderr: &mut stderr, actions: None };
+        let mut outlets = Outlets {
+            format: Format::Text,
+            screen: Screen::default(),
+            stdout: &mut stdout,
+            stderr: &mut stderr,
+            actions: None,
+        };
         publish(&sample(), &Redactor::new(), &mut outlets).unwrap();
         assert!(stdout.starts_with(b"FAILED ci-ingest: "));
         assert!(stderr.is_empty());
@@ -137,8 +167,13 @@ mod tests {
             let summary = folder.path().join("summary");
             let files = ActionsFiles { output: None, summary: Some(summary.clone()) };
             let (mut stdout, mut stderr) = (Broken(kind), Vec::new());
-            let mut outlets =
-                Outlets { format, stdout: &mut stdout, stderr: &mut stderr, actions: Some(files) };
+            let mut outlets = Outlets {
+                format,
+                screen: Screen::default(),
+                stdout: &mut stdout,
+                stderr: &mut stderr,
+                actions: Some(files),
+            };
             let result = publish(&sample(), &Redactor::new(), &mut outlets);
             assert!(!stderr.is_empty() && summary.exists());
             result.map_err(|error| error.kind())
@@ -163,8 +198,13 @@ mod tests {
         for format in [Format::Text, Format::Json] {
             let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
             let files = ActionsFiles { output: Some(output.clone()), summary: Some(summary.clone()) };
-            let mut outlets =
-                Outlets { format, stdout: &mut stdout, stderr: &mut stderr, actions: Some(files) };
+            let mut outlets = Outlets {
+                format,
+                screen: Screen::default(),
+                stdout: &mut stdout,
+                stderr: &mut stderr,
+                actions: Some(files),
+            };
             publish(&samples::report(vec![rotation.clone()]), &redactor, &mut outlets).unwrap();
             for bytes in [stdout, stderr, std::fs::read(&output).unwrap(), std::fs::read(&summary).unwrap()] {
                 let text = String::from_utf8(bytes).unwrap();

@@ -7,13 +7,13 @@
 
 use std::ops::Deref;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
 
 use crate::redact::Redactor;
 
-/// What a run did, or would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// What a run did, or would do; or how things are.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Report {
     /// GitHub's clock at the end of the run; `None` if GitHub never told.
     #[serde(serialize_with = "optional_time")]
@@ -22,9 +22,38 @@ pub struct Report {
     pub dry_run: bool,
     /// In the order in which the user wrote them.
     pub rotations: Vec<RotationReport>,
-    /// When the token that writes secrets ends; `None`: GitHub did not say.
+    /// Which command reports.
+    pub command: Reporter,
+    /// When GitHub ends the credential that reads and writes the secrets; `None`:
+    /// never, or GitHub does not tell.
     #[serde(serialize_with = "optional_time")]
-    pub github_token_expires_at: Option<Timestamp>,
+    pub github_credential_expires_at: Option<Timestamp>,
+    /// What ends within the time that `status --fail-within` names. Whatever is
+    /// in it makes the exit code 1.
+    pub expiring: Vec<Expiring>,
+}
+
+/// The command that a report is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reporter {
+    /// What was done, or with `--dry-run` would be.
+    #[default]
+    Rotate,
+    /// How things are, and what a run would do.
+    Status,
+}
+
+/// Something that ends soon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Expiring {
+    /// The rotation whose token it is; `None`: it is the GitHub credential.
+    pub rotation: Option<String>,
+    /// The provider's id of the token.
+    pub id: Option<String>,
+    /// When it ends.
+    #[serde(serialize_with = "optional_time")]
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What happened to one rotation.
@@ -65,6 +94,8 @@ pub struct RotationReport {
     pub warnings: Vec<String>,
     /// What was found on the way and is as it should be.
     pub notes: Vec<String>,
+    /// The rotation's tokens that live, or lived until this run; newest first.
+    pub tokens: Vec<TokenLife>,
 }
 
 /// What became of a rotation.
@@ -133,6 +164,26 @@ pub struct TokenEnd {
     pub valid_until: Option<Timestamp>,
 }
 
+/// One token of a rotation, from its beginning to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TokenLife {
+    /// The provider's id.
+    pub id: String,
+    /// When it was minted; `None`: nobody knows.
+    #[serde(serialize_with = "optional_time")]
+    pub minted_at: Option<Timestamp>,
+    /// When it ends by itself, or was ended by this run; `None`: never.
+    #[serde(serialize_with = "optional_time")]
+    pub ends_at: Option<Timestamp>,
+    /// From when on a run retires it; `None`: none will, as things are.
+    #[serde(serialize_with = "optional_time")]
+    pub retire_at: Option<Timestamp>,
+    /// Disabled at the provider: not accepted, and not yet deleted.
+    pub disabled: bool,
+    /// How many destinations hold it, as far as their timestamps tell.
+    pub held_by: usize,
+}
+
 /// What a dry run would mint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlannedMint {
@@ -153,9 +204,13 @@ pub struct DestinationReport {
     pub outcome: DestinationOutcome,
     /// Why it failed; `None` unless it did.
     pub error: Option<String>,
-    /// The token that it holds after the run, if that is another than `token` and
-    /// its timestamp tells.
+    /// The token that it holds after the run, if its timestamp tells, and if that
+    /// is another than `token` or would be overwritten.
     pub holds: Option<TokenEnd>,
+    /// When GitHub says that it was last written; `None`: there is no such secret
+    /// yet, or it could not be read.
+    #[serde(serialize_with = "optional_time")]
+    pub updated_at: Option<Timestamp>,
 }
 
 /// What became of a destination.
@@ -175,10 +230,33 @@ pub enum DestinationOutcome {
 }
 
 impl Report {
-    /// The process's exit code: 1 if a rotation failed, else 0.
+    /// The process's exit code: 1 if a rotation failed or something is
+    /// [`expiring`](Self::expiring), else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        u8::from(self.rotations.iter().any(|rotation| rotation.proven_outcome() == RotationOutcome::Failed))
+        let failed = |rotation: &RotationReport| rotation.proven_outcome() == RotationOutcome::Failed;
+        u8::from(!self.expiring.is_empty() || self.rotations.iter().any(failed))
+    }
+
+    /// Fills in what ends within this time: tokens that destinations hold or
+    /// should hold, and the GitHub credential. A disabled token has ended.
+    pub fn look_ahead(&mut self, within: SignedDuration) {
+        let Some(now) = self.now else { return };
+        let horizon = now.checked_add(within).unwrap_or(Timestamp::MAX);
+        let credential = self.github_credential_expires_at.map(|end| (None, None, end));
+        let tokens = self.rotations.iter().flat_map(|rotation| {
+            let current = rotation.token.as_ref().map(|token| token.id.as_str());
+            let is_in_use = move |life: &&TokenLife| life.held_by > 0 || current == Some(life.id.as_str());
+            rotation.tokens.iter().filter(is_in_use).filter_map(move |life| {
+                let end = if life.disabled { Some(now) } else { life.ends_at };
+                Some((Some(rotation.name.clone()), Some(life.id.clone()), end?))
+            })
+        });
+        self.expiring = tokens
+            .chain(credential)
+            .filter(|(_, _, end)| *end <= horizon)
+            .map(|(rotation, id, end)| Expiring { rotation, id, expires_at: Some(end) })
+            .collect();
     }
 
     /// The report as it may be printed: every string past the gate, and no
@@ -192,6 +270,9 @@ impl Report {
                 rotation.error = Some("not every destination was served".to_owned());
             }
             rotation.pass(redactor);
+        }
+        for Expiring { rotation, id, expires_at: _ } in &mut report.expiring {
+            rotation.iter_mut().chain(id).for_each(|text| *text = redactor.line(text));
         }
         Printable(report)
     }
@@ -219,6 +300,7 @@ impl RotationReport {
             next_step: None,
             warnings: Vec::new(),
             notes: Vec::new(),
+            tokens: Vec::new(),
         }
     }
 
@@ -257,6 +339,7 @@ impl RotationReport {
             next_step,
             warnings,
             notes,
+            tokens,
         } = self;
         let line = |text: &mut String| *text = redactor.line(text);
         let message = |text: &mut String| *text = redactor.message(text);
@@ -269,12 +352,13 @@ impl RotationReport {
         if let Some(TokenEnd { id, valid_until: _ }) = previous {
             line(id);
         }
-        for DestinationReport { destination, outcome: _, error, holds } in destinations {
+        for DestinationReport { destination, outcome: _, error, holds, updated_at: _ } in destinations {
             line(destination);
             error.iter_mut().for_each(message);
             holds.iter_mut().for_each(|holds| line(&mut holds.id));
         }
         retired.iter_mut().for_each(line);
+        tokens.iter_mut().for_each(|life| line(&mut life.id));
         [error, reason_text, next_step].into_iter().flatten().chain(warnings).chain(notes).for_each(message);
     }
 }
@@ -283,7 +367,7 @@ impl DestinationReport {
     /// A destination with nothing to add to its outcome.
     #[must_use]
     pub fn new(destination: impl Into<String>, outcome: DestinationOutcome) -> Self {
-        Self { destination: destination.into(), outcome, error: None, holds: None }
+        Self { destination: destination.into(), outcome, error: None, holds: None, updated_at: None }
     }
 }
 
@@ -325,7 +409,7 @@ mod tests {
     }
 
     fn report(rotations: Vec<RotationReport>) -> Report {
-        Report { now: None, dry_run: false, rotations, github_token_expires_at: None }
+        Report { rotations, ..Report::default() }
     }
 
     #[test]
@@ -377,12 +461,22 @@ mod tests {
             next_step: Some(evil()),
             warnings: vec![evil()],
             notes: vec![evil()],
+            tokens: vec![TokenLife {
+                id: evil(),
+                minted_at: None,
+                ends_at: None,
+                retire_at: None,
+                disabled: false,
+                held_by: 0,
+            }],
             ..RotationReport::new("", "")
         };
         let redactor = Redactor::new();
         redactor.register(&SecretString::from("0123456789abcdef"));
-        let json = serde_json::to_string(&report(vec![rotation]).printable(&redactor)).unwrap();
-        assert_eq!(json.matches(": :error::## [x] ***").count(), 14, "{json}");
+        let expiring = Expiring { rotation: Some(evil()), id: Some(evil()), expires_at: None };
+        let report = Report { expiring: vec![expiring], ..report(vec![rotation]) };
+        let json = serde_json::to_string(&report.printable(&redactor)).unwrap();
+        assert_eq!(json.matches(": :error::## [x] ***").count(), 17, "{json}");
         assert!(!json.contains("\\n") && !json.contains("\\u001b") && !json.contains("##["), "{json}");
     }
 

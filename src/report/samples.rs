@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::model::{
     DestinationOutcome, DestinationReport, PlannedMint, ProbeOutcome, Reason, Report, RotationOutcome,
-    RotationReport, TokenEnd, TokenReport,
+    RotationReport, TokenEnd, TokenLife, TokenReport,
 };
 
 /// A string that tries to be obeyed by everything that may read a report.
@@ -16,12 +16,8 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
 }
 
 pub(super) fn report(rotations: Vec<RotationReport>) -> Report {
-    Report {
-        now: time("2026-09-01T06:00:00Z"),
-        dry_run: false,
-        rotations,
-        github_token_expires_at: time("2026-12-01T06:00:00Z"),
-    }
+    let (now, end) = (time("2026-09-01T06:00:00Z"), time("2026-12-01T06:00:00Z"));
+    Report { now, rotations, github_credential_expires_at: end, ..Report::default() }
 }
 
 fn token(id: &str, expires_at: &str) -> Option<TokenReport> {
@@ -30,6 +26,17 @@ fn token(id: &str, expires_at: &str) -> Option<TokenReport> {
 
 fn end(id: &str) -> Option<TokenEnd> {
     Some(TokenEnd { id: id.to_owned(), valid_until: time("2026-09-08T06:00:00Z") })
+}
+
+pub(super) fn life(id: &str, minted: &str, ends: Option<&str>, held_by: usize) -> TokenLife {
+    TokenLife {
+        id: id.to_owned(),
+        minted_at: time(minted),
+        ends_at: ends.and_then(time),
+        retire_at: None,
+        disabled: false,
+        held_by,
+    }
 }
 
 pub(super) fn rotated() -> RotationReport {
@@ -45,6 +52,10 @@ pub(super) fn rotated() -> RotationReport {
             DestinationReport::new("dependabot+org:acme:AXIOM_TOKEN", DestinationOutcome::Written),
         ],
         retired: vec!["tok-0".to_owned()],
+        tokens: vec![
+            life("tok-2", "2026-09-01T06:00:00Z", Some("2026-11-30T06:00:00Z"), 2),
+            life("tok-1", "2026-06-15T06:00:00Z", Some("2026-09-08T06:00:00Z"), 0),
+        ],
         next_rotation_at: time("2026-11-16T06:00:00Z"),
         ..RotationReport::new("ci-ingest", "axiom")
     }
@@ -73,9 +84,14 @@ pub(super) fn planned() -> RotationReport {
         previous: None,
         probe: ProbeOutcome::Skipped,
         destinations: vec![
-            DestinationReport::new("acme/api@production:AXIOM_TOKEN", DestinationOutcome::Planned),
+            DestinationReport {
+                updated_at: time("2026-06-15T06:00:00Z"),
+                holds: end("tok-1"),
+                ..DestinationReport::new("acme/api@production:AXIOM_TOKEN", DestinationOutcome::Planned)
+            },
             DestinationReport::new("dependabot+org:acme:AXIOM_TOKEN", DestinationOutcome::Planned),
         ],
+        tokens: vec![life("tok-1", "2026-06-15T06:00:00Z", Some("2026-09-13T06:00:00Z"), 2)],
         planned: Some(PlannedMint {
             expires_at: time("2026-11-30T06:00:00Z"),
             previous_valid_until: time("2026-09-08T06:00:00Z"),
@@ -116,6 +132,7 @@ pub(super) fn hostile() -> Report {
     rotation.token =
         Some(TokenReport { id: hostile(), name: hostile(), expires_at: time("2026-11-30T06:00:00Z") });
     rotation.previous = Some(TokenEnd { id: hostile(), valid_until: None });
+    rotation.tokens.iter_mut().for_each(|life| life.id = hostile());
     for destination in &mut rotation.destinations {
         destination.destination = hostile();
         destination.error.iter_mut().for_each(|error| *error = hostile());

@@ -1,4 +1,5 @@
-//! The job summary on GitHub: verdict first, then a short table.
+//! The job summary on GitHub: verdict first, then a short table, what to know, each
+//! token's life, and every destination.
 //!
 //! Markdown is written here alone. Everything that is not ours goes through
 //! [`code`] or [`markdown`], so it can neither end a cell nor be markup.
@@ -7,12 +8,17 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use super::model::{DestinationOutcome, Printable, RotationOutcome, RotationReport};
-use super::words;
+use super::model::{
+    DestinationOutcome, DestinationReport, Printable, Reporter, RotationOutcome, RotationReport,
+};
+use super::{gantt, words};
 use crate::redact::{code, markdown};
 
 /// GitHub refuses a step's summary above this many bytes.
 const FILE_LIMIT: usize = 1024 * 1024;
+
+/// More destinations than these are folded.
+const OPEN: usize = 10;
 
 /// Room for what is written around the rows.
 const RESERVE: usize = 4096;
@@ -32,22 +38,52 @@ pub fn append(report: &Printable, file: &Path) -> io::Result<()> {
 fn render(report: &Printable, limit: usize) -> String {
     let Some(room) = limit.checked_sub(RESERVE) else { return String::new() };
     let mut page = format!("## crossfade: {}\n\n", words::tally(report));
-    if report.dry_run {
-        page.push_str("A dry run: nothing was changed.\n\n");
+    match (report.command, report.dry_run) {
+        (Reporter::Status, _) => page.push_str("How things are; nothing was changed.\n\n"),
+        (Reporter::Rotate, true) => page.push_str("A dry run: nothing was changed.\n\n"),
+        (Reporter::Rotate, false) => {}
     }
     if let Some(warning) = words::writer_ends(report) {
         page.push_str(&format!("**Warning**: {}.\n\n", markdown(&warning)));
     }
     let rotations = words::trouble_first(report);
-    // Half of the room for the rotations, so that there is some for the trouble.
+    if rotations.is_empty() {
+        return page;
+    }
+    // A quarter of the room for each part, so that there is some for the trouble.
+    let part = room / 4;
     let rows = rotations.iter().map(|rotation| row(report, rotation));
     let columns = ["Rotation", "Verdict", "Token", "Expires", "Previous token", "Destinations"];
-    page.push_str(&table(&columns, rows, room / 2, "rotations"));
-    let mut notes = rotations.iter().flat_map(|rotation| notes(report, rotation)).peekable();
+    page.push_str(&table(&columns, rows, part, "rotations"));
+    let mut notes = rotations.iter().flat_map(|rotation| notes(rotation)).chain(expiring(report)).peekable();
     if notes.peek().is_some() {
-        page.push_str(&table(&["Rotation", "Where", "What"], notes, room / 2, "notes"));
+        page.push_str("### To know\n\n");
+        page.push_str(&table(&["Rotation", "", "What"], notes, part, "notes"));
+    }
+    page.push_str(&chart(report, &rotations, part));
+    let count: usize = rotations.iter().map(|rotation| rotation.destinations.len()).sum();
+    let rows = rotations.iter().flat_map(|rotation| destination_rows(report, rotation));
+    let columns = ["Rotation", "Destination", "Result", "Last written"];
+    let table = table(&columns, rows, part, "destinations");
+    if count > OPEN {
+        let what = words::counted(count as u64, "destination");
+        page.push_str(&format!("<details><summary>{what}</summary>\n\n{table}</details>\n"));
+    } else {
+        page.push_str(&table);
     }
     page
+}
+
+/// Each token's life, in `room` bytes at most, and how many rotations are not in it.
+fn chart(report: &Printable, rotations: &[&RotationReport], room: usize) -> String {
+    let drawn =
+        report.now.and_then(|now| gantt::render(rotations, now)).filter(|(chart, _)| chart.len() <= room);
+    let Some((mut chart, shown)) = drawn else { return String::new() };
+    let left_out = rotations.iter().filter(|rotation| !rotation.tokens.is_empty()).count() - shown;
+    if left_out > 0 {
+        chart.push_str(&format!("{} not drawn.\n\n", words::counted(left_out as u64, "more rotation")));
+    }
+    chart
 }
 
 /// A table of as many rows as there is room for, and a line on what was left out.
@@ -109,26 +145,54 @@ fn destinations(rotation: &RotationReport) -> String {
         .join(", ")
 }
 
-/// What needs a reader's eye in a rotation: errors, failed destinations, warnings.
-fn notes(report: &Printable, rotation: &RotationReport) -> Vec<Vec<String>> {
-    let note = |place: String, what: String| vec![code(&rotation.name), place, what];
+/// Every destination of a rotation, failed ones first.
+fn destination_rows(report: &Printable, rotation: &RotationReport) -> Vec<Vec<String>> {
+    let mut destinations: Vec<&DestinationReport> = rotation.destinations.iter().collect();
+    destinations.sort_by_key(|destination| destination.outcome != DestinationOutcome::Failed);
+    let row = |destination: &DestinationReport| {
+        let (word, more) = match destination.outcome {
+            DestinationOutcome::Failed => ("**failed**", destination.error.as_deref().map(markdown)),
+            DestinationOutcome::Written => ("written", None),
+            DestinationOutcome::Planned if destination.updated_at.is_none() => ("to create", None),
+            DestinationOutcome::Planned => ("to write", None),
+            DestinationOutcome::Held => ("held", None),
+            DestinationOutcome::Unknown if destination.updated_at.is_none() => ("no such secret", None),
+            DestinationOutcome::Unknown => ("unknown", None),
+        };
+        let holds = destination.holds.as_ref().map(|holds| {
+            let until = words::when(holds.valid_until, report.now, "somebody ends it");
+            format!("holds {}, valid until {until}", code(&holds.id))
+        });
+        let result: Vec<String> = [Some(word.to_owned()), more, holds].into_iter().flatten().collect();
+        let written = words::when(destination.updated_at, report.now, "");
+        vec![code(&rotation.name), code(&destination.destination), result.join("; "), written]
+    };
+    destinations.into_iter().map(row).collect()
+}
+
+/// What `status` was asked to look out for.
+fn expiring(report: &Printable) -> impl Iterator<Item = Vec<String>> {
+    report.expiring.iter().map(|one| {
+        let what = one
+            .id
+            .as_ref()
+            .map_or_else(|| "the GitHub credential".to_owned(), |id| format!("token {}", code(id)));
+        let end = words::when(one.expires_at, report.now, "");
+        let rotation = one.rotation.as_deref().map(code).unwrap_or_default();
+        vec![rotation, "**ends too soon**".to_owned(), format!("{what}: {end}")]
+    })
+}
+
+/// What needs a reader's eye in a rotation: errors, warnings, what to do.
+fn notes(rotation: &RotationReport) -> Vec<Vec<String>> {
+    let note = |kind: &str, what: String| vec![code(&rotation.name), kind.to_owned(), what];
     let mut notes = Vec::new();
     if let Some(error) = &rotation.error {
-        notes.push(note(String::new(), markdown(error)));
+        notes.push(note("**error**", markdown(error)));
     }
-    for destination in &rotation.destinations {
-        if destination.outcome == DestinationOutcome::Failed {
-            let error = markdown(destination.error.as_deref().unwrap_or("failed"));
-            let holds = destination.holds.as_ref().map_or_else(String::new, |holds| {
-                let until = words::when(holds.valid_until, report.now, "somebody ends it");
-                format!("; holds {}, valid until {until}", code(&holds.id))
-            });
-            notes.push(note(code(&destination.destination), error + &holds));
-        }
-    }
-    notes.extend(rotation.warnings.iter().map(|warning| note(String::new(), markdown(warning))));
+    notes.extend(rotation.warnings.iter().map(|warning| note("warning", markdown(warning))));
     if let Some(step) = &rotation.next_step {
-        notes.push(note("what to do".to_owned(), markdown(step)));
+        notes.push(note("what to do", markdown(step)));
     }
     notes
 }
@@ -153,22 +217,7 @@ mod tests {
     #[test]
     fn verdict_first_and_trouble_first() {
         let report = samples::report(vec![samples::fresh(), samples::rotated(), samples::failed()]);
-        assert_snapshot!(rendered(&report), @r#"
-        ## crossfade: 1 failed, 1 rotated, 1 fresh
-
-        | Rotation | Verdict | Token | Expires | Previous token | Destinations |
-        |---|---|---|---|---|---|
-        | <code>ci-ingest</code> | **failed**: it is due&#58; 12 days left, rotates at 14 | <code>tok-2</code> | 2026-11-30 06:00 UTC (in 90 days) | <code>tok-1</code> until 2026-09-08 06:00 UTC (in 7 days) | 1 **failed**, 1 written |
-        | <code>ci-ingest</code> | rotated: it is due&#58; 12 days left, rotates at 14 | <code>tok-2</code> | 2026-11-30 06:00 UTC (in 90 days) | <code>tok-1</code> until 2026-09-08 06:00 UTC (in 7 days) | 2 written |
-        | <code>nightly</code> | fresh: nothing is due&#58; 60 days left, rotates at 14 | <code>tok-7</code> | 2026-10-31 06:00 UTC (in 60 days) |  | 1 held, 1 unknown |
-
-        | Rotation | Where | What |
-        |---|---|---|
-        | <code>ci-ingest</code> |  | 1 of 2 destinations does not hold the new token |
-        | <code>ci-ingest</code> | <code>acme/gone&#58;AXIOM&#95;TOKEN</code> | GitHub answers 404&#58; the repository does not exist, or is not shown to us; holds <code>tok-1</code>, valid until 2026-09-08 06:00 UTC (in 7 days) |
-        | <code>ci-ingest</code> | what to do | remove the destination or grant access; the next run tries again |
-        | <code>nightly</code> |  | acme/web&#58;AXIOM&#95;TOKEN was written by somebody else |
-        "#);
+        assert_snapshot!("summary", rendered(&report));
     }
 
     #[test]
@@ -182,7 +231,7 @@ mod tests {
         let shape = |text: &str| {
             let pipes = text.lines().map(|line| line.matches('|').count()).collect::<Vec<_>>();
             // Our own tags alone.
-            let tags = text.replace("<code>", "").replace("</code>", "");
+            let tags = text.replace("<code>", "").replace("</code>", "").replace("```", "");
             assert!(!tags.contains(['<', '>', '`', '[', '\\', '@', '\u{1b}', '\u{202e}']), "{text}");
             (pipes, text.matches("<code>").count(), text.matches('*').count())
         };
@@ -202,9 +251,11 @@ mod tests {
         let report = printable(&report);
         let limit = 100_000;
         let text = render(&report, limit);
-        assert!(text.len() > limit * 9 / 10 && text.len() <= limit, "{}", text.len());
-        assert_eq!(text.matches("are left out").count(), 2);
-        let shown = text.split("| Where |").next().unwrap().matches("\n| <code>").count();
+        assert!(text.len() > limit * 3 / 4 && text.len() <= limit, "{}", text.len());
+        assert_eq!(text.matches("are left out").count(), 3);
+        assert!(text.contains("\n270 more rotations not drawn.\n"));
+        assert!(text.ends_with("</details>\n"));
+        let shown = text.split("### To know").next().unwrap().matches("\n| <code>").count();
         assert!(text.contains(&format!("\n{} more rotations are left out", 600 - shown)), "{shown}");
         assert_eq!(render(&report, 100), "");
     }

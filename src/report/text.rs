@@ -8,19 +8,22 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 
 use super::model::{
-    DestinationOutcome, DestinationReport, PlannedMint, Printable, ProbeOutcome, RotationOutcome,
-    RotationReport,
+    DestinationOutcome, DestinationReport, Printable, ProbeOutcome, RotationOutcome, RotationReport,
 };
-use super::words;
+use super::{plan, words};
 
 /// Where the second column begins.
 const COLUMN: usize = 18;
 
-/// Writes the whole report.
-///
-/// # Errors
-/// When `output` cannot be written.
-pub fn write(report: &Printable, output: &mut dyn Write) -> io::Result<()> {
+/// The whole report.
+pub(super) fn render(report: &Printable) -> String {
+    let mut output = Vec::new();
+    // A vector takes everything.
+    let _ = write(report, &mut output);
+    String::from_utf8(output).unwrap_or_default()
+}
+
+fn write(report: &Printable, output: &mut dyn Write) -> io::Result<()> {
     let mut page = Page { output, now: report.now };
     for rotation in &report.rotations {
         page.rotation(rotation)?;
@@ -38,11 +41,17 @@ struct Page<'a> {
 impl Page<'_> {
     fn rotation(&mut self, rotation: &RotationReport) -> io::Result<()> {
         self.headline(rotation)?;
-        match (rotation.outcome, &rotation.planned) {
-            (RotationOutcome::Planned, Some(mint)) => self.plan(rotation, mint)?,
-            _ => self.tokens(rotation)?,
+        if rotation.outcome == RotationOutcome::Planned {
+            for step in plan::steps(rotation, self.now) {
+                writeln!(self.output, "  {step}")?;
+            }
+        } else {
+            self.tokens(rotation)?;
+            self.destinations(rotation)?;
+            for id in &rotation.retired {
+                self.row("retired", format_args!("{id}"))?;
+            }
         }
-        self.destinations(rotation)?;
         self.aftermath(rotation)
     }
 
@@ -51,7 +60,15 @@ impl Page<'_> {
         let name = &rotation.name;
         let opening = match rotation.outcome {
             RotationOutcome::Rotated => "rotated ",
-            RotationOutcome::Fresh => "fresh: ",
+            RotationOutcome::Fresh => {
+                return match rotation.next_rotation_at {
+                    Some(next) => {
+                        let next = words::when(Some(next), self.now, "");
+                        writeln!(self.output, "fresh: {name}, nothing is due before {next}")
+                    }
+                    None => writeln!(self.output, "fresh: {name}, nothing is due"),
+                };
+            }
             RotationOutcome::Planned if words::mints(rotation) => "would rotate ",
             RotationOutcome::Planned => "would only retire old tokens of ",
             RotationOutcome::Failed => {
@@ -65,17 +82,6 @@ impl Page<'_> {
         }
     }
 
-    /// What a run would do to the tokens.
-    fn plan(&mut self, rotation: &RotationReport, mint: &PlannedMint) -> io::Result<()> {
-        let expiry = words::when(mint.expires_at, self.now, "never");
-        self.row("would mint", format_args!("a token that expires {expiry}"))?;
-        if let Some(token) = &rotation.token {
-            let until = words::when(mint.previous_valid_until, self.now, "a later run retires it");
-            self.row("would keep", format_args!("{} until {until}", named(&token.id, &token.name)))?;
-        }
-        Ok(())
-    }
-
     /// What the tokens are after the run.
     fn tokens(&mut self, rotation: &RotationReport) -> io::Result<()> {
         if rotation.outcome == RotationOutcome::Failed
@@ -85,7 +91,7 @@ impl Page<'_> {
         }
         if let Some(token) = &rotation.token {
             let expiry = words::when(token.expires_at, self.now, "never");
-            self.row("token", format_args!("{}, expires {expiry}", named(&token.id, &token.name)))?;
+            self.row("token", format_args!("{}, expires {expiry}", words::named(&token.id, &token.name)))?;
         }
         if let Some(previous) = &rotation.previous {
             let until = words::when(previous.valid_until, self.now, "a later run retires it");
@@ -134,13 +140,15 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// What was ended, what comes next, what to know and what to do.
+    /// What comes next, what to know and what to do.
     fn aftermath(&mut self, rotation: &RotationReport) -> io::Result<()> {
-        let retired = if rotation.outcome == RotationOutcome::Planned { "would retire" } else { "retired" };
-        for id in &rotation.retired {
-            self.row(retired, format_args!("{id}"))?;
-        }
-        if let Some(next) = rotation.next_rotation_at.filter(|next| self.now.is_none_or(|now| now < *next)) {
+        // The headline of a fresh one says it; a plan is about a token that is still to be.
+        let is_known = rotation.planned.is_some() || rotation.outcome == RotationOutcome::Fresh;
+        if let Some(next) = rotation
+            .next_rotation_at
+            .filter(|_| !is_known)
+            .filter(|next| self.now.is_none_or(|now| now < *next))
+        {
             self.row("next rotation", format_args!("{}", words::when(Some(next), self.now, "")))?;
         }
         for note in &rotation.notes {
@@ -156,11 +164,10 @@ impl Page<'_> {
     }
 
     fn conclusion(&mut self, report: &Printable) -> io::Result<()> {
-        let tally = words::tally(report);
-        let opening = if report.dry_run { "Dry run, nothing was changed: " } else { "" };
+        let tally = if report.dry_run { plan::conclusion(report) } else { words::tally(report) };
         match report.now {
-            Some(now) => writeln!(self.output, "{opening}{tally} (at {}).", words::date(now))?,
-            None => writeln!(self.output, "{opening}{tally}.")?,
+            Some(now) => writeln!(self.output, "{tally} (at {}).", words::date(now))?,
+            None => writeln!(self.output, "{tally}.")?,
         }
         match words::writer_ends(report) {
             Some(warning) => writeln!(self.output, "Warning: {warning}."),
@@ -172,11 +179,6 @@ impl Page<'_> {
     fn row(&mut self, label: &str, value: std::fmt::Arguments<'_>) -> io::Result<()> {
         writeln!(self.output, "  {label:<width$}{value}", width = COLUMN - 2)
     }
-}
-
-/// `"ci-ingest" (id)`
-fn named(id: &str, name: &str) -> String {
-    format!("\"{name}\" ({id})")
 }
 
 #[cfg(test)]
@@ -217,11 +219,10 @@ mod tests {
     #[test]
     fn fresh() {
         assert_snapshot!(one(samples::fresh()), @r#"
-        fresh: nightly, because nothing is due: 60 days left, rotates at 14
+        fresh: nightly, nothing is due before 2026-10-17 06:00 UTC (in 46 days)
           token           "ci-ingest" (tok-7), expires 2026-10-31 06:00 UTC (in 60 days)
           held            by 1 of 2 destinations
           unknown         acme/web:AXIOM_TOKEN
-          next rotation   2026-10-17 06:00 UTC (in 46 days)
           warning         acme/web:AXIOM_TOKEN was written by somebody else
 
         1 fresh (at 2026-09-01 06:00 UTC).
@@ -233,21 +234,19 @@ mod tests {
         let report = Report { dry_run: true, ..samples::report(vec![samples::planned(), samples::fresh()]) };
         assert_snapshot!(text(&report), @r#"
         would rotate ci-ingest, because it is due: 12 days left, rotates at 14
-          would mint      a token that expires 2026-11-30 06:00 UTC (in 90 days)
-          would keep      "ci-ingest" (tok-1) until 2026-09-08 06:00 UTC (in 7 days)
-          would write     acme/api@production:AXIOM_TOKEN
-          would write     dependabot+org:acme:AXIOM_TOKEN
-          would retire    tok-0
-          next rotation   2026-11-16 06:00 UTC (in 76 days)
+          + mint    the successor of "ci-ingest" (tok-1), with the same privileges; expires 2026-11-30 06:00 UTC (in 90 days)
+          = keep    tok-1 until 2026-09-08 06:00 UTC (in 7 days): the overlap
+          ~ write   acme/api@production:AXIOM_TOKEN, last written 2026-06-15 06:00 UTC (78 days ago); holds tok-1
+          + write   dependabot+org:acme:AXIOM_TOKEN, which does not exist yet
+          - retire  tok-0, which nothing holds any more
 
-        fresh: nightly, because nothing is due: 60 days left, rotates at 14
+        fresh: nightly, nothing is due before 2026-10-17 06:00 UTC (in 46 days)
           token           "ci-ingest" (tok-7), expires 2026-10-31 06:00 UTC (in 60 days)
           held            by 1 of 2 destinations
           unknown         acme/web:AXIOM_TOKEN
-          next rotation   2026-10-17 06:00 UTC (in 46 days)
           warning         acme/web:AXIOM_TOKEN was written by somebody else
 
-        Dry run, nothing was changed: 1 with something to do, 1 fresh (at 2026-09-01 06:00 UTC).
+        Plan: mint 1 token, write 2 secrets, retire 1 token, leave 1 rotation alone. Nothing was changed (at 2026-09-01 06:00 UTC).
         "#);
     }
 

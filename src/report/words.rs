@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::model::{Reason, Report, RotationOutcome, RotationReport};
+use super::model::{Expiring, Reason, Report, RotationOutcome, RotationReport};
 
 /// From so long before its end on, the token that writes secrets is spoken of.
 const WRITER_WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -38,7 +38,7 @@ pub(super) fn because(rotation: &RotationReport) -> Option<String> {
     let reason = match rotation.reason? {
         Reason::Fresh => "nothing is due",
         Reason::Due => "it is due",
-        Reason::Forced => "it is forced",
+        Reason::Forced => return Some("it is forced".to_owned()),
         Reason::Undelivered => "the current token is not everywhere",
         Reason::InFlight => "another run is at work, or ended a moment ago",
         Reason::Missing => "there is no such token",
@@ -88,10 +88,32 @@ pub(super) fn when(time: Option<Timestamp>, now: Option<Timestamp>, otherwise: &
 /// That the token which writes secrets ends soon, if it does: nobody rotates that
 /// one, and nothing is rotated without it.
 pub(super) fn writer_ends(report: &Report) -> Option<String> {
-    let (now, end) = report.now.zip(report.github_token_expires_at)?;
+    let (now, end) = report.now.zip(report.github_credential_expires_at)?;
     let when = when(Some(end), Some(now), "");
     (end.duration_since(now) <= WRITER_WARNING)
         .then(|| format!("the GitHub token that writes secrets ends {when}; replace it before"))
+}
+
+/// `in 12 days, 2026-09-01`: as precise as a table needs it.
+pub(super) fn brief(time: Option<Timestamp>, now: Option<Timestamp>, otherwise: &str) -> String {
+    match (time, now) {
+        (None, _) => otherwise.to_owned(),
+        (Some(time), None) => date(time),
+        (Some(time), Some(now)) => {
+            let ahead = time.duration_since(now);
+            let is_near = ahead.unsigned_abs().as_secs() < 2 * 86_400;
+            let date = time.strftime(if is_near { "%Y-%m-%d %H:%M UTC" } else { "%Y-%m-%d" });
+            format!("{}, {date}", distance(ahead))
+        }
+    }
+}
+
+/// `token tok-1 of ci-ingest`
+pub(super) fn expiring(one: &Expiring) -> String {
+    match (&one.rotation, &one.id) {
+        (Some(rotation), Some(id)) => format!("token {id} of {rotation}"),
+        _ => "the GitHub credential".to_owned(),
+    }
 }
 
 /// `2026-09-01 08:00 UTC`
@@ -111,6 +133,11 @@ fn distance(ahead: SignedDuration) -> String {
     };
     let length = counted(count, unit);
     if ahead.is_negative() { format!("{length} ago") } else { format!("in {length}") }
+}
+
+/// `"ci-ingest" (id)`
+pub(super) fn named(id: &str, name: &str) -> String {
+    format!("\"{name}\" ({id})")
 }
 
 /// `1 day`, `2 days`

@@ -10,7 +10,7 @@
 //! - [`berths`]: how many rotations may deliver at once
 //! - [`brake`]: whether a mint may still be started
 //! - [`trouble`]: everything that stops a rotation, in words
-//! - `outcome`: what is reported of it
+//! - `outcome`: what is reported of it; `advice`: what is said after a failure
 //!
 //! How to speak to a provider or to GitHub is not known here.
 
@@ -22,6 +22,7 @@ pub mod plan;
 pub mod session;
 pub mod trouble;
 
+mod advice;
 mod apply;
 mod expand;
 mod mint;
@@ -32,13 +33,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
 use crate::clock::Clock;
 use crate::config::{ProviderSettings, Rotation};
 use crate::github::GitHub;
-use crate::report::{Report, RotationReport};
+use crate::report::{Report, Reporter, RotationReport};
 use apply::Story;
 use berths::Berths;
 use brake::Brake;
@@ -67,11 +68,20 @@ pub struct Tools<'a> {
     pub force: bool,
     /// Change nothing.
     pub dry_run: bool,
+    /// Only look: a dry run that leaves out the preflight as well.
+    pub look_only: bool,
 }
 
 impl Tools<'_> {
     fn now(&self) -> Result<Timestamp, Trouble> {
         self.clock.now().ok_or(Trouble::NoClock)
+    }
+
+    /// How far the provider's clock is ahead of GitHub's; as far as it may be, if
+    /// it is not known. Headers count whole seconds, so one is nothing.
+    fn ahead(&self) -> SignedDuration {
+        let skew = self.clock.skew().unwrap_or(lineage::SKEW);
+        if skew.as_secs() <= 1 { SignedDuration::ZERO } else { skew }
     }
 }
 
@@ -91,7 +101,7 @@ pub async fn run(
                 Some(trouble) => Story { trouble: Some(trouble), ..Story::default() },
                 None => apply::apply(tools, session, &rotation).await,
             };
-            let report = outcome::report(&rotation, session, story, tools.dry_run);
+            let report = outcome::report(&rotation, session, story, tools);
             RotationReport { notes, ..report }
         })
     });
@@ -100,6 +110,8 @@ pub async fn run(
         now: tools.clock.now(),
         dry_run: tools.dry_run,
         rotations,
-        github_token_expires_at: tools.github.token_expires_at(),
+        command: if tools.look_only { Reporter::Status } else { Reporter::Rotate },
+        github_credential_expires_at: tools.github.token_expires_at(),
+        ..Report::default()
     }
 }

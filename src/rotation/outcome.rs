@@ -5,20 +5,27 @@
 
 use jiff::Timestamp;
 
+use super::Tools;
+use super::advice::advice;
 use super::apply::{Story, Write};
 use super::lineage::{Holder, Member, Reading, after};
 use super::plan::{self, Circumstances, Plan, Step, Verdict};
 use super::session::Session;
 use crate::config::Rotation;
-use crate::provider::{Expiry, Overlap, Probe};
+use crate::provider::{Expiry, Probe, Token};
 use crate::report::{
     DestinationOutcome, DestinationReport, PlannedMint, ProbeOutcome, Reason, RotationOutcome,
-    RotationReport, TokenEnd, TokenReport,
+    RotationReport, TokenEnd, TokenLife, TokenReport,
 };
 
 /// Tells a story's end.
-pub(super) fn report(rotation: &Rotation, session: &Session, story: Story, dry_run: bool) -> RotationReport {
-    let teller = Teller { rotation, session, story: &story, dry_run };
+pub(super) fn report(
+    rotation: &Rotation,
+    session: &Session,
+    story: Story,
+    tools: &Tools<'_>,
+) -> RotationReport {
+    let teller = Teller { rotation, session, story: &story, tools };
     let mut report = RotationReport::new(&rotation.name, rotation.provider.kind.to_string());
     if let Some(plan) = &story.plan {
         report.reason = Some(reason(plan.verdict));
@@ -42,9 +49,12 @@ pub(super) fn report(rotation: &Rotation, session: &Session, story: Story, dry_r
     report.next_rotation_at =
         token.and_then(|member| plan::next_rotation_at(rotation.policy, session.provider.profile(), member));
     report.error = story.trouble.as_ref().map(ToString::to_string);
-    report.next_step = story.trouble.as_ref().and_then(|_| teller.what_is_safe());
+    report.next_step = story.trouble.as_ref().map(|trouble| advice(rotation, &story, trouble));
+    report.tokens = teller.lives();
+    let emergency = teller.emergency();
     report.retired = story.retired;
     report.warnings = story.warnings;
+    report.warnings.extend(emergency);
     report
 }
 
@@ -52,7 +62,7 @@ struct Teller<'a> {
     rotation: &'a Rotation,
     session: &'a Session,
     story: &'a Story,
-    dry_run: bool,
+    tools: &'a Tools<'a>,
 }
 
 impl Teller<'_> {
@@ -60,7 +70,7 @@ impl Teller<'_> {
         let mints = self.mint().is_some();
         match self.story {
             Story { trouble: Some(_), .. } => RotationOutcome::Failed,
-            story if self.dry_run && (mints || !story.retired.is_empty()) => RotationOutcome::Planned,
+            story if self.tools.dry_run && (mints || !story.retired.is_empty()) => RotationOutcome::Planned,
             Story { delivery: Some(_), .. } => RotationOutcome::Rotated,
             _ => RotationOutcome::Fresh,
         }
@@ -98,30 +108,101 @@ impl Teller<'_> {
     /// Until when a token can be used, as far as crossfade has a say in it.
     fn end(&self, member: &Member, now: Timestamp) -> TokenEnd {
         let token = &member.token;
-        let valid_until = if !self.dry_run && self.story.retired.contains(&token.id) {
+        let valid_until = if !self.tools.dry_run && self.story.retired.contains(&token.id) {
             Some(now)
         } else {
-            token.expires_at
+            // The provider ends it, or a later run does: whichever comes first.
+            [token.expires_at, self.retired_from(token, now)].into_iter().flatten().min()
         };
         TokenEnd { id: token.id.clone(), valid_until }
     }
 
+    /// Every token that lives, or lived until this run.
+    fn lives(&self) -> Vec<TokenLife> {
+        let Some(now) = self.story.now else { return Vec::new() };
+        let Story { lineage, readings, retired, .. } = self.story;
+        let profile = self.session.provider.profile();
+        let at = Circumstances { rotation: self.rotation, profile, now, force: false };
+        let waiting = plan::waiting(&at, lineage, readings);
+        let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
+        let has_ended = |member: &Member| member.token.expires_at.is_some_and(|end| end <= now);
+        let life = |(index, member): (usize, &Member)| {
+            let ends_at = self.end(member, now).valid_until;
+            let retirement =
+                waiting.iter().find(|one| one.member == index && !retired.contains(&member.token.id));
+            TokenLife {
+                id: member.token.id.clone(),
+                minted_at: member.minted_at(),
+                ends_at,
+                retire_at: retirement
+                    .map(|one| one.from)
+                    .filter(|from| ends_at.is_none_or(|end| end > *from)),
+                disabled: member.token.disabled,
+                held_by: holders.iter().filter(|holder| **holder == Holder::Member(index)).count(),
+            }
+        };
+        let shown = |(index, member): &(usize, &Member)| !has_ended(member) || self.token() == Some(*index);
+        lineage.members.iter().enumerate().filter(shown).map(life).collect()
+    }
+
+    /// What breaks when the old token does not outlive the mint.
+    fn emergency(&self) -> Option<String> {
+        if !self.rotation.policy.overlap.duration().is_zero() {
+            return None;
+        }
+        if self.tools.dry_run {
+            let old = self.mint()?.1.predecessor?;
+            let id = &self.story.lineage.members[old].token.id;
+            return Some(format!(
+                "with an overlap of 0h, token {id} is ended as soon as every destination has confirmed its \
+                 successor: runs and jobs that are queued or at work then still carry it, and fail. Start them again"
+            ));
+        }
+        let old = self.story.delivery.as_ref()?.predecessor.as_ref()?;
+        let id = &old.id;
+        Some(if self.story.retired.contains(id) {
+            format!(
+                "token {id} was ended at once, as an overlap of 0h asks for: runs and jobs that were queued or at \
+                 work before this still carry it, and fail. Start them again"
+            )
+        } else {
+            let until =
+                old.expires_at.map_or_else(|| "until it is ended".to_owned(), |end| format!("until {end}"));
+            format!(
+                "token {id} was NOT ended at once, although the overlap is 0h: not every destination has confirmed \
+                 its successor, or it may be the credential in use. It is accepted {until}. If it has leaked, end it \
+                 at the provider by hand; whatever still holds it fails from then on"
+            )
+        })
+    }
+
+    /// From when on a later run ends a token, if it need not wait for anything else.
+    fn retired_from(&self, token: &Token, now: Timestamp) -> Option<Timestamp> {
+        let Story { lineage, readings, .. } = self.story;
+        let profile = self.session.provider.profile();
+        let at = Circumstances { rotation: self.rotation, profile, now, force: false };
+        let member = lineage.members.iter().rposition(|member| member.token.id == token.id)?;
+        plan::waiting(&at, lineage, readings).iter().find(|one| one.member == member).map(|one| one.from)
+    }
+
     fn planned(&self) -> Option<PlannedMint> {
-        let (_, mint) = self.mint().filter(|_| self.dry_run)?;
+        let (_, mint) = self.mint().filter(|_| self.tools.dry_run)?;
         let now = self.story.now?;
         let profile = self.session.provider.profile();
         let at = Circumstances { rotation: self.rotation, profile, now, force: false };
         let old = mint.predecessor.map(|index| &self.story.lineage.members[index]);
         let overlap = after(now, self.rotation.policy.overlap.duration());
+        let at_once = self.rotation.policy.overlap.duration().is_zero();
         Some(PlannedMint {
             expires_at: (profile.expiry == Expiry::Native)
                 .then(|| after(now, self.rotation.policy.lifetime.duration())),
-            previous_valid_until: match profile.overlap {
-                Overlap::Native => old.and_then(|old| plan::predecessor_ends_at(&at, now, mint, old)),
-                Overlap::AcrossRuns => {
-                    old.map(|old| old.token.expires_at.map_or(overlap, |end| end.min(overlap)))
-                }
-            },
+            previous_valid_until: old.map(|old| {
+                // An overlap of nothing is ended explicitly, after the last delivery.
+                let overlap = if at_once { now } else { overlap };
+                let ends_at = plan::predecessor_ends_at(&at, now, self.tools.ahead(), mint, old);
+                let ends_at = ends_at.filter(|_| !at_once);
+                ends_at.unwrap_or_else(|| old.token.expires_at.map_or(overlap, |end| end.min(overlap)))
+            }),
         })
     }
 
@@ -135,7 +216,9 @@ impl Teller<'_> {
             (Some(Write::Failed { why, .. }), _) | (_, Some(Reading::Unreadable(why))) => {
                 (DestinationOutcome::Failed, Some(why.clone()))
             }
-            _ if self.dry_run && self.mint().is_some() => (DestinationOutcome::Planned, None),
+            _ if self.tools.dry_run && !self.tools.look_only && self.mint().is_some() => {
+                (DestinationOutcome::Planned, None)
+            }
             _ => match (holder, self.token()) {
                 (Holder::Member(held), Some(token)) if held == token => (DestinationOutcome::Held, None),
                 _ => (DestinationOutcome::Unknown, None),
@@ -143,33 +226,16 @@ impl Teller<'_> {
         };
         let mut report = DestinationReport::new(name, outcome);
         report.error = error;
+        report.updated_at = match reading {
+            Some(Reading::UpdatedAt(at)) => Some(*at),
+            Some(Reading::Missing | Reading::Unreadable(_)) | None => None,
+        };
         if let (Holder::Member(held), Some(now)) = (holder, self.story.now)
-            && self.token() != Some(held)
+            && (self.token() != Some(held) || outcome == DestinationOutcome::Planned)
         {
             report.holds = Some(self.end(&self.story.lineage.members[held], now));
         }
         report
-    }
-
-    /// Which tokens are still valid until when, and what the next run does.
-    fn what_is_safe(&self) -> Option<String> {
-        let now = self.story.now?;
-        let lives = self.story.lineage.members.iter().filter(|member| member.is_live(now)).map(|member| {
-            let id = &member.token.id;
-            match member.token.expires_at {
-                Some(end) => format!("token {id} until {end}"),
-                None => format!("token {id} without an end"),
-            }
-        });
-        let lives: Vec<String> = lives.take(5).collect();
-        Some(if lives.is_empty() {
-            "No token of this rotation is valid any more: run again as soon as the cause is mended".to_owned()
-        } else {
-            format!(
-                "Still valid: {}. The next run looks at everything afresh and goes on from there",
-                lives.join(", ")
-            )
-        })
     }
 }
 

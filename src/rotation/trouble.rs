@@ -165,7 +165,7 @@ pub enum Trouble {
         direction: &'static str,
     },
     /// The run may not start a mint any more.
-    #[error("nothing was minted, because {0}. The next run starts afresh")]
+    #[error("nothing was minted, because {0}")]
     Stopped(String),
     /// The provider could not be asked.
     #[error("the provider's tokens could not be read: {0}")]
@@ -205,8 +205,7 @@ pub enum Trouble {
     },
     /// Some destinations did not take the new token.
     #[error(
-        "token {id} was minted, but {} did not take it. The next run after {until} mints a successor for all \
-         destinations",
+        "token {id} was minted, but {} did not take it before its delivery window ended at {until}",
         list(destinations)
     )]
     Undelivered {
@@ -227,11 +226,51 @@ pub enum Trouble {
     },
 }
 
+impl Trouble {
+    /// What the next run will do about it.
+    #[must_use]
+    pub fn next_run(&self) -> &'static str {
+        match self {
+            Self::FutureMarker { .. }
+            | Self::ImplausibleWindow { .. }
+            | Self::DifferentPrivileges { .. }
+            | Self::SeveralMatch { .. }
+            | Self::BelongsToAnother { .. }
+            | Self::NoSuchToken { .. }
+            | Self::PatternEmpty { .. }
+            | Self::Claimed { .. }
+            | Self::ClocksDiffer { .. } => "Until that is mended, every run stops here and changes nothing",
+            Self::InFlight { .. } => "A run after that time delivers what the other one has left undone",
+            Self::TooMany { .. } => "Until that is mended, every run stops here, unless the token is due",
+            Self::PatternUnreadable { .. }
+            | Self::Unreadable { .. }
+            | Self::NoClock
+            | Self::Stopped(_)
+            | Self::Observe(_) => "The next run tries again from the beginning",
+            Self::MintRefused(_) | Self::Unfit { .. } | Self::RefusedEverywhere { .. } => {
+                "The next run mints again, so mend the cause first"
+            }
+            Self::MintLost { .. } => {
+                "The next run mints again as soon as the window of what may have been minted is closed"
+            }
+            Self::Undelivered { .. } => {
+                "A run after the window mints a successor for all destinations; what is held until then stays valid"
+            }
+            Self::DeadDestination { .. } => "The next run serves it as soon as it can be reached",
+        }
+    }
+}
+
 /// What became of a newborn that is not used.
 #[derive(Debug, Clone)]
 pub enum Fate {
     /// It was deleted.
     Withdrawn,
+    /// It is the same token as before with a new value: there is nothing to delete.
+    Kept {
+        /// Until when the value before is valid.
+        until: Option<Timestamp>,
+    },
     /// It could not be deleted.
     Lives {
         /// Until when, if it ends at all.
@@ -245,6 +284,14 @@ impl std::fmt::Display for Fate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Withdrawn => f.write_str("It was withdrawn"),
+            Self::Kept { until: Some(until) } => write!(
+                f,
+                "It is the same token as before with a new value that nobody has; the value before it is valid \
+                 until {until}. The next run makes a successor"
+            ),
+            Self::Kept { until: None } => f.write_str(
+                "It is the same token as before with a new value that nobody has. The next run makes a successor",
+            ),
             Self::Lives { until: Some(until), why } => {
                 write!(
                     f,
@@ -264,7 +311,7 @@ fn counted(attempts: u32) -> String {
 }
 
 /// "a", "a and b", "a, b and c".
-fn list(names: &[String]) -> String {
+pub(super) fn list(names: &[String]) -> String {
     match names {
         [] => String::new(),
         [one] => one.clone(),

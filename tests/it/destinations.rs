@@ -136,10 +136,13 @@ const NEW_ENVIRONMENT: &str =
 async fn a_missing_environment_is_made_on_demand_and_not_by_a_dry_run() {
     let world = World::start().await;
     let file = File::of_secrets(&world, &[NEW_ENVIRONMENT]);
-    for command in [file.rotate(&world).flag("--dry-run"), file.run("status", &world)] {
+    // A plan says what would be written, status what is there.
+    let commands =
+        [(file.rotate(&world).flag("--dry-run"), "planned"), (file.run("status", &world), "unknown")];
+    for (command, outcome) in commands {
         let ran = command.run().await;
         assert_eq!(ran.exit_code, 0, "{}", ran.everything());
-        assert_eq!(ran.rotation()["destinations"][0]["outcome"], "planned", "{}", ran.everything());
+        assert_eq!(ran.rotation()["destinations"][0]["outcome"], outcome, "{}", ran.everything());
         let changes = world.github.requests().into_iter().filter(|request| request.method != "GET");
         assert_eq!(changes.map(|request| request.line()).collect::<Vec<_>>(), Vec::<String>::new());
     }
@@ -263,7 +266,12 @@ async fn the_writer_s_own_end_is_told_and_warned_about_in_its_last_14_days() {
         world.github.add_credential(Credential::new("writer", &value).expires_at(ending(days)));
         let invocation = Invocation::rotate(&world).env("CROSSFADE_GITHUB_TOKEN", &value);
         let ran = invocation.clone().arg("--format", "json").run().await;
-        assert_eq!(ran.json()["github_token_expires_at"], ending(days).to_string(), "{}", ran.everything());
+        assert_eq!(
+            ran.json()["github_credential_expires_at"],
+            ending(days).to_string(),
+            "{}",
+            ran.everything()
+        );
         let folder = tempfile::tempdir().unwrap();
         let summary = folder.path().join("summary");
         let ran = invocation.on_actions(folder.path().join("output"), summary.clone()).run().await;
@@ -273,5 +281,5 @@ async fn the_writer_s_own_end_is_told_and_warned_about_in_its_last_14_days() {
         }
     }
     let ran = Invocation::rotate(&world).arg("--format", "json").run().await;
-    assert_eq!(ran.json()["github_token_expires_at"], serde_json::Value::Null, "GitHub does not say");
+    assert_eq!(ran.json()["github_credential_expires_at"], serde_json::Value::Null, "GitHub does not say");
 }

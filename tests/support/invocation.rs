@@ -22,6 +22,8 @@ pub struct Invocation {
     pub arguments: Vec<String>,
     /// Environment variables.
     pub environment: BTreeMap<String, String>,
+    /// How wide the terminal is that shows standard output, if one does.
+    pub columns: Option<usize>,
 }
 
 /// The exit code of a run that was killed.
@@ -42,14 +44,14 @@ impl Invocation {
     /// `crossfade <command>` with nothing in its environment.
     #[must_use]
     pub fn of(command: &str) -> Self {
-        Self { arguments: vec![command.to_owned()], environment: BTreeMap::new() }
+        Self { arguments: vec![command.to_owned()], ..Self::default() }
     }
 
     /// `crossfade rotate` by flags for the standard scene: its token, its
     /// destinations, its credentials.
     #[must_use]
     pub fn rotate(world: &World) -> Self {
-        Self::of("rotate").scene(world, &world.github.url(), &world.axiom.url())
+        Self::of("rotate").scene(world, &world.github.url(), &world.provider.url())
     }
 
     /// The flags and credentials of the standard scene, with the servers found
@@ -59,7 +61,7 @@ impl Invocation {
         let destinations = world.destinations();
         let mut this = self
             .credentials(world)
-            .arg("--provider", "axiom")
+            .arg("--provider", world.provider.service().name)
             .arg("--token", TOKEN)
             .arg("--provider-url", provider)
             .arg("--github-api-url", github)
@@ -97,6 +99,12 @@ impl Invocation {
         self
     }
 
+    /// Shown on a terminal so wide.
+    #[must_use]
+    pub fn on_terminal(self, columns: usize) -> Self {
+        Self { columns: Some(columns), ..self }
+    }
+
     /// As a step of a workflow: the runner reads commands and files.
     #[must_use]
     pub fn on_actions(self, output: PathBuf, summary: PathBuf) -> Self {
@@ -123,7 +131,9 @@ impl Invocation {
 
     async fn run_through(&self, stop: impl Future<Output = ()>, killed: impl Future<Output = ()>) -> Ran {
         let (stdout, stderr) = (Captured::default(), Captured::default());
-        let streams = Streams { stdout: Stream::new(stdout.clone()), stderr: Stream::new(stderr.clone()) };
+        let shown = Stream::new(stdout.clone());
+        let shown = self.columns.map_or(shown.clone(), |columns| shown.on_terminal(columns));
+        let streams = Streams { stdout: shown, stderr: Stream::new(stderr.clone()) };
         let environment: Environment = self.environment.clone().into_iter().collect();
         let arguments = std::iter::once("crossfade".to_owned()).chain(self.arguments.clone());
         let exit_code = tokio::select! {

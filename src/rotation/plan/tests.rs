@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::config::{Destination, Policy, ProviderSettings, Repository, RotationKey, SecretTarget};
-use crate::provider::{MarkerIn, Token};
+use crate::provider::{Ending, MarkerIn, Token};
 use crate::rotation::marker::{Marker, Nonce};
 
 const NATIVE: Profile = Profile {
@@ -243,10 +243,10 @@ fn a_previous_token_is_disabled_after_the_overlap_and_deleted_later() {
             .retire
     };
     assert_eq!(plan(day(6), &old), []);
-    assert_eq!(plan(day(7), &old), [Retirement { member: 1, ending: Ending::Disable }]);
+    assert_eq!(plan(day(7), &old), [Retirement { member: 1, ending: Ending::Disable, from: day(7) }]);
     old.token.disabled = true;
     assert_eq!(plan(day(13), &old), []);
-    assert_eq!(plan(day(14), &old), [Retirement { member: 1, ending: Ending::Delete }]);
+    assert_eq!(plan(day(14), &old), [Retirement { member: 1, ending: Ending::Delete, from: day(14) }]);
 }
 
 #[test]
@@ -289,13 +289,15 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
     let at = Circumstances { rotation: &rotation, profile: NATIVE, now: minute(0), force: false };
     let old = original(Some(day(10)));
     let mint = MintPlan {
+        by_creation: false,
         predecessor: Some(0),
         predecessor_is_orphan: false,
         orphans: Vec::new(),
         window: delivery_window(1),
     };
-    let end = predecessor_ends_at(&at, minute(0), &mint, &old).unwrap();
-    assert!(end >= minute(2 + 5), "{end}");
+    let ends_at = |ahead| predecessor_ends_at(&at, minute(0), SignedDuration::from_mins(ahead), &mint, &old);
+    assert_eq!(ends_at(0), Some(minute(2)));
+    assert_eq!(ends_at(4), Some(minute(2 + 4)));
 }
 
 #[test]
@@ -391,7 +393,7 @@ proptest! {
         let Some(old) = mint.predecessor.map(|index| &members[index]) else { return Ok(()) };
         let rotation = rotation(readings.len());
         let at = Circumstances { rotation: &rotation, profile: NATIVE, now: epoch(), force };
-        let end = predecessor_ends_at(&at, epoch(), &mint, old).unwrap();
+        let end = predecessor_ends_at(&at, epoch(), SignedDuration::ZERO, &mint, old).unwrap();
         prop_assert!(old.token.expires_at.is_none_or(|expiry| end <= expiry), "extended");
         if !mint.predecessor_is_orphan {
             let window = epoch() + mint.window;

@@ -166,7 +166,6 @@ async fn the_monitor_reads_and_writes_nothing() {
 }
 
 #[tokio::test]
-#[ignore = "waits for `status --fail-within`"]
 async fn the_monitor_fails_before_a_token_ends() {
     act_or_skip!();
     let (world, scene) = world_with_days(6).await;

@@ -1,0 +1,141 @@
+//! Each token's life as a Mermaid Gantt chart, which GitHub draws in a summary.
+//!
+//! Mermaid has no way to quote: a word from outside could end a task, begin a
+//! directive or be markup. So names become letters, digits, dots, dashes and
+//! underscores here, and each stands behind a word of ours.
+
+use jiff::Timestamp;
+
+use super::lives;
+use super::model::RotationReport;
+
+/// More bars than these are a wall, not a chart.
+const MOST: usize = 30;
+/// Of a name, so many characters are shown: what the left margin has room for.
+const NAME: usize = 24;
+/// Of an id.
+const ID: usize = 12;
+
+const HEAD: &str = "\
+```mermaid
+---
+displayMode: compact
+config:
+  gantt:
+    leftPadding: 180
+---
+gantt
+    dateFormat YYYY-MM-DD HH:mm
+    axisFormat %Y-%m-%d
+";
+
+/// The chart, and how many rotations are in it; `None`: there is nothing to draw.
+pub(super) fn render(rotations: &[&RotationReport], now: Timestamp) -> Option<(String, usize)> {
+    let shown: Vec<_> = rotations
+        .iter()
+        .map(|rotation| (rotation, lives::of(rotation, now)))
+        .filter(|(_, lives)| !lives.is_empty())
+        .take(MOST)
+        .collect();
+    if shown.is_empty() {
+        return None;
+    }
+    let written = shown.iter().flat_map(|(rotation, _)| &rotation.destinations);
+    let written = written.filter_map(|destination| destination.updated_at);
+    let (first, last) = lives::range(shown.iter().flat_map(|(_, lives)| lives), written, now);
+    let mut chart = String::from(HEAD);
+    let mut names = Vec::new();
+    let inside = |time: Timestamp| time.clamp(first, last);
+    for (rotation, lives) in &shown {
+        let name = safe(&rotation.name, NAME);
+        names.push(name.clone());
+        // Mermaid would draw sections of one name as one.
+        match names.iter().filter(|other| **other == name).count() {
+            1 => chart.push_str(&format!("    section {name}\n")),
+            nth => chart.push_str(&format!("    section {name} {nth}\n")),
+        }
+        let mut overlap = None;
+        for life in lives {
+            let begin = inside(life.begin.unwrap_or(first));
+            let end = inside(life.end.unwrap_or(last));
+            let (name, tag) = match (&life.id, life.replaced) {
+                (None, _) => ("would be minted".to_owned(), ""),
+                (Some(id), None) => (format!("token {}", safe(id, ID)), "active, "),
+                (Some(id), Some(_)) => (format!("token {}", safe(id, ID)), "done, "),
+            };
+            let turn = life.replaced.or(life.due).map_or(end, inside).clamp(begin.min(end), end);
+            bar(&mut chart, &name, tag, begin, turn);
+            // Bars that begin together are stacked in the order in which they are
+            // named: the successor goes on in its predecessor's line.
+            if let Some((from, to)) = overlap.take() {
+                bar(&mut chart, "overlap", "done, crit, ", from, to);
+            }
+            match life.replaced {
+                Some(_) => overlap = Some((turn, end)),
+                None => bar(&mut chart, "due", "active, crit, ", turn, end),
+            }
+        }
+        if let Some((from, to)) = overlap {
+            bar(&mut chart, "overlap", "done, crit, ", from, to);
+        }
+    }
+    chart.push_str("```\n\n");
+    chart.push_str("Framed: an old token in its overlap, or a token in the time in which it is due.\n\n");
+    Some((chart, shown.len()))
+}
+
+fn bar(chart: &mut String, name: &str, tag: &str, begin: Timestamp, end: Timestamp) {
+    let time = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M").to_string();
+    if begin < end {
+        chart.push_str(&format!("    {name} :{tag}{}, {}\n", time(begin), time(end)));
+    }
+}
+
+/// A name in characters that mean nothing to Mermaid.
+fn safe(name: &str, length: usize) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' };
+    let mut short: String = name.chars().take(length).map(safe).collect();
+    if name.chars().count() > length {
+        short.push_str("...");
+    }
+    if short.is_empty() { "_".to_owned() } else { short }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use proptest::prelude::*;
+
+    use super::super::samples::{self, life, time};
+    use super::*;
+
+    fn chart(rotations: &[RotationReport]) -> String {
+        let rotations: Vec<&RotationReport> = rotations.iter().collect();
+        render(&rotations, time("2026-09-01T06:00:00Z").unwrap()).map(|(chart, _)| chart).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_successor_goes_on_where_its_predecessor_was_replaced() {
+        assert_snapshot!("gantt", chart(&[samples::rotated(), samples::planned()]));
+    }
+
+    #[test]
+    fn nothing_known_is_nothing_drawn() {
+        assert_eq!(chart(&[RotationReport::new("ci", "axiom")]), "");
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_can_be_anything_but_a_name(name in ".{0,60}", id in ".{0,60}") {
+            let tokens = vec![life(&id, "2026-08-01T06:00:00Z", None, 1)];
+            let chart = chart(&[RotationReport { tokens, ..RotationReport::new(name, "axiom") }]);
+            let lines: Vec<&str> = chart.strip_prefix(HEAD).unwrap().lines().collect();
+            prop_assert_eq!(lines[2], "```");
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-');
+            prop_assert!(lines[0].strip_prefix("    section ").unwrap().chars().all(plain));
+            let (task, times) = lines[1].split_once(" :").unwrap();
+            prop_assert!(task.strip_prefix("    token ").unwrap().chars().all(plain));
+            prop_assert_eq!(times, "active, 2026-08-01 06:00, 2026-10-01 06:00");
+        }
+    }
+}

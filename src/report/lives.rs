@@ -1,0 +1,73 @@
+//! The tokens of a rotation as bars from a beginning to an end, for whoever draws
+//! them: [`super::timeline`] in characters, [`super::gantt`] as a Mermaid chart.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::model::RotationReport;
+
+/// So far back and ahead is drawn at most.
+const PAST: SignedDuration = SignedDuration::from_hours(180 * 24);
+const FUTURE: SignedDuration = SignedDuration::from_hours(400 * 24);
+/// What is drawn at least, so that a token without an end is a bar too.
+const SOME_TIME: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// One token.
+pub(super) struct Life {
+    /// The provider's id; `None`: it is still to be minted.
+    pub(super) id: Option<String>,
+    /// When it was minted, if anybody knows.
+    pub(super) begin: Option<Timestamp>,
+    /// When its successor began.
+    pub(super) replaced: Option<Timestamp>,
+    /// When it ends or is retired; `None`: nobody knows.
+    pub(super) end: Option<Timestamp>,
+    /// From when on it is due.
+    pub(super) due: Option<Timestamp>,
+}
+
+/// All of them, the oldest first; in a plan the one that would be minted last.
+pub(super) fn of(rotation: &RotationReport, now: Timestamp) -> Vec<Life> {
+    let planned = rotation.planned.as_ref();
+    let current = rotation.token.as_ref().map(|token| &token.id);
+    let mut replaced = planned.map(|_| now);
+    let mut lives = Vec::new();
+    if let Some(planned) = planned {
+        lives.push(Life { id: None, begin: Some(now), replaced: None, end: planned.expires_at, due: None });
+    }
+    for life in &rotation.tokens {
+        let is_current = Some(&life.id) == current;
+        lives.push(Life {
+            id: Some(life.id.clone()),
+            begin: life.minted_at,
+            replaced,
+            end: match (life.disabled, planned.filter(|_| is_current)) {
+                (true, _) => Some(now),
+                (false, Some(planned)) => planned.previous_valid_until.or(life.ends_at),
+                (false, None) => life.retire_at.or(life.ends_at),
+            },
+            due: rotation.next_rotation_at.filter(|_| is_current),
+        });
+        replaced = life.minted_at.or(replaced);
+    }
+    lives.reverse();
+    lives
+}
+
+/// The first and the last moment that a drawing of these lives needs. Some of the
+/// past is always there, so that a beginning can be seen.
+pub(super) fn range<'a>(
+    lives: impl IntoIterator<Item = &'a Life>,
+    written: impl IntoIterator<Item = Timestamp>,
+    now: Timestamp,
+) -> (Timestamp, Timestamp) {
+    let some_time = now.checked_add(SOME_TIME).unwrap_or(Timestamp::MAX);
+    let (mut first, mut last) = (written.into_iter().fold(now, Timestamp::min), some_time);
+    for life in lives {
+        first = life.begin.map_or(first, |begin| first.min(begin));
+        last = life.end.map_or(last, |end| last.max(end));
+    }
+    let last = last.min(now.checked_add(FUTURE).unwrap_or(Timestamp::MAX));
+    let some_past = now.checked_sub(last.duration_since(now) / 8).unwrap_or(Timestamp::MIN);
+    let first = first.min(some_past).max(now.checked_sub(PAST).unwrap_or(Timestamp::MIN));
+    (first, last)
+}

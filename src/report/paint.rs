@@ -1,0 +1,103 @@
+//! Colours, for a terminal that has them.
+//!
+//! Text is made plain and painted afterwards: a line is coloured by the word that
+//! it begins with, which is always one of ours, and a drawn bar by its characters.
+
+use anstyle::{AnsiColor, Style};
+
+use super::timeline;
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const CHANGE: Style = AnsiColor::Yellow.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const HEADING: Style = Style::new().bold();
+const QUIET: Style = Style::new().dimmed();
+
+/// What a line may begin with. The first that fits is painted.
+const BEGINNINGS: &[(&str, Style)] = &[
+    ("FAILED", BAD),
+    ("rotated", GOOD),
+    ("fresh", GOOD),
+    ("current", GOOD),
+    ("would rotate", CHANGE),
+    ("would only retire", CHANGE),
+    ("due", CHANGE),
+    ("undelivered", CHANGE),
+    ("missing", CHANGE),
+    ("nothing ", CHANGE),
+    ("older", CHANGE),
+    ("forced", CHANGE),
+    ("unknown", QUIET),
+    ("in flight", CHANGE),
+    ("VERDICT", HEADING),
+    ("HOLDS", HEADING),
+    ("Old tokens:", HEADING),
+    ("What to do:", BAD),
+    ("Warnings:", CHANGE),
+    ("Found:", HEADING),
+    ("Ends too soon:", BAD),
+    ("  FAILED", BAD),
+    ("  warning", CHANGE),
+    ("  what to do", BAD),
+    ("  written", GOOD),
+    ("  + ", GOOD),
+    ("  ~ ", CHANGE),
+    ("  - ", BAD),
+    ("  = ", QUIET),
+];
+
+/// The same text with colours in it.
+pub(super) fn paint(text: &str) -> String {
+    text.split_inclusive('\n').map(line).collect()
+}
+
+fn line(line: &str) -> String {
+    if timeline::is_drawn(line) {
+        return line.chars().map(cell).collect();
+    }
+    match BEGINNINGS.iter().find(|(beginning, _)| line.starts_with(beginning)) {
+        Some((beginning, style)) => {
+            let (head, rest) = line.split_at(beginning.len());
+            format!("{style}{head}{style:#}{rest}")
+        }
+        None => line.to_owned(),
+    }
+}
+
+fn cell(cell: char) -> String {
+    let style = match cell {
+        timeline::LIVE => GOOD,
+        '▓' | '▒' | '░' => CHANGE,
+        timeline::NOW | timeline::DUE => HEADING,
+        timeline::PLANNED => QUIET,
+        _ => return cell.to_string(),
+    };
+    format!("{style}{cell}{style:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_beginning_of_a_line_is_coloured() {
+        assert_eq!(paint("fresh: a FAILED b\nplain\n"), "\u{1b}[32mfresh\u{1b}[0m: a FAILED b\nplain\n");
+    }
+
+    #[test]
+    fn without_the_colours_the_text_is_the_same() {
+        let text = "FAILED ci: x\n  ~ write   y\n  tok-1  ██▓▒░│  ◆\n";
+        let painted = paint(text);
+        assert_ne!(painted, text);
+        let mut bare = String::new();
+        let mut inside = false;
+        for c in painted.chars() {
+            match (inside, c) {
+                (false, '\u{1b}') => inside = true,
+                (false, c) => bare.push(c),
+                (true, c) => inside = c != 'm',
+            }
+        }
+        assert_eq!(bare, text);
+    }
+}

@@ -1,0 +1,117 @@
+//! What a person needs to know when a rotation has failed: which token each
+//! destination holds, until when it is valid, and what the next run will do.
+//!
+//! Words only; what happened is read off the [`Story`], and nothing is claimed
+//! that its timestamps do not tell.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::apply::{Story, Write};
+use super::lineage::{Holder, Member, Reading};
+use super::trouble::{Trouble, list};
+use crate::config::Rotation;
+
+/// So many destinations are named; the rest are counted.
+const NAMED: usize = 5;
+
+/// What a destination holds, as far as anybody can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Holds {
+    /// Its timestamp tells, or it acknowledged the write.
+    Certainly(usize),
+    /// It was never written by crossfade; the user says that it holds the original.
+    Presumably(usize),
+    /// A write was not acknowledged: the newborn, or what it held before.
+    NewbornOrBefore,
+    /// There is no such secret.
+    Nothing,
+    /// It could not be read, or somebody else wrote it.
+    Unknown,
+}
+
+/// The advice that follows a failure.
+pub(super) fn advice(rotation: &Rotation, story: &Story, trouble: &Trouble) -> String {
+    let mut said = Vec::new();
+    if let Some(now) = story.now {
+        said.extend(holdings(rotation, story, now));
+        said.push(validity(&story.lineage.members, now));
+    }
+    said.push(trouble.next_run().to_owned());
+    said.join(". ")
+}
+
+/// One sentence for each group of destinations that hold the same.
+fn holdings(rotation: &Rotation, story: &Story, now: Timestamp) -> Vec<String> {
+    let mut groups: BTreeMap<Holds, Vec<String>> = BTreeMap::new();
+    for (index, secret) in rotation.secrets.iter().enumerate() {
+        groups.entry(holds(story, index)).or_default().push(secret.destination.to_string());
+    }
+    let token = |index: usize| described(&story.lineage.members[index], now);
+    let sentence = |(holds, names): (Holds, Vec<String>)| {
+        let (names, hold) = (some(&names), if names.len() == 1 { "holds" } else { "hold" });
+        match holds {
+            Holds::Certainly(index) => format!("{names} {hold} {}", token(index)),
+            Holds::Presumably(index) => {
+                format!(
+                    "{names} {hold} what was there before the first rotation, presumably {}",
+                    token(index)
+                )
+            }
+            Holds::NewbornOrBefore => format!("{names} {hold} {} or what was there before", token(0)),
+            Holds::Nothing => format!("{names} {hold} nothing yet"),
+            Holds::Unknown => format!("What {names} {hold} cannot be told"),
+        }
+    };
+    groups.into_iter().map(sentence).collect()
+}
+
+fn holds(story: &Story, index: usize) -> Holds {
+    let delivery = story.delivery.as_ref();
+    let has_newborn = delivery.is_some_and(|delivery| !delivery.withdrawn);
+    match delivery.and_then(|delivery| delivery.writes.get(index)) {
+        Some(Write::Written) => return Holds::Certainly(0),
+        Some(Write::Failed { refused: false, .. }) => return Holds::NewbornOrBefore,
+        Some(Write::Skipped | Write::Failed { refused: true, .. }) | None => {}
+    }
+    let older = story.lineage.members.iter().skip(usize::from(has_newborn));
+    let has_begun = older.clone().any(|member| member.marker.is_some());
+    match story.readings.get(index) {
+        Some(Reading::Missing) => Holds::Nothing,
+        Some(reading @ Reading::UpdatedAt(_)) => match story.lineage.holder(reading) {
+            Holder::Member(held) => Holds::Certainly(held),
+            _ if !has_begun && older.count() == 1 => Holds::Presumably(usize::from(has_newborn)),
+            _ => Holds::Unknown,
+        },
+        Some(Reading::Unreadable(_)) | None => Holds::Unknown,
+    }
+}
+
+/// The tokens that can still be used.
+fn validity(members: &[Member], now: Timestamp) -> String {
+    let live: Vec<String> =
+        members.iter().filter(|member| member.is_live(now)).map(|member| described(member, now)).collect();
+    if live.is_empty() {
+        return "No token of this rotation is valid any more".to_owned();
+    }
+    format!("Still valid: {}", some(&live))
+}
+
+fn described(member: &Member, now: Timestamp) -> String {
+    let id = &member.token.id;
+    match member.token.expires_at {
+        _ if member.token.disabled => format!("token {id} (disabled)"),
+        Some(end) if end <= now => format!("token {id} (ended at {end:.0})"),
+        Some(end) => format!("token {id} (until {end:.0})"),
+        None => format!("token {id} (without an end)"),
+    }
+}
+
+/// The first few, and how many more there are.
+fn some(names: &[String]) -> String {
+    match names.len().checked_sub(NAMED) {
+        None | Some(0) => list(names),
+        Some(more) => format!("{} and {more} more", names[..NAMED].join(", ")),
+    }
+}

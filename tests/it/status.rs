@@ -1,0 +1,201 @@
+//! `crossfade status`: what people and monitors see, and that it only looks.
+
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::support::github::On;
+use crate::support::{Invocation, World};
+
+fn status(world: &World) -> Invocation {
+    Invocation::of("status").scene(world, &world.github.url(), &world.axiom.url())
+}
+
+/// Ids differ from run to run.
+fn named(world: &World, text: &str) -> String {
+    let mut text = text.to_owned();
+    for (index, token) in world.axiom.tokens().into_iter().enumerate() {
+        // As long as the id, so that columns keep their widths.
+        let name = format!("<id-{index}>");
+        text = text.replace(&token.id, &format!("{name:-<width$}", width = token.id.len()));
+        text = text.replace(&token.id[..11], &format!("{name:-<11}"));
+    }
+    text
+}
+
+/// Rotates once, so that two tokens live side by side, and lets time pass.
+async fn after_a_rotation(days: i64) -> World {
+    let world = World::builder().destination_count(2).expires_in_days(12).start().await;
+    assert_eq!(Invocation::rotate(&world).run().await.exit_code, 0);
+    world.advance_days(days);
+    world
+}
+
+#[tokio::test]
+async fn before_the_first_rotation() {
+    let world = World::builder().destination_count(2).expires_in_days(12).start().await;
+    let ran = status(&world).run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    insta::assert_snapshot!("status-due", named(&world, &ran.stdout));
+}
+
+#[tokio::test]
+async fn in_the_overlap() {
+    let world = after_a_rotation(3).await;
+    let ran = status(&world).run().await;
+    insta::assert_snapshot!("status-overlap", named(&world, &ran.stdout));
+}
+
+#[tokio::test]
+async fn on_a_terminal_lives_are_drawn() {
+    let world = after_a_rotation(3).await;
+    let plain = status(&world).on_terminal(100).env("NO_COLOR", "1").run().await;
+    insta::assert_snapshot!("status-terminal", named(&world, &plain.stdout));
+    let narrow = status(&world).on_terminal(100).env("NO_COLOR", "1").env("COLUMNS", "60").run().await;
+    let drawn = narrow.stdout.lines().take_while(|line| !line.starts_with("Old tokens"));
+    assert!(
+        drawn.clone().count() > 10 && drawn.clone().all(|line| line.chars().count() <= 60),
+        "{}",
+        narrow.stdout
+    );
+    let coloured = status(&world).on_terminal(100).run().await;
+    assert!(coloured.stdout.contains("\u{1b}[32mfresh\u{1b}[0m"), "{}", coloured.stdout);
+    assert!(!plain.stdout.contains('\u{1b}'));
+    let dumb = status(&world).on_terminal(100).env("TERM", "dumb").run().await;
+    assert_eq!(dumb.stdout, plain.stdout);
+}
+
+#[tokio::test]
+async fn a_due_token_shows_what_a_run_would_mint() {
+    let world = World::builder().expires_in_days(12).start().await;
+    let ran = status(&world).on_terminal(100).env("NO_COLOR", "1").run().await;
+    insta::assert_snapshot!("status-terminal-due", named(&world, &ran.stdout));
+}
+
+#[tokio::test]
+async fn it_only_reads() {
+    let world = World::builder().destination_count(2).expires_in_days(5).start().await;
+    world.github.forget_requests();
+    world.axiom.forget_requests();
+    let ran = status(&world).run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    let requests: Vec<_> = world.github.requests().into_iter().chain(world.axiom.requests()).collect();
+    assert!(requests.iter().all(|request| request.method == "GET"));
+    // One list of tokens, one list of secrets for each repository, and no keys.
+    assert_eq!(requests.len(), 3);
+}
+
+#[tokio::test]
+async fn an_environment_that_is_to_be_made_is_not_made_by_looking() {
+    for command in [&["status"][..], &["rotate", "--dry-run"][..]] {
+        let world = World::start().await;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("crossfade.yml");
+        let text = format!(
+            "rotations:\n  - name: ci-ingest\n    provider: axiom\n    provider_url: {}\n    token: ci-ingest\n    \
+             secrets:\n      - {{ name: AXIOM_TOKEN, repository: acme/infra, environment: fresh, create_environment: true }}\n",
+            world.axiom.url()
+        );
+        std::fs::write(&file, text).unwrap();
+        let invocation = command[1..].iter().fold(Invocation::of(command[0]), |it, flag| it.flag(flag));
+        let ran = invocation
+            .credentials(&world)
+            .arg("--config", file.to_str().unwrap())
+            .arg("--repository", "acme/infra")
+            .arg("--github-api-url", &world.github.url())
+            .run()
+            .await;
+        assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+        let requests = world.github.requests();
+        assert!(requests.iter().all(|request| request.method == "GET"), "{command:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_document_for_monitors() {
+    let world = after_a_rotation(3).await;
+    let ran = status(&world).arg("--format", "json").run().await;
+    let (document, rotation) = (ran.json(), ran.rotation());
+    assert_eq!((&document["command"], &document["dry_run"]), (&json!("status"), &json!(true)));
+    assert_eq!((&rotation["outcome"], &rotation["reason"]), (&json!("fresh"), &json!("fresh")));
+    assert_eq!(rotation["destinations"][0]["outcome"], "held");
+    assert_eq!(rotation["destinations"][0]["updated_at"], "2026-03-02T09:00:00Z");
+    let newest = world.newest().unwrap();
+    assert_eq!(
+        rotation["tokens"],
+        json!([
+            {"id": newest.id, "minted_at": "2026-03-02T09:00:00Z", "ends_at": "2026-05-31T09:00:00Z",
+             "retire_at": null, "disabled": false, "held_by": 2},
+            {"id": world.original.id, "minted_at": rotation["tokens"][1]["minted_at"],
+             "ends_at": "2026-03-09T09:00:00Z", "retire_at": null, "disabled": false, "held_by": 0},
+        ])
+    );
+}
+
+#[tokio::test]
+async fn fails_before_something_in_use_expires() {
+    let world = World::builder().expires_in_days(12).start().await;
+    let look =
+        async |within: &str| status(&world).arg("--format", "json").arg("--fail-within", within).run().await;
+    // An hour of the twelve days has passed.
+    assert_eq!(look("11d").await.exit_code, 0);
+    let ran = look("12d").await;
+    assert_eq!(ran.exit_code, 1, "{}", ran.everything());
+    assert_eq!(ran.json()["expiring"][0]["rotation"], "ci-ingest");
+    assert_eq!(ran.json()["expiring"][0]["id"], world.original.id);
+    assert_eq!(ran.rotation()["outcome"], "planned", "the rotation itself has not failed");
+    let text = status(&world).arg("--fail-within", "12d").run().await;
+    assert!(text.stdout.contains("Ends too soon:\n  token "), "{}", text.stdout);
+    // After a rotation the old token ends soon too, but nobody uses it.
+    assert_eq!(Invocation::rotate(&world).run().await.exit_code, 0);
+    world.advance(SignedDuration::from_mins(10));
+    let ran = look("30d").await;
+    assert_eq!((ran.exit_code, &ran.json()["expiring"]), (0, &json!([])), "{}", ran.everything());
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_fails_and_is_named() {
+    let world = after_a_rotation(1).await;
+    world.github.break_scope("acme/service-1", On::All, 404);
+    let ran = status(&world).run().await;
+    assert_eq!(ran.exit_code, 1, "{}", ran.everything());
+    insta::assert_snapshot!("status-unreadable", named(&world, &ran.stdout));
+}
+
+#[tokio::test]
+async fn a_plan_says_what_would_change_and_what_would_not() {
+    let world = after_a_rotation(3).await;
+    world.github.put_by_hand("acme/service-1:AXIOM_TOKEN", "written-by-somebody-else-0001");
+    world.add_destination("acme/new:AXIOM_TOKEN");
+    world.advance_days(1);
+    let ran = Invocation::rotate(&world).flag("--dry-run").run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    insta::assert_snapshot!("plan-undelivered", named(&world, &ran.stdout));
+    let json = Invocation::rotate(&world).flag("--dry-run").arg("--format", "json").run().await;
+    let rotation = json.rotation();
+    let newest = world.newest().unwrap().id;
+    assert_eq!(rotation["destinations"][0]["holds"]["id"], newest.as_str(), "what would be overwritten");
+    assert_eq!(rotation["destinations"][2]["updated_at"], json!(null), "what would be made");
+    assert_eq!(rotation["planned"]["expires_at"], "2026-06-04T09:00:00Z");
+}
+
+#[tokio::test]
+async fn in_an_emergency_it_says_what_breaks() {
+    let world = World::builder().destination_count(2).expires_in_days(60).start().await;
+    let now = || Invocation::rotate(&world).flag("--force").arg("--overlap", "0h");
+    let plan = now().flag("--dry-run").run().await;
+    insta::assert_snapshot!("emergency-plan", named(&world, &plan.stdout));
+    let ran = now().run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    insta::assert_snapshot!("emergency", named(&world, &ran.stdout));
+    assert!(!world.axiom.is_accepted(&world.original.value));
+}
+
+#[tokio::test]
+async fn in_an_emergency_that_fails_it_says_that_the_old_token_lives() {
+    let world = World::builder().destination_count(2).expires_in_days(60).start().await;
+    world.github.break_scope("acme/service-1", On::Writes, 403);
+    let ran = Invocation::rotate(&world).flag("--force").arg("--overlap", "0h").run().await;
+    assert_eq!(ran.exit_code, 1, "{}", ran.everything());
+    insta::assert_snapshot!("emergency-failed", named(&world, &ran.stdout));
+    assert!(world.axiom.is_accepted(&world.original.value));
+}
