@@ -65,7 +65,7 @@ impl State {
         reply.headers.extend(self.switches.headers.clone());
         let event = Event { at, side: Side::Github, what: format!("{} -> {}", record.line(), reply.status) };
         self.requests.push(record);
-        (reply.into_template(&self.clock.date()), event)
+        (reply.into_template(&self.clock), event)
     }
 
     fn answer(&mut self, request: &Request) -> Reply {
