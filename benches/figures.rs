@@ -303,11 +303,8 @@ async fn instructions() {
         let count: u64 = line.unwrap_or("0").trim().parse().unwrap_or(0);
         format!("{:.1}", count as f64 / 1e6)
     };
-    let version = run(
-        &Invocation { arguments: vec!["--version".to_owned()], ..Invocation::default() },
-        Under::Valgrind,
-    );
-    row(&["--version".to_owned(), collected(&version.await)]);
+    let version = Invocation::of("--version");
+    row(&["--version".to_owned(), collected(&run(&version, Under::Valgrind).await)]);
     for size in [1, 10, 100] {
         let world = world(size, true).await;
         row(&[format!("rotation, {size} destinations"), collected(&rotate(&world, Under::Valgrind).await)]);
