@@ -21,6 +21,7 @@ mod file;
 mod kill;
 mod log;
 mod matrix;
+mod pacing;
 mod patterns;
 mod process;
 mod providers;

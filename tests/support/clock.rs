@@ -1,6 +1,7 @@
 //! The virtual time that all fakes share, and each server's own view of it.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +14,7 @@ pub struct VirtualClock(Arc<Mutex<Inner>>);
 struct Inner {
     now: Timestamp,
     per_request: SignedDuration,
+    latency: Duration,
 }
 
 /// Where every virtual clock starts.
@@ -28,7 +30,7 @@ impl VirtualClock {
     /// A clock that shows `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(Inner { now, per_request: SignedDuration::ZERO })))
+        Self(Arc::new(Mutex::new(Inner { now, per_request: SignedDuration::ZERO, latency: Duration::ZERO })))
     }
 
     /// The virtual time.
@@ -51,6 +53,11 @@ impl VirtualClock {
     /// Lets every request at a fake cost so much virtual time. Default: none.
     pub fn set_per_request(&self, cost: SignedDuration) {
         self.0.lock().unwrap().per_request = cost;
+    }
+
+    /// Lets every answer come so much later, in real time. Default: not at all.
+    pub fn set_latency(&self, latency: Duration) {
+        self.0.lock().unwrap().latency = latency;
     }
 
     /// Called by a fake for each request.
@@ -106,6 +113,12 @@ impl ServerClock {
     /// One request's worth of time passes.
     pub fn tick(&self) {
         self.clock.tick();
+    }
+
+    /// How long an answer takes, in real time.
+    #[must_use]
+    pub fn latency(&self) -> Duration {
+        self.clock.0.lock().unwrap().latency
     }
 
     /// The value of the `Date` header.

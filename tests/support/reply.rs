@@ -1,5 +1,6 @@
 //! Small builders for replies, and the record of a request.
 
+use super::clock::ServerClock;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
@@ -43,8 +44,11 @@ impl Reply {
 
     /// The reply as the server library wants it.
     #[must_use]
-    pub fn into_template(self, date: &str) -> ResponseTemplate {
-        let mut template = ResponseTemplate::new(self.status).insert_header("date", date);
+    pub fn into_template(self, clock: &ServerClock) -> ResponseTemplate {
+        let mut template = ResponseTemplate::new(self.status).insert_header("date", clock.date());
+        if !clock.latency().is_zero() {
+            template = template.set_delay(clock.latency());
+        }
         if let Some(body) = &self.body {
             template = template.set_body_raw(body.to_string(), "application/json; charset=utf-8");
         }

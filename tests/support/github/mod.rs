@@ -25,7 +25,7 @@ use state::{Break, State};
 
 pub use apps::{APP_ID, GivenToken, Installation, KEY_OF_A_STRANGER, KEY_PKCS1, KEY_PKCS8};
 pub use credential::Credential;
-pub use state::{HeldSecret, On, RateLimit, Repository, Switches};
+pub use state::{HeldSecret, On, RateLimit, Repository, SecondaryLimit, Switches};
 
 /// A fake GitHub. Clones share it; it stops when the last one is dropped.
 #[derive(Clone)]

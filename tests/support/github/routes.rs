@@ -1,5 +1,7 @@
 //! From a request to the operation it means: origin, credential, place.
 
+use std::time::Instant;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -63,7 +65,7 @@ impl State {
         reply.headers.extend(self.switches.headers.clone());
         let event = Event { at, side: Side::Github, what: format!("{} -> {}", record.line(), reply.status) };
         self.requests.push(record);
-        (reply.into_template(&self.clock.date()), event)
+        (reply.into_template(&self.clock), event)
     }
 
     fn answer(&mut self, request: &Request) -> Reply {
@@ -83,6 +85,9 @@ impl State {
             Ok(caller) => caller,
             Err(refusal) => return refusal,
         };
+        if let Some(refusal) = self.over_the_secondary_limit(request) {
+            return refusal;
+        }
         if !self.within_rate() {
             return failure(403, "API rate limit exceeded for user ID 1.");
         }
@@ -106,6 +111,22 @@ impl State {
         let now = self.clock.now();
         let known = self.credentials.iter().find(|c| c.value == value && c.is_live(now));
         known.cloned().ok_or_else(|| failure(401, "Bad credentials"))
+    }
+
+    /// What was refused counts too.
+    fn over_the_secondary_limit(&mut self, request: &Request) -> Option<Reply> {
+        let limit = self.switches.secondary_limit?;
+        let now = Instant::now();
+        let points = if request.method.as_str() == "GET" { 1 } else { 5 };
+        self.spent.push_back((now, points));
+        while self.spent.front().is_some_and(|(at, _)| now.duration_since(*at) >= limit.period) {
+            self.spent.pop_front();
+        }
+        let spent: u32 = self.spent.iter().map(|(_, points)| points).sum();
+        let wait = limit.period.as_secs_f64().ceil().to_string();
+        (spent > limit.points).then(|| {
+            failure(403, "You have exceeded a secondary rate limit. Please wait.").header("retry-after", wait)
+        })
     }
 
     fn within_rate(&mut self) -> bool {

@@ -1,6 +1,7 @@
 //! What the fake GitHub keeps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use sodiumoxide::crypto::box_;
@@ -85,11 +86,23 @@ pub struct RateLimit {
     pub reset: Timestamp,
 }
 
+/// A secondary rate limit, enforced by this machine's stopwatch: the virtual clock
+/// stands still while requests come.
+#[derive(Debug, Clone, Copy)]
+pub struct SecondaryLimit {
+    /// Points in every period: 1 for a read, 5 for a write.
+    pub points: u32,
+    /// GitHub's is a minute.
+    pub period: Duration,
+}
+
 /// How the fake behaves where the real service may.
 #[derive(Debug, Clone, Default)]
 pub struct Switches {
     /// A primary rate limit; `None`: no such headers, as on a GitHub server of one's own.
     pub rate_limit: Option<RateLimit>,
+    /// A secondary rate limit; `None`: it is not enforced.
+    pub secondary_limit: Option<SecondaryLimit>,
     /// Where redirects of renamed repositories lead; `None`: the same origin.
     pub redirect_origin: Option<String>,
     /// Redirects name the new repository instead of its id.
@@ -120,6 +133,8 @@ pub(super) struct State {
     pub(super) switches: Switches,
     pub(super) requests: Vec<Recorded>,
     pub(super) violations: Vec<String>,
+    /// When requests came, and their points.
+    pub(super) spent: VecDeque<(Instant, u32)>,
     keys_made: u64,
 }
 
@@ -139,6 +154,7 @@ impl State {
             switches: Switches::default(),
             requests: Vec::new(),
             violations: Vec::new(),
+            spent: VecDeque::new(),
             keys_made: 0,
         }
     }

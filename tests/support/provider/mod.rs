@@ -443,6 +443,6 @@ impl State {
         let event =
             Event { at, side: Side::Provider, what: format!("{} -> {}", record.line(), reply.status) };
         self.requests.push(record);
-        (reply.into_template(&self.clock.date()), event)
+        (reply.into_template(&self.clock), event)
     }
 }
