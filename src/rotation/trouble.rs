@@ -240,7 +240,6 @@ impl Trouble {
             | Self::PatternEmpty { .. }
             | Self::TooManySecrets { .. }
             | Self::Claimed { .. }
-            | Self::TooManySecrets { .. }
             | Self::ClocksDiffer { .. } => "Until that is mended, every run stops here and changes nothing",
             Self::InFlight { .. } => "A run after that time delivers what the other one has left undone",
             Self::TooMany { .. } => "Until that is mended, every run stops here, unless the token is due",
