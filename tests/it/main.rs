@@ -17,3 +17,4 @@ mod recovery;
 mod rivals;
 mod rotate;
 mod scene;
+mod walk;
