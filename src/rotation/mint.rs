@@ -89,8 +89,13 @@ impl Case<'_> {
             return Err(self.withdraw(&minted, predecessor, why.to_owned()).await);
         }
         // Whichever finds something wrong first spares the wait for the other.
-        let looked =
-            tokio::try_join!(self.probe(&minted), self.examine(&minted, &marker, predecessor.as_ref()));
+        let mut listed = None;
+        let looked = tokio::try_join!(
+            self.probe(&minted),
+            self.examine(&minted, &marker, predecessor.as_ref(), &mut listed)
+        );
+        // Another run may have set an earlier end than this one asked for.
+        let predecessor = predecessor.map(|old| shown(&old, listed.as_deref()).clone());
         let (probe, Examined { member, twins, warnings }) = match looked {
             Ok(looked) => looked,
             Err(why) => return Err(self.withdraw(&minted, predecessor, why).await),
@@ -104,18 +109,20 @@ impl Case<'_> {
         minted: &Minted,
         marker: &Marker,
         predecessor: Option<&Token>,
+        listed: &mut Option<Vec<Token>>,
     ) -> Result<Examined, String> {
         let keys = Keyring::after_mint(self.session, &minted.value, predecessor);
-        let listed = keys.call(async |credential| self.session.provider.list(credential).await).await;
         let mut warnings = Vec::new();
-        let listed = listed.unwrap_or_else(|error| {
-            warnings.push(format!("whether another run is at work could not be checked: {error}"));
-            Vec::new()
-        });
-        // The list tells more than a reply that leaves fields out.
-        let shown = listed.iter().find(|token| token.id == minted.token.id).unwrap_or(&minted.token);
-        let member = Member { token: shown.clone(), marker: Some(marker.clone()) };
-        if let Some(why) = self.rival(&listed, marker).or_else(|| self.unfit(&member, predecessor)) {
+        match keys.call(async |credential| self.session.provider.list(credential).await).await {
+            Ok(tokens) => *listed = Some(tokens),
+            Err(error) => {
+                warnings.push(format!("whether another run is at work could not be checked: {error}"));
+            }
+        }
+        let newborn = shown(&minted.token, listed.as_deref()).clone();
+        let listed = listed.as_deref().unwrap_or_default();
+        let member = Member { token: newborn, marker: Some(marker.clone()) };
+        if let Some(why) = self.rival(listed, marker).or_else(|| self.unfit(&member, predecessor)) {
             return Err(why);
         }
         let is_twin = |token: &&Token| {
@@ -336,6 +343,12 @@ impl Case<'_> {
             tracing::warn!("a lost newborn could not be deleted: {error}");
         }
     }
+}
+
+/// A token as a list shows it, which tells more than a reply that leaves fields
+/// out; as it is known, where the list does not have it.
+fn shown<'a>(token: &'a Token, listed: Option<&'a [Token]>) -> &'a Token {
+    listed.and_then(|all| all.iter().find(|other| other.id == token.id)).unwrap_or(token)
 }
 
 /// A token with the end that a mint gives it.

@@ -32,3 +32,4 @@ mod rotate;
 mod scene;
 mod status;
 mod summary;
+mod walk;
