@@ -95,7 +95,8 @@ impl Case<'_> {
             self.examine(&minted, &marker, predecessor.as_ref(), &mut listed)
         );
         // Another run may have set an earlier end than this one asked for.
-        let predecessor = predecessor.map(|old| shown(&old, listed.as_deref()).clone());
+        let listed = listed.as_deref().filter(|_| self.at.profile.overlap != Overlap::InPlace);
+        let predecessor = predecessor.map(|old| shown(&old, listed).clone());
         let (probe, Examined { member, twins, warnings }) = match looked {
             Ok(looked) => looked,
             Err(why) => return Err(self.withdraw(&minted, predecessor, why).await),
