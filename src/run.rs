@@ -13,18 +13,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::sync::Semaphore;
 use tracing::instrument::WithSubscriber as _;
 
 use crate::cli::{self, Answer, Command, Environment, Run, Verbosity};
 use crate::clock::Clock;
 use crate::config::{Period, ProviderSettings};
-use crate::github::{Access, Announce, Credentials, GitHub};
+use crate::github::{Access, Announce, Credentials, GitHub, Terms};
 use crate::http::{Http, HttpSettings};
 use crate::log;
 use crate::provider;
 use crate::redact::Redactor;
 use crate::report::{self, ActionsFiles, Outlets, Report, actions};
+use crate::rotation::berths::Berths;
 use crate::rotation::brake::Brake;
 use crate::rotation::session::Session;
 use crate::rotation::{self, Tools, plan};
@@ -105,13 +105,17 @@ async fn carry_out(
         Command::Rotate => Access::Write,
     };
     let announce = announce(redactor, on_actions, streams);
-    let github =
-        GitHub::connect(Arc::clone(&http), &run.github, options.concurrency, access, Arc::clone(&announce))
-            .map_err(|error| error.to_string())?;
+    let terms = Terms {
+        concurrency: options.concurrency,
+        pace: options.pace,
+        access,
+        announce: Arc::clone(&announce),
+    };
+    let github = GitHub::connect(Arc::clone(&http), &run.github, terms).map_err(|error| error.to_string())?;
     let sessions = sessions(run, &http)?;
     let window = plan::delivery_window(1).unsigned_abs();
     let brake = Brake::new(std_duration(options.deadline), window);
-    let berths = Semaphore::new(options.concurrency);
+    let berths = Berths::new(options.concurrency);
     let tools = Tools {
         github: &github,
         clock: &clock,
@@ -151,7 +155,7 @@ fn announce(redactor: &Arc<Redactor>, on_actions: bool, streams: &Streams) -> An
         if on_actions && actions::add_mask(value, &mut stderr.clone()).is_err() {
             tracing::warn!("a new value could not be masked: standard error cannot be written");
         }
-        redactor.register(value);
+        redactor.register(&provider::secret_part(value));
     })
 }
 
@@ -171,7 +175,7 @@ fn sessions(run: &Run, http: &Arc<Http>) -> Result<HashMap<ProviderSettings, Arc
 
 /// Every secret that this run was given is kept out of every output.
 fn register(run: &Run, redactor: &Redactor) {
-    run.credentials.values().for_each(|credential| redactor.register(credential));
+    run.credentials.values().for_each(|credential| redactor.register(&provider::secret_part(credential)));
     match &run.github.credentials {
         Credentials::Token(token) => redactor.register(token),
         Credentials::App { private_key, .. } => redactor.register(private_key),

@@ -145,6 +145,10 @@ struct NetworkArgs {
     /// Requests in flight to GitHub; default 8 [env: CROSSFADE_CONCURRENCY]
     #[arg(long, value_name = "N", help_heading = "Network")]
     concurrency: Option<String>,
+    /// What GitHub's server allows if that is more than its default of 900/1m: points in a period,
+    /// 1 for a read and 5 for a write [env: CROSSFADE_PACE]
+    #[arg(long, value_name = "POINTS/PERIOD", help_heading = "Network")]
+    pace: Option<String>,
     /// How long a request may take; default 30s [env: CROSSFADE_REQUEST_TIMEOUT]
     #[arg(long, value_name = "PERIOD", help_heading = "Network")]
     request_timeout: Option<String>,

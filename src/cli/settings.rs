@@ -7,7 +7,7 @@ use super::{Environment, NetworkArgs, OutputArgs};
 use crate::config::Period;
 use crate::config::address::origin;
 use crate::config::diagnostic::{Invalid, Place, Problems, named, quoted};
-use crate::github::{Credentials, GithubSettings};
+use crate::github::{Credentials, GithubSettings, Pace};
 use crate::report::Format;
 
 /// How a run goes about its work.
@@ -21,6 +21,8 @@ pub struct RunOptions {
     pub format: Format,
     /// Requests in flight to GitHub; 1 to 100.
     pub concurrency: usize,
+    /// What GitHub's server allows, where it publishes limits.
+    pub pace: Pace,
     /// How long one request may take; never nothing.
     pub request_timeout: Period,
     /// How long the whole run may take; never nothing.
@@ -45,6 +47,7 @@ pub enum Verbosity {
 
 const FORMAT: Input = input("--format", "CROSSFADE_FORMAT");
 const CONCURRENCY: Input = input("--concurrency", "CROSSFADE_CONCURRENCY");
+const PACE: Input = input("--pace", "CROSSFADE_PACE");
 const REQUEST_TIMEOUT: Input = input("--request-timeout", "CROSSFADE_REQUEST_TIMEOUT");
 const DEADLINE: Input = input("--deadline", "CROSSFADE_DEADLINE");
 const GITHUB_API_URL: Input = input("--github-api-url", "CROSSFADE_GITHUB_API_URL");
@@ -66,6 +69,7 @@ pub(super) fn options(network: &NetworkArgs, output: &OutputArgs, inputs: &mut I
         force: false,
         format: format(output, inputs),
         concurrency: inputs.or(network.concurrency.as_deref(), CONCURRENCY, concurrency, 8),
+        pace: inputs.or(network.pace.as_deref(), PACE, str::parse, Pace::default()),
         request_timeout: inputs.or(
             network.request_timeout.as_deref(),
             REQUEST_TIMEOUT,

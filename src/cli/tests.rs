@@ -6,6 +6,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 use crate::config::Period;
+use crate::provider::all_but_axiom_left_out;
 
 const FILE: &str = "\
 rotations:
@@ -181,7 +182,7 @@ fn what_cannot_be_read_is_told_at_once() {
         "--github-api-url",
         "http://localhost",
     ];
-    insta::assert_snapshot!(refusal(invoke(&arguments, &variables)), @r#"
+    insta::assert_snapshot!(all_but_axiom_left_out(&refusal(invoke(&arguments, &variables))), @r#"
     error: `yes` is neither true nor false
       --> CROSSFADE_FORCE
 

@@ -6,6 +6,7 @@ use super::diagnostic::{Invalid, Place, one_of};
 use super::file::{Field, RotationKeys, SecretKeys, SecretMappingKeys};
 use super::load::{Source, given};
 use super::{Destination, Repository, Scope, SecretPattern, SecretTarget};
+use crate::rotation::plan::MOST_WRITES;
 
 impl Source<'_> {
     pub(super) fn secrets(
@@ -28,7 +29,18 @@ impl Source<'_> {
             Some(Field { place, value: Some(list) }) if list.is_empty() => {
                 self.problems.error(*place, Invalid::new("a rotation needs at least one secret"));
             }
-            Some(Field { value, .. }) => {
+            Some(Field { place, value }) => {
+                if value.as_ref().is_some_and(|list| list.len() > MOST_WRITES) {
+                    let invalid = Invalid::new(format!(
+                        "{MOST_WRITES} secrets are the most that one rotation can deliver to in time"
+                    ));
+                    self.problems.error(
+                        *place,
+                        invalid.help(
+                            "GitHub takes about 178 writes a minute; give some of them a token of their own",
+                        ),
+                    );
+                }
                 for Field { place, value } in value.iter().flatten() {
                     match value {
                         Some(SecretKeys::Short(text)) => {

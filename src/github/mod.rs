@@ -9,6 +9,7 @@ mod app;
 mod error;
 mod jwt;
 mod list;
+mod pace;
 mod paths;
 mod permission;
 mod prepare;
@@ -35,6 +36,7 @@ use serde::Serialize;
 use url::Url;
 
 pub use error::{Error, ErrorKind, WriteError};
+pub use pace::{Pace, WRITES_A_MINUTE};
 pub use repositories::Expansion;
 pub use seal::{SealError, Sealed, seal};
 
@@ -43,8 +45,9 @@ use crate::http::Http;
 use api::Api;
 use error::{Purpose, Refusal};
 use list::Listing;
+use pace::Pacer;
 use prepare::Readers;
-use service::{Circumstances, Concurrency, GithubService, NoReply, Owner, Rules};
+use service::{Circumstances, GithubService, NoReply, Owner, Rules};
 use shared::Shared;
 use signin::Signin;
 
@@ -85,6 +88,18 @@ pub enum Access {
 /// Told of every token that is made, before anything else can carry it.
 pub type Announce = Arc<dyn Fn(&SecretString) + Send + Sync>;
 
+/// How a run behaves towards GitHub.
+pub struct Terms {
+    /// At most so many requests are under way at a time.
+    pub concurrency: usize,
+    /// What the server allows, if it publishes limits.
+    pub pace: Pace,
+    /// Nothing is changed without [`Access::Write`].
+    pub access: Access,
+    /// Told of every token that is made.
+    pub announce: Announce,
+}
+
 /// What GitHub tells about one secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
@@ -110,20 +125,13 @@ pub struct GitHub {
 }
 
 impl GitHub {
-    /// Gets ready; contacts nobody. At most `concurrency` requests will be under
-    /// way at a time, and none of them changes anything unless `access` is
-    /// [`Access::Write`]. To be called from within the runtime.
+    /// Gets ready; contacts nobody. To be called from within the runtime.
     ///
     /// # Errors
     /// When the credential cannot be sent at all.
-    pub fn connect(
-        http: Arc<Http>,
-        settings: &GithubSettings,
-        concurrency: usize,
-        access: Access,
-        announce: Announce,
-    ) -> Result<Self, Error> {
-        let gate = Arc::new(Concurrency::of(concurrency));
+    pub fn connect(http: Arc<Http>, settings: &GithubSettings, terms: Terms) -> Result<Self, Error> {
+        let Terms { concurrency, pace, access, announce } = terms;
+        let gate = Arc::new(Pacer::new(pace, concurrency));
         let api = Arc::new(Api::new(Arc::clone(&http), settings.api_url.clone(), gate));
         let signin = Arc::new(Signin::new(&settings.credentials, &api, access, announce)?);
         let service = GithubService { api: Arc::clone(&api), signin: Arc::clone(&signin) };

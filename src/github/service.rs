@@ -6,19 +6,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use jiff::Timestamp;
 use octocrab::OctoBody;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
 use super::Error;
 use super::api::Api;
 use super::signin::Signin;
-use crate::http::{Gate, HttpError, JSON, json};
+use crate::http::{HttpError, JSON, json};
 
 /// Rules for one request, put into its extensions. Without: those of a read.
 #[derive(Debug, Clone, Copy)]
@@ -121,22 +119,5 @@ impl GithubService {
         response.extensions_mut().insert(Circumstances { date: reply.date, doubtful });
         *response.headers_mut() = reply.headers;
         Ok(response)
-    }
-}
-
-/// At most so many requests are under way.
-pub(super) struct Concurrency(Arc<Semaphore>);
-
-impl Concurrency {
-    pub(super) fn of(requests: usize) -> Self {
-        Self(Arc::new(Semaphore::new(requests.clamp(1, Semaphore::MAX_PERMITS))))
-    }
-}
-
-#[async_trait]
-impl Gate for Concurrency {
-    async fn enter(&self, _: &Method) -> Option<OwnedSemaphorePermit> {
-        // `None` only when the semaphore is closed, which never happens.
-        Arc::clone(&self.0).acquire_owned().await.ok()
     }
 }

@@ -34,7 +34,9 @@ fn connect_with(server: &MockServer, concurrency: usize) -> GitHub {
         api_url: Url::parse(&server.uri()).unwrap(),
         credentials: Credentials::Token(SecretString::from("token")),
     };
-    GitHub::connect(http, &settings, concurrency, Access::Write, Arc::new(|_| {})).unwrap()
+    let terms =
+        Terms { concurrency, pace: Pace::default(), access: Access::Write, announce: Arc::new(|_| {}) };
+    GitHub::connect(http, &settings, terms).unwrap()
 }
 
 fn connect(server: &MockServer) -> GitHub {

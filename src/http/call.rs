@@ -12,7 +12,6 @@ use jiff::fmt::rfc2822;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use tokio::sync::OwnedSemaphorePermit;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -20,12 +19,18 @@ use super::body::LIMIT;
 use super::{HttpError, JSON, Retry, origin};
 use crate::clock::Side;
 
-/// Who may send when. Asked before every attempt; the permit is held during the
-/// attempt, and not while waiting for the next one.
+/// A request under way, as a [`Gate`] counts it: until this is dropped.
+pub type Turn = Box<dyn Send + Sync>;
+
+/// Who may send when. Asked before every request, be it another attempt or a step
+/// of a redirect; nothing is held while waiting for the next one.
 #[async_trait]
 pub trait Gate: Send + Sync {
     /// Waits until one more request may be under way.
-    async fn enter(&self, method: &Method) -> Option<OwnedSemaphorePermit>;
+    async fn enter(&self, method: &Method) -> Turn;
+
+    /// Told of every reply, before its turn ends.
+    fn answered(&self, _: &Reply) {}
 }
 
 /// One request.
@@ -156,6 +161,15 @@ impl Reply {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
         serde_json::from_slice(self.body())
             .map_err(|_| HttpError::Garbled { origin: origin(&self.url), status: self.status })
+    }
+}
+
+#[cfg(test)]
+impl Reply {
+    /// A reply without a body, from nowhere.
+    pub(crate) fn of(status: StatusCode, headers: HeaderMap) -> Self {
+        let url = Url::parse("https://api.example/").unwrap();
+        Self { status, headers, date: None, doubtful: false, url, body: Zeroizing::new(Vec::new()) }
     }
 }
 

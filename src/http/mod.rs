@@ -22,7 +22,7 @@ use backon::Retryable as _;
 use http::{HeaderMap, header};
 use url::Url;
 
-pub use call::{Call, Gate, Reply, anything, json};
+pub use call::{Call, Gate, Reply, Turn, anything, json};
 pub use error::HttpError;
 pub use retry::{Retry, RetryPolicy};
 
@@ -84,13 +84,13 @@ impl Http {
     /// When no whole reply came. [`HttpError::certainly_not_sent`] tells whether
     /// the other side can have seen the request.
     pub async fn send(&self, call: Call) -> Result<Reply, HttpError> {
-        let began = Instant::now();
-        let end = call.deadline.unwrap_or_else(|| began + self.settings.retry.budget);
+        let began = OnceLock::new();
         let attempts = AtomicU32::new(0);
         let doubtful = AtomicBool::new(false);
-        let outcome = (|| self.attempt(&call, attempts.fetch_add(1, Ordering::Relaxed) + 1))
+        let outcome = (|| self.attempt(&call, attempts.fetch_add(1, Ordering::Relaxed) + 1, &began))
             .retry(self.settings.retry.backoff())
             .adjust(|failed, backoff| {
+                let end = call.deadline.or_else(|| Some(*began.get()? + self.settings.retry.budget))?;
                 let left = end.saturating_duration_since(Instant::now());
                 retry::wait(&self.settings.retry, call.side, call.retry, failed, backoff?, left)
             })
@@ -113,14 +113,20 @@ impl Http {
     }
 
     /// One attempt: wait for a turn, send, follow redirects, judge the reply.
-    async fn attempt(&self, call: &Call, number: u32) -> Result<Reply, Failed> {
-        let _turn = match &call.gate {
-            Some(gate) => gate.enter(&call.method).await,
-            None => None,
-        };
+    async fn attempt(&self, call: &Call, number: u32, began: &OnceLock<Instant>) -> Result<Reply, Failed> {
         let mut url = call.url.clone();
         for _ in 0..=redirect::MOST {
+            let turn = match &call.gate {
+                Some(gate) => Some(gate.enter(&call.method).await),
+                None => None,
+            };
+            // A long wait for a turn leaves as much time for the rest.
+            let _ = began.set(Instant::now());
             let reply = self.exchange(call, &url, number).await?;
+            if let Some(gate) = &call.gate {
+                gate.answered(&reply);
+            }
+            drop(turn);
             match redirect::target(call.side, &call.method, &reply)? {
                 Some(next) => url = next,
                 None => return judge(call, reply),

@@ -182,6 +182,12 @@ pub fn is_rate_limit(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> bo
                 || says("abuse detection"))
 }
 
+/// How long a reply asks to wait, if it says.
+#[must_use]
+pub fn asked_wait(reply: &Reply) -> Option<Duration> {
+    asked_in(&reply.headers, reply.date)
+}
+
 /// `Retry-After` in seconds or as a date, else the end of a limit that is used
 /// up. Dates count from the reply's own.
 fn asked_in(headers: &HeaderMap, date: Option<Timestamp>) -> Option<Duration> {

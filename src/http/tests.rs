@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
@@ -285,8 +285,8 @@ struct Turnstile(Arc<Semaphore>);
 
 #[async_trait::async_trait]
 impl Gate for Turnstile {
-    async fn enter(&self, _: &Method) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0).acquire_owned().await.ok()
+    async fn enter(&self, _: &Method) -> Turn {
+        Box::new(Arc::clone(&self.0).acquire_owned().await.unwrap())
     }
 }
 

@@ -60,14 +60,32 @@ impl Connection {
     /// Mints: sent exactly once, whatever happens. An error's [`ErrorKind`] tells
     /// whether it may have been processed.
     pub(super) async fn mint(&self, ask: Ask<'_>, body: &Value) -> Result<Map<String, Value>, Error> {
-        let call = self.call(Method::POST, &ask)?;
-        let call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
+        self.once(Method::POST, ask, Some(body)).await
+    }
+
+    /// Changes something: sent exactly once, like a mint.
+    pub(super) async fn once(
+        &self,
+        method: Method,
+        ask: Ask<'_>,
+        body: Option<&Value>,
+    ) -> Result<Map<String, Value>, Error> {
+        let mut call = self.call(method, &ask)?;
+        if let Some(body) = body {
+            call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
+        }
         read(&self.send(call, ask.needs).await?)
     }
 
     /// Deletes. A token that is gone already is no error.
     pub(super) async fn delete(&self, ask: Ask<'_>) -> Result<(), Error> {
-        let call = self.call(Method::DELETE, &ask)?.idempotent();
+        self.end(Method::DELETE, ask).await
+    }
+
+    /// Ends a token, with whatever method. May be repeated; a token that is gone
+    /// already is no error. What is answered is not read.
+    pub(super) async fn end(&self, method: Method, ask: Ask<'_>) -> Result<(), Error> {
+        let call = self.call(method, &ask)?.idempotent();
         match self.send(Call { intact: anything, ..call }, ask.needs).await {
             Err(error) if error.kind != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -109,6 +127,34 @@ impl Connection {
     async fn send(&self, call: Call, needs: &str) -> Result<Reply, Error> {
         let reply = self.http.send(call).await.map_err(|error| unsent(&error))?;
         if reply.status.is_success() { Ok(reply) } else { Err(refusal(&reply, needs)) }
+    }
+}
+
+/// The most pages that a list of tokens may have.
+const MOST_PAGES: usize = 1000;
+
+/// A list that comes in pages.
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    /// What all pages so far held.
+    pub(super) items: Vec<Map<String, Value>>,
+    /// How many there were.
+    pub(super) count: usize,
+}
+
+impl Pages {
+    /// Adds a page; tells whether there is another one to ask for. `more`: whether
+    /// the service says so. One that shows the same page again is asked no more.
+    pub(super) fn add(&mut self, page: Vec<Map<String, Value>>, more: bool) -> Result<bool, Error> {
+        self.count += 1;
+        if self.count > MOST_PAGES {
+            return Err(Error::unreadable("a list of tokens without an end"));
+        }
+        let is_new = page.first().is_some_and(|first| !self.items.contains(first));
+        if is_new {
+            self.items.extend(page);
+        }
+        Ok(is_new && more)
     }
 }
 
@@ -213,7 +259,8 @@ fn refusal(reply: &Reply, needs: &str) -> Error {
 }
 
 /// What the provider said, in any of the forms that providers use: a `message`, a
-/// ProblemDetails (RFC 9457), or a list of validation errors.
+/// ProblemDetails (RFC 9457, with or without `errors` by field), or a list of
+/// validation errors.
 fn explanation(body: &Value) -> Option<String> {
     let text = |field: &str| body.get(field).and_then(Value::as_str);
     if let Some(problems) = body.get("detail").and_then(Value::as_array) {
@@ -223,6 +270,13 @@ fn explanation(body: &Value) -> Option<String> {
             Some(format!("{}: {}", place.join("."), problem.get("msg")?.as_str()?))
         });
         return Some(said.take(3).collect::<Vec<_>>().join("; "));
+    }
+    if let Some(problems) = body.get("errors").and_then(Value::as_object) {
+        let said = problems.iter().filter_map(|(field, problems)| {
+            let problems = problems.as_array()?.iter().filter_map(Value::as_str);
+            Some(format!("{field}: {}", problems.collect::<Vec<_>>().join(" ")))
+        });
+        return Some(said.take(3).collect::<Vec<_>>().join("; ")).filter(|said| !said.is_empty());
     }
     let said = text("message").or_else(|| text("detail")).or_else(|| text("title")).or_else(|| text("error"));
     said.filter(|said| !said.is_empty()).map(str::to_owned)
@@ -256,6 +310,9 @@ mod tests {
             said(json!({"title": "Bad", "detail": "name is taken"})).as_deref(),
             Some("name is taken")
         );
+        let problems =
+            json!({"title": "Bad", "status": 400, "errors": {"name": ["is too long.", "is odd."]}});
+        assert_eq!(said(problems).as_deref(), Some("name: is too long. is odd."));
         let validation = json!({"detail": [{"loc": ["body", "name"], "msg": "field required"}]});
         assert_eq!(said(validation).as_deref(), Some("body.name: field required"));
         assert_eq!(said(json!([1, 2])), None);

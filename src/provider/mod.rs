@@ -9,6 +9,7 @@
 
 mod axiom;
 mod connection;
+mod softwareone;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
 use crate::config::ProviderSettings;
@@ -36,7 +37,14 @@ pub struct Kind {
 
 impl Kind {
     /// Every provider, by the name that the configuration calls it.
-    pub(crate) const NAMES: &[(&'static str, Connect)] = &[("axiom", axiom::connect)];
+    pub(crate) const NAMES: &[(&'static str, Connect)] =
+        &[("axiom", axiom::connect), ("softwareone", softwareone::connect)];
+}
+
+/// `text` without the providers beside Axiom, so that a new one changes no snapshot.
+#[cfg(test)]
+pub(crate) fn all_but_axiom_left_out(text: &str) -> String {
+    text.replace(&crate::config::diagnostic::one_of(Kind::NAMES.iter().map(|(name, _)| *name)), "`axiom`")
 }
 
 impl fmt::Display for Kind {
@@ -74,6 +82,9 @@ impl Hash for Kind {
 pub enum Overlap {
     /// The mint itself says when the previous token ends.
     Native,
+    /// The mint gives the same token, under the same id, a new value, and says
+    /// when the previous value ends.
+    InPlace,
     /// The previous token lives on until a later run retires it.
     AcrossRuns,
 }
@@ -150,7 +161,7 @@ pub struct Mint<'a> {
     pub note: &'a str,
     /// When the new token ends; `None` where the provider has no expiry.
     pub expires_at: Option<Timestamp>,
-    /// When the predecessor ends, where overlap is native.
+    /// When the predecessor, or its value, ends; `None` where the mint is a creation.
     pub predecessor_ends_at: Option<Timestamp>,
 }
 
@@ -215,6 +226,13 @@ pub trait Provider: Send + Sync {
 /// When the settings cannot work.
 pub fn connect(settings: &ProviderSettings, http: Arc<Http>) -> Result<Arc<dyn Provider>, Error> {
     (settings.kind.connect)(settings, http)
+}
+
+/// The part of a value that must not be seen: some begin with their token's id,
+/// which reports name.
+#[must_use]
+pub fn secret_part(value: &SecretString) -> SecretString {
+    softwareone::secret_part(value.expose_secret()).into()
 }
 
 /// What went wrong at a provider: one of a few kinds, whoever the provider is.

@@ -12,7 +12,7 @@ use super::apply::{Story, Write};
 use super::lineage::{Holder, Member, Reading};
 use super::trouble::{Trouble, list};
 use crate::config::Rotation;
-use crate::provider::ErrorKind;
+use crate::provider::{self, ErrorKind};
 
 /// So many destinations are named; the rest are counted.
 const NAMED: usize = 5;
@@ -34,38 +34,40 @@ enum Holds {
 
 /// The advice that follows a failure.
 pub(super) fn advice(rotation: &Rotation, story: &Story, trouble: &Trouble) -> String {
-    let mut said = Vec::from_iter(remedy(rotation, trouble));
+    let mut said: Vec<String> = remedy(rotation, trouble).into_iter().collect();
     match story.now {
         Some(now) => {
             said.extend(holdings(rotation, story, now));
             said.push(validity(&story.lineage.members, now));
         }
+        // The run ended before it had a plan.
         None => {
-            said.push("Nothing was changed: what the secrets hold stays valid until it ends by itself".to_owned());
+            said.push(
+                "Nothing was changed: what the secrets hold stays valid until it ends by itself".to_owned(),
+            );
         }
     }
     said.push(trouble.next_run().to_owned());
     said.join(". ")
 }
 
-/// What the user can do, where the trouble itself does not say it.
+/// What the user can do, where the error itself does not say it.
 fn remedy(rotation: &Rotation, trouble: &Trouble) -> Option<String> {
-    Some(match trouble {
-        Trouble::Observe(error) | Trouble::MintRefused(error) => {
-            return remedy_at_provider(&rotation.provider.credential, error.kind);
-        }
-        Trouble::NoClock => "Try again; a proxy in between must pass on the header `Date`".to_owned(),
-        Trouble::ClocksDiffer { .. } => "Set the clock that is wrong, then run again".to_owned(),
+    match trouble {
+        Trouble::Observe(error) | Trouble::MintRefused(error) => remedy_at_provider(rotation, error),
+        Trouble::NoClock => Some("Try again; a proxy in between must pass on the header `Date`".to_owned()),
+        Trouble::ClocksDiffer { .. } => Some("Set the clock that is wrong, then run again".to_owned()),
         Trouble::Unreadable { .. } | Trouble::DeadDestination { .. } | Trouble::Undelivered { .. } => {
-            "Mend what GitHub says of the destination, or take it out of the rotation".to_owned()
+            Some("Mend what GitHub says of the destination, or take it out of the rotation".to_owned())
         }
-        Trouble::PatternUnreadable { .. } => "Mend what GitHub says".to_owned(),
-        _ => return None,
-    })
+        Trouble::PatternUnreadable { .. } => Some("Mend what GitHub says, then run again".to_owned()),
+        _ => None,
+    }
 }
 
-fn remedy_at_provider(variable: &str, kind: ErrorKind) -> Option<String> {
-    Some(match kind {
+fn remedy_at_provider(rotation: &Rotation, error: &provider::Error) -> Option<String> {
+    let variable = &rotation.provider.credential;
+    Some(match error.kind {
         ErrorKind::Unauthenticated => format!("Put a credential that the provider accepts into {variable}"),
         ErrorKind::Forbidden => format!("Give the credential in {variable} what it needs"),
         ErrorKind::NotFound => "Check `provider_url` and what the credential may see".to_owned(),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::Tools;
 use super::lineage::{Lineage, Reading, SKEW};
 use super::mint::{Case, Miscarriage, Newborn};
-use super::plan::{self, Circumstances, MintPlan, Plan, Step};
+use super::plan::{self, Circumstances, MintPlan, Plan, Retirement, Step};
 use super::session::{Keyring, Session};
 use super::trouble::{Fate, Trouble};
 use crate::config::Rotation;
@@ -94,6 +94,9 @@ async fn tell(
     let step = plan.step.clone();
     story.retired =
         plan.retire.iter().map(|one| story.lineage.members[one.member].token.id.clone()).collect();
+    if tools.dry_run {
+        plan.retire.iter().for_each(|one| story.warn_of_use(&at, *one));
+    }
     story.plan = Some(plan);
     if tools.dry_run {
         return match step {
@@ -183,7 +186,7 @@ async fn rotate(
 ) -> Result<Option<Trouble>, Trouble> {
     let orphans: Vec<Token> =
         plan.orphans.iter().map(|index| story.lineage.members[*index].token.clone()).collect();
-    let _berth = tools.berths.acquire().await;
+    let _berth = tools.berths.enter(at.rotation.secrets.len()).await;
     let case = Case { tools, session, at, lineage: &story.lineage };
     let newborn = match case.mint(plan).await {
         Ok(newborn) => newborn,
@@ -216,7 +219,7 @@ async fn rotate(
     if is_delivered {
         twins.extend(orphans.into_iter().filter(|orphan| {
             // A native mint has ended the orphan that it regenerated.
-            at.profile.overlap == Overlap::AcrossRuns || own.as_ref().is_none_or(|own| own.id != orphan.id)
+            plan.by_creation || own.as_ref().is_none_or(|own| own.id != orphan.id)
         }));
         for twin in &twins {
             end(session, story, twin, Ending::Delete, Some(&minted)).await;
@@ -289,6 +292,9 @@ async fn retire(session: &Session, at: Circumstances<'_>, story: &mut Story, min
         let token = story.lineage.members[one.member].token.clone();
         if !story.retired.contains(&token.id) {
             end(session, story, &token, one.ending, minted).await;
+            if story.retired.contains(&token.id) {
+                story.warn_of_use(&at, one);
+            }
         }
     }
 }
@@ -299,8 +305,8 @@ async fn end(session: &Session, story: &mut Story, token: &Token, ending: Ending
     let predecessor = story.delivery.as_ref().and_then(|delivery| delivery.predecessor.as_ref());
     // Where the overlap is native, only the predecessor of this very run can
     // still be the credential: all others have ended, or were never delivered.
-    let is_candidate = provider.profile().overlap == Overlap::AcrossRuns
-        || predecessor.is_some_and(|old| old.id == token.id);
+    let is_candidate =
+        provider.profile().overlap != Overlap::Native || predecessor.is_some_and(|old| old.id == token.id);
     if is_candidate && provider.may_be(token, &session.credential) {
         let until = token.expires_at.map(|end| format!("; it ends by itself at {end}")).unwrap_or_default();
         story
@@ -325,6 +331,27 @@ impl Story {
         for old in self.lineage.members.iter_mut().filter(|old| old.token.id == ended.id) {
             old.token.expires_at = ended.expires_at;
         }
+    }
+
+    /// Says who may miss a token that is ended: whoever used it of late.
+    fn warn_of_use(&mut self, at: &Circumstances<'_>, one: Retirement) {
+        let Some(used_at) = plan::used_since_replaced(at, &self.lineage, &self.readings, one.member) else {
+            return;
+        };
+        let id = &self.lineage.members[one.member].token.id;
+        let what = match one.ending {
+            Ending::Disable => format!(
+                "It is disabled, and deleted {} later: enable it at the provider if it is needed",
+                at.rotation.policy.delete_after
+            ),
+            // It was disabled a while ago, and that was said then.
+            Ending::Delete if at.profile.can_disable => return,
+            Ending::Delete => "It is deleted".to_owned(),
+        };
+        self.warnings.push(format!(
+            "token {id} was last used at {used_at}, after every destination had its successor: a copy of it is in \
+             use elsewhere, or a job waited long. {what}"
+        ));
     }
 
     /// Every destination is unreadable: the reason why there is no clock.

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::future::join_all;
 
+use super::plan::MOST_WRITES;
 use super::trouble::Trouble;
 use crate::config::{Destination, Rotation, Scope, SecretPattern, SecretTarget};
 use crate::github::GitHub;
@@ -64,6 +65,10 @@ async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a>
                 expanded.rotation.to_mut().secrets.push(target);
             }
         }
+    }
+    let count = expanded.rotation.secrets.len();
+    if count > MOST_WRITES {
+        expanded.trouble = Some(Trouble::TooManySecrets { count });
     }
     expanded
 }

@@ -16,9 +16,6 @@ pub const TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
 /// GitHub's clock and the provider's may be this far apart.
 pub const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// A window longer than this is no window of ours, whatever its marker says.
-const LONGEST_WINDOW: SignedDuration = SignedDuration::from_hours(24);
-
 /// One token of a rotation.
 #[derive(Debug, Clone)]
 pub struct Member {
@@ -211,7 +208,7 @@ fn trust(token: &Token, marker: &Marker, now: Timestamp) -> Result<(), Trouble> 
         return Err(Trouble::FutureMarker { id: token.id.clone(), minted_at: marker.minted_at, now });
     }
     let window = marker.until.duration_since(marker.minted_at);
-    if window.is_negative() || window > LONGEST_WINDOW {
+    if window.is_negative() || window > super::plan::LONGEST_WINDOW {
         return Err(Trouble::ImplausibleWindow { id: token.id.clone(), until: marker.until });
     }
     Ok(())

@@ -104,6 +104,7 @@ impl Case<'_> {
         };
         let is_twin = |token: &&Token| {
             token.id != minted.token.id
+                && !self.is_known(token)
                 && Marker::find(&token.note).is_some_and(|other| other.nonce.stem == marker.nonce.stem)
                 && token.expires_at.is_none_or(|end| end > self.at.now)
         };
@@ -128,7 +129,7 @@ impl Case<'_> {
             let ends_at = old.as_ref().and_then(|old| {
                 plan::predecessor_ends_at(&self.at, marker.minted_at, self.tools.ahead(), &plan, old)
             });
-            let error = match self.request(old.as_ref(), ends_at, &marker).await {
+            let error = match self.request(&plan, old.as_ref(), ends_at, &marker).await {
                 Ok(minted) => {
                     let predecessor = touched.or_else(|| ended(old.as_ref(), ends_at));
                     return Ok(Answered { minted, marker, predecessor });
@@ -153,12 +154,15 @@ impl Case<'_> {
                     plan.predecessor_is_orphan = true;
                     old = Some(Member { token: lost, marker: Some(marker) });
                 }
-                (Some(lost), Overlap::AcrossRuns) => self.end(&lost).await,
+                (Some(lost), Overlap::AcrossRuns | Overlap::InPlace) => self.end(&lost).await,
                 // The lost request may have set an end, and that is not extended.
                 (None, _) => {
                     old = old.zip(now_ends).map(|(old, token)| Member { token, ..old });
                 }
             }
+            // Its value may have been replaced, and a destination may hold the one
+            // before: another one must not be set now.
+            plan.by_creation |= self.at.profile.overlap == Overlap::InPlace;
             nonce = nonce.next();
         }
     }
@@ -167,6 +171,7 @@ impl Case<'_> {
     /// provider will not regenerate it.
     async fn request(
         &self,
+        plan: &MintPlan,
         old: Option<&Member>,
         predecessor_ends_at: Option<Timestamp>,
         marker: &Marker,
@@ -183,7 +188,7 @@ impl Case<'_> {
         let lifetime = rotation.policy.lifetime.duration();
         let mut mint = Mint {
             predecessor: old.map(|old| &old.token),
-            by_creation: profile.overlap == Overlap::AcrossRuns,
+            by_creation: plan.by_creation,
             template: rotation.create.as_ref(),
             name: &name,
             note: &marker::annotate(&note, marker),
@@ -250,14 +255,13 @@ impl Case<'_> {
     fn rival(&self, listed: &[Token], own: &Marker) -> Option<String> {
         let Circumstances { rotation, .. } = self.at;
         let now = self.tools.now().unwrap_or(self.at.now);
-        let is_known = |token: &Token| self.lineage.members.iter().any(|member| member.token.id == token.id);
         listed.iter().find_map(|token| {
             let marker = Marker::find(&token.note)?;
             let is_ours = marker.key == rotation.key || rotation.formerly.contains(&marker.key);
             let member = Member { token: token.clone(), marker: Some(marker.clone()) };
             let is_rival = is_ours
                 && marker.nonce.stem != own.nonce.stem
-                && (member.window_is_open(now) || !is_known(token));
+                && (member.window_is_open(now) || !self.is_known(token));
             is_rival.then(|| {
                 format!("another run minted {} at {} and may be delivering it", token.id, marker.minted_at)
             })
@@ -286,6 +290,9 @@ impl Case<'_> {
 
     /// Deletes a newborn, and tells what became of it.
     pub(super) async fn fate(&self, minted: &Minted, predecessor: Option<&Token>) -> Fate {
+        if self.is_known(&minted.token) {
+            return Fate::Kept { until: predecessor.and_then(|old| old.expires_at) };
+        }
         let keys = Keyring::after_mint(self.session, &minted.value, predecessor);
         match keys
             .call(async |credential| {
@@ -298,8 +305,17 @@ impl Case<'_> {
         }
     }
 
+    /// Whether a token was there before this run: then it was only given a new
+    /// value in place, and a destination may hold the one before.
+    fn is_known(&self, token: &Token) -> bool {
+        self.lineage.members.iter().any(|member| member.token.id == token.id)
+    }
+
     /// Deletes a token that nobody has the value of; a later run does it otherwise.
     async fn end(&self, lost: &Token) {
+        if self.is_known(lost) {
+            return;
+        }
         if let Err(error) = self.session.provider.end(&self.session.credential, lost, Ending::Delete).await {
             tracing::warn!("a lost newborn could not be deleted: {error}");
         }

@@ -7,12 +7,14 @@
 //! - `apply`: one rotation from the first reading to the last retirement
 //! - `mint`: the part of it in which replies get lost and rivals appear
 //! - [`session`]: a provider credential, shared by the rotations that use it
+//! - [`berths`]: how many rotations may deliver at once
 //! - [`brake`]: whether a mint may still be started
 //! - [`trouble`]: everything that stops a rotation, in words
 //! - `outcome`: what is reported of it; `advice`: what is said after a failure
 //!
 //! How to speak to a provider or to GitHub is not known here.
 
+pub mod berths;
 pub mod brake;
 pub mod lineage;
 pub mod marker;
@@ -33,13 +35,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
-use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::{ProviderSettings, Rotation};
 use crate::github::GitHub;
 use crate::report::{Report, Reporter, RotationReport};
 use apply::Story;
+use berths::Berths;
 use brake::Brake;
 use expand::Expanded;
 use session::Session;
@@ -57,7 +59,7 @@ pub struct Tools<'a> {
     pub brake: &'a Brake,
     /// How many rotations may be between mint and delivery at once: the more
     /// there are, the longer each new token waits for its turn.
-    pub berths: &'a Semaphore,
+    pub berths: &'a Berths,
     /// The wait before something is asked again that may need seconds.
     pub first_wait: Duration,
     /// How long a newborn may take to be accepted.

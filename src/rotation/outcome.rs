@@ -12,7 +12,7 @@ use super::lineage::{Holder, Member, Reading, after};
 use super::plan::{self, Circumstances, Plan, Step, Verdict};
 use super::session::Session;
 use crate::config::Rotation;
-use crate::provider::{Expiry, Overlap, Probe};
+use crate::provider::{Expiry, Probe, Token};
 use crate::report::{
     DestinationOutcome, DestinationReport, PlannedMint, ProbeOutcome, Reason, RotationOutcome,
     RotationReport, TokenEnd, TokenLife, TokenReport,
@@ -111,7 +111,8 @@ impl Teller<'_> {
         let valid_until = if !self.tools.dry_run && self.story.retired.contains(&token.id) {
             Some(now)
         } else {
-            token.expires_at
+            // The provider ends it, or a later run does: whichever comes first.
+            [token.expires_at, self.retired_from(token, now)].into_iter().flatten().min()
         };
         TokenEnd { id: token.id.clone(), valid_until }
     }
@@ -175,6 +176,15 @@ impl Teller<'_> {
         })
     }
 
+    /// From when on a later run ends a token, if it need not wait for anything else.
+    fn retired_from(&self, token: &Token, now: Timestamp) -> Option<Timestamp> {
+        let Story { lineage, readings, .. } = self.story;
+        let profile = self.session.provider.profile();
+        let at = Circumstances { rotation: self.rotation, profile, now, force: false };
+        let member = lineage.members.iter().rposition(|member| member.token.id == token.id)?;
+        plan::waiting(&at, lineage, readings).iter().find(|one| one.member == member).map(|one| one.from)
+    }
+
     fn planned(&self) -> Option<PlannedMint> {
         let (_, mint) = self.mint().filter(|_| self.tools.dry_run)?;
         let now = self.story.now?;
@@ -186,16 +196,13 @@ impl Teller<'_> {
         Some(PlannedMint {
             expires_at: (profile.expiry == Expiry::Native)
                 .then(|| after(now, self.rotation.policy.lifetime.duration())),
-            previous_valid_until: match profile.overlap {
-                // It is ended explicitly, after the last delivery.
-                _ if at_once => old.map(|_| now),
-                Overlap::Native => {
-                    old.and_then(|old| plan::predecessor_ends_at(&at, now, self.tools.ahead(), mint, old))
-                }
-                Overlap::AcrossRuns => {
-                    old.map(|old| old.token.expires_at.map_or(overlap, |end| end.min(overlap)))
-                }
-            },
+            previous_valid_until: old.map(|old| {
+                // An overlap of nothing is ended explicitly, after the last delivery.
+                let overlap = if at_once { now } else { overlap };
+                let ends_at = plan::predecessor_ends_at(&at, now, self.tools.ahead(), mint, old);
+                let ends_at = ends_at.filter(|_| !at_once);
+                ends_at.unwrap_or_else(|| old.token.expires_at.map_or(overlap, |end| end.min(overlap)))
+            }),
         })
     }
 

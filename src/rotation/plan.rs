@@ -6,13 +6,25 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::lineage::{Holder, Lineage, Member, Reading, TOLERANCE, after, before};
+use super::lineage::{Holder, Lineage, Member, Reading, SKEW, TOLERANCE, after, before};
 use super::trouble::Trouble;
 use crate::config::{Policy, Rotation};
-use crate::provider::{Ending, Expiry, Overlap, Profile};
+use crate::github::WRITES_A_MINUTE;
+use crate::provider::{Expiry, Overlap, Profile};
+
+pub use retire::{Retirement, retirements, used_since_replaced, waiting};
+
+mod retire;
 
 /// An expiry may lie this much beyond the policy's lifetime: providers round.
 const ROUNDING: SignedDuration = SignedDuration::from_hours(24);
+
+/// No delivery window is longer: half an hour of writing, which is as much as the
+/// 5000 requests an hour let through that GitHub allows a token.
+pub const LONGEST_WINDOW: SignedDuration = SignedDuration::from_mins(30);
+
+/// So many writes fit into the longest window.
+pub const MOST_WRITES: usize = 29 * WRITES_A_MINUTE - 1;
 
 /// With so many live tokens of a rotation, a failing destination breeds no more.
 const ENOUGH: usize = 3;
@@ -80,6 +92,8 @@ pub enum Step {
 pub struct MintPlan {
     /// Index of the token to succeed; `None`: create from the rotation's `create`.
     pub predecessor: Option<usize>,
+    /// The successor is made by creation: the predecessor is not ended by the mint.
+    pub by_creation: bool,
     /// Nobody ever took the predecessor: it is ended by this mint.
     pub predecessor_is_orphan: bool,
     /// Other tokens that nobody ever took; ended once their successor is delivered.
@@ -88,24 +102,13 @@ pub struct MintPlan {
     pub window: SignedDuration,
 }
 
-/// A previous token to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retirement {
-    /// Index in the lineage.
-    pub member: usize,
-    /// How it is ended.
-    pub ending: Ending,
-    /// From when on.
-    pub from: Timestamp,
-}
-
 /// Decides.
 ///
 /// # Errors
 /// When the newest token cannot be trusted.
 pub fn plan(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Result<Plan, Trouble> {
     let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
-    let current = current(lineage, readings, at.now);
+    let current = current(at, lineage, readings);
     if let Some(current) = current {
         check_privileges(lineage, &holders, current)?;
     }
@@ -134,9 +137,10 @@ pub fn plan(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> 
 }
 
 /// The newest token, but for dead ones that nobody ever took.
-fn current(lineage: &Lineage, readings: &[Reading], now: Timestamp) -> Option<usize> {
-    let is_leftover =
-        |(index, member): (usize, &Member)| !member.is_live(now) && lineage.never_taken(readings, index);
+fn current(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Option<usize> {
+    let is_leftover = |(index, member): (usize, &Member)| {
+        !member.is_live(at.now) && never_taken(at, lineage, readings, index)
+    };
     let leftover = lineage.members.iter().enumerate().take_while(|entry| is_leftover(*entry)).count();
     let last = lineage.members.len().checked_sub(1)?;
     Some(if leftover > last { 0 } else { leftover })
@@ -250,9 +254,9 @@ pub fn next_rotation_at(policy: Policy, profile: Profile, member: &Member) -> Op
     }
 }
 
-/// When the predecessor ends, where the mint says so: its life is never
-/// extended, and never ends inside the delivery, by the clock of the provider
-/// either. `ahead` is how far that one is ahead of GitHub's.
+/// When the predecessor, or its value, ends where the mint says so: its life is
+/// never extended, and never ends inside the delivery, by the clock of the
+/// provider either. `ahead` is how far that one is ahead of GitHub's.
 #[must_use]
 pub fn predecessor_ends_at(
     at: &Circumstances<'_>,
@@ -261,19 +265,20 @@ pub fn predecessor_ends_at(
     plan: &MintPlan,
     old: &Member,
 ) -> Option<Timestamp> {
-    (at.profile.overlap == Overlap::Native).then(|| {
+    (!plan.by_creation).then(|| {
         let overlap = at.rotation.policy.overlap.duration().max(plan.window + ahead);
         let end = if plan.predecessor_is_orphan { now } else { after(now, overlap) };
         old.token.expires_at.map_or(end, |expiry| expiry.min(end))
     })
 }
 
-/// How long a run may take from a mint to its last write: two minutes for a few
-/// writes, longer as their number demands.
+/// How long a run may take from a mint to its last write: a minute for the probe,
+/// one for what was sent just before, and one for each further minute that GitHub's
+/// limits stretch the writes over.
 #[must_use]
 pub fn delivery_window(writes: usize) -> SignedDuration {
-    let paced = i64::try_from(writes / 2).unwrap_or(i64::MAX / 4);
-    SignedDuration::from_secs(120.max(60_i64.saturating_add(paced)))
+    let stretched = i64::try_from(writes / WRITES_A_MINUTE).unwrap_or(i64::MAX / 120);
+    SignedDuration::from_mins(2 + stretched)
 }
 
 fn mint_or_refuse(
@@ -295,7 +300,7 @@ fn mint_or_refuse(
     let live = |index: &usize| lineage.members[*index].is_live(at.now);
     let orphans: Vec<usize> = (0..lineage.members.len())
         .filter(live)
-        .filter(|index| lineage.never_taken(readings, *index))
+        .filter(|index| never_taken(at, lineage, readings, *index))
         .collect();
     let marked = (0..lineage.members.len())
         .filter(live)
@@ -313,12 +318,52 @@ fn mint_or_refuse(
     let ours = |index: &usize| !lineage.has_begun() || lineage.is_ours(at.rotation, *index);
     let predecessor = (0..lineage.members.len()).find(|index| live(index) && ours(index)).or(current);
     let predecessor_is_orphan = predecessor.is_some_and(|index| orphans.contains(&index));
+    let by_creation = match at.profile.overlap {
+        Overlap::Native => false,
+        Overlap::InPlace => predecessor.is_some_and(|index| has_earlier_value(at, &lineage.members[index])),
+        Overlap::AcrossRuns => true,
+    };
     Step::Mint(MintPlan {
         predecessor,
+        by_creation,
         predecessor_is_orphan,
         orphans,
         window: delivery_window(at.rotation.secrets.len()),
     })
+}
+
+/// Whether a token that was given a new value in place may still be accepted by
+/// an earlier one: until the overlap is over. Nobody knows what yet another value
+/// does to that, and a destination may hold it.
+fn has_earlier_value(at: &Circumstances<'_>, member: &Member) -> bool {
+    member.marker.as_ref().is_some_and(|marker| {
+        let window = marker.until.duration_since(marker.minted_at);
+        let overlap = at.rotation.policy.overlap.duration().max(window + SKEW);
+        at.now <= after(after(marker.minted_at, overlap), TOLERANCE)
+    })
+}
+
+/// Whether nobody ever took this member. Of a token that is given new values in
+/// place that is never certain: a destination may hold an earlier one.
+fn never_taken(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading], index: usize) -> bool {
+    at.profile.overlap != Overlap::InPlace && lineage.never_taken(readings, index)
+}
+
+/// Whether a destination may hold this member, or an earlier value of it.
+fn may_hold(at: &Circumstances<'_>, lineage: &Lineage, reading: &Reading, index: usize) -> bool {
+    lineage.may_hold(reading, index) || may_hold_earlier_value(at, lineage, reading, index)
+}
+
+/// Whether a destination may hold a value that a member had before its marker.
+fn may_hold_earlier_value(
+    at: &Circumstances<'_>,
+    lineage: &Lineage,
+    reading: &Reading,
+    index: usize,
+) -> bool {
+    at.profile.overlap == Overlap::InPlace
+        && lineage.members[index].marker.is_some()
+        && lineage.holder(reading) == Holder::Unknown
 }
 
 /// The destinations that could not be read, and why; `None`: all could.
@@ -344,64 +389,12 @@ fn would_die(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) ->
         readings.iter().filter(|reading| matches!(reading, Reading::UpdatedAt(_))).collect();
     lineage.members.iter().enumerate().any(|(index, member)| {
         let ends = member.token.disabled || member.token.expires_at.is_some_and(|end| end <= horizon);
-        ends && readable.iter().any(|reading| lineage.may_hold(reading, index))
-    })
-}
-
-/// Previous tokens that can be ended now: those that [wait](waiting), their
-/// overlap over.
-#[must_use]
-pub fn retirements(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
-    waiting(at, lineage, readings).into_iter().filter(|one| at.now >= one.from).collect()
-}
-
-/// Previous tokens that are to be ended now or later: ours, held by no destination
-/// and by no unknown one, replaced by a token that lives.
-#[must_use]
-pub fn waiting(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
-    let Policy { overlap, delete_after, .. } = at.rotation.policy;
-    (0..lineage.members.len())
-        .filter_map(|member| {
-            let replaced_at = replaced_at(at, lineage, readings, member)?;
-            let ended_at = after(replaced_at, overlap.duration());
-            let token = &lineage.members[member].token;
-            let (ending, from) = match (at.profile.can_disable, token.disabled) {
-                (true, false) => (Ending::Disable, ended_at),
-                (true, true) => (Ending::Delete, after(ended_at, delete_after.duration())),
-                (false, _) => (Ending::Delete, ended_at),
-            };
-            Some(Retirement { member, ending, from })
+        readable.iter().any(|reading| {
+            // An earlier value ends within an overlap of the mint that replaced it.
+            (ends && may_hold(at, lineage, reading, index))
+                || may_hold_earlier_value(at, lineage, reading, index)
         })
-        .collect()
-}
-
-/// When the last destination took a successor of a token that nobody holds any
-/// more; `None`: it must not be ended, or has ended by itself.
-fn replaced_at(
-    at: &Circumstances<'_>,
-    lineage: &Lineage,
-    readings: &[Reading],
-    member: usize,
-) -> Option<Timestamp> {
-    let candidate = &lineage.members[member];
-    let has_ended = candidate.token.expires_at.is_some_and(|end| end <= at.now);
-    let is_gone = has_ended || (candidate.token.disabled && !at.profile.can_disable);
-    if is_gone || !lineage.is_ours(at.rotation, member) {
-        return None;
-    }
-    let mut last = None;
-    for reading in readings {
-        if lineage.may_hold(reading, member) {
-            return None;
-        }
-        if let (Reading::UpdatedAt(written), Holder::Member(held)) = (reading, lineage.holder(reading))
-            && held < member
-            && lineage.members[held].is_live(at.now)
-        {
-            last = last.max(Some(*written));
-        }
-    }
-    last
+    })
 }
 
 #[cfg(test)]

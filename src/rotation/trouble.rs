@@ -121,6 +121,16 @@ pub enum Trouble {
         /// Repositories that would fit, if they could be written.
         archived: usize,
     },
+    /// More secrets than can be written in time.
+    #[error(
+        "nothing was minted, because the patterns stand for {count} secrets, and {} are the most that one \
+         rotation can deliver to in time. Give some of them a token of their own",
+        super::plan::MOST_WRITES
+    )]
+    TooManySecrets {
+        /// How many.
+        count: usize,
+    },
     /// A pattern that takes in what belongs to another rotation.
     #[error(
         "nothing was minted, because {destination}, found by a pattern, belongs to the rotation {other} too: \
@@ -228,6 +238,7 @@ impl Trouble {
             | Self::BelongsToAnother { .. }
             | Self::NoSuchToken { .. }
             | Self::PatternEmpty { .. }
+            | Self::TooManySecrets { .. }
             | Self::Claimed { .. }
             | Self::ClocksDiffer { .. } => "Until that is mended, every run stops here and changes nothing",
             Self::InFlight { .. } => "A run after that time delivers what the other one has left undone",
@@ -256,6 +267,11 @@ impl Trouble {
 pub enum Fate {
     /// It was deleted.
     Withdrawn,
+    /// It is the same token as before with a new value: there is nothing to delete.
+    Kept {
+        /// Until when the value before is valid.
+        until: Option<Timestamp>,
+    },
     /// It could not be deleted.
     Lives {
         /// Until when, if it ends at all.
@@ -269,6 +285,14 @@ impl std::fmt::Display for Fate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Withdrawn => f.write_str("It was withdrawn"),
+            Self::Kept { until: Some(until) } => write!(
+                f,
+                "It is the same token as before with a new value that nobody has; the value before it is valid \
+                 until {until}. The next run makes a successor"
+            ),
+            Self::Kept { until: None } => f.write_str(
+                "It is the same token as before with a new value that nobody has. The next run makes a successor",
+            ),
             Self::Lives { until: Some(until), why } => {
                 write!(
                     f,

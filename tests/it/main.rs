@@ -22,6 +22,7 @@ mod log;
 mod matrix;
 mod patterns;
 mod process;
+mod providers;
 mod proxy;
 mod recovery;
 mod rotate;

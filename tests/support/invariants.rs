@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::axiom::AxiomToken;
 use super::events::Hook;
 use super::marker::Marker;
+use super::provider::FakeToken;
 use super::world::World;
 
 /// An invariant that can be looked at after every event.
@@ -26,8 +26,8 @@ impl World {
         for destination in self.destinations() {
             match self.github.secret(&destination) {
                 None => wrong.push(format!("I1: {destination} does not exist")),
-                Some(held) if !self.axiom.is_accepted(&held.value) => {
-                    let token = self.axiom.token_by_value(&held.value);
+                Some(held) if !self.provider.is_accepted(&held.value) => {
+                    let token = self.provider.token_by_value(&held.value);
                     let what = token.map_or("no token's value".to_owned(), |t| {
                         format!("token {} (expires {:?}, deleted {})", t.id, t.expires_at, t.deleted)
                     });
@@ -50,25 +50,25 @@ impl World {
 
     /// The live tokens with this rotation's marker, oldest first.
     #[must_use]
-    pub fn marked_tokens(&self) -> Vec<(AxiomToken, Marker)> {
-        let live = self.axiom.live_tokens().into_iter();
-        let marked = live.filter_map(|token| Marker::find(token.description()).map(|marker| (token, marker)));
+    pub fn marked_tokens(&self) -> Vec<(FakeToken, Marker)> {
+        let live = self.provider.live_tokens().into_iter();
+        let marked = live.filter_map(|token| token.marker().map(|marker| (token, marker)));
         marked.filter(|(_, marker)| marker.key.eq_ignore_ascii_case(&self.key)).collect()
     }
 
     /// The newest live token of this rotation: the marked one that was made
     /// last, else the original.
     #[must_use]
-    pub fn newest(&self) -> Option<AxiomToken> {
+    pub fn newest(&self) -> Option<FakeToken> {
         let marked = self.marked_tokens().into_iter().map(|(token, _)| token).next_back();
-        marked.or_else(|| self.axiom.live_tokens().into_iter().find(|t| t.id == self.original.id))
+        marked.or_else(|| self.provider.live_tokens().into_iter().find(|t| t.id == self.original.id))
     }
 
     /// I2, first half: destinations that do not hold the newest token.
     #[must_use]
     pub fn undelivered(&self) -> Vec<String> {
-        let newest = self.newest().map(|t| t.id);
-        let behind = |destination: &String| self.held(destination).map(|t| t.id) != newest;
+        let newest = self.newest().map(|t| t.value);
+        let behind = |destination: &String| self.held(destination).map(|t| t.value) != newest;
         self.destinations()
             .into_iter()
             .filter(behind)
@@ -114,7 +114,7 @@ impl World {
             }
         });
         self.github.observers().add(Arc::clone(&hook));
-        self.axiom.observers().add(hook);
+        self.provider.observers().add(hook);
     }
 
     /// What was found broken since the last look.
@@ -129,7 +129,7 @@ impl World {
     pub fn assert_unbroken(&self) {
         let mut broken = self.take_broken();
         broken.extend(self.github.violations());
-        broken.extend(self.axiom.violations());
+        broken.extend(self.provider.violations());
         assert!(broken.is_empty(), "{}\n--- journal\n{}", broken.join("\n"), self.journal.text());
     }
 }

@@ -51,7 +51,7 @@ impl Invocation {
     /// destinations, its credentials.
     #[must_use]
     pub fn rotate(world: &World) -> Self {
-        Self::of("rotate").scene(world, &world.github.url(), &world.axiom.url())
+        Self::of("rotate").scene(world, &world.github.url(), &world.provider.url())
     }
 
     /// The flags and credentials of the standard scene, with the servers found
@@ -61,7 +61,7 @@ impl Invocation {
         let destinations = world.destinations();
         let mut this = self
             .credentials(world)
-            .arg("--provider", "axiom")
+            .arg("--provider", world.provider.service().name)
             .arg("--token", TOKEN)
             .arg("--provider-url", provider)
             .arg("--github-api-url", github)

@@ -6,7 +6,7 @@
 //! example, so nothing in here knows of a test harness.
 //!
 //! - [`clock`]: the virtual time that all fakes share.
-//! - [`github`], [`axiom`]: the fakes.
+//! - [`github`], [`provider`]: the fakes; [`axiom`]: the one most tests use.
 //! - [`contracts`]: the API descriptions as judges.
 //! - [`events`]: what happened at the fakes, in order.
 //! - [`world`]: the standard scene; [`invariants`]: what must hold in it;
@@ -29,6 +29,7 @@ pub mod invariants;
 pub mod invocation;
 pub mod leaks;
 pub mod marker;
+pub mod provider;
 pub mod proxy;
 pub mod reply;
 pub mod world;
@@ -39,5 +40,6 @@ pub use events::{Event, Journal, Side};
 pub use github::FakeGithub;
 pub use invariants::Invariant;
 pub use invocation::{Invocation, Ran};
+pub use provider::{FakeProvider, Service};
 pub use proxy::{Fault, Faults, Target};
 pub use world::World;

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
 
-use super::axiom::{AxiomToken, FakeAxiom, TokenSpec};
 use super::clock::VirtualClock;
 use super::events::{Event, Journal, Side};
 use super::github::{Credential, FakeGithub};
+use super::provider::{self, FakeProvider, FakeToken, Service, TokenSpec};
 
 /// The repository that rotates.
 pub const REPOSITORY: &str = "acme/infra";
@@ -33,14 +33,16 @@ pub struct World {
     pub clock: VirtualClock,
     /// GitHub.
     pub github: FakeGithub,
-    /// Axiom.
-    pub axiom: FakeAxiom,
+    /// The provider: Axiom, unless the scene has another.
+    pub provider: FakeProvider,
+    /// The same, as tests of Axiom call it.
+    pub axiom: FakeProvider,
     /// What happened, without secrets; for printing on failure.
     pub journal: Journal,
     /// The token as it was before the first rotation.
-    pub original: AxiomToken,
+    pub original: FakeToken,
     /// The provider credential's token.
-    pub admin: AxiomToken,
+    pub admin: FakeToken,
     /// `owner/repo/rotation`, as markers have it.
     pub key: String,
     pub(super) watch: Watch,
@@ -51,8 +53,9 @@ pub struct World {
 pub struct Builder {
     destinations: Vec<String>,
     expires_in: Option<SignedDuration>,
-    original: TokenSpec,
-    admin: TokenSpec,
+    service: &'static Service,
+    original: Option<TokenSpec>,
+    admin: Option<TokenSpec>,
     seed: u64,
     base: String,
     clock: VirtualClock,
@@ -67,8 +70,9 @@ impl World {
         Builder {
             destinations: vec![format!("{REPOSITORY}:AXIOM_TOKEN")],
             expires_in: Some(SignedDuration::from_hours(5 * 24)),
-            original: TokenSpec::ingest(TOKEN),
-            admin: TokenSpec::admin("crossfade"),
+            service: &provider::axiom::SERVICE,
+            original: None,
+            admin: None,
             seed: 0,
             base: String::new(),
             clock: VirtualClock::new(),
@@ -84,7 +88,8 @@ impl World {
     /// A view for hooks: see [`FakeGithub::detached`].
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self { github: self.github.detached(), axiom: self.axiom.detached(), ..self.clone() }
+        let provider = self.provider.detached();
+        Self { github: self.github.detached(), axiom: provider.clone(), provider, ..self.clone() }
     }
 
     /// The value of the credential that may write secrets.
@@ -130,14 +135,16 @@ impl World {
 
     /// The token that a destination holds.
     #[must_use]
-    pub fn held(&self, destination: &str) -> Option<AxiomToken> {
-        self.axiom.token_by_value(&self.github.secret(destination)?.value)
+    pub fn held(&self, destination: &str) -> Option<FakeToken> {
+        self.provider.token_by_value(&self.github.secret(destination)?.value)
     }
 
     /// Every secret of this scene: what no output may show a part of.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
-        let tokens = self.axiom.tokens().into_iter().map(|t| t.value);
+        // Some values begin with their token's id, which is no secret.
+        let secret = |value: String| value.rsplit(':').next().unwrap_or_default().to_owned();
+        let tokens = self.provider.tokens().into_iter().map(|t| secret(t.value));
         tokens.chain([GITHUB_TOKEN.to_owned()]).collect()
     }
 
@@ -145,7 +152,7 @@ impl World {
     #[track_caller]
     pub fn assert_no_violations(&self) {
         self.github.assert_no_violations();
-        self.axiom.assert_no_violations();
+        self.provider.assert_no_violations();
     }
 }
 
@@ -164,7 +171,15 @@ impl Builder {
         self.destinations((0..count).map(|n| format!("{}:AXIOM_TOKEN", repository(n))))
     }
 
-    /// When the token ends; `None`: never.
+    /// The service that issues the token, instead of Axiom.
+    #[must_use]
+    pub fn provider(mut self, service: &'static Service) -> Self {
+        self.service = service;
+        self
+    }
+
+    /// When the token ends; `None`: never. Where tokens have no expiry, when it
+    /// will have lived for the standard lifetime; `None`: made just now.
     #[must_use]
     pub fn expires_in(mut self, lifetime: Option<SignedDuration>) -> Self {
         self.expires_in = lifetime;
@@ -180,14 +195,14 @@ impl Builder {
     /// The token, without its expiry.
     #[must_use]
     pub fn original(mut self, token: TokenSpec) -> Self {
-        self.original = token;
+        self.original = Some(token);
         self
     }
 
     /// The provider credential's token.
     #[must_use]
     pub fn admin(mut self, token: TokenSpec) -> Self {
-        self.admin = token;
+        self.admin = Some(token);
         self
     }
 
@@ -223,15 +238,16 @@ impl Builder {
     pub async fn start(self) -> World {
         let clock = self.clock;
         let github = FakeGithub::start_at(&clock, &self.base).await;
-        let axiom = FakeAxiom::start_seeded(&clock, self.seed).await;
+        let provider = FakeProvider::of(self.service, &clock, self.seed).await;
         let journal = Journal::default();
         github.observers().add(journal.hook());
-        axiom.observers().add(journal.hook());
-        let admin = axiom.add_token(self.admin);
-        let original = match self.expires_in {
-            Some(lifetime) => axiom.add_token(self.original.expires_in(lifetime)),
-            None => axiom.add_token(self.original),
-        };
+        provider.observers().add(journal.hook());
+        let admin = provider.add_token(self.admin.unwrap_or_else(|| (self.service.admin)("crossfade")));
+        let original = self.original.unwrap_or_else(|| (self.service.ordinary)(TOKEN));
+        let original = provider.add_token(match self.expires_in {
+            Some(lifetime) => original.expires_in(lifetime),
+            None => original,
+        });
         github.add_repo(REPOSITORY);
         github.add_credential(Credential::new("writer", GITHUB_TOKEN));
         for destination in &self.destinations {
@@ -244,6 +260,6 @@ impl Builder {
         clock.advance(SignedDuration::from_hours(1));
         let watch = Watch { destinations: Arc::new(Mutex::new(self.destinations)), broken: Arc::default() };
         let key = format!("{REPOSITORY}/{TOKEN}");
-        World { clock, github, axiom, journal, original, admin, key, watch }
+        World { clock, github, axiom: provider.clone(), provider, journal, original, admin, key, watch }
     }
 }

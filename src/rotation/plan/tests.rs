@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::config::{Destination, Policy, ProviderSettings, Repository, RotationKey, SecretTarget};
-use crate::provider::{MarkerIn, Token};
+use crate::provider::{Ending, MarkerIn, Token};
 use crate::rotation::marker::{Marker, Nonce};
 
 const NATIVE: Profile = Profile {
@@ -289,6 +289,7 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
     let at = Circumstances { rotation: &rotation, profile: NATIVE, now: minute(0), force: false };
     let old = original(Some(day(10)));
     let mint = MintPlan {
+        by_creation: false,
         predecessor: Some(0),
         predecessor_is_orphan: false,
         orphans: Vec::new(),
@@ -302,7 +303,9 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
 #[test]
 fn windows_grow_with_the_number_of_writes() {
     assert_eq!(delivery_window(1), SignedDuration::from_mins(2));
-    assert!(delivery_window(1000) >= SignedDuration::from_secs(1000 * 60 / 180));
+    assert!(delivery_window(1000) >= SignedDuration::from_secs(60 + 1000 * 60 / 180));
+    assert_eq!(delivery_window(MOST_WRITES), LONGEST_WINDOW);
+    assert!(delivery_window(MOST_WRITES + 1) > LONGEST_WINDOW);
 }
 
 prop_compose! {

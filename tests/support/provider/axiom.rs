@@ -1,12 +1,66 @@
-//! What requests do at the fake Axiom.
+//! The fake Axiom.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use wiremock::Request;
 
-use super::super::clock::seconds;
+use super::super::contracts;
 use super::super::reply::{Reply, segments};
-use super::{AxiomToken, State};
+use super::{FakeToken, Outcome, Service, State, TokenSpec};
+
+/// Regenerates under a new id, and keeps the overlap itself.
+pub static SERVICE: Service = Service {
+    name: "axiom",
+    by_age: false,
+    api: &contracts::AXIOM,
+    route: State::axiom,
+    refusal: Reply::message,
+    names: |state| (state.unique("id"), format!("xaat-{}", state.unique("value"))),
+    ordinary: TokenSpec::ingest,
+    admin: TokenSpec::admin,
+};
+
+impl TokenSpec {
+    /// A token for continuous integration: ingests into one dataset.
+    #[must_use]
+    pub fn ingest(name: &str) -> Self {
+        Self::named(name)
+            .with("datasetCapabilities", json!({ "ci-logs": { "ingest": ["create"], "query": ["read"] } }))
+            .with("orgCapabilities", json!({ "annotations": ["create", "read"] }))
+            .with("viewCapabilities", json!({ "overview": { "query": ["read"] } }))
+    }
+
+    /// A token that may do everything with API tokens.
+    #[must_use]
+    pub fn admin(name: &str) -> Self {
+        let org = json!({ "apiTokens": ["create", "read", "update", "delete"], "datasets": ["read"] });
+        Self::named(name).with("orgCapabilities", org)
+    }
+}
+
+impl FakeToken {
+    /// Whether `orgCapabilities` grants `action` on `resource`.
+    #[must_use]
+    pub fn may(&self, resource: &str, action: &str) -> bool {
+        let granted =
+            self.raw.get("orgCapabilities").and_then(|org| org.get(resource)).and_then(Value::as_array);
+        granted.is_some_and(|actions| actions.iter().any(|a| a == action))
+    }
+
+    /// As the API shows it: never with the value.
+    #[must_use]
+    pub fn shown(&self) -> Value {
+        let mut shown = Map::new();
+        shown.insert("id".into(), json!(self.id));
+        shown.extend(self.raw.clone());
+        for capabilities in ["datasetCapabilities", "orgCapabilities"] {
+            shown.entry(capabilities).or_insert_with(|| json!({}));
+        }
+        shown.insert("expiresAt".into(), json!(self.expires_at.map(|t| t.to_string())));
+        shown.insert("samlAuthenticated".into(), json!(false));
+        Value::Object(shown)
+    }
+}
 
 /// Who sent a request, once that is known.
 enum Caller {
@@ -16,15 +70,9 @@ enum Caller {
     Token(usize),
 }
 
-type Outcome = Result<Reply, Reply>;
-
 impl State {
-    pub(super) fn answer(&mut self, request: &Request) -> Reply {
-        self.route(request).unwrap_or_else(|refusal| refusal)
-    }
-
-    fn route(&mut self, request: &Request) -> Outcome {
-        let caller = self.authenticate(request)?;
+    fn axiom(&mut self, request: &Request) -> Outcome {
+        let caller = self.caller(request)?;
         let parts = segments(request.url.path());
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         match (request.method.as_str(), parts.as_slice()) {
@@ -56,7 +104,7 @@ impl State {
         }
     }
 
-    fn authenticate(&mut self, request: &Request) -> Result<Caller, Reply> {
+    fn caller(&mut self, request: &Request) -> Result<Caller, Reply> {
         let refused = Reply::message(self.switches.unauthenticated, "forbidden");
         let header = |name| request.headers.get(name).and_then(|value| value.to_str().ok());
         let value =
@@ -68,14 +116,7 @@ impl State {
                 Some(_) => Err(Reply::message(403, "forbidden")),
             };
         }
-        let now = self.clock.now();
-        let place = self.tokens.iter().position(|t| t.value == value).ok_or_else(|| refused.clone())?;
-        let token = &mut self.tokens[place];
-        if token.is_live(now) && token.refused_uses > 0 {
-            token.refused_uses -= 1;
-            return Err(refused);
-        }
-        if token.is_accepted(now) { Ok(Caller::Token(place)) } else { Err(refused) }
+        self.authenticate(value).map(Caller::Token).ok_or(refused)
     }
 
     fn permit(&self, caller: &Caller, resource: &str, action: &str) -> Result<(), Reply> {
@@ -88,20 +129,11 @@ impl State {
     }
 
     fn find(&self, id: &str) -> Result<usize, Reply> {
-        let place = self.tokens.iter().position(|t| t.id == id && !t.deleted);
-        place.ok_or_else(|| Reply::message(404, "token not found"))
+        self.place(id).ok_or_else(|| Reply::message(404, "token not found"))
     }
 
     fn list(&mut self) -> Reply {
-        let mut shown = Vec::new();
-        for token in self.tokens.iter_mut().filter(|t| !t.deleted) {
-            if token.hidden_lists > 0 {
-                token.hidden_lists -= 1;
-            } else {
-                shown.push(token.shown());
-            }
-        }
-        Reply::json(200, Value::Array(shown))
+        Reply::json(200, self.listed().iter().map(FakeToken::shown).collect())
     }
 
     fn create(&mut self, body: &[u8]) -> Outcome {
@@ -152,7 +184,7 @@ impl State {
         &mut self,
         mut raw: Map<String, Value>,
         expires_at: Option<Timestamp>,
-        parent: Option<&AxiomToken>,
+        parent: Option<&FakeToken>,
     ) -> Outcome {
         if raw.get("name").and_then(Value::as_str).is_none_or(str::is_empty) {
             return Err(Reply::message(422, "name is required"));
@@ -160,26 +192,9 @@ impl State {
         for servers_own in ["id", "token", "expiresAt", "samlAuthenticated"] {
             raw.shift_remove(servers_own);
         }
-        if let Some(alter) = &self.switches.alter_newborn {
-            alter(&mut raw);
-        }
-        let now = self.clock.now();
-        let cap = self.switches.longest_life.map(|life| now.checked_add(life).unwrap());
-        let token = AxiomToken {
-            id: self.unique("id"),
-            value: format!("xaat-{}", self.unique("value")),
-            raw,
-            expires_at: [expires_at, cap].into_iter().flatten().min().map(seconds),
-            created_at: now,
-            deleted: false,
-            parent: parent.map(|old| old.id.clone()),
-            hidden_lists: self.switches.newborn_hidden_lists,
-            refused_uses: self.switches.newborn_refused_uses,
-            accepted_from: now.checked_add(self.switches.newborn_refused_for).unwrap(),
-        };
+        let token = self.born(raw, expires_at, parent.map(|old| old.id.as_str()))?;
         let mut shown = token.shown();
         shown["token"] = json!(token.value);
-        self.tokens.push(token);
         Ok(Reply::json(200, shown))
     }
 }

@@ -1,12 +1,15 @@
-//! A fake Axiom: API tokens that live and die by the virtual clock.
+//! Fake providers: API tokens that live and die by the virtual clock.
 //!
-//! What requests do lives in [`routes`]; here is what a test can arrange and see.
+//! What is the same for all of them lives here: what a test can arrange and see,
+//! and how a token is born, accepted and found. What requests do, and what a
+//! token looks like, is one file for each [`Service`].
 
-mod routes;
+pub mod axiom;
+pub mod softwareone;
 mod token;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
@@ -14,11 +17,41 @@ use sodiumoxide::crypto::hash::sha256;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::clock::{ServerClock, VirtualClock, seconds};
-use super::contracts;
+use super::contracts::Api;
 use super::events::{Event, Observers, Side};
-use super::reply::Recorded;
+use super::reply::{Recorded, Reply};
 
-pub use token::{AxiomToken, TokenSpec};
+pub use token::{FakeToken, TokenSpec};
+
+/// Every service that there is a fake of.
+pub static ALL: [&Service; 2] = [&axiom::SERVICE, &softwareone::SERVICE];
+
+/// What a request leads to; `Err` is a refusal.
+pub type Outcome = Result<Reply, Reply>;
+
+/// One service: what its tokens look like, and what requests do.
+#[derive(Debug)]
+pub struct Service {
+    /// What `--provider` calls it.
+    pub name: &'static str,
+    /// Its tokens have no expiry: they are replaced by their age.
+    pub by_age: bool,
+    /// Its published API description.
+    pub api: &'static LazyLock<Api>,
+    /// What a request does.
+    pub route: fn(&mut State, &Request) -> Outcome,
+    /// A refusal in its own form: status and message.
+    pub refusal: fn(u16, &str) -> Reply,
+    /// The next token's id and value.
+    pub names: fn(&mut State) -> (String, String),
+    /// A token as people use them in continuous integration.
+    pub ordinary: fn(&str) -> TokenSpec,
+    /// A token that may do everything with tokens.
+    pub admin: fn(&str) -> TokenSpec,
+}
+
+/// How long crossfade lets a token live where its rotation says nothing.
+const LIFETIME: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// Changes a newborn token behind the client's back.
 pub type Alter = Arc<dyn Fn(&mut Map<String, Value>) + Send + Sync>;
@@ -41,6 +74,10 @@ pub struct Switches {
     pub alter_newborn: Option<Alter>,
     /// Every deletion is refused with 403.
     pub refuse_delete: bool,
+    /// Every mint is refused with this status, after it was found well-formed.
+    pub refuse_mint: Option<u16>,
+    /// Lists leave these fields out, whatever was asked for.
+    pub list_omits: Vec<&'static str>,
     /// Replaces the message of every error.
     pub error_message: Option<String>,
     /// Headers of every reply, such as rate limits.
@@ -57,6 +94,8 @@ impl Default for Switches {
             newborn_hidden_lists: 0,
             alter_newborn: None,
             refuse_delete: false,
+            refuse_mint: None,
+            list_omits: Vec::new(),
             error_message: None,
             headers: Vec::new(),
         }
@@ -64,9 +103,10 @@ impl Default for Switches {
 }
 
 /// What the fake keeps. Locked for one request, or one look of a test.
-struct State {
+pub struct State {
+    service: &'static Service,
     clock: ServerClock,
-    tokens: Vec<AxiomToken>,
+    tokens: Vec<FakeToken>,
     /// Personal tokens: value to organization id.
     personal: HashMap<String, String>,
     switches: Switches,
@@ -77,9 +117,9 @@ struct State {
     made: u64,
 }
 
-/// A fake Axiom. Clones share it; it stops when the last one is dropped.
+/// A fake provider. Clones share it; it stops when the last one is dropped.
 #[derive(Clone)]
-pub struct FakeAxiom {
+pub struct FakeProvider {
     origin: String,
     /// `None` in a detached view.
     server: Option<Arc<MockServer>>,
@@ -87,7 +127,7 @@ pub struct FakeAxiom {
     observers: Observers,
 }
 
-/// Answers for [`FakeAxiom`] without keeping its server alive.
+/// Answers for [`FakeProvider`] without keeping its server alive.
 struct Desk {
     state: Arc<Mutex<State>>,
     observers: Observers,
@@ -101,20 +141,27 @@ impl Respond for Desk {
     }
 }
 
-impl FakeAxiom {
-    /// Starts a fake without tokens.
+impl FakeProvider {
+    /// Starts a fake Axiom without tokens.
     pub async fn start(clock: &VirtualClock) -> Self {
-        Self::start_seeded(clock, 0).await
+        Self::of(&axiom::SERVICE, clock, 0).await
     }
 
-    /// Starts a fake whose ids and values differ from those of other seeds.
-    pub async fn start_seeded(clock: &VirtualClock, seed: u64) -> Self {
-        let state = Arc::new(Mutex::new(State::new(ServerClock::new(clock.clone()), seed)));
+    /// Starts a fake without tokens. Its ids and values differ from those of
+    /// other seeds.
+    pub async fn of(service: &'static Service, clock: &VirtualClock, seed: u64) -> Self {
+        let state = Arc::new(Mutex::new(State::new(service, ServerClock::new(clock.clone()), seed)));
         let observers = Observers::default();
         let server = MockServer::builder().disable_request_recording().start().await;
         let desk = Desk { state: Arc::clone(&state), observers: observers.clone() };
         Mock::given(wiremock::matchers::any()).respond_with(desk).mount(&server).await;
         Self { origin: server.uri(), server: Some(Arc::new(server)), state, observers }
+    }
+
+    /// Which service this plays.
+    #[must_use]
+    pub fn service(&self) -> &'static Service {
+        self.lock().service
     }
 
     /// The origin, without the API's path.
@@ -142,7 +189,7 @@ impl FakeAxiom {
     }
 
     /// Adds a token, as if somebody had made it in the web interface.
-    pub fn add_token(&self, spec: TokenSpec) -> AxiomToken {
+    pub fn add_token(&self, spec: TokenSpec) -> FakeToken {
         let token = self.lock().add(spec);
         self.by_hand(&format!("token {} added", token.id));
         token
@@ -162,8 +209,10 @@ impl FakeAxiom {
     }
 
     /// Changes anything of a token behind everybody's back.
-    pub fn edit(&self, id: &str, change: impl FnOnce(&mut AxiomToken)) {
-        change(self.lock().tokens.iter_mut().find(|t| t.id == id).expect("no such token"));
+    pub fn edit(&self, id: &str, change: impl FnOnce(&mut FakeToken)) {
+        let mut state = self.lock();
+        change(state.tokens.iter_mut().find(|t| t.id == id && !t.superseded).expect("no such token"));
+        drop(state);
         self.by_hand(&format!("token {id} edited"));
     }
 
@@ -185,27 +234,27 @@ impl FakeAxiom {
 
     /// Every token that ever was, oldest first, deleted ones included.
     #[must_use]
-    pub fn tokens(&self) -> Vec<AxiomToken> {
+    pub fn tokens(&self) -> Vec<FakeToken> {
         self.lock().tokens.clone()
     }
 
-    /// The tokens that are neither deleted nor expired, oldest first.
+    /// The tokens that are neither deleted nor disabled nor expired, oldest first.
     #[must_use]
-    pub fn live_tokens(&self) -> Vec<AxiomToken> {
+    pub fn live_tokens(&self) -> Vec<FakeToken> {
         let state = self.lock();
         let now = state.clock.now();
-        state.tokens.iter().filter(|t| t.is_live(now)).cloned().collect()
+        state.tokens.iter().filter(|t| t.is_live(now) && !t.superseded).cloned().collect()
     }
 
     /// A token by its id, deleted ones included.
     #[must_use]
-    pub fn token(&self, id: &str) -> Option<AxiomToken> {
-        self.lock().tokens.iter().find(|t| t.id == id).cloned()
+    pub fn token(&self, id: &str) -> Option<FakeToken> {
+        self.lock().tokens.iter().find(|t| t.id == id && !t.superseded).cloned()
     }
 
     /// The token that has this value, deleted ones included.
     #[must_use]
-    pub fn token_by_value(&self, value: &str) -> Option<AxiomToken> {
+    pub fn token_by_value(&self, value: &str) -> Option<FakeToken> {
         self.lock().tokens.iter().find(|t| t.value == value).cloned()
     }
 
@@ -244,7 +293,8 @@ impl FakeAxiom {
     #[track_caller]
     pub fn assert_no_violations(&self) {
         let violations = self.violations();
-        assert!(violations.is_empty(), "violations at Axiom:\n{}", violations.join("\n"));
+        let name = self.service().name;
+        assert!(violations.is_empty(), "violations at {name}:\n{}", violations.join("\n"));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -258,8 +308,9 @@ impl FakeAxiom {
 }
 
 impl State {
-    fn new(clock: ServerClock, seed: u64) -> Self {
+    fn new(service: &'static Service, clock: ServerClock, seed: u64) -> Self {
         Self {
+            service,
             clock,
             tokens: Vec::new(),
             personal: HashMap::new(),
@@ -271,47 +322,118 @@ impl State {
         }
     }
 
-    /// A UUID that looks random, is never given twice, and is the same in each
-    /// run of a test.
-    fn unique(&mut self, what: &str) -> String {
+    /// Hexadecimal digits that look random, are never given twice, and are the
+    /// same in each run of a test.
+    fn digits(&mut self, what: &str) -> String {
         self.made += 1;
         let digest = sha256::hash(format!("{} {} {what}", self.seed, self.made).as_bytes());
-        let hex: String = digest.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        digest.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The same as a UUID.
+    fn unique(&mut self, what: &str) -> String {
+        let hex = self.digits(what);
         format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[12..15], &hex[15..18], &hex[18..30])
     }
 
-    fn add(&mut self, spec: TokenSpec) -> AxiomToken {
+    fn add(&mut self, spec: TokenSpec) -> FakeToken {
         let now = self.clock.now();
+        let (id, value) = (self.service.names)(self);
         let lifetime_end = spec.lifetime.map(|l| seconds(now.checked_add(l).unwrap()));
-        let token = AxiomToken {
-            id: self.unique("id"),
-            value: spec.value.unwrap_or_else(|| format!("xaat-{}", self.unique("value"))),
-            raw: spec.raw,
+        let mut token = FakeToken {
             expires_at: spec.expires_at.or(lifetime_end),
-            created_at: now,
-            deleted: false,
-            parent: None,
-            hidden_lists: 0,
-            refused_uses: 0,
-            accepted_from: now,
+            value: spec.value.unwrap_or(value),
+            ..FakeToken::new(id, spec.raw, now)
         };
+        // What would end now has lived for the standard lifetime.
+        if let Some(end) = token.expires_at.filter(|_| self.service.by_age) {
+            token.created_at = end.checked_sub(LIFETIME).unwrap();
+            token.expires_at = None;
+        }
         self.tokens.push(token.clone());
         token
+    }
+
+    /// The token that a value authenticates as, by its place.
+    fn authenticate(&mut self, value: &str) -> Option<usize> {
+        let now = self.clock.now();
+        let place = self.tokens.iter().position(|t| t.value == value)?;
+        let token = &mut self.tokens[place];
+        if token.is_live(now) && token.refused_uses > 0 {
+            token.refused_uses -= 1;
+            return None;
+        }
+        if !token.is_accepted(now) {
+            return None;
+        }
+        token.last_used_at = Some(now);
+        Some(place)
+    }
+
+    /// A token that can be named in a path, by its place.
+    fn place(&self, id: &str) -> Option<usize> {
+        self.tokens.iter().position(|t| t.id == id && !t.deleted && !t.superseded)
+    }
+
+    /// What a list shows: neither deleted tokens nor those that still hide.
+    fn listed(&mut self) -> Vec<FakeToken> {
+        let mut shown = Vec::new();
+        for token in self.tokens.iter_mut().filter(|t| !t.deleted && !t.superseded) {
+            if token.hidden_lists > 0 {
+                token.hidden_lists -= 1;
+            } else {
+                shown.push(token.clone());
+            }
+        }
+        shown
+    }
+
+    /// A token that a client asked for, as the switches have it.
+    fn born(
+        &mut self,
+        mut raw: Map<String, Value>,
+        expires_at: Option<Timestamp>,
+        parent: Option<&str>,
+    ) -> Result<FakeToken, Reply> {
+        if let Some(status) = self.switches.refuse_mint {
+            return Err((self.service.refusal)(status, "this cannot be made"));
+        }
+        if let Some(alter) = &self.switches.alter_newborn {
+            alter(&mut raw);
+        }
+        let now = self.clock.now();
+        let cap = self.switches.longest_life.map(|life| now.checked_add(life).unwrap());
+        let (id, value) = (self.service.names)(self);
+        let token = FakeToken {
+            value,
+            expires_at: [expires_at, cap].into_iter().flatten().min().map(seconds),
+            parent: parent.map(str::to_owned),
+            hidden_lists: self.switches.newborn_hidden_lists,
+            refused_uses: self.switches.newborn_refused_uses,
+            accepted_from: now.checked_add(self.switches.newborn_refused_for).unwrap(),
+            ..FakeToken::new(id, raw, now)
+        };
+        self.tokens.push(token.clone());
+        Ok(token)
+    }
+
+    fn answer(&mut self, request: &Request) -> Reply {
+        (self.service.route)(self, request).unwrap_or_else(|refusal| refusal)
     }
 
     fn serve(&mut self, request: &Request) -> (ResponseTemplate, Event) {
         self.clock.tick();
         let at = self.clock.now();
         let mut record = Recorded::new(request, at);
-        self.violations.extend(contracts::AXIOM.judge_request("", &record));
+        self.violations.extend(self.service.api.judge_request("", &record));
         let mut reply = self.answer(request);
         if let (400.., Some(message)) = (reply.status, &self.switches.error_message) {
-            reply.body = Some(serde_json::json!({ "message": message }));
+            reply.body = (self.service.refusal)(reply.status, message).body;
         }
         reply.headers.extend(self.switches.headers.clone());
         record.status = reply.status;
         let body = reply.body.as_ref().map(Value::to_string).unwrap_or_default();
-        self.violations.extend(contracts::AXIOM.judge_reply("", &record, body.as_bytes()));
+        self.violations.extend(self.service.api.judge_reply("", &record, body.as_bytes()));
         let event =
             Event { at, side: Side::Provider, what: format!("{} -> {}", record.line(), reply.status) };
         self.requests.push(record);

@@ -1,14 +1,16 @@
-//! A token as the fake Axiom keeps it, and how a test describes one.
+//! A token as a fake keeps it, and how a test describes one.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
+use super::super::marker::Marker;
+
 /// What the fake keeps of a token.
 #[derive(Debug, Clone)]
-pub struct AxiomToken {
-    /// A UUID; regenerating gives a new one.
+pub struct FakeToken {
+    /// The service's id.
     pub id: String,
-    /// The value: `xaat-` and a UUID.
+    /// The value.
     pub value: String,
     /// Everything that a client may set, unknown fields included, without expiry.
     pub raw: Map<String, Value>,
@@ -16,8 +18,14 @@ pub struct AxiomToken {
     pub expires_at: Option<Timestamp>,
     /// When it was made, by the server's clock.
     pub created_at: Timestamp,
+    /// When it was last used.
+    pub last_used_at: Option<Timestamp>,
+    /// Not accepted until somebody enables it again.
+    pub disabled: bool,
     /// Deleted tokens are kept, so that a test can tell what became of them.
     pub deleted: bool,
+    /// Not a token but the earlier value of one, which lives until it ends.
+    pub superseded: bool,
     /// The token that it was regenerated from.
     pub parent: Option<String>,
     /// How many lists it is still missing from.
@@ -28,7 +36,25 @@ pub struct AxiomToken {
     pub accepted_from: Timestamp,
 }
 
-impl AxiomToken {
+impl FakeToken {
+    pub(super) fn new(id: String, raw: Map<String, Value>, now: Timestamp) -> Self {
+        Self {
+            id,
+            value: String::new(),
+            raw,
+            expires_at: None,
+            created_at: now,
+            last_used_at: None,
+            disabled: false,
+            deleted: false,
+            superseded: false,
+            parent: None,
+            hidden_lists: 0,
+            refused_uses: 0,
+            accepted_from: now,
+        }
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -41,24 +67,22 @@ impl AxiomToken {
         self.raw.get("description").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Neither deleted nor expired.
+    /// The marker in its description, or in its name.
+    #[must_use]
+    pub fn marker(&self) -> Option<Marker> {
+        Marker::find(self.description()).or_else(|| Marker::find(self.name()))
+    }
+
+    /// Neither deleted nor disabled nor expired.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
-        !self.deleted && self.expires_at.is_none_or(|end| end > now)
+        !self.deleted && !self.disabled && self.expires_at.is_none_or(|end| end > now)
     }
 
     /// Live, and no longer too young to be accepted.
     #[must_use]
     pub fn is_accepted(&self, now: Timestamp) -> bool {
         self.is_live(now) && self.refused_uses == 0 && self.accepted_from <= now
-    }
-
-    /// Whether `orgCapabilities` grants `action` on `resource`.
-    #[must_use]
-    pub fn may(&self, resource: &str, action: &str) -> bool {
-        let granted =
-            self.raw.get("orgCapabilities").and_then(|org| org.get(resource)).and_then(Value::as_array);
-        granted.is_some_and(|actions| actions.iter().any(|a| a == action))
     }
 
     /// Every field but those that differ from token to token: its rights, for
@@ -72,20 +96,6 @@ impl AxiomToken {
             .filter(|(k, v)| !own.contains(&k.as_str()) && **v != json!({}))
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect()
-    }
-
-    /// As the API shows it: never with the value.
-    #[must_use]
-    pub fn shown(&self) -> Value {
-        let mut shown = Map::new();
-        shown.insert("id".into(), json!(self.id));
-        shown.extend(self.raw.clone());
-        for capabilities in ["datasetCapabilities", "orgCapabilities"] {
-            shown.entry(capabilities).or_insert_with(|| json!({}));
-        }
-        shown.insert("expiresAt".into(), json!(self.expires_at.map(|t| t.to_string())));
-        shown.insert("samlAuthenticated".into(), json!(false));
-        Value::Object(shown)
     }
 }
 
@@ -107,20 +117,10 @@ impl TokenSpec {
         Self { raw, lifetime: None, expires_at: None, value: None }
     }
 
-    /// A token for continuous integration: ingests into one dataset.
+    /// Everything of it that a client may set.
     #[must_use]
-    pub fn ingest(name: &str) -> Self {
-        Self::named(name)
-            .with("datasetCapabilities", json!({ "ci-logs": { "ingest": ["create"], "query": ["read"] } }))
-            .with("orgCapabilities", json!({ "annotations": ["create", "read"] }))
-            .with("viewCapabilities", json!({ "overview": { "query": ["read"] } }))
-    }
-
-    /// A token that may do everything with API tokens.
-    #[must_use]
-    pub fn admin(name: &str) -> Self {
-        let org = json!({ "apiTokens": ["create", "read", "update", "delete"], "datasets": ["read"] });
-        Self::named(name).with("orgCapabilities", org)
+    pub fn raw(&self) -> &Map<String, Value> {
+        &self.raw
     }
 
     /// Sets any field of its JSON.

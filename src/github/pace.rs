@@ -1,0 +1,307 @@
+//! How fast requests may follow each other: under the limits that GitHub
+//! publishes, and slower when it complains.
+//!
+//! Source: GitHub's page on secondary rate limits: 900 points a minute, 5 for a
+//! write and 1 for a read, and 100 requests at once, for each token.
+//!
+//! What counts is every minute, wherever it begins. So each request is kept in
+//! mind until a minute after its *answer*: the server saw it before that, however
+//! long it travelled. A bucket that refills steadily would be shorter, but one
+//! that is safe in every minute can only be shallow, and would spread over most of
+//! a minute what may be sent at once: a token that was minted would wait for it.
+//!
+//! A server that publishes no limits (one of one's own, as it is installed) is not
+//! paced. Writes go before reads: whoever writes has a new token waiting.
+
+use std::collections::VecDeque;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::{HeaderMap, Method};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::config::Period;
+use crate::config::diagnostic::{Invalid, quoted};
+use crate::http::retry::{asked_wait, is_rate_limit};
+use crate::http::{Gate, Reply, Turn};
+
+/// Points of a read.
+const READ: u32 = 1;
+/// Points of a write.
+const WRITE: u32 = 5;
+/// GitHub's limit: points in a minute.
+const PUBLISHED: u32 = 900;
+/// Of a hundred points that are allowed, so many are used.
+const USED_OF_100: u32 = 99;
+
+/// So many writes are certainly let through in a minute. What a delivery window is
+/// sized by.
+pub const WRITES_A_MINUTE: usize = (PUBLISHED * USED_OF_100 / 100 / WRITE) as usize;
+
+/// What a server allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Points, in every period of this length.
+    points: u32,
+    period: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { points: PUBLISHED, period: Duration::from_secs(60) }
+    }
+}
+
+impl FromStr for Pace {
+    type Err = Invalid;
+
+    /// `900/1m`. Never less than GitHub's own, because delivery windows count on
+    /// that.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let parse = || {
+            let (points, period) = text.split_once('/')?;
+            let period = period.trim().parse::<Period>().ok()?.duration().unsigned_abs();
+            Some(Self { points: points.trim().parse().ok()?, period })
+        };
+        let pace: Self = parse().ok_or_else(|| {
+            Invalid::new(format!("{} is no pace: write points and period, like 900/1m", quoted(text)))
+        })?;
+        let is_enough = !pace.period.is_zero()
+            && pace.period <= Duration::from_secs(60)
+            && u64::from(pace.points) * 60_000 >= u64::from(PUBLISHED) * pace.period.as_millis() as u64;
+        is_enough.then_some(pace).ok_or_else(|| {
+            Invalid::new(format!("{} is slower than GitHub's own 900/1m", quoted(text)))
+                .help("a slower pace would not fit into the delivery windows; use --concurrency")
+        })
+    }
+}
+
+/// Lets requests through.
+pub(super) struct Pacer {
+    pace: Pace,
+    at_once: usize,
+    state: Mutex<State>,
+    writes_waiting: AtomicUsize,
+    /// Each holds whoever is next of its kind; the others wait for it in order.
+    next_read: tokio::sync::Mutex<()>,
+    next_write: tokio::sync::Mutex<()>,
+    changed: Notify,
+}
+
+/// What was sent lately, and what the server said of it.
+struct State {
+    under_way: usize,
+    points_under_way: u32,
+    /// Points of answered requests, and when they count no longer.
+    spent: VecDeque<(Instant, u32)>,
+    /// Whether the server publishes limits; `None`: not known yet.
+    is_limited: Option<bool>,
+    /// Points that may be spent in a period, as things stand.
+    allowance: u32,
+    /// Of those, how many hundredths the hour's limit leaves.
+    left_in_100: u32,
+    /// After a complaint: nothing is sent before.
+    closed_until: Option<Instant>,
+    /// When the allowance was last changed.
+    changed_at: Option<Instant>,
+}
+
+/// One request under way.
+struct Passage {
+    pacer: Arc<Pacer>,
+    points: u32,
+}
+
+impl Pacer {
+    /// Lets `at_once` requests be under way.
+    pub(super) fn new(pace: Pace, at_once: usize) -> Arc<Self> {
+        Arc::new(Self {
+            pace,
+            at_once: at_once.max(1),
+            state: Mutex::new(State {
+                under_way: 0,
+                points_under_way: 0,
+                spent: VecDeque::new(),
+                is_limited: None,
+                allowance: pace.most(),
+                left_in_100: 100,
+                closed_until: None,
+                changed_at: None,
+            }),
+            writes_waiting: AtomicUsize::new(0),
+            next_read: tokio::sync::Mutex::new(()),
+            next_write: tokio::sync::Mutex::new(()),
+            changed: Notify::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn pass(self: &Arc<Self>, points: u32, is_write: bool) -> Passage {
+        let _waiting = is_write.then(|| Waiting::new(self));
+        let next = if is_write { &self.next_write } else { &self.next_read };
+        let _front = next.lock().await;
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            match self.admit(points, is_write) {
+                Admission::Now => return Passage { pacer: Arc::clone(self), points },
+                Admission::At(moment) => {
+                    // Which of the two came does not matter: look again.
+                    let _ = tokio::time::timeout_at(moment, changed).await;
+                }
+                Admission::AfterAChange => changed.await,
+            }
+        }
+    }
+
+    fn admit(&self, points: u32, is_write: bool) -> Admission {
+        if !is_write && self.writes_waiting.load(Ordering::Relaxed) > 0 {
+            return Admission::AfterAChange;
+        }
+        self.lock().admit(&self.pace, self.at_once, points, Instant::now())
+    }
+}
+
+/// Whether a request may be sent.
+enum Admission {
+    Now,
+    /// Look again then, or when something changes.
+    At(Instant),
+    /// When something changes.
+    AfterAChange,
+}
+
+impl State {
+    fn admit(&mut self, pace: &Pace, at_once: usize, points: u32, now: Instant) -> Admission {
+        if self.under_way >= at_once {
+            return Admission::AfterAChange;
+        }
+        if let Some(moment) = self.closed_until.filter(|moment| now < *moment) {
+            return Admission::At(moment);
+        }
+        if self.is_limited == Some(false) {
+            self.spent.clear();
+        } else {
+            self.recover(pace, now);
+            while self.spent.front().is_some_and(|(end, _)| *end <= now) {
+                self.spent.pop_front();
+            }
+            let used = self.points_under_way + self.spent.iter().map(|(_, points)| points).sum::<u32>();
+            let allowed = (self.allowance * self.left_in_100 / 100).max(WRITE);
+            if used + points > allowed {
+                return self.spent.front().map_or(Admission::AfterAChange, |(end, _)| Admission::At(*end));
+            }
+        }
+        self.under_way += 1;
+        self.points_under_way += points;
+        Admission::Now
+    }
+
+    /// A tenth more for every period without complaint.
+    fn recover(&mut self, pace: &Pace, now: Instant) {
+        if let Some(changed_at) = self.changed_at
+            && now.duration_since(changed_at) >= pace.period
+        {
+            self.allowance = (self.allowance + pace.most() / 10).min(pace.most());
+            self.changed_at = (self.allowance < pace.most()).then_some(now);
+        }
+    }
+
+    /// Half as much, and a rest, unless that was done for this complaint already.
+    fn slow_down(&mut self, pace: &Pace, rest: Duration, now: Instant) {
+        if self.closed_until.is_some_and(|moment| now < moment) {
+            return;
+        }
+        self.is_limited = Some(true);
+        self.allowance = (self.allowance / 2).max(pace.most() / 10);
+        self.changed_at = Some(now + rest);
+        self.closed_until = Some(now + rest);
+    }
+}
+
+#[async_trait]
+impl Gate for Arc<Pacer> {
+    async fn enter(&self, method: &Method) -> Turn {
+        let is_write = *method != Method::GET;
+        Box::new(self.pass(if is_write { WRITE } else { READ }, is_write).await)
+    }
+
+    fn answered(&self, reply: &Reply) {
+        let mut state = self.lock();
+        let limit = number(&reply.headers, "x-ratelimit-limit");
+        match (limit, state.is_limited) {
+            (Some(limit), _) => {
+                state.is_limited = Some(true);
+                let left = number(&reply.headers, "x-ratelimit-remaining").unwrap_or(limit);
+                // Down to a tenth as the last tenth of the hour's requests goes.
+                state.left_in_100 =
+                    u32::try_from((left * 1000).checked_div(limit).unwrap_or(100).clamp(10, 100))
+                        .unwrap_or(100);
+            }
+            (None, None) if reply.status.is_success() => state.is_limited = Some(false),
+            (None, _) => {}
+        }
+        if is_rate_limit(reply.status, &reply.headers, reply.body()) {
+            // GitHub's rule where it names no time is a minute. Where it names a
+            // very long one, each call decides for itself.
+            let rest = asked_wait(reply).unwrap_or(self.pace.period);
+            if rest <= 2 * self.pace.period {
+                state.slow_down(&self.pace, rest, Instant::now());
+            }
+        }
+    }
+}
+
+impl Pace {
+    /// Points that are used of those allowed.
+    fn most(&self) -> u32 {
+        (self.points / 100 * USED_OF_100 + self.points % 100 * USED_OF_100 / 100).max(WRITE)
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        let mut state = self.pacer.lock();
+        state.under_way -= 1;
+        state.points_under_way -= self.points;
+        if state.is_limited != Some(false) {
+            state.spent.push_back((Instant::now() + self.pacer.pace.period, self.points));
+        }
+        drop(state);
+        self.pacer.changed.notify_waiters();
+    }
+}
+
+/// A write that waits, so that reads do.
+struct Waiting<'a>(&'a Pacer);
+
+impl<'a> Waiting<'a> {
+    fn new(pacer: &'a Pacer) -> Self {
+        pacer.writes_waiting.fetch_add(1, Ordering::Relaxed);
+        Self(pacer)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.0.writes_waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.changed.notify_waiters();
+        }
+    }
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+#[path = "pace_tests.rs"]
+mod tests;

@@ -1,0 +1,314 @@
+//! SoftwareOne Marketplace: *create*, then *disable*, then *delete*.
+//!
+//! Sources: SoftwareOne's published API description (accounts, API tokens) and its
+//! documentation of the token's states and of the query language. A token has no
+//! expiry, and its modules cannot be inherited, so a successor is created with the
+//! same account and modules. The value has the token's id in front:
+//! `idt:TKN-0000-0000:…`. Types and calls only; policy lives in [`crate::rotation`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::Method;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value, json};
+
+use super::connection::{Ask, Connection, Pages, bearer, normalise, take_value};
+use super::{
+    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider, Token,
+};
+use crate::config::ProviderSettings;
+use crate::http::Http;
+
+/// Where the platform's API lives.
+const PUBLIC: &str = "https://api.platform.softwareone.com";
+
+/// What a list leaves out unless it is asked for.
+const SELECT: (&str, &str) = ("select", "audit,modules,account");
+
+/// Tokens on one page.
+const PAGE: &str = "100";
+
+/// What every call needs.
+const NEEDS: &str = "an API token of the same account with access to the module that manages API tokens";
+
+/// The token calls of one account.
+#[derive(Debug)]
+struct SoftwareOne {
+    connection: Connection,
+}
+
+/// Connects to the Marketplace; the URL is the origin, with or without `/public/v1`.
+pub(super) fn connect(settings: &ProviderSettings, http: Arc<Http>) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(http, settings.url.as_ref(), PUBLIC, "public/v1")?;
+    Ok(Arc::new(SoftwareOne { connection }))
+}
+
+/// A page of the list.
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(rename = "$meta", default)]
+    meta: Meta,
+    #[serde(default)]
+    data: Vec<Map<String, Value>>,
+}
+
+#[derive(Deserialize, Default)]
+struct Meta {
+    #[serde(default)]
+    pagination: Pagination,
+}
+
+#[derive(Deserialize, Default)]
+struct Pagination {
+    total: Option<usize>,
+}
+
+fn ask<'a>(
+    path: &'a [&'a str],
+    query: &'a [(&'a str, &'a str)],
+    credential: &SecretString,
+) -> Result<Ask<'a>, Error> {
+    Ok(Ask { path, query, headers: bearer(credential)?, needs: NEEDS })
+}
+
+impl SoftwareOne {
+    async fn raw(&self, credential: &SecretString, id: &str) -> Result<Map<String, Value>, Error> {
+        let path = ["accounts", "api-tokens", id];
+        let mut raw: Map<String, Value> = self.connection.get(ask(&path, &[SELECT], credential)?).await?;
+        raw.remove("token");
+        Ok(raw)
+    }
+}
+
+#[async_trait]
+impl Provider for SoftwareOne {
+    fn profile(&self) -> Profile {
+        Profile {
+            overlap: Overlap::AcrossRuns,
+            expiry: Expiry::ByAge,
+            marker_in: MarkerIn::Description,
+            can_disable: true,
+        }
+    }
+
+    async fn list(&self, credential: &SecretString) -> Result<Vec<Token>, Error> {
+        let mut all = Pages::default();
+        loop {
+            let offset = all.items.len().to_string();
+            let query = [("limit", PAGE), ("offset", offset.as_str()), SELECT];
+            let page = self.connection.get(ask(&["accounts", "api-tokens"], &query, credential)?).await?;
+            let Listed { meta, data } = page;
+            let known = all.items.len() + data.len();
+            if !all.add(data, meta.pagination.total.is_none_or(|total| known < total))? {
+                break;
+            }
+        }
+        all.items.into_iter().filter(|raw| !is_deleted(raw)).map(token).collect()
+    }
+
+    async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
+        // Anything else is a name: there is nothing to ask for.
+        if !id.starts_with("TKN-") {
+            return Ok(None);
+        }
+        match self.raw(credential, id).await {
+            Ok(raw) if is_deleted(&raw) => Ok(None),
+            Ok(raw) => token(raw).map(Some),
+            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
+        let mut successor = match mint.predecessor {
+            Some(old) if old.raw.contains_key("modules") => successor_of(&old.raw)?,
+            // A list that leaves the modules out must not cost the successor its rights.
+            Some(old) => successor_of(&self.raw(credential, &old.id).await?)?,
+            None => mint.template.cloned().unwrap_or_default(),
+        };
+        successor.insert("name".to_owned(), json!(mint.name));
+        successor.insert("description".to_owned(), json!(mint.note));
+        let ask = ask(&["accounts", "api-tokens"], &[], credential)?;
+        let mut raw = self.connection.mint(ask, &Value::Object(successor)).await?;
+        let value = take_value(&mut raw, "token")?;
+        Ok(Minted { token: token(raw)?, value })
+    }
+
+    async fn probe(&self, minted: &Minted, verify: Option<&str>) -> Result<Probe, Error> {
+        let path = ["accounts", "api-tokens", minted.token.id.as_str()];
+        let ask = ask(&path, &[], &minted.value)?;
+        if let Some(path) = verify {
+            return self.connection.verify(path, ask.headers).await;
+        }
+        match self.connection.get::<IgnoredAny>(ask).await {
+            Ok(_) => Ok(Probe::Verified),
+            Err(error) => match error.kind {
+                ErrorKind::Unauthenticated => Ok(Probe::Rejected),
+                // A token without the module may not see tokens, its own included.
+                ErrorKind::Forbidden | ErrorKind::NotFound => Ok(Probe::Unverified),
+                _ => Err(error),
+            },
+        }
+    }
+
+    async fn end(&self, credential: &SecretString, token: &Token, ending: Ending) -> Result<(), Error> {
+        let whole = ["accounts", "api-tokens", token.id.as_str(), "disable"];
+        let (method, path) = match ending {
+            Ending::Disable => (Method::POST, &whole[..]),
+            Ending::Delete => (Method::DELETE, &whole[..3]),
+        };
+        match self.connection.end(method, ask(path, &[], credential)?).await {
+            // Disabled already: by an attempt whose reply was lost, or by somebody.
+            Err(error) if ending == Ending::Disable && error.kind.is_about_the_token() => {
+                let shown = self.get(credential, &token.id).await?;
+                if shown.is_none_or(|token| token.disabled) { Ok(()) } else { Err(error) }
+            }
+            result => result,
+        }
+    }
+
+    /// A value tells its token's id.
+    fn may_be(&self, token: &Token, credential: &SecretString) -> bool {
+        id_of(credential.expose_secret()).is_none_or(|id| id == token.id)
+    }
+}
+
+/// `idt:TKN-0000-0000:…` to `TKN-0000-0000`.
+fn id_of(value: &str) -> Option<&str> {
+    parts_of(value).map(|(id, _)| id)
+}
+
+/// What follows the id in a value of the Marketplace; of any other value, all.
+pub(super) fn secret_part(value: &str) -> &str {
+    parts_of(value).map_or(value, |(_, secret)| secret)
+}
+
+fn parts_of(value: &str) -> Option<(&str, &str)> {
+    value.strip_prefix("idt:")?.split_once(':').filter(|(id, _)| id.starts_with("TKN-"))
+}
+
+/// The body that creates an equal token.
+fn successor_of(raw: &Map<String, Value>) -> Result<Map<String, Value>, Error> {
+    let id_of = |value: &Value| value.get("id").and_then(Value::as_str).map(|id| json!({ "id": id }));
+    let account = raw.get("account").and_then(id_of);
+    let modules = match raw.get("modules") {
+        Some(Value::Array(modules)) => Some(modules.iter().filter_map(id_of).collect()),
+        Some(Value::Null) => Some(Value::Null),
+        _ => None,
+    };
+    let (Some(account), Some(modules)) = (account, modules) else {
+        return Err(Error::invalid(
+            "the Marketplace does not show the token's account and modules, so no equal token can be created",
+        ));
+    };
+    let mut successor = Map::from_iter([("account".to_owned(), account), ("modules".to_owned(), modules)]);
+    if let Some(Value::String(icon)) = raw.get("icon") {
+        successor.insert("icon".to_owned(), json!(icon));
+    }
+    Ok(successor)
+}
+
+/// Some lists show what was deleted.
+fn is_deleted(raw: &Map<String, Value>) -> bool {
+    raw.get("status").and_then(Value::as_str) == Some("Deleted")
+}
+
+/// Reads a token as the Marketplace shows it.
+fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
+    // A reply may carry the value, whichever call it answers.
+    raw.remove("token");
+    let text = |field: &str| raw.get(field).and_then(Value::as_str).map(str::to_owned);
+    let id = text("id").ok_or_else(|| Error::unreadable("a token without an id"))?;
+    let ids = |value: &Value| value.get("id").cloned().unwrap_or(Value::Null);
+    let modules = raw.get("modules").and_then(Value::as_array);
+    let privileges = normalise(json!({
+        "account": raw.get("account").map(ids),
+        "modules": modules.map(|modules| modules.iter().map(ids).collect::<Vec<_>>()),
+    }));
+    Ok(Token {
+        name: text("name").unwrap_or_default(),
+        note: text("description").unwrap_or_default(),
+        expires_at: None,
+        created_at: raw.get("audit").and_then(|audit| time(audit.get("created")?.get("at"))),
+        last_used_at: time(raw.get("lastAccessAt")),
+        disabled: text("status").as_deref() == Some("Disabled"),
+        id,
+        privileges,
+        raw,
+    })
+}
+
+/// A time, if it is one: .NET writes year 1 for "never".
+fn time(value: Option<&Value>) -> Option<Timestamp> {
+    let text = value?.as_str().filter(|text| !text.starts_with("0001-"))?;
+    text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn raw(extra: Value) -> Map<String, Value> {
+        let mut raw = json!({
+            "id": "TKN-1671-0642", "name": "ci", "description": null, "icon": null, "status": "Active",
+            "account": {"id": "ACC-1671-0642", "name": "Acme"},
+            "modules": [{"id": "MOD-9042", "name": "Orders"}, {"id": "MOD-1756"}],
+            "audit": {"created": {"at": "2026-01-02T03:04:05.123Z", "by": {"id": "USR-1"}}},
+            "lastAccessAt": "0001-01-01T00:00:00Z", "token": "idt:TKN-1671-0642:very-secret-value",
+        });
+        let Value::Object(extra) = extra else { panic!("no object") };
+        raw.as_object_mut().unwrap().extend(extra);
+        serde_json::from_value(raw).unwrap()
+    }
+
+    #[test]
+    fn reads_a_token_and_keeps_no_value() {
+        let token = token(raw(json!({}))).unwrap();
+        assert_eq!((token.id.as_str(), token.note.as_str(), token.disabled), ("TKN-1671-0642", "", false));
+        assert_eq!(token.created_at, Some("2026-01-02T03:04:05.123Z".parse().unwrap()));
+        assert_eq!((token.expires_at, token.last_used_at), (None, None));
+        assert_eq!(
+            token.privileges,
+            json!({"account": "ACC-1671-0642", "modules": ["MOD-1756", "MOD-9042"]})
+        );
+        assert!(!Value::Object(token.raw).to_string().contains("very-secret"));
+        assert!(super::token(raw(json!({"status": "Disabled"}))).unwrap().disabled);
+        assert!(super::token(raw(json!({"id": 7}))).is_err());
+    }
+
+    #[test]
+    fn a_successor_has_the_same_account_and_modules_by_their_ids() {
+        let successor = successor_of(&raw(json!({"icon": "x.png"}))).unwrap();
+        let wanted = json!({
+            "account": {"id": "ACC-1671-0642"}, "modules": [{"id": "MOD-9042"}, {"id": "MOD-1756"}], "icon": "x.png",
+        });
+        assert_eq!(Value::Object(successor), wanted);
+        let mut unknown = raw(json!({}));
+        unknown.remove("modules");
+        assert_eq!(successor_of(&unknown).unwrap_err().kind, ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn a_value_tells_its_token() {
+        assert_eq!(id_of("idt:TKN-1671-0642:abc:def"), Some("TKN-1671-0642"));
+        assert_eq!(secret_part("idt:TKN-1671-0642:abc:def"), "abc:def");
+        for odd in ["", "idt:", "idt:TKN-1", "TKN-1:x", "idt:USR-1:x"] {
+            assert_eq!((id_of(odd), secret_part(odd)), (None, odd));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_reply_panics(raw in proptest::collection::vec(("[a-zA-Z$]{1,12}", "[ -~]{0,20}"), 0..8)) {
+            let raw: Map<String, Value> = raw.into_iter().map(|(k, v)| (k, json!(v))).collect();
+            let is_readable = raw.contains_key("id");
+            prop_assert_eq!(token(raw).is_ok(), is_readable);
+        }
+    }
+}
