@@ -21,6 +21,7 @@ pub mod clock;
 pub mod config;
 pub mod github;
 pub mod http;
+pub mod progress;
 pub mod provider;
 pub mod redact;
 pub mod report;

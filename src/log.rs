@@ -13,6 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 use crate::cli::Verbosity;
+use crate::progress::Progress;
 use crate::redact::Redactor;
 use crate::streams::Stream;
 
@@ -21,6 +22,7 @@ pub(crate) fn subscriber(
     verbosity: Verbosity,
     redactor: Arc<Redactor>,
     stream: Stream,
+    progress: Progress,
 ) -> impl Subscriber + Send + Sync {
     let level = match verbosity {
         Verbosity::Quiet => LevelFilter::ERROR,
@@ -32,7 +34,7 @@ pub(crate) fn subscriber(
         .without_time()
         .with_target(false)
         .with_ansi(false)
-        .with_writer(Gate { redactor, stream });
+        .with_writer(Gate { redactor, stream, progress });
     tracing_subscriber::registry()
         .with(lines.with_filter(Targets::new().with_target(env!("CARGO_CRATE_NAME"), level)))
 }
@@ -42,12 +44,14 @@ pub(crate) fn subscriber(
 struct Gate {
     redactor: Arc<Redactor>,
     stream: Stream,
+    progress: Progress,
 }
 
 impl io::Write for Gate {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let line = self.redactor.message(&String::from_utf8_lossy(event));
-        writeln!(self.stream, "{line}")?;
+        let Self { stream, progress, .. } = self;
+        progress.aside(|| writeln!(stream, "{line}"))?;
         Ok(event.len())
     }
 

@@ -21,20 +21,28 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let streams = Streams { stdout: stdout(), stderr: Stream::new(std::io::stderr()) };
+    let streams = Streams { stdout: stdout(), stderr: stderr() };
     let environment = Environment::from_process();
     ExitCode::from(runtime.block_on(run(std::env::args_os(), &environment, streams, told_to_stop())))
 }
 
+/// How wide a terminal is that does not tell.
+const USUAL: usize = 80;
+
 /// Standard output, and how wide its terminal is if it is one.
 fn stdout() -> Stream {
-    const USUAL: usize = 80;
     let stream = Stream::new(std::io::stdout());
     if !std::io::stdout().is_terminal() {
         return stream;
     }
     let columns = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
     stream.on_terminal(columns.unwrap_or(USUAL))
+}
+
+/// Standard error, which may be a terminal too.
+fn stderr() -> Stream {
+    let stream = Stream::new(std::io::stderr());
+    if std::io::stderr().is_terminal() { stream.on_terminal(USUAL) } else { stream }
 }
 
 /// Resolves when the process is told to stop: a cancelled job sends such a signal

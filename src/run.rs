@@ -21,6 +21,7 @@ use crate::config::{Period, ProviderSettings};
 use crate::github::{Access, Announce, Credentials, GitHub, Terms};
 use crate::http::{Http, HttpSettings};
 use crate::log;
+use crate::progress::Progress;
 use crate::provider;
 use crate::redact::Redactor;
 use crate::report::{self, ActionsFiles, Outlets, Report, actions};
@@ -57,11 +58,23 @@ pub async fn run(
     let redactor = Arc::new(Redactor::new());
     register(&run, &redactor);
     let on_actions = environment.get("GITHUB_ACTIONS") == Some("true");
-    let log = log::subscriber(run.options.verbosity, Arc::clone(&redactor), streams.stderr.clone());
+    let verbosity = run.options.verbosity;
+    let progress = Progress::new(streams.stderr.is_terminal() && verbosity > Verbosity::Quiet);
+    let log = log::subscriber(verbosity, Arc::clone(&redactor), streams.stderr.clone(), progress.clone());
     if !run.warnings.is_empty() && run.options.verbosity > Verbosity::Quiet {
         let _ = writeln!(streams.stderr, "{}", run.warnings);
     }
-    let outcome = carry_out(&run, &redactor, on_actions, &streams, stop).with_subscriber(log).await;
+    // One line a request is a long log: there it is folded.
+    let is_folded = on_actions && verbosity > Verbosity::Normal;
+    if is_folded {
+        let _ = actions::group("crossfade: what was asked and answered", &mut streams.stderr);
+    }
+    let outcome =
+        carry_out(&run, &redactor, on_actions, &streams, &progress, stop).with_subscriber(log).await;
+    progress.end();
+    if is_folded {
+        let _ = actions::end_group(&mut streams.stderr);
+    }
     let report = match outcome {
         Ok(report) => report,
         Err(usage) => {
@@ -92,6 +105,7 @@ async fn carry_out(
     redactor: &Arc<Redactor>,
     on_actions: bool,
     streams: &Streams,
+    progress: &Progress,
     stop: impl Future<Output = ()>,
 ) -> Result<Report, String> {
     let options = &run.options;
@@ -110,6 +124,7 @@ async fn carry_out(
         pace: options.pace,
         access,
         announce: Arc::clone(&announce),
+        progress: progress.clone(),
     };
     let github = GitHub::connect(Arc::clone(&http), &run.github, terms).map_err(|error| error.to_string())?;
     let sessions = sessions(run, &http)?;

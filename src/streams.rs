@@ -26,6 +26,11 @@ impl Stream {
         Self { columns: Some(columns), ..self }
     }
 
+    /// Whether it ends in a terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.columns.is_some()
+    }
+
     /// The screen behind it. The environment may ask for another width, or for no
     /// colours (see no-color.org).
     pub(crate) fn screen(&self, environment: &Environment) -> Screen {

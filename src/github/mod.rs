@@ -42,6 +42,7 @@ pub use seal::{SealError, Sealed, seal};
 
 use crate::config::{Scope, SecretTarget, Store};
 use crate::http::Http;
+use crate::progress::Progress;
 use api::Api;
 use error::{Purpose, Refusal};
 use list::Listing;
@@ -98,6 +99,8 @@ pub struct Terms {
     pub access: Access,
     /// Told of every token that is made.
     pub announce: Announce,
+    /// Told of every secret that was looked at or written.
+    pub progress: Progress,
 }
 
 /// What GitHub tells about one secret.
@@ -116,6 +119,7 @@ pub struct GitHub {
     api: Arc<Api>,
     signin: Arc<Signin>,
     access: Access,
+    progress: Progress,
     /// Every store is there: this is github.com or a ghe.com tenant.
     has_every_store: bool,
     listings: Shared<Arc<Listing>>,
@@ -130,7 +134,7 @@ impl GitHub {
     /// # Errors
     /// When the credential cannot be sent at all.
     pub fn connect(http: Arc<Http>, settings: &GithubSettings, terms: Terms) -> Result<Self, Error> {
-        let Terms { concurrency, pace, access, announce } = terms;
+        let Terms { concurrency, pace, access, announce, progress } = terms;
         let gate = Arc::new(Pacer::new(pace, concurrency));
         let api = Arc::new(Api::new(Arc::clone(&http), settings.api_url.clone(), gate));
         let signin = Arc::new(Signin::new(&settings.credentials, &api, access, announce)?);
@@ -143,6 +147,7 @@ impl GitHub {
             api,
             signin,
             access,
+            progress,
             has_every_store: has_every_store(&settings.api_url),
             listings: Shared::new(),
             keys: Shared::new(),
@@ -154,6 +159,8 @@ impl GitHub {
     /// Tells what will be read and written, before any of it is. A GitHub App asks
     /// for tokens that are good for that and no more.
     pub fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
+        let targets: Vec<&SecretTarget> = targets.into_iter().collect();
+        self.progress.expect(targets.len());
         self.signin.expect(targets);
     }
 
@@ -177,7 +184,9 @@ impl GitHub {
     }
 
     async fn observe_one(&self, target: &SecretTarget) -> Result<Reading, Error> {
-        match self.find(&target.destination).await {
+        let found = self.find(&target.destination).await;
+        self.progress.looked();
+        match found {
             Ok(Some(secret)) => Ok(Reading::UpdatedAt(secret.updated_at)),
             Ok(None) => Ok(Reading::Missing),
             Err(error) if error.kind == ErrorKind::NotFound && target.create_environment => {

@@ -34,8 +34,13 @@ fn connect_with(server: &MockServer, concurrency: usize) -> GitHub {
         api_url: Url::parse(&server.uri()).unwrap(),
         credentials: Credentials::Token(SecretString::from("token")),
     };
-    let terms =
-        Terms { concurrency, pace: Pace::default(), access: Access::Write, announce: Arc::new(|_| {}) };
+    let terms = Terms {
+        concurrency,
+        pace: Pace::default(),
+        access: Access::Write,
+        announce: Arc::new(|_| {}),
+        progress: Progress::new(false),
+    };
     GitHub::connect(http, &settings, terms).unwrap()
 }
 

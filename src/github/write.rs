@@ -56,7 +56,9 @@ impl GitHub {
                 doubtful |= answer.doubtful();
             }
         }
-        self.acknowledged(target, &answer, doubtful, until)
+        self.acknowledged(target, &answer, doubtful, until)?;
+        self.progress.wrote();
+        Ok(())
     }
 
     async fn put(

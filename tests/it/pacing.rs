@@ -78,3 +78,20 @@ async fn a_pace_slower_than_windows_allow_is_refused() {
     assert_eq!(ran.exit_code, 2);
     assert!(ran.stderr.contains("slower than GitHub's own"), "{}", ran.stderr);
 }
+
+#[tokio::test]
+async fn a_line_for_each_request_is_folded_on_actions() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (output, summary) = (folder.path().join("output"), folder.path().join("summary"));
+    let quiet = Invocation::rotate(&world).on_actions(output.clone(), summary.clone()).run().await;
+    assert!(!quiet.stderr.contains("::group::"), "{}", quiet.stderr);
+    world.advance_days(1);
+    let ran = Invocation::rotate(&world).flag("-v").on_actions(output, summary).run().await;
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    let at = |start: &str| lines.iter().position(|line| line.starts_with(start)).unwrap();
+    let folded = at("::group::")..at("::endgroup::");
+    let requests = lines.iter().enumerate().filter(|(_, line)| line.contains("took_ms"));
+    assert!(requests.clone().count() >= 2, "{}", ran.stderr);
+    assert!(requests.map(|(at, _)| at).all(|at| folded.contains(&at)), "{}", ran.stderr);
+}

@@ -1,0 +1,78 @@
+//! How far a run has come: one line on a terminal, gone when the run is over.
+//!
+//! Off a terminal there is nothing to see here; what must be known is in the report.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// So often the line moves, even while nothing is answered.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The line. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    line: ProgressBar,
+    written: ProgressBar,
+}
+
+impl Progress {
+    /// A line on standard error, or none.
+    #[must_use]
+    pub fn new(is_shown: bool) -> Self {
+        let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let line = ProgressBar::with_draw_target(Some(0), target);
+        // A template that cannot be read leaves the usual one.
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} of {len} secrets looked at{msg}") {
+            line.set_style(style);
+        }
+        if is_shown {
+            line.enable_steady_tick(TICK);
+        }
+        Self { line, written: ProgressBar::hidden() }
+    }
+
+    /// So many more secrets will be looked at.
+    pub(crate) fn expect(&self, secrets: usize) {
+        self.line.inc_length(u64::try_from(secrets).unwrap_or_default());
+    }
+
+    /// One was looked at.
+    pub(crate) fn looked(&self) {
+        self.line.inc(1);
+    }
+
+    /// One was written.
+    pub(crate) fn wrote(&self) {
+        self.written.inc(1);
+        self.line.set_message(format!(", {} written", self.written.position()));
+    }
+
+    /// Prints something else in between.
+    pub(crate) fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.line.suspend(print)
+    }
+
+    /// Takes the line away.
+    pub(crate) fn end(&self) {
+        self.line.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_what_it_is_told() {
+        let progress = Progress::new(false);
+        let clone = progress.clone();
+        clone.expect(3);
+        clone.looked();
+        clone.wrote();
+        clone.wrote();
+        assert_eq!((progress.line.length(), progress.line.position()), (Some(3), 1));
+        assert_eq!(progress.line.message(), ", 2 written");
+        assert_eq!(progress.aside(|| 7), 7);
+    }
+}
