@@ -11,11 +11,19 @@ use super::trouble::Trouble;
 use crate::config::{Policy, Rotation};
 use crate::provider::{Ending, Expiry, Overlap, Profile};
 
+pub use retire::retirements;
+
 /// An expiry may lie this much beyond the policy's lifetime: providers round.
 const ROUNDING: SignedDuration = SignedDuration::from_hours(24);
 
 /// With so many live tokens of a rotation, a failing destination breeds no more.
 const ENOUGH: usize = 3;
+
+/// Unless a destination is about to lose its token: then so many.
+const MOST: usize = 6;
+
+/// How soon that is: a daily run comes by twice.
+const LAST_CHANCE: SignedDuration = SignedDuration::from_hours(48);
 
 /// Why a rotation is, or is not, to be rotated now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -297,7 +305,8 @@ fn mint_or_refuse(
         .filter(live)
         .filter(|index| lineage.members[*index].marker.is_some() && !orphans.contains(index))
         .count();
-    if verdict == Verdict::Undelivered && marked >= ENOUGH {
+    let enough = if is_last_chance(at, lineage, readings) { MOST } else { ENOUGH };
+    if verdict == Verdict::Undelivered && marked >= enough {
         let destinations = at.rotation.secrets.iter().zip(holders);
         let destinations = destinations
             .filter(|(_, holder)| current.is_none_or(|current| **holder != Holder::Member(current)))
@@ -344,54 +353,21 @@ fn would_die(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) ->
     })
 }
 
-/// Previous tokens that can be ended now: ours, held by no destination and by no
-/// unknown one, replaced by a token that lives, and their overlap over.
-#[must_use]
-pub fn retirements(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
-    let Policy { overlap, delete_after, .. } = at.rotation.policy;
-    (0..lineage.members.len())
-        .filter_map(|member| {
-            let replaced_at = replaced_at(at, lineage, readings, member)?;
-            let ended_at = after(replaced_at, overlap.duration());
-            let token = &lineage.members[member].token;
-            let (ending, from) = match (at.profile.can_disable, token.disabled) {
-                (true, false) => (Ending::Disable, ended_at),
-                (true, true) => (Ending::Delete, after(ended_at, delete_after.duration())),
-                (false, _) => (Ending::Delete, ended_at),
-            };
-            (at.now >= from).then_some(Retirement { member, ending })
-        })
-        .collect()
+/// Whether a destination that can be served holds a token that ends very soon, or
+/// has ended.
+fn is_last_chance(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> bool {
+    let horizon = after(at.now, LAST_CHANCE);
+    lineage.members.iter().enumerate().any(|(index, member)| {
+        let ends = member.token.disabled || member.token.expires_at.is_some_and(|end| end <= horizon);
+        let holds = |reading: &Reading| match (reading, lineage.holder(reading)) {
+            (Reading::Missing | Reading::Unreadable(_), _) => false,
+            (_, Holder::Member(held)) => held == index,
+            _ => member.is_live(at.now) && lineage.may_hold(reading, index),
+        };
+        ends && readings.iter().any(holds)
+    })
 }
 
-/// When the last destination took a successor of a token that nobody holds any
-/// more; `None`: it must not be ended, or has ended by itself.
-fn replaced_at(
-    at: &Circumstances<'_>,
-    lineage: &Lineage,
-    readings: &[Reading],
-    member: usize,
-) -> Option<Timestamp> {
-    let candidate = &lineage.members[member];
-    let has_ended = candidate.token.expires_at.is_some_and(|end| end <= at.now);
-    let is_gone = has_ended || (candidate.token.disabled && !at.profile.can_disable);
-    if is_gone || !lineage.is_ours(at.rotation, member) {
-        return None;
-    }
-    let mut last = None;
-    for reading in readings {
-        if lineage.may_hold(reading, member) {
-            return None;
-        }
-        if let (Reading::UpdatedAt(written), Holder::Member(held)) = (reading, lineage.holder(reading))
-            && held < member
-            && lineage.members[held].is_live(at.now)
-        {
-            last = last.max(Some(*written));
-        }
-    }
-    last
-}
-
+mod retire;
 #[cfg(test)]
 mod tests;

@@ -223,6 +223,29 @@ fn a_failing_destination_breeds_at_most_three() {
 }
 
 #[test]
+fn a_token_that_is_about_to_end_is_worth_a_few_more() {
+    let crowd = |size: i64| {
+        let mut members: Vec<Member> =
+            (1..=size).rev().map(|n| minted(&format!("m{n}"), day(n), Some(day(n + 20)))).collect();
+        members[0].token.expires_at = Some(day(90));
+        members.push(original(Some(day(10))));
+        members
+    };
+    let readings = |size| [written(day(size)), written(day(-30))];
+    let is_refused = |now, size| {
+        let plan = decide(now, &crowd(size), &readings(size));
+        assert_eq!(plan.verdict, Verdict::Undelivered);
+        matches!(plan.step, Step::Refuse(Trouble::TooMany { .. }))
+    };
+    assert!(is_refused(minute(8 * 24 * 60 - 1), 3));
+    assert!(!is_refused(day(8), 3), "two days before the original ends");
+    assert!(!is_refused(day(9), 5) && is_refused(day(9), 6), "but no more than six");
+    assert!(is_refused(day(11), 3), "nobody can tell that it is held, and it has ended");
+    let held = [written(day(3)), written(day(1))];
+    assert!(!matches!(decide(day(22), &crowd(3), &held).step, Step::Refuse(_)), "held, and ended");
+}
+
+#[test]
 fn different_privileges_on_an_undelivered_newest_token_are_not_trusted() {
     let mut forged = minted("forged", day(0), Some(day(90)));
     forged.token.privileges = json!({"orgCapabilities": {"apiTokens": ["create"]}});
