@@ -125,14 +125,17 @@ fn holds(story: &Story, index: usize) -> Holds {
     }
     let older = story.lineage.members.iter().skip(usize::from(has_newborn));
     let has_begun = older.clone().any(|member| member.marker.is_some());
-    match story.readings.get(index) {
-        Some(Reading::Missing) => Holds::Nothing,
-        Some(reading @ Reading::UpdatedAt(_)) => match story.lineage.holder(reading) {
-            Holder::Member(held) => Holds::Certainly(held),
-            _ if !has_begun && older.count() == 1 => Holds::Presumably(usize::from(has_newborn)),
-            _ => Holds::Unknown,
-        },
-        Some(Reading::Unreadable(_)) | None => Holds::Unknown,
+    let is_changing = story.trouble.as_ref().is_some_and(Trouble::is_another_run);
+    let is_there = matches!(story.readings.get(index), Some(Reading::UpdatedAt(_)));
+    if is_there && !has_begun && older.count() == 1 && !is_changing {
+        return Holds::Presumably(usize::from(has_newborn));
+    }
+    match story.holder(index) {
+        // A write just before the mint looks like one just after; this one was refused.
+        Holder::Member(0) if has_newborn => Holds::Unknown,
+        Holder::Member(held) => Holds::Certainly(held),
+        Holder::Nothing => Holds::Nothing,
+        Holder::Unknown => Holds::Unknown,
     }
 }
 

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::Tools;
-use super::lineage::{Lineage, Reading, SKEW};
+use super::lineage::{Holder, Lineage, Reading, SKEW};
 use super::mint::{Case, Miscarriage, Newborn};
 use super::plan::{self, Circumstances, MintPlan, Plan, Retirement, Step};
 use super::session::{Keyring, Session};
@@ -325,6 +325,17 @@ async fn end(session: &Session, story: &mut Story, token: &Token, ending: Ending
 }
 
 impl Story {
+    /// The token that a destination holds. While another run is at work, only what
+    /// holds the newest token is known: the others may be written at any moment.
+    pub(super) fn holder(&self, index: usize) -> Holder {
+        let holder = self.readings.get(index).map_or(Holder::Unknown, |reading| self.lineage.holder(reading));
+        match (&self.trouble, holder) {
+            (Some(Trouble::InFlight { .. }), Holder::Member(0)) => holder,
+            (Some(trouble), _) if trouble.is_another_run() => Holder::Unknown,
+            _ => holder,
+        }
+    }
+
     /// Takes note of the end that a mint gave to the predecessor.
     fn set_end(&mut self, predecessor: Option<&Token>) {
         let Some(ended) = predecessor else { return };

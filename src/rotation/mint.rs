@@ -60,6 +60,14 @@ pub(super) struct Miscarriage {
     pub(super) predecessor: Option<Token>,
 }
 
+/// Why a newborn is not delivered.
+enum Flaw {
+    /// Another run is at work, or was.
+    Rival { id: String, minted_at: Timestamp },
+    /// It is not what was asked for, or is not accepted.
+    Unfit(String),
+}
+
 /// A newborn that is what was asked for.
 struct Examined {
     member: Member,
@@ -86,7 +94,7 @@ impl Case<'_> {
         (self.tools.announce)(&minted.value);
         if !is_usable(&minted.value) {
             let why = "its value is not 16 to 4096 visible ASCII characters";
-            return Err(self.withdraw(&minted, predecessor, why.to_owned()).await);
+            return Err(self.withdraw(&minted, predecessor, Flaw::Unfit(why.to_owned())).await);
         }
         // Whichever finds something wrong first spares the wait for the other.
         let mut listed = None;
@@ -99,7 +107,7 @@ impl Case<'_> {
         let predecessor = predecessor.map(|old| shown(&old, listed).clone());
         let (probe, Examined { member, twins, warnings }) = match looked {
             Ok(looked) => looked,
-            Err(why) => return Err(self.withdraw(&minted, predecessor, why).await),
+            Err(flaw) => return Err(self.withdraw(&minted, predecessor, flaw).await),
         };
         Ok(Newborn { member, value: minted.value, until: marker.until, probe, predecessor, twins, warnings })
     }
@@ -111,7 +119,7 @@ impl Case<'_> {
         marker: &Marker,
         predecessor: Option<&Token>,
         listed: &mut Option<Vec<Token>>,
-    ) -> Result<Examined, String> {
+    ) -> Result<Examined, Flaw> {
         let keys = Keyring::after_mint(self.session, &minted.value, predecessor);
         let mut warnings = Vec::new();
         match keys.call(async |credential| self.session.provider.list(credential).await).await {
@@ -123,8 +131,11 @@ impl Case<'_> {
         let newborn = shown(&minted.token, listed.as_deref()).clone();
         let listed = listed.as_deref().unwrap_or_default();
         let member = Member { token: newborn, marker: Some(marker.clone()) };
-        if let Some(why) = self.rival(listed, marker).or_else(|| self.unfit(&member, predecessor)) {
-            return Err(why);
+        if let Some(flaw) = self.rival(listed, marker) {
+            return Err(flaw);
+        }
+        if let Some(why) = self.unfit(&member, predecessor) {
+            return Err(Flaw::Unfit(why));
         }
         let is_twin = |token: &&Token| {
             token.id != minted.token.id
@@ -256,13 +267,14 @@ impl Case<'_> {
     }
 
     /// Whether the provider accepts the new value; a newborn may need seconds.
-    async fn probe(&self, minted: &Minted) -> Result<Probe, String> {
+    async fn probe(&self, minted: &Minted) -> Result<Probe, Flaw> {
         let verify = self.at.rotation.verify.as_deref();
         let ask = async || match self.session.provider.probe(minted, verify).await {
-            Ok(Probe::Rejected) => Err("the provider does not accept its value".to_owned()),
+            Ok(Probe::Rejected) => Err(Flaw::Unfit("the provider does not accept its value".to_owned())),
             Ok(probe) => Ok(probe),
             Err(error) => {
-                Err(format!("the provider could not be asked whether it accepts its value: {error}"))
+                let why = format!("the provider could not be asked whether it accepts its value: {error}");
+                Err(Flaw::Unfit(why))
             }
         };
         ask.retry(self.backoff().with_max_times(usize::MAX).with_total_delay(Some(self.tools.patience))).await
@@ -276,7 +288,7 @@ impl Case<'_> {
     }
 
     /// Another run's token: its window is open, or it came after our list.
-    fn rival(&self, listed: &[Token], own: &Marker) -> Option<String> {
+    fn rival(&self, listed: &[Token], own: &Marker) -> Option<Flaw> {
         let Circumstances { rotation, .. } = self.at;
         let now = self.tools.now().unwrap_or(self.at.now);
         listed.iter().find_map(|token| {
@@ -286,9 +298,7 @@ impl Case<'_> {
             let is_rival = is_ours
                 && marker.nonce.stem != own.nonce.stem
                 && (member.window_is_open(now) || !self.is_known(token));
-            is_rival.then(|| {
-                format!("another run minted {} at {} and may be delivering it", token.id, marker.minted_at)
-            })
+            is_rival.then(|| Flaw::Rival { id: token.id.clone(), minted_at: marker.minted_at })
         })
     }
 
@@ -307,9 +317,14 @@ impl Case<'_> {
     }
 
     /// Deletes a newborn that no destination has seen.
-    async fn withdraw(&self, minted: &Minted, predecessor: Option<Token>, why: String) -> Miscarriage {
+    async fn withdraw(&self, minted: &Minted, predecessor: Option<Token>, flaw: Flaw) -> Miscarriage {
         let fate = self.fate(minted, predecessor.as_ref()).await;
-        Miscarriage { trouble: Trouble::Unfit { id: minted.token.id.clone(), why, fate }, predecessor }
+        let id = minted.token.id.clone();
+        let trouble = match flaw {
+            Flaw::Rival { id: rival, minted_at } => Trouble::Overtaken { id, rival, minted_at, fate },
+            Flaw::Unfit(why) => Trouble::Unfit { id, why, fate },
+        };
+        Miscarriage { trouble, predecessor }
     }
 
     /// Deletes a newborn, and tells what became of it.

@@ -210,7 +210,7 @@ impl Teller<'_> {
         let name = self.rotation.secrets[index].destination.to_string();
         let reading = self.story.readings.get(index);
         let write = self.story.delivery.as_ref().and_then(|delivery| delivery.writes.get(index));
-        let holder = reading.map_or(Holder::Unknown, |reading| self.story.lineage.holder(reading));
+        let holder = self.story.holder(index);
         let (outcome, error) = match (write, reading) {
             (Some(Write::Written), _) => (DestinationOutcome::Written, None),
             (Some(Write::Failed { why, .. }), _) | (_, Some(Reading::Unreadable(why))) => {

@@ -195,6 +195,21 @@ pub enum Trouble {
         /// What became of it.
         fate: Fate,
     },
+    /// Another run minted, too.
+    #[error(
+        "another run minted token {rival} at {minted_at} and may be delivering it, so the new token {id} is not \
+         used. {fate}. This run changed no secret"
+    )]
+    Overtaken {
+        /// The newborn.
+        id: String,
+        /// The other run's.
+        rival: String,
+        /// When that was minted.
+        minted_at: Timestamp,
+        /// What became of the newborn.
+        fate: Fate,
+    },
     /// No destination took the new token, and none will.
     #[error("every destination refused the new token {id}. {fate}")]
     RefusedEverywhere {
@@ -227,6 +242,12 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// Whether another run may be writing secrets right now.
+    #[must_use]
+    pub fn is_another_run(&self) -> bool {
+        matches!(self, Self::InFlight { .. } | Self::Overtaken { .. })
+    }
+
     /// What the next run will do about it.
     #[must_use]
     pub fn next_run(&self) -> &'static str {
@@ -241,7 +262,9 @@ impl Trouble {
             | Self::TooManySecrets { .. }
             | Self::Claimed { .. }
             | Self::ClocksDiffer { .. } => "Until that is mended, every run stops here and changes nothing",
-            Self::InFlight { .. } => "A run after that time delivers what the other one has left undone",
+            Self::InFlight { .. } | Self::Overtaken { .. } => {
+                "A later run delivers what the other one has left undone"
+            }
             Self::TooMany { .. } => "Until that is mended, every run stops here, unless the token is due",
             Self::PatternUnreadable { .. }
             | Self::Unreadable { .. }

@@ -79,7 +79,6 @@ fn problem(file: &Path, link: &str) -> Option<String> {
 }
 
 #[test]
-#[ignore = "some pages are still being written"]
 fn every_relative_link_leads_somewhere() {
     let mut files = Vec::new();
     markdown_files(Path::new(env!("CARGO_MANIFEST_DIR")), &mut files);

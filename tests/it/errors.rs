@@ -60,6 +60,7 @@ fn troubles() -> Vec<(&'static str, Trouble)> {
         Trouble::MintRefused(provider_error()),
         Trouble::MintLost { attempts: 3, last: provider_error() },
         Trouble::Unfit { id: id(), why: "it would be due at once".to_owned(), fate: Fate::Withdrawn },
+        Trouble::Overtaken { id: id(), rival: "tok-3".to_owned(), minted_at, fate: Fate::Withdrawn },
         Trouble::RefusedEverywhere {
             id: id(),
             fate: Fate::Lives { until: Some(until), why: "HTTP 403".to_owned() },
@@ -71,7 +72,7 @@ fn troubles() -> Vec<(&'static str, Trouble)> {
 }
 
 /// Words that each trouble is recognised by; docs/recipes.md explains them.
-pub(crate) const WORDS: [(&str, &str); 23] = [
+pub(crate) const WORDS: [(&str, &str); 24] = [
     ("FutureMarker", "a date in the future"),
     ("ImplausibleWindow", "with a delivery window until"),
     ("DifferentPrivileges", "its privileges differ from those of"),
@@ -92,6 +93,7 @@ pub(crate) const WORDS: [(&str, &str); 23] = [
     ("MintRefused", "the provider refused to mint the successor"),
     ("MintLost", "no successor came of"),
     ("Unfit", "is not used:"),
+    ("Overtaken", "so the new token"),
     ("RefusedEverywhere", "every destination refused the new token"),
     ("Undelivered", "did not take it"),
     ("DeadDestination", "could not be read:"),
@@ -119,6 +121,7 @@ fn kind(trouble: &Trouble) -> &'static str {
         Trouble::MintRefused(_) => "MintRefused",
         Trouble::MintLost { .. } => "MintLost",
         Trouble::Unfit { .. } => "Unfit",
+        Trouble::Overtaken { .. } => "Overtaken",
         Trouble::RefusedEverywhere { .. } => "RefusedEverywhere",
         Trouble::Undelivered { .. } => "Undelivered",
         Trouble::DeadDestination { .. } => "DeadDestination",

@@ -84,8 +84,7 @@ async fn interleave(order: Order) -> Vec<String> {
         if ended[turn].is_none() {
             ended[turn] = Some(if turn == 0 { (&mut first).await } else { (&mut second).await });
         }
-        // What the last one to end says is true; the other one may speak of what
-        // has changed since.
+        // The other one may have changed what the first to end speaks of.
         if turn == turns[1] {
             wrong.extend(ended[turn].iter().flat_map(|ran| scene.overstated(ran)));
         }
