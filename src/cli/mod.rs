@@ -1,6 +1,6 @@
 //! Commands, flags and environment.
 //!
-//! This module is what can be typed; [`invocation`] is what it means, together
+//! This module is what can be typed; [`invocation()`] is what it means, together
 //! with the [`Environment`], and refuses what cannot be run before anything is
 //! contacted. No secret is ever an argument.
 

@@ -1,6 +1,6 @@
 //! The keys of the configuration file: what may stand where, and its JSON Schema.
 //!
-//! Each group of keys is written down once, by [`keys!`]; the reader and the
+//! Each group of keys is written down once, by `keys!`; the reader and the
 //! schema both come from there, so they cannot disagree. A value that is refused
 //! is noted and the reading goes on: every problem is told at once. What values
 //! mean together is decided in [`super::check`].
