@@ -1,38 +1,124 @@
 //! The main job on embedded fakes: nothing to sign up for, nothing leaves this machine.
 //!
-//! `cargo run --example sandbox` walks through a rotation and explains each step.
-//! `cargo run --example sandbox -- --serve` only starts the fakes and prints how to
-//! reach them, for trying crossfade by hand.
+//! `cargo run --example sandbox` walks through a rotation and explains each step;
+//! `--provider NAME` does so with another service than Axiom. `--serve` only starts
+//! the fakes and prints how to reach them, for trying crossfade by hand.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::process::ExitCode;
+
+use support::provider::{Service, axiom, deepset, launchdarkly, softwareone};
 use support::world::{REPOSITORY, TOKEN};
 use support::{Invocation, Ran, World};
 
-const DESTINATIONS: [&str; 2] = ["acme/infra:AXIOM_TOKEN", "acme/api:AXIOM_TOKEN"];
+/// What is particular to one provider.
+struct Story {
+    service: &'static Service,
+    /// What people call it.
+    title: &'static str,
+    /// The secret that holds its token.
+    secret: &'static str,
+    /// How it ends a token's life.
+    end: &'static str,
+    /// How the successor comes into the world.
+    mint: &'static str,
+    /// What becomes of the old token when the overlap is over.
+    overlap: &'static str,
+    /// The old token is ended by a later run, and not by the service itself.
+    is_retired: bool,
+}
+
+const STORIES: [Story; 4] = [
+    Story {
+        service: &axiom::SERVICE,
+        title: "Axiom",
+        secret: "AXIOM_TOKEN",
+        end: "ends in 12 days",
+        mint: "asks Axiom to regenerate the token. That makes a successor, and Axiom itself will end the\n\
+               old one after the overlap",
+        overlap: "Axiom has ended the old token by itself, and nothing uses it any more.",
+        is_retired: false,
+    },
+    Story {
+        service: &softwareone::SERVICE,
+        title: "the Marketplace",
+        secret: "MARKETPLACE_TOKEN",
+        end: "never ends, but is 78 days old",
+        mint: "creates a token with the same account and modules. The old one is left as it is",
+        overlap: "Nobody holds the old token any more, so the first run after the overlap disables it. That can\n\
+                  still be undone; a week later it is deleted.",
+        is_retired: true,
+    },
+    Story {
+        service: &deepset::SERVICE,
+        title: "deepset",
+        secret: "DEEPSET_API_KEY",
+        end: "ends in 12 days",
+        mint: "creates a token with the same role and workspaces. The old one is left as it is",
+        overlap: "Nobody holds the old token any more, so the first run after the overlap deletes it.",
+        is_retired: true,
+    },
+    Story {
+        service: &launchdarkly::SERVICE,
+        title: "LaunchDarkly",
+        secret: "LAUNCHDARKLY_TOKEN",
+        end: "never ends, but is 78 days old",
+        mint: "resets the token. It keeps its id and gets a new value, and LaunchDarkly itself will end the\n\
+               old value after the overlap",
+        overlap: "LaunchDarkly has ended the old value by itself, and nothing uses it any more.",
+        is_retired: false,
+    },
+];
 
 #[tokio::main]
-async fn main() -> std::process::ExitCode {
-    let world = World::builder().destinations(DESTINATIONS).expires_in_days(12).start().await;
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] => tour(&world).await,
-        ["--serve"] => serve(&world).await,
-        _ => {
-            println!("usage: sandbox [--serve]");
-            return std::process::ExitCode::from(2);
+async fn main() -> ExitCode {
+    let Some((story, serves)) = understood(std::env::args().skip(1)) else {
+        let names = STORIES.map(|story| story.service.name).join("|");
+        println!("usage: sandbox [--provider {names}] [--serve]");
+        return ExitCode::from(2);
+    };
+    let world = World::builder()
+        .provider(story.service)
+        .destinations(destinations(story))
+        .expires_in_days(12)
+        .start()
+        .await;
+    if serves {
+        serve(story, &world).await;
+    } else {
+        tour(story, &world).await;
+    }
+    ExitCode::SUCCESS
+}
+
+/// Whose tour, and whether only to serve; `None`: that is no way to call this.
+fn understood(mut arguments: impl Iterator<Item = String>) -> Option<(&'static Story, bool)> {
+    let (mut story, mut serves) = (&STORIES[0], false);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--serve" => serves = true,
+            "--provider" => {
+                let name = arguments.next()?;
+                story = STORIES.iter().find(|story| story.service.name == name)?;
+            }
+            _ => return None,
         }
     }
-    std::process::ExitCode::SUCCESS
+    Some((story, serves))
+}
+
+fn destinations(story: &Story) -> [String; 2] {
+    ["acme/infra", "acme/api"].map(|repository| format!("{repository}:{}", story.secret))
 }
 
 /// Prints how to reach the fakes, and keeps them running.
-async fn serve(world: &World) {
+async fn serve(story: &Story, world: &World) {
     println!("github={}", world.github.url());
-    println!("axiom={}", world.axiom.url());
+    println!("{}={}", story.service.name, world.provider.url());
     println!("provider-token={}", world.provider_token());
     println!("github-token={}", world.github_token());
     println!("repository={REPOSITORY}");
@@ -41,55 +127,70 @@ async fn serve(world: &World) {
     std::future::pending().await
 }
 
-async fn tour(world: &World) {
+async fn tour(story: &Story, world: &World) {
+    let Story { title, end, mint, .. } = story;
     let old = world.original.value.clone();
+    let accepts_old = || world.provider.is_accepted(&old);
+    let holds_old = || holds(world, &old);
 
     say(
         1,
         "What is there",
-        "Two servers run in this process: one plays GitHub, one plays Axiom, a service that issues API\n\
-         tokens. Axiom has a token `ci-ingest` that ends in 12 days. Two repositories keep it in a secret,\n\
-         acme/infra and acme/api. Nobody can read a secret back from GitHub, crossfade neither.",
+        &format!(
+            "Two servers run in this process: one plays GitHub, one plays {title}, a service that issues API\n\
+             tokens. There is a token `ci-ingest` that {end}. Two repositories keep it in a secret,\n\
+             acme/infra and acme/api. Nobody can read a secret back from GitHub, crossfade neither."
+        ),
     );
 
     say(2, "What would happen", "A dry run looks at everything and changes nothing.");
     let planned = show(&Invocation::rotate(world).flag("--dry-run")).await;
     check("the dry run planned a rotation", planned.stdout.starts_with("would rotate"));
-    check("GitHub still holds the old token", holds(world, &old));
+    check("GitHub still holds the old token", holds_old());
 
     say(
         3,
         "The rotation",
-        "Without --dry-run, crossfade asks Axiom for the successor, sees that Axiom accepts it, seals it\n\
-         with each repository's public key and writes it. The old token lives on for 7 days: a job that was\n\
-         queued a minute ago still carries it.",
+        &format!(
+            "Without --dry-run, crossfade {mint}. It sees that the new value\n\
+             is accepted, seals it with each repository's public key and writes it. The old value lives on for\n\
+             7 days: a job that was queued a minute ago still carries it."
+        ),
     );
     let rotated = show(&Invocation::rotate(world)).await;
     check("every destination acknowledged the new token", rotated.exit_code == 0);
-    check("GitHub holds a new token, opened with its private key", !holds(world, &old));
-    check("Axiom accepts what each secret holds", world.unaccepted().is_empty());
-    check("Axiom still accepts the old token", world.axiom.is_accepted(&old));
+    check("GitHub holds a new token, opened with its private key", !holds_old());
+    check("what each secret holds is accepted", world.unaccepted().is_empty());
+    check("what a queued job carries is accepted", accepts_old());
     check("the new token may do what the old one could", world.changed_privileges().is_empty());
 
     say(
         4,
         "The next day",
-        "The schedule runs again. Nothing is due, so it costs one look at Axiom and one at each repository.",
+        "The schedule runs again. Nothing is due, so it costs one look at the provider and one at each\n\
+         repository.",
     );
     world.advance_days(1);
     world.github.forget_requests();
-    world.axiom.forget_requests();
+    world.provider.forget_requests();
     let fresh = show(&Invocation::rotate(world)).await;
     check("nothing was minted", fresh.stdout.starts_with("fresh"));
-    let requests = world.axiom.requests().len();
-    check("one request to Axiom: its list of tokens", requests == 1);
+    check("one request to the provider: its list of tokens", world.provider.requests().len() == 1);
 
-    say(5, "A week later", "The overlap is over: the old token has ended, and nothing uses it any more.");
+    say(5, "A week later", story.overlap);
     world.advance_days(7);
-    check("Axiom no longer accepts the old token", !world.axiom.is_accepted(&old));
-    check("Axiom accepts what each secret holds", world.unaccepted().is_empty());
+    let mut runs = vec![planned, rotated, fresh];
+    if story.is_retired {
+        runs.push(show(&Invocation::rotate(world)).await);
+        world.advance_days(8);
+        runs.push(show(&Invocation::rotate(world)).await);
+        let original = world.provider.token(&world.original.id);
+        check("in the end the old token is deleted", original.is_none_or(|token| token.deleted));
+    }
+    check("the old token is accepted no longer", !accepts_old());
+    check("what each secret holds is accepted", world.unaccepted().is_empty());
 
-    let printed = [planned, rotated, fresh].map(|ran| ran.everything()).join("\n");
+    let printed = runs.iter().map(Ran::everything).collect::<Vec<_>>().join("\n");
     check(
         "no part of any secret was printed",
         support::leaks::find_leaks(&printed, &world.secrets()).is_empty(),
@@ -100,9 +201,9 @@ async fn tour(world: &World) {
 
 /// Whether every secret holds this value.
 fn holds(world: &World, value: &str) -> bool {
-    DESTINATIONS
-        .iter()
-        .all(|destination| world.github.secret(destination).is_some_and(|held| held.value == value))
+    let holds =
+        |destination: &String| world.github.secret(destination).is_some_and(|held| held.value == value);
+    world.destinations().iter().all(holds)
 }
 
 fn say(step: usize, title: &str, text: &str) {

@@ -21,11 +21,16 @@ use tokio::sync::Notify;
 
 use crate::scene::{Credential, IMPATIENT, PATIENT, Scene};
 use crate::support::axiom::TokenSpec;
+use crate::support::provider::Service;
+use crate::support::provider::axiom::SERVICE as AXIOM;
+use crate::support::provider::deepset::SERVICE as DEEPSET;
+use crate::support::provider::launchdarkly::SERVICE as LAUNCHDARKLY;
+use crate::support::provider::softwareone::SERVICE as SOFTWAREONE;
 use crate::support::proxy::Passing;
 use crate::support::{Fault, Ran, Target, World};
 
 /// Scenes that one thread has under way: most of their time is waiting.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 24;
 
 type Started = Pin<Box<dyn Future<Output = Scene>>>;
 
@@ -36,48 +41,86 @@ struct Row {
     start: fn() -> Started,
 }
 
-const ROWS: &[Row] = &[
-    Row { name: "axiom, due, 1 destination", start: || Box::pin(due(1)) },
-    Row { name: "axiom, due, 3 destinations", start: || Box::pin(three_kinds()) },
-    Row { name: "axiom, the reply to the mint is lost", start: || Box::pin(lost_mint()) },
-    Row { name: "axiom, an earlier run left an orphan", start: || Box::pin(orphan()) },
-    Row { name: "axiom, a destination was missed before", start: || Box::pin(partial()) },
-    Row { name: "axiom, the token rotates itself", start: || Box::pin(itself()) },
-];
+macro_rules! rows {
+    ($($name:literal: $scene:expr,)*) => {
+        &[$(Row { name: $name, start: || Box::pin($scene) },)*]
+    };
+}
 
-async fn due(destinations: usize) -> Scene {
-    let world = World::builder().destination_count(destinations).start().await;
+const ROWS: &[Row] = rows! {
+    "axiom, due, 1 destination": due(&AXIOM, 1),
+    "axiom, due, 3 destinations": three_kinds(&AXIOM),
+    "axiom, the reply to the mint is lost": lost_mint(&AXIOM),
+    "axiom, an earlier run left an orphan": orphan(&AXIOM),
+    "axiom, a destination was missed before": partial(&AXIOM),
+    "axiom, the token rotates itself": itself(),
+    "softwareone, due, 1 destination": due(&SOFTWAREONE, 1),
+    "softwareone, due, 3 destinations": three_kinds(&SOFTWAREONE),
+    "softwareone, the reply to the mint is lost": lost_mint(&SOFTWAREONE),
+    "softwareone, an earlier run left an orphan": orphan(&SOFTWAREONE),
+    "softwareone, the overlap is over": overlap_over(&SOFTWAREONE),
+    "deepset, due, 1 destination": due(&DEEPSET, 1),
+    "deepset, due, 3 destinations": three_kinds(&DEEPSET),
+    "deepset, a destination was missed before": partial(&DEEPSET),
+    "deepset, the overlap is over": overlap_over(&DEEPSET),
+    "launchdarkly, due, 1 destination": due(&LAUNCHDARKLY, 1),
+    "launchdarkly, due, 3 destinations": three_kinds(&LAUNCHDARKLY),
+    "launchdarkly, the reply to the mint is lost": lost_mint(&LAUNCHDARKLY),
+    "launchdarkly, an earlier run left an orphan": orphan(&LAUNCHDARKLY),
+};
+
+async fn due(service: &'static Service, destinations: usize) -> Scene {
+    let world = World::builder().provider(service).destination_count(destinations).start().await;
     Scene::new(world, Credential::Admin)
 }
 
 /// A repository, an environment and an organization.
-async fn three_kinds() -> Scene {
+async fn three_kinds(service: &'static Service) -> Scene {
     let destinations = ["acme/infra:AXIOM_TOKEN", "acme/api@production:AXIOM_TOKEN", "org:acme:AXIOM_TOKEN"];
-    let world = World::builder().destinations(destinations).start().await;
+    let world = World::builder().provider(service).destinations(destinations).start().await;
     let selected = world.github.add_repo("acme/web");
     world.github.set_visibility(destinations[2], "selected", &[selected]);
     Scene::new(world, Credential::Admin)
 }
 
-async fn lost_mint() -> Scene {
-    let scene = due(1).await;
-    scene.faults.inject(Target::on("POST", "/regenerate"), Fault::CloseAfter);
+/// The request that makes a token, whoever the provider is.
+fn the_mint() -> Target {
+    Target::matching(|request| {
+        request.method == "POST"
+            && ["/regenerate", "/api-tokens", "/token", "/reset"]
+                .iter()
+                .any(|end| request.path.split('?').next().is_some_and(|path| path.ends_with(end)))
+    })
+}
+
+async fn lost_mint(service: &'static Service) -> Scene {
+    let scene = due(service, 1).await;
+    scene.faults.inject(the_mint(), Fault::CloseAfter);
     scene
 }
 
 /// A run was killed between mint and delivery, hours ago.
-async fn orphan() -> Scene {
-    let scene = due(1).await;
-    run_killed_at(&scene, Target::on("POST", "/regenerate"), false).await;
+async fn orphan(service: &'static Service) -> Scene {
+    let scene = due(service, 1).await;
+    run_killed_at(&scene, the_mint(), false).await;
     scene.later();
     scene
 }
 
 /// A run was killed while it wrote the second of two destinations, hours ago.
-async fn partial() -> Scene {
-    let scene = due(2).await;
+async fn partial(service: &'static Service) -> Scene {
+    let scene = due(service, 2).await;
     run_killed_at(&scene, Target::on("PUT", "service-1"), true).await;
     scene.later();
+    scene
+}
+
+/// Nothing is due, and the previous token has had its time.
+async fn overlap_over(service: &'static Service) -> Scene {
+    let scene = due(service, 1).await;
+    let ran = scene.run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    scene.world.advance_days(8);
     scene
 }
 
@@ -131,9 +174,10 @@ impl Place {
     /// requests that are made at once come in any order.
     fn of(passed: &[Passing]) -> Vec<Self> {
         let place = |(index, request): (usize, &Passing)| {
-            let same = |other: &&Passing| (&other.method, &other.path) == (&request.method, &request.path);
+            let same = |other: &&Passing| what(other) == what(request);
             let nth = passed[..index].iter().filter(same).count();
-            Self { method: request.method.clone(), path: request.path.clone(), nth }
+            let (method, path) = what(request);
+            Self { method: method.to_owned(), path: path.to_owned(), nth }
         };
         passed.iter().enumerate().map(place).collect()
     }
@@ -142,10 +186,15 @@ impl Place {
     fn target(&self, seen: &Arc<AtomicUsize>) -> Target {
         let (place, seen) = (self.clone(), Arc::clone(seen));
         Target::matching(move |request| {
-            (&request.method, &request.path) == (&place.method, &place.path)
+            what(request) == (place.method.as_str(), place.path.as_str())
                 && seen.fetch_add(1, Ordering::Relaxed) == place.nth
         })
     }
+}
+
+/// Method and path. Without the query: there may be times in it.
+fn what(request: &Passing) -> (&str, &str) {
+    (&request.method, request.path.split('?').next().unwrap_or_default())
 }
 
 impl std::fmt::Display for Place {

@@ -1,7 +1,7 @@
 //! A scene behind proxies, the runs in it, and what a run's words are measured by.
 //!
-//! The fault matrix and the random walk are written against this alone. What is
-//! particular to one provider is in [`Scene::token`] and in how a scene is begun.
+//! The fault matrix and the random walk are written against this alone, whoever the
+//! provider is; how a scene begins is theirs.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::invocation::KILLED;
 use crate::support::leaks::find_leaks;
+use crate::support::provider::FakeToken;
 use crate::support::proxy::Front;
 use crate::support::{Faults, Invariant, Invocation, Ran, World};
 
@@ -36,12 +37,6 @@ pub(crate) struct Scene {
     credential: Credential,
     flags: Vec<String>,
     files: TempDir,
-}
-
-/// A token as its provider keeps it.
-struct Kept {
-    is_live: bool,
-    expires_at: Option<Timestamp>,
 }
 
 impl Scene {
@@ -148,9 +143,15 @@ impl Scene {
         }
         for destination in rotation["destinations"].as_array().into_iter().flatten() {
             let name = destination["destination"].as_str().unwrap_or_default();
-            let held = self.world.held(name).map(|token| token.id);
+            let held = self.world.held(name);
+            // A value that was replaced in place is not the token's any more, unless
+            // it is the one that a failed rotation leaves in place.
+            let is_current = held.as_ref().is_none_or(|held| !held.superseded || outcome == "failed");
+            let held = held.map(|token| token.id);
             match destination["outcome"].as_str().unwrap_or_default() {
-                "written" | "held" => claim(held.as_deref() == token, format!("{name} holds {held:?}")),
+                "written" | "held" => {
+                    claim(held.as_deref() == token && is_current, format!("{name} holds {held:?}"));
+                }
                 "failed" => claim(outcome == "failed", format!("{name} failed and nobody minds")),
                 _ => {}
             }
@@ -164,7 +165,7 @@ impl Scene {
             else {
                 continue;
             };
-            let Some(kept) = self.token(id) else {
+            let Some(kept) = self.token(id, end == "previous" && token == Some(id)) else {
                 claim(false, format!("there is no token {id}"));
                 continue;
             };
@@ -178,14 +179,17 @@ impl Scene {
             claim(!longer, format!("token {id} lives until {:?}", kept.expires_at));
         }
         for id in rotation["retired"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            claim(self.token(id).is_none_or(|kept| !kept.is_live), format!("token {id} lives"));
+            let lives = self.world.provider.live_tokens().iter().any(|token| token.id == id);
+            claim(!lives, format!("token {id} lives"));
         }
     }
 
-    /// A token by its id, dead ones included.
-    fn token(&self, id: &str) -> Option<Kept> {
-        let token = self.world.axiom.token(id)?;
-        Some(Kept { is_live: token.is_live(self.world.axiom.now()), expires_at: token.expires_at })
+    /// A token by its id, dead ones included; or the value that it had before it was
+    /// given a new one in place.
+    fn token(&self, id: &str, before: bool) -> Option<FakeToken> {
+        let mut values = self.world.provider.tokens().into_iter().filter(|token| token.id == id);
+        let replaced = values.clone().rfind(|token| token.superseded && before);
+        replaced.or_else(|| values.find(|token| !token.superseded))
     }
 
     /// Everything that is wrong by now: broken invariants, violations of the API
@@ -193,7 +197,7 @@ impl Scene {
     pub(crate) fn broken(&self) -> Vec<String> {
         let mut broken = self.world.take_broken();
         broken.extend(self.world.github.violations());
-        broken.extend(self.world.axiom.violations());
+        broken.extend(self.world.provider.violations());
         broken
     }
 
