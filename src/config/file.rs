@@ -130,7 +130,7 @@ keys! {
         overlap: Period,
         /// How long before its end a token is replaced. Default: 14d.
         rotate_before: Period,
-        /// How long a disabled token is kept before it is deleted. Default: 7d.
+        /// How long a token that was disabled, or that expired, is kept before it is deleted. Default: 7d for disabled ones; expired ones are kept.
         delete_after: Period,
     }
 }
@@ -158,7 +158,7 @@ keys! {
         overlap: Period,
         /// How long before its end a token is replaced. Default: 14d.
         rotate_before: Period,
-        /// How long a disabled token is kept before it is deleted. Default: 7d.
+        /// How long a token that was disabled, or that expired, is kept before it is deleted. Default: 7d for disabled ones; expired ones are kept.
         delete_after: Period,
         /// What to create when the token is missing, in the provider's own terms, without name and expiry.
         create: Creation,

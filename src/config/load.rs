@@ -257,7 +257,7 @@ impl Source<'_> {
             lifetime: value(&keys.lifetime, standard.lifetime),
             overlap: value(&keys.overlap, standard.overlap),
             rotate_before: value(&keys.rotate_before, standard.rotate_before),
-            delete_after: value(&keys.delete_after, standard.delete_after),
+            delete_after: given(&keys.delete_after).copied(),
         };
         // A value that could not be read is no reason to complain about the others.
         if fields.iter().all(|f| f.as_ref().is_none_or(|f| f.value.is_some())) {

@@ -88,9 +88,17 @@ pub struct Policy {
     pub overlap: Period,
     /// How long before its end a token is replaced. Default 14 days.
     pub rotate_before: Period,
-    /// How long a disabled token is kept before it is deleted, where a provider
-    /// can do both. Default 7 days.
-    pub delete_after: Period,
+    /// How long a token that was disabled, or that expired, is kept before it is
+    /// deleted; `None`: see [`Policy::delete_disabled_after`], and what expired stays.
+    pub delete_after: Option<Period>,
+}
+
+impl Policy {
+    /// How long a disabled token is kept before it is deleted. Default 7 days.
+    #[must_use]
+    pub fn delete_disabled_after(&self) -> Period {
+        self.delete_after.unwrap_or(Period::from_days(7))
+    }
 }
 
 impl Default for Policy {
@@ -99,7 +107,7 @@ impl Default for Policy {
             lifetime: Period::from_days(90),
             overlap: Period::from_days(7),
             rotate_before: Period::from_days(14),
-            delete_after: Period::from_days(7),
+            delete_after: None,
         }
     }
 }

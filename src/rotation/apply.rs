@@ -353,7 +353,7 @@ impl Story {
         let what = match one.ending {
             Ending::Disable => format!(
                 "It is disabled, and deleted {} later: enable it at the provider if it is needed",
-                at.rotation.policy.delete_after
+                at.rotation.policy.delete_disabled_after()
             ),
             // It was disabled a while ago, and that was said then.
             Ending::Delete if at.profile.can_disable => return,

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
+use crate::file::File;
 use crate::support::axiom::TokenSpec;
+use crate::support::world::TOKEN;
 use crate::support::{Invocation, World};
 
 #[tokio::test]
@@ -212,4 +214,30 @@ async fn a_renamed_rotation_is_told_apart_from_a_new_one() {
     let error = renamed.rotation()["error"].as_str().unwrap().to_owned();
     assert!(error.contains("`formerly: [acme/infra/ci-ingest]`"), "{error}");
     assert_eq!(world.axiom.tokens().len(), before, "nothing was minted from the other's original");
+}
+
+#[tokio::test]
+async fn an_expired_predecessor_stays_unless_it_is_to_be_deleted() {
+    let world = World::start().await;
+    let secrets = "secrets: [AXIOM_TOKEN]";
+    let keeping =
+        File::of_rotations(&world, &format!("  - {{ name: {TOKEN}, token: {TOKEN}, {secrets} }}\n"));
+    let clearing = File::of_rotations(
+        &world,
+        &format!("  - {{ name: {TOKEN}, token: {TOKEN}, delete_after: 3d, {secrets} }}\n"),
+    );
+    let is_there = || !world.axiom.token(&world.original.id).unwrap().deleted;
+    assert_eq!(clearing.rotate(&world).run().await.rotation()["outcome"], "rotated");
+    world.advance_days(7);
+    clearing.rotate(&world).run().await;
+    assert!(!world.axiom.is_accepted(&world.original.value) && is_there());
+    world.advance_days(3);
+    keeping.rotate(&world).run().await;
+    assert!(is_there());
+    let ran = clearing.rotate(&world).run().await;
+    assert_eq!(ran.rotation()["retired"], serde_json::json!([world.original.id]), "{}", ran.everything());
+    assert!(!is_there());
+    assert_eq!(clearing.rotate(&world).run().await.rotation()["outcome"], "fresh");
+    assert_eq!(world.unaccepted(), Vec::<String>::new());
+    world.assert_no_violations();
 }

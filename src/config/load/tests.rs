@@ -35,7 +35,7 @@ rotations:
     let [a, b] = &rotations[..] else { panic!("two rotations") };
     let days = super::super::Period::from_days;
     let policy =
-        Policy { lifetime: days(60), overlap: days(3), rotate_before: days(10), delete_after: days(2) };
+        Policy { lifetime: days(60), overlap: days(3), rotate_before: days(10), delete_after: Some(days(2)) };
     assert_eq!(a.policy, policy);
     assert_eq!(a.provider.kind, "axiom".parse().unwrap());
     assert_eq!(a.provider.url.as_ref().map(url::Url::as_str), Some("https://a.example/"));

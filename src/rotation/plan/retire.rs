@@ -31,12 +31,17 @@ pub fn retirements(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Readin
 pub fn waiting(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
     let Policy { overlap, delete_after, .. } = at.rotation.policy;
     let retirement = |member: usize| {
-        let ended_at = after(replaced_at(at, lineage, readings, member)?, overlap.duration());
-        let is_disabled = lineage.members[member].token.disabled;
-        let (ending, from) = match (at.profile.can_disable, is_disabled) {
-            (true, false) => (Ending::Disable, ended_at),
-            (true, true) => (Ending::Delete, after(ended_at, delete_after.duration())),
-            (false, _) => (Ending::Delete, ended_at),
+        let overlap_ends_at = after(replaced_at(at, lineage, readings, member)?, overlap.duration());
+        let token = &lineage.members[member].token;
+        let (ending, from) = match (expired_at(at, lineage, member), at.profile.can_disable, token.disabled) {
+            // Nothing works with it any more: what is left is cleared away on demand.
+            (Some(expired_at), ..) => (Ending::Delete, after(expired_at, delete_after?.duration())),
+            (None, true, false) => (Ending::Disable, overlap_ends_at),
+            (None, true, true) => {
+                let kept_for = at.rotation.policy.delete_disabled_after();
+                (Ending::Delete, after(overlap_ends_at, kept_for.duration()))
+            }
+            (None, false, _) => (Ending::Delete, overlap_ends_at),
         };
         Some(Retirement { member, ending, from })
     };
@@ -53,11 +58,14 @@ pub fn used_since_replaced(
     member: usize,
 ) -> Option<Timestamp> {
     let replaced_at = replaced_at(at, lineage, readings, member)?;
+    if expired_at(at, lineage, member).is_some() {
+        return None;
+    }
     lineage.members[member].token.last_used_at.filter(|used_at| *used_at > replaced_at)
 }
 
 /// When the last destination took a successor of a token that nobody holds any
-/// more; `None`: it must not be ended, or has ended by itself.
+/// more; `None`: it must not be ended, or somebody ended it.
 fn replaced_at(
     at: &Circumstances<'_>,
     lineage: &Lineage,
@@ -65,8 +73,7 @@ fn replaced_at(
     member: usize,
 ) -> Option<Timestamp> {
     let candidate = &lineage.members[member];
-    let has_ended = candidate.token.expires_at.is_some_and(|end| end <= at.now);
-    let is_gone = has_ended || (candidate.token.disabled && !at.profile.can_disable);
+    let is_gone = candidate.token.disabled && !at.profile.can_disable;
     // A token that was given a new value in place is its own successor.
     let is_its_successor = lineage.members[..member].iter().any(|m| m.token.id == candidate.token.id);
     if is_gone || is_its_successor || !lineage.is_ours(at.rotation, member) {
@@ -85,4 +92,9 @@ fn replaced_at(
         }
     }
     last
+}
+
+/// When the provider ended a token by itself.
+fn expired_at(at: &Circumstances<'_>, lineage: &Lineage, member: usize) -> Option<Timestamp> {
+    lineage.members[member].token.expires_at.filter(|end| *end <= at.now)
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::config::{Destination, Policy, ProviderSettings, Repository, RotationKey, SecretTarget};
+use crate::config::{Destination, Period, Policy, ProviderSettings, Repository, RotationKey, SecretTarget};
 use crate::provider::{Ending, MarkerIn, Token};
 use crate::rotation::marker::{Marker, Nonce};
 
@@ -247,6 +247,29 @@ fn a_previous_token_is_disabled_after_the_overlap_and_deleted_later() {
     old.token.disabled = true;
     assert_eq!(plan(day(13), &old), []);
     assert_eq!(plan(day(14), &old), [Retirement { member: 1, ending: Ending::Delete, from: day(14) }]);
+}
+
+#[test]
+fn an_expired_predecessor_is_deleted_only_on_demand() {
+    let members = [minted("new", day(10), Some(day(100))), minted("old", day(0), Some(day(17)))];
+    let readings = [written(day(10))];
+    let lineage = Lineage { members: members.to_vec() };
+    let retired = |delete_after: Option<Period>, readings: &[Reading], now: Timestamp| {
+        let mut rotation = rotation(1);
+        rotation.policy.delete_after = delete_after;
+        let at = Circumstances { rotation: &rotation, profile: NATIVE, now, force: false };
+        retirements(&at, &lineage, readings)
+            .into_iter()
+            .map(|one| (one.member, one.ending))
+            .collect::<Vec<_>>()
+    };
+    let three_days = Some(Period::from_days(3));
+    assert_eq!(retired(None, &readings, day(90)), []);
+    assert_eq!(retired(three_days, &readings, day(19)), []);
+    assert_eq!(retired(three_days, &readings, day(20)), [(1, Ending::Delete)]);
+    // Its record still tells who holds it.
+    assert_eq!(retired(three_days, &[written(day(0))], day(20)), []);
+    assert_eq!(retired(three_days, &[written(day(5))], day(20)), []);
 }
 
 #[test]
