@@ -251,7 +251,9 @@ fn refusal(reply: &Reply, needs: &str) -> Error {
         ErrorKind::Forbidden => {
             format!("the credential is not permitted to do this; it needs {needs} (HTTP {status})")
         }
-        ErrorKind::NotFound => format!("there is no such token (HTTP {status})"),
+        ErrorKind::NotFound => {
+            format!("there is no such token, or `provider_url` does not lead to the API (HTTP {status})")
+        }
         ErrorKind::Conflict => format!("it collides with something that exists (HTTP {status})"),
         ErrorKind::RateLimited => format!("too many requests (HTTP {status})"),
         ErrorKind::Unavailable => format!("the provider is in trouble (HTTP {status})"),

@@ -12,6 +12,7 @@ use super::{FakeToken, Outcome, Service, State, TokenSpec};
 pub static SERVICE: Service = Service {
     name: "axiom",
     by_age: false,
+    marker_in: "description",
     api: &contracts::AXIOM,
     route: State::axiom,
     refusal: Reply::message,

@@ -12,6 +12,7 @@ use super::{FakeToken, Outcome, Service, State, TokenSpec};
 pub static SERVICE: Service = Service {
     name: "deepset",
     by_age: false,
+    marker_in: "name",
     api: &contracts::DEEPSET,
     route,
     refusal: |status, message| Reply::json(status, json!({ "detail": message })),

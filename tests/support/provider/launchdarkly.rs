@@ -12,6 +12,7 @@ use super::{FakeToken, Outcome, Service, State, TokenSpec};
 pub static SERVICE: Service = Service {
     name: "launchdarkly",
     by_age: true,
+    marker_in: "name",
     api: &contracts::LAUNCHDARKLY,
     route,
     refusal,

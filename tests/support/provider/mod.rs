@@ -39,6 +39,8 @@ pub struct Service {
     pub name: &'static str,
     /// Its tokens have no expiry: they are replaced by their age.
     pub by_age: bool,
+    /// The field that carries a marker.
+    pub marker_in: &'static str,
     /// Its published API description.
     pub api: &'static LazyLock<Api>,
     /// What a request does.

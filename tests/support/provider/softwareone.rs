@@ -11,6 +11,7 @@ use super::{FakeToken, Outcome, Service, State, TokenSpec};
 pub static SERVICE: Service = Service {
     name: "softwareone",
     by_age: true,
+    marker_in: "description",
     api: &contracts::SOFTWAREONE,
     route,
     refusal,
