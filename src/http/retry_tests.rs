@@ -167,3 +167,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn waits_are_in_proportion_to_the_timeout() {
+    let RetryPolicy { first_wait, max_wait, max_asked_wait, max_attempts, budget } = policy();
+    let seconds = [first_wait, max_wait, max_asked_wait, budget].map(|wait| wait.as_secs());
+    assert_eq!((seconds, max_attempts), ([1, 15, 120, 120], 8));
+}
+
+#[test]
+fn what_may_have_been_processed_is_told_from_what_was_refused_or_never_sent() {
+    for status in [400, 401, 403, 404, 409, 422, 429] {
+        assert!(!reply(status, &[], "").may_have_been_processed(), "{status}");
+    }
+    for status in [500, 502, 503] {
+        assert!(reply(status, &[], "").may_have_been_processed(), "{status}");
+    }
+    let doubtful: Vec<String> = errors()
+        .into_iter()
+        .filter(|error| Failed::from(error.clone()).may_have_been_processed())
+        .map(|error| format!("{error:?}").split([' ', '{']).next().unwrap().to_owned())
+        .collect();
+    assert_eq!(doubtful, ["Timeout", "Dropped", "Garbled", "TooLarge", "Redirect"]);
+}
+
+#[test]
+fn a_failed_attempt_is_told_without_its_body() {
+    assert_eq!(reply(503, &[], "xaat-1").to_string(), "answered 503 Service Unavailable");
+    let timeout = Failed::from(errors().swap_remove(6)).to_string();
+    assert!(timeout.contains("did not answer in time"), "{timeout}");
+}

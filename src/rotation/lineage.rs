@@ -266,3 +266,6 @@ pub(super) fn after(at: Timestamp, by: SignedDuration) -> Timestamp {
 pub(super) fn before(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_sub(by).unwrap_or(Timestamp::MIN)
 }
+
+#[cfg(test)]
+mod tests;

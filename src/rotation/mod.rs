@@ -27,6 +27,8 @@ mod apply;
 mod expand;
 mod mint;
 mod outcome;
+#[cfg(test)]
+mod samples;
 
 use std::collections::HashMap;
 use std::sync::Arc;

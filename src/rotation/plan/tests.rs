@@ -1,12 +1,13 @@
 //! Properties of the plan over arbitrary lineages, and one example per verdict.
 
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::*;
-use crate::config::{Destination, Period, Policy, ProviderSettings, Repository, RotationKey, SecretTarget};
-use crate::provider::{Ending, MarkerIn, Token};
+use crate::config::{Period, Policy};
+use crate::provider::{Ending, MarkerIn};
 use crate::rotation::marker::{Marker, Nonce};
+use crate::rotation::samples::{day, epoch, key, minted, minute, original, rotation, written};
 
 const NATIVE: Profile = Profile {
     overlap: Overlap::Native,
@@ -20,74 +21,6 @@ const ACROSS_RUNS: Profile = Profile {
     marker_in: MarkerIn::Description,
     can_disable: true,
 };
-
-fn epoch() -> Timestamp {
-    "2026-03-02T08:00:00Z".parse().unwrap()
-}
-
-/// So many minutes after the epoch of these tests.
-fn minute(minutes: i64) -> Timestamp {
-    epoch() + SignedDuration::from_mins(minutes)
-}
-
-fn day(days: i64) -> Timestamp {
-    minute(days * 24 * 60)
-}
-
-fn key() -> RotationKey {
-    RotationKey { repository: Repository { owner: "acme".into(), name: "infra".into() }, name: "ci".into() }
-}
-
-fn rotation(secrets: usize) -> Rotation {
-    let secret = |n: usize| SecretTarget {
-        destination: Destination::parse(&format!("acme/app-{n}:TOKEN"), None).unwrap(),
-        create_environment: false,
-        visibility: None,
-    };
-    Rotation {
-        name: "ci".into(),
-        key: key(),
-        formerly: Vec::new(),
-        provider: ProviderSettings {
-            kind: "axiom".parse().unwrap(),
-            url: None,
-            org_id: None,
-            credential: "CROSSFADE_PROVIDER_TOKEN".into(),
-        },
-        token: "ci-ingest".into(),
-        policy: Policy::default(),
-        create: None,
-        verify: None,
-        secrets: (0..secrets).map(secret).collect(),
-        patterns: Vec::new(),
-    }
-}
-
-fn token(id: &str, expires_at: Option<Timestamp>) -> Token {
-    Token {
-        id: id.into(),
-        name: "ci-ingest".into(),
-        note: String::new(),
-        expires_at,
-        created_at: None,
-        last_used_at: None,
-        disabled: false,
-        privileges: Value::Null,
-        raw: Map::new(),
-    }
-}
-
-/// The named token before the first rotation.
-fn original(expires_at: Option<Timestamp>) -> Member {
-    Member { token: token("original", expires_at), marker: None }
-}
-
-/// A token minted by a run of its own.
-fn minted(id: &str, at: Timestamp, expires_at: Option<Timestamp>) -> Member {
-    let nonce = Nonce { stem: format!("run-of-{id}"), attempt: 1 };
-    let marker = Marker::new(key(), at, SignedDuration::from_mins(2), nonce);
-    Member { token: token(id, expires_at), marker: Some(marker) }
-}
 
 fn decide(now: Timestamp, members: &[Member], readings: &[Reading]) -> Plan {
     decide_with(NATIVE, now, false, members, readings).unwrap()
@@ -103,10 +36,6 @@ fn decide_with(
     let rotation = rotation(readings.len());
     let lineage = Lineage { members: members.to_vec() };
     plan(&Circumstances { rotation: &rotation, profile, now, force }, &lineage, readings)
-}
-
-fn written(at: Timestamp) -> Reading {
-    Reading::UpdatedAt(at)
 }
 
 fn mint(plan: &Plan) -> &MintPlan {

@@ -1,0 +1,137 @@
+use jiff::Unit;
+
+use super::super::samples::{day, key, minted, minute, original, rotation, token, written};
+use super::*;
+use crate::config::Repository;
+
+/// A token of the provider's list that carries this member's marker.
+fn listed(member: &Member) -> Token {
+    let note = member.marker.as_ref().map(|marker| marker::annotate("by Ann", marker));
+    Token { note: note.unwrap_or_default(), ..member.token.clone() }
+}
+
+/// The ids of a rotation's tokens among these, newest first.
+fn traced(rotation: &Rotation, tokens: &[Token]) -> Vec<String> {
+    let lineage = Lineage::trace(rotation, tokens, day(50)).unwrap();
+    lineage.members.into_iter().map(|member| member.token.id).collect()
+}
+
+fn of_another_rotation(id: &str) -> Member {
+    let mut member = minted(id, day(2), None);
+    let repository = Repository { owner: "acme".into(), name: "elsewhere".into() };
+    member.marker.as_mut().unwrap().key = RotationKey { repository, ..key() };
+    member
+}
+
+#[test]
+fn a_rotation_s_tokens_are_the_marked_ones_newest_first_and_the_original_last() {
+    let tokens = [
+        listed(&minted("first", day(1), None)),
+        Token { name: "other".into(), ..token("stranger", None) },
+        listed(&of_another_rotation("theirs")),
+        listed(&original(None)),
+        listed(&minted("second", day(9), None)),
+    ];
+    assert_eq!(traced(&rotation(1), &tokens), ["second", "first", "original"]);
+    // A key that it had before counts like its own.
+    let renamed = Rotation { formerly: vec![of_another_rotation("x").marker.unwrap().key], ..rotation(1) };
+    assert_eq!(traced(&renamed, &tokens), ["second", "theirs", "first", "original"]);
+}
+
+#[test]
+fn a_rotation_begins_with_its_first_marker() {
+    let of = |members: &[Member]| Lineage { members: members.to_vec() };
+    let before = of(&[original(None)]);
+    let after = of(&[minted("new", day(0), None), original(None)]);
+    assert!(!before.has_begun() && after.has_begun());
+    assert_eq!(before.original().unwrap().id, "original");
+    assert_eq!(after.original().unwrap().id, "original");
+    assert!(of(&[minted("new", day(0), None)]).original().is_none());
+}
+
+#[test]
+fn a_token_from_the_future_or_with_an_endless_window_is_not_trusted() {
+    let trace = |member: &Member| Lineage::trace(&rotation(1), &[listed(member)], day(0));
+    assert!(trace(&minted("late", minute(2), None)).is_ok(), "clocks differ by so much");
+    assert!(matches!(trace(&minted("forged", minute(3), None)), Err(Trouble::FutureMarker { .. })));
+    let mut member = minted("wide", day(-1), None);
+    let marker = member.marker.as_mut().unwrap();
+    marker.until = after(marker.minted_at, super::super::plan::LONGEST_WINDOW);
+    assert!(trace(&member).is_ok());
+    let marker = member.marker.as_mut().unwrap();
+    marker.until = after(marker.until, SignedDuration::from_secs(1));
+    assert!(matches!(trace(&member), Err(Trouble::ImplausibleWindow { .. })));
+    let marker = member.marker.as_mut().unwrap();
+    marker.until = before(marker.minted_at, SignedDuration::from_secs(1));
+    assert!(matches!(trace(&member), Err(Trouble::ImplausibleWindow { .. })));
+}
+
+#[test]
+fn a_destination_holds_the_token_in_whose_window_alone_it_was_written() {
+    let lineage = Lineage {
+        members: vec![minted("new", minute(10), None), minted("old", minute(0), None), original(None)],
+    };
+    let holder = |at: Timestamp| lineage.holder(&written(at));
+    // Windows of 2 minutes, and 2 more on either side.
+    for (minutes, expected) in [
+        (-3, Holder::Unknown),
+        (-2, Holder::Member(1)),
+        (4, Holder::Member(1)),
+        (5, Holder::Unknown),
+        (8, Holder::Member(0)),
+        (14, Holder::Member(0)),
+        (15, Holder::Unknown),
+    ] {
+        assert_eq!(holder(minute(minutes)), expected, "{minutes}");
+    }
+    assert_eq!(lineage.holder(&Reading::Missing), Holder::Nothing);
+    assert_eq!(lineage.holder(&Reading::Unreadable("503".into())), Holder::Unknown);
+}
+
+#[test]
+fn two_runs_whose_windows_overlap_leave_the_holder_unknown() {
+    let lineage = Lineage { members: vec![minted("new", minute(3), None), minted("old", minute(0), None)] };
+    assert_eq!(lineage.holder(&written(minute(0))), Holder::Member(1));
+    assert_eq!(lineage.holder(&written(minute(3))), Holder::Unknown);
+    assert_eq!(lineage.holder(&written(minute(7))), Holder::Member(0));
+}
+
+#[test]
+fn of_the_attempts_of_one_run_the_last_is_held() {
+    let attempt = |id: &str, at: Timestamp, attempt: u32| {
+        let mut member = minted(id, at, None);
+        member.marker.as_mut().unwrap().nonce = marker::Nonce { stem: "one-run".into(), attempt };
+        member
+    };
+    let members = vec![attempt("second", minute(6), 2), attempt("first", minute(0), 1)];
+    let lineage = Lineage { members };
+    assert_eq!(lineage.holder(&written(minute(6))), Holder::Member(0));
+    // Before the last attempt was made, only somebody else can have written.
+    assert_eq!(lineage.holder(&written(minute(1))), Holder::Unknown);
+}
+
+#[test]
+fn what_was_written_before_a_mint_cannot_hold_what_it_made() {
+    let lineage = Lineage { members: vec![minted("new", minute(10), None)] };
+    let just = written(minute(8));
+    let earlier = written(before(minute(8), SignedDuration::from_secs(1)));
+    assert!(lineage.never_taken(std::slice::from_ref(&earlier), 0));
+    assert!(!lineage.never_taken(std::slice::from_ref(&just), 0));
+    assert!(!lineage.never_taken(&[earlier.clone(), just.clone()], 0));
+    assert!(lineage.never_taken(&[Reading::Missing], 0));
+    assert!(!lineage.never_taken(&[Reading::Unreadable("503".into())], 0));
+    assert!(!lineage.may_hold(&earlier, 0) && lineage.may_hold(&just, 0));
+    assert!(!lineage.may_hold(&Reading::Missing, 0));
+    assert!(lineage.may_hold(&Reading::Unreadable("503".into()), 0));
+}
+
+#[test]
+fn the_attempt_decides_where_two_were_minted_at_once() {
+    let mut second = minted("second", day(0), None);
+    let mut first = minted("first", day(0), None);
+    for (member, attempt) in [(&mut second, 2), (&mut first, 1)] {
+        member.marker.as_mut().unwrap().nonce = marker::Nonce { stem: "one-run".into(), attempt };
+    }
+    assert_eq!(traced(&rotation(1), &[listed(&first), listed(&second)]), ["second", "first"]);
+    assert_eq!(day(0), day(0).round(Unit::Second).unwrap(), "markers count whole seconds");
+}
