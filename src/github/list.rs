@@ -46,7 +46,7 @@ impl GitHub {
     pub(super) async fn find(&self, destination: &Destination) -> Result<Option<Listed>, Error> {
         let Destination { store, scope, name } = destination;
         let place = super::place(*store, scope);
-        let listing = self.listings.get(&place, self.first_page(*store, scope)).await?;
+        let listing = self.listings.get(&place, || self.first_page(*store, scope)).await?;
         let name = name.to_ascii_uppercase();
         if let Some(found) = listing.first.get(&name) {
             return Ok(Some(found.clone()));
@@ -59,7 +59,8 @@ impl GitHub {
         if listing.by_name.fetch_add(1, Ordering::Relaxed) < further_pages {
             return self.by_name(destination).await;
         }
-        let rest = listing.rest.get_or_init(|| self.further_pages(*store, scope, listing.pages)).await;
+        let rest =
+            listing.rest.get_or_init(|| Box::pin(self.further_pages(*store, scope, listing.pages))).await;
         match rest.as_ref().map_err(Clone::clone)?.get(&name) {
             Some(found) => Ok(Some(found.clone())),
             // Pages shift when a secret comes or goes between two of them.
