@@ -32,4 +32,5 @@ mod rotate;
 mod scene;
 mod status;
 mod summary;
+mod tls;
 mod walk;
