@@ -513,3 +513,10 @@ async fn a_key_that_is_none_stops_the_preflight() {
     let error = connect(&server).prepare(&repository("api")).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreadable, "{error}");
 }
+
+#[test]
+fn only_a_server_of_one_s_own_may_lack_a_store() {
+    let has = |url: &str| super::has_every_store(&Url::parse(url).unwrap());
+    assert!(has("https://api.github.com") && has("https://api.acme.ghe.com"));
+    assert!(!has("https://github.acme.example/api/v3") && !has("https://fake-ghe.com/api/v3"));
+}

@@ -18,6 +18,7 @@ mod docs_links;
 mod errors;
 mod fakes;
 mod file;
+mod fleet;
 mod kill;
 mod log;
 mod matrix;
