@@ -141,7 +141,9 @@ fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 /// What to do where nobody vouches for a server: most often it is one of a company's own.
 fn help_with_trust(cause: &str) -> &'static str {
     match cause.contains("UnknownIssuer") {
-        true => " (is the server's CA a private one? SSL_CERT_FILE names a file with its certificate)",
+        true => {
+            " (is its CA a private one? Add that to the system's, or let SSL_CERT_FILE name a file with all of them)"
+        }
         false => "",
     }
 }
