@@ -135,7 +135,8 @@ impl App {
             Some(Err(error)) => return Err(error.clone()),
             Some(Ok(_)) | None => {}
         }
-        let granted = self.grant(owner).await;
+        // On the heap: every request to GitHub would grow by it, be it an App's or not.
+        let granted = Box::pin(self.grant(owner)).await;
         *slot = Some(granted.clone());
         granted.map(|granted| granted.token)
     }
@@ -153,7 +154,7 @@ impl App {
 
     /// A token that sees which repositories the installation covers, and no more.
     pub(super) async fn lookout(&self, owner: &str) -> Result<SecretString, Error> {
-        let ask = async {
+        let ask = async || {
             let installation = self.installation(owner).await?;
             let permissions = BTreeMap::from([(METADATA, Right::Read)]);
             self.ask(owner, &installation, &permissions, &Reach::All).await.map(|granted| granted.token)
@@ -232,7 +233,7 @@ impl App {
 
     /// The App's installation at an owner, looked up once.
     async fn installation(&self, owner: &str) -> Result<Arc<Installation>, Error> {
-        self.installations.get(&owner.to_ascii_lowercase(), self.find_installation(owner)).await
+        self.installations.get(&owner.to_ascii_lowercase(), || self.find_installation(owner)).await
     }
 
     async fn find_installation(&self, owner: &str) -> Result<Arc<Installation>, Error> {

@@ -4,9 +4,9 @@
 //! One list serves all secrets of a scope. It also proves that the scope can be
 //! read: after it, "not found" means that the secret alone is missing.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
@@ -36,9 +36,31 @@ pub(super) struct Listed {
 pub(super) struct Listing {
     first: HashMap<String, Listed>,
     pages: usize,
+    /// How many of the expected secrets the first page does not show.
+    beyond: usize,
     rest: OnceCell<Result<HashMap<String, Listed>, Error>>,
     /// How many secrets beyond the first page were asked for by name.
     by_name: AtomicUsize,
+}
+
+/// Which secrets of each place will be asked for, as far as that was told.
+#[derive(Default)]
+pub(super) struct Expected(Mutex<HashMap<String, HashSet<String>>>);
+
+impl Expected {
+    pub(super) fn add<'a>(&self, destinations: impl IntoIterator<Item = &'a Destination>) {
+        let mut expected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for Destination { store, scope, name } in destinations {
+            expected.entry(super::place(*store, scope)).or_default().insert(name.to_ascii_uppercase());
+        }
+    }
+
+    /// How many of a place's are not among these.
+    fn beyond(&self, place: &str, first: &HashMap<String, Listed>) -> usize {
+        let expected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(names) = expected.get(place) else { return 0 };
+        names.iter().filter(|name| !first.contains_key(*name)).count()
+    }
 }
 
 impl GitHub {
@@ -46,7 +68,7 @@ impl GitHub {
     pub(super) async fn find(&self, destination: &Destination) -> Result<Option<Listed>, Error> {
         let Destination { store, scope, name } = destination;
         let place = super::place(*store, scope);
-        let listing = self.listings.get(&place, self.first_page(*store, scope)).await?;
+        let listing = self.listings.get(&place, || self.first_page(*store, scope)).await?;
         let name = name.to_ascii_uppercase();
         if let Some(found) = listing.first.get(&name) {
             return Ok(Some(found.clone()));
@@ -55,11 +77,13 @@ impl GitHub {
         if further_pages == 0 {
             return Ok(None);
         }
-        // By name as long as that has cost fewer calls than all other pages would.
-        if listing.by_name.fetch_add(1, Ordering::Relaxed) < further_pages {
+        // By name where that costs no more calls than all other pages would.
+        let by_name = || listing.by_name.fetch_add(1, Ordering::Relaxed) < further_pages;
+        if listing.beyond <= further_pages && by_name() {
             return self.by_name(destination).await;
         }
-        let rest = listing.rest.get_or_init(|| self.further_pages(*store, scope, listing.pages)).await;
+        let rest =
+            listing.rest.get_or_init(|| Box::pin(self.further_pages(*store, scope, listing.pages))).await;
         match rest.as_ref().map_err(Clone::clone)?.get(&name) {
             Some(found) => Ok(Some(found.clone())),
             // Pages shift when a secret comes or goes between two of them.
@@ -71,8 +95,10 @@ impl GitHub {
         let (total, first) = self.page(store, scope, 1).await?;
         let complete = first.len() < PAGE || total <= first.len();
         let pages = if complete { 1 } else { total.div_ceil(PAGE).min(MOST_PAGES) };
+        let first = by_upper_name(first);
         Ok(Arc::new(Listing {
-            first: by_upper_name(first),
+            beyond: self.expected.beyond(&super::place(store, scope), &first),
+            first,
             pages,
             rest: OnceCell::new(),
             by_name: AtomicUsize::new(0),

@@ -45,7 +45,7 @@ use crate::http::Http;
 use crate::progress::Progress;
 use api::Api;
 use error::{Purpose, Refusal};
-use list::Listing;
+use list::{Expected, Listing};
 use pace::Pacer;
 use prepare::Readers;
 use service::{Circumstances, GithubService, NoReply, Owner, Rules};
@@ -122,6 +122,7 @@ pub struct GitHub {
     progress: Progress,
     /// Every store is there: this is github.com or a ghe.com tenant.
     has_every_store: bool,
+    expected: Expected,
     listings: Shared<Arc<Listing>>,
     keys: Shared<Option<PublicKey>>,
     readers: Shared<Readers>,
@@ -149,6 +150,7 @@ impl GitHub {
             access,
             progress,
             has_every_store: has_every_store(&settings.api_url),
+            expected: Expected::default(),
             listings: Shared::new(),
             keys: Shared::new(),
             readers: Shared::new(),
@@ -157,10 +159,12 @@ impl GitHub {
     }
 
     /// Tells what will be read and written, before any of it is. A GitHub App asks
-    /// for tokens that are good for that and no more.
+    /// for tokens that are good for that and no more, and lists are read in as few
+    /// requests as that takes.
     pub fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
         let targets: Vec<&SecretTarget> = targets.into_iter().collect();
         self.progress.expect(targets.len());
+        self.expected.add(targets.iter().map(|target| &target.destination));
         self.signin.expect(targets);
     }
 

@@ -44,7 +44,7 @@ impl GitHub {
     /// target wants that; `None`: it could be made, and this run makes nothing.
     pub(super) async fn key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
         let Destination { store, scope, .. } = &target.destination;
-        self.keys.get(&super::place(*store, scope), self.ask_for_key(target)).await
+        self.keys.get(&super::place(*store, scope), || self.ask_for_key(target)).await
     }
 
     async fn ask_for_key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
@@ -102,7 +102,7 @@ impl GitHub {
             return Ok(None);
         }
         let key = paths::secret(destination).to_ascii_lowercase();
-        self.readers.get(&key, self.ask_for_readers(target)).await.map(Some)
+        self.readers.get(&key, || self.ask_for_readers(target)).await.map(Some)
     }
 
     async fn ask_for_readers(&self, target: &SecretTarget) -> Result<Readers, Error> {

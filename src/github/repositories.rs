@@ -54,7 +54,7 @@ impl GitHub {
         owners.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
         let mut expansion = Expansion { repositories: Vec::new(), archived: 0 };
         for owner in owners {
-            let ask = self.ask_for_repositories(owner);
+            let ask = || self.ask_for_repositories(owner);
             let listed = self.repositories.get(&owner.to_ascii_lowercase(), ask).await?;
             for found in listed.iter() {
                 // A name that GitHub would not give is no name to build a path of.

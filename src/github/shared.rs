@@ -18,14 +18,14 @@ impl<T: Clone> Shared<T> {
         Self(Mutex::new(HashMap::new()))
     }
 
-    /// The answer, found by `ask` if it is not yet known.
-    pub(super) async fn get(
-        &self,
-        key: &str,
-        ask: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
+    /// The answer, found by `ask` if it is not yet known. On the heap, because
+    /// thousands may wait, and each of them would grow by it several times.
+    pub(super) async fn get<Asking>(&self, key: &str, ask: impl FnOnce() -> Asking) -> Result<T, Error>
+    where
+        Asking: Future<Output = Result<T, Error>>,
+    {
         let cell = Arc::clone(self.lock().entry(key.to_owned()).or_default());
-        cell.get_or_init(|| ask).await.clone()
+        cell.get_or_init(|| Box::pin(ask())).await.clone()
     }
 
     /// Forgets an answer that proved wrong, unless another took its place already.

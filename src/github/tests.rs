@@ -224,6 +224,19 @@ async fn many_secrets_of_a_large_organization_are_listed() {
 }
 
 #[tokio::test]
+async fn what_was_announced_is_listed_without_trying_names_first() {
+    let server = MockServer::start().await;
+    large_organization(&server, 1, 1).await;
+    let github = connect(&server);
+    let targets: Vec<SecretTarget> =
+        (100..140).map(|n| named(organization(Store::Actions), &format!("s{n}"))).collect();
+    github.expect(&targets);
+    let seen = github.observe(&targets).await;
+    assert!(seen.iter().all(|reading| *reading.as_ref().unwrap() == upstatus()));
+    assert_eq!(server.received_requests().await.unwrap().len(), 3, "three pages, and nothing by name");
+}
+
+#[tokio::test]
 async fn what_is_written_can_be_opened_by_github_alone() {
     let server = MockServer::start().await;
     let key = new_key("1");
@@ -499,4 +512,11 @@ async fn a_key_that_is_none_stops_the_preflight() {
     Mock::given(any()).respond_with(ok(&body)).mount(&server).await;
     let error = connect(&server).prepare(&repository("api")).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreadable, "{error}");
+}
+
+#[test]
+fn only_a_server_of_one_s_own_may_lack_a_store() {
+    let has = |url: &str| super::has_every_store(&Url::parse(url).unwrap());
+    assert!(has("https://api.github.com") && has("https://api.acme.ghe.com"));
+    assert!(!has("https://github.acme.example/api/v3") && !has("https://fake-ghe.com/api/v3"));
 }

@@ -11,8 +11,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Kept connections are given up before servers do, which would cost a request.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// TLS with the system's roots (`SSL_CERT_FILE` included), and the proxy that
-/// the environment names.
+/// TLS with the system's roots (or those of `SSL_CERT_FILE` in their place), and the
+/// proxy that the environment names.
 pub(super) fn public() -> Result<reqwest::Client, HttpError> {
     build(reqwest::Client::builder().https_only(true))
 }

@@ -18,7 +18,7 @@ pub enum HttpError {
         cause: String,
     },
     /// A connection, but no trust.
-    #[error("no secure connection to {origin}: {cause}")]
+    #[error("no secure connection to {origin}: {cause}{}", help_with_trust(cause))]
     Tls {
         /// Who was called.
         origin: String,
@@ -138,15 +138,28 @@ fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     innermost.to_string().chars().filter(|c| matches!(c, ' '..='~')).take(200).collect()
 }
 
-/// Whether the TLS library refused. An I/O error hides what it wraps from `source`.
-fn is_tls(error: &reqwest::Error) -> bool {
-    let mut next: Option<&dyn std::error::Error> = Some(error);
+/// What to do where nobody vouches for a server: most often it is one of a company's own.
+fn help_with_trust(cause: &str) -> &'static str {
+    match cause.contains("UnknownIssuer") {
+        true => {
+            " (is its CA a private one? Add that to the system's, or let SSL_CERT_FILE name a file with all of them)"
+        }
+        false => "",
+    }
+}
+
+/// Whether the TLS library refused. An I/O error hides what it wraps from `source`,
+/// and one may wrap another.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
     while let Some(this) = next {
-        let wrapped = this.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if this.is::<rustls::Error>() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        if this.is::<rustls::Error>() {
             return true;
         }
-        next = this.source();
+        next = match this.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => this.source(),
+        };
     }
     false
 }

@@ -108,7 +108,8 @@ async fn tell(
     let refused = match step {
         Step::Nothing => None,
         Step::Refuse(trouble) => Some(trouble),
-        Step::Mint(mint) => rotate(tools, session, at, &mint, story).await?,
+        // On the heap: of a thousand rotations few mint on the same day.
+        Step::Mint(mint) => Box::pin(rotate(tools, session, at, &mint, story)).await?,
     };
     if story.delivery.is_none() {
         retire(session, at, story, None).await;

@@ -61,6 +61,11 @@ impl<'a> Act<'a> {
         self.with("--secret", name, value)
     }
 
+    /// Sets a variable of the user's repository.
+    pub(super) fn variable(self, name: &str, value: &str) -> Self {
+        self.with("--var", name, value)
+    }
+
     /// Gives an input of a dispatched workflow.
     pub(super) fn input(self, name: &str, value: &str) -> Self {
         self.with("--input", name, value)

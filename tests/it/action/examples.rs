@@ -12,12 +12,13 @@ use super::log::Log;
 use super::scene::{Scene, project_file};
 use crate::support::World;
 use crate::support::axiom::TokenSpec;
+use crate::support::github::{APP_ID, Installation, KEY_PKCS1};
 use crate::support::leaks::find_leaks;
 use crate::support::world::TOKEN;
 
 /// Runs an example for an event, in a repository that has these rotations.
 async fn run(world: &World, scene: &Scene, example: &str, event: &str, inputs: &[(&str, &str)]) -> Log {
-    let workflow = with_a_token_for_an_app(&project_file(&format!("examples/workflows/{example}")));
+    let workflow = project_file(&format!("examples/workflows/{example}"));
     run_text(world, scene, &workflow, event, inputs).await
 }
 
@@ -28,7 +29,9 @@ async fn run_text(world: &World, scene: &Scene, workflow: &str, event: &str, inp
         .secret("AXIOM_ADMIN_TOKEN", world.provider_token())
         .secret("AXIOM_READ_TOKEN", world.provider_token())
         .secret("CROSSFADE_GITHUB_TOKEN", world.github_token())
-        .secret("CROSSFADE_READ_TOKEN", world.github_token());
+        .secret("CROSSFADE_READ_TOKEN", world.github_token())
+        .secret("CROSSFADE_APP_PRIVATE_KEY", KEY_PKCS1)
+        .variable("CROSSFADE_APP_ID", APP_ID);
     for (name, value) in inputs {
         act = act.input(name, value);
     }
@@ -37,17 +40,12 @@ async fn run_text(world: &World, scene: &Scene, workflow: &str, event: &str, inp
         act = act.stand_in(&format!("actions/{}", action.split(' ').next().unwrap()));
     }
     let log = act.run(event, "pasted.yml").await;
-    assert_eq!(find_leaks(&log.text(), &world.secrets()), Vec::<String>::new());
+    let key = KEY_PKCS1.lines().filter(|line| !line.starts_with("-----"));
+    let mut secrets = world.secrets();
+    secrets.extend(key.map(str::to_owned));
+    secrets.extend(world.github.tokens_given().into_iter().map(|given| given.value));
+    assert_eq!(find_leaks(&log.text(), &secrets), Vec::<String>::new());
     log
-}
-
-/// The workflow with a personal access token in place of the App.
-fn with_a_token_for_an_app(workflow: &str) -> String {
-    let id = "github-app-id: ${{ vars.CROSSFADE_APP_ID }}";
-    let without_key = workflow.lines().filter(|line| !line.contains("github-app-private-key:"));
-    let lines =
-        without_key.map(|line| line.replace(id, "github-token: ${{ secrets.CROSSFADE_GITHUB_TOKEN }}"));
-    lines.map(|line| line + "\n").collect()
 }
 
 /// The configuration of these rotations, each for a secret of the same name.
@@ -116,10 +114,14 @@ async fn a_dispatch_is_a_dry_run_unless_told_otherwise() {
 async fn an_app_rotates_like_a_person() {
     act_or_skip!();
     let (world, scene) = world_with_days(12).await;
+    world.github.install_app(Installation::at("acme", &["secrets"]));
     let log = run(&world, &scene, "rotate-with-app.yml", "schedule", &[]).await;
     assert!(log.succeeded, "{log}");
     assert_eq!(log.output("rotated"), "true");
     assert_eq!(world.undelivered(), Vec::<String>::new());
+    let given = world.github.tokens_given();
+    assert_eq!(given.len(), 1, "one owner, one token");
+    assert_eq!(given[0].repositories, Some(vec!["acme/infra".to_owned()]), "and no more than is needed");
 }
 
 #[tokio::test]
@@ -127,6 +129,7 @@ async fn the_fleet_is_shared_out_and_reported_as_one() {
     act_or_skip!();
     const FLEET: [&str; 8] = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"];
     let world = World::start().await;
+    world.github.install_app(Installation::at("acme", &["secrets"]));
     let scene = Scene::released();
     for name in FLEET {
         world.axiom.add_token(TokenSpec::ingest(name).expires_in_days(3));
@@ -153,6 +156,14 @@ async fn the_fleet_is_shared_out_and_reported_as_one() {
     assert!(log.summary().contains("| `alpha` | rotated | due | 1 | 0 |"), "{}", log.summary());
     let shards = (1..=4).filter(|n| scene.path(&format!("artifacts/crossfade-report-{n}")).exists()).count();
     assert_eq!(shards, 4);
+    let serves = |n: usize| {
+        let report = scene.path(&format!("artifacts/crossfade-report-{n}/report.json"));
+        let report: Value = serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
+        !report["rotations"].as_array().unwrap().is_empty()
+    };
+    let busy = (1..=4).filter(|n| serves(*n)).count();
+    assert!(busy >= 2);
+    assert_eq!(world.github.tokens_given().len(), busy, "each job that has work signs in by itself, once");
 }
 
 #[tokio::test]

@@ -1,0 +1,83 @@
+//! A GitHub server of one's own, behind a certificate that a company signed itself.
+
+use std::process::Output;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::support::{Invocation, World};
+
+const SERVER: &[u8] = include_bytes!("tls/server.pem");
+const SERVER_KEY: &[u8] = include_bytes!("tls/server.key.pem");
+const OWN_CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/tls/ca.pem");
+
+/// Puts TLS in front of a server that speaks plain HTTP; the address to speak it to.
+async fn behind_tls(plain: &str) -> String {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(SERVER).unwrap()],
+            PrivateKeyDer::from_pem_slice(SERVER_KEY).unwrap(),
+        )
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (origin, base) = plain.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let origin = origin.to_owned();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, origin) = (acceptor.clone(), origin.clone());
+            tokio::spawn(async move {
+                // A client that does not trust the certificate hangs up here.
+                let Ok(mut client) = acceptor.accept(stream).await else { return };
+                let mut server = TcpStream::connect(origin).await.unwrap();
+                let _ = copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    format!("https://{address}/{base}")
+}
+
+/// The binary, because the roots are read from the environment of a process.
+async fn rotate(world: &World, github: &str, roots: &str) -> Output {
+    let invocation = Invocation::of("rotate")
+        .scene(world, github, &world.provider.url())
+        // A proxy would see none of it, but must not be asked either.
+        .env("NO_PROXY", "127.0.0.1")
+        .env("SSL_CERT_FILE", roots)
+        .arg("--request-timeout", "1s");
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_crossfade"));
+    command.env_clear().envs(&invocation.environment).args(&invocation.arguments);
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_ca_is_trusted_by_ssl_cert_file_and_not_without() {
+    let world = World::builder().github_base("/api/v3").start().await;
+    let github = behind_tls(&world.github.url()).await;
+    assert!(github.ends_with("/api/v3"), "{github}");
+
+    // Some other root: none that has anything to do with the server.
+    let strange = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/tls/stranger.pem");
+    let refused = rotate(&world, &github, strange).await;
+    let told = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(told.contains("SSL_CERT_FILE"), "what to do: {told}");
+    assert_eq!(world.github.requests().len(), 0, "nothing was sent to a server that nobody vouches for");
+    assert!(world.marked_tokens().is_empty());
+
+    let trusted = rotate(&world, &github, OWN_CA).await;
+    let told = String::from_utf8_lossy(&trusted.stdout).into_owned();
+    assert_eq!(trusted.status.code(), Some(0), "{told}{}", String::from_utf8_lossy(&trusted.stderr));
+    assert!(told.starts_with("rotated ci-ingest"), "{told}");
+    assert_eq!(world.undelivered(), Vec::<String>::new());
+}
