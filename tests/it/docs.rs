@@ -2,6 +2,8 @@
 //! and the published schema is the program's own.
 
 mod commands;
+#[cfg(unix)]
+mod newcomer;
 mod others;
 mod page;
 mod stage;
