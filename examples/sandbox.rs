@@ -124,6 +124,26 @@ async fn serve(story: &Story, world: &World) {
     println!("repository={REPOSITORY}");
     println!("token={TOKEN}");
     println!("ready=true");
+    println!("\nIn another terminal, and then as README.md says:\n");
+    for (variable, value) in [
+        ("CROSSFADE_GITHUB_API_URL", world.github.url().as_str()),
+        ("CROSSFADE_GITHUB_TOKEN", world.github_token()),
+        ("CROSSFADE_PROVIDER", world.provider.service().name),
+        ("CROSSFADE_PROVIDER_URL", &world.provider.url()),
+        ("CROSSFADE_PROVIDER_TOKEN", world.provider_token()),
+        ("CROSSFADE_REPOSITORY", REPOSITORY),
+        ("CROSSFADE_TOKEN", TOKEN),
+        ("CROSSFADE_SECRETS", &world.destinations().join("\n")),
+    ] {
+        println!("export {variable}='{value}'");
+    }
+    // Built together with this program, the command lies one folder up.
+    let here = std::env::current_exe().unwrap();
+    let built = here.ancestors().nth(2).filter(|folder| folder.join("crossfade").exists());
+    if let Some(folder) = built {
+        println!("export PATH='{}':\"$PATH\"", folder.display());
+    }
+    println!("\nCtrl-C ends the servers, and forgets everything.");
     std::future::pending().await
 }
 

@@ -17,6 +17,7 @@ use tracing::instrument::WithSubscriber as _;
 
 use crate::cli::{self, Answer, Command, Environment, Run, Verbosity};
 use crate::clock::Clock;
+use crate::config::diagnostic::{Invalid, Problems};
 use crate::config::{Period, ProviderSettings};
 use crate::github::{Access, Announce, Credentials, GitHub, Terms};
 use crate::http::{Http, HttpSettings};
@@ -46,23 +47,29 @@ pub async fn run(
     mut streams: Streams,
     stop: impl Future<Output = ()>,
 ) -> u8 {
+    let on_actions = environment.get("GITHUB_ACTIONS") == Some("true");
+    let redactor = Arc::new(Redactor::new());
     let run = match cli::invocation(arguments, environment) {
         Ok(run) => run,
-        Err(Answer { stdout, stderr, exit_code }) => {
+        Err(Answer { stdout, stderr, exit_code, problems }) => {
             // A reader that went away is not an error.
             let _ = streams.stdout.write_all(stdout.as_bytes()).and_then(|()| streams.stdout.flush());
             let _ = streams.stderr.write_all(stderr.as_bytes()).and_then(|()| streams.stderr.flush());
+            if on_actions {
+                let _ = actions::annotate_problems(&problems, &redactor, &mut streams.stderr);
+            }
             return exit_code;
         }
     };
-    let redactor = Arc::new(Redactor::new());
     register(&run, &redactor);
-    let on_actions = environment.get("GITHUB_ACTIONS") == Some("true");
     let verbosity = run.options.verbosity;
     let progress = Progress::new(streams.stderr.is_terminal() && verbosity > Verbosity::Quiet);
     let log = log::subscriber(verbosity, Arc::clone(&redactor), streams.stderr.clone(), progress.clone());
     if !run.warnings.is_empty() && run.options.verbosity > Verbosity::Quiet {
         let _ = writeln!(streams.stderr, "{}", run.warnings);
+    }
+    if on_actions {
+        let _ = actions::annotate_problems(&run.warnings, &redactor, &mut streams.stderr);
     }
     // One line a request is a long log: there it is folded.
     let is_folded = on_actions && verbosity > Verbosity::Normal;
@@ -79,6 +86,10 @@ pub async fn run(
         Ok(report) => report,
         Err(usage) => {
             let _ = writeln!(streams.stderr, "error: {}", redactor.message(&usage));
+            if on_actions {
+                let problems = Problems::of(Invalid::new(usage));
+                let _ = actions::annotate_problems(&problems, &redactor, &mut streams.stderr);
+            }
             return USAGE;
         }
     };

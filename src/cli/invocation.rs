@@ -69,15 +69,24 @@ pub struct Answer {
     pub stderr: String,
     /// 0, or 2 for usage and configuration.
     pub exit_code: u8,
+    /// The same that the streams say, one by one and with places: for annotations.
+    pub problems: Problems,
 }
 
 impl Answer {
     fn good(stdout: String) -> Self {
-        Self { stdout, stderr: String::new(), exit_code: 0 }
+        Self { stdout, stderr: String::new(), exit_code: 0, problems: Problems::default() }
     }
 
+    /// Of arguments that mean nothing: what is wrong stands in the first line.
     fn refusal(stderr: String) -> Self {
-        Self { stdout: String::new(), stderr, exit_code: 2 }
+        let first = stderr.lines().next().unwrap_or_default();
+        let problems = Problems::of(Invalid::new(first.strip_prefix("error: ").unwrap_or(first)));
+        Self { stdout: String::new(), stderr, exit_code: 2, problems }
+    }
+
+    fn of(problems: Problems) -> Self {
+        Self { stdout: String::new(), stderr: told(&problems), exit_code: 2, problems }
     }
 }
 
@@ -154,7 +163,7 @@ fn run(
         (Some(config), Some(repository), Some(github), false) => {
             Ok(Run { command, config, repository, options, github, credentials, warnings: problems })
         }
-        _ => Err(Answer::refusal(told(&problems))),
+        _ => Err(Answer::of(problems)),
     }
 }
 
@@ -171,11 +180,13 @@ fn check(
     let exit_code = if config.is_some() { 0 } else { 2 };
     match format {
         Format::Json => {
-            Answer { stdout: summary::json(config.as_ref(), &problems), stderr: String::new(), exit_code }
+            let stdout = summary::json(config.as_ref(), &problems);
+            Answer { stdout, stderr: String::new(), exit_code, problems }
         }
         Format::Text => {
             let stderr = if problems.is_empty() { String::new() } else { told(&problems) };
-            Answer { stdout: config.as_ref().map(summary::text).unwrap_or_default(), stderr, exit_code }
+            let stdout = config.as_ref().map(summary::text).unwrap_or_default();
+            Answer { stdout, stderr, exit_code, problems }
         }
     }
 }

@@ -79,7 +79,7 @@ pub struct Problem {
 }
 
 /// Everything that is wrong, in the order in which it was found.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Problems {
     path: String,
     text: String,
@@ -87,10 +87,23 @@ pub struct Problems {
 }
 
 impl Problems {
+    /// One error, of no place.
+    pub(crate) fn of(invalid: Invalid) -> Self {
+        let mut problems = Self::default();
+        problems.error(Place::Missing, invalid);
+        problems
+    }
+
     /// Names the file that [`Place::File`] refers to.
     pub(crate) fn set_file(&mut self, path: &str, text: &str) {
         self.path = printable(path);
         text.clone_into(&mut self.text);
+    }
+
+    /// The file that [`Place::File`] refers to, fit to be printed.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// Takes note of an error.

@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 
 use super::model::{DestinationOutcome, Printable, RotationOutcome, RotationReport, rfc3339};
 use super::{json, words};
-use crate::redact::{workflow_data, workflow_property};
+use crate::config::diagnostic::{Place, Position, Problem, Problems, Severity};
+use crate::redact::{Redactor, workflow_data, workflow_property};
 
 /// Longer reports than this, in bytes, are no output: a job's outputs may take
 /// 1 MiB, counted in UTF-16.
@@ -82,6 +83,40 @@ pub fn annotate(report: &Printable, output: &mut dyn Write) -> io::Result<()> {
         let end = words::when(one.expires_at, report.now, "");
         let message = format!("{} ends soon: {end}", words::expiring(one));
         writeln!(output, "::error title=crossfade::{}", workflow_data(&message))?;
+    }
+    Ok(())
+}
+
+/// One annotation for each problem with what the user wrote, at its place in the
+/// configuration file.
+///
+/// # Errors
+/// When `output` cannot be written.
+pub fn annotate_problems(problems: &Problems, redactor: &Redactor, output: &mut dyn Write) -> io::Result<()> {
+    for Problem { severity, message, help, place } in problems.sorted() {
+        let command = match severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        let mut properties = format!("title={}", workflow_property("crossfade: configuration"));
+        let mut lines = vec![redactor.message(message)];
+        match place {
+            Place::File(Position { line, column, length }) => {
+                let (file, end) = (workflow_property(problems.path()), column + length);
+                properties.push_str(&format!(",file={file},line={line},col={column},endColumn={end}"));
+            }
+            Place::Input(name) => lines.push(format!("given by {name}")),
+            Place::Missing => {}
+        }
+        lines.extend(help.iter().map(|help| redactor.message(help)));
+        writeln!(
+            output,
+            "::{command} {properties}::{}",
+            workflow_data(&lines.join(
+                "
+"
+            ))
+        )?;
     }
     Ok(())
 }

@@ -74,6 +74,62 @@ async fn a_failure_is_an_annotation_and_a_fresh_day_is_none() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_the_configuration_is_annotated_where_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a,b.yml");
+    let text = "rotations:\n  - { name: ci, provider: axoim, token: ci, secrets: [\"::x%0A##[y\"] }\n";
+    std::fs::write(&file, text).unwrap();
+    for command in ["check", "rotate", "status"] {
+        let invocation = Invocation::of(command).arg("--config", file.to_str().unwrap());
+        let Step { ran, .. } = step(invocation.env("GITHUB_REPOSITORY", "acme/infra")).await;
+        assert_eq!(ran.exit_code, 2, "{}", ran.everything());
+        let annotations: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("::")).collect();
+        let at = |place: &str, words: &str| {
+            let path = file.display().to_string().replace(',', "%2C");
+            let head = format!("::error title=crossfade%3A configuration,file={path},line=2,{place}::");
+            let found = annotations.iter().any(|line| line.starts_with(&head) && line.contains(words));
+            assert!(found, "{place}: {words}\n{}", annotations.join("\n"));
+        };
+        at("col=27,endColumn=32", "did you mean `axiom`?");
+        at("col=55,endColumn=67", "is no repository");
+        assert_eq!(annotations.len(), if command == "check" { 2 } else { 3 }, "{annotations:?}");
+        let hidden = ran.stderr.replace("::error title=", "").replace("::", "");
+        assert!(!ran.stderr.contains("##[") && !hidden.contains("%0A##"), "{}", ran.stderr);
+    }
+}
+
+#[tokio::test]
+async fn wrong_usage_is_annotated_too_and_elsewhere_it_is_not() {
+    let world = World::start().await;
+    let wrong: [(fn(Invocation) -> Invocation, &str); 4] = [
+        (|it| it.flag("--no-such-flag"), "unexpected argument"),
+        (|it| it.arg("--lifetime", "soon"), "given by --lifetime"),
+        (|it| it.env("CROSSFADE_FORCE", "perhaps"), "given by CROSSFADE_FORCE"),
+        (|it| it.arg("--token", "xaat-01234567-89ab-cdef-0123-456789abcdef"), "looks like a secret"),
+    ];
+    for (spoil, words) in wrong {
+        let invocation = || spoil(Invocation::rotate(&world));
+        let Step { ran, .. } = step(invocation()).await;
+        assert_eq!(ran.exit_code, 2, "{}", ran.everything());
+        let annotations: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("::")).collect();
+        assert!(
+            matches!(annotations.as_slice(), [one] if one.starts_with("::error title=") && one.contains(words)),
+            "{}",
+            ran.stderr
+        );
+        assert!(!ran.stderr.contains("01234567"));
+        assert!(!invocation().run().await.stderr.contains("::error"));
+    }
+    let short = Invocation::rotate(&world).arg("--overlap", "1h").flag("--dry-run");
+    let Step { ran, .. } = step(short).await;
+    assert!(
+        ran.exit_code == 0 && ran.stderr.contains("\n::warning title=crossfade%3A configuration"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[tokio::test]
 async fn hostile_names_change_no_command_and_no_table() {
     let nasty =
         "x\n::set-output name=a::b\n##[error]y | `z` <img src=x onerror=alert(1)> \u{202e}\u{1b}[31m %0A";
