@@ -13,8 +13,17 @@ use super::model::RotationReport;
 const MOST: usize = 30;
 /// Of a name, so many characters are shown: what the left margin has room for.
 const NAME: usize = 24;
-/// Of an id.
+/// Of an id, in a bar with room for it.
 const ID: usize = 12;
+/// Of an id, in a shorter bar.
+const SHORT_ID: usize = 8;
+
+/// A name that is wider than its bar is drawn over the next one, where it cannot be
+/// read on a dark page. In percent of the chart, as wide as its names need it.
+const WIDE: i64 = 17;
+const NARROW: i64 = 8;
+/// An old token's bar that is smaller than this is left out.
+const VISIBLE: i64 = 4;
 
 const HEAD: &str = "\
 ```mermaid
@@ -26,7 +35,6 @@ config:
 ---
 gantt
     dateFormat YYYY-MM-DD HH:mm
-    axisFormat %Y-%m-%d
 ";
 
 /// The chart, and how many rotations are in it; `None`: there is nothing to draw.
@@ -43,7 +51,10 @@ pub(super) fn render(rotations: &[&RotationReport], now: Timestamp) -> Option<(S
     let written = shown.iter().flat_map(|(rotation, _)| &rotation.destinations);
     let written = written.filter_map(|destination| destination.updated_at);
     let (first, last) = lives::range(shown.iter().flat_map(|(_, lives)| lives), written, now);
-    let mut chart = String::from(HEAD);
+    let mut chart = format!("{HEAD}{}", axis(first, last));
+    let share = |begin: Timestamp, end: Timestamp| {
+        end.duration_since(begin).as_secs() * 100 / last.duration_since(first).as_secs().max(1)
+    };
     let mut names = Vec::new();
     let inside = |time: Timestamp| time.clamp(first, last);
     for (rotation, lives) in &shown {
@@ -58,13 +69,23 @@ pub(super) fn render(rotations: &[&RotationReport], now: Timestamp) -> Option<(S
         for life in lives {
             let begin = inside(life.begin.unwrap_or(first));
             let end = inside(life.end.unwrap_or(last));
-            let (name, tag) = match (&life.id, life.replaced) {
-                (None, _) => ("would be minted".to_owned(), ""),
-                (Some(id), None) => (format!("token {}", safe(id, ID)), "active, "),
-                (Some(id), Some(_)) => (format!("token {}", safe(id, ID)), "done, "),
-            };
             let turn = life.replaced.or(life.due).map_or(end, inside).clamp(begin.min(end), end);
-            bar(&mut chart, &name, tag, begin, turn);
+            let (share, is_old) = (share(begin, turn), life.replaced.is_some());
+            let tag = match (&life.id, is_old) {
+                (None, _) => "",
+                (Some(_), false) => "active, ",
+                (Some(_), true) => "done, ",
+            };
+            let name = match &life.id {
+                None => "would be minted".to_owned(),
+                Some(id) if share >= WIDE => format!("token {}", safe(id, ID)),
+                Some(id) if share >= NARROW => safe(id, SHORT_ID).trim_end_matches('.').to_owned(),
+                Some(_) if is_old => "old".to_owned(),
+                Some(_) => "token".to_owned(),
+            };
+            if !is_old || share >= VISIBLE {
+                bar(&mut chart, &name, tag, begin, turn);
+            }
             // Bars that begin together are stacked in the order in which they are
             // named: the successor goes on in its predecessor's line.
             if let Some((from, to)) = overlap.take() {
@@ -82,6 +103,18 @@ pub(super) fn render(rotations: &[&RotationReport], now: Timestamp) -> Option<(S
     chart.push_str("```\n\n");
     chart.push_str("Framed: an old token in its overlap, or a token in the time in which it is due.\n\n");
     Some((chart, shown.len()))
+}
+
+/// Ticks and dates, so that they do not run into each other.
+fn axis(first: Timestamp, last: Timestamp) -> String {
+    let days = last.duration_since(first).as_hours() / 24;
+    let (format, tick) = match days {
+        ..20 => ("%b %d", "2day"),
+        20..110 => ("%b %d", "1week"),
+        110..220 => ("%b %d", "2week"),
+        _ => ("%b %Y", "2month"),
+    };
+    format!("    axisFormat {format}\n    tickInterval {tick}\n")
 }
 
 fn bar(chart: &mut String, name: &str, tag: &str, begin: Timestamp, end: Timestamp) {
@@ -104,8 +137,10 @@ fn safe(name: &str, length: usize) -> String {
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
+    use jiff::SignedDuration;
     use proptest::prelude::*;
 
+    use super::super::model::TokenLife;
     use super::super::samples::{self, life, time};
     use super::*;
 
@@ -124,12 +159,52 @@ mod tests {
         assert_eq!(chart(&[RotationReport::new("ci", "axiom")]), "");
     }
 
+    #[test]
+    fn a_short_bar_has_a_short_name() {
+        let id = "39f5b311-04de-4f44";
+        let named = |days: i64| {
+            let now = time("2026-09-01T06:00:00Z").unwrap();
+            let minted = now - SignedDuration::from_hours(days * 24);
+            let old = life(id, "2026-03-15T06:00:00Z", Some("2026-09-08T06:00:00Z"), 0);
+            let new = TokenLife {
+                ends_at: Some(minted + SignedDuration::from_hours(100 * 24)),
+                ..life("new", &minted.to_string(), None, 1)
+            };
+            let tokens = vec![
+                new,
+                TokenLife { minted_at: Some(minted - SignedDuration::from_hours(days * 24)), ..old },
+            ];
+            let chart = chart(&[RotationReport { tokens, ..RotationReport::new("ci", "axiom") }]);
+            let line =
+                chart.lines().find(|line| line.contains(":done, 2")).unwrap_or_default().trim().to_owned();
+            line.split(" :").next().unwrap_or_default().to_owned()
+        };
+        assert_eq!([40, 12, 7, 3].map(named), ["token 39f5b311-04d...", "39f5b311", "old", ""]);
+    }
+
+    #[test]
+    fn dates_do_not_run_into_each_other() {
+        let now = time("2026-09-01T06:00:00Z").unwrap();
+        for days in [1, 19, 20, 109, 110, 219, 220, 580] {
+            let axis = axis(now, now + SignedDuration::from_hours(days * 24));
+            let tick = axis.trim_end().rsplit(' ').next().unwrap();
+            let digits = tick.trim_end_matches(char::is_alphabetic);
+            let unit = match &tick[digits.len()..] {
+                "day" => 1,
+                "week" => 7,
+                _ => 30,
+            };
+            // Each date needs a sixteenth of the chart.
+            assert!(days / (unit * digits.parse::<i64>().unwrap()) <= 16, "{days} days: {axis}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_name_can_be_anything_but_a_name(name in ".{0,60}", id in ".{0,60}") {
             let tokens = vec![life(&id, "2026-08-01T06:00:00Z", None, 1)];
             let chart = chart(&[RotationReport { tokens, ..RotationReport::new(name, "axiom") }]);
-            let lines: Vec<&str> = chart.strip_prefix(HEAD).unwrap().lines().collect();
+            let lines: Vec<&str> = chart.strip_prefix(HEAD).unwrap().lines().skip(2).collect();
             prop_assert_eq!(lines[2], "```");
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-');
             prop_assert!(lines[0].strip_prefix("    section ").unwrap().chars().all(plain));

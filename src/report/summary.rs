@@ -100,9 +100,7 @@ fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>, room: usize,
     }
     table.push('\n');
     if left_out > 0 {
-        table.push_str(&format!(
-            "{left_out} more {what} are left out: GitHub limits the size of a summary.\n\n"
-        ));
+        table.push_str(&format!("{left_out} more {what} are left out: GitHub takes 1 MiB of a summary.\n\n"));
     }
     table
 }
@@ -117,7 +115,7 @@ fn row(report: &Printable, rotation: &RotationReport) -> Vec<String> {
     let because =
         words::because(rotation).map_or_else(String::new, |because| format!(": {}", markdown(&because)));
     let (token, expiry) = match &rotation.token {
-        Some(token) => (code(&token.id), words::when(token.expires_at, report.now, "never")),
+        Some(token) => (code(&token.id), words::brief(token.expires_at, report.now, "never")),
         None => Default::default(),
     };
     let previous = rotation.previous.as_ref().map_or_else(String::new, |previous| {

@@ -36,7 +36,7 @@ pub(super) fn mints(rotation: &RotationReport) -> bool {
 /// did not get so far.
 pub(super) fn because(rotation: &RotationReport) -> Option<String> {
     let reason = match rotation.reason? {
-        Reason::Fresh => "nothing is due",
+        Reason::Fresh => return Some(rotation.reason_text.clone().unwrap_or("nothing is due".to_owned())),
         Reason::Due => "it is due",
         Reason::Forced => return Some("it is forced".to_owned()),
         Reason::Undelivered => "the current token is not everywhere",

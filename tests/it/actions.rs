@@ -101,7 +101,8 @@ async fn what_is_wrong_with_the_configuration_is_annotated_where_it_stands() {
 #[tokio::test]
 async fn wrong_usage_is_annotated_too_and_elsewhere_it_is_not() {
     let world = World::start().await;
-    let wrong: [(fn(Invocation) -> Invocation, &str); 4] = [
+    type Change = fn(Invocation) -> Invocation;
+    let wrong: [(Change, &str); 4] = [
         (|it| it.flag("--no-such-flag"), "unexpected argument"),
         (|it| it.arg("--lifetime", "soon"), "given by --lifetime"),
         (|it| it.env("CROSSFADE_FORCE", "perhaps"), "given by CROSSFADE_FORCE"),

@@ -46,9 +46,9 @@ fn the_readme_leads_to_a_dry_run_and_a_rotation() {
     }
     let all: Vec<Block> = blocks().into_iter().filter(|block| block.page == "README.md").collect();
     let serve = all.iter().position(|block| block.text.contains("--serve")).unwrap();
-    let [start] = all[serve].commands().try_into().unwrap();
-    let (build, follow) = (&all[serve - 1].commands()[0], &all[serve + 1]);
-    let built = in_the_project("cargo").args(&words(build)[1..]).status().unwrap();
+    let [build, start] = all[serve].commands().try_into().unwrap();
+    let follow = &all[serve + 1];
+    let built = in_the_project("cargo").args(&words(&build)[1..]).status().unwrap();
     assert!(built.success(), "{build}");
 
     // cargo becomes the example, so that to kill the one is to kill the other.

@@ -1,0 +1,49 @@
+//! A destination, and what became of it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::TokenEnd;
+use super::time::optional_time;
+
+/// What happened at one destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DestinationReport {
+    /// Its short form.
+    pub destination: String,
+    /// What became of it.
+    pub outcome: DestinationOutcome,
+    /// Why it failed; `None` unless it did.
+    pub error: Option<String>,
+    /// The token that it holds after the run, if its timestamp tells, and if that
+    /// is another than `token` or would be overwritten.
+    pub holds: Option<TokenEnd>,
+    /// When GitHub says that it was last written; `None`: there is no such secret
+    /// yet, or it could not be read.
+    #[serde(serialize_with = "optional_time")]
+    pub updated_at: Option<Timestamp>,
+}
+
+/// What became of a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DestinationOutcome {
+    /// Acknowledged the new value.
+    Written,
+    /// Could not be read, or did not acknowledge the new value.
+    Failed,
+    /// A dry run: would be written.
+    Planned,
+    /// Holds the token, as far as its timestamp tells; not written now.
+    Held,
+    /// Somebody else wrote it, or it is not known what it holds; not written now.
+    Unknown,
+}
+
+impl DestinationReport {
+    /// A destination with nothing to add to its outcome.
+    #[must_use]
+    pub fn new(destination: impl Into<String>, outcome: DestinationOutcome) -> Self {
+        Self { destination: destination.into(), outcome, error: None, holds: None, updated_at: None }
+    }
+}

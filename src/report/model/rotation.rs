@@ -1,0 +1,179 @@
+//! A rotation: its outcome, its verdict, its tokens and destinations.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::time::optional_time;
+use super::{DestinationOutcome, DestinationReport, PlannedMint, TokenEnd, TokenLife, TokenReport};
+use crate::redact::Redactor;
+
+/// What happened to one rotation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RotationReport {
+    /// The rotation's name.
+    pub name: String,
+    /// What became of it.
+    pub outcome: RotationOutcome,
+    /// The verdict; `None` when the run failed before it had one.
+    pub reason: Option<Reason>,
+    /// The token that destinations should hold after the run: the newborn if it
+    /// lives, else the old one.
+    pub token: Option<TokenReport>,
+    /// The token before that, if it still lives or lived until this run.
+    pub previous: Option<TokenEnd>,
+    /// Whether the provider accepted the new value before it was delivered.
+    pub probe: ProbeOutcome,
+    /// Every destination of the rotation, in the user's order.
+    pub destinations: Vec<DestinationReport>,
+    /// Ids of the tokens that were ended; in a dry run, that would be.
+    pub retired: Vec<String>,
+    /// When a run will find this rotation due.
+    #[serde(serialize_with = "optional_time")]
+    pub next_rotation_at: Option<Timestamp>,
+    /// What went wrong, in one sentence; `None` unless the outcome is *failed*.
+    pub error: Option<String>,
+    /// The service that issues the token.
+    pub provider: String,
+    /// What the verdict rests on, such as `12 days left, rotates at 14`. Reads on
+    /// from "because it is due: ".
+    pub reason_text: Option<String>,
+    /// What a dry run would mint; `None` where nothing would be.
+    pub planned: Option<PlannedMint>,
+    /// What is safe and what to do, after an error.
+    pub next_step: Option<String>,
+    /// What did not stop the rotation but should be known.
+    pub warnings: Vec<String>,
+    /// What was found on the way and is as it should be.
+    pub notes: Vec<String>,
+    /// The rotation's tokens that live, or lived until this run; newest first.
+    pub tokens: Vec<TokenLife>,
+}
+
+/// What became of a rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RotationOutcome {
+    /// Every destination acknowledged the new value.
+    Rotated,
+    /// Nothing had to be minted.
+    Fresh,
+    /// A dry run: something would be done.
+    Planned,
+    /// It is not as it should be.
+    Failed,
+}
+
+/// The verdict on a rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Nothing to mint.
+    Fresh,
+    /// The token ends soon, or is too old.
+    Due,
+    /// The user asked for it.
+    Forced,
+    /// A destination does not hold the current token.
+    Undelivered,
+    /// Another run is at work, or ended a moment ago.
+    InFlight,
+    /// There is no such token.
+    Missing,
+}
+
+/// What the probe of a new value told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeOutcome {
+    /// The provider accepts the value.
+    Verified,
+    /// The provider's answer could not tell.
+    Unverified,
+    /// Nothing was minted, or the run did not get that far.
+    Skipped,
+}
+
+impl RotationReport {
+    /// A rotation of which nothing is known yet. It has failed, until somebody
+    /// says otherwise.
+    #[must_use]
+    pub fn new(name: impl Into<String>, provider: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            outcome: RotationOutcome::Failed,
+            reason: None,
+            token: None,
+            previous: None,
+            probe: ProbeOutcome::Skipped,
+            destinations: Vec::new(),
+            retired: Vec::new(),
+            next_rotation_at: None,
+            error: None,
+            provider: provider.into(),
+            reason_text: None,
+            planned: None,
+            next_step: None,
+            warnings: Vec::new(),
+            notes: Vec::new(),
+            tokens: Vec::new(),
+        }
+    }
+
+    /// The outcome, unless a destination failed; and *rotated* only if every
+    /// destination acknowledged.
+    pub(super) fn proven_outcome(&self) -> RotationOutcome {
+        let written = self.count(DestinationOutcome::Written);
+        let acknowledged = written > 0 && written == self.destinations.len();
+        let claims_too_much = self.count(DestinationOutcome::Failed) > 0
+            || (self.outcome == RotationOutcome::Rotated && !acknowledged);
+        if claims_too_much { RotationOutcome::Failed } else { self.outcome }
+    }
+
+    /// How many destinations ended so.
+    pub(in crate::report) fn count(&self, outcome: DestinationOutcome) -> usize {
+        self.destinations.iter().filter(|destination| destination.outcome == outcome).count()
+    }
+
+    /// Sends every string through the gate. Names all fields, so that a new one
+    /// cannot be forgotten.
+    pub(super) fn pass(&mut self, redactor: &Redactor) {
+        let Self {
+            name,
+            outcome: _,
+            reason: _,
+            token,
+            previous,
+            probe: _,
+            destinations,
+            retired,
+            next_rotation_at: _,
+            error,
+            provider,
+            reason_text,
+            planned: _,
+            next_step,
+            warnings,
+            notes,
+            tokens,
+        } = self;
+        let line = |text: &mut String| *text = redactor.line(text);
+        let message = |text: &mut String| *text = redactor.message(text);
+        line(name);
+        line(provider);
+        if let Some(TokenReport { id, name, expires_at: _ }) = token {
+            line(id);
+            line(name);
+        }
+        if let Some(TokenEnd { id, valid_until: _ }) = previous {
+            line(id);
+        }
+        for DestinationReport { destination, outcome: _, error, holds, updated_at: _ } in destinations {
+            line(destination);
+            error.iter_mut().for_each(message);
+            holds.iter_mut().for_each(|holds| line(&mut holds.id));
+        }
+        retired.iter_mut().for_each(line);
+        tokens.iter_mut().for_each(|life| line(&mut life.id));
+        [error, reason_text, next_step].into_iter().flatten().chain(warnings).chain(notes).for_each(message);
+    }
+}
