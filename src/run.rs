@@ -17,19 +17,19 @@ use tracing::instrument::WithSubscriber as _;
 
 use crate::cli::{self, Answer, Command, Environment, Run, Verbosity};
 use crate::clock::Clock;
+use crate::config::Period;
 use crate::config::diagnostic::{Invalid, Problems};
-use crate::config::{Period, ProviderSettings};
 use crate::github::{Access, Announce, Credentials, GitHub, Terms};
 use crate::http::{Http, HttpSettings};
 use crate::log;
 use crate::progress::Progress;
-use crate::provider;
+use crate::provider::{self, ProviderSettings};
 use crate::redact::Redactor;
 use crate::report::{self, ActionsFiles, Outlets, Report, actions};
 use crate::rotation::berths::Berths;
 use crate::rotation::brake::Brake;
 use crate::rotation::session::Session;
-use crate::rotation::{self, Tools, plan};
+use crate::rotation::{self, Tools, window};
 use crate::streams::Streams;
 
 /// Something is wrong with what the user wrote; nothing was contacted.
@@ -139,7 +139,7 @@ async fn carry_out(
     };
     let github = GitHub::connect(Arc::clone(&http), &run.github, terms).map_err(|error| error.to_string())?;
     let sessions = sessions(run, &http)?;
-    let window = plan::delivery_window(1).unsigned_abs();
+    let window = window::delivery_window(1).unsigned_abs();
     let brake = Brake::new(std_duration(options.deadline), window);
     let berths = Berths::new(options.concurrency);
     let tools = Tools {

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 use crate::config::Period;
-use crate::provider::all_but_axiom_left_out;
+use crate::config::diagnostic::all_but_axiom_left_out;
 
 const FILE: &str = "\
 rotations:

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::diagnostic::{Invalid, Place, Problems, quoted, suspicious};
-use super::{Destination, Period, Policy, ProviderSettings, RotationKey};
+use super::{Destination, Period, Policy, RotationKey};
+use crate::provider::ProviderSettings;
 
 /// Below this, a run that is cut off may not be finished in time by the next one.
 const SHORTEST_COMFORTABLE_OVERLAP: Period = Period::from_hours(24);

@@ -7,7 +7,8 @@ use super::check::{self, Written};
 use super::diagnostic::{Invalid, Place, Problems, looks_like_a_secret, quoted};
 use super::file::{self, DefaultsKeys, Field, FileKeys, RotationKeys};
 use super::selection::Selection;
-use super::{Config, Policy, ProviderSettings, Repository, Rotation, RotationKey, address};
+use super::{Config, Policy, Repository, Rotation, RotationKey, address};
+use crate::provider::ProviderSettings;
 
 /// The variable that holds the provider credential unless a rotation names another.
 pub const DEFAULT_CREDENTIAL: &str = "CROSSFADE_PROVIDER_TOKEN";

@@ -22,7 +22,6 @@ mod value;
 use std::fmt;
 
 use serde_json::{Map, Value};
-use url::Url;
 
 pub use destination::{Destination, Repository, Scope, Store};
 pub use file::schema_text;
@@ -32,6 +31,8 @@ pub(crate) use load::{Request, load};
 pub(crate) use node::MAX_BYTES;
 pub use pattern::RepositoryPattern;
 pub use period::Period;
+
+use crate::provider::ProviderSettings;
 
 /// Every rotation that a run is about, checked.
 #[derive(Debug, Clone)]
@@ -64,19 +65,6 @@ pub struct Rotation {
     pub secrets: Vec<SecretTarget>,
     /// More secrets, in all repositories that GitHub finds for a pattern.
     pub patterns: Vec<SecretPattern>,
-}
-
-/// How to reach the service that issues a rotation's token.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ProviderSettings {
-    /// Which service.
-    pub kind: crate::provider::Kind,
-    /// Its origin, with or without the API's path; `None`: the public service.
-    pub url: Option<Url>,
-    /// Axiom organization, for personal tokens.
-    pub org_id: Option<String>,
-    /// The environment variable that holds the provider credential.
-    pub credential: String,
 }
 
 /// When to rotate, and for how long two tokens live side by side.

@@ -6,7 +6,7 @@ use super::diagnostic::{Invalid, Place, one_of};
 use super::file::{Field, RotationKeys, SecretKeys, SecretMappingKeys};
 use super::load::{Source, given};
 use super::{Destination, Repository, Scope, SecretPattern, SecretTarget};
-use crate::rotation::plan::MOST_WRITES;
+use crate::rotation::window::MOST_WRITES;
 
 impl Source<'_> {
     pub(super) fn secrets(

@@ -234,3 +234,10 @@ fn json(node: &Node, problems: &mut Problems) -> Option<Json> {
         }
     }
 }
+impl FromStr for Kind {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        named("provider", &Self::all(), text)
+    }
+}

@@ -16,9 +16,9 @@ use serde_json::{Map, Value, json};
 
 use super::connection::{Ask, Connection, bearer, normalise, take_value};
 use super::{
-    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider, Token,
+    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
+    ProviderSettings, Token,
 };
-use crate::config::ProviderSettings;
 use crate::http::Http;
 
 /// Where Axiom's token calls live, whatever the region.

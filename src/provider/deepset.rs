@@ -17,9 +17,9 @@ use serde_json::{Map, Value, json};
 
 use super::connection::{Ask, Connection, Pages, bearer, normalise, take_value, timestamp};
 use super::{
-    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider, Token,
+    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
+    ProviderSettings, Token,
 };
-use crate::config::ProviderSettings;
 use crate::http::Http;
 
 /// Where the API lives; in the United States it is `https://api.us.deepset.ai`.

@@ -21,9 +21,9 @@ use serde_json::{Map, Value, json};
 
 use super::connection::{Ask, Connection, Pages, authorization, normalise, take_value};
 use super::{
-    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider, Token,
+    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
+    ProviderSettings, Token,
 };
-use crate::config::ProviderSettings;
 use crate::http::Http;
 
 /// Where the API lives; the federal and European instances have hosts of their own.

@@ -15,16 +15,14 @@ mod softwareone;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
+use url::Url;
 
-use crate::config::ProviderSettings;
-use crate::config::diagnostic::{Invalid, named};
 use crate::http::Http;
 
 /// Makes a provider ready to be asked.
@@ -45,27 +43,29 @@ impl Kind {
         ("deepset", deepset::connect),
         ("launchdarkly", launchdarkly::connect),
     ];
+
+    /// Each provider with its name.
+    pub(crate) fn all() -> Vec<(&'static str, Self)> {
+        Self::NAMES.iter().map(|(name, connect)| (*name, Self { name, connect: *connect })).collect()
+    }
 }
 
-/// `text` without the providers beside Axiom, so that a new one changes no snapshot.
-#[cfg(test)]
-pub(crate) fn all_but_axiom_left_out(text: &str) -> String {
-    text.replace(&crate::config::diagnostic::one_of(Kind::NAMES.iter().map(|(name, _)| *name)), "`axiom`")
+/// How to reach the service that issues a rotation's token.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ProviderSettings {
+    /// Which service.
+    pub kind: Kind,
+    /// Its origin, with or without the API's path; `None`: the public service.
+    pub url: Option<Url>,
+    /// Axiom organization, for personal tokens.
+    pub org_id: Option<String>,
+    /// The environment variable that holds the provider credential.
+    pub credential: String,
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
-    }
-}
-
-impl FromStr for Kind {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let connect = named("provider", Self::NAMES, text)?;
-        let name = Self::NAMES.iter().map(|(name, _)| *name).find(|name| *name == text);
-        Ok(Self { name: name.unwrap_or_default(), connect })
     }
 }
 

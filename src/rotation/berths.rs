@@ -2,7 +2,7 @@
 //!
 //! The more there are, the longer each new token waits for its turn. So no more
 //! than GitHub takes in a minute are to be written at a time, which is what a
-//! delivery window counts on ([`super::plan::delivery_window`]).
+//! delivery window counts on ([`super::window::delivery_window`]).
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::future::join_all;
 
-use super::plan::MOST_WRITES;
+use super::window::MOST_WRITES;
 use super::trouble::Trouble;
 use crate::config::{Destination, Rotation, Scope, SecretPattern, SecretTarget};
 use crate::github::GitHub;

@@ -208,7 +208,7 @@ fn trust(token: &Token, marker: &Marker, now: Timestamp) -> Result<(), Trouble> 
         return Err(Trouble::FutureMarker { id: token.id.clone(), minted_at: marker.minted_at, now });
     }
     let window = marker.until.duration_since(marker.minted_at);
-    if window.is_negative() || window > super::plan::LONGEST_WINDOW {
+    if window.is_negative() || window > super::window::LONGEST_WINDOW {
         return Err(Trouble::ImplausibleWindow { id: token.id.clone(), until: marker.until });
     }
     Ok(())

@@ -2,6 +2,7 @@
 //!
 //! - [`lineage`]: which tokens are the rotation's, and who holds them (pure)
 //! - [`plan`]: the verdict and what follows from it (pure)
+//! - [`window`]: how long a delivery may take (pure)
 //! - [`marker`]: what a minted token is recognised by
 //! - `expand`: from patterns to destinations
 //! - `apply`: one rotation from the first reading to the last retirement
@@ -21,6 +22,7 @@ pub mod marker;
 pub mod plan;
 pub mod session;
 pub mod trouble;
+pub mod window;
 
 mod advice;
 mod apply;
@@ -39,8 +41,9 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
 use crate::clock::Clock;
-use crate::config::{ProviderSettings, Rotation};
+use crate::config::Rotation;
 use crate::github::GitHub;
+use crate::provider::ProviderSettings;
 use crate::report::{Report, Reporter, RotationReport};
 use apply::Story;
 use berths::Berths;

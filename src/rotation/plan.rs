@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::lineage::{Holder, Lineage, Member, Reading, SKEW, TOLERANCE, after, before};
 use super::trouble::Trouble;
+use super::window::delivery_window;
 use crate::config::{Policy, Rotation};
-use crate::github::WRITES_A_MINUTE;
 use crate::provider::{Expiry, Overlap, Profile};
 
 pub use retire::{Retirement, retirements, used_since_replaced, waiting};
@@ -18,13 +18,6 @@ mod retire;
 
 /// An expiry may lie this much beyond the policy's lifetime: providers round.
 const ROUNDING: SignedDuration = SignedDuration::from_hours(24);
-
-/// No delivery window is longer: half an hour of writing, which is as much as the
-/// 5000 requests an hour let through that GitHub allows a token.
-pub const LONGEST_WINDOW: SignedDuration = SignedDuration::from_mins(30);
-
-/// So many writes fit into the longest window.
-pub const MOST_WRITES: usize = 29 * WRITES_A_MINUTE - 1;
 
 /// With so many live tokens of a rotation, a failing destination breeds no more.
 const ENOUGH: usize = 3;
@@ -270,15 +263,6 @@ pub fn predecessor_ends_at(
         let end = if plan.predecessor_is_orphan { now } else { after(now, overlap) };
         old.token.expires_at.map_or(end, |expiry| expiry.min(end))
     })
-}
-
-/// How long a run may take from a mint to its last write: a minute for the probe,
-/// one for what was sent just before, and one for each further minute that GitHub's
-/// limits stretch the writes over.
-#[must_use]
-pub fn delivery_window(writes: usize) -> SignedDuration {
-    let stretched = i64::try_from(writes / WRITES_A_MINUTE).unwrap_or(i64::MAX / 120);
-    SignedDuration::from_mins(2 + stretched)
 }
 
 fn mint_or_refuse(

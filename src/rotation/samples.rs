@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use super::lineage::{Member, Reading};
 use super::marker::{Marker, Nonce};
-use crate::config::{Destination, Policy, ProviderSettings, Repository, Rotation, RotationKey, SecretTarget};
-use crate::provider::Token;
+use crate::config::{Destination, Policy, Repository, Rotation, RotationKey, SecretTarget};
+use crate::provider::{ProviderSettings, Token};
 
 pub(super) fn epoch() -> Timestamp {
     "2026-03-02T08:00:00Z".parse().unwrap()

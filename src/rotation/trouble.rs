@@ -125,7 +125,7 @@ pub enum Trouble {
     #[error(
         "nothing was minted, because the patterns stand for {count} secrets, and {} are the most that one \
          rotation can deliver to in time. Give some of them a token of their own",
-        super::plan::MOST_WRITES
+        super::window::MOST_WRITES
     )]
     TooManySecrets {
         /// How many.

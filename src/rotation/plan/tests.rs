@@ -252,14 +252,6 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
     assert_eq!(ends_at(4), Some(minute(2 + 4)));
 }
 
-#[test]
-fn windows_grow_with_the_number_of_writes() {
-    assert_eq!(delivery_window(1), SignedDuration::from_mins(2));
-    assert!(delivery_window(1000) >= SignedDuration::from_secs(60 + 1000 * 60 / 180));
-    assert_eq!(delivery_window(MOST_WRITES), LONGEST_WINDOW);
-    assert!(delivery_window(MOST_WRITES + 1) > LONGEST_WINDOW);
-}
-
 prop_compose! {
     fn member(index: usize)(
         minted_at in -200_000_i64..0,

@@ -1,0 +1,37 @@
+//! How long a delivery may take, and so how many writes one rotation can have.
+//!
+//! Pure arithmetic over GitHub's published limits; the pace itself is kept in
+//! `github::pace`.
+
+use jiff::SignedDuration;
+
+use crate::github::WRITES_A_MINUTE;
+
+/// No delivery window is longer: half an hour of writing, which is as much as the
+/// 5000 requests an hour let through that GitHub allows a token.
+pub const LONGEST_WINDOW: SignedDuration = SignedDuration::from_mins(30);
+
+/// So many writes fit into the longest window.
+pub const MOST_WRITES: usize = 29 * WRITES_A_MINUTE - 1;
+
+/// How long a run may take from a mint to its last write: a minute for the probe,
+/// one for what was sent just before, and one for each further minute that GitHub's
+/// limits stretch the writes over.
+#[must_use]
+pub fn delivery_window(writes: usize) -> SignedDuration {
+    let stretched = i64::try_from(writes / WRITES_A_MINUTE).unwrap_or(i64::MAX / 120);
+    SignedDuration::from_mins(2 + stretched)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_grow_with_the_number_of_writes() {
+        assert_eq!(delivery_window(1), SignedDuration::from_mins(2));
+        assert!(delivery_window(1000) >= SignedDuration::from_secs(60 + 1000 * 60 / 180));
+        assert_eq!(delivery_window(MOST_WRITES), LONGEST_WINDOW);
+        assert!(delivery_window(MOST_WRITES + 1) > LONGEST_WINDOW);
+    }
+}
