@@ -210,7 +210,7 @@ impl GitHub {
         let (key, readers) = futures_util::future::join(self.key(target), self.readers(target)).await;
         readers?;
         let Some(key) = key? else { return Ok(()) };
-        seal(&key.key, &SecretString::default()).map_err(|error| {
+        seal::key(&key.key).map_err(|error| {
             let purpose = self.purpose(target.destination.store, &target.destination.scope);
             Error::new(ErrorKind::Unreadable, format!("{purpose}: {error}"))
         })?;

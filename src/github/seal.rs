@@ -37,13 +37,17 @@ pub enum SealError {
 /// # Errors
 /// When the key is none.
 pub fn seal(public_key: &str, value: &SecretString) -> Result<Sealed, SealError> {
+    // The plaintext stays where `value` keeps it, and is wiped with it.
+    let sealed =
+        key(public_key)?.seal(&mut OsRng, value.expose_secret().as_bytes()).map_err(|_| SealError::Cipher)?;
+    Ok(Sealed(BASE64_STANDARD.encode(sealed)))
+}
+
+/// Reads a key. To be known before a value exists that should be sealed with it.
+pub(super) fn key(public_key: &str) -> Result<PublicKey, SealError> {
     let key = BASE64_STANDARD.decode(public_key).map_err(|_| SealError::Key)?;
     let key: [u8; 32] = key.try_into().map_err(|_| SealError::Key)?;
-    // The plaintext stays where `value` keeps it, and is wiped with it.
-    let sealed = PublicKey::from(key)
-        .seal(&mut OsRng, value.expose_secret().as_bytes())
-        .map_err(|_| SealError::Cipher)?;
-    Ok(Sealed(BASE64_STANDARD.encode(sealed)))
+    Ok(PublicKey::from(key))
 }
 
 #[cfg(test)]
