@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::future::join_all;
 
-use super::window::MOST_WRITES;
 use super::trouble::Trouble;
+use super::window::MOST_WRITES;
 use crate::config::{Destination, Rotation, Scope, SecretPattern, SecretTarget};
 use crate::github::GitHub;
 
