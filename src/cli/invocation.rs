@@ -70,23 +70,23 @@ pub struct Answer {
     /// 0, or 2 for usage and configuration.
     pub exit_code: u8,
     /// The same that the streams say, one by one and with places: for annotations.
-    pub problems: Problems,
+    pub problems: Box<Problems>,
 }
 
 impl Answer {
     fn good(stdout: String) -> Self {
-        Self { stdout, stderr: String::new(), exit_code: 0, problems: Problems::default() }
+        Self { stdout, stderr: String::new(), exit_code: 0, problems: Box::default() }
     }
 
     /// Of arguments that mean nothing: what is wrong stands in the first line.
     fn refusal(stderr: String) -> Self {
         let first = stderr.lines().next().unwrap_or_default();
         let problems = Problems::of(Invalid::new(first.strip_prefix("error: ").unwrap_or(first)));
-        Self { stdout: String::new(), stderr, exit_code: 2, problems }
+        Self { stdout: String::new(), stderr, exit_code: 2, problems: Box::new(problems) }
     }
 
     fn of(problems: Problems) -> Self {
-        Self { stdout: String::new(), stderr: told(&problems), exit_code: 2, problems }
+        Self { stdout: String::new(), stderr: told(&problems), exit_code: 2, problems: Box::new(problems) }
     }
 }
 
@@ -181,12 +181,12 @@ fn check(
     match format {
         Format::Json => {
             let stdout = summary::json(config.as_ref(), &problems);
-            Answer { stdout, stderr: String::new(), exit_code, problems }
+            Answer { stdout, stderr: String::new(), exit_code, problems: Box::new(problems) }
         }
         Format::Text => {
             let stderr = if problems.is_empty() { String::new() } else { told(&problems) };
             let stdout = config.as_ref().map(summary::text).unwrap_or_default();
-            Answer { stdout, stderr, exit_code, problems }
+            Answer { stdout, stderr, exit_code, problems: Box::new(problems) }
         }
     }
 }
