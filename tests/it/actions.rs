@@ -98,11 +98,13 @@ async fn what_is_wrong_with_the_configuration_is_annotated_where_it_stands() {
     }
 }
 
+/// Makes a good invocation wrong.
+type Spoil = fn(Invocation) -> Invocation;
+
 #[tokio::test]
 async fn wrong_usage_is_annotated_too_and_elsewhere_it_is_not() {
     let world = World::start().await;
-    type Change = fn(Invocation) -> Invocation;
-    let wrong: [(Change, &str); 4] = [
+    let wrong: [(Spoil, &str); 4] = [
         (|it| it.flag("--no-such-flag"), "unexpected argument"),
         (|it| it.arg("--lifetime", "soon"), "given by --lifetime"),
         (|it| it.env("CROSSFADE_FORCE", "perhaps"), "given by CROSSFADE_FORCE"),
