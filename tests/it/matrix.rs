@@ -102,7 +102,7 @@ async fn lost_mint(service: &'static Service) -> Scene {
 /// A run was killed between mint and delivery, hours ago.
 async fn orphan(service: &'static Service) -> Scene {
     let scene = due(service, 1).await;
-    run_killed_at(&scene, the_mint(), false).await;
+    run_killed_at(&scene, the_mint(), true).await;
     scene.later();
     scene
 }
