@@ -5,7 +5,6 @@
 //! the body of a reply that may carry a token's value is never quoted.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
@@ -19,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::{Error, ErrorKind, Probe};
 use crate::clock::Side;
+use crate::http::retry::asked_wait;
 use crate::http::{Call, Http, HttpError, Reply, anything, json};
 
 /// The API of one provider: the client, and where it lives.
@@ -267,7 +267,7 @@ fn refusal(reply: &Reply, needs: &str) -> Error {
     {
         message = format!("{message}: {said}");
     }
-    Error { kind, message, retry_after: retry_after(&reply.headers) }
+    Error { kind, message, retry_after: asked_wait(reply) }
 }
 
 /// What the provider said, in any of the forms that providers use: a `message`, a
@@ -292,11 +292,6 @@ fn explanation(body: &Value) -> Option<String> {
     }
     let said = text("message").or_else(|| text("detail")).or_else(|| text("title")).or_else(|| text("error"));
     said.filter(|said| !said.is_empty()).map(str::to_owned)
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
