@@ -56,6 +56,15 @@ const MESSAGE_LIMIT: usize = 2000;
 /// So much of a string is looked at to make one line of it, in characters.
 const INPUT_LIMIT: usize = 16 * 1024;
 
+/// Whether a value can be kept out of a job's log: 16 to 4096 visible ASCII
+/// characters. The runner masks line by line, and a short mask would hide what
+/// is no secret. A value of any other form is not used.
+#[must_use]
+pub fn is_maskable(value: &SecretString) -> bool {
+    let value = value.expose_secret();
+    (16..=4096).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// Knows every secret of this run, and takes them out of texts.
 ///
 /// Clones share what they know. Values that are not registered are still hidden

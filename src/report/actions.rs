@@ -13,13 +13,14 @@ use zeroize::Zeroizing;
 use super::model::{DestinationOutcome, Printable, RotationOutcome, RotationReport, rfc3339};
 use super::{json, words};
 use crate::config::diagnostic::{Place, Position, Problem, Problems, Severity};
-use crate::redact::{Redactor, workflow_data, workflow_property};
+use crate::redact::{Redactor, is_maskable, workflow_data, workflow_property};
 
 /// Longer reports than this, in bytes, are no output: a job's outputs may take
 /// 1 MiB, counted in UTF-16.
 const REPORT_LIMIT: usize = 448 * 1024;
 
-/// Has the runner mask this value, each line of it, from here on in the job.
+/// Has the runner mask this value from here on in the job, unless it is one that
+/// no mask is made for ([`is_maskable`]): its characters could be obeyed instead.
 ///
 /// The only place where a value is ever written. To be called on GitHub Actions
 /// alone, and before anything else could carry the value.
@@ -28,22 +29,22 @@ const REPORT_LIMIT: usize = 448 * 1024;
 /// When `output` cannot be written: then the value is not masked.
 pub fn add_mask(value: &SecretString, output: &mut dyn Write) -> io::Result<()> {
     const ESCAPED: usize = "%25".len();
-    for line in value.expose_secret().lines().map(str::trim).filter(|line| !line.is_empty()) {
-        // One write, so that no other output comes between; of a buffer that is
-        // wiped and, being large enough, was never moved.
-        let mut command =
-            Zeroizing::new(String::with_capacity("::add-mask::\n".len() + line.len() * ESCAPED));
-        command.push_str("::add-mask::");
-        for character in line.chars() {
-            match character {
-                '%' => command.push_str("%25"),
-                '\r' => command.push_str("%0D"),
-                _ => command.push(character),
-            }
-        }
-        command.push('\n');
-        output.write_all(command.as_bytes())?;
+    if !is_maskable(value) {
+        return Ok(());
     }
+    let value = value.expose_secret();
+    // One write, so that no other output comes between; of a buffer that is wiped
+    // and, being large enough, was never moved.
+    let mut command = Zeroizing::new(String::with_capacity("::add-mask::\n".len() + value.len() * ESCAPED));
+    command.push_str("::add-mask::");
+    for character in value.chars() {
+        match character {
+            '%' => command.push_str("%25"),
+            _ => command.push(character),
+        }
+    }
+    command.push('\n');
+    output.write_all(command.as_bytes())?;
     output.flush()
 }
 
@@ -228,15 +229,24 @@ mod tests {
     }
 
     #[test]
-    fn every_line_of_a_value_is_masked() {
+    fn only_a_value_that_cannot_be_obeyed_is_masked() {
         let mask = |value: &str| {
             let mut output = Vec::new();
             add_mask(&SecretString::from(value), &mut output).unwrap();
             String::from_utf8(output).unwrap()
         };
-        assert_eq!(mask("xaat-1"), "::add-mask::xaat-1\n");
-        assert_eq!(mask("a%0A::b\r\n\n  c\rd"), "::add-mask::a%250A::b\n::add-mask::c%0Dd\n");
-        assert_eq!(mask(""), "");
+        assert_eq!(mask("xaat-1%0A::b-and-more"), "::add-mask::xaat-1%250A::b-and-more\n");
+        assert_eq!(mask(&"%".repeat(4096)).len(), "::add-mask::\n".len() + 3 * 4096);
+        let odd = [
+            "",
+            "too-short-a-one",
+            "two lines\n##[error]of it",
+            "a-\u{1b}[2J-terminal-command",
+            "a-letter-ä-beyond-ascii",
+        ];
+        for odd in odd.map(str::to_owned).into_iter().chain(["x".repeat(4097)]) {
+            assert_eq!(mask(&odd), "", "{odd:?}");
+        }
     }
 
     #[test]
@@ -253,8 +263,8 @@ mod tests {
             }
         }
         let mut output = Flushed(Vec::new());
-        add_mask(&SecretString::from("one\ntwo"), &mut output).unwrap();
-        assert_eq!(output.0, ["::add-mask::one\n", "::add-mask::two\n", "flush"]);
+        add_mask(&SecretString::from("xaat-a-whole-value"), &mut output).unwrap();
+        assert_eq!(output.0, ["::add-mask::xaat-a-whole-value\n", "flush"]);
     }
 
     #[test]

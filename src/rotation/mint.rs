@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
 use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 use super::Tools;
 use super::lineage::{Lineage, Member};
@@ -18,6 +18,7 @@ use super::plan::{self, Circumstances, MintPlan};
 use super::session::{Keyring, Session};
 use super::trouble::{Fate, Trouble};
 use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Token};
+use crate::redact::is_maskable;
 
 /// Requests to mint in one run, lost ones included.
 const ATTEMPTS: u32 = 3;
@@ -92,7 +93,7 @@ impl Case<'_> {
         let Answered { minted, marker, predecessor } = self.attempt(plan).await?;
         // Before anything else can carry the value.
         (self.tools.announce)(&minted.value);
-        if !is_usable(&minted.value) {
+        if !is_maskable(&minted.value) {
             let why = "its value is not 16 to 4096 visible ASCII characters";
             return Err(self.withdraw(&minted, predecessor, Flaw::Unfit(why.to_owned())).await);
         }
@@ -370,10 +371,4 @@ fn shown<'a>(token: &'a Token, listed: Option<&'a [Token]>) -> &'a Token {
 /// A token with the end that a mint gives it.
 fn ended(old: Option<&Member>, end: Option<Timestamp>) -> Option<Token> {
     old.map(|old| Token { expires_at: end.or(old.token.expires_at), ..old.token.clone() })
-}
-
-/// Only visible ASCII can be masked line by line and sent in a header.
-fn is_usable(value: &SecretString) -> bool {
-    let value = value.expose_secret();
-    (16..=4096).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
 }

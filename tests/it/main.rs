@@ -28,6 +28,7 @@ mod process;
 mod providers;
 mod proxy;
 mod recovery;
+mod replies;
 mod rivals;
 mod rotate;
 mod scene;

@@ -394,7 +394,7 @@ fn walk(service: &'static Service, destinations: usize, steps: &[Step]) -> Resul
 }
 
 /// Whether other walks than the usual ones are wanted.
-fn explores() -> bool {
+pub(crate) fn explores() -> bool {
     std::env::var_os("PROPTEST_CASES").is_some()
 }
 

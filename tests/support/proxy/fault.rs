@@ -39,6 +39,9 @@ pub enum When {
 /// Something that a test does at a request, on the proxy's thread.
 pub type Act = Arc<dyn Fn(&Passing) + Send + Sync>;
 
+/// What a test makes of a reply: its headers and its body.
+pub type Rewrite = Arc<dyn Fn(&mut Vec<(String, Vec<u8>)>, &mut Vec<u8>) + Send + Sync>;
+
 /// What goes wrong with one request.
 #[derive(Clone)]
 pub enum Fault {
@@ -99,6 +102,8 @@ pub enum Fault {
         /// The gate.
         gate: Gate,
     },
+    /// Processed; then a test rewrites the reply.
+    Rewrite(Rewrite),
     /// Passed on late, in real time.
     Delay(Duration),
 }
@@ -182,6 +187,7 @@ impl fmt::Display for Fault {
             Self::Hook { when: When::After, .. } => f.write_str("hook after processing"),
             Self::Hold { when: When::Before, .. } => f.write_str("held before processing"),
             Self::Hold { when: When::After, .. } => f.write_str("held after processing"),
+            Self::Rewrite(_) => f.write_str("rewritten"),
             Self::Delay(delay) => write!(f, "{} ms late", delay.as_millis()),
         }
     }

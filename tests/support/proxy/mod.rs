@@ -201,6 +201,7 @@ impl Post {
                 }
                 Fault::Hold { when: When::After, gate } => gate.pass().await,
                 Fault::CloseAfter => return Ok(false),
+                Fault::Rewrite(rewrite) => rewrite(&mut reply.headers, &mut reply.body),
                 Fault::NoAnswer { processed: true } => {
                     wire::until_closed(client).await;
                     return Ok(false);
