@@ -15,17 +15,25 @@ use jiff::{SignedDuration, Timestamp};
 pub enum Side {
     /// The GitHub API.
     Github,
-    /// The service that issues the token.
-    Provider,
+    /// A service that issues tokens. Each of a run's services has a number, because
+    /// each has a clock of its own.
+    Provider(usize),
 }
 
 /// Time as the servers tell it. One per run, shared by every request.
 #[derive(Debug, Default)]
 pub struct Clock {
     github: Mutex<Option<Anchor>>,
-    provider: Mutex<Option<Anchor>>,
-    /// The skew when it was first known.
-    first_skew: Mutex<Option<SignedDuration>>,
+    /// By their numbers.
+    providers: Mutex<Vec<Other>>,
+}
+
+/// A provider's clock.
+#[derive(Debug, Clone, Copy, Default)]
+struct Other {
+    anchor: Option<Anchor>,
+    /// How far it was ahead of GitHub's when that was first known.
+    first_skew: Option<SignedDuration>,
 }
 
 /// A date and the moment at which it was read.
@@ -61,29 +69,41 @@ impl Clock {
     /// Takes note of a `Date` header. A date older than what the clock already
     /// shows (a cached reply, a server that lags) does not turn it back.
     pub fn observe(&self, side: Side, date: Timestamp) {
-        {
-            let mut anchor = self.side(side).lock().unwrap_or_else(|e| e.into_inner());
-            if anchor.is_none_or(|known| known.now() < date) {
-                *anchor = Some(Anchor::new(date));
+        let mut github = self.github.lock().unwrap_or_else(|e| e.into_inner());
+        let mut providers = self.providers.lock().unwrap_or_else(|e| e.into_inner());
+        let anchor = match side {
+            Side::Github => &mut *github,
+            Side::Provider(number) => {
+                let known = providers.len().max(number + 1);
+                providers.resize(known, Other::default());
+                &mut providers[number].anchor
             }
+        };
+        if anchor.is_none_or(|known| known.now() < date) {
+            *anchor = Some(Anchor::new(date));
         }
-        let mut first_skew = self.first_skew.lock().unwrap_or_else(|e| e.into_inner());
-        *first_skew = first_skew.or_else(|| self.skew());
+        for provider in providers.iter_mut() {
+            provider.first_skew = provider.first_skew.or_else(|| skew(*github, provider.anchor));
+        }
     }
 
     /// *Now*: GitHub's clock, in whole seconds, as `Date` headers and `updated_at`
     /// count. `None` until GitHub has sent a date.
     #[must_use]
     pub fn now(&self) -> Option<Timestamp> {
-        let now = self.read(Side::Github)?.now();
+        let now = self.github()?.now();
         Timestamp::from_second(now.as_second()).ok()
     }
 
-    /// How far the provider's clock is ahead of GitHub's (negative: behind).
+    /// How far the clock of a side is ahead of GitHub's (negative: behind).
     /// `None` until both have sent a date.
     #[must_use]
-    pub fn skew(&self) -> Option<SignedDuration> {
-        Some(self.read(Side::Provider)?.now().duration_since(self.read(Side::Github)?.now()))
+    pub fn skew(&self, side: Side) -> Option<SignedDuration> {
+        let github = self.github();
+        match side {
+            Side::Github => skew(github, github),
+            Side::Provider(number) => skew(github, self.providers().get(number)?.anchor),
+        }
     }
 
     /// GitHub's clock, or later if there are signs that more time has passed. A run
@@ -91,31 +111,31 @@ impl Clock {
     /// of whichever server, and even before that if the machine slept.
     #[must_use]
     pub fn latest(&self) -> Option<Timestamp> {
-        let github = self.read(Side::Github)?.latest();
-        let skew = *self.first_skew.lock().unwrap_or_else(|e| e.into_inner());
-        // The provider's clock tells how much time passed, not what time it is.
-        let provider = self
-            .read(Side::Provider)
-            .zip(skew)
-            .and_then(|(anchor, skew)| anchor.latest().checked_sub(skew).ok());
-        Some(provider.map_or(github, |provider| provider.max(github)))
+        let github = self.github()?.latest();
+        // Their clocks tell how much time passed, not what time it is.
+        let by_provider = |provider: Other| provider.anchor?.latest().checked_sub(provider.first_skew?).ok();
+        Some(self.providers().into_iter().filter_map(by_provider).fold(github, Timestamp::max))
     }
 
-    fn read(&self, side: Side) -> Option<Anchor> {
-        *self.side(side).lock().unwrap_or_else(|e| e.into_inner())
+    fn github(&self) -> Option<Anchor> {
+        *self.github.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    fn side(&self, side: Side) -> &Mutex<Option<Anchor>> {
-        match side {
-            Side::Github => &self.github,
-            Side::Provider => &self.provider,
-        }
+    fn providers(&self) -> Vec<Other> {
+        self.providers.lock().unwrap_or_else(|e| e.into_inner()).clone()
     }
+}
+
+/// How far the other clock is ahead of GitHub's.
+fn skew(github: Option<Anchor>, other: Option<Anchor>) -> Option<SignedDuration> {
+    Some(other?.now().duration_since(github?.now()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PROVIDER: Side = Side::Provider(0);
 
     fn minute(minute: i64) -> Timestamp {
         let start: Timestamp = "2026-03-02T08:00:00Z".parse().unwrap();
@@ -129,26 +149,38 @@ mod tests {
     #[test]
     fn github_tells_the_time_and_nobody_turns_it_back() {
         let clock = Clock::default();
-        clock.observe(Side::Provider, minute(3));
-        assert_eq!((clock.now(), clock.skew(), clock.latest()), (None, None, None));
+        clock.observe(PROVIDER, minute(3));
+        assert_eq!((clock.now(), clock.skew(PROVIDER), clock.latest()), (None, None, None));
         clock.observe(Side::Github, minute(1));
         clock.observe(Side::Github, minute(0));
         assert!(is_about(clock.now(), minute(1)));
-        assert_eq!(clock.skew().map(|skew| skew.as_mins()), Some(2));
+        assert_eq!(clock.skew(PROVIDER).map(|skew| skew.as_mins()), Some(2));
     }
 
     #[test]
     fn a_provider_that_is_ahead_makes_it_no_later() {
-        for (first, second) in [(Side::Github, Side::Provider), (Side::Provider, Side::Github)] {
+        for (first, second) in [(Side::Github, PROVIDER), (PROVIDER, Side::Github)] {
             let clock = Clock::default();
             for side in [first, second] {
-                clock.observe(side, minute(if side == Side::Provider { 4 } else { 0 }));
+                clock.observe(side, minute(if side == PROVIDER { 4 } else { 0 }));
             }
             assert!(is_about(clock.latest(), minute(0)), "{:?}", clock.latest());
-            clock.observe(Side::Provider, minute(4 + 60));
+            clock.observe(PROVIDER, minute(4 + 60));
             assert!(is_about(clock.latest(), minute(60)), "an hour has passed: {:?}", clock.latest());
             assert!(is_about(clock.now(), minute(0)), "and is still not a date of GitHub's");
         }
+    }
+
+    #[test]
+    fn each_provider_has_a_clock_of_its_own() {
+        let clock = Clock::default();
+        clock.observe(Side::Github, minute(0));
+        clock.observe(Side::Provider(2), minute(20));
+        clock.observe(Side::Provider(0), minute(-1));
+        let minutes = |skew: SignedDuration| (skew.as_secs_f64() / 60.0).round();
+        let skews = [0, 1, 2, 3].map(|n| clock.skew(Side::Provider(n)).map(minutes));
+        assert_eq!(skews, [Some(-1.0), None, Some(20.0), None]);
+        assert!(is_about(clock.latest(), minute(0)));
     }
 
     #[test]

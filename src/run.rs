@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use tracing::instrument::WithSubscriber as _;
 
 use crate::cli::{self, Answer, Command, Environment, Run, Verbosity};
-use crate::clock::Clock;
+use crate::clock::{Clock, Side};
 use crate::config::Period;
 use crate::config::diagnostic::{Invalid, Problems};
 use crate::github::{Access, Announce, Credentials, GitHub, Terms};
@@ -192,9 +192,11 @@ fn sessions(run: &Run, http: &Arc<Http>) -> Result<HashMap<ProviderSettings, Arc
         if sessions.contains_key(settings) {
             continue;
         }
-        let provider = provider::connect(settings, Arc::clone(http)).map_err(|error| error.to_string())?;
+        let side = Side::Provider(sessions.len());
+        let provider =
+            provider::connect(settings, Arc::clone(http), side).map_err(|error| error.to_string())?;
         let credential = run.credentials.get(&settings.credential).cloned().unwrap_or_default();
-        sessions.insert(settings.clone(), Arc::new(Session::new(provider, credential)));
+        sessions.insert(settings.clone(), Arc::new(Session::new(provider, credential, side)));
     }
     Ok(sessions)
 }

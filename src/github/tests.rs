@@ -334,8 +334,8 @@ async fn nothing_is_written_after_the_window() {
     Mock::given(method("PUT")).respond_with(status(204)).expect(0).mount(&server).await;
     let github = connect(&server);
     // The provider's clock tells how much time has passed since it was first seen.
-    github.http.clock().observe(Side::Provider, now());
-    github.http.clock().observe(Side::Provider, window());
+    github.http.clock().observe(Side::Provider(0), now());
+    github.http.clock().observe(Side::Provider(0), window());
     let error = write(&github, &repository("api")).await.unwrap_err();
     assert!(error.late && !error.refused, "{error}");
     assert_eq!(error.error.kind, ErrorKind::Late);

@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_provider_may_not_redirect_at_all() {
-        let error = target(Side::Provider, &Method::GET, &answer(307, Some("/x?token=1"))).unwrap_err();
+        let error = target(Side::Provider(0), &Method::GET, &answer(307, Some("/x?token=1"))).unwrap_err();
         assert!(matches!(error, HttpError::Redirect { .. }));
         assert!(!error.to_string().contains("token"));
     }

@@ -54,7 +54,7 @@ fn a_server_in_trouble_is_asked_again() {
     for status in 400..600 {
         let again = matches!(status, 429 | 500 | 502 | 503 | 504);
         let expected = again.then_some(2);
-        assert_eq!(seconds(Side::Provider, &reply(status, &[], "")), expected, "{status}");
+        assert_eq!(seconds(Side::Provider(0), &reply(status, &[], "")), expected, "{status}");
     }
 }
 
@@ -62,12 +62,16 @@ fn a_server_in_trouble_is_asked_again() {
 fn what_must_not_be_sent_twice_is_repeated_only_if_it_was_not_sent() {
     for status in 400..600 {
         let failed = reply(status, &[("retry-after", "1")], "");
-        assert_eq!(wait(&policy(), Side::Provider, Retry::Never, &failed, BACKOFF, LEFT), None, "{status}");
+        assert_eq!(
+            wait(&policy(), Side::Provider(0), Retry::Never, &failed, BACKOFF, LEFT),
+            None,
+            "{status}"
+        );
     }
     for error in errors() {
         let connect = matches!(error, HttpError::Connect { .. });
         let failed = Failed::Error(error);
-        let again = wait(&policy(), Side::Provider, Retry::Never, &failed, BACKOFF, LEFT).is_some();
+        let again = wait(&policy(), Side::Provider(0), Retry::Never, &failed, BACKOFF, LEFT).is_some();
         assert_eq!(again, connect, "{failed}");
     }
 }
@@ -99,13 +103,14 @@ fn a_missing_permission_is_told_from_a_rate_limit() {
     assert_eq!(github(&[], "You have triggered an abuse detection mechanism"), Some(60));
     assert_eq!(github(&[("retry-after", "7")], ""), Some(7));
     assert_eq!(seconds(Side::Github, &reply(429, &[], "")), Some(60));
-    assert_eq!(seconds(Side::Provider, &reply(403, &[("retry-after", "7")], secondary)), None);
+    assert_eq!(seconds(Side::Provider(0), &reply(403, &[("retry-after", "7")], secondary)), None);
 }
 
 #[test]
 fn a_server_says_how_long() {
     let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
-    let after = |status, value| seconds(Side::Provider, &reply(status, &[date, ("retry-after", value)], ""));
+    let after =
+        |status, value| seconds(Side::Provider(0), &reply(status, &[date, ("retry-after", value)], ""));
     assert_eq!(after(503, "9"), Some(9));
     assert_eq!(after(429, "0"), Some(2), "never sooner than the back-off");
     assert_eq!(after(429, "Sun, 06 Nov 1994 08:49:57 GMT"), Some(20));

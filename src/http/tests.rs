@@ -70,7 +70,7 @@ async fn a_refusal_after_a_doubtful_attempt_says_so() {
     for (first, doubtful) in [(500, true), (429, false)] {
         let server = MockServer::start().await;
         answers(&server, vec![status(first), status(422)]).await;
-        let reply = client().send(Call::get(Side::Provider, url(&server, "/x"))).await.unwrap();
+        let reply = client().send(Call::get(Side::Provider(0), url(&server, "/x"))).await.unwrap();
         assert_eq!((reply.status.as_u16(), reply.doubtful), (422, doubtful), "{first}");
     }
 }
@@ -79,7 +79,7 @@ async fn a_refusal_after_a_doubtful_attempt_says_so() {
 async fn a_permanent_failure_is_returned_and_not_hammered() {
     let server = MockServer::start().await;
     answers(&server, vec![status(500)]).await;
-    let reply = client().send(Call::get(Side::Provider, url(&server, "/x"))).await.unwrap();
+    let reply = client().send(Call::get(Side::Provider(0), url(&server, "/x"))).await.unwrap();
     assert_eq!(reply.status, 500);
     assert!(count(&server).await <= 8);
 }
@@ -89,7 +89,7 @@ async fn a_mint_is_sent_exactly_once() {
     for answer in [status(500), status(429), status(503).insert_header("retry-after", "0"), ok()] {
         let server = MockServer::start().await;
         answers(&server, vec![answer.set_delay(Duration::from_millis(1)), ok()]).await;
-        client().send(Call::new(Side::Provider, Method::POST, url(&server, "/mint"))).await.unwrap();
+        client().send(Call::new(Side::Provider(0), Method::POST, url(&server, "/mint"))).await.unwrap();
         assert_eq!(count(&server).await, 1);
     }
 }
@@ -98,8 +98,10 @@ async fn a_mint_is_sent_exactly_once() {
 async fn a_slow_mint_is_a_timeout_that_may_have_been_processed() {
     let server = MockServer::start().await;
     answers(&server, vec![ok().set_delay(Duration::from_secs(5))]).await;
-    let error =
-        impatient().send(Call::new(Side::Provider, Method::POST, url(&server, "/mint"))).await.unwrap_err();
+    let error = impatient()
+        .send(Call::new(Side::Provider(0), Method::POST, url(&server, "/mint")))
+        .await
+        .unwrap_err();
     assert!(matches!(error, HttpError::Timeout { .. }), "{error}");
     assert!(!error.certainly_not_sent());
     assert_eq!(count(&server).await, 1);
@@ -111,7 +113,7 @@ async fn a_closed_port_is_known_not_to_have_got_anything() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let target = Url::parse(&format!("http://{address}/?secret=1")).unwrap();
-    let error = client().send(Call::new(Side::Provider, Method::POST, target)).await.unwrap_err();
+    let error = client().send(Call::new(Side::Provider(0), Method::POST, target)).await.unwrap_err();
     assert!(matches!(error, HttpError::Connect { .. }), "{error}");
     assert!(error.certainly_not_sent());
     assert!(!error.to_string().contains("secret"), "{error}");
@@ -139,14 +141,14 @@ async fn rude_server(answer: &'static str) -> (Url, Arc<AtomicU32>) {
 async fn a_lost_connection_is_told_from_one_that_never_was() {
     for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{\"tok"] {
         let (target, seen) = rude_server(answer).await;
-        let mint = Call::new(Side::Provider, Method::POST, target.clone());
+        let mint = Call::new(Side::Provider(0), Method::POST, target.clone());
         let error = client().send(mint).await.unwrap_err();
         assert!(matches!(error, HttpError::Dropped { .. }), "{error}");
         assert!(!error.certainly_not_sent());
         assert!(!error.to_string().contains("q=1"), "{error}");
         assert_eq!(seen.load(Ordering::SeqCst), 1);
 
-        client().send(Call::get(Side::Provider, target)).await.unwrap_err();
+        client().send(Call::get(Side::Provider(0), target)).await.unwrap_err();
         assert!(seen.load(Ordering::SeqCst) > 2, "a read is tried again");
     }
 }
@@ -197,7 +199,7 @@ async fn dates_are_observed_on_their_side_and_kept_with_the_reply() {
     let date: Timestamp = "1994-11-06T08:49:37Z".parse().unwrap();
     assert_eq!(reply.date, Some(date));
     assert!(http.clock().now().unwrap() >= date);
-    assert_eq!(http.clock().skew(), None, "the provider has not spoken");
+    assert_eq!(http.clock().skew(Side::Provider(0)), None, "the provider has not spoken");
 }
 
 #[tokio::test]

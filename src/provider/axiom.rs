@@ -14,12 +14,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, bearer, normalise, take_value};
+use super::connection::{Ask, Connection, Line, bearer, normalise, take_value, timestamp};
 use super::{
     Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
 };
-use crate::http::Http;
 
 /// Where Axiom's token calls live, whatever the region.
 const PUBLIC: &str = "https://api.axiom.co";
@@ -36,8 +35,8 @@ struct Axiom {
 }
 
 /// Connects to Axiom; the URL is the origin, with or without `/v2`.
-pub(super) fn connect(settings: &ProviderSettings, http: Arc<Http>) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(http, settings.url.as_ref(), PUBLIC, "v2")?;
+pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(line, settings.url.as_ref(), PUBLIC, "v2")?;
     let org_id = settings.org_id.as_deref().map(HeaderValue::from_str).transpose();
     let org_id = org_id.map_err(|_| Error::invalid("the Axiom organization id is no header value"))?;
     Ok(Arc::new(Axiom { connection, org_id }))
@@ -159,6 +158,7 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
         note: text("description").unwrap_or_default(),
         expires_at: expires_at.flatten(),
         created_at: None,
+        changed_at: None,
         last_used_at: None,
         disabled: false,
         id,
@@ -173,5 +173,5 @@ fn expiry(value: &Value) -> Result<Option<Timestamp>, Error> {
     if text.is_empty() || text.starts_with("0001-01-01T00:00:00") {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| Error::unreadable("an expiry that is no date"))
+    timestamp(text).map(Some).ok_or_else(|| Error::unreadable("an expiry that is no date"))
 }

@@ -4,12 +4,13 @@
 //! The words of an error are the provider's own only where it refused a request;
 //! the body of a reply that may carry a token's value is never quoted.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::Offset;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -24,8 +25,15 @@ use crate::http::{Call, Http, HttpError, Reply, anything, json};
 /// The API of one provider: the client, and where it lives.
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
-    http: Arc<Http>,
+    line: Line,
     base: Url,
+}
+
+/// The way to one provider: the client, and whose clock its replies set.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub(super) http: Arc<Http>,
+    pub(super) side: Side,
 }
 
 /// One request to a provider.
@@ -43,7 +51,7 @@ pub(super) struct Ask<'a> {
 impl Connection {
     /// A connection to `url` if the user gave one, else to the `public` origin.
     /// `path` is the API's path, added unless the URL ends in it already.
-    pub(super) fn new(http: Arc<Http>, url: Option<&Url>, public: &str, path: &str) -> Result<Self, Error> {
+    pub(super) fn new(line: Line, url: Option<&Url>, public: &str, path: &str) -> Result<Self, Error> {
         let mut base = match url {
             Some(url) => url.clone(),
             None => Url::parse(public).map_err(|_| Error::invalid("the provider's address is no URL"))?,
@@ -51,7 +59,7 @@ impl Connection {
         let given = base.path().trim_end_matches('/').to_owned();
         let whole = if given.ends_with(&format!("/{path}")) { given } else { format!("{given}/{path}") };
         base.set_path(&whole);
-        Ok(Self { http, base })
+        Ok(Self { line, base })
     }
 
     /// Reads. Repeated as the retry policy allows.
@@ -99,7 +107,7 @@ impl Connection {
     pub(super) async fn verify(&self, path: &str, headers: HeaderMap) -> Result<Probe, Error> {
         let url = self.base.join(path).ok().filter(|url| url.origin() == self.base.origin());
         let url = url.ok_or_else(|| Error::invalid("`verify` is no path on the provider's origin"))?;
-        let mut call = Call::new(Side::Provider, Method::GET, url).idempotent();
+        let mut call = Call::new(self.line.side, Method::GET, url).idempotent();
         call.headers = headers;
         match self.send(call, "what `verify` names").await {
             Ok(_) => Ok(Probe::Verified),
@@ -121,43 +129,54 @@ impl Connection {
         if !ask.query.is_empty() {
             url.query_pairs_mut().extend_pairs(ask.query);
         }
-        let mut call = Call::new(Side::Provider, method, url);
+        let mut call = Call::new(self.line.side, method, url);
         call.headers = ask.headers.clone();
         call.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         Ok(call)
     }
 
     async fn send(&self, call: Call, needs: &str) -> Result<Reply, Error> {
-        let reply = self.http.send(call).await.map_err(|error| unsent(&error))?;
+        let reply = self.line.http.send(call).await.map_err(|error| unsent(&error))?;
         if reply.status.is_success() { Ok(reply) } else { Err(refusal(&reply, needs)) }
     }
 }
 
 /// The most pages that a list of tokens may have.
-const MOST_PAGES: usize = 1000;
+const MOST_PAGES: usize = 100;
 
 /// A list that comes in pages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pages {
     /// What all pages so far held.
     pub(super) items: Vec<Map<String, Value>>,
     /// How many there were.
     pub(super) count: usize,
+    id: &'static str,
+    ids: HashSet<String>,
 }
 
 impl Pages {
+    /// No page yet; `id` is the field that tells its items apart.
+    pub(super) fn by(id: &'static str) -> Self {
+        Self { items: Vec::new(), count: 0, id, ids: HashSet::new() }
+    }
+
     /// Adds a page; tells whether there is another one to ask for. `more`: whether
-    /// the service says so. One that shows the same page again is asked no more.
+    /// the service says so. One that shows nothing new is asked no more, and what
+    /// moved to the next page because something came in front of it counts once.
     pub(super) fn add(&mut self, page: Vec<Map<String, Value>>, more: bool) -> Result<bool, Error> {
         self.count += 1;
         if self.count > MOST_PAGES {
             return Err(Error::unreadable("a list of tokens without an end"));
         }
-        let is_new = page.first().is_some_and(|first| !self.items.contains(first));
-        if is_new {
-            self.items.extend(page);
+        let known = self.items.len();
+        for item in page {
+            let id = item.get(self.id).map(Value::to_string).unwrap_or_default();
+            if self.ids.insert(id) {
+                self.items.push(item);
+            }
         }
-        Ok(is_new && more)
+        Ok(self.items.len() > known && more)
     }
 }
 
@@ -183,11 +202,14 @@ pub(super) fn take_value(raw: &mut Map<String, Value>, field: &str) -> Result<Se
     }
 }
 
-/// A time as services write it: RFC 3339, and UTC where there is no offset.
+/// A time as services write it: RFC 3339, and UTC where there is no offset. The end
+/// of the year 9999, which some write for "never", is the last moment that there is.
 pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
-    text.parse()
-        .ok()
-        .or_else(|| text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp()))
+    let pieces = Pieces::parse(text).ok()?;
+    let at = pieces.date().to_datetime(pieces.time().unwrap_or_default());
+    let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
+    let end = if at.year() == 9999 { Some(Timestamp::MAX) } else { None };
+    offset.to_timestamp(at).ok().or(end)
 }
 
 /// The same privileges in the same form: sets sorted, empty parts left out.
@@ -301,6 +323,11 @@ mod tests {
 
     use super::*;
 
+    fn line() -> Line {
+        let http = Http::new(crate::http::HttpSettings::default(), Arc::default());
+        Line { http: Arc::new(http), side: Side::Provider(0) }
+    }
+
     #[test]
     fn equal_rights_compare_equal() {
         let one = json!({"b": {"query": ["read"], "ingest": []}, "a": ["x", "y"], "c": {}});
@@ -326,13 +353,37 @@ mod tests {
     }
 
     #[test]
+    fn never_is_the_last_moment_there_is() {
+        let read = |text: &str| timestamp(text).map(|at| at.to_string());
+        assert_eq!(read("9999-12-31T23:59:59Z"), Some(Timestamp::MAX.to_string()));
+        assert_eq!(read("9999-12-31T23:59:59.9999999+00:00"), Some(Timestamp::MAX.to_string()));
+        assert_eq!(read("2026-03-02T08:00:00+02:00").as_deref(), Some("2026-03-02T06:00:00Z"));
+        assert_eq!(read("2026-03-02T08:00:00.5").as_deref(), Some("2026-03-02T08:00:00.5Z"));
+        for odd in ["", "soon", "2026-02-30T00:00:00Z", "-009999-01-01T00:00:00+25:00"] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_list_may_shift_between_two_pages() {
+        let items = |ids: &[u32]| -> Vec<Map<String, Value>> {
+            ids.iter().map(|id| Map::from_iter([("id".to_owned(), json!(id))])).collect()
+        };
+        let mut pages = Pages::by("id");
+        assert!(pages.add(items(&[1, 2]), true).unwrap());
+        assert!(pages.add(items(&[2, 3]), true).unwrap(), "one was made in front of them");
+        assert!(!pages.add(items(&[2, 3]), true).unwrap(), "the same page again");
+        assert!(!pages.add(items(&[4]), false).unwrap());
+        assert_eq!(pages.items, items(&[1, 2, 3, 4]));
+    }
+
+    #[test]
     fn an_address_may_hold_the_path_already() {
-        let http = || Arc::new(Http::new(crate::http::HttpSettings::default(), Arc::default()));
         for given in
             ["http://127.0.0.1:1", "http://127.0.0.1:1/", "http://127.0.0.1:1/v2", "http://127.0.0.1:1/v2/"]
         {
             let url = Url::parse(given).unwrap();
-            let connection = Connection::new(http(), Some(&url), "https://x.invalid", "v2").unwrap();
+            let connection = Connection::new(line(), Some(&url), "https://x.invalid", "v2").unwrap();
             assert_eq!(connection.base.as_str(), "http://127.0.0.1:1/v2", "{given}");
         }
     }
@@ -340,8 +391,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_id_never_leaves_its_segment(id in ".{1,20}") {
-            let http = Arc::new(Http::new(crate::http::HttpSettings::default(), Arc::default()));
-            let connection = Connection::new(http, None, "https://x.invalid", "v2").unwrap();
+            let connection = Connection::new(line(), None, "https://x.invalid", "v2").unwrap();
             let ask = Ask { path: &["tokens", &id], query: &[], headers: HeaderMap::new(), needs: "" };
             if let Ok(call) = connection.call(Method::GET, &ask) {
                 let segments: Vec<_> = call.url.path_segments().unwrap().collect();

@@ -15,12 +15,11 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, Pages, bearer, normalise, take_value, timestamp};
+use super::connection::{Ask, Connection, Line, Pages, bearer, normalise, take_value, timestamp};
 use super::{
     Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
 };
-use crate::http::Http;
 
 /// Where the API lives; in the United States it is `https://api.us.deepset.ai`.
 const PUBLIC: &str = "https://api.cloud.deepset.ai";
@@ -41,8 +40,8 @@ struct Deepset {
 }
 
 /// Connects to deepset; the URL is the origin, with or without `/api/v1`.
-pub(super) fn connect(settings: &ProviderSettings, http: Arc<Http>) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(http, settings.url.as_ref(), PUBLIC, "api/v1")?;
+pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(line, settings.url.as_ref(), PUBLIC, "api/v1")?;
     Ok(Arc::new(Deepset { connection }))
 }
 
@@ -78,7 +77,7 @@ impl Provider for Deepset {
     }
 
     async fn list(&self, credential: &SecretString) -> Result<Vec<Token>, Error> {
-        let mut all = Pages::default();
+        let mut all = Pages::by("api_token_id");
         loop {
             let number = (all.count + 1).to_string();
             let query = [("limit", PAGE), ("page_number", number.as_str())];
@@ -122,7 +121,7 @@ impl Provider for Deepset {
         if raw.contains_key("api_token_id") && raw.contains_key("workspaces") {
             return Ok(Minted { token: token(raw)?, value });
         }
-        let listed = self.list(credential).await?;
+        let listed = self.list(credential).await.map_err(Error::after_the_fact)?;
         let is_new = |token: &Token| token.note == mint.note && self.may_be(token, &value);
         match listed.into_iter().find(is_new) {
             Some(token) => Ok(Minted { token, value }),
@@ -225,6 +224,7 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
         name,
         expires_at,
         created_at: None,
+        changed_at: None,
         last_used_at: None,
         disabled: false,
         id,

@@ -19,12 +19,11 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, Pages, authorization, normalise, take_value};
+use super::connection::{Ask, Connection, Line, Pages, authorization, normalise, take_value};
 use super::{
     Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
 };
-use crate::http::Http;
 
 /// Where the API lives; the federal and European instances have hosts of their own.
 const PUBLIC: &str = "https://app.launchdarkly.com";
@@ -46,8 +45,8 @@ struct LaunchDarkly {
 }
 
 /// Connects to LaunchDarkly; the URL is the origin, with or without `/api/v2`.
-pub(super) fn connect(settings: &ProviderSettings, http: Arc<Http>) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(http, settings.url.as_ref(), PUBLIC, "api/v2")?;
+pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(line, settings.url.as_ref(), PUBLIC, "api/v2")?;
     Ok(Arc::new(LaunchDarkly { connection }))
 }
 
@@ -116,7 +115,7 @@ impl Provider for LaunchDarkly {
     }
 
     async fn list(&self, credential: &SecretString) -> Result<Vec<Token>, Error> {
-        let mut all = Pages::default();
+        let mut all = Pages::by("_id");
         loop {
             let offset = all.items.len().to_string();
             let query = [("showAll", "true"), ("limit", PAGE), ("offset", offset.as_str())];
@@ -217,6 +216,7 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
         name,
         expires_at: None,
         created_at: time(raw.get("creationDate")),
+        changed_at: None,
         last_used_at: time(raw.get("lastUsed")),
         disabled: false,
         id,

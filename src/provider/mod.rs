@@ -23,10 +23,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 use url::Url;
 
+use crate::clock::Side;
 use crate::http::Http;
+use connection::Line;
 
 /// Makes a provider ready to be asked.
-type Connect = fn(&ProviderSettings, Arc<Http>) -> Result<Arc<dyn Provider>, Error>;
+type Connect = fn(&ProviderSettings, Line) -> Result<Arc<dyn Provider>, Error>;
 
 /// Which service issues a token.
 #[derive(Debug, Clone, Copy)]
@@ -141,6 +143,8 @@ pub struct Token {
     pub expires_at: Option<Timestamp>,
     /// When it was made, where the provider tells.
     pub created_at: Option<Timestamp>,
+    /// When it was last changed by somebody, where the provider tells.
+    pub changed_at: Option<Timestamp>,
     /// When it was last used, where the provider tells.
     pub last_used_at: Option<Timestamp>,
     /// Disabled by somebody, and can be enabled again.
@@ -226,12 +230,13 @@ pub trait Provider: Send + Sync {
     fn may_be(&self, token: &Token, credential: &SecretString) -> bool;
 }
 
-/// The provider that the user named, ready to be asked. Contacts nobody.
+/// The provider that the user named, ready to be asked. Its replies set the clock
+/// of `side`. Contacts nobody.
 ///
 /// # Errors
 /// When the settings cannot work.
-pub fn connect(settings: &ProviderSettings, http: Arc<Http>) -> Result<Arc<dyn Provider>, Error> {
-    (settings.kind.connect)(settings, http)
+pub fn connect(settings: &ProviderSettings, http: Arc<Http>, side: Side) -> Result<Arc<dyn Provider>, Error> {
+    (settings.kind.connect)(settings, Line { http, side })
 }
 
 /// The part of a value that must not be seen: some begin with their token's id,
@@ -278,6 +283,12 @@ impl Error {
     /// The request cannot be made as it stands.
     fn invalid(message: &str) -> Self {
         Self { kind: ErrorKind::Invalid, message: message.to_owned(), retry_after: None }
+    }
+
+    /// The same, said to a request that followed one which was processed: it refuses
+    /// nothing of that.
+    fn after_the_fact(self) -> Self {
+        Self { kind: ErrorKind::Unreadable, ..self }
     }
 
     /// The reply holds something that makes no sense.

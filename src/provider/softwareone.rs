@@ -16,12 +16,11 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, Pages, bearer, normalise, take_value, timestamp};
+use super::connection::{Ask, Connection, Line, Pages, bearer, normalise, take_value, timestamp};
 use super::{
     Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
 };
-use crate::http::Http;
 
 /// Where the platform's API lives.
 const PUBLIC: &str = "https://api.platform.softwareone.com";
@@ -42,8 +41,8 @@ struct SoftwareOne {
 }
 
 /// Connects to the Marketplace; the URL is the origin, with or without `/public/v1`.
-pub(super) fn connect(settings: &ProviderSettings, http: Arc<Http>) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(http, settings.url.as_ref(), PUBLIC, "public/v1")?;
+pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(line, settings.url.as_ref(), PUBLIC, "public/v1")?;
     Ok(Arc::new(SoftwareOne { connection }))
 }
 
@@ -96,7 +95,7 @@ impl Provider for SoftwareOne {
     }
 
     async fn list(&self, credential: &SecretString) -> Result<Vec<Token>, Error> {
-        let mut all = Pages::default();
+        let mut all = Pages::by("id");
         loop {
             let offset = all.items.len().to_string();
             let query = [("limit", PAGE), ("offset", offset.as_str()), SELECT];
@@ -223,6 +222,7 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
     raw.remove("token");
     let text = |field: &str| raw.get(field).and_then(Value::as_str).map(str::to_owned);
     let id = text("id").ok_or_else(|| Error::unreadable("a token without an id"))?;
+    let event = |what: &str| time(raw.get("audit")?.get(what)?.get("at"));
     let ids = |value: &Value| value.get("id").cloned().unwrap_or(Value::Null);
     let modules = raw.get("modules").and_then(Value::as_array);
     let privileges = normalise(json!({
@@ -233,7 +233,8 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
         name: text("name").unwrap_or_default(),
         note: text("description").unwrap_or_default(),
         expires_at: None,
-        created_at: raw.get("audit").and_then(|audit| time(audit.get("created")?.get("at"))),
+        created_at: event("created"),
+        changed_at: event("updated"),
         last_used_at: time(raw.get("lastAccessAt")),
         disabled: text("status").as_deref() == Some("Disabled"),
         id,

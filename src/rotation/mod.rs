@@ -40,7 +40,7 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Side};
 use crate::config::Rotation;
 use crate::github::GitHub;
 use crate::provider::ProviderSettings;
@@ -84,8 +84,8 @@ impl Tools<'_> {
 
     /// How far the provider's clock is ahead of GitHub's; as far as it may be, if
     /// it is not known. Headers count whole seconds, so one is nothing.
-    fn ahead(&self) -> SignedDuration {
-        let skew = self.clock.skew().unwrap_or(lineage::SKEW);
+    fn ahead(&self, provider: Side) -> SignedDuration {
+        let skew = self.clock.skew(provider).unwrap_or(lineage::SKEW);
         if skew.as_secs() <= 1 { SignedDuration::ZERO } else { skew }
     }
 }

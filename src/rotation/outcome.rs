@@ -199,7 +199,8 @@ impl Teller<'_> {
             previous_valid_until: old.map(|old| {
                 // An overlap of nothing is ended explicitly, after the last delivery.
                 let overlap = if at_once { now } else { overlap };
-                let ends_at = plan::predecessor_ends_at(&at, now, self.tools.ahead(), mint, old);
+                let ends_at =
+                    plan::predecessor_ends_at(&at, now, self.tools.ahead(self.session.side), mint, old);
                 let ends_at = ends_at.filter(|_| !at_once);
                 ends_at.unwrap_or_else(|| old.token.expires_at.map_or(overlap, |end| end.min(overlap)))
             }),

@@ -57,6 +57,7 @@ pub(super) fn token(id: &str, expires_at: Option<Timestamp>) -> Token {
         note: String::new(),
         expires_at,
         created_at: None,
+        changed_at: None,
         last_used_at: None,
         disabled: false,
         privileges: Value::Null,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
+use crate::clock::Side;
 use crate::provider::{Error, ErrorKind, Provider, Token};
 
 /// A provider with the credential that its calls are made with.
@@ -18,14 +19,16 @@ pub struct Session {
     pub provider: Arc<dyn Provider>,
     /// The user's credential.
     pub credential: SecretString,
+    /// Whose clock the provider's replies set.
+    pub side: Side,
     listed: OnceCell<Result<Vec<Token>, Error>>,
 }
 
 impl Session {
     /// A session that has not asked for anything yet.
     #[must_use]
-    pub fn new(provider: Arc<dyn Provider>, credential: SecretString) -> Self {
-        Self { provider, credential, listed: OnceCell::new() }
+    pub fn new(provider: Arc<dyn Provider>, credential: SecretString, side: Side) -> Self {
+        Self { provider, credential, side, listed: OnceCell::new() }
     }
 
     /// Every token that the credential can see, asked for once per run.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use jiff::SignedDuration;
 use tokio::sync::Notify;
 
 use crate::file::File;
@@ -97,4 +98,22 @@ async fn a_fleet_that_is_cut_off_is_continued_and_not_begun_again() {
     assert_eq!(names(&ran, "fresh"), delivered, "what was done is not done again");
     assert_eq!(names(&ran, "rotated").len(), SIZE - delivered.len());
     world.assert_no_violations();
+}
+
+#[tokio::test]
+async fn a_provider_whose_clock_is_wrong_stops_its_own_rotations_alone() {
+    let world = World::start().await;
+    let other = World::builder().clock(world.clock.clone()).seed(1).start().await;
+    other.axiom.set_clock(|clock| clock.skew = SignedDuration::from_mins(7));
+    world.github.add_place_of("acme/other:TOKEN");
+    let rotations = format!(
+        "  - {{ name: sound, token: ci-ingest, provider_url: '{}', secrets: ['acme/infra:AXIOM_TOKEN'] }}\n\
+         \x20 - {{ name: skewed, token: ci-ingest, provider_url: '{}', credential: OTHER, secrets: ['acme/other:TOKEN'] }}\n",
+        world.axiom.url(),
+        other.axiom.url()
+    );
+    let file = File::of_rotations(&world, &rotations);
+    let ran = file.run("rotate", &world).env("OTHER", other.provider_token()).run().await;
+    assert_eq!(names(&ran, "rotated"), BTreeSet::from(["sound".to_owned()]), "{}", ran.everything());
+    assert!(ran.everything().contains("minutes ahead of GitHub's"), "{}", ran.everything());
 }

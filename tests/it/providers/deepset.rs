@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{assert_sound, rotate, rotates};
 use crate::support::provider::deepset::SERVICE;
-use crate::support::{Invocation, World};
+use crate::support::{Fault, Faults, Invocation, Target, World};
 
 async fn world() -> World {
     World::builder().provider(&SERVICE).start().await
@@ -64,6 +64,22 @@ async fn a_new_token_that_the_list_does_not_show_yet_is_replaced_and_ended() {
     world.advance_days(8);
     rotates(&world, "fresh").await;
     assert_eq!(world.uncollected(), Vec::<String>::new());
+}
+
+/// It was minted, and its value with it: that the list is refused refuses nothing.
+#[tokio::test]
+async fn a_creation_whose_token_cannot_be_looked_up_is_no_refusal() {
+    let world = world().await;
+    let faults = Faults::none();
+    let front = world.behind(&faults);
+    let refused = Fault::Status { code: 403, processed: false };
+    let lists = Target::matching(|request| request.n > 4 && request.path.starts_with("/api/v1/token?"));
+    faults.inject_times(lists, refused, 100);
+    let run = Invocation::of("rotate").scene(&world, front.github.url(), front.provider.url());
+    let ran = run.arg("--format", "json").run().await;
+    let error = ran.rotation()["error"].to_string();
+    assert!(error.contains("no successor came of 1 request"), "{error}");
+    assert_eq!(world.marked_tokens().len(), 1);
 }
 
 #[tokio::test]
