@@ -31,15 +31,21 @@ pub fn retirements(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Readin
 pub fn waiting(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
     let Policy { overlap, delete_after, .. } = at.rotation.policy;
     let retirement = |member: usize| {
-        let overlap_ends_at = after(replaced_at(at, lineage, readings, member)?, overlap.duration());
+        let replaced_at = replaced_at(at, lineage, readings, member)?;
         let token = &lineage.members[member].token;
+        let overlap_ends_at = after(replaced_at, overlap.duration());
+        // Somebody who enables it again needs it; and it is kept for as long as was
+        // said when it was disabled, however late that was.
+        let changed_at = token.changed_at.unwrap_or(replaced_at);
         let (ending, from) = match (expired_at(at, lineage, member), at.profile.can_disable, token.disabled) {
             // Nothing works with it any more: what is left is cleared away on demand.
             (Some(expired_at), ..) => (Ending::Delete, after(expired_at, delete_after?.duration())),
-            (None, true, false) => (Ending::Disable, overlap_ends_at),
+            (None, true, false) => {
+                (Ending::Disable, overlap_ends_at.max(after(changed_at, overlap.duration())))
+            }
             (None, true, true) => {
                 let kept_for = at.rotation.policy.delete_disabled_after();
-                (Ending::Delete, after(overlap_ends_at, kept_for.duration()))
+                (Ending::Delete, after(overlap_ends_at.max(changed_at), kept_for.duration()))
             }
             (None, false, _) => (Ending::Delete, overlap_ends_at),
         };

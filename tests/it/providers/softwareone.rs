@@ -158,3 +158,18 @@ async fn a_disabled_token_is_replaced() {
     let ran = rotates(&world, "rotated").await;
     assert_sound(&world, &ran);
 }
+
+#[tokio::test]
+async fn what_was_disabled_late_is_kept_as_long_as_was_said() {
+    let world = world().await;
+    rotates(&world, "rotated").await;
+    world.advance_days(30);
+    rotates(&world, "fresh").await;
+    assert!(world.provider.token(&world.original.id).unwrap().disabled);
+    world.advance_days(6);
+    let ran = rotates(&world, "fresh").await;
+    assert_eq!(ran.rotation()["retired"], json!([]), "7 days from when it was disabled");
+    world.advance_days(1);
+    let ran = rotates(&world, "fresh").await;
+    assert_eq!(ran.rotation()["retired"], json!([world.original.id]));
+}

@@ -85,7 +85,11 @@ fn shown(token: &FakeToken) -> Value {
     shown.insert("id".into(), json!(token.id));
     shown.insert("status".into(), json!(if token.disabled { "Disabled" } else { "Active" }));
     shown.insert("token".into(), json!(token.value));
-    shown.insert("audit".into(), json!({ "created": { "at": token.created_at.to_string() } }));
+    let mut audit = json!({ "created": { "at": token.created_at.to_string() } });
+    if let Some(at) = token.changed_at {
+        audit["updated"] = json!({ "at": at.to_string() });
+    }
+    shown.insert("audit".into(), audit);
     if let Some(at) = token.last_used_at {
         shown.insert("lastAccessAt".into(), json!(at.to_string()));
     }
@@ -135,10 +139,12 @@ fn set_disabled(state: &mut State, id: &str, disabled: bool) -> Outcome {
     if state.switches.refuse_delete {
         return Err(refusal(403, "the token may not do this"));
     }
+    let now = state.clock.now();
     let token = &mut state.tokens[place];
     if token.disabled == disabled {
         return Err(refusal(400, "the token is in that state already"));
     }
     token.disabled = disabled;
+    token.changed_at = Some(now);
     Ok(Reply::json(200, shown(token)))
 }

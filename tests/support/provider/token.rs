@@ -18,6 +18,8 @@ pub struct FakeToken {
     pub expires_at: Option<Timestamp>,
     /// When it was made, by the server's clock.
     pub created_at: Timestamp,
+    /// When somebody disabled or enabled it.
+    pub changed_at: Option<Timestamp>,
     /// When it was last used.
     pub last_used_at: Option<Timestamp>,
     /// Not accepted until somebody enables it again.
@@ -44,6 +46,7 @@ impl FakeToken {
             raw,
             expires_at: None,
             created_at: now,
+            changed_at: None,
             last_used_at: None,
             disabled: false,
             deleted: false,
