@@ -195,7 +195,7 @@ impl State {
                 self.spent.pop_front();
             }
             let used = self.points_under_way + self.spent.iter().map(|(_, points)| points).sum::<u32>();
-            let allowed = (self.allowance * self.left_in_100 / 100).max(WRITE);
+            let allowed = (self.allowance.saturating_mul(self.left_in_100) / 100).max(WRITE);
             if used + points > allowed {
                 return self.spent.front().map_or(Admission::AfterAChange, |(end, _)| Admission::At(*end));
             }

@@ -137,7 +137,7 @@ async fn observe(
     let Some(now) = tools.clock.now() else {
         return Err(story.dead_destination(rotation).unwrap_or(Trouble::NoClock));
     };
-    match tools.clock.skew() {
+    match tools.clock.skew(session.side) {
         Some(skew) if skew.abs() > SKEW => {
             return Err(Trouble::ClocksDiffer {
                 minutes: skew.abs().as_mins(),
@@ -213,6 +213,7 @@ async fn rotate(
     story.set_end(predecessor.as_ref());
     if !withdrawn {
         story.lineage.members.insert(0, member);
+        story.doubt_refused(&writes);
     }
     let own = predecessor.clone();
     let is_delivered = writes.iter().any(|write| matches!(write, Write::Written));
@@ -304,10 +305,15 @@ async fn retire(session: &Session, at: Circumstances<'_>, story: &mut Story, min
 async fn end(session: &Session, story: &mut Story, token: &Token, ending: Ending, minted: Option<&Minted>) {
     let provider = &session.provider;
     let predecessor = story.delivery.as_ref().and_then(|delivery| delivery.predecessor.as_ref());
-    // Where the overlap is native, only the predecessor of this very run can
+    // After a mint with a native overlap, only the predecessor of this very run can
     // still be the credential: all others have ended, or were never delivered.
-    let is_candidate =
-        provider.profile().overlap != Overlap::Native || predecessor.is_some_and(|old| old.id == token.id);
+    let is_candidate = match minted {
+        Some(_) if provider.profile().overlap == Overlap::Native => {
+            predecessor.is_some_and(|old| old.id == token.id)
+        }
+        // Nothing works with one that has ended.
+        _ => token.expires_at.zip(story.now).is_none_or(|(end, now)| end > now),
+    };
     if is_candidate && provider.may_be(token, &session.credential) {
         let until = token.expires_at.map(|end| format!("; it ends by itself at {end}")).unwrap_or_default();
         story
@@ -342,6 +348,18 @@ impl Story {
         let Some(ended) = predecessor else { return };
         for old in self.lineage.members.iter_mut().filter(|old| old.token.id == ended.id) {
             old.token.expires_at = ended.expires_at;
+        }
+    }
+
+    /// A secret that was written just before the mint, and refused since, looks as if
+    /// it held the newborn. It does not, so nobody knows what it holds.
+    fn doubt_refused(&mut self, writes: &[Write]) {
+        for (reading, write) in self.readings.iter_mut().zip(writes) {
+            if let Write::Failed { refused: true, why } = write
+                && self.lineage.holder(reading) == Holder::Member(0)
+            {
+                *reading = Reading::Unreadable(why.clone());
+            }
         }
     }
 

@@ -133,9 +133,25 @@ impl Lineage {
         // Of a run only the last attempt is delivered: what was written before it
         // was minted was written by somebody else.
         match self.members.iter().position(|member| stem_of(member) == run) {
-            Some(last) if self.members[last].window_contains(at) => Holder::Member(last),
+            Some(last) if self.members[last].window_contains(at) && !self.is_copied(last) => {
+                Holder::Member(last)
+            }
             _ => Holder::Unknown,
         }
+    }
+
+    /// Whether another token carries the same marker: a person regenerated this one
+    /// in the provider's pages, say, and its description was copied.
+    fn is_copied(&self, index: usize) -> bool {
+        let Member { token, marker } = &self.members[index];
+        self.members.iter().any(|other| other.token.id != token.id && other.marker == *marker)
+    }
+
+    /// The other tokens that carry the stem of this one's nonce.
+    pub(super) fn siblings(&self, index: usize) -> impl Iterator<Item = &Member> {
+        let of_the_run = move |other: &usize| *other != index && self.stem(*other) == self.stem(index);
+        let all = if self.stem(index).is_some() { self.members.len() } else { 0 };
+        (0..all).filter(of_the_run).map(|other| &self.members[other])
     }
 
     /// Whether a destination may hold this member. `false` only when that is
@@ -167,6 +183,27 @@ impl Lineage {
             Reading::Unreadable(_) => false,
             Reading::UpdatedAt(at) => *at < before(marker.minted_at, TOLERANCE),
         })
+    }
+
+    /// Whether this member is an orphan, as far as timestamps tell: the newest live
+    /// token, or an attempt of its run, that nobody took. A secret that is missing
+    /// proves nothing (it may have been deleted, or renamed), and neither do secrets
+    /// that no earlier token of the rotation was written to, if there is one: the
+    /// list of destinations may be another by now.
+    #[must_use]
+    pub fn is_orphan(&self, readings: &[Reading], index: usize, now: Timestamp) -> bool {
+        let newest = self.members.iter().position(|member| member.is_live(now));
+        let is_of_the_newest_run =
+            newest.is_some_and(|newest| newest == index || self.stem(newest) == self.stem(index));
+        let is_there = |reading: &Reading| matches!(reading, Reading::UpdatedAt(_));
+        let holds_an_earlier_one =
+            |reading: &Reading| matches!(self.holder(reading), Holder::Member(held) if held > index);
+        let is_first =
+            self.members.iter().all(|other| other.marker.is_none() || stem_of(other) == self.stem(index));
+        is_of_the_newest_run
+            && self.never_taken(readings, index)
+            && readings.iter().all(is_there)
+            && (is_first || readings.iter().any(holds_an_earlier_one))
     }
 
     /// Whether this member is certainly this rotation's: it carries its marker, or
@@ -221,9 +258,19 @@ fn original<'a>(
     must_exist: bool,
 ) -> Result<Option<&'a Token>, Trouble> {
     let named = &rotation.token;
+    let taken_by = |token: &Token| {
+        let markers = others.iter().filter_map(|(_, marker)| marker.as_ref());
+        markers.into_iter().find(|marker| marker.nonce.is_of_original(&token.id))
+    };
     if let Some((token, foreign)) = others.iter().find(|(token, _)| token.id == *named) {
         return match foreign {
-            None => Ok(Some(token)),
+            // A rotation whose key nobody gave may have begun with it.
+            None => match taken_by(token).filter(|_| must_exist) {
+                None => Ok(Some(token)),
+                Some(marker) => {
+                    Err(Trouble::BelongsToAnother { id: token.id.clone(), key: marker.key.clone() })
+                }
+            },
             // Once our own tokens exist, somebody else's are not our concern.
             Some(_) if !must_exist => Ok(None),
             Some(marker) => Err(Trouble::BelongsToAnother { id: token.id.clone(), key: marker.key.clone() }),
@@ -232,10 +279,6 @@ fn original<'a>(
     let by_name = || others.iter().filter(|(token, _)| marker::strip(&token.name) == *named);
     let unmarked: Vec<&'a Token> =
         by_name().filter(|(_, marker)| marker.is_none()).map(|(token, _)| *token).collect();
-    let taken_by = |token: &Token| {
-        let markers = others.iter().filter_map(|(_, marker)| marker.as_ref());
-        markers.into_iter().find(|marker| marker.nonce.is_of_original(&token.id))
-    };
     match unmarked.as_slice() {
         [one] => match taken_by(one) {
             None => Ok(Some(one)),

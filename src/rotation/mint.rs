@@ -10,6 +10,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable as _};
 use jiff::Timestamp;
 use secrecy::SecretString;
+use tokio::time::timeout;
 
 use super::Tools;
 use super::lineage::{Lineage, Member};
@@ -123,12 +124,16 @@ impl Case<'_> {
     ) -> Result<Examined, Flaw> {
         let keys = Keyring::after_mint(self.session, &minted.value, predecessor);
         let mut warnings = Vec::new();
-        match keys.call(async |credential| self.session.provider.list(credential).await).await {
-            Ok(tokens) => *listed = Some(tokens),
-            Err(error) => {
-                warnings.push(format!("whether another run is at work could not be checked: {error}"));
+        let listing = keys.call(async |credential| self.session.provider.list(credential).await);
+        let why = match timeout(self.longest_look(), listing).await {
+            Ok(Ok(tokens)) => {
+                *listed = Some(tokens);
+                None
             }
-        }
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("the provider took too long to list its tokens".to_owned()),
+        };
+        warnings.extend(why.map(|why| format!("whether another run is at work could not be checked: {why}")));
         let newborn = shown(&minted.token, listed.as_deref()).clone();
         let listed = listed.as_deref().unwrap_or_default();
         let member = Member { token: newborn, marker: Some(marker.clone()) };
@@ -163,7 +168,13 @@ impl Case<'_> {
         loop {
             let marker = Marker::new(self.at.rotation.key.clone(), now(), plan.window, nonce.clone());
             let ends_at = old.as_ref().and_then(|old| {
-                plan::predecessor_ends_at(&self.at, marker.minted_at, self.tools.ahead(), &plan, old)
+                plan::predecessor_ends_at(
+                    &self.at,
+                    marker.minted_at,
+                    self.tools.ahead(self.session.side),
+                    &plan,
+                    old,
+                )
             });
             let error = match self.request(&plan, old.as_ref(), ends_at, &marker).await {
                 Ok(minted) => {
@@ -278,7 +289,17 @@ impl Case<'_> {
                 Err(Flaw::Unfit(why))
             }
         };
-        ask.retry(self.backoff().with_max_times(usize::MAX).with_total_delay(Some(self.tools.patience))).await
+        let backoff = self.backoff().with_max_times(usize::MAX).with_total_delay(Some(self.tools.patience));
+        timeout(self.longest_look(), ask.retry(backoff)).await.unwrap_or_else(|_| {
+            let why = "the provider took too long to say whether it accepts its value";
+            Err(Flaw::Unfit(why.to_owned()))
+        })
+    }
+
+    /// The most that may pass before the delivery begins: its window is open. A
+    /// request that was sent while there was patience left may use its time.
+    fn longest_look(&self) -> Duration {
+        self.tools.patience * 3 / 2
     }
 
     fn backoff(&self) -> ExponentialBuilder {

@@ -10,7 +10,7 @@ use super::lineage::{Holder, Lineage, Member, Reading, SKEW, TOLERANCE, after, b
 use super::trouble::Trouble;
 use super::window::delivery_window;
 use crate::config::{Policy, Rotation};
-use crate::provider::{Expiry, Overlap, Profile};
+use crate::provider::{Expiry, Overlap, Profile, Token};
 
 pub use retire::{Retirement, retirements, used_since_replaced, waiting};
 
@@ -142,12 +142,23 @@ fn current(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> O
 /// An undelivered newest token must be able to do just what the one in use can.
 fn check_privileges(lineage: &Lineage, holders: &[Holder], current: usize) -> Result<(), Trouble> {
     let newest = &lineage.members[current];
-    let delivered = holders.iter().all(|holder| *holder == Holder::Member(current));
-    if newest.marker.is_none() || (delivered && !holders.is_empty()) {
+    if newest.marker.is_none() {
+        return Ok(());
+    }
+    let is_other = |other: &&Member| other.token.privileges != newest.token.privileges;
+    // A higher attempt of a run that delivered is easily made up.
+    if let Some(sibling) = lineage.siblings(current).find(is_other) {
+        return Err(Trouble::DifferentPrivileges {
+            id: newest.token.id.clone(),
+            held: sibling.token.id.clone(),
+        });
+    }
+    // A run that delivers has compared them, and what a person changed since is theirs.
+    if holders.contains(&Holder::Member(current)) {
         return Ok(());
     }
     let held = holders.iter().find_map(|holder| match holder {
-        Holder::Member(index) if *index != current => Some(*index),
+        Holder::Member(index) => Some(*index),
         _ => None,
     });
     let Some(reference) = held.or(Some(current + 1)).and_then(|index| lineage.members.get(index)) else {
@@ -282,13 +293,14 @@ fn mint_or_refuse(
         return Step::Refuse(Trouble::Unreadable { destinations, reasons });
     }
     let live = |index: &usize| lineage.members[*index].is_live(at.now);
+    let is_untaken = |index: &usize| never_taken(at, lineage, readings, *index);
     let orphans: Vec<usize> = (0..lineage.members.len())
         .filter(live)
-        .filter(|index| never_taken(at, lineage, readings, *index))
+        .filter(|index| is_untaken(index) && lineage.is_orphan(readings, *index, at.now))
         .collect();
     let marked = (0..lineage.members.len())
         .filter(live)
-        .filter(|index| lineage.members[*index].marker.is_some() && !orphans.contains(index))
+        .filter(|index| lineage.members[*index].marker.is_some() && !is_untaken(index))
         .count();
     if verdict == Verdict::Undelivered && marked >= ENOUGH {
         let destinations = at.rotation.secrets.iter().zip(holders);
@@ -300,7 +312,12 @@ fn mint_or_refuse(
     }
     // Once there are tokens of ours, a namesake of the original is nobody's predecessor.
     let ours = |index: &usize| !lineage.has_begun() || lineage.is_ours(at.rotation, *index);
-    let predecessor = (0..lineage.members.len()).find(|index| live(index) && ours(index)).or(current);
+    // An older token that can do something else is none to build from.
+    let privileges = |index: usize| &lineage.members[index].token.privileges;
+    let is_equal = |index: &usize| current.is_none_or(|current| privileges(*index) == privileges(current));
+    let candidates = 0..lineage.members.len();
+    let predecessor = candidates.into_iter().find(|index| live(index) && ours(index) && is_equal(index));
+    let predecessor = predecessor.or(current);
     let predecessor_is_orphan = predecessor.is_some_and(|index| orphans.contains(&index));
     let by_creation = match at.profile.overlap {
         Overlap::Native => false,
@@ -369,15 +386,25 @@ fn unreadable(at: &Circumstances<'_>, readings: &[Reading]) -> Option<(Vec<Strin
 /// the overlap: then it is served although another one is unreadable.
 fn would_die(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> bool {
     let horizon = after(at.now, at.rotation.policy.overlap.duration());
-    let readable: Vec<&Reading> =
-        readings.iter().filter(|reading| matches!(reading, Reading::UpdatedAt(_))).collect();
-    lineage.members.iter().enumerate().any(|(index, member)| {
-        let ends = member.token.disabled || member.token.expires_at.is_some_and(|end| end <= horizon);
-        readable.iter().any(|reading| {
-            // An earlier value ends within an overlap of the mint that replaced it.
-            (ends && may_hold(at, lineage, reading, index))
-                || may_hold_earlier_value(at, lineage, reading, index)
-        })
+    let ends = |index: usize| {
+        let Token { disabled, expires_at, .. } = &lineage.members[index].token;
+        *disabled || expires_at.is_some_and(|end| end <= horizon)
+    };
+    let readable = readings.iter().filter(|reading| matches!(reading, Reading::UpdatedAt(_)));
+    readable.into_iter().any(|reading| {
+        let all = || 0..lineage.members.len();
+        // An earlier value ends within an overlap of the mint that replaced it.
+        if all().any(|index| may_hold_earlier_value(at, lineage, reading, index)) {
+            return true;
+        }
+        if let Holder::Member(held) = lineage.holder(reading) {
+            return ends(held);
+        }
+        // Records of tokens that ended long ago say nothing, unless there is nothing else.
+        let mut live = all()
+            .filter(|index| lineage.members[*index].is_live(at.now) && may_hold(at, lineage, reading, *index))
+            .peekable();
+        live.peek().is_none() || live.any(ends)
     })
 }
 

@@ -195,6 +195,35 @@ async fn what_every_destination_refuses_is_withdrawn() {
     heals(&scene).await;
 }
 
+/// It looks as if it held the newborn, whose window begins a little earlier.
+#[tokio::test]
+async fn what_a_person_wrote_just_before_a_refused_write_is_not_taken_for_delivered() {
+    let scene =
+        scene(World::builder().destination_count(2)).await.flag("--overlap").flag("0h").flag("--force");
+    scene.world.github.put_by_hand(OTHER, &scene.world.original.value);
+    scene.world.github.break_secret(OTHER, On::Writes, 403);
+    let ran = faulty(&scene).await;
+    assert!(error(&ran).contains(OTHER), "{}", ran.everything());
+    assert_eq!(ran.rotation()["retired"], json!([]));
+    assert!(scene.world.axiom.is_accepted(&scene.world.original.value), "it still holds that");
+}
+
+/// By then its name is nothing that the configuration speaks of.
+#[tokio::test]
+async fn a_secret_that_was_renamed_does_not_cost_its_token_the_overlap() {
+    let world = World::builder().expires_in_days(12).start().await;
+    let scene = Scene::new(world, Credential::Admin);
+    scene.run().await;
+    let held = scene.world.newest().unwrap();
+    scene.later();
+    scene.world.add_destination("acme/infra:RENAMED");
+    scene.world.forget_destination(SECRET);
+    let ran = heals(&scene).await;
+    assert_eq!(ran.rotation()["reason"], "undelivered");
+    assert!(scene.world.axiom.is_accepted(&held.value), "what reads the old name goes on");
+    collects(&scene).await;
+}
+
 /// The first attempt may have been processed: that the second is refused does not
 /// mean that nobody holds the token.
 #[tokio::test]
@@ -313,6 +342,23 @@ async fn an_undelivered_token_with_other_privileges_is_not_trusted() {
     assert_eq!(minted(&scene), 2, "the forged one and the rotation's own");
 }
 
+/// The provider's pages copy the description with everything else.
+#[tokio::test]
+async fn a_token_that_a_person_regenerated_is_succeeded_and_neither_is_ended_before() {
+    let scene = scene(World::builder().expires_in_days(12)).await;
+    scene.run().await;
+    let newest = scene.world.newest().unwrap();
+    scene.later();
+    let copy = TokenSpec::ingest("ci-ingest").description(newest.description()).expires_in_days(90);
+    let copy = scene.world.axiom.add_token(copy);
+    let ran = heals(&scene).await;
+    assert_eq!(ran.rotation()["reason"], "undelivered", "nobody knows which of the two is held");
+    for token in [newest, copy] {
+        assert!(scene.world.axiom.is_accepted(&token.value), "{}", token.id);
+    }
+    collects(&scene).await;
+}
+
 #[tokio::test]
 async fn a_newborn_with_other_privileges_is_withdrawn() {
     let scene = due().await;
@@ -371,6 +417,25 @@ async fn with_a_clock_that_is_wrong_nothing_is_minted() {
         assert!(error(&ran).contains("clock is"), "{side} {minutes}: {}", ran.everything());
         assert_eq!(minted(&scene), 0, "{side} {minutes}");
     }
+}
+
+#[tokio::test]
+async fn another_token_without_an_end_stops_nobody() {
+    let scene = due().await;
+    let never = scene.world.axiom.add_token(TokenSpec::ingest("somebody's").expires_in_days(1));
+    let end = "9999-12-31T23:59:59Z";
+    scene.faults.inject_times(
+        Target::on("GET", "/v2/tokens"),
+        Fault::Rewrite(Arc::new(move |_, body| {
+            let mut list: Value = serde_json::from_slice(body).unwrap();
+            let tokens = list.as_array_mut().into_iter().flatten();
+            tokens.filter(|token| token["id"] == never.id).for_each(|token| token["expiresAt"] = json!(end));
+            *body = list.to_string().into_bytes();
+        })),
+        9,
+    );
+    let ran = faulty(&scene).await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
 }
 
 #[tokio::test]

@@ -135,3 +135,29 @@ fn the_attempt_decides_where_two_were_minted_at_once() {
     assert_eq!(traced(&rotation(1), &[listed(&first), listed(&second)]), ["second", "first"]);
     assert_eq!(day(0), day(0).round(Unit::Second).unwrap(), "markers count whole seconds");
 }
+
+#[test]
+fn a_copied_marker_leaves_the_holder_unknown_and_both_tokens_alive() {
+    let minted = minted("minted", day(0), None);
+    let copy = Member { token: token("copy", None), ..minted.clone() };
+    for members in [vec![minted.clone(), copy.clone()], vec![copy, minted]] {
+        let lineage = Lineage { members };
+        let reading = written(minute(1));
+        assert_eq!(lineage.holder(&reading), Holder::Unknown);
+        assert!(lineage.may_hold(&reading, 0) && lineage.may_hold(&reading, 1));
+    }
+}
+
+#[test]
+fn a_renamed_rotation_is_refused_though_its_original_is_named_by_its_id() {
+    let mut successor = of_another_rotation("theirs");
+    successor.marker.as_mut().unwrap().nonce = marker::Nonce::random(Some("original"));
+    let tokens = [listed(&successor), listed(&original(None))];
+    for named in ["original", "ci-ingest"] {
+        let rotation = Rotation { token: named.into(), ..rotation(1) };
+        let traced = Lineage::trace(&rotation, &tokens, day(50));
+        assert!(matches!(traced, Err(Trouble::BelongsToAnother { .. })), "{named}");
+        let ours = [listed(&minted("ours", day(3), None)), listed(&successor)];
+        assert_eq!(self::traced(&rotation, &ours), ["ours"]);
+    }
+}

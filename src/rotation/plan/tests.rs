@@ -95,6 +95,34 @@ fn an_orphan_is_ended_by_the_mint_that_heals_it() {
     assert!(!mint(&plan).predecessor_is_orphan);
 }
 
+/// The list of destinations may have changed since: a renamed secret is a missing
+/// one, and the old name still holds the token.
+#[test]
+fn what_may_have_been_taken_elsewhere_is_given_its_overlap() {
+    let orphan = |members: &[Member], readings: &[Reading]| {
+        let plan = decide(day(20), members, readings);
+        (mint(&plan).predecessor_is_orphan, mint(&plan).orphans.clone())
+    };
+    let first = [minted("new", day(0), Some(day(90))), original(Some(day(60)))];
+    let one: (bool, Vec<usize>) = (true, vec![0]);
+    let none: (bool, Vec<usize>) = (false, Vec::new());
+    assert_eq!(orphan(&first, &[written(day(-30))]), one, "there was nothing to take it from");
+    assert_eq!(orphan(&first, &[Reading::Missing]), none);
+    assert_eq!(orphan(&first, &[written(day(-30)), Reading::Missing]), none);
+    let members =
+        [minted("new", day(10), Some(day(90))), minted("old", day(0), Some(day(60))), original(None)];
+    assert_eq!(orphan(&members, &[written(day(0))]), one, "it holds the one before");
+    assert_eq!(orphan(&members, &[written(day(0)), written(day(-30))]), one);
+    assert_eq!(orphan(&members, &[written(day(-30))]), none, "as if it had never been on the list");
+    // Two runs of late were killed: the older one's token waits.
+    let members = [
+        minted("newest", day(12), Some(day(90))),
+        minted("new", day(10), Some(day(90))),
+        minted("old", day(0), Some(day(60))),
+    ];
+    assert_eq!(orphan(&members, &[written(day(0))]), one);
+}
+
 #[test]
 fn a_dead_leftover_gives_way_to_the_token_in_use() {
     let members = [minted("dead", day(0), Some(day(0))), original(Some(day(60)))];
@@ -125,6 +153,32 @@ fn one_unreadable_destination_stops_the_mint_unless_the_token_would_die() {
     let plan = decide(day(3), &members, &readings);
     assert_eq!(plan.verdict, Verdict::Due);
     assert_eq!(mint(&plan).predecessor, Some(0));
+}
+
+#[test]
+fn what_ended_long_ago_or_is_not_held_does_not_die() {
+    let down = || Reading::Unreadable("503".into());
+    let is_served = |members: &[Member], reading: Reading| {
+        matches!(decide(day(10), members, &[reading, down()]).step, Step::Mint(_))
+    };
+    let members = [
+        minted("new", day(0), Some(day(90))),
+        minted("old", day(-80), Some(day(7))),
+        original(Some(day(-70))),
+    ];
+    let somebody_s = written(day(5));
+    assert!(!is_served(&members, somebody_s.clone()), "what it may hold and lives, lives on");
+    assert!(is_served(&members, written(day(-80))), "it holds what has ended");
+    let ending =
+        [minted("new", day(0), Some(day(90))), minted("old", day(-80), Some(day(12))), original(None)];
+    assert!(is_served(&ending, somebody_s.clone()), "it may hold what ends soon");
+    assert!(!is_served(&ending, Reading::Missing));
+    assert!(is_served(&ending, written(day(-80))));
+    let dead = [minted("new", day(-90), Some(day(0)))];
+    assert!(is_served(&dead, somebody_s), "all that it may hold has ended");
+    let mut disabled = minted("new", day(0), Some(day(90)));
+    disabled.token.disabled = true;
+    assert!(is_served(&[disabled], written(day(0))));
 }
 
 #[test]
@@ -163,6 +217,33 @@ fn different_privileges_on_an_undelivered_newest_token_are_not_trusted() {
 }
 
 #[test]
+fn a_held_token_may_be_edited_but_not_outnumbered() {
+    let other = json!({"modules": ["one more"]});
+    let mut edited = minted("edited", day(0), Some(day(90)));
+    edited.token.privileges = other.clone();
+    let members = [edited, minted("old", day(-80), Some(day(7)))];
+    let readings = [written(minute(1)), written(day(-80))];
+    assert_eq!(decide(day(1), &members, &readings).verdict, Verdict::Undelivered);
+    // Its marker, with a higher attempt: it looks like the one that was delivered.
+    let mut forged = minted("forged", day(0), Some(day(90)));
+    forged.token.privileges = other;
+    let honest = minted("honest", day(0), Some(day(90)));
+    forged.marker = honest.marker.clone();
+    forged.marker.as_mut().unwrap().nonce.attempt = 2;
+    let plan = decide_with(NATIVE, day(1), false, &[forged, honest], &[written(minute(1))]);
+    assert!(matches!(plan, Err(Trouble::DifferentPrivileges { .. })), "{plan:?}");
+}
+
+#[test]
+fn an_older_token_with_other_privileges_is_nobody_s_predecessor() {
+    let mut older = minted("older", day(-10), Some(day(300)));
+    older.token.privileges = json!({"orgCapabilities": {"apiTokens": ["create"]}});
+    let members = [minted("ended", day(0), Some(day(90))), older];
+    let plan = decide(day(100), &members, &[written(day(0))]);
+    assert_eq!((plan.verdict, mint(&plan).predecessor), (Verdict::Due, Some(0)));
+}
+
+#[test]
 fn a_previous_token_is_disabled_after_the_overlap_and_deleted_later() {
     let mut old = minted("old", day(-80), None);
     let held = [written(day(0))];
@@ -176,6 +257,16 @@ fn a_previous_token_is_disabled_after_the_overlap_and_deleted_later() {
     old.token.disabled = true;
     assert_eq!(plan(day(13), &old), []);
     assert_eq!(plan(day(14), &old), [Retirement { member: 1, ending: Ending::Delete, from: day(14) }]);
+    // It was disabled late, because no run took place before.
+    old.token.changed_at = Some(day(20));
+    assert_eq!(plan(day(26), &old), []);
+    assert_eq!(plan(day(27), &old), [Retirement { member: 1, ending: Ending::Delete, from: day(27) }]);
+    // Somebody enabled it again.
+    old.token.disabled = false;
+    assert_eq!(plan(day(26), &old), []);
+    assert_eq!(plan(day(27), &old), [Retirement { member: 1, ending: Ending::Disable, from: day(27) }]);
+    old.token.changed_at = Some(day(-80));
+    assert_eq!(plan(day(7), &old), [Retirement { member: 1, ending: Ending::Disable, from: day(7) }]);
 }
 
 #[test]
