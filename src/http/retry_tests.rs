@@ -50,6 +50,16 @@ fn errors() -> Vec<HttpError> {
 }
 
 #[test]
+fn what_a_reply_asks_for_is_told_to_others() {
+    let asked = |headers: &[(&str, &str)]| match reply(429, headers, "") {
+        Failed::Reply(reply) => asked_wait(&reply).map(|wait| wait.as_secs()),
+        Failed::Error(error) => panic!("{error}"),
+    };
+    assert_eq!(asked(&[("retry-after", "7")]), Some(7));
+    assert_eq!(asked(&[]), None);
+}
+
+#[test]
 fn a_server_in_trouble_is_asked_again() {
     for status in 400..600 {
         let again = matches!(status, 429 | 500 | 502 | 503 | 504);

@@ -226,6 +226,9 @@ mod tests {
         let nonce: Nonce = "550e8400-e29b".parse().unwrap();
         assert_eq!((nonce.stem.as_str(), nonce.attempt), ("550e8400-e29b", 1));
         assert_eq!(Nonce::random(None).next().attempt, 2);
+        for odd in ["", "a b", "a/b", "ä"] {
+            assert_eq!(odd.parse::<Nonce>(), Err(NotAMarker), "{odd}");
+        }
     }
 
     #[test]

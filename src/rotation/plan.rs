@@ -310,14 +310,13 @@ fn mint_or_refuse(
             .collect();
         return Step::Refuse(Trouble::TooMany { count: marked, destinations });
     }
-    // Once there are tokens of ours, a namesake of the original is nobody's predecessor.
-    let ours = |index: &usize| !lineage.has_begun() || lineage.is_ours(at.rotation, *index);
-    // An older token that can do something else is none to build from.
+    // A namesake of the original is nobody's predecessor, unless it is all there is,
+    // and neither is an older token that can do something else.
+    let ours = |index: &usize| lineage.is_ours(at.rotation, *index);
     let privileges = |index: usize| &lineage.members[index].token.privileges;
     let is_equal = |index: &usize| current.is_none_or(|current| privileges(*index) == privileges(current));
-    let candidates = 0..lineage.members.len();
-    let predecessor = candidates.into_iter().find(|index| live(index) && ours(index) && is_equal(index));
-    let predecessor = predecessor.or(current);
+    let predecessor =
+        (0..lineage.members.len()).find(|index| live(index) && ours(index) && is_equal(index)).or(current);
     let predecessor_is_orphan = predecessor.is_some_and(|index| orphans.contains(&index));
     let by_creation = match at.profile.overlap {
         Overlap::Native => false,

@@ -86,3 +86,40 @@ impl<'a> Keyring<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    /// Which values a call is made with, if each is refused in this way, and what
+    /// comes of it in the end.
+    fn tried(keyring: &Keyring<'_>, refused: ErrorKind) -> (Vec<String>, Result<(), String>) {
+        let tried = std::cell::RefCell::new(Vec::new());
+        let call = keyring.call(async |value: &SecretString| {
+            let value = value.expose_secret().to_owned();
+            tried.borrow_mut().push(value.clone());
+            Err::<(), _>(Error { kind: refused, message: value, retry_after: None })
+        });
+        let outcome = call.now_or_never().unwrap().map_err(|error| error.message);
+        (tried.into_inner(), outcome)
+    }
+
+    #[test]
+    fn the_other_value_is_tried_where_the_first_is_refused() {
+        let (old, new) = (SecretString::from("old"), SecretString::from("new"));
+        let keyring = |new_first| Keyring { old: &old, new: Some(&new), new_first };
+        let expected = |values: [&str; 2]| (values.map(str::to_owned).to_vec(), Err(values[0].to_owned()));
+        for refused in [ErrorKind::Unauthenticated, ErrorKind::Forbidden] {
+            assert_eq!(tried(&keyring(false), refused), expected(["old", "new"]));
+            assert_eq!(tried(&keyring(true), refused), expected(["new", "old"]));
+        }
+        for other in [ErrorKind::NotFound, ErrorKind::Unavailable, ErrorKind::RateLimited] {
+            assert_eq!(tried(&keyring(true), other).0, ["new"]);
+        }
+        let alone = Keyring { old: &old, new: None, new_first: false };
+        assert_eq!(tried(&alone, ErrorKind::Forbidden).0, ["old"]);
+    }
+}

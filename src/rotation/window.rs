@@ -19,8 +19,8 @@ pub const MOST_WRITES: usize = 29 * WRITES_A_MINUTE - 1;
 /// limits stretch the writes over.
 #[must_use]
 pub fn delivery_window(writes: usize) -> SignedDuration {
-    let stretched = i64::try_from(writes / WRITES_A_MINUTE).unwrap_or(i64::MAX / 120);
-    SignedDuration::from_mins(2 + stretched)
+    let stretched = u32::try_from(writes / WRITES_A_MINUTE).unwrap_or(u32::MAX);
+    SignedDuration::from_mins(2 + i64::from(stretched))
 }
 
 #[cfg(test)]

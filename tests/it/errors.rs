@@ -200,7 +200,7 @@ async fn what_github_refuses() {
         world.github.mend();
         world.github.break_scope("acme/infra@prod", On::All, status);
         let ran =
-            Invocation::rotate(&world).arg("--format", "json").arg("--request-timeout", "1s").run().await;
+            Invocation::rotate(&world).arg("--format", "json").arg("--request-timeout", "200ms").run().await;
         let text = told(&ran).replace(&world.original.id, "<id>");
         all.push((format!("HTTP {status}"), text));
     }
@@ -227,13 +227,13 @@ async fn what_a_provider_refuses() {
             ResponseTemplate::new(status).set_body_string(body).insert_header("date", world.github.date());
         Mock::given(any()).respond_with(answer).mount(&server).await;
         let invocation = Invocation::of("rotate").scene(&world, &world.github.url(), &server.uri());
-        let ran = invocation.arg("--format", "json").arg("--request-timeout", "1s").run().await;
+        let ran = invocation.arg("--format", "json").arg("--request-timeout", "200ms").run().await;
         let text = told(&ran).replace(&server.uri(), "<provider>");
         all.push((format!("HTTP {status}"), text));
     }
     let nobody = "http://127.0.0.1:9";
     let invocation = Invocation::of("rotate").scene(&world, &world.github.url(), nobody);
-    let ran = invocation.arg("--format", "json").arg("--request-timeout", "1s").run().await;
+    let ran = invocation.arg("--format", "json").arg("--request-timeout", "200ms").run().await;
     // The number is the system's own.
     let text = told(&ran);
     let (before, after) = text.split_once(" (os error ").unwrap_or((&text, ") "));

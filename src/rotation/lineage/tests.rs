@@ -161,3 +161,40 @@ fn a_renamed_rotation_is_refused_though_its_original_is_named_by_its_id() {
         assert_eq!(self::traced(&rotation, &ours), ["ours"]);
     }
 }
+
+/// What `token` says, among these tokens: an id, nothing, or what is wrong.
+fn named(token: &str, tokens: &[Token]) -> String {
+    let rotation = Rotation { token: token.into(), ..rotation(1) };
+    match Lineage::trace(&rotation, tokens, day(50)) {
+        Ok(lineage) => lineage.original().map_or("nothing".to_owned(), |token| token.id.clone()),
+        Err(Trouble::BelongsToAnother { id, .. }) => format!("{id} belongs to another"),
+        Err(Trouble::SeveralMatch { ids, .. }) => format!("several: {}", ids.join(", ")),
+        Err(trouble) => panic!("{trouble}"),
+    }
+}
+
+#[test]
+fn the_original_is_found_by_its_id_or_by_a_name_that_is_its_own() {
+    let theirs = listed(&of_another_rotation("theirs"));
+    let mut successor = of_another_rotation("successor");
+    successor.marker.as_mut().unwrap().nonce = marker::Nonce::random(Some("original"));
+    let successor = Token { name: "other".into(), ..listed(&successor) };
+    let (original, namesake) = (listed(&original(None)), Token { id: "namesake".into(), ..token("x", None) });
+    let ours = listed(&minted("ours", day(3), None));
+    let all = |tokens: &[&Token]| tokens.iter().map(|token| (*token).clone()).collect::<Vec<_>>();
+
+    for (token, tokens, before, after) in [
+        ("original", all(&[&original, &namesake]), "original", "original"),
+        ("ci-ingest", all(&[&original]), "original", "original"),
+        ("ci-ingest", all(&[&original, &namesake]), "several: original, namesake", "nothing"),
+        ("ci-ingest", all(&[&original, &successor]), "original belongs to another", "nothing"),
+        ("ci-ingest", all(&[&theirs]), "theirs belongs to another", "nothing"),
+        ("theirs", all(&[&theirs]), "theirs belongs to another", "nothing"),
+        ("ci-ingest", all(&[&original, &theirs]), "original", "original"),
+        ("elsewhere", all(&[&original]), "nothing", "nothing"),
+    ] {
+        assert_eq!(named(token, &tokens), before, "{token}, before the first rotation");
+        let tokens = [tokens, vec![ours.clone()]].concat();
+        assert_eq!(named(token, &tokens), after, "{token}, once there are tokens of its own");
+    }
+}

@@ -61,6 +61,7 @@ fn before_the_first_rotation_only_the_expiry_counts() {
 fn a_missing_secret_is_undelivered_even_before_the_first_rotation() {
     let plan = decide(day(0), &[original(Some(day(60)))], &[Reading::Missing]);
     assert_eq!(plan.verdict, Verdict::Undelivered);
+    assert_eq!(plan.why, "acme/app-0:TOKEN does not exist");
 }
 
 #[test]
@@ -70,6 +71,7 @@ fn a_token_without_an_end_is_due_where_tokens_end() {
     assert_eq!(decide(day(0), &long, &[written(day(-1))]).verdict, Verdict::Due);
     let rounded = [original(Some(day(90) + SignedDuration::from_hours(20)))];
     assert_eq!(decide(day(0), &rounded, &[written(day(-1))]).verdict, Verdict::Fresh);
+    assert_eq!(decide(day(0), &[original(Some(day(91)))], &[written(day(-1))]).verdict, Verdict::Fresh);
 }
 
 #[test]
@@ -202,6 +204,11 @@ fn a_failing_destination_breeds_at_most_three() {
         if *destinations == ["acme/app-1:TOKEN"]));
     assert_eq!(decide(day(9), &members, &readings).verdict, Verdict::Undelivered);
     mint(&decide(day(9), &members, &readings));
+    // Neither the original nor what nobody took is one of them.
+    let with_original = [members[0].clone(), members[1].clone(), original(Some(day(60)))];
+    mint(&decide(day(4), &with_original, &readings));
+    let untaken = [written(day(2)), written(day(2))];
+    mint(&decide(day(4), &members, &untaken));
     mint(&decide(day(80), &members, &readings));
 }
 
@@ -320,6 +327,8 @@ fn a_namesake_of_the_original_is_nobody_s_predecessor() {
     let members = [minted("ended", day(0), Some(day(90))), original(Some(day(300)))];
     let plan = decide(day(100), &members, &[written(day(0))]);
     assert_eq!((plan.verdict, mint(&plan).predecessor), (Verdict::Due, Some(0)), "the ended one is ours");
+    let older = [members[0].clone(), minted("older", day(-10), Some(day(300)))];
+    assert_eq!(mint(&decide(day(100), &older, &[written(day(0))])).predecessor, Some(1), "it lives");
     let plan = decide(day(85), &members[1..], &[written(day(0))]);
     assert_eq!(plan.verdict, Verdict::Due, "before the first rotation, the name is all there is");
     assert_eq!(mint(&plan).predecessor, Some(0));
@@ -495,6 +504,31 @@ fn a_value_is_replaced_in_place_unless_an_earlier_one_may_live() {
     assert!(mint(&within).by_creation);
     let after = decide_in_place(day(7) + TOLERANCE * 2, &long_ago, &[written(minute(1)), written(day(-30))]);
     assert!(!mint(&after).by_creation);
+}
+
+#[test]
+fn an_earlier_value_outlives_the_window_by_either_clock() {
+    let policy = Policy { overlap: "0h".parse().unwrap(), ..Policy::default() };
+    let rotation = Rotation { policy, ..rotation(1) };
+    let lineage = Lineage { members: vec![minted("same", day(0), None)] };
+    let by_creation = |now| {
+        let at = Circumstances { rotation: &rotation, profile: IN_PLACE, now, force: true };
+        mint(&plan(&at, &lineage, &[written(minute(1))]).unwrap()).by_creation
+    };
+    // A window of 2, 5 between the clocks, 2 of tolerance.
+    assert!(by_creation(minute(9)));
+    assert!(!by_creation(minute(10)));
+}
+
+#[test]
+fn the_next_rotation_is_told_by_the_end_or_by_the_age() {
+    let token = minted("new", day(0), Some(day(90)));
+    let next = |profile, member: &Member| next_rotation_at(Policy::default(), profile, member);
+    assert_eq!(next(NATIVE, &token), Some(day(76)));
+    assert_eq!(next(ACROSS_RUNS, &token), Some(day(76)));
+    assert_eq!(next(ACROSS_RUNS, &minted("new", day(5), None)), Some(day(81)));
+    assert_eq!(next(NATIVE, &original(None)), None);
+    assert_eq!(next(ACROSS_RUNS, &original(None)), None);
 }
 
 #[test]
