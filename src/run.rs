@@ -157,11 +157,13 @@ async fn carry_out(
     let work = rotation::run(&tools, &run.config.rotations, &sessions);
     tokio::pin!(work, stop);
     tokio::select! {
-        report = &mut work => return Ok(complete(report, run)),
+        // A signal that is there already is heeded before anything goes on.
+        biased;
         () = &mut stop => {
             tracing::warn!("told to stop: no new mint is started; what was minted is delivered");
             brake.stop();
         }
+        report = &mut work => return Ok(complete(report, run)),
     }
     Ok(complete(work.await, run))
 }

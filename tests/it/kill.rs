@@ -1,4 +1,5 @@
-//! SIGKILL to the built binary, and that the matrix's way of killing is the same.
+//! Signals to the built binary: SIGKILL, and that the matrix's way of killing is the
+//! same; SIGTERM and SIGINT, by which a job is cancelled.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -8,8 +9,8 @@ use tokio::sync::Notify;
 
 use crate::scene::{Credential, PATIENT, Scene};
 use crate::support::marker::Marker;
-use crate::support::proxy::{Passing, When};
-use crate::support::{Fault, Target, World};
+use crate::support::proxy::{Gate, Passing, When};
+use crate::support::{Fault, Invocation, Ran, Target, World};
 
 /// The requests of a clean run of the standard scene.
 const REQUESTS: usize = 7;
@@ -33,6 +34,13 @@ fn hook(when: When, act: impl Fn(&Passing) + Send + Sync + 'static) -> Fault {
     }
 }
 
+/// The built binary, to be run like this.
+fn binary(run: &Invocation) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+    command.env_clear().envs(&run.environment).args(&run.arguments);
+    command
+}
+
 async fn scene() -> Scene {
     Scene::new(World::start().await, Credential::Admin).watch()
 }
@@ -53,9 +61,7 @@ async fn killed_process(n: usize, when: When) -> Scene {
     {
         // Whoever kills waits until there is somebody to kill.
         let mut child = child.lock().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
-        command.env_clear().envs(&run.environment).args(&run.arguments);
-        *child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        *child = Some(binary(&run).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     }
     let waiting = Arc::clone(&child);
     let ended = move || loop {
@@ -96,5 +102,39 @@ async fn a_killed_process_leaves_what_a_dropped_run_leaves_and_the_next_run_heal
             assert_eq!(scene.world.uncollected(), Vec::<String>::new());
             assert_eq!(scene.broken(), Vec::<String>::new(), "request {n}, {when:?}");
         }
+    }
+}
+
+/// The binary, cancelled while a request is at the fake, and what it reported.
+#[cfg(unix)]
+async fn cancelled_process(scene: &Scene, signal: &'static str, target: Target, when: When) -> Ran {
+    let gate = Gate::new();
+    scene.faults.inject(target, Fault::Hold { when, gate: gate.clone() });
+    let child = binary(&scene.rotate(PATIENT)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    gate.reached().await;
+    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    gate.open();
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let exit_code = output.status.code().expect("not killed by the signal").try_into().unwrap();
+    Ran { exit_code, stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_cancelled_process_mints_no_more_and_delivers_what_it_minted() {
+    for signal in ["-TERM", "-INT"] {
+        let scene = scene().await;
+        let before = scene.world.axiom.tokens().len();
+        let ran = cancelled_process(&scene, signal, Target::on("GET", "public-key"), When::After).await;
+        assert_eq!(ran.exit_code, 1, "{signal}: {}", ran.everything());
+        assert!(ran.everything().contains("the run was told to stop"), "{signal}: {}", ran.everything());
+        assert_eq!(scene.world.axiom.tokens().len(), before, "{signal}");
+
+        let ran = cancelled_process(&scene, signal, Target::on("POST", "/regenerate"), When::After).await;
+        assert_eq!(ran.rotation()["outcome"], "rotated", "{signal}: {}", ran.everything());
+        assert_eq!(scene.world.undelivered(), Vec::<String>::new(), "{signal}");
+        assert_eq!(scene.broken(), Vec::<String>::new(), "{signal}");
     }
 }

@@ -76,7 +76,7 @@ async fn a_creation_whose_token_cannot_be_looked_up_is_no_refusal() {
     let lists = Target::matching(|request| request.n > 4 && request.path.starts_with("/api/v1/token?"));
     faults.inject_times(lists, refused, 100);
     let run = Invocation::of("rotate").scene(&world, front.github.url(), front.provider.url());
-    let ran = run.arg("--format", "json").run().await;
+    let ran = run.arg("--request-timeout", "500ms").arg("--format", "json").run().await;
     let error = ran.rotation()["error"].to_string();
     assert!(error.contains("no successor came of 1 request"), "{error}");
     assert_eq!(world.marked_tokens().len(), 1);
