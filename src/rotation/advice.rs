@@ -131,8 +131,6 @@ fn holds(story: &Story, index: usize) -> Holds {
         return Holds::Presumably(usize::from(has_newborn));
     }
     match story.holder(index) {
-        // A write just before the mint looks like one just after; this one was refused.
-        Holder::Member(0) if has_newborn => Holds::Unknown,
         Holder::Member(held) => Holds::Certainly(held),
         Holder::Nothing => Holds::Nothing,
         Holder::Unknown => Holds::Unknown,

@@ -145,6 +145,22 @@ async fn a_crash_between_mint_and_delivery_is_healed_and_leaves_no_orphan() {
     collects(&scene).await;
 }
 
+/// The other run may write at any moment, so what its destinations hold is not told.
+#[tokio::test]
+async fn while_another_run_is_at_work_nothing_is_claimed() {
+    let scene = scene(World::builder().destination_count(2)).await;
+    scene.run().await;
+    scene.world.advance_days(80);
+    killed(&scene, Target::on("PUT", "service-1"), When::Before).await;
+    let ran = faulty(&scene).await;
+    assert!(error(&ran).contains("may still be delivering it"), "{}", ran.everything());
+    let rotation = ran.rotation();
+    let behind = rotation["destinations"].as_array().unwrap().iter().find(|it| it["destination"] == OTHER);
+    assert_eq!((&behind.unwrap()["outcome"], &behind.unwrap()["holds"]), (&json!("unknown"), &json!(null)));
+    let advice = rotation["next_step"].as_str().unwrap();
+    assert!(advice.contains(&format!("What {OTHER} holds cannot be told")), "{advice}");
+}
+
 #[tokio::test]
 async fn a_partial_delivery_keeps_both_tokens_alive_until_all_hold_the_next() {
     let scene = scene(World::builder().destination_count(2)).await;
@@ -415,6 +431,7 @@ async fn with_a_clock_that_is_wrong_nothing_is_minted() {
         }
         let ran = faulty(&scene).await;
         assert!(error(&ran).contains("clock is"), "{side} {minutes}: {}", ran.everything());
+        assert!(ran.everything().contains("Set the clock that is wrong"), "{side} {minutes}");
         assert_eq!(minted(&scene), 0, "{side} {minutes}");
     }
 }
@@ -468,6 +485,7 @@ async fn without_a_date_from_github_nothing_is_minted() {
     scene.front.github.strip_date(true);
     let ran = faulty(&scene).await;
     assert!(error(&ran).contains("sent no date"), "{}", ran.everything());
+    assert!(ran.everything().contains("must pass on the header `Date`"), "{}", ran.everything());
     assert_eq!(minted(&scene), 0);
     scene.front.github.strip_date(false);
     scene.front.provider.strip_date(true);
