@@ -37,6 +37,9 @@ const USAGE: u8 = 2;
 /// Something is not as it should be.
 const FAILED: u8 = 1;
 
+/// The longest time that a newborn is given to be accepted.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Runs one invocation to its end and returns the exit code: 0 all is well,
 /// 1 a rotation failed, 2 usage or configuration.
 ///
@@ -140,7 +143,7 @@ async fn carry_out(
     let github = GitHub::connect(Arc::clone(&http), &run.github, terms).map_err(|error| error.to_string())?;
     let sessions = sessions(run, &http)?;
     let window = window::delivery_window(1).unsigned_abs();
-    let brake = Brake::new(std_duration(options.deadline), window);
+    let brake = Brake::new(std_duration(options.deadline), window, request_timeout);
     let berths = Berths::new(options.concurrency);
     let tools = Tools {
         github: &github,
@@ -149,7 +152,7 @@ async fn carry_out(
         brake: &brake,
         berths: &berths,
         first_wait: settings.retry.first_wait,
-        patience: request_timeout * 2,
+        patience: PATIENCE.min(request_timeout * 2),
         force: options.force,
         dry_run: access != Access::Write,
         look_only: access == Access::Look,
@@ -160,7 +163,7 @@ async fn carry_out(
         // A signal that is there already is heeded before anything goes on.
         biased;
         () = &mut stop => {
-            tracing::warn!("told to stop: no new mint is started; what was minted is delivered");
+            tracing::warn!("told to stop: nothing more is begun, and what was minted is delivered");
             brake.stop();
         }
         report = &mut work => return Ok(complete(report, run)),

@@ -254,8 +254,10 @@ fn configuration(
     let selection = Selection { only: inputs.list(&args.only, ONLY, &[',', '\n']), shard };
     let path =
         inputs.text(args.config.as_deref(), CONFIG).and_then(|field| Some((field.value?, field.place)));
-    let by_flags =
-        path.is_none() && (flags.provider.is_some() || flags.token.is_some() || flags.secrets.is_some());
+    // A token or a secret alone may be meant for the one rotation of the usual file.
+    let describes = flags.token.is_some() || flags.secrets.is_some();
+    let by_flags = path.is_none()
+        && (flags.provider.is_some() || describes && !std::path::Path::new(DEFAULT_FILE).exists());
     let file = if by_flags { None } else { Some(file(path, problems)?) };
     let repository = repository.unwrap_or_else(|| Repository {
         owner: SOME_REPOSITORY.0.to_owned(),

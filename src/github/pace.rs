@@ -243,7 +243,7 @@ impl Gate for Arc<Pacer> {
                 let left = number(&reply.headers, "x-ratelimit-remaining").unwrap_or(limit);
                 // Down to a tenth as the last tenth of the hour's requests goes.
                 state.left_in_100 =
-                    u32::try_from((left * 1000).checked_div(limit).unwrap_or(100).clamp(10, 100))
+                    u32::try_from(left.saturating_mul(1000).checked_div(limit).unwrap_or(100).clamp(10, 100))
                         .unwrap_or(100);
             }
             (None, None) if reply.status.is_success() => state.is_limited = Some(false),

@@ -88,7 +88,7 @@ impl Http {
         let attempts = AtomicU32::new(0);
         let doubtful = AtomicBool::new(false);
         let outcome = (|| self.attempt(&call, attempts.fetch_add(1, Ordering::Relaxed) + 1, &began))
-            .retry(self.settings.retry.backoff())
+            .retry(self.settings.retry.backoff(call.deadline.is_some()))
             .adjust(|failed, backoff| {
                 let end = call.deadline.or_else(|| Some(*began.get()? + self.settings.retry.budget))?;
                 let left = end.saturating_duration_since(Instant::now());

@@ -36,6 +36,9 @@ pub struct RetryPolicy {
     pub max_asked_wait: Duration,
     /// Attempts, the first one included.
     pub max_attempts: usize,
+    /// The same of a call that has a deadline of its own, which comes first with
+    /// the usual request timeout.
+    pub max_attempts_by_deadline: usize,
     /// Time for all attempts of a call that has no deadline of its own.
     pub budget: Duration,
 }
@@ -50,16 +53,18 @@ impl RetryPolicy {
             max_wait: timeout / 2,
             max_asked_wait: timeout * 4,
             max_attempts: 8,
+            max_attempts_by_deadline: 12,
             budget: timeout * 4,
         }
     }
 
     /// The waits between attempts.
-    pub(super) fn backoff(&self) -> ExponentialBuilder {
+    pub(super) fn backoff(&self, has_deadline: bool) -> ExponentialBuilder {
+        let attempts = if has_deadline { self.max_attempts_by_deadline } else { self.max_attempts };
         ExponentialBuilder::new()
             .with_min_delay(self.first_wait)
             .with_max_delay(self.max_wait)
-            .with_max_times(self.max_attempts.saturating_sub(1))
+            .with_max_times(attempts.saturating_sub(1))
             .with_jitter()
     }
 }

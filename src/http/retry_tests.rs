@@ -152,8 +152,11 @@ fn nothing_is_tried_beyond_the_time_left() {
 fn waits_grow_to_their_cap_with_jitter() {
     use backon::BackoffBuilder as _;
     let policy = policy();
-    let waits: Vec<Duration> = policy.backoff().build().collect();
+    let waits: Vec<Duration> = policy.backoff(false).build().collect();
     assert_eq!(waits.len(), policy.max_attempts - 1);
+    let waits: Vec<Duration> = policy.backoff(true).build().collect();
+    assert_eq!(waits.len(), policy.max_attempts_by_deadline - 1);
+    assert!(waits.iter().sum::<Duration>() >= Duration::from_secs(120), "a delivery window comes first");
     for (nth, wait) in waits.iter().enumerate() {
         let base = policy.max_wait.min(policy.first_wait * 2_u32.pow(u32::try_from(nth).unwrap()));
         assert!((base..=base * 2).contains(wait), "{nth}: {wait:?}");
@@ -185,9 +188,10 @@ proptest! {
 
 #[test]
 fn waits_are_in_proportion_to_the_timeout() {
-    let RetryPolicy { first_wait, max_wait, max_asked_wait, max_attempts, budget } = policy();
+    let RetryPolicy { first_wait, max_wait, max_asked_wait, max_attempts, max_attempts_by_deadline, budget } =
+        policy();
     let seconds = [first_wait, max_wait, max_asked_wait, budget].map(|wait| wait.as_secs());
-    assert_eq!((seconds, max_attempts), ([1, 15, 120, 120], 8));
+    assert_eq!((seconds, max_attempts, max_attempts_by_deadline), ([1, 15, 120, 120], 8, 12));
 }
 
 #[test]

@@ -149,10 +149,11 @@ fn failure(rotation: &RotationReport) -> String {
 /// Appends the step's outputs to the file that the runner named. Those with one
 /// value describe the only rotation, and are empty if there are several.
 ///
+/// A report that is too long for an output is left out, and `warnings` is told.
+///
 /// # Errors
-/// When the report is too long for an output, after the others were written; or
-/// when the file cannot be written.
-pub fn write_outputs(report: &Printable, file: &Path) -> io::Result<()> {
+/// When the file, or the warning, cannot be written.
+pub fn write_outputs(report: &Printable, file: &Path, warnings: &mut dyn Write) -> io::Result<()> {
     let document = json::compact(report)?;
     let too_long = document.len() > REPORT_LIMIT;
     let rotated = report.rotations.iter().any(|rotation| rotation.outcome == RotationOutcome::Rotated);
@@ -174,7 +175,9 @@ pub fn write_outputs(report: &Printable, file: &Path) -> io::Result<()> {
     let text: String = outputs.iter().map(|(name, value)| output(name, value)).collect();
     OpenOptions::new().append(true).create(true).open(file)?.write_all(text.as_bytes())?;
     if too_long {
-        return Err(io::Error::other("the report is too long for an output; use --format json"));
+        let title = workflow_property("crossfade");
+        let message = "the report is too long for the output `report`, which is empty; the log has all of it";
+        writeln!(warnings, "::warning title={title}::{}", workflow_data(message))?;
     }
     Ok(())
 }
@@ -216,7 +219,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("output");
         std::fs::write(&file, "other=1\n").unwrap();
-        write_outputs(&printable(report), &file).unwrap();
+        write_outputs(&printable(report), &file, &mut Vec::new()).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
         let mut lines = text.strip_prefix("other=1\n").unwrap().lines();
         let mut outputs = BTreeMap::new();
@@ -335,7 +338,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("output");
         let report = printable(&samples::report(vec![samples::rotated(); 1000]));
-        assert!(write_outputs(&report, &file).is_err());
+        let mut warnings = Vec::new();
+        write_outputs(&report, &file, &mut warnings).unwrap();
+        assert!(warnings.starts_with(b"::warning title=crossfade::the report is too long for the output"));
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(text.len() < 1000 && text.contains("\ntrue\n"), "{text}");
     }

@@ -20,7 +20,7 @@ mod timeline;
 mod words;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::redact::Redactor;
 
@@ -80,9 +80,16 @@ pub fn publish(report: &Report, redactor: &Redactor, outlets: &mut Outlets<'_>) 
     let report = report.printable(redactor);
     let mut results = Vec::new();
     if let Some(files) = &outlets.actions {
-        results.push(actions::annotate(&report, outlets.stderr).and_then(|()| outlets.stderr.flush()));
-        results.extend(files.output.as_deref().map(|file| actions::write_outputs(&report, file)));
-        results.extend(files.summary.as_deref().map(|file| summary::append(&report, file)));
+        results.push(actions::annotate(&report, outlets.stderr));
+        if let Some(file) = files.output.as_deref() {
+            let written = actions::write_outputs(&report, file, outlets.stderr);
+            results.push(written.map_err(|error| of_file("GITHUB_OUTPUT", file, &error)));
+        }
+        if let Some(file) = files.summary.as_deref() {
+            let written = summary::append(&report, file);
+            results.push(written.map_err(|error| of_file("GITHUB_STEP_SUMMARY", file, &error)));
+        }
+        results.push(outlets.stderr.flush());
     }
     let printed = match outlets.format {
         Format::Text => {
@@ -97,6 +104,11 @@ pub fn publish(report: &Report, redactor: &Redactor, outlets: &mut Outlets<'_>) 
     };
     results.push(printed.and_then(|()| outlets.stdout.flush()));
     results.into_iter().filter(|result| !is_broken_pipe(result)).collect()
+}
+
+/// Says which of the runner's files it was.
+fn of_file(variable: &str, file: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{} ({variable}): {error}", file.display()))
 }
 
 fn is_broken_pipe(result: &io::Result<()>) -> bool {
@@ -182,6 +194,23 @@ mod tests {
             assert_eq!(publish_to(io::ErrorKind::BrokenPipe, format), Ok(()));
             assert_eq!(publish_to(io::ErrorKind::StorageFull, format), Err(io::ErrorKind::StorageFull));
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = ActionsFiles { output: Some(folder.path().to_owned()), summary: None };
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let mut outlets = Outlets {
+            format: Format::Text,
+            screen: Screen::default(),
+            stdout: &mut stdout,
+            stderr: &mut stderr,
+            actions: Some(files),
+        };
+        let error = publish(&sample(), &Redactor::new(), &mut outlets).unwrap_err();
+        assert!(error.to_string().contains("(GITHUB_OUTPUT): "), "{error}");
+        assert!(!stdout.is_empty(), "the others are written all the same");
     }
 
     #[test]

@@ -82,13 +82,14 @@ async fn tell(
     rotation: &Rotation,
     story: &mut Story,
 ) -> Result<(), Trouble> {
-    observe(tools, session, rotation, story).await?;
+    tools.brake.hold(observe(tools, session, rotation, story)).await.map_err(Trouble::Stopped)??;
     let now = tools.now()?;
     story.now = Some(now);
     let at = Circumstances { rotation, profile: session.provider.profile(), now, force: tools.force };
     let mut plan = plan::plan(&at, &story.lineage, &story.readings)?;
     if matches!(plan.step, Step::Mint(_)) && !tools.look_only {
-        preflight(tools, rotation, &mut story.readings).await;
+        let prepared = tools.brake.hold(preflight(tools, rotation, &mut story.readings)).await;
+        prepared.map_err(Trouble::Stopped)?;
         plan = plan::plan(&at, &story.lineage, &story.readings)?;
     }
     let step = plan.step.clone();
@@ -187,7 +188,8 @@ async fn rotate(
 ) -> Result<Option<Trouble>, Trouble> {
     let orphans: Vec<Token> =
         plan.orphans.iter().map(|index| story.lineage.members[*index].token.clone()).collect();
-    let _berth = tools.berths.enter(at.rotation.secrets.len()).await;
+    let berth = tools.brake.hold(tools.berths.enter(at.rotation.secrets.len())).await;
+    let _berth = berth.map_err(Trouble::Stopped)?;
     let case = Case { tools, session, at, lineage: &story.lineage };
     let newborn = match case.mint(plan).await {
         Ok(newborn) => newborn,

@@ -1,31 +1,53 @@
 //! Whether a mint may still be started.
 //!
 //! A cancelled job gets a signal and seconds later it is killed; a run has a
-//! deadline. Neither interrupts anything: what was minted is delivered. They only
-//! keep new mints from starting.
+//! deadline. Neither interrupts a mint or what follows it: what was minted is
+//! delivered. They keep new mints from starting, and end the waiting before them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+const STOPPED: &str = "the run was told to stop";
 
 /// Lets mints start until the run is told to stop or its deadline nears.
 #[derive(Debug)]
 pub struct Brake {
-    stopped: AtomicBool,
+    stopped: watch::Sender<bool>,
     last_mint: Instant,
+    end: Instant,
 }
 
 impl Brake {
     /// A brake for a run that begins now and may take `deadline` in all. It closes
-    /// a quarter of that before its end, but no more than `window` before.
+    /// a quarter of that before its end, but no more than `window` before. What waits
+    /// for an answer then may still get it within `grace` after the end.
     #[must_use]
-    pub fn new(deadline: Duration, window: Duration) -> Self {
+    pub fn new(deadline: Duration, window: Duration, grace: Duration) -> Self {
         let margin = window.min(deadline / 4);
-        Self { stopped: AtomicBool::new(false), last_mint: Instant::now() + (deadline - margin) }
+        let end = Instant::now() + deadline;
+        Self { stopped: watch::Sender::new(false), last_mint: end - margin, end: end + grace }
     }
 
     /// Pulls the brake for good: the process was told to stop.
     pub fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
+        self.stopped.send_replace(true);
+    }
+
+    /// Waits for what may be given up: `Err` with the reason once the run is told to
+    /// stop, or its time is over.
+    ///
+    /// # Errors
+    /// As [`Self::pass`].
+    pub async fn hold<T>(&self, work: impl Future<Output = T>) -> Result<T, String> {
+        let mut stopped = self.stopped.subscribe();
+        tokio::select! {
+            biased;
+            // An error means that nobody can pull the brake any more.
+            Ok(_) = stopped.wait_for(|stopped| *stopped) => Err(STOPPED.to_owned()),
+            done = work => Ok(done),
+            () = tokio::time::sleep_until(self.end.into()) => Err("the run's deadline is over".to_owned()),
+        }
     }
 
     /// Passes, or says why no mint may be started any more.
@@ -33,8 +55,8 @@ impl Brake {
     /// # Errors
     /// The reason, as the end of a sentence that begins with "because".
     pub fn pass(&self) -> Result<(), String> {
-        if self.stopped.load(Ordering::Relaxed) {
-            return Err("the run was told to stop".to_owned());
+        if *self.stopped.borrow() {
+            return Err(STOPPED.to_owned());
         }
         if Instant::now() >= self.last_mint {
             return Err("the run's deadline is near".to_owned());
@@ -50,10 +72,31 @@ mod tests {
     #[test]
     fn closes_when_told_to_and_near_the_deadline() {
         let window = Duration::from_secs(120);
-        let brake = Brake::new(Duration::from_secs(600), window);
+        let brake = Brake::new(Duration::from_secs(600), window, Duration::ZERO);
         assert_eq!(brake.pass(), Ok(()));
         brake.stop();
         assert_eq!(brake.pass(), Err("the run was told to stop".to_owned()));
-        assert_eq!(Brake::new(Duration::ZERO, window).pass(), Err("the run's deadline is near".to_owned()));
+        let late = Brake::new(Duration::ZERO, window, Duration::from_secs(30));
+        assert_eq!(late.pass(), Err("the run's deadline is near".to_owned()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_be_given_up_is_given_up() {
+        let seconds = Duration::from_secs;
+        let brake = Brake::new(seconds(600), seconds(120), seconds(30));
+        assert_eq!(brake.hold(async { 7 }).await, Ok(7));
+        assert_eq!(brake.hold(tokio::time::sleep(seconds(628))).await, Ok(()));
+        let endless = brake.hold(std::future::pending::<()>());
+        assert_eq!(endless.await, Err("the run's deadline is over".to_owned()));
+        brake.stop();
+        assert_eq!(brake.hold(async { 7 }).await, Err("the run was told to stop".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn the_brake_is_felt_by_who_waits() {
+        let brake = Brake::new(Duration::from_secs(600), Duration::ZERO, Duration::ZERO);
+        let stop = async { brake.stop() };
+        let (held, ()) = tokio::join!(brake.hold(std::future::pending::<()>()), stop);
+        assert_eq!(held, Err("the run was told to stop".to_owned()));
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::future::join_all;
 
+use super::Tools;
 use super::trouble::Trouble;
 use super::window::MOST_WRITES;
 use crate::config::{Destination, Rotation, Scope, SecretPattern, SecretTarget};
@@ -25,8 +26,16 @@ pub(super) struct Expanded<'a> {
 }
 
 /// Expands all patterns of all rotations.
-pub(super) async fn expand<'a>(github: &GitHub, rotations: &'a [Rotation]) -> Vec<Expanded<'a>> {
-    let mut expanded = join_all(rotations.iter().map(|rotation| expand_one(github, rotation))).await;
+pub(super) async fn expand<'a>(tools: &Tools<'_>, rotations: &'a [Rotation]) -> Vec<Expanded<'a>> {
+    let expanding = rotations.iter().map(async |rotation| {
+        let expanded = tools.brake.hold(expand_one(tools.github, rotation)).await;
+        expanded.unwrap_or_else(|why| Expanded {
+            rotation: Cow::Borrowed(rotation),
+            notes: Vec::new(),
+            trouble: Some(Trouble::Stopped(why)),
+        })
+    });
+    let mut expanded = join_all(expanding).await;
     refuse_shared(&mut expanded);
     expanded
 }

@@ -96,7 +96,7 @@ pub async fn run(
     rotations: &[Rotation],
     sessions: &HashMap<ProviderSettings, Arc<Session>>,
 ) -> Report {
-    let expanded = expand::expand(tools.github, rotations).await;
+    let expanded = expand::expand(tools, rotations).await;
     let served = expanded.iter().filter(|one| one.trouble.is_none());
     tools.github.expect(served.flat_map(|one| &one.rotation.secrets));
     let told = expanded.into_iter().filter_map(|Expanded { rotation, notes, trouble }| {

@@ -92,17 +92,26 @@ impl Teller<'_> {
         if self.newborn_lives() { Some(0) } else { self.story.plan.as_ref()?.current }
     }
 
-    /// The one before it, if it still lives or lived until this run.
+    /// The one before it, if it still lives or lived until this run: what jobs at work
+    /// may carry, so not an orphan, which nobody ever had.
     fn previous(&self) -> Option<TokenEnd> {
         let now = self.story.now?;
-        let of_this_run = self.story.delivery.as_ref().filter(|delivery| !delivery.withdrawn);
+        let mint = self.mint().map(|(_, mint)| mint);
+        let of_this_run =
+            self.story.delivery.as_ref().filter(|delivery| {
+                !delivery.withdrawn && !mint.is_some_and(|mint| mint.predecessor_is_orphan)
+            });
         if let Some(old) = of_this_run.and_then(|delivery| delivery.predecessor.as_ref()) {
             let member = Member { token: old.clone(), marker: None };
             return Some(self.end(&member, now));
         }
-        let token = self.token()?;
-        let older = self.story.lineage.members.iter().skip(token + 1).find(|member| member.is_live(now))?;
-        Some(self.end(older, now))
+        let members = &self.story.lineage.members;
+        let newborn = usize::from(self.newborn_lives());
+        let is_orphan =
+            |index: usize| mint.is_some_and(|mint| mint.orphans.iter().any(|o| o + newborn == index));
+        let mut older = self.token()? + 1..members.len();
+        let previous = older.find(|index| members[*index].is_live(now) && !is_orphan(*index))?;
+        Some(self.end(&members[previous], now))
     }
 
     /// Until when a token can be used, as far as crossfade has a say in it.
@@ -127,9 +136,9 @@ impl Teller<'_> {
         let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
         let has_ended = |member: &Member| member.token.expires_at.is_some_and(|end| end <= now);
         let life = |(index, member): (usize, &Member)| {
-            let ends_at = self.end(member, now).valid_until;
-            let retirement =
-                waiting.iter().find(|one| one.member == index && !retired.contains(&member.token.id));
+            let was_ended = !self.tools.dry_run && retired.contains(&member.token.id);
+            let ends_at = if was_ended { Some(now) } else { member.token.expires_at };
+            let retirement = waiting.iter().find(|one| one.member == index && !was_ended);
             TokenLife {
                 id: member.token.id.clone(),
                 minted_at: member.minted_at(),

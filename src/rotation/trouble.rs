@@ -220,7 +220,7 @@ pub enum Trouble {
     },
     /// Some destinations did not take the new token.
     #[error(
-        "token {id} was minted, but {} did not take it before its delivery window ended at {until}",
+        "token {id} was minted, but {} did not take it. Its delivery window is open until {until}",
         list(destinations)
     )]
     Undelivered {

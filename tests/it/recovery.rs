@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::scene::{Credential, IMPATIENT, Scene};
+use crate::scene::{Credential, IMPATIENT, PATIENT, Scene};
 use crate::support::axiom::TokenSpec;
 use crate::support::github::On;
 use crate::support::proxy::{Gate, When};
@@ -142,6 +142,7 @@ async fn a_crash_between_mint_and_delivery_is_healed_and_leaves_no_orphan() {
     let newest = scene.world.newest().unwrap();
     assert_eq!(newest.parent, Some(orphan.id.clone()));
     assert!(!scene.world.axiom.is_accepted(&orphan.value), "ended by the mint that healed it");
+    assert_eq!(ran.rotation()["previous"]["id"], scene.world.original.id, "what jobs at work carry");
     collects(&scene).await;
 }
 
@@ -539,6 +540,24 @@ async fn a_run_that_is_told_to_stop_starts_no_mint() {
     assert!(error(&ran).contains("the run was told to stop"), "{}", ran.everything());
     assert_eq!(minted(&scene), 0);
     heals(&scene).await;
+}
+
+/// Whoever cancelled it kills it seconds later: it must have told where it stands.
+#[tokio::test]
+async fn a_run_that_waits_for_an_answer_is_stopped_at_once() {
+    for (method, path) in [("GET", "/v2/tokens"), ("GET", "/actions/secrets"), ("GET", "/public-key")] {
+        let scene = due().await;
+        let asked = Arc::new(Notify::new());
+        let tell = Arc::clone(&asked);
+        scene.faults.inject(Target::on(method, path), Fault::before(move |_| tell.notify_one()));
+        scene.faults.inject(Target::on(method, path), Fault::NoAnswer { processed: false });
+        let began = std::time::Instant::now();
+        let ran = scene.rotate(PATIENT).run_until(asked.notified()).await;
+        assert!(began.elapsed() < PATIENT / 2, "{path}");
+        assert!(error(&ran).contains("the run was told to stop"), "{path}: {}", ran.everything());
+        assert_eq!(minted(&scene), 0, "{path}");
+        heals(&scene).await;
+    }
 }
 
 #[tokio::test]

@@ -29,9 +29,10 @@ enum Change {
     Header { name: &'static str, value: Vec<u8> },
 }
 
-const HEADERS: [&str; 8] = [
+const HEADERS: [&str; 9] = [
     "date",
     "retry-after",
+    "x-ratelimit-limit",
     "x-ratelimit-remaining",
     "x-ratelimit-reset",
     "content-type",

@@ -70,7 +70,7 @@ async fn status_shows_what_waits_for_retirement() {
     world.advance_days(1);
     let ran = Invocation::of("status").scene(&world, &world.github.url(), &world.provider.url()).run().await;
     assert!(ran.stdout.contains(&world.original.id), "{}", ran.everything());
-    assert!(ran.stdout.contains("2026-03-09 09:00 UTC"), "{}", ran.everything());
+    assert!(ran.stdout.contains("a run ends it from 2026-03-09 09:00 UTC"), "{}", ran.everything());
 }
 
 #[tokio::test]
