@@ -311,6 +311,9 @@ fn file(path: Option<(String, Place)>, problems: &mut Problems) -> Option<String
     Some(text)
 }
 
+/// How GitHub's tokens begin.
+const GITHUB_PREFIXES: [&str; 6] = ["ghp_", "github_pat_", "gho_", "ghu_", "ghs_", "ghr_"];
+
 /// The provider credentials that the rotations name.
 fn credentials(
     config: Option<&Config>,
@@ -324,6 +327,10 @@ fn credentials(
             continue;
         }
         let value = match environment.get(variable) {
+            Some(value) if GITHUB_PREFIXES.iter().any(|prefix| value.trim_start().starts_with(prefix)) => {
+                Err(Invalid::new(format!("{variable} holds a token of GitHub, which no provider may see"))
+                    .help("were the two credentials exchanged?"))
+            }
             Some(value) => settings::visible(value).map_err(|e| Invalid::new(format!("{variable}: {e}"))),
             None => Err(Invalid::new(format!("there is no provider credential: {variable} is not set")).help(
                 "set it in the step's `env`; CROSSFADE_PROVIDER_TOKEN is the action's input `provider-token`",

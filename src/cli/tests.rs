@@ -132,6 +132,11 @@ fn flags_override_the_selected_rotations_of_a_file() {
     );
     assert!(rotation.policy.overlap.is_zero());
     assert_eq!(run.credentials.keys().collect::<Vec<_>>(), ["SECOND"]);
+    let all = ["rotate", "--config", path, "--provider", "deepset"];
+    let told = refusal(invoke(&all, BASE));
+    assert!(told.contains("some of the selected rotations have another provider"), "{told}");
+    assert!(invoke(&["rotate", "--config", path, "--provider", "axiom"], BASE).is_ok());
+    assert!(invoke(&[&all[..], &["--only", "one"]].concat(), BASE).is_ok());
 
     let both = invoke(&["rotate", "--config", path], &with(&[("CROSSFADE_ONLY", "one, two\n")])).unwrap();
     assert_eq!(both.config.rotations.len(), 2);
@@ -230,6 +235,8 @@ fn credentials_are_checked_without_being_shown() {
     assert!(matches!(&run.github.credentials, crate::github::Credentials::App { id, .. } if id == "12345"));
     for refused in [
         with_values("", "value", "", ""),
+        with_values("ghp_hunter2hunter2", "value", "", ""),
+        with_values("github_pat_hunter2hunter2", "value", "", ""),
         with_values("hunter2 hunter2", "value", "", ""),
         with_values("value", "hunter2\nhunter2", "", ""),
         with_values("value", "value", "12345", pem),

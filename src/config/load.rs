@@ -51,6 +51,10 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
     let selected: Vec<&str> = names.iter().copied().filter(|name| request.selection.takes(name)).collect();
     if request.file.is_some() {
         flags_fit(&request.flags, &selected, problems);
+        let of_selected = rotations.iter().filter_map(|rotation| rotation.value.as_ref());
+        let of_selected =
+            of_selected.filter(|keys| given(&keys.name).is_some_and(|name| request.selection.takes(name)));
+        provider_fits(&request.flags, of_selected, selected.len(), problems);
     }
 
     let mut written = Vec::new();
@@ -96,6 +100,21 @@ fn flags_fit(flags: &RotationKeys, selected: &[&str], problems: &mut Problems) {
                 Invalid::new(format!("this belongs to one rotation, and {count} of the file are selected"));
             problems.error(place, invalid.help("choose one with --only"));
         }
+    }
+}
+
+/// A credential goes to the provider that it was meant for, not to another that a
+/// flag names for all rotations at once.
+fn provider_fits<'a>(
+    flags: &RotationKeys,
+    mut selected: impl Iterator<Item = &'a RotationKeys>,
+    count: usize,
+    problems: &mut Problems,
+) {
+    let (Some(flag), Some(wanted)) = (&flags.provider, given(&flags.provider)) else { return };
+    if count > 1 && selected.any(|keys| given(&keys.provider).is_some_and(|own| own != wanted)) {
+        let invalid = Invalid::new("some of the selected rotations have another provider");
+        problems.error(flag.place, invalid.help("choose those that are meant with --only"));
     }
 }
 

@@ -31,6 +31,24 @@ async fn rotates_once_and_then_finds_nothing_to_do() {
     assert!(text(&second.stdout).starts_with("fresh: ci-ingest"));
 }
 
+#[test]
+fn flags_override_the_one_rotation_of_the_usual_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |arguments: &[&str]| {
+        let mut command = crossfade(&Invocation::of("check").arg("--repository", "acme/infra"));
+        command.current_dir(folder.path()).args(arguments).output().unwrap()
+    };
+    let without = check(&["--token", "other"]);
+    assert_eq!(without.status.code(), Some(2));
+    assert!(text(&without.stderr).contains("no provider is given"), "{}", text(&without.stderr));
+    std::fs::create_dir(folder.path().join(".github")).unwrap();
+    let file = "rotations: [{ name: ci, provider: axiom, token: ci, secrets: [A] }]";
+    std::fs::write(folder.path().join(".github/crossfade.yml"), file).unwrap();
+    let ran = check(&["--token", "other", "--format", "json"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+    assert!(text(&ran.stdout).contains("\"other\""), "{}", text(&ran.stdout));
+}
+
 #[tokio::test]
 async fn nothing_is_contacted_when_the_usage_is_wrong() {
     let world = World::start().await;
