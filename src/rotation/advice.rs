@@ -154,3 +154,29 @@ fn some(names: &[String]) -> String {
         Some(more) => format!("{} and {more} more", names[..NAMED].join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{day, minted};
+    use super::*;
+
+    #[test]
+    fn a_token_is_told_with_its_end() {
+        let told = |end, disabled| {
+            let mut member = minted("tok", day(0), end);
+            member.token.disabled = disabled;
+            described(&member, day(10))
+        };
+        assert_eq!(told(Some(day(20)), false), "token tok (until 2026-03-22T08:00:00Z)");
+        assert_eq!(told(Some(day(10)), false), "token tok (ended at 2026-03-12T08:00:00Z)");
+        assert_eq!(told(None, false), "token tok (without an end)");
+        assert_eq!(told(None, true), "token tok (disabled)");
+    }
+
+    #[test]
+    fn the_first_five_are_named() {
+        let names = |count: usize| some(&(1..=count).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert_eq!((names(1).as_str(), names(2).as_str()), ("1", "1 and 2"));
+        assert_eq!((names(5).as_str(), names(7).as_str()), ("1, 2, 3, 4 and 5", "1, 2, 3, 4, 5 and 2 more"));
+    }
+}

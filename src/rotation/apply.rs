@@ -5,7 +5,7 @@
 //! into a report by [`super::outcome`].
 
 use futures_util::future::join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Tools;
 use super::lineage::{Holder, Lineage, Reading, SKEW};
@@ -15,7 +15,7 @@ use super::session::{Keyring, Session};
 use super::trouble::{Fate, Trouble};
 use crate::config::Rotation;
 use crate::github::{self, WriteError};
-use crate::provider::{Ending, Minted, Overlap, Probe, Token};
+use crate::provider::{Ending, Minted, Probe, Token};
 
 /// What happened to one rotation, as far as it came.
 #[derive(Debug, Default)]
@@ -139,13 +139,7 @@ async fn observe(
         return Err(story.dead_destination(rotation).unwrap_or(Trouble::NoClock));
     };
     match tools.clock.skew(session.side) {
-        Some(skew) if skew.abs() > SKEW => {
-            return Err(Trouble::ClocksDiffer {
-                minutes: skew.abs().as_mins(),
-                direction: if skew.is_negative() { "behind" } else { "ahead of" },
-            });
-        }
-        Some(_) => {}
+        Some(skew) => check_clocks(skew)?,
         None => {
             story.warnings.push("the provider sends no date, so its clock could not be checked".to_owned())
         }
@@ -159,6 +153,16 @@ async fn observe(
         }
     }
     Ok(())
+}
+
+/// Expiry dates mean nothing across clocks that differ much. `skew`: how far the
+/// provider's is ahead of GitHub's.
+fn check_clocks(skew: SignedDuration) -> Result<(), Trouble> {
+    if skew.abs() <= SKEW {
+        return Ok(());
+    }
+    let direction = if skew.is_negative() { "behind" } else { "ahead of" };
+    Err(Trouble::ClocksDiffer { minutes: skew.abs().as_mins(), direction })
 }
 
 /// Whatever the writes will need is fetched; a destination that cannot be
@@ -290,39 +294,35 @@ async fn verdict(
     (!dead.is_empty()).then_some(Trouble::DeadDestination { destinations: dead, reasons })
 }
 
-/// Ends the previous tokens that nobody can hold any more.
+/// Ends the previous tokens that nobody can hold any more, but not the credential
+/// that all this is done with.
 async fn retire(session: &Session, at: Circumstances<'_>, story: &mut Story, minted: Option<&Minted>) {
     for one in plan::retirements(&at, &story.lineage, &story.readings) {
-        let token = story.lineage.members[one.member].token.clone();
-        if !story.retired.contains(&token.id) {
-            end(session, story, &token, one.ending, minted).await;
-            if story.retired.contains(&token.id) {
-                story.warn_of_use(&at, one);
-            }
+        let member = &story.lineage.members[one.member];
+        let token = member.token.clone();
+        if story.retired.contains(&token.id) {
+            continue;
+        }
+        // Nothing works with one that has ended.
+        if member.is_live(at.now) && session.provider.may_be(&token, &session.credential) {
+            let until =
+                token.expires_at.map(|end| format!("; it ends by itself at {end}")).unwrap_or_default();
+            story
+                .warnings
+                .push(format!("token {} may be the credential in use and was not ended{until}", token.id));
+            continue;
+        }
+        end(session, story, &token, one.ending, minted).await;
+        if story.retired.contains(&token.id) {
+            story.warn_of_use(&at, one);
         }
     }
 }
 
-/// Ends one token, unless it is the credential that all this is done with.
+/// Ends one token.
 async fn end(session: &Session, story: &mut Story, token: &Token, ending: Ending, minted: Option<&Minted>) {
     let provider = &session.provider;
     let predecessor = story.delivery.as_ref().and_then(|delivery| delivery.predecessor.as_ref());
-    // After a mint with a native overlap, only the predecessor of this very run can
-    // still be the credential: all others have ended, or were never delivered.
-    let is_candidate = match minted {
-        Some(_) if provider.profile().overlap == Overlap::Native => {
-            predecessor.is_some_and(|old| old.id == token.id)
-        }
-        // Nothing works with one that has ended.
-        _ => token.expires_at.zip(story.now).is_none_or(|(end, now)| end > now),
-    };
-    if is_candidate && provider.may_be(token, &session.credential) {
-        let until = token.expires_at.map(|end| format!("; it ends by itself at {end}")).unwrap_or_default();
-        story
-            .warnings
-            .push(format!("token {} may be the credential in use and was not ended{until}", token.id));
-        return;
-    }
     let keys = match minted {
         Some(minted) => Keyring::after_mint(session, &minted.value, predecessor),
         None => Keyring::before_mint(session),
@@ -396,5 +396,24 @@ impl Story {
             }
         }
         (!destinations.is_empty()).then_some(Trouble::Unreadable { destinations, reasons })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_may_be_five_minutes_apart() {
+        let second = SignedDuration::from_secs(1);
+        for skew in [SKEW, -SKEW, second] {
+            assert!(check_clocks(skew).is_ok(), "{skew}");
+        }
+        for (skew, expected) in [(SKEW + second, "ahead of"), (-SKEW - second, "behind")] {
+            let Err(Trouble::ClocksDiffer { minutes: 5, direction }) = check_clocks(skew) else {
+                panic!("{skew} is too much")
+            };
+            assert_eq!(direction, expected);
+        }
     }
 }

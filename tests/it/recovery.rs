@@ -104,6 +104,29 @@ async fn what_a_lost_mint_made_may_surface_late() {
 }
 
 #[tokio::test]
+async fn what_a_lost_mint_made_is_ended_as_soon_as_it_is_seen() {
+    let scene = due().await;
+    // Not by those who look for it, but by the list beside the probe.
+    scene.world.axiom.switch(|switches| switches.newborn_hidden_lists = 3);
+    scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::CloseAfter);
+    let ran = faulty(&scene).await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    let [.., twin, newest] = &scene.world.axiom.tokens()[..] else { panic!("four tokens") };
+    assert!(twin.deleted, "{}", scene.world.journal.text());
+    assert_eq!(scene.world.held(SECRET).unwrap().id, newest.id);
+    scene.world.axiom.edit(&newest.id, |token| token.hidden_lists = 0);
+    collects(&scene).await;
+}
+
+#[tokio::test]
+async fn where_github_cannot_be_reached_that_is_what_is_said() {
+    let scene = due().await;
+    scene.faults.inject_times(Target::side(Side::Github), Fault::CloseBefore, 100);
+    let ran = faulty(&scene).await;
+    assert!(error(&ran).contains(&format!("{SECRET} could not be read or prepared")), "{}", ran.everything());
+}
+
+#[tokio::test]
 async fn without_a_list_to_look_in_a_mint_is_not_repeated() {
     let scene = due().await;
     scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::CloseAfter);
@@ -143,6 +166,8 @@ async fn a_crash_between_mint_and_delivery_is_healed_and_leaves_no_orphan() {
     assert_eq!(newest.parent, Some(orphan.id.clone()));
     assert!(!scene.world.axiom.is_accepted(&orphan.value), "ended by the mint that healed it");
     assert_eq!(ran.rotation()["previous"]["id"], scene.world.original.id, "what jobs at work carry");
+    let deleted = scene.world.axiom.requests().iter().filter(|it| it.method == "DELETE").count();
+    assert_eq!(deleted, 0, "there was nothing left to end");
     collects(&scene).await;
 }
 

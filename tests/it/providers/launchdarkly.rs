@@ -229,3 +229,20 @@ async fn an_unreadable_destination_does_not_let_another_one_die() {
     world.advance_days(8);
     assert!(world.provider.is_accepted(&world.github.secret("acme/infra:AXIOM_TOKEN").unwrap().value));
 }
+
+#[tokio::test]
+async fn a_use_after_the_delivery_is_told_when_the_token_is_deleted() {
+    let world = world().await;
+    rotates(&world, "rotated").await;
+    world.advance_days(1);
+    let forced = Invocation::rotate(&world).flag("--force").run().await;
+    assert_eq!(forced.exit_code, 0, "{}", forced.everything());
+    let used_at = "2026-03-05T12:00:00Z".parse().unwrap();
+    world.provider.edit(&world.original.id, |token| token.last_used_at = Some(used_at));
+    world.advance_days(8);
+    let ran = rotates(&world, "fresh").await;
+    assert!(world.provider.token(&world.original.id).unwrap().deleted);
+    let warnings = ran.rotation()["warnings"].to_string();
+    assert!(warnings.contains("was last used at 2026-03-05T12:00:00Z"), "{warnings}");
+    assert!(warnings.contains("It is deleted"), "{warnings}");
+}
