@@ -126,6 +126,31 @@ async fn where_github_cannot_be_reached_that_is_what_is_said() {
     assert!(error(&ran).contains(&format!("{SECRET} could not be read or prepared")), "{}", ran.everything());
 }
 
+fn mints(scene: &Scene) -> usize {
+    scene.faults.passed().iter().filter(|request| request.method == "POST").count()
+}
+
+#[tokio::test]
+async fn a_mint_that_never_arrives_is_tried_three_times() {
+    let scene = due().await;
+    scene.faults.inject_times(Target::on(MINT.0, MINT.1), Fault::CloseBefore, 100);
+    let ran = faulty(&scene).await;
+    assert!(error(&ran).contains("no successor came of 3 requests"), "{}", ran.everything());
+    assert_eq!((mints(&scene), minted(&scene)), (3, 0));
+    heals(&scene).await;
+}
+
+#[tokio::test]
+async fn what_the_provider_refuses_of_a_living_token_is_not_created_instead() {
+    for code in [404, 409, 422] {
+        let scene = due().await;
+        scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::Status { code, processed: false });
+        let ran = faulty(&scene).await;
+        assert!(error(&ran).contains("refused to mint"), "{code}: {}", ran.everything());
+        assert_eq!((mints(&scene), minted(&scene)), (1, 0), "{code}");
+    }
+}
+
 #[tokio::test]
 async fn without_a_list_to_look_in_a_mint_is_not_repeated() {
     let scene = due().await;
