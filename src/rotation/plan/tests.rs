@@ -1,11 +1,14 @@
 //! Properties of the plan over arbitrary lineages, and one example per verdict.
 
+mod in_place;
+mod retirement;
+
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::config::{Period, Policy};
-use crate::provider::{Ending, MarkerIn};
+use crate::config::Policy;
+use crate::provider::MarkerIn;
 use crate::rotation::marker::{Marker, Nonce};
 use crate::rotation::samples::{day, epoch, key, minted, minute, original, rotation, written};
 
@@ -251,78 +254,6 @@ fn an_older_token_with_other_privileges_is_nobody_s_predecessor() {
 }
 
 #[test]
-fn a_previous_token_is_disabled_after_the_overlap_and_deleted_later() {
-    let mut old = minted("old", day(-80), None);
-    let held = [written(day(0))];
-    let plan = |now, old: &Member| {
-        decide_with(ACROSS_RUNS, now, false, &[minted("new", day(0), None), old.clone()], &held)
-            .unwrap()
-            .retire
-    };
-    assert_eq!(plan(day(6), &old), []);
-    assert_eq!(plan(day(7), &old), [Retirement { member: 1, ending: Ending::Disable, from: day(7) }]);
-    old.token.disabled = true;
-    assert_eq!(plan(day(13), &old), []);
-    assert_eq!(plan(day(14), &old), [Retirement { member: 1, ending: Ending::Delete, from: day(14) }]);
-    // It was disabled late, because no run took place before.
-    old.token.changed_at = Some(day(20));
-    assert_eq!(plan(day(26), &old), []);
-    assert_eq!(plan(day(27), &old), [Retirement { member: 1, ending: Ending::Delete, from: day(27) }]);
-    // Somebody enabled it again.
-    old.token.disabled = false;
-    assert_eq!(plan(day(26), &old), []);
-    assert_eq!(plan(day(27), &old), [Retirement { member: 1, ending: Ending::Disable, from: day(27) }]);
-    old.token.changed_at = Some(day(-80));
-    assert_eq!(plan(day(7), &old), [Retirement { member: 1, ending: Ending::Disable, from: day(7) }]);
-}
-
-#[test]
-fn an_expired_predecessor_is_deleted_only_on_demand() {
-    let members = [minted("new", day(10), Some(day(100))), minted("old", day(0), Some(day(17)))];
-    let readings = [written(day(10))];
-    let lineage = Lineage { members: members.to_vec() };
-    let retired = |delete_after: Option<Period>, readings: &[Reading], now: Timestamp| {
-        let mut rotation = rotation(1);
-        rotation.policy.delete_after = delete_after;
-        let at = Circumstances { rotation: &rotation, profile: NATIVE, now, force: false };
-        retirements(&at, &lineage, readings)
-            .into_iter()
-            .map(|one| (one.member, one.ending))
-            .collect::<Vec<_>>()
-    };
-    let three_days = Some(Period::from_days(3));
-    assert_eq!(retired(None, &readings, day(90)), []);
-    assert_eq!(retired(three_days, &readings, day(19)), []);
-    assert_eq!(retired(three_days, &readings, day(20)), [(1, Ending::Delete)]);
-    // Its record still tells who holds it.
-    assert_eq!(retired(three_days, &[written(day(0))], day(20)), []);
-    assert_eq!(retired(three_days, &[written(day(5))], day(20)), []);
-}
-
-#[test]
-fn nothing_is_retired_while_a_destination_is_unknown() {
-    let members = [minted("new", day(0), None), minted("old", day(-40), None)];
-    for unknown in [written(day(-1)), Reading::Unreadable("503".into()), written(day(-40))] {
-        let readings = [written(day(0)), unknown];
-        let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &readings).unwrap();
-        assert_eq!(plan.retire, [], "{readings:?}");
-    }
-}
-
-#[test]
-fn a_namesake_of_the_original_is_never_retired() {
-    let members = [minted("new", day(0), None), original(None)];
-    let held = [written(day(0))];
-    let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &held).unwrap();
-    assert_eq!(plan.retire, [], "its name alone proves nothing");
-    let mut members = members;
-    let nonce = Nonce::random(Some("original"));
-    members[0].marker = Some(Marker::new(key(), day(0), SignedDuration::from_mins(2), nonce));
-    let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &held).unwrap();
-    assert_eq!(plan.retire.len(), 1, "its successor's marker names it");
-}
-
-#[test]
 fn a_namesake_of_the_original_is_nobody_s_predecessor() {
     let members = [minted("ended", day(0), Some(day(90))), original(Some(day(300)))];
     let plan = decide(day(100), &members, &[written(day(0))]);
@@ -350,6 +281,17 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
     let ends_at = |ahead| predecessor_ends_at(&at, minute(0), SignedDuration::from_mins(ahead), &mint, &old);
     assert_eq!(ends_at(0), Some(minute(2)));
     assert_eq!(ends_at(4), Some(minute(2 + 4)));
+}
+
+#[test]
+fn the_next_rotation_is_told_by_the_end_or_by_the_age() {
+    let token = minted("new", day(0), Some(day(90)));
+    let next = |profile, member: &Member| next_rotation_at(Policy::default(), profile, member);
+    assert_eq!(next(NATIVE, &token), Some(day(76)));
+    assert_eq!(next(ACROSS_RUNS, &token), Some(day(76)));
+    assert_eq!(next(ACROSS_RUNS, &minted("new", day(5), None)), Some(day(81)));
+    assert_eq!(next(NATIVE, &original(None)), None);
+    assert_eq!(next(ACROSS_RUNS, &original(None)), None);
 }
 
 prop_compose! {
@@ -480,104 +422,4 @@ proptest! {
             prop_assert!(then.retire.contains(&one) || ended(minute(later)) || successor_ended);
         }
     }
-}
-
-const IN_PLACE: Profile = Profile {
-    overlap: Overlap::InPlace,
-    expiry: Expiry::ByAge,
-    marker_in: MarkerIn::Name,
-    can_disable: false,
-};
-
-fn decide_in_place(now: Timestamp, members: &[Member], readings: &[Reading]) -> Plan {
-    decide_with(IN_PLACE, now, false, members, readings).unwrap()
-}
-
-#[test]
-fn a_value_is_replaced_in_place_unless_an_earlier_one_may_live() {
-    let never = [original(None)];
-    assert!(!mint(&decide_in_place(day(0), &never, &[written(day(-30))])).by_creation);
-    let long_ago = [minted("same", day(0), None)];
-    assert!(!mint(&decide_in_place(day(80), &long_ago, &[written(minute(1))])).by_creation);
-    let within = decide_in_place(day(7), &long_ago, &[written(minute(1)), written(day(-30))]);
-    assert_eq!(within.verdict, Verdict::Undelivered);
-    assert!(mint(&within).by_creation);
-    let after = decide_in_place(day(7) + TOLERANCE * 2, &long_ago, &[written(minute(1)), written(day(-30))]);
-    assert!(!mint(&after).by_creation);
-}
-
-#[test]
-fn an_earlier_value_outlives_the_window_by_either_clock() {
-    let policy = Policy { overlap: "0h".parse().unwrap(), ..Policy::default() };
-    let rotation = Rotation { policy, ..rotation(1) };
-    let lineage = Lineage { members: vec![minted("same", day(0), None)] };
-    let by_creation = |now| {
-        let at = Circumstances { rotation: &rotation, profile: IN_PLACE, now, force: true };
-        mint(&plan(&at, &lineage, &[written(minute(1))]).unwrap()).by_creation
-    };
-    // A window of 2, 5 between the clocks, 2 of tolerance.
-    assert!(by_creation(minute(9)));
-    assert!(!by_creation(minute(10)));
-}
-
-#[test]
-fn the_next_rotation_is_told_by_the_end_or_by_the_age() {
-    let token = minted("new", day(0), Some(day(90)));
-    let next = |profile, member: &Member| next_rotation_at(Policy::default(), profile, member);
-    assert_eq!(next(NATIVE, &token), Some(day(76)));
-    assert_eq!(next(ACROSS_RUNS, &token), Some(day(76)));
-    assert_eq!(next(ACROSS_RUNS, &minted("new", day(5), None)), Some(day(81)));
-    assert_eq!(next(NATIVE, &original(None)), None);
-    assert_eq!(next(ACROSS_RUNS, &original(None)), None);
-}
-
-#[test]
-fn a_token_with_earlier_values_is_no_orphan() {
-    let members = [minted("same", day(0), None)];
-    let plan = decide_in_place(day(1), &members, &[written(day(-30))]);
-    assert_eq!((mint(&plan).predecessor, mint(&plan).predecessor_is_orphan), (Some(0), false));
-    assert_eq!(mint(&plan).orphans, Vec::<usize>::new());
-}
-
-#[test]
-fn a_token_is_not_retired_for_its_own_new_value() {
-    let members = [minted("same", day(0), None), minted("same", day(-80), Some(day(90)))];
-    assert_eq!(decide_in_place(day(30), &members, &[written(minute(1))]).retire, []);
-    let other = [minted("other", day(0), None), minted("same", day(-80), None)];
-    assert_eq!(decide_in_place(day(30), &other, &[written(minute(1))]).retire.len(), 1);
-}
-
-#[test]
-fn a_token_whose_earlier_value_may_be_held_is_not_retired() {
-    let members = [minted("new", day(1), None), minted("old", day(0), None)];
-    let readings = [written(day(1)), written(day(-30))];
-    assert_eq!(decide_in_place(day(30), &members, &readings).retire, []);
-    let elsewhere = decide_with(ACROSS_RUNS, day(30), false, &members, &readings).unwrap();
-    assert_eq!(elsewhere.retire.len(), 1, "a token that is new cannot be older than itself");
-}
-
-#[test]
-fn an_earlier_value_that_would_die_is_replaced_although_another_place_is_unreadable() {
-    let members = [minted("same", day(0), None)];
-    let dead = Reading::Unreadable("404".into());
-    let plan = decide_in_place(day(1), &members, &[written(day(-30)), dead.clone()]);
-    assert!(matches!(plan.step, Step::Mint(_)), "{}", plan.why);
-    let held = decide_in_place(day(1), &members, &[written(minute(1)), dead]);
-    assert!(matches!(held.step, Step::Refuse(_)));
-}
-
-#[test]
-fn the_last_use_counts_only_after_the_delivery() {
-    let mut old = minted("old", day(-80), None);
-    let used = |old: &Member| {
-        let rotation = rotation(1);
-        let at = Circumstances { rotation: &rotation, profile: ACROSS_RUNS, now: day(7), force: false };
-        let lineage = Lineage { members: vec![minted("new", day(0), None), old.clone()] };
-        used_since_replaced(&at, &lineage, &[written(minute(1))], 1)
-    };
-    assert_eq!(used(&old), None);
-    old.token.last_used_at = Some(minute(0));
-    assert_eq!(used(&old), None);
-    old.token.last_used_at = Some(minute(2));
-    assert_eq!(used(&old), Some(minute(2)));
 }

@@ -1,0 +1,93 @@
+//! When a previous token is ended, and how.
+
+use super::*;
+use crate::config::Period;
+use crate::provider::Ending;
+
+#[test]
+fn a_previous_token_is_disabled_after_the_overlap_and_deleted_later() {
+    let mut old = minted("old", day(-80), None);
+    let held = [written(day(0))];
+    let plan = |now, old: &Member| {
+        decide_with(ACROSS_RUNS, now, false, &[minted("new", day(0), None), old.clone()], &held)
+            .unwrap()
+            .retire
+    };
+    assert_eq!(plan(day(6), &old), []);
+    assert_eq!(plan(day(7), &old), [Retirement { member: 1, ending: Ending::Disable, from: day(7) }]);
+    old.token.disabled = true;
+    assert_eq!(plan(day(13), &old), []);
+    assert_eq!(plan(day(14), &old), [Retirement { member: 1, ending: Ending::Delete, from: day(14) }]);
+    // It was disabled late, because no run took place before.
+    old.token.changed_at = Some(day(20));
+    assert_eq!(plan(day(26), &old), []);
+    assert_eq!(plan(day(27), &old), [Retirement { member: 1, ending: Ending::Delete, from: day(27) }]);
+    // Somebody enabled it again.
+    old.token.disabled = false;
+    assert_eq!(plan(day(26), &old), []);
+    assert_eq!(plan(day(27), &old), [Retirement { member: 1, ending: Ending::Disable, from: day(27) }]);
+    old.token.changed_at = Some(day(-80));
+    assert_eq!(plan(day(7), &old), [Retirement { member: 1, ending: Ending::Disable, from: day(7) }]);
+}
+
+#[test]
+fn an_expired_predecessor_is_deleted_only_on_demand() {
+    let members = [minted("new", day(10), Some(day(100))), minted("old", day(0), Some(day(17)))];
+    let readings = [written(day(10))];
+    let lineage = Lineage { members: members.to_vec() };
+    let retired = |delete_after: Option<Period>, readings: &[Reading], now: Timestamp| {
+        let mut rotation = rotation(1);
+        rotation.policy.delete_after = delete_after;
+        let at = Circumstances { rotation: &rotation, profile: NATIVE, now, force: false };
+        retirements(&at, &lineage, readings)
+            .into_iter()
+            .map(|one| (one.member, one.ending))
+            .collect::<Vec<_>>()
+    };
+    let three_days = Some(Period::from_days(3));
+    assert_eq!(retired(None, &readings, day(90)), []);
+    assert_eq!(retired(three_days, &readings, day(19)), []);
+    assert_eq!(retired(three_days, &readings, day(20)), [(1, Ending::Delete)]);
+    // Its record still tells who holds it.
+    assert_eq!(retired(three_days, &[written(day(0))], day(20)), []);
+    assert_eq!(retired(three_days, &[written(day(5))], day(20)), []);
+}
+
+#[test]
+fn nothing_is_retired_while_a_destination_is_unknown() {
+    let members = [minted("new", day(0), None), minted("old", day(-40), None)];
+    for unknown in [written(day(-1)), Reading::Unreadable("503".into()), written(day(-40))] {
+        let readings = [written(day(0)), unknown];
+        let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &readings).unwrap();
+        assert_eq!(plan.retire, [], "{readings:?}");
+    }
+}
+
+#[test]
+fn a_namesake_of_the_original_is_never_retired() {
+    let members = [minted("new", day(0), None), original(None)];
+    let held = [written(day(0))];
+    let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &held).unwrap();
+    assert_eq!(plan.retire, [], "its name alone proves nothing");
+    let mut members = members;
+    let nonce = Nonce::random(Some("original"));
+    members[0].marker = Some(Marker::new(key(), day(0), SignedDuration::from_mins(2), nonce));
+    let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &held).unwrap();
+    assert_eq!(plan.retire.len(), 1, "its successor's marker names it");
+}
+
+#[test]
+fn the_last_use_counts_only_after_the_delivery() {
+    let mut old = minted("old", day(-80), None);
+    let used = |old: &Member| {
+        let rotation = rotation(1);
+        let at = Circumstances { rotation: &rotation, profile: ACROSS_RUNS, now: day(7), force: false };
+        let lineage = Lineage { members: vec![minted("new", day(0), None), old.clone()] };
+        used_since_replaced(&at, &lineage, &[written(minute(1))], 1)
+    };
+    assert_eq!(used(&old), None);
+    old.token.last_used_at = Some(minute(0));
+    assert_eq!(used(&old), None);
+    old.token.last_used_at = Some(minute(2));
+    assert_eq!(used(&old), Some(minute(2)));
+}

@@ -1,0 +1,132 @@
+//! What people do meanwhile: they rename, delete, write and forge.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// By then its name is nothing that the configuration speaks of.
+#[tokio::test]
+async fn a_secret_that_was_renamed_does_not_cost_its_token_the_overlap() {
+    let world = World::builder().expires_in_days(12).start().await;
+    let scene = Scene::new(world, Credential::Admin);
+    scene.run().await;
+    let held = scene.world.newest().unwrap();
+    scene.later();
+    scene.world.add_destination("acme/infra:RENAMED");
+    scene.world.forget_destination(SECRET);
+    let ran = heals(&scene).await;
+    assert_eq!(ran.rotation()["reason"], "undelivered");
+    assert!(scene.world.axiom.is_accepted(&held.value), "what reads the old name goes on");
+    collects(&scene).await;
+}
+
+#[tokio::test]
+async fn a_token_that_was_deleted_by_hand_is_replaced() {
+    let scene = Scene::new(World::start().await, Credential::Admin);
+    scene.run().await;
+    scene.later();
+    scene.world.axiom.delete_by_hand(&scene.world.newest().unwrap().id);
+    assert_ne!(scene.world.unaccepted(), Vec::<String>::new(), "the secret holds what was deleted");
+    heals(&scene).await;
+    assert_eq!(scene.world.unaccepted(), Vec::<String>::new());
+    collects(&scene).await;
+}
+
+#[tokio::test]
+async fn an_old_token_that_was_deleted_by_hand_is_not_missed() {
+    let scene = due().await;
+    scene.run().await;
+    let newest = scene.world.newest().unwrap();
+    scene.world.axiom.delete_by_hand(&scene.world.original.id);
+    let ran = heals(&scene).await;
+    assert_eq!(ran.rotation()["outcome"], "fresh");
+    scene.world.advance_days(80);
+    heals(&scene).await;
+    assert_eq!(scene.world.newest().unwrap().parent, Some(newest.id));
+    collects(&scene).await;
+}
+
+#[tokio::test]
+async fn a_secret_that_a_person_wrote_is_written_again_and_what_it_may_hold_lives() {
+    let scene = scene(World::builder().expires_in_days(12)).await;
+    scene.run().await;
+    let first = scene.world.newest().unwrap();
+    scene.later();
+    scene.world.github.put_by_hand(SECRET, &scene.world.original.value);
+    let ran = heals(&scene).await;
+    assert_eq!(ran.rotation()["reason"], "undelivered");
+    assert_eq!(scene.world.newest().unwrap().parent, Some(first.id));
+    collects(&scene).await;
+}
+
+#[tokio::test]
+async fn a_marker_that_no_run_would_write_is_not_trusted() {
+    let forged = |times: &str| {
+        TokenSpec::ingest("ci-ingest")
+            .description(&format!("[crossfade acme/infra/ci-ingest {times} nonce n.1]"))
+    };
+    let cases = [
+        ("2026-03-09T09:00:00Z until 2026-03-09T09:02:00Z", "a date in the future"),
+        ("2026-03-02T08:30:00Z until 2026-03-09T09:00:00Z", "longer than any run of crossfade"),
+    ];
+    for (times, expected) in cases {
+        let scene = due().await;
+        scene.world.axiom.add_token(forged(times).expires_in_days(30));
+        let ran = faulty(&scene).await;
+        assert!(error(&ran).contains(expected), "{}", ran.everything());
+        assert_eq!(scene.faults.passed().iter().filter(|request| request.method != "GET").count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn an_undelivered_token_with_other_privileges_is_not_trusted() {
+    let scene = scene(World::builder().expires_in_days(12)).await;
+    scene.run().await;
+    scene.later();
+    let spec = TokenSpec::admin("ci-ingest").expires_in_days(80).description(
+        "[crossfade acme/infra/ci-ingest 2026-03-02T10:00:00Z until 2026-03-02T10:02:00Z nonce forged.1]",
+    );
+    let forged = scene.world.axiom.add_token(spec);
+    let ran = scene.rotate(IMPATIENT).flag("--force").run().await;
+    let said = error(&ran);
+    assert!(said.contains(&forged.id) && said.contains("privileges differ"), "{said}");
+    assert_eq!(minted(&scene), 2, "the forged one and the rotation's own");
+}
+
+/// The provider's pages copy the description with everything else.
+#[tokio::test]
+async fn a_token_that_a_person_regenerated_is_succeeded_and_neither_is_ended_before() {
+    let scene = scene(World::builder().expires_in_days(12)).await;
+    scene.run().await;
+    let newest = scene.world.newest().unwrap();
+    scene.later();
+    let copy = TokenSpec::ingest("ci-ingest").description(newest.description()).expires_in_days(90);
+    let copy = scene.world.axiom.add_token(copy);
+    let ran = heals(&scene).await;
+    assert_eq!(ran.rotation()["reason"], "undelivered", "nobody knows which of the two is held");
+    for token in [newest, copy] {
+        assert!(scene.world.axiom.is_accepted(&token.value), "{}", token.id);
+    }
+    collects(&scene).await;
+}
+
+#[tokio::test]
+async fn another_token_without_an_end_stops_nobody() {
+    let scene = due().await;
+    let never = scene.world.axiom.add_token(TokenSpec::ingest("somebody's").expires_in_days(1));
+    let end = "9999-12-31T23:59:59Z";
+    scene.faults.inject_times(
+        Target::on("GET", "/v2/tokens"),
+        Fault::Rewrite(Arc::new(move |_, body| {
+            let mut list: Value = serde_json::from_slice(body).unwrap();
+            let tokens = list.as_array_mut().into_iter().flatten();
+            tokens.filter(|token| token["id"] == never.id).for_each(|token| token["expiresAt"] = json!(end));
+            *body = list.to_string().into_bytes();
+        })),
+        9,
+    );
+    let ran = faulty(&scene).await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+}

@@ -1,0 +1,220 @@
+//! Between the decision to mint and a newborn that may be delivered: lost replies, what
+//! is not accepted, and what is not what was asked for.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use serde_json::json;
+
+use super::*;
+
+#[tokio::test]
+async fn a_lost_reply_to_the_mint_is_found_by_its_nonce() {
+    let scene = due().await;
+    scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::CloseAfter);
+    let ran = faulty(&scene).await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    let [.., original, lost, newest] = &scene.world.axiom.tokens()[..] else { panic!("three tokens") };
+    assert_eq!(lost.parent.as_ref(), Some(&original.id));
+    assert_eq!(newest.parent.as_ref(), Some(&lost.id), "nobody has the lost one's value: it is succeeded");
+    assert!(!lost.is_live(scene.world.axiom.now()));
+    assert_eq!(scene.world.held(SECRET).unwrap().id, newest.id);
+    collects(&scene).await;
+}
+
+#[tokio::test]
+async fn what_a_lost_mint_made_may_surface_late() {
+    let scene = scene(World::builder().expires_in_days(12)).await;
+    scene.world.axiom.switch(|switches| switches.newborn_hidden_lists = 9);
+    scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::CloseAfter);
+    let ran = faulty(&scene).await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    let [.., original, twin, newest] = &scene.world.axiom.tokens()[..] else { panic!("three tokens") };
+    assert_eq!((&twin.parent, &newest.parent), (&Some(original.id.clone()), &Some(original.id.clone())));
+    assert!(twin.is_live(scene.world.axiom.now()), "nobody has seen it yet");
+    assert_eq!(scene.world.held(SECRET).unwrap().id, newest.id, "the last attempt is the one delivered");
+    for token in [twin, newest] {
+        scene.world.axiom.edit(&token.id, |token| token.hidden_lists = 0);
+    }
+    // Nor was the end that the lost request had set put off: `broken` would tell.
+    heals(&scene).await;
+    collects(&scene).await;
+}
+
+#[tokio::test]
+async fn what_a_lost_mint_made_is_ended_as_soon_as_it_is_seen() {
+    let scene = due().await;
+    // Not by those who look for it, but by the list beside the probe.
+    scene.world.axiom.switch(|switches| switches.newborn_hidden_lists = 3);
+    scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::CloseAfter);
+    let ran = faulty(&scene).await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    let [.., twin, newest] = &scene.world.axiom.tokens()[..] else { panic!("four tokens") };
+    assert!(twin.deleted, "{}", scene.world.journal.text());
+    assert_eq!(scene.world.held(SECRET).unwrap().id, newest.id);
+    scene.world.axiom.edit(&newest.id, |token| token.hidden_lists = 0);
+    collects(&scene).await;
+}
+
+fn mints(scene: &Scene) -> usize {
+    scene.faults.passed().iter().filter(|request| request.method == "POST").count()
+}
+
+#[tokio::test]
+async fn a_mint_that_never_arrives_is_tried_three_times() {
+    let scene = due().await;
+    scene.faults.inject_times(Target::on(MINT.0, MINT.1), Fault::CloseBefore, 100);
+    let ran = faulty(&scene).await;
+    assert!(error(&ran).contains("no successor came of 3 requests"), "{}", ran.everything());
+    assert_eq!((mints(&scene), minted(&scene)), (3, 0));
+    heals(&scene).await;
+}
+
+#[tokio::test]
+async fn what_the_provider_refuses_of_a_living_token_is_not_created_instead() {
+    for code in [404, 409, 422] {
+        let scene = due().await;
+        scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::Status { code, processed: false });
+        let ran = faulty(&scene).await;
+        assert!(error(&ran).contains("refused to mint"), "{code}: {}", ran.everything());
+        assert_eq!((mints(&scene), minted(&scene)), (1, 0), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_list_to_look_in_a_mint_is_not_repeated() {
+    let scene = due().await;
+    scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::CloseAfter);
+    let after_the_mint = |n: usize| Target::matching(move |it| it.n > n && it.method == "GET");
+    scene.faults.inject_times(after_the_mint(3), Fault::Status { code: 500, processed: false }, 100);
+    let ran = faulty(&scene).await;
+    assert!(error(&ran).contains("no successor came of 1 request"), "{}", ran.everything());
+    assert_eq!((minted(&scene), writes(&scene)), (1, 0));
+    heals(&scene).await;
+    collects(&scene).await;
+}
+
+#[tokio::test]
+async fn a_provider_that_asks_for_much_patience_is_not_asked_again() {
+    let scene = due().await;
+    scene.faults.inject_times(Target::on(MINT.0, MINT.1), Fault::TooMany { retry_after: Some(600) }, 9);
+    let ran = faulty(&scene).await;
+    assert!(error(&ran).contains("no successor came of 1 request"), "{}", ran.everything());
+    assert_eq!(
+        scene.faults.passed().len(),
+        4,
+        "two readings, a key and the mint: {:?}",
+        scene.faults.passed()
+    );
+    heals(&scene).await;
+}
+
+#[tokio::test]
+async fn a_newborn_that_needs_time_is_waited_for() {
+    let scene = due().await;
+    scene.world.axiom.switch(|switches| switches.newborn_refused_uses = 3);
+    let ran = faulty(&scene).await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert_eq!(scene.broken(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_newborn_that_is_not_accepted_is_withdrawn_before_any_secret_is_touched() {
+    let scene = due().await;
+    scene.world.axiom.switch(|switches| switches.newborn_refused_for = SignedDuration::from_hours(1));
+    let ran = faulty(&scene).await;
+    assert!(error(&ran).contains("does not accept its value. It was withdrawn. No secret was changed"));
+    assert_eq!((minted(&scene), writes(&scene)), (1, 0));
+    assert_eq!(scene.world.newest().unwrap().id, scene.world.original.id);
+    scene.world.axiom.switch(|switches| switches.newborn_refused_for = SignedDuration::ZERO);
+    heals(&scene).await;
+    collects(&scene).await;
+}
+
+#[tokio::test]
+async fn a_newborn_with_other_privileges_is_withdrawn() {
+    let scene = due().await;
+    scene.world.axiom.switch(|switches| {
+        switches.alter_newborn = Some(Arc::new(|raw| {
+            raw.insert("orgCapabilities".to_owned(), json!({ "apiTokens": ["create"] }));
+        }));
+    });
+    let ran = faulty(&scene).await;
+    assert!(error(&ran).contains("its privileges are not those of its predecessor. It was withdrawn"));
+    assert_eq!(writes(&scene), 0);
+    scene.world.axiom.switch(|switches| switches.alter_newborn = None);
+    heals(&scene).await;
+}
+
+#[tokio::test]
+async fn a_newborn_whose_marker_was_not_kept_is_withdrawn() {
+    let scene = due().await;
+    scene.world.axiom.switch(|switches| {
+        switches.alter_newborn = Some(Arc::new(|raw| {
+            raw.insert("description".to_owned(), json!("shortened"));
+        }));
+    });
+    let ran = faulty(&scene).await;
+    assert!(error(&ran).contains("did not keep its marker"), "{}", ran.everything());
+    assert_eq!(scene.world.axiom.live_tokens().len(), 2);
+}
+
+#[tokio::test]
+async fn a_lifetime_that_the_provider_caps_is_told_or_refused() {
+    let scene = due().await;
+    scene.world.axiom.switch(|switches| switches.longest_life = Some(SignedDuration::from_hours(30 * 24)));
+    let ran = faulty(&scene).await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert!(ran.rotation()["token"]["expires_at"].as_str().unwrap().starts_with("2026-04-01T"));
+
+    let scene = due().await;
+    scene.world.axiom.switch(|switches| switches.longest_life = Some(SignedDuration::from_hours(10 * 24)));
+    let ran = faulty(&scene).await;
+    assert!(error(&ran).contains("it would have to be replaced at once"), "{}", ran.everything());
+    assert_eq!((minted(&scene), writes(&scene)), (1, 0));
+    assert_eq!(scene.world.newest().unwrap().id, scene.world.original.id);
+}
+
+#[tokio::test]
+async fn a_newborn_that_cannot_be_withdrawn_is_told_and_ended_by_the_next_run() {
+    let scene = due().await;
+    scene.world.axiom.switch(|switches| {
+        switches.newborn_refused_for = SignedDuration::from_mins(10);
+        switches.refuse_delete = true;
+    });
+    let ran = faulty(&scene).await;
+    assert!(error(&ran).contains("It could not be withdrawn"), "{}", ran.everything());
+    let leftover = scene.world.newest().unwrap();
+    scene.world.axiom.switch(|switches| switches.newborn_refused_for = SignedDuration::ZERO);
+    heals(&scene).await;
+    assert!(!scene.world.axiom.is_accepted(&leftover.value));
+}
+
+#[tokio::test]
+async fn a_token_that_has_ended_is_succeeded_all_the_same() {
+    for regenerates in [true, false] {
+        let scene = Scene::new(World::start().await, Credential::Admin);
+        scene.world.advance_days(6);
+        if !regenerates {
+            scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::Status { code: 404, processed: false });
+        }
+        let ran = faulty(&scene).await;
+        assert_eq!((ran.exit_code, &ran.rotation()["reason"]), (0, &json!("due")), "{}", ran.everything());
+        let parent = scene.world.newest().unwrap().parent;
+        assert_eq!(parent.is_some(), regenerates, "else it is made anew, with the same rights");
+        assert_eq!(scene.world.changed_privileges(), Vec::<String>::new());
+        assert_eq!(scene.broken(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_credential_that_rotates_itself_goes_on_with_the_new_value() {
+    let world = World::builder().original(TokenSpec::admin("ci-ingest")).start().await;
+    let scene = Scene::new(world, Credential::Own).watch();
+    for _ in 0..3 {
+        heals(&scene).await;
+        scene.world.advance_days(80);
+    }
+    assert_eq!(minted(&scene), 3);
+    assert_eq!(scene.broken(), Vec::<String>::new());
+}
