@@ -125,7 +125,7 @@ impl Case<'_> {
         let keys = Keyring::after_mint(self.session, &minted.value, predecessor);
         let mut warnings = Vec::new();
         let listing = keys.call(async |credential| self.session.provider.list(credential).await);
-        let why = match timeout(self.longest_look(), listing).await {
+        let why = match timeout(longest_look(self.tools.patience), listing).await {
             Ok(Ok(tokens)) => {
                 *listed = Some(tokens);
                 None
@@ -290,16 +290,10 @@ impl Case<'_> {
             }
         };
         let backoff = self.backoff().with_max_times(usize::MAX).with_total_delay(Some(self.tools.patience));
-        timeout(self.longest_look(), ask.retry(backoff)).await.unwrap_or_else(|_| {
+        timeout(longest_look(self.tools.patience), ask.retry(backoff)).await.unwrap_or_else(|_| {
             let why = "the provider took too long to say whether it accepts its value";
             Err(Flaw::Unfit(why.to_owned()))
         })
-    }
-
-    /// The most that may pass before the delivery begins: its window is open. A
-    /// request that was sent while there was patience left may use its time.
-    fn longest_look(&self) -> Duration {
-        self.tools.patience * 3 / 2
     }
 
     fn backoff(&self) -> ExponentialBuilder {
@@ -326,7 +320,6 @@ impl Case<'_> {
 
     /// What is wrong with the newborn, if anything.
     fn unfit(&self, newborn: &Member, predecessor: Option<&Token>) -> Option<String> {
-        let at = Circumstances { now: self.tools.now().unwrap_or(self.at.now), ..self.at };
         if Marker::find(&newborn.token.note) != newborn.marker {
             return Some(
                 "the provider did not keep its marker, so no later run could recognise it".to_owned(),
@@ -335,7 +328,7 @@ impl Case<'_> {
         if predecessor.is_some_and(|old| old.privileges != newborn.token.privileges) {
             return Some("its privileges are not those of its predecessor".to_owned());
         }
-        plan::due(&at, newborn).map(|why| format!("it would have to be replaced at once: {why}"))
+        plan::due(&self.at, newborn).map(|why| format!("it would have to be replaced at once: {why}"))
     }
 
     /// Deletes a newborn that no destination has seen.
@@ -392,4 +385,20 @@ fn shown<'a>(token: &'a Token, listed: Option<&'a [Token]>) -> &'a Token {
 /// A token with the end that a mint gives it.
 fn ended(old: Option<&Member>, end: Option<Timestamp>) -> Option<Token> {
     old.map(|old| Token { expires_at: end.or(old.token.expires_at), ..old.token.clone() })
+}
+
+/// The most that may pass before the delivery begins: its window is open. A request
+/// that was sent while there was patience left may use its time.
+fn longest_look(patience: Duration) -> Duration {
+    patience + patience / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_leaves_time_for_the_delivery() {
+        assert_eq!(longest_look(Duration::from_secs(60)), Duration::from_secs(90));
+    }
 }

@@ -67,6 +67,8 @@ async fn a_mint_that_never_arrives_is_tried_three_times() {
     let ran = faulty(&scene).await;
     assert!(error(&ran).contains("no successor came of 3 requests"), "{}", ran.everything());
     assert_eq!((mints(&scene), minted(&scene)), (3, 0));
+    let lists = scene.faults.passed().into_iter().filter(|it| it.method == "GET" && it.path == "/v2/tokens");
+    assert_eq!(lists.count(), 1 + 3 * 3, "each of them is looked for three times");
     heals(&scene).await;
 }
 
