@@ -173,3 +173,16 @@ async fn what_was_disabled_late_is_kept_as_long_as_was_said() {
     let ran = rotates(&world, "fresh").await;
     assert_eq!(ran.rotation()["retired"], json!([world.original.id]));
 }
+
+#[tokio::test]
+async fn what_a_run_would_retire_has_not_ended() {
+    let world = world().await;
+    rotates(&world, "rotated").await;
+    world.advance_days(8);
+    let ran = Invocation::rotate(&world).flag("--dry-run").arg("--format", "json").run().await;
+    let rotation = ran.rotation();
+    assert_eq!(rotation["retired"], json!([world.original.id]), "{}", ran.everything());
+    assert_eq!(rotation["previous"]["valid_until"], "2026-03-09T09:00:00Z", "from then on");
+    let old = &rotation["tokens"][1];
+    assert_eq!((&old["ends_at"], &old["retire_at"]), (&json!(null), &json!("2026-03-09T09:00:00Z")));
+}

@@ -130,3 +130,18 @@ async fn another_token_without_an_end_stops_nobody() {
     let ran = faulty(&scene).await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
 }
+
+#[tokio::test]
+async fn an_orphan_that_a_person_ended_is_passed_over() {
+    let scene = due().await;
+    killed(&scene, Target::on("PUT", "AXIOM_TOKEN"), When::Before).await;
+    let orphan = scene.world.newest().unwrap();
+    scene.world.axiom.edit(&orphan.id, |token| token.expires_at = Some(token.created_at));
+    let ran = heals(&scene).await;
+    assert_eq!(ran.rotation()["reason"], "due", "the token in use still ends soon");
+    let newest = scene.world.newest().unwrap();
+    assert_eq!(newest.parent.as_ref(), Some(&scene.world.original.id));
+    assert_eq!(ran.rotation()["token"]["id"], newest.id);
+    assert_eq!(ran.rotation()["previous"]["id"], scene.world.original.id);
+    collects(&scene).await;
+}
