@@ -131,6 +131,19 @@ mod tests {
         }
     }
 
+    /// What publishing ends with, and what it leaves on standard output and error.
+    fn published(
+        report: &Report,
+        format: Format,
+        actions: Option<ActionsFiles>,
+    ) -> (io::Result<()>, Vec<u8>, Vec<u8>) {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let screen = Screen::default();
+        let mut outlets = Outlets { format, screen, stdout: &mut stdout, stderr: &mut stderr, actions };
+        let result = publish(report, &Redactor::new(), &mut outlets);
+        (result, stdout, stderr)
+    }
+
     fn sample() -> Report {
         samples::report(vec![samples::failed()])
     }
@@ -142,15 +155,8 @@ mod tests {
             output: Some(folder.path().join("output")),
             summary: Some(folder.path().join("summary")),
         };
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let mut outlets = Outlets {
-            format: Format::Json,
-            screen: Screen::default(),
-            stdout: &mut stdout,
-            stderr: &mut stderr,
-            actions: Some(files.clone()),
-        };
-        publish(&sample(), &Redactor::new(), &mut outlets).unwrap();
+        let (result, stdout, stderr) = published(&sample(), Format::Json, Some(files.clone()));
+        result.unwrap();
         serde_json::from_slice::<serde_json::Value>(&stdout).unwrap();
         assert!(stderr.starts_with(b"::error title="));
         assert!(std::fs::read(files.output.unwrap()).unwrap().starts_with(b"rotated<<"));
@@ -159,15 +165,8 @@ mod tests {
 
     #[test]
     fn away_from_actions_there_are_no_commands() {
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let mut outlets = Outlets {
-            format: Format::Text,
-            screen: Screen::default(),
-            stdout: &mut stdout,
-            stderr: &mut stderr,
-            actions: None,
-        };
-        publish(&sample(), &Redactor::new(), &mut outlets).unwrap();
+        let (result, stdout, stderr) = published(&sample(), Format::Text, None);
+        result.unwrap();
         assert!(stdout.starts_with(b"FAILED ci-ingest: "));
         assert!(stderr.is_empty());
     }
@@ -200,15 +199,8 @@ mod tests {
     fn a_file_that_cannot_be_written_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let files = ActionsFiles { output: Some(folder.path().to_owned()), summary: None };
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let mut outlets = Outlets {
-            format: Format::Text,
-            screen: Screen::default(),
-            stdout: &mut stdout,
-            stderr: &mut stderr,
-            actions: Some(files),
-        };
-        let error = publish(&sample(), &Redactor::new(), &mut outlets).unwrap_err();
+        let (result, stdout, _) = published(&sample(), Format::Text, Some(files));
+        let error = result.unwrap_err();
         assert!(error.to_string().contains("(GITHUB_OUTPUT): "), "{error}");
         assert!(!stdout.is_empty(), "the others are written all the same");
     }
