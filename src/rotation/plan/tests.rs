@@ -224,6 +224,11 @@ fn different_privileges_on_an_undelivered_newest_token_are_not_trusted() {
     assert!(matches!(plan, Err(Trouble::DifferentPrivileges { .. })));
     let delivered = decide_with(NATIVE, day(1), false, &members, &[written(minute(1))]);
     assert_eq!(delivered.unwrap().verdict, Verdict::Fresh, "delivered by a run of ours");
+    // What counts is the token that is held, not whatever lies between.
+    let [forged, _] = members;
+    let members = [minted("newest", day(10), Some(day(99))), forged, minted("held", day(-9), Some(day(70)))];
+    let plan = decide_with(NATIVE, day(11), false, &members, &[written(day(-9))]);
+    assert_eq!(plan.unwrap().verdict, Verdict::Undelivered);
 }
 
 #[test]
