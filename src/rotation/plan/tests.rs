@@ -119,6 +119,15 @@ fn what_may_have_been_taken_elsewhere_is_given_its_overlap() {
     assert_eq!(orphan(&members, &[written(day(0))]), one, "it holds the one before");
     assert_eq!(orphan(&members, &[written(day(0)), written(day(-30))]), one);
     assert_eq!(orphan(&members, &[written(day(-30))]), none, "as if it had never been on the list");
+    // All attempts of the newest run are orphans.
+    let attempt = |attempt: u32| {
+        let mut member = minted("new", minute(i64::from(attempt)), Some(day(90)));
+        member.token.id = format!("attempt-{attempt}");
+        member.marker.as_mut().unwrap().nonce.attempt = attempt;
+        member
+    };
+    let attempts = [attempt(2), attempt(1), original(Some(day(60)))];
+    assert_eq!(orphan(&attempts, &[written(day(-30))]), (true, vec![0, 1]));
     // Two runs of late were killed: the older one's token waits.
     let members = [
         minted("newest", day(12), Some(day(90))),
