@@ -41,12 +41,6 @@ impl Session {
     }
 }
 
-impl std::fmt::Debug for Session {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").finish_non_exhaustive()
-    }
-}
-
 /// The values that a rotation's calls can be made with.
 pub(super) struct Keyring<'a> {
     old: &'a SecretString,

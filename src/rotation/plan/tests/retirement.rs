@@ -86,8 +86,10 @@ fn the_last_use_counts_only_after_the_delivery() {
         used_since_replaced(&at, &lineage, &[written(minute(1))], 1)
     };
     assert_eq!(used(&old), None);
-    old.token.last_used_at = Some(minute(0));
-    assert_eq!(used(&old), None);
+    for not_after in [minute(0), minute(1)] {
+        old.token.last_used_at = Some(not_after);
+        assert_eq!(used(&old), None);
+    }
     old.token.last_used_at = Some(minute(2));
     assert_eq!(used(&old), Some(minute(2)));
 }
