@@ -147,11 +147,10 @@ impl Lineage {
         self.members.iter().any(|other| other.token.id != token.id && other.marker == *marker)
     }
 
-    /// The other tokens that carry the stem of this one's nonce.
+    /// The other attempts of the run that minted this member.
     pub(super) fn siblings(&self, index: usize) -> impl Iterator<Item = &Member> {
-        let of_the_run = move |other: &usize| *other != index && self.stem(*other) == self.stem(index);
-        let all = if self.stem(index).is_some() { self.members.len() } else { 0 };
-        (0..all).filter(of_the_run).map(|other| &self.members[other])
+        let others = self.members.iter().enumerate().filter(move |(other, _)| *other != index);
+        others.map(|(_, other)| other).filter(move |other| stem_of(other) == self.stem(index))
     }
 
     /// Whether a destination may hold this member. `false` only when that is
