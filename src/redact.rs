@@ -58,7 +58,7 @@ const INPUT_LIMIT: usize = 16 * 1024;
 
 /// Whether a value can be kept out of a job's log: 16 to 4096 visible ASCII
 /// characters. The runner masks line by line, and a short mask would hide what
-/// is no secret. A value of any other form is not used.
+/// is no secret. A minted value of any other form is not used.
 #[must_use]
 pub fn is_maskable(value: &SecretString) -> bool {
     let value = value.expose_secret();
