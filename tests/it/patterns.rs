@@ -106,6 +106,8 @@ async fn a_rotation_whose_pattern_fails_does_not_stop_the_others() {
     let ran = File::of_rotations(&world, rotations).rotate(&world).run().await;
     assert_eq!(ran.exit_code, 1);
     assert_eq!(ran.json()["rotations"][1]["outcome"], "rotated", "{}", ran.everything());
+    let advice = ran.rotation()["next_step"].to_string();
+    assert!(advice.contains("Mend what GitHub says, then run again"), "{advice}");
 }
 
 #[tokio::test]

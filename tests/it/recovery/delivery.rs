@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::support::provider::softwareone::SERVICE as SOFTWAREONE;
 
 #[tokio::test]
 async fn a_crash_between_mint_and_delivery_is_healed_and_leaves_no_orphan() {
@@ -20,6 +21,17 @@ async fn a_crash_between_mint_and_delivery_is_healed_and_leaves_no_orphan() {
     let deleted = scene.world.axiom.requests().iter().filter(|it| it.method == "DELETE").count();
     assert_eq!(deleted, 0, "there was nothing left to end");
     collects(&scene).await;
+}
+
+#[tokio::test]
+async fn where_old_tokens_are_retired_by_later_runs_an_orphan_is_ended_at_once() {
+    let scene = scene(World::builder().provider(&SOFTWAREONE)).await;
+    killed(&scene, Target::on("PUT", "AXIOM_TOKEN"), When::Before).await;
+    let orphan = scene.world.newest().unwrap();
+    let ran = heals(&scene).await;
+    assert_eq!(ran.rotation()["retired"], json!([orphan.id]), "{}", ran.everything());
+    assert!(!scene.world.provider.is_accepted(&orphan.value));
+    assert!(scene.world.provider.is_accepted(&scene.world.original.value), "it has its overlap");
 }
 
 /// The other run may write at any moment, so what its destinations hold is not told.
