@@ -6,7 +6,7 @@ use super::diagnostic::{Invalid, Place, one_of};
 use super::file::{Field, RotationKeys, SecretKeys, SecretMappingKeys};
 use super::load::{Source, given};
 use super::{Destination, Repository, Scope, SecretPattern, SecretTarget};
-use crate::rotation::window::MOST_WRITES;
+use crate::rotation::window::{MOST_WRITES, fits};
 
 impl Source<'_> {
     pub(super) fn secrets(
@@ -30,7 +30,7 @@ impl Source<'_> {
                 self.problems.error(*place, Invalid::new("a rotation needs at least one secret"));
             }
             Some(Field { place, value }) => {
-                if value.as_ref().is_some_and(|list| list.len() > MOST_WRITES) {
+                if value.as_ref().is_some_and(|list| !fits(list.len())) {
                     let invalid = Invalid::new(format!(
                         "{MOST_WRITES} secrets are the most that one rotation can deliver to in time"
                     ));

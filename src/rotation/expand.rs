@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 
 use super::Tools;
 use super::trouble::Trouble;
-use super::window::MOST_WRITES;
+use super::window::fits;
 use crate::config::{Destination, Rotation, Scope, SecretPattern, SecretTarget};
 use crate::github::GitHub;
 
@@ -76,7 +76,7 @@ async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a>
         }
     }
     let count = expanded.rotation.secrets.len();
-    if count > MOST_WRITES {
+    if !fits(count) {
         expanded.trouble = Some(Trouble::TooManySecrets { count });
     }
     expanded

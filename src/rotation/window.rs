@@ -14,6 +14,12 @@ pub const LONGEST_WINDOW: SignedDuration = SignedDuration::from_mins(30);
 /// So many writes fit into the longest window.
 pub const MOST_WRITES: usize = 29 * WRITES_A_MINUTE - 1;
 
+/// Whether so many secrets can be written in time.
+#[must_use]
+pub fn fits(writes: usize) -> bool {
+    writes <= MOST_WRITES
+}
+
 /// How long a run may take from a mint to its last write: a minute for the probe,
 /// one for what was sent just before, and one for each further minute that GitHub's
 /// limits stretch the writes over.
@@ -33,5 +39,6 @@ mod tests {
         assert!(delivery_window(1000) >= SignedDuration::from_secs(60 + 1000 * 60 / 180));
         assert_eq!(delivery_window(MOST_WRITES), LONGEST_WINDOW);
         assert!(delivery_window(MOST_WRITES + 1) > LONGEST_WINDOW);
+        assert!(fits(0) && fits(MOST_WRITES) && !fits(MOST_WRITES + 1));
     }
 }

@@ -87,6 +87,10 @@ async fn a_use_after_the_delivery_is_told_with_its_date() {
         assert_eq!(ran.exit_code, 0);
     }
     assert!(world.provider.token(&world.original.id).unwrap().disabled);
+    world.advance_days(7);
+    let ran = Invocation::rotate(&world).run().await;
+    assert!(world.provider.token(&world.original.id).unwrap().deleted);
+    assert!(!ran.everything().contains("was last used"), "that was said a week ago: {}", ran.everything());
 }
 
 #[tokio::test]

@@ -27,7 +27,8 @@ async fn what_a_lost_mint_made_may_surface_late() {
     let scene = scene(World::builder().expires_in_days(12)).await;
     scene.world.axiom.switch(|switches| switches.newborn_hidden_lists = 9);
     scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::CloseAfter);
-    let ran = faulty(&scene).await;
+    // More than a second passes until the next attempt.
+    let ran = scene.rotate(IMPATIENT * 20).run().await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
     let [.., original, twin, newest] = &scene.world.axiom.tokens()[..] else { panic!("three tokens") };
     assert_eq!((&twin.parent, &newest.parent), (&Some(original.id.clone()), &Some(original.id.clone())));
@@ -94,6 +95,15 @@ async fn without_a_list_to_look_in_a_mint_is_not_repeated() {
     assert_eq!((minted(&scene), writes(&scene)), (1, 0));
     heals(&scene).await;
     collects(&scene).await;
+}
+
+#[tokio::test]
+async fn a_provider_that_asks_for_a_little_patience_is_asked_again() {
+    let scene = due().await;
+    scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::TooMany { retry_after: Some(1) });
+    // Just as much as there is.
+    let ran = scene.rotate(IMPATIENT).run().await;
+    assert_eq!((ran.exit_code, mints(&scene)), (0, 2), "{}", ran.everything());
 }
 
 #[tokio::test]
