@@ -96,19 +96,10 @@ impl Teller<'_> {
     /// may carry, so not an orphan, which nobody ever had.
     fn previous(&self) -> Option<TokenEnd> {
         let now = self.story.now?;
-        let mint = self.mint().map(|(_, mint)| mint);
-        let of_this_run =
-            self.story.delivery.as_ref().filter(|delivery| {
-                !delivery.withdrawn && !mint.is_some_and(|mint| mint.predecessor_is_orphan)
-            });
-        if let Some(old) = of_this_run.and_then(|delivery| delivery.predecessor.as_ref()) {
-            let member = Member { token: old.clone(), marker: None };
-            return Some(self.end(&member, now));
-        }
+        let orphans = self.mint().map(|(_, mint)| mint.orphans.as_slice()).unwrap_or_default();
         let members = &self.story.lineage.members;
         let newborn = usize::from(self.newborn_lives());
-        let is_orphan =
-            |index: usize| mint.is_some_and(|mint| mint.orphans.iter().any(|o| o + newborn == index));
+        let is_orphan = |index: usize| orphans.iter().any(|orphan| orphan + newborn == index);
         let mut older = self.token()? + 1..members.len();
         let previous = older.find(|index| members[*index].is_live(now) && !is_orphan(*index))?;
         Some(self.end(&members[previous], now))

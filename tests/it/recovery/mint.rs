@@ -124,8 +124,9 @@ async fn a_provider_that_asks_for_much_patience_is_not_asked_again() {
 #[tokio::test]
 async fn a_newborn_that_needs_time_is_waited_for() {
     let scene = due().await;
-    scene.world.axiom.switch(|switches| switches.newborn_refused_uses = 3);
-    let ran = faulty(&scene).await;
+    // The more often it is asked, the longer the waits, but not beyond an eighth of all.
+    scene.world.axiom.switch(|switches| switches.newborn_refused_uses = 6);
+    let ran = scene.rotate(IMPATIENT * 2).run().await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
     assert_eq!(scene.broken(), Vec::<String>::new());
 }
