@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::support::Invocation;
 use crate::support::provider::softwareone::SERVICE as SOFTWAREONE;
 
 #[tokio::test]
@@ -63,6 +64,23 @@ async fn a_partial_delivery_keeps_both_tokens_alive_until_all_hold_the_next() {
     heals(&scene).await;
     assert!(scene.world.axiom.is_accepted(&half.value), "whoever read it before may still use it");
     collects(&scene).await;
+}
+
+#[tokio::test]
+async fn who_holds_an_earlier_token_is_not_said_to_hold_the_newest() {
+    let scene = scene(World::builder().destination_count(2)).await;
+    scene.run().await;
+    let earlier = scene.world.newest().unwrap();
+    scene.world.advance_days(80);
+    scene.world.github.break_secret(OTHER, On::Writes, 403);
+    faulty(&scene).await;
+    scene.later();
+    let (world, front) = (&scene.world, &scene.front);
+    let status = Invocation::of("status").scene(world, front.github.url(), front.provider.url());
+    let ran = status.arg("--format", "json").run().await;
+    let behind = ran.rotation()["destinations"][1].clone();
+    assert_eq!((&behind["destination"], &behind["outcome"]), (&json!(OTHER), &json!("unknown")));
+    assert_eq!(behind["holds"]["id"], earlier.id, "{}", ran.everything());
 }
 
 #[tokio::test]
