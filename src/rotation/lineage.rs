@@ -107,12 +107,6 @@ impl Lineage {
         Ok(Self { members })
     }
 
-    /// Whether a rotation has taken place: only then there are windows.
-    #[must_use]
-    pub fn has_begun(&self) -> bool {
-        self.members.iter().any(|member| member.marker.is_some())
-    }
-
     /// Who holds what: a destination holds a token when it was written in that
     /// token's window and in no other's. The attempts of one run share a window,
     /// and the last of them is the one that was delivered.
