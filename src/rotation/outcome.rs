@@ -96,10 +96,12 @@ impl Teller<'_> {
     /// may carry, so not an orphan, which nobody ever had.
     fn previous(&self) -> Option<TokenEnd> {
         let now = self.story.now?;
-        let orphans = self.mint().map(|(_, mint)| mint.orphans.as_slice()).unwrap_or_default();
+        let mint = self.mint().map(|(_, mint)| mint);
+        let own = mint.filter(|mint| mint.predecessor_is_orphan).and_then(|mint| mint.predecessor);
+        let mut orphans = mint.into_iter().flat_map(|mint| &mint.orphans).chain(&own);
         let members = &self.story.lineage.members;
         let newborn = usize::from(self.newborn_lives());
-        let is_orphan = |index: usize| orphans.iter().any(|orphan| orphan + newborn == index);
+        let mut is_orphan = |index: usize| orphans.any(|orphan| orphan + newborn == index);
         let mut older = self.token()? + 1..members.len();
         let previous = older.find(|index| members[*index].is_live(now) && !is_orphan(*index))?;
         Some(self.end(&members[previous], now))

@@ -39,7 +39,7 @@ async fn what_a_lost_mint_made_may_surface_late() {
     }
     // Nor was the end that the lost request had set put off: `broken` would tell.
     heals(&scene).await;
-    collects(&scene).await;
+    assert_eq!(uncollectable(&scene).await, twin.id);
 }
 
 #[tokio::test]
