@@ -67,10 +67,9 @@ const STORIES: [Story; 4] = [
         title: "LaunchDarkly",
         secret: "LAUNCHDARKLY_TOKEN",
         end: "never ends, but is 78 days old",
-        mint: "resets the token. It keeps its id and gets a new value, and LaunchDarkly itself will end the\n\
-               old value after the overlap",
-        overlap: "LaunchDarkly has ended the old value by itself, and nothing uses it any more.",
-        is_retired: false,
+        mint: "creates a token with the same role. The old one is left as it is",
+        overlap: "Nobody holds the old token any more, so the first run after the overlap deletes it.",
+        is_retired: true,
     },
 ];
 

@@ -71,20 +71,8 @@ impl Connection {
     /// Mints: sent exactly once, whatever happens. An error's [`ErrorKind`] tells
     /// whether it may have been processed.
     pub(super) async fn mint(&self, ask: Ask<'_>, body: &Value) -> Result<Map<String, Value>, Error> {
-        self.once(Method::POST, ask, Some(body)).await
-    }
-
-    /// Changes something: sent exactly once, like a mint.
-    pub(super) async fn once(
-        &self,
-        method: Method,
-        ask: Ask<'_>,
-        body: Option<&Value>,
-    ) -> Result<Map<String, Value>, Error> {
-        let mut call = self.call(method, &ask)?;
-        if let Some(body) = body {
-            call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
-        }
+        let call = self.call(Method::POST, &ask)?;
+        let call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
         read(&self.send(call, ask.needs).await?)
     }
 

@@ -1,18 +1,11 @@
-//! LaunchDarkly: *reset*, which gives the same token a new value.
+//! LaunchDarkly: *create*, then *delete*.
 //!
-//! Sources: LaunchDarkly's published API reference (access tokens, caller identity,
-//! JSON patch) and its Terraform provider, which renames tokens by PATCH and resets
-//! them with an `expiry`. A reset changes nothing else, so the marker is written
-//! first, into the name, with a `test` of the name as it was: of two runs at once
-//! only one gets through. What a second reset does to a value whose `expiry` is
-//! still to come is documented nowhere, so there is at most one within an overlap;
-//! otherwise the successor is a new token. Types and calls only; policy lives in
-//! [`crate::rotation`].
+//! Sources: LaunchDarkly's published API reference (access tokens, caller identity).
+//! Types and calls only; policy lives in [`crate::rotation`].
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::Method;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -68,46 +61,11 @@ fn ask<'a>(
     Ok(Ask { path, query, headers: authorization(credential.expose_secret())?, needs: NEEDS })
 }
 
-impl LaunchDarkly {
-    /// Makes a new token that can do what `like` can.
-    async fn create(
-        &self,
-        credential: &SecretString,
-        mut like: Map<String, Value>,
-        name: &str,
-    ) -> Result<Map<String, Value>, Error> {
-        like.insert("name".to_owned(), json!(name));
-        self.connection.mint(ask(&["tokens"], &[], credential)?, &Value::Object(like)).await
-    }
-
-    /// Writes the marker, then gives the token a new value.
-    async fn reset(
-        &self,
-        credential: &SecretString,
-        old: &Token,
-        name: &str,
-        ends_at: Timestamp,
-    ) -> Result<Map<String, Value>, Error> {
-        let patch = json!([
-            { "op": "test", "path": "/name", "value": old.name },
-            { "op": "replace", "path": "/name", "value": name },
-        ]);
-        let whole = ["tokens", old.id.as_str(), "reset"];
-        let renamed = self.connection.once(Method::PATCH, ask(&whole[..2], &[], credential)?, Some(&patch));
-        if renamed.await?.get("name").and_then(Value::as_str) != Some(name) {
-            return Err(Error::invalid("the provider did not rename the token, so it was not reset"));
-        }
-        let expiry = ends_at.as_millisecond().to_string();
-        let query = [("expiry", expiry.as_str())];
-        self.connection.once(Method::POST, ask(&whole, &query, credential)?, None).await
-    }
-}
-
 #[async_trait]
 impl Provider for LaunchDarkly {
     fn profile(&self) -> Profile {
         Profile {
-            overlap: Overlap::InPlace,
+            overlap: Overlap::AcrossRuns,
             expiry: Expiry::ByAge,
             marker_in: MarkerIn::Name,
             can_disable: false,
@@ -141,15 +99,13 @@ impl Provider for LaunchDarkly {
     }
 
     async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
-        let in_place = mint.predecessor.filter(|_| !mint.by_creation).zip(mint.predecessor_ends_at);
-        let mut raw = match (in_place, mint.predecessor) {
-            (Some((old, ends_at)), _) => self.reset(credential, old, mint.note, ends_at).await?,
-            (None, Some(old)) => self.create(credential, equal_of(&old.raw), mint.note).await?,
-            (None, None) => {
-                let template = mint.template.cloned().unwrap_or_default();
-                self.create(credential, template, mint.note).await?
-            }
+        let mut successor = match mint.predecessor {
+            Some(old) => equal_of(&old.raw),
+            None => mint.template.cloned().unwrap_or_default(),
         };
+        successor.insert("name".to_owned(), json!(mint.note));
+        let ask = ask(&["tokens"], &[], credential)?;
+        let mut raw = self.connection.mint(ask, &Value::Object(successor)).await?;
         let value = take_value(&mut raw, "token")?;
         Ok(Minted { token: token(raw)?, value })
     }
@@ -192,7 +148,7 @@ fn equal_of(raw: &Map<String, Value>) -> Map<String, Value> {
 
 /// Reads a token as LaunchDarkly shows it.
 fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
-    // The end of the value, unless the token was just created or reset.
+    // The end of the value, unless the token was just created.
     if let Some(Value::String(shown)) = raw.remove("token")
         && shown.len() <= 8
     {

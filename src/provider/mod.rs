@@ -90,9 +90,6 @@ impl Hash for Kind {
 pub enum Overlap {
     /// The mint itself says when the previous token ends.
     Native,
-    /// The mint gives the same token, under the same id, a new value, and says
-    /// when the previous value ends.
-    InPlace,
     /// The previous token lives on until a later run retires it.
     AcrossRuns,
 }
@@ -171,7 +168,7 @@ pub struct Mint<'a> {
     pub note: &'a str,
     /// When the new token ends; `None` where the provider has no expiry.
     pub expires_at: Option<Timestamp>,
-    /// When the predecessor, or its value, ends; `None` where the mint is a creation.
+    /// When the predecessor ends; `None` where the mint is a creation.
     pub predecessor_ends_at: Option<Timestamp>,
 }
 

@@ -105,8 +105,7 @@ impl Case<'_> {
             self.examine(&minted, &marker, predecessor.as_ref(), &mut listed)
         );
         // Another run may have set an earlier end than this one asked for.
-        let listed = listed.as_deref().filter(|_| self.at.profile.overlap != Overlap::InPlace);
-        let predecessor = predecessor.map(|old| shown(&old, listed).clone());
+        let predecessor = predecessor.map(|old| shown(&old, listed.as_deref()).clone());
         let (probe, Examined { member, twins, warnings }) = match looked {
             Ok(looked) => looked,
             Err(flaw) => return Err(self.withdraw(&minted, predecessor, flaw).await),
@@ -145,7 +144,6 @@ impl Case<'_> {
         }
         let is_twin = |token: &&Token| {
             token.id != minted.token.id
-                && !self.is_known(token)
                 && Marker::find(&token.note).is_some_and(|other| other.nonce.stem == marker.nonce.stem)
                 && token.expires_at.is_none_or(|end| end > self.at.now)
         };
@@ -201,15 +199,12 @@ impl Case<'_> {
                     plan.predecessor_is_orphan = true;
                     old = Some(Member { token: lost, marker: Some(marker) });
                 }
-                (Some(lost), Overlap::AcrossRuns | Overlap::InPlace) => self.end(&lost).await,
+                (Some(lost), Overlap::AcrossRuns) => self.end(&lost).await,
                 // The lost request may have set an end, and that is not extended.
                 (None, _) => {
                     old = old.zip(now_ends).map(|(old, token)| Member { token, ..old });
                 }
             }
-            // Its value may have been replaced, and a destination may hold the one
-            // before: another one must not be set now.
-            plan.by_creation |= self.at.profile.overlap == Overlap::InPlace;
             nonce = nonce.next();
         }
     }
@@ -344,9 +339,6 @@ impl Case<'_> {
 
     /// Deletes a newborn, and tells what became of it.
     pub(super) async fn fate(&self, minted: &Minted, predecessor: Option<&Token>) -> Fate {
-        if self.is_known(&minted.token) {
-            return Fate::Kept { until: predecessor.and_then(|old| old.expires_at) };
-        }
         let keys = Keyring::after_mint(self.session, &minted.value, predecessor);
         match keys
             .call(async |credential| {
@@ -359,17 +351,13 @@ impl Case<'_> {
         }
     }
 
-    /// Whether a token was there before this run: then it was only given a new
-    /// value in place, and a destination may hold the one before.
+    /// Whether the first list of this run showed a token.
     fn is_known(&self, token: &Token) -> bool {
         self.lineage.members.iter().any(|member| member.token.id == token.id)
     }
 
     /// Deletes a token that nobody has the value of; a later run does it otherwise.
     async fn end(&self, lost: &Token) {
-        if self.is_known(lost) {
-            return;
-        }
         if let Err(error) = self.session.provider.end(&self.session.credential, lost, Ending::Delete).await {
             tracing::warn!("a lost newborn could not be deleted: {error}");
         }

@@ -6,7 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::lineage::{Holder, Lineage, Member, Reading, SKEW, TOLERANCE, after, before};
+use super::lineage::{Holder, Lineage, Member, Reading, TOLERANCE, after, before};
 use super::trouble::Trouble;
 use super::window::delivery_window;
 use crate::config::{Policy, Rotation};
@@ -131,9 +131,8 @@ pub fn plan(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> 
 
 /// The newest token, but for dead ones that nobody ever took.
 fn current(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Option<usize> {
-    let is_leftover = |(index, member): (usize, &Member)| {
-        !member.is_live(at.now) && never_taken(at, lineage, readings, index)
-    };
+    let is_leftover =
+        |(index, member): (usize, &Member)| !member.is_live(at.now) && lineage.never_taken(readings, index);
     let leftover = lineage.members.iter().enumerate().take_while(|entry| is_leftover(*entry)).count();
     let last = lineage.members.len().checked_sub(1)?;
     Some(if leftover > last { 0 } else { leftover })
@@ -258,7 +257,7 @@ pub fn next_rotation_at(policy: Policy, profile: Profile, member: &Member) -> Op
     }
 }
 
-/// When the predecessor, or its value, ends where the mint says so: its life is
+/// When the predecessor ends where the mint says so: its life is
 /// never extended, and never ends inside the delivery, by the clock of the
 /// provider either. `ahead` is how far that one is ahead of GitHub's.
 #[must_use]
@@ -293,7 +292,7 @@ fn mint_or_refuse(
         return Step::Refuse(Trouble::Unreadable { destinations, reasons });
     }
     let live = |index: &usize| lineage.members[*index].is_live(at.now);
-    let is_untaken = |index: &usize| never_taken(at, lineage, readings, *index);
+    let is_untaken = |index: &usize| lineage.never_taken(readings, *index);
     let orphans: Vec<usize> = (0..lineage.members.len())
         .filter(live)
         .filter(|index| is_untaken(index) && lineage.is_orphan(readings, *index, at.now))
@@ -318,52 +317,13 @@ fn mint_or_refuse(
     let predecessor =
         (0..lineage.members.len()).find(|index| live(index) && ours(index) && is_equal(index)).or(current);
     let predecessor_is_orphan = predecessor.is_some_and(|index| orphans.contains(&index));
-    let by_creation = match at.profile.overlap {
-        Overlap::Native => false,
-        Overlap::InPlace => predecessor.is_some_and(|index| has_earlier_value(at, &lineage.members[index])),
-        Overlap::AcrossRuns => true,
-    };
     Step::Mint(MintPlan {
         predecessor,
-        by_creation,
+        by_creation: at.profile.overlap == Overlap::AcrossRuns,
         predecessor_is_orphan,
         orphans,
         window: delivery_window(at.rotation.secrets.len()),
     })
-}
-
-/// Whether a token that was given a new value in place may still be accepted by
-/// an earlier one: until the overlap is over. Nobody knows what yet another value
-/// does to that, and a destination may hold it.
-fn has_earlier_value(at: &Circumstances<'_>, member: &Member) -> bool {
-    member.marker.as_ref().is_some_and(|marker| {
-        let window = marker.until.duration_since(marker.minted_at);
-        let overlap = at.rotation.policy.overlap.duration().max(window + SKEW);
-        at.now <= after(after(marker.minted_at, overlap), TOLERANCE)
-    })
-}
-
-/// Whether nobody ever took this member. Of a token that is given new values in
-/// place that is never certain: a destination may hold an earlier one.
-fn never_taken(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading], index: usize) -> bool {
-    at.profile.overlap != Overlap::InPlace && lineage.never_taken(readings, index)
-}
-
-/// Whether a destination may hold this member, or an earlier value of it.
-fn may_hold(at: &Circumstances<'_>, lineage: &Lineage, reading: &Reading, index: usize) -> bool {
-    lineage.may_hold(reading, index) || may_hold_earlier_value(at, lineage, reading, index)
-}
-
-/// Whether a destination may hold a value that a member had before its marker.
-fn may_hold_earlier_value(
-    at: &Circumstances<'_>,
-    lineage: &Lineage,
-    reading: &Reading,
-    index: usize,
-) -> bool {
-    at.profile.overlap == Overlap::InPlace
-        && lineage.members[index].marker.is_some()
-        && lineage.holder(reading) == Holder::Unknown
 }
 
 /// The destinations that could not be read, and why; `None`: all could.
@@ -392,16 +352,12 @@ fn would_die(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) ->
     let readable = readings.iter().filter(|reading| matches!(reading, Reading::UpdatedAt(_)));
     readable.into_iter().any(|reading| {
         let all = || 0..lineage.members.len();
-        // An earlier value ends within an overlap of the mint that replaced it.
-        if all().any(|index| may_hold_earlier_value(at, lineage, reading, index)) {
-            return true;
-        }
         if let Holder::Member(held) = lineage.holder(reading) {
             return ends(held);
         }
         // Records of tokens that ended long ago say nothing, unless there is nothing else.
         let mut live = all()
-            .filter(|index| lineage.members[*index].is_live(at.now) && may_hold(at, lineage, reading, *index))
+            .filter(|index| lineage.members[*index].is_live(at.now) && lineage.may_hold(reading, *index))
             .peekable();
         live.peek().is_none() || live.any(ends)
     })

@@ -290,11 +290,6 @@ impl Trouble {
 pub enum Fate {
     /// It was deleted.
     Withdrawn,
-    /// It is the same token as before with a new value: there is nothing to delete.
-    Kept {
-        /// Until when the value before is valid.
-        until: Option<Timestamp>,
-    },
     /// It could not be deleted.
     Lives {
         /// Until when, if it ends at all.
@@ -308,14 +303,6 @@ impl std::fmt::Display for Fate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Withdrawn => f.write_str("It was withdrawn"),
-            Self::Kept { until: Some(until) } => write!(
-                f,
-                "It is the same token as before with a new value that nobody has; the value before it is valid \
-                 until {until}. The next run makes a successor"
-            ),
-            Self::Kept { until: None } => f.write_str(
-                "It is the same token as before with a new value that nobody has. The next run makes a successor",
-            ),
             Self::Lives { until: Some(until), why } => {
                 write!(
                     f,

@@ -87,7 +87,7 @@ async fn three_kinds(service: &'static Service) -> Scene {
 fn the_mint() -> Target {
     Target::matching(|request| {
         request.method == "POST"
-            && ["/regenerate", "/api-tokens", "/token", "/reset"]
+            && ["/regenerate", "/api-tokens", "/token", "/tokens"]
                 .iter()
                 .any(|end| request.path.split('?').next().is_some_and(|path| path.ends_with(end)))
     })

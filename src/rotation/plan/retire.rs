@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::super::lineage::{Holder, Lineage, Reading, after};
-use super::{Circumstances, may_hold};
+use super::Circumstances;
 use crate::config::Policy;
 use crate::provider::Ending;
 
@@ -80,14 +80,12 @@ fn replaced_at(
 ) -> Option<Timestamp> {
     let candidate = &lineage.members[member];
     let is_gone = candidate.token.disabled && !at.profile.can_disable;
-    // A token that was given a new value in place is its own successor.
-    let is_its_successor = lineage.members[..member].iter().any(|m| m.token.id == candidate.token.id);
-    if is_gone || is_its_successor || !lineage.is_ours(at.rotation, member) {
+    if is_gone || !lineage.is_ours(at.rotation, member) {
         return None;
     }
     let mut last = None;
     for reading in readings {
-        if may_hold(at, lineage, reading, member) {
+        if lineage.may_hold(reading, member) {
             return None;
         }
         if let (Reading::UpdatedAt(written), Holder::Member(held)) = (reading, lineage.holder(reading))

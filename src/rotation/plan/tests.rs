@@ -1,6 +1,5 @@
 //! Properties of the plan over arbitrary lineages, and one example per verdict.
 
-mod in_place;
 mod retirement;
 
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! The fake LaunchDarkly: a reset gives the same token a new value.
+//! The fake LaunchDarkly: tokens are created, and deleted.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -8,7 +8,7 @@ use super::super::contracts;
 use super::super::reply::{Reply, query, segments};
 use super::{FakeToken, Outcome, Service, State, TokenSpec};
 
-/// Resets in place, and keeps the overlap of the value before.
+/// Creates beside the previous token, which is deleted later.
 pub static SERVICE: Service = Service {
     name: "launchdarkly",
     by_age: true,
@@ -54,14 +54,12 @@ fn route(state: &mut State, request: &Request) -> Outcome {
         ("POST", ["tokens"]) => create(state, &request.body),
         ("GET", ["tokens", id]) => Ok(Reply::json(200, shown(&state.tokens[find(state, id)?]))),
         ("PATCH", ["tokens", id]) => patch(state, id, &request.body),
-        ("POST", ["tokens", id, "reset"]) => reset(state, id, request),
         ("DELETE", ["tokens", id]) => {
-            find(state, id)?;
+            let place = find(state, id)?;
             if state.switches.refuse_delete {
                 return Err(refusal(403, "Access to the requested resource was denied"));
             }
-            // Its earlier values die with it.
-            state.tokens.iter_mut().filter(|token| token.id == *id).for_each(|token| token.deleted = true);
+            state.tokens[place].deleted = true;
             Ok(Reply::empty(204))
         }
         _ => Err(refusal(404, "Unknown resource")),
@@ -129,31 +127,4 @@ fn patch(state: &mut State, id: &str, body: &[u8]) -> Outcome {
     }
     state.tokens[place].raw = raw;
     Ok(Reply::json(200, shown(&state.tokens[place])))
-}
-
-/// A new value for the same token. What becomes of values before the last one is
-/// documented nowhere: here they end at once, which is the worst.
-fn reset(state: &mut State, id: &str, request: &Request) -> Outcome {
-    let place = find(state, id)?;
-    if let Some(status) = state.switches.refuse_mint {
-        return Err(refusal(status, "this cannot be made"));
-    }
-    let now = state.clock.now();
-    let end = match query(request, "expiry").map(|text| text.parse().map(Timestamp::from_millisecond)) {
-        None => now,
-        Some(Ok(Ok(end))) => end,
-        Some(_) => return Err(refusal(400, "The expiry is no time")),
-    };
-    for earlier in state.tokens.iter_mut().filter(|token| token.id == id && token.superseded) {
-        earlier.expires_at = Some(earlier.expires_at.map_or(now, |known| known.min(now)));
-    }
-    let value = format!("api-{}", state.unique("value"));
-    let refused_uses = state.switches.newborn_refused_uses;
-    let token = &mut state.tokens[place];
-    let before = FakeToken { superseded: true, expires_at: Some(end), ..token.clone() };
-    token.value = value;
-    token.refused_uses = refused_uses;
-    let reply = whole(token);
-    state.tokens.push(before);
-    Ok(Reply::json(200, reply))
 }
