@@ -12,7 +12,7 @@ use super::window::delivery_window;
 use crate::config::{Policy, Rotation};
 use crate::provider::{Expiry, Overlap, Profile, Token};
 
-pub use retire::{Retirement, retirements, used_since_replaced, waiting};
+pub use retire::{Retirement, expiries_to_set, retirements, used_since_replaced, waiting};
 
 mod retire;
 

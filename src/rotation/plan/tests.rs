@@ -16,12 +16,14 @@ const NATIVE: Profile = Profile {
     expiry: Expiry::Native,
     marker_in: MarkerIn::Description,
     can_disable: false,
+    can_set_expiry: false,
 };
 const ACROSS_RUNS: Profile = Profile {
     overlap: Overlap::AcrossRuns,
     expiry: Expiry::ByAge,
     marker_in: MarkerIn::Description,
     can_disable: true,
+    can_set_expiry: false,
 };
 
 fn decide(now: Timestamp, members: &[Member], readings: &[Reading]) -> Plan {
