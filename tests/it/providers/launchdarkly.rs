@@ -169,6 +169,18 @@ async fn a_server_that_ignores_the_expiry_of_a_new_token_is_named_as_the_cause()
     world.assert_unbroken();
 }
 
+#[tokio::test]
+async fn an_overlap_of_nothing_ends_the_previous_token_and_advises_to_end_none() {
+    let world = world().await;
+    let run = || Invocation::rotate(&world).arg("--overlap", "0h").arg("--format", "json");
+    let ran = run().run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert_eq!(ran.rotation()["retired"], json!([world.original.id]));
+    assert!(original(&world).deleted);
+    assert!(!ran.everything().contains("by hand"), "{}", ran.everything());
+    assert_sound(&world, &ran);
+}
+
 fn personal(spec: TokenSpec, member: &str) -> TokenSpec {
     spec.with("serviceToken", json!(false)).with("memberId", json!(member))
 }
