@@ -66,10 +66,11 @@ const STORIES: [Story; 4] = [
         service: &launchdarkly::SERVICE,
         title: "LaunchDarkly",
         secret: "LAUNCHDARKLY_TOKEN",
-        end: "never ends, but is 78 days old",
-        mint: "creates a token with the same role. The old one is left as it is",
-        overlap: "Nobody holds the old token any more, so the first run after the overlap deletes it.",
-        is_retired: true,
+        end: "ends in 12 days",
+        mint: "creates a token with the same role. Once every secret holds it, it tells LaunchDarkly to end\n\
+               the old one after the overlap",
+        overlap: "LaunchDarkly has ended the old token by itself, and nothing uses it any more.",
+        is_retired: false,
     },
 ];
 

@@ -76,6 +76,22 @@ impl Connection {
         read(&self.send(call, ask.needs).await?)
     }
 
+    /// Changes a token. May be repeated: the same change twice is one change. `None`:
+    /// there is no such token.
+    pub(super) async fn patch(
+        &self,
+        ask: Ask<'_>,
+        body: &Value,
+    ) -> Result<Option<Map<String, Value>>, Error> {
+        let call = self.call(Method::PATCH, &ask)?.idempotent();
+        let call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
+        match self.send(Call { intact: json, ..call }, ask.needs).await {
+            Ok(reply) => read(&reply).map(Some),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Deletes. A token that is gone already is no error.
     pub(super) async fn delete(&self, ask: Ask<'_>) -> Result<(), Error> {
         self.end(Method::DELETE, ask).await

@@ -114,6 +114,8 @@ pub struct Profile {
     pub marker_in: MarkerIn,
     /// Whether a token can be disabled, and enabled again, before it is deleted.
     pub can_disable: bool,
+    /// Whether a token can be given another expiry after its creation.
+    pub can_set_expiry: bool,
 }
 
 /// Where a provider's tokens carry their marker.
@@ -221,6 +223,17 @@ pub trait Provider: Send + Sync {
 
     /// Ends a token. A token that is already gone is no error.
     async fn end(&self, credential: &SecretString, token: &Token, ending: Ending) -> Result<(), Error>;
+
+    /// Gives a token another expiry, where the profile says that this is possible. A
+    /// token that is already gone is no error.
+    async fn set_expiry(
+        &self,
+        _credential: &SecretString,
+        _token: &Token,
+        _expires_at: Timestamp,
+    ) -> Result<(), Error> {
+        Err(Error::invalid("this provider cannot change the expiry of a token"))
+    }
 
     /// Whether `credential` may be the value of `token`. `false` only when that
     /// is certain.

@@ -318,16 +318,43 @@ async fn retire(session: &Session, at: Circumstances<'_>, story: &mut Story, min
             story.warn_of_use(&at, one);
         }
     }
+    for one in plan::expiries_to_set(&at, &story.lineage, &story.readings) {
+        set_expiry(session, story, one, minted).await;
+    }
+}
+
+/// Tells the provider when to end a previous token. Where that fails, a run after the
+/// overlap retires the token.
+async fn set_expiry(session: &Session, story: &mut Story, one: Retirement, minted: Option<&Minted>) {
+    let Retirement { member, from: expires_at, .. } = one;
+    let token = &story.lineage.members[member].token;
+    let is_credential = session.provider.may_be(token, &session.credential);
+    if is_credential || story.retired.contains(&token.id) {
+        return;
+    }
+    let keys = keyring(session, story, minted);
+    let set = async |credential: &_| session.provider.set_expiry(credential, token, expires_at).await;
+    match keys.call(set).await {
+        Ok(()) => story.lineage.members[member].token.expires_at = Some(expires_at),
+        Err(error) => story.warnings.push(format!(
+            "the expiry of token {} could not be set: {error}. A run after {expires_at:.0} retires it",
+            token.id
+        )),
+    }
+}
+
+fn keyring<'a>(session: &'a Session, story: &Story, minted: Option<&'a Minted>) -> Keyring<'a> {
+    let predecessor = story.delivery.as_ref().and_then(|delivery| delivery.predecessor.as_ref());
+    match minted {
+        Some(minted) => Keyring::after_mint(session, &minted.value, predecessor),
+        None => Keyring::before_mint(session),
+    }
 }
 
 /// Ends one token.
 async fn end(session: &Session, story: &mut Story, token: &Token, ending: Ending, minted: Option<&Minted>) {
     let provider = &session.provider;
-    let predecessor = story.delivery.as_ref().and_then(|delivery| delivery.predecessor.as_ref());
-    let keys = match minted {
-        Some(minted) => Keyring::after_mint(session, &minted.value, predecessor),
-        None => Keyring::before_mint(session),
-    };
+    let keys = keyring(session, story, minted);
     match keys.call(async |credential| provider.end(credential, token, ending).await).await {
         Ok(()) => story.retired.push(token.id.clone()),
         Err(error) => story.warnings.push(format!("token {} could not be ended: {error}", token.id)),

@@ -5,11 +5,13 @@
 //! provider does not accept, or that has a rival is withdrawn before any secret
 //! was touched.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
 use jiff::Timestamp;
 use secrecy::SecretString;
+use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use super::Tools;
@@ -336,8 +338,15 @@ impl Case<'_> {
                 "the provider did not keep its marker, so no later run could recognise it".to_owned(),
             );
         }
-        if predecessor.is_some_and(|old| old.privileges != newborn.token.privileges) {
-            return Some("its privileges are not those of its predecessor".to_owned());
+        if let Some(old) = predecessor.filter(|old| old.privileges != newborn.token.privileges) {
+            let fields = differing_fields(&old.privileges, &newborn.token.privileges);
+            return Some(format!("its privileges are not those of its predecessor ({fields})"));
+        }
+        // It would be due at once, and again after every mint.
+        if self.at.profile.expiry == Expiry::Native && newborn.token.expires_at.is_none() {
+            let why = "it does not show the requested expiry, so crossfade could not tell when to replace it. \
+                       This server may not support token expiries";
+            return Some(why.to_owned());
         }
         plan::due(&self.at, newborn).map(|why| format!("it would have to be replaced at once: {why}"))
     }
@@ -385,6 +394,14 @@ impl Case<'_> {
 /// out; as it is known, where the list does not have it.
 fn shown<'a>(token: &'a Token, listed: Option<&'a [Token]>) -> &'a Token {
     listed.and_then(|all| all.iter().find(|other| other.id == token.id)).unwrap_or(token)
+}
+
+/// The names of the privileges that differ.
+fn differing_fields(one: &Value, other: &Value) -> String {
+    let names = [one, other].into_iter().filter_map(Value::as_object).flat_map(Map::keys);
+    let differing: BTreeSet<&str> =
+        names.filter(|name| one.get(*name) != other.get(*name)).map(String::as_str).collect();
+    Vec::from_iter(differing).join(", ")
 }
 
 /// A token with the end that a mint gives it.

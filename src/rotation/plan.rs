@@ -13,7 +13,7 @@ use super::window::delivery_window;
 use crate::config::{Policy, Rotation};
 use crate::provider::{Expiry, Overlap, Profile, Token};
 
-pub use retire::{Retirement, retirements, used_since_replaced, waiting, withheld};
+pub use retire::{Retirement, expiries_to_set, retirements, used_since_replaced, waiting, withheld};
 
 mod limit;
 mod retire;

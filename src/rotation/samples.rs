@@ -95,6 +95,7 @@ pub(super) const NATIVE: Profile = Profile {
     expiry: Expiry::Native,
     marker_in: MarkerIn::Description,
     can_disable: false,
+    can_set_expiry: false,
 };
 
 /// What a plan is made for, at this time.

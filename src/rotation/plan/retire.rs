@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::super::lineage::{Holder, Lineage, Reading, after};
+use super::super::lineage::{Holder, Lineage, Reading, TOLERANCE, after};
 use super::super::trust::Support;
 use super::{Circumstances, may_hold, support};
 use crate::config::Policy;
@@ -59,6 +59,21 @@ pub fn waiting(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) 
         Some(Retirement { member, ending, from, support })
     };
     (0..lineage.members.len()).filter_map(retirement).collect()
+}
+
+/// Previous tokens that the provider can be told to end by itself: those that
+/// [wait](waiting) and would outlive their overlap. `from` is the expiry to set.
+#[must_use]
+pub fn expiries_to_set(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
+    if !at.profile.can_set_expiry {
+        return Vec::new();
+    }
+    let outlives = |one: &Retirement| {
+        // The run that set it went by the time of its writes, this one by GitHub's records.
+        let latest = after(one.from, TOLERANCE);
+        lineage.members[one.member].token.expires_at.is_none_or(|end| end > latest)
+    };
+    waiting(at, lineage, readings).into_iter().filter(|one| at.now < one.from && outlives(one)).collect()
 }
 
 /// When a previous token was last used, if that was after the last destination

@@ -16,6 +16,7 @@ const ACROSS_RUNS: Profile = Profile {
     expiry: Expiry::ByAge,
     marker_in: MarkerIn::Description,
     can_disable: true,
+    can_set_expiry: false,
 };
 
 fn decide(now: Timestamp, members: &[Member], readings: &[Reading]) -> Plan {

@@ -195,6 +195,11 @@ async fn in_an_emergency_the_old_token_is_ended_as_soon_as_its_successor_is_deli
     let ran = faulty(&scene).await;
     assert_eq!((ran.exit_code, &ran.rotation()["retired"]), (1, &json!([])), "one may still hold it");
     assert!(scene.world.axiom.is_accepted(&scene.world.original.value));
+    let warnings = ran.rotation()["warnings"].to_string();
+    let held = format!("token {} was NOT ended", scene.world.original.id);
+    assert!(warnings.contains(&held) && warnings.contains(OTHER), "{warnings}");
+    let told = format!("{warnings} {}", ran.rotation()["next_step"]);
+    assert!(!told.contains("by hand"), "to end what {OTHER} may hold would break it: {told}");
 
     let scene = due().await.flag("--overlap").flag("0h").flag("--force");
     let ran = faulty(&scene).await;
@@ -212,7 +217,9 @@ async fn an_emergency_without_the_right_to_delete_is_told() {
     scene.world.axiom.switch(|switches| switches.refuse_delete = true);
     let ran = faulty(&scene).await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
-    assert!(ran.rotation()["warnings"].to_string().contains("could not be ended"), "{}", ran.everything());
+    let warnings = ran.rotation()["warnings"].to_string();
+    assert!(warnings.contains("could not be ended"), "{}", ran.everything());
+    assert!(warnings.contains("by hand"), "no secret can hold it: {warnings}");
     let end = scene.world.axiom.token(&scene.world.original.id).unwrap().expires_at.unwrap();
     assert!(end.duration_since(scene.world.axiom.now()) < SignedDuration::from_mins(10), "it ends by itself");
 }

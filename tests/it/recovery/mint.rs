@@ -153,7 +153,7 @@ async fn a_newborn_with_other_privileges_is_withdrawn() {
         }));
     });
     let ran = faulty(&scene).await;
-    assert!(error(&ran).contains("its privileges are not those of its predecessor. It was withdrawn"));
+    assert!(error(&ran).contains("predecessor (orgCapabilities). It was withdrawn"));
     assert_eq!(writes(&scene), 0);
     scene.world.axiom.switch(|switches| switches.alter_newborn = None);
     heals(&scene).await;

@@ -79,6 +79,11 @@ pub struct Switches {
     pub alter_newborn: Option<Alter>,
     /// Every deletion is refused with 403.
     pub refuse_delete: bool,
+    /// Every change of an expiry is refused with 403.
+    pub refuse_expiry_change: bool,
+    /// Expiries in requests are ignored without an error, as by a server that does
+    /// not know the field.
+    pub ignore_expiry: bool,
     /// Every mint is refused with this status, after it was found well-formed.
     pub refuse_mint: Option<u16>,
     /// A creation shows the whole token, where it need not.
@@ -101,6 +106,8 @@ impl Default for Switches {
             newborn_hidden_lists: 0,
             alter_newborn: None,
             refuse_delete: false,
+            refuse_expiry_change: false,
+            ignore_expiry: false,
             refuse_mint: None,
             whole_reply: false,
             list_omits: Vec::new(),

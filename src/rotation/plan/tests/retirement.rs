@@ -58,6 +58,35 @@ fn an_expired_predecessor_is_deleted_only_on_demand() {
 }
 
 #[test]
+fn a_previous_token_that_outlives_its_overlap_is_given_an_expiry() {
+    let profile = Profile { expiry: Expiry::Native, can_disable: false, can_set_expiry: true, ..ACROSS_RUNS };
+    let to_set = |profile, old: &Member, readings: &[Reading], now: Timestamp| {
+        let mut rotation = rotation(readings.len());
+        rotation.policy.delete_after = Some(Period::from_days(3));
+        let at = Circumstances { rotation: &rotation, profile, now, force: false };
+        let lineage = lineage(vec![minted("new", day(0), Some(day(90))), old.clone()]);
+        let all = expiries_to_set(&at, &lineage, readings);
+        all.into_iter().map(|one| (one.member, one.from)).collect::<Vec<_>>()
+    };
+    let old = |end| minted("old", day(-80), end);
+    let held = [written(day(0))];
+    let at_once = |end| to_set(profile, &old(end), &held, minute(1));
+    assert_eq!(at_once(None), [(1, day(7))]);
+    assert_eq!(at_once(Some(day(10))), [(1, day(7))]);
+    for earlier in [day(5), day(7), day(7) + TOLERANCE, day(-1)] {
+        assert_eq!(at_once(Some(earlier)), [], "{earlier} is not extended, and not set again");
+    }
+    assert_eq!(to_set(profile, &old(None), &held, day(6)), [(1, day(7))], "a later run does it, too");
+    assert_eq!(to_set(profile, &old(None), &held, day(7)), [], "it is deleted now");
+    assert_eq!(to_set(ACROSS_RUNS, &old(None), &held, day(1)), [], "not every provider can");
+    for unknown in [written(day(-1)), Reading::Unreadable("503".into()), written(day(-80))] {
+        let readings = [written(day(0)), unknown];
+        assert_eq!(to_set(profile, &old(None), &readings, day(1)), [], "{readings:?}");
+    }
+    assert_eq!(to_set(profile, &original(None), &held, day(1)), [], "a namesake, perhaps");
+}
+
+#[test]
 fn nothing_is_retired_while_a_destination_is_unknown() {
     let members = [minted("new", day(0), None), minted("old", day(-40), None)];
     for unknown in [written(day(-1)), Reading::Unreadable("503".into()), written(day(-40))] {
