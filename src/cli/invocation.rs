@@ -163,18 +163,16 @@ fn run(
     let credentials = credentials(config.as_ref(), environment, &mut problems);
     let marker_keys = settings::marker_keys(&mut Inputs { environment, problems: &mut problems });
     match (config, repository, github, problems.has_errors()) {
-        (Some(config), Some(repository), Some(github), false) => {
-            Ok(Run {
-                command,
-                config,
-                repository,
-                options,
-                github,
-                credentials,
-                marker_keys,
-                warnings: problems,
-            })
-        }
+        (Some(config), Some(repository), Some(github), false) => Ok(Run {
+            command,
+            config,
+            repository,
+            options,
+            github,
+            credentials,
+            marker_keys,
+            warnings: problems,
+        }),
         _ => Err(Answer::of(problems)),
     }
 }

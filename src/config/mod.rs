@@ -26,8 +26,8 @@ use serde_json::{Map, Value};
 
 pub use destination::{Destination, Repository, Scope, Store};
 pub use file::schema_text;
-pub use key::{RotationKey, base32};
 pub(crate) use file::{Field, RotationKeys, SecretKeys};
+pub use key::{RotationKey, base32};
 pub use load::DEFAULT_CREDENTIAL;
 pub(crate) use load::{Request, load};
 pub(crate) use node::MAX_BYTES;

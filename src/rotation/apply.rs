@@ -402,7 +402,10 @@ impl Story {
         let mut doubts: Vec<String> = kept
             .into_iter()
             .map(|member| {
-                format!("token {} is not retired: only an unsigned marker says that it was replaced", id(member))
+                format!(
+                    "token {} is not retired: only an unsigned marker says that it was replaced",
+                    id(member)
+                )
             })
             .collect();
         for one in plan.retire.iter().filter(|one| self.lineage.members[one.member].is_live(at.now)) {

@@ -196,11 +196,13 @@ impl Lineage {
     #[must_use]
     pub fn orphans(&self, readings: &[Reading], now: Timestamp) -> Vec<usize> {
         let is_there = |reading: &Reading| matches!(reading, Reading::UpdatedAt(_));
-        let unreceived = (0..self.members.len()).take_while(|index| self.never_taken(readings, *index)).count();
+        let unreceived =
+            (0..self.members.len()).take_while(|index| self.never_taken(readings, *index)).count();
         let is_delivered =
             |reading: &Reading| matches!(self.holder(reading), Holder::Member(held) if held >= unreceived);
-        let are_first = self.members[unreceived..].iter().all(|older| older.marker.is_none());
-        if !readings.iter().all(is_there) || !(are_first || readings.iter().any(is_delivered)) {
+        let is_first =
+            self.members.iter().all(|other| other.marker.is_none() || run_of(other) == self.run(0));
+        if !readings.iter().all(is_there) || !(is_first || readings.iter().any(is_delivered)) {
             return Vec::new();
         }
         (0..unreceived).filter(|index| self.members[*index].is_live(now)).collect()
@@ -262,7 +264,9 @@ fn original<'a>(
             },
             // Once our own tokens exist, somebody else's are not our concern.
             Some(_) if !must_exist => Ok(None),
-            Some(marker) => Err(Trouble::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() }),
+            Some(marker) => {
+                Err(Trouble::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
+            }
         };
     }
     let by_name = || others.iter().filter(|(token, _)| marker::strip(&token.name) == *named);

@@ -283,7 +283,11 @@ mod tests {
         let again = annotate(&text, &other);
         assert_eq!((strip(&again), Marker::find(&again)), ("Used by CI".to_owned(), Some(other.clone())));
         assert_eq!(annotate("", &other), other.to_string());
-        assert_eq!(Marker::find(&format!("{one} {other} (see the wiki)")), Some(other), "the last one counts");
+        assert_eq!(
+            Marker::find(&format!("{one} {other} (see the wiki)")),
+            Some(other),
+            "the last one counts"
+        );
         assert_eq!(Marker::find(&format!("({one})")), None, "a marker is a whole word");
     }
 

@@ -273,8 +273,7 @@ impl Case<'_> {
         tokio::time::sleep(asked.max(self.tools.first_wait)).await;
         let look = async || {
             let listed = self.session.provider.list(&self.session.credential).await.map_err(|_| None)?;
-            let is_lost =
-                |token: &Token| Marker::find(&token.note).is_some_and(|found| found == *marker);
+            let is_lost = |token: &Token| Marker::find(&token.note).is_some_and(|found| found == *marker);
             // Not there yet, perhaps: a list may lag.
             listed.into_iter().find(is_lost).map(Some).ok_or(Some(()))
         };

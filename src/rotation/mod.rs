@@ -50,8 +50,8 @@ use crate::report::{Report, Reporter, RotationReport};
 use apply::Story;
 use berths::Berths;
 use brake::Brake;
-use marker::MarkerKeys;
 use expand::Expanded;
+use marker::MarkerKeys;
 use session::Session;
 use trouble::Trouble;
 

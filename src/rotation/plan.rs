@@ -277,8 +277,7 @@ fn mint_or_refuse(
         let marker = lineage.members[*index].marker.as_ref();
         marker.is_some_and(|marker| after(marker.until, ORPHAN_AGE) <= at.now)
     };
-    let mut orphans: Vec<usize> =
-        lineage.orphans(readings, at.now).into_iter().filter(is_old).collect();
+    let mut orphans: Vec<usize> = lineage.orphans(readings, at.now).into_iter().filter(is_old).collect();
     let predecessor = predecessor(at, lineage, &orphans, current);
     let is_predecessor = |index: &usize| Some(*index) == predecessor;
     let predecessor_is_orphan = orphans.iter().any(is_predecessor);
@@ -341,7 +340,7 @@ fn held_back(
 /// Whether a destination may hold this member. `false` only when that is certain: it
 /// holds another one, as more than that one's own marker tells, or it was last
 /// written before this one was minted.
-fn may_hold(at: &Circumstances<'_>, lineage: &Lineage, reading: &Reading, index: usize) -> bool {
+pub(super) fn may_hold(at: &Circumstances<'_>, lineage: &Lineage, reading: &Reading, index: usize) -> bool {
     match lineage.holder(reading) {
         Holder::Member(held) if held < index => support(at, lineage, held, index) == Support::None,
         _ => lineage.may_hold(reading, index),

@@ -305,7 +305,9 @@ impl Trouble {
             Self::InFlight { .. } | Self::Overtaken { .. } => {
                 "A later run delivers what the other one has left undone"
             }
-            Self::HeldBack { .. } => "A run after that time, or one that finds the token due, creates a new one",
+            Self::HeldBack { .. } => {
+                "A run after that time, or one that finds the token due, creates a new one"
+            }
             Self::PatternUnreadable { .. }
             | Self::Unreadable { .. }
             | Self::NoClock

@@ -123,9 +123,7 @@ fn refuse_implausible(token: &Token, marker: &Marker, now: Timestamp) -> Result<
         return Err(Trouble::ImplausibleWindow { id, until: marker.until });
     }
     match token.created_at.filter(|_| is_contradicted(token, marker)) {
-        Some(created_at) => {
-            Err(Trouble::ContradictedMarker { id, minted_at: marker.minted_at, created_at })
-        }
+        Some(created_at) => Err(Trouble::ContradictedMarker { id, minted_at: marker.minted_at, created_at }),
         None => Ok(()),
     }
 }
@@ -213,10 +211,9 @@ pub(super) fn keep_trusted(rotation: &Rotation, lineage: &mut Lineage, now: Time
     let (kept, left_out) = std::mem::take(&mut lineage.members).into_iter().partition(is_kept);
     lineage.members = kept;
     lineage.ignored.extend(
-        left_out.into_iter().map(|member: Member| Ignored {
-            id: member.token.id,
-            reason: Reason::OtherPrivileges,
-        }),
+        left_out
+            .into_iter()
+            .map(|member: Member| Ignored { id: member.token.id, reason: Reason::OtherPrivileges }),
     );
 }
 

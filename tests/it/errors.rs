@@ -42,10 +42,7 @@ fn troubles() -> Vec<(&'static str, Trouble)> {
         Trouble::MarkerKeyUnknown { id: id() },
         Trouble::DifferentPrivileges { newest: id(), other: "tok-1".to_owned() },
         Trouble::SeveralMatch { name: "ci-ingest".to_owned(), ids: vec![id(), "tok-3".to_owned()] },
-        Trouble::BelongsToAnother {
-            id: id(),
-            marker: "xf1.4z5cgu75fe.tb9i80.3c.0a1b2c3d4e5f.1".to_owned(),
-        },
+        Trouble::BelongsToAnother { id: id(), marker: "xf1.4z5cgu75fe.tb9i80.3c.0a1b2c3d4e5f.1".to_owned() },
         Trouble::NoSuchToken { token: "ci-ingest".to_owned() },
         Trouble::InFlight { id: id(), minted_at, until },
         Trouble::HeldBack { live: 4, until, failing: destinations(), overwritten: vec![] },

@@ -7,12 +7,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Client, header, json_of};
-use crate::support::marker::Marker;
 use crate::support::axiom::TokenSpec;
 use crate::support::clock::{DateHeader, http_date};
 use crate::support::contracts::{DEEPSET, SOFTWAREONE};
 use crate::support::github::{Credential, On, RateLimit};
 use crate::support::leaks::find_leaks;
+use crate::support::marker::Marker;
 use crate::support::reply::Recorded;
 use crate::support::{FakeAxiom, FakeGithub, Invariant, VirtualClock, World};
 

@@ -20,6 +20,7 @@ mod fakes;
 mod file;
 mod fleet;
 mod kill;
+mod lives;
 mod log;
 mod matrix;
 mod pacing;

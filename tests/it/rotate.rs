@@ -51,7 +51,11 @@ async fn the_successor_can_do_just_what_its_predecessor_could() {
     assert_eq!(shown["datasetCapabilities"], capabilities);
     assert_eq!(shown["quantumCapabilities"], json!({"entangle": [true, null, 7]}));
     assert_eq!(shown["colour"], "blue");
-    assert!(newest.description().starts_with(&format!("Used by CI, ask Ann xf1.{}.", key_of("acme/infra/ci-ingest"))));
+    assert!(
+        newest
+            .description()
+            .starts_with(&format!("Used by CI, ask Ann xf1.{}.", key_of("acme/infra/ci-ingest")))
+    );
     assert_eq!(world.changed_privileges(), Vec::<String>::new());
     world.assert_no_violations();
 }

@@ -59,7 +59,8 @@ impl Marker {
     /// As it stands in a description, without the signature.
     #[must_use]
     pub fn unsigned(&self) -> String {
-        let (minted, window) = (self.minted_at.as_second(), self.until.as_second() - self.minted_at.as_second());
+        let (minted, window) =
+            (self.minted_at.as_second(), self.until.as_second() - self.minted_at.as_second());
         let Self { key, run, attempt, .. } = self;
         format!("xf1.{key}.{}.{}.{run}.{attempt}", base36(minted), base36(window))
     }

@@ -48,7 +48,8 @@ fn the_original_is_the_one_without_a_marker() {
 
 #[test]
 fn a_token_from_the_future_or_with_an_endless_window_is_not_trusted() {
-    let trace = |member: &Member| Lineage::trace(&rotation(1), &[listed(member)], &MarkerKeys::default(), day(0));
+    let trace =
+        |member: &Member| Lineage::trace(&rotation(1), &[listed(member)], &MarkerKeys::default(), day(0));
     assert!(trace(&minted("late", minute(2), None)).is_ok(), "clocks differ by so much");
     assert!(matches!(trace(&minted("forged", minute(3), None)), Err(Trouble::FutureMarker { .. })));
     let mut member = minted("wide", day(-1), None);
@@ -62,7 +63,8 @@ fn a_token_from_the_future_or_with_an_endless_window_is_not_trusted() {
 
 #[test]
 fn a_destination_holds_the_token_in_whose_window_alone_it_was_written() {
-    let lineage = self::lineage(vec![minted("new", minute(10), None), minted("old", minute(0), None), original(None)]);
+    let lineage =
+        self::lineage(vec![minted("new", minute(10), None), minted("old", minute(0), None), original(None)]);
     let holder = |at: Timestamp| lineage.holder(&written(at));
     // Windows of 2 minutes, and 2 more on either side.
     for (minutes, expected) in [

@@ -31,11 +31,7 @@ pub(super) fn held_back_until(at: &Circumstances<'_>, lineage: &Lineage) -> Opti
     minted.sort_unstable_by(|one, other| other.cmp(one));
     let live = live_marked(at, lineage);
     let overlap = at.rotation.policy.overlap.duration();
-    let limits = [
-        (true, RUNS_A_DAY, DAY),
-        (live >= MANY, 1, DAY),
-        (live >= TOO_MANY, 1, overlap),
-    ];
+    let limits = [(true, RUNS_A_DAY, DAY), (live >= MANY, 1, DAY), (live >= TOO_MANY, 1, overlap)];
     let applying = limits.into_iter().filter(|(applies, ..)| *applies);
     let ends = applying.filter_map(|(_, runs, within)| Some(after(*minted.get(runs - 1)?, within)));
     ends.max().filter(|end| *end > at.now)
@@ -77,7 +73,9 @@ mod tests {
     fn many_live_tokens_hold_back_for_longer() {
         let daily = |count: i64| (0..count).map(|n| n * 24 * 60).collect::<Vec<_>>();
         let an_hour_later = |runs: &[i64]| runs.last().unwrap() + 60;
-        for (count, live, expected) in [(7, true, None), (8, true, Some(1)), (8, false, None), (15, true, Some(1)), (16, true, Some(7))] {
+        for (count, live, expected) in
+            [(7, true, None), (8, true, Some(1)), (8, false, None), (15, true, Some(1)), (16, true, Some(7))]
+        {
             let runs = daily(count);
             let until = held_back(an_hour_later(&runs), &runs, live);
             assert_eq!(until, expected.map(|days| runs.last().unwrap() + days * 24 * 60), "{count} {live}");

@@ -98,7 +98,8 @@ pub fn used_since_replaced(
 pub fn withheld(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<usize> {
     let is_withheld = |member: &usize| {
         lineage.members[*member].is_live(at.now)
-            && replaced(at, lineage, readings, *member).is_some_and(|replaced| replaced.support == Support::None)
+            && replaced(at, lineage, readings, *member)
+                .is_some_and(|replaced| replaced.support == Support::None)
     };
     (0..lineage.members.len()).filter(is_withheld).collect()
 }

@@ -9,7 +9,9 @@ use super::*;
 use crate::config::Policy;
 use crate::provider::MarkerIn;
 use crate::rotation::marker::{self, Marker, MarkerKeys};
-use crate::rotation::samples::{NATIVE, day, epoch, key, lineage, minted, minute, original, rotation, written};
+use crate::rotation::samples::{
+    NATIVE, day, epoch, key, lineage, minted, minute, original, rotation, written,
+};
 
 const ACROSS_RUNS: Profile = Profile {
     overlap: Overlap::AcrossRuns,

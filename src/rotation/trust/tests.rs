@@ -32,9 +32,10 @@ fn listed(id: &str, at: Timestamp, keys: &MarkerKeys) -> Token {
 fn believed(tokens: &[Token], keys: &MarkerKeys) -> Result<Vec<String>, Trouble> {
     let marked = tokens.iter().map(|token| (token, Marker::find(&token.note).unwrap())).collect();
     let believed = believe(marked, keys, day(50))?;
-    let members = believed.members.iter().map(|member| {
-        format!("{}{}", member.token.id, if member.is_proven { " proven" } else { "" })
-    });
+    let members = believed
+        .members
+        .iter()
+        .map(|member| format!("{}{}", member.token.id, if member.is_proven { " proven" } else { "" }));
     Ok(members.chain(believed.ignored.iter().map(|one| format!("{} {:?}", one.id, one.reason))).collect())
 }
 
@@ -65,7 +66,10 @@ fn once_a_token_is_signed_later_unsigned_ones_are_ignored() {
 fn a_creation_date_outside_the_window_contradicts_the_marker() {
     let created = |minutes: i64| {
         let created_at = Some(day(1) + SignedDuration::from_mins(minutes));
-        believed(&[Token { created_at, ..listed("t", day(1), &MarkerKeys::default()) }], &MarkerKeys::default())
+        believed(
+            &[Token { created_at, ..listed("t", day(1), &MarkerKeys::default()) }],
+            &MarkerKeys::default(),
+        )
     };
     // Minted at minute 0, with a window of 2 minutes.
     for minutes in [-5, 0, 2 + 5] {
@@ -144,7 +148,8 @@ fn now() -> Timestamp {
 
 fn forged() -> impl Strategy<Value = Forged> {
     // Often at the time of an honest write, where it may be believed.
-    let minted = prop_oneof![3 => (-1..5_i64, -3..3_i64).prop_map(|(n, off)| 1440 * n + off), 1 => -3000..21_000_i64];
+    let minted =
+        prop_oneof![3 => (-1..5_i64, -3..3_i64).prop_map(|(n, off)| 1440 * n + off), 1 => -3000..21_000_i64];
     let created = prop_oneof![(-9..60_i64).prop_map(Some), Just(None)];
     let copied = prop::option::of((0..4_usize, any::<bool>()));
     let rights = (any::<bool>(), prop::bool::weighted(0.2));
@@ -171,7 +176,13 @@ struct Honest {
     held: Vec<String>,
 }
 
-fn honest(profile: Profile, has_dates: bool, keys: &MarkerKeys, first_signed: usize, runs: &[[bool; 2]]) -> Honest {
+fn honest(
+    profile: Profile,
+    has_dates: bool,
+    keys: &MarkerKeys,
+    first_signed: usize,
+    runs: &[[bool; 2]],
+) -> Honest {
     let mut tokens = vec![original(Some(day(40))).token];
     let mut markers = Vec::new();
     let mut readings = vec![written(run_at(-1)); 2];
@@ -199,10 +210,13 @@ fn forge(forged: &Forged, index: usize, honest: &Honest, has_dates: bool) -> Tok
     let run = super::super::marker::new_run(forged.names_original.then_some("original"));
     let at = minute(forged.minted);
     let window = SignedDuration::from_mins(forged.window);
-    let own = Marker::new(key(), at, window, run, &MarkerKeys::default()).at_attempt(forged.attempt, &MarkerKeys::default());
+    let own = Marker::new(key(), at, window, run, &MarkerKeys::default())
+        .at_attempt(forged.attempt, &MarkerKeys::default());
     let marker = match forged.copied.and_then(|(n, whole)| Some((honest.markers.get(n)?.clone(), whole))) {
         Some((copied, true)) => copied,
-        Some((copied, false)) => Marker { run: copied.run, mac: copied.mac.filter(|_| forged.is_admin), ..own },
+        Some((copied, false)) => {
+            Marker { run: copied.run, mac: copied.mac.filter(|_| forged.is_admin), ..own }
+        }
         None => own,
     };
     let created_at = minute(forged.created);
@@ -215,7 +229,13 @@ fn forge(forged: &Forged, index: usize, honest: &Honest, has_dates: bool) -> Tok
 }
 
 /// Which tokens a run would end now, and what the next one would inherit.
-fn acts(profile: Profile, keys: &MarkerKeys, tokens: &[Token], readings: &[Reading], force: bool) -> Option<(Vec<Token>, Option<Token>)> {
+fn acts(
+    profile: Profile,
+    keys: &MarkerKeys,
+    tokens: &[Token],
+    readings: &[Reading],
+    force: bool,
+) -> Option<(Vec<Token>, Option<Token>)> {
     let rotation = rotation(2);
     let now = now();
     let lineage = Lineage::trace(&rotation, tokens, keys, now).ok()?;
@@ -225,7 +245,9 @@ fn acts(profile: Profile, keys: &MarkerKeys, tokens: &[Token], readings: &[Readi
     let mut ended: Vec<Token> = plan.retire.iter().map(|one| token(&one.member)).collect();
     let Step::Mint(mint) = &plan.step else { return Some((ended, None)) };
     ended.extend(mint.orphans.iter().map(token));
-    ended.extend(mint.predecessor.iter().filter(|_| mint.predecessor_is_orphan && !mint.by_creation).map(token));
+    ended.extend(
+        mint.predecessor.iter().filter(|_| mint.predecessor_is_orphan && !mint.by_creation).map(token),
+    );
     Some((ended, mint.predecessor.as_ref().map(token)))
 }
 

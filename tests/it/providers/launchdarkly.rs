@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{assert_sound, rotate, rotates};
 use crate::support::github::On;
+use crate::support::marker::key_of;
 use crate::support::provider::launchdarkly::SERVICE;
 use crate::support::provider::{FakeToken, TokenSpec};
 use crate::support::{Invariant, Invocation, World};
@@ -46,7 +47,7 @@ async fn the_next_token_is_created_with_its_expiry() {
     assert_ne!(newest.id, world.original.id);
     assert_eq!(newest.expires_at, at("2026-05-31T09:00:00Z"));
     assert!(newest.name().starts_with("ci-ingest "), "{}", newest.name());
-    assert_eq!(newest.marker().unwrap().key, world.key);
+    assert_eq!(newest.marker().unwrap().key, key_of(&world.key));
     assert_eq!(ran.rotation()["token"]["expires_at"], "2026-05-31T09:00:00Z");
     assert_eq!(ran.rotation()["probe"], "verified", "every token may ask who it is");
     for request in world.provider.requests() {

@@ -63,8 +63,13 @@ async fn uncollectable(scene: &Scene) -> String {
     let ran = scene.run().await;
     assert_eq!((ran.exit_code, scene.broken()), (0, Vec::<String>::new()), "{}", ran.everything());
     let newest = scene.world.newest().unwrap();
-    let others: Vec<_> =
-        scene.world.marked_tokens().into_iter().map(|(token, _)| token.id).filter(|id| *id != newest.id).collect();
+    let others: Vec<_> = scene
+        .world
+        .marked_tokens()
+        .into_iter()
+        .map(|(token, _)| token.id)
+        .filter(|id| *id != newest.id)
+        .collect();
     let [other] = others.as_slice() else { panic!("{others:?}") };
     let said = format!("token {other} is not retired: only an unsigned marker says that it was replaced");
     assert!(ran.everything().contains(&said), "{}", ran.everything());

@@ -265,6 +265,17 @@ impl Target {
         Self::matching(move |request| request.method == method && request.path.contains(&part))
     }
 
+    /// The request that makes a token, whoever the provider is.
+    #[must_use]
+    pub fn mint() -> Self {
+        Self::matching(|request| {
+            let path = request.path.split('?').next().unwrap_or_default();
+            let is_mint =
+                ["/regenerate", "/api-tokens", "/token", "/tokens"].iter().any(|end| path.ends_with(end));
+            request.method == "POST" && is_mint
+        })
+    }
+
     /// Requests to one service.
     #[must_use]
     pub fn side(side: Side) -> Self {
