@@ -156,7 +156,7 @@ impl Provider for LaunchDarkly {
         let path = ["tokens", token.id.as_str()];
         match self.connection.patch(ask(&path, &[], credential)?, &json!([change])).await? {
             Some(shown) if expiry(&shown)?.is_none_or(|end| end > expires_at) => {
-                Err(Error::invalid("the provider accepted the change and did not make it"))
+                Err(Error::invalid("the provider answered with success, but did not change the expiry"))
             }
             _ => Ok(()),
         }
