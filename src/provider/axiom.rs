@@ -11,7 +11,6 @@ use async_trait::async_trait;
 use http::HeaderValue;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use super::connection::{Ask, Connection, Line, bearer, normalise, take_value, timestamp};
@@ -113,8 +112,9 @@ impl Provider for Axiom {
         if let Some(path) = verify {
             return self.connection.verify(path, ask.headers).await;
         }
-        match self.connection.get::<IgnoredAny>(ask).await {
-            Ok(_) => Ok(Probe::Verified),
+        let is_meant = |raw: &Map<String, Value>| raw.get("id").is_some_and(|id| *id == *minted.token.id);
+        match self.connection.identify(ask, is_meant).await {
+            Ok(probe) => Ok(probe),
             Err(error) => match error.kind {
                 ErrorKind::Unauthenticated => Ok(Probe::Rejected),
                 // 403 is said to be used for both "not accepted" and "not permitted".

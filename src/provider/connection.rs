@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::Offset;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 use url::Url;
 use zeroize::Zeroizing;
@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use super::{Error, ErrorKind, Probe};
 use crate::clock::Side;
 use crate::http::retry::asked_wait;
-use crate::http::{Call, Http, HttpError, Reply, anything, json};
+use crate::http::{Call, Http, HttpError, Reply, json};
 
 /// The API of one provider: the client, and where it lives.
 #[derive(Debug, Clone)]
@@ -88,29 +88,54 @@ impl Connection {
         read(&self.send(call, ask.needs).await?)
     }
 
-    /// Deletes. A token that is gone already is no error.
+    /// Deletes a token, where the provider documents 204 for that. Sent once.
     pub(super) async fn delete(&self, ask: Ask<'_>) -> Result<(), Error> {
-        self.end(Method::DELETE, ask).await
+        self.end(Method::DELETE, ask, |status, _| status == StatusCode::NO_CONTENT).await
     }
 
-    /// Ends a token, with whatever method. May be repeated; a token that is gone
-    /// already is no error. What is answered is not read.
-    pub(super) async fn end(&self, method: Method, ask: Ask<'_>) -> Result<(), Error> {
-        let call = self.call(method, &ask)?.idempotent();
-        match self.send(Call { intact: anything, ..call }, ask.needs).await {
-            Err(error) if error.kind != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+    /// Disables or deletes a token. Sent once, because the token must be read again
+    /// before a repetition. Only an answer that `is_documented` accepts counts: a
+    /// proxy may answer 200 to anything.
+    pub(super) async fn end(
+        &self,
+        method: Method,
+        ask: Ask<'_>,
+        is_documented: impl Fn(StatusCode, &[u8]) -> bool,
+    ) -> Result<(), Error> {
+        let reply = self.send(self.call(method, &ask)?, ask.needs).await?;
+        if is_documented(reply.status, reply.body()) {
+            return Ok(());
         }
+        let message = format!(
+            "the provider answered {} with an unexpected body; the token may still be valid",
+            reply.status.as_u16()
+        );
+        Err(Error { kind: ErrorKind::Unreadable, message, retry_after: None })
     }
 
-    /// Asks whether `headers` may GET a path on the provider's own origin.
+    /// Asks with a new value whether the provider accepts it, by reading a token that
+    /// `is_meant` recognises. An answer without that token does not come from an API
+    /// that knows it, so it is no evidence.
+    pub(super) async fn identify(
+        &self,
+        ask: Ask<'_>,
+        is_meant: impl Fn(&Map<String, Value>) -> bool,
+    ) -> Result<Probe, Error> {
+        let shown: Value = self.get(ask).await?;
+        let is_meant = shown.as_object().is_some_and(is_meant);
+        Ok(if is_meant { Probe::Verified } else { Probe::Unverified })
+    }
+
+    /// Asks whether `headers` may GET a path on the provider's own origin. An answer
+    /// of success that is not JSON may come from a proxy: it verifies nothing.
     pub(super) async fn verify(&self, path: &str, headers: HeaderMap) -> Result<Probe, Error> {
         let url = self.base.join(path).ok().filter(|url| url.origin() == self.base.origin());
         let url = url.ok_or_else(|| Error::invalid("`verify` is no path on the provider's origin"))?;
         let mut call = Call::new(self.line.side, Method::GET, url).idempotent();
         call.headers = headers;
         match self.send(call, "what `verify` names").await {
-            Ok(_) => Ok(Probe::Verified),
+            Ok(reply) if json(reply.status, reply.body()) => Ok(Probe::Verified),
+            Ok(_) => Ok(Probe::Unverified),
             Err(error) if error.kind.is_refusal() => Ok(Probe::Rejected),
             Err(error) => Err(error),
         }
@@ -118,8 +143,11 @@ impl Connection {
 
     fn call(&self, method: Method, ask: &Ask<'_>) -> Result<Call, Error> {
         let mut url = self.base.clone();
-        // Dot segments would be resolved away, and the request with them.
-        if ask.path.iter().any(|segment| matches!(*segment, "" | "." | "..")) {
+        // Dot segments would be resolved away, and the request with them. `Url` drops
+        // tabs and line breaks, which would make one id of another.
+        let is_unsafe =
+            |segment: &str| matches!(segment, "" | "." | "..") || segment.contains(char::is_control);
+        if ask.path.iter().any(|segment| is_unsafe(segment)) {
             return Err(Error::invalid("the provider's id of a token cannot stand in a path"));
         }
         url.path_segments_mut()
@@ -283,6 +311,14 @@ fn refusal(reply: &Reply, needs: &str) -> Error {
             format!("the provider refuses the request (HTTP {status})")
         }
     };
+    // A provider's API explains itself in JSON. A proxy's page does not mean that a
+    // token is gone, or that a request was refused.
+    if kind.is_about_the_token() && reply.json::<IgnoredAny>().is_err() {
+        let message = format!(
+            "something other than the provider's API seems to have answered (HTTP {status}, and the body is not JSON)"
+        );
+        return Error { kind: ErrorKind::Unreadable, message, retry_after: asked_wait(reply) };
+    }
     // Below 500 nothing was minted, so the body holds no value of a new token.
     if reply.status.is_client_error()
         && let Some(said) = explanation(&reply.json().unwrap_or_default())
@@ -388,15 +424,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_id_with_control_characters_is_refused() {
+        let connection = Connection::new(line(), None, "https://x.invalid", "v2").unwrap();
+        for id in ["vic\ttim", "vic\rtim", "vic\ntim", "\t..", ".\n.", "\0", "a\u{7f}", "a\u{85}"] {
+            let ask = Ask { path: &["tokens", id], query: &[], headers: HeaderMap::new(), needs: "" };
+            assert!(connection.call(Method::DELETE, &ask).is_err(), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn only_json_says_that_a_token_is_gone() {
+        for status in [StatusCode::NOT_FOUND, StatusCode::GONE, StatusCode::BAD_REQUEST, StatusCode::CONFLICT] {
+            let mut reply = Reply::of(status, HeaderMap::new());
+            assert_eq!(refusal(&reply, "").kind, ErrorKind::Unreadable, "{status} without a body");
+            reply = reply.with_body(b"<html>not here</html>");
+            assert_eq!(refusal(&reply, "").kind, ErrorKind::Unreadable, "{status} with a page");
+            reply = reply.with_body(br#"{"message":"no"}"#);
+            assert!(refusal(&reply, "").kind.is_about_the_token(), "{status}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn an_id_never_leaves_its_segment(id in ".{1,20}") {
+        fn an_id_never_leaves_its_segment(id in r"[\x00-\x20./\\%?#a-c\u{7f}-\u{a0}é]{0,12}") {
             let connection = Connection::new(line(), None, "https://x.invalid", "v2").unwrap();
             let ask = Ask { path: &["tokens", &id], query: &[], headers: HeaderMap::new(), needs: "" };
             if let Ok(call) = connection.call(Method::GET, &ask) {
                 let segments: Vec<_> = call.url.path_segments().unwrap().collect();
                 prop_assert_eq!(segments.len(), 3, "{}", call.url);
                 prop_assert_eq!(call.url.query(), None);
+                let sent = percent_encoding::percent_decode_str(segments[2]).decode_utf8().unwrap();
+                prop_assert_eq!(sent, id, "another id than the one that is meant");
             }
         }
     }

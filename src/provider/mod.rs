@@ -222,7 +222,9 @@ pub trait Provider: Send + Sync {
     /// Asks the provider whether it accepts a new value.
     async fn probe(&self, minted: &Minted, verify: Option<&str>) -> Result<Probe, Error>;
 
-    /// Ends a token. A token that is already gone is no error.
+    /// Asks the provider, once, to end a token. `Ok` only for the answer that the
+    /// provider documents for it. Call it through [`crate::rotation`]'s `retire`,
+    /// which reads the token before each request.
     async fn end(&self, credential: &SecretString, token: &Token, ending: Ending) -> Result<(), Error>;
 
     /// Whether `credential` may be the value of `token`. `false` only when that

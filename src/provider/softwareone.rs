@@ -9,11 +9,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::Method;
+use http::{Method, StatusCode};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use super::connection::{Ask, Connection, Line, Pages, bearer, normalise, take_value, timestamp};
@@ -51,7 +50,7 @@ pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn
 struct Listed {
     #[serde(rename = "$meta", default)]
     meta: Meta,
-    #[serde(default)]
+    // Required: an answer of something else must not read as "there are no tokens".
     data: Vec<Map<String, Value>>,
 }
 
@@ -143,8 +142,9 @@ impl Provider for SoftwareOne {
         if let Some(path) = verify {
             return self.connection.verify(path, ask.headers).await;
         }
-        match self.connection.get::<IgnoredAny>(ask).await {
-            Ok(_) => Ok(Probe::Verified),
+        let is_meant = |raw: &Map<String, Value>| raw.get("id").is_some_and(|id| *id == *minted.token.id);
+        match self.connection.identify(ask, is_meant).await {
+            Ok(probe) => Ok(probe),
             Err(error) => match error.kind {
                 ErrorKind::Unauthenticated => Ok(Probe::Rejected),
                 // A token without the module may not see tokens, its own included.
@@ -160,14 +160,11 @@ impl Provider for SoftwareOne {
             Ending::Disable => (Method::POST, &whole[..]),
             Ending::Delete => (Method::DELETE, &whole[..3]),
         };
-        match self.connection.end(method, ask(path, &[], credential)?).await {
-            // Disabled already: by an attempt whose reply was lost, or by somebody.
-            Err(error) if ending == Ending::Disable && error.kind.is_about_the_token() => {
-                let shown = self.get(credential, &token.id).await?;
-                if shown.is_none_or(|token| token.disabled) { Ok(()) } else { Err(error) }
-            }
-            result => result,
-        }
+        let is_documented = |status: StatusCode, body: &[u8]| match ending {
+            Ending::Disable => status == StatusCode::OK && shows_disabled(body, &token.id),
+            Ending::Delete => status == StatusCode::NO_CONTENT,
+        };
+        self.connection.end(method, ask(path, &[], credential)?, is_documented).await
     }
 
     /// A value tells its token's id.
@@ -209,6 +206,12 @@ fn successor_of(raw: &Map<String, Value>) -> Result<Map<String, Value>, Error> {
         successor.insert("icon".to_owned(), json!(icon));
     }
     Ok(successor)
+}
+
+/// Whether the answer to a disable shows the token as disabled.
+fn shows_disabled(body: &[u8], id: &str) -> bool {
+    let shown: Result<Value, _> = serde_json::from_slice(body);
+    shown.is_ok_and(|shown| shown["id"] == *id && shown["status"] == *"Disabled")
 }
 
 /// Some lists show what was deleted.

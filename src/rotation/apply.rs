@@ -11,6 +11,7 @@ use super::Tools;
 use super::lineage::{Holder, Lineage, Reading, SKEW};
 use super::mint::{Case, Miscarriage, Newborn};
 use super::plan::{self, Circumstances, MintPlan, Plan, Retirement, Step};
+use super::retire;
 use super::session::{Keyring, Session};
 use super::trouble::{Fate, Trouble};
 use crate::config::Rotation;
@@ -113,7 +114,7 @@ async fn tell(
         Step::Mint(mint) => Box::pin(rotate(tools, session, at, &mint, story)).await?,
     };
     if story.delivery.is_none() {
-        retire(session, at, story, None).await;
+        retire_previous(session, at, story, None).await;
     }
     refused.map_or(Ok(()), Err)
 }
@@ -233,7 +234,7 @@ async fn rotate(
             end(session, story, twin, Ending::Delete, Some(&minted)).await;
         }
         let at = Circumstances { now: written_at, ..at };
-        retire(session, at, story, Some(&minted)).await;
+        retire_previous(session, at, story, Some(&minted)).await;
     }
     Ok(trouble)
 }
@@ -296,7 +297,12 @@ async fn verdict(
 
 /// Ends the previous tokens that nobody can hold any more, but not the credential
 /// that all this is done with.
-async fn retire(session: &Session, at: Circumstances<'_>, story: &mut Story, minted: Option<&Minted>) {
+async fn retire_previous(
+    session: &Session,
+    at: Circumstances<'_>,
+    story: &mut Story,
+    minted: Option<&Minted>,
+) {
     for one in plan::retirements(&at, &story.lineage, &story.readings) {
         let member = &story.lineage.members[one.member];
         let token = member.token.clone();
@@ -321,13 +327,12 @@ async fn retire(session: &Session, at: Circumstances<'_>, story: &mut Story, min
 
 /// Ends one token.
 async fn end(session: &Session, story: &mut Story, token: &Token, ending: Ending, minted: Option<&Minted>) {
-    let provider = &session.provider;
     let predecessor = story.delivery.as_ref().and_then(|delivery| delivery.predecessor.as_ref());
     let keys = match minted {
         Some(minted) => Keyring::after_mint(session, &minted.value, predecessor),
         None => Keyring::before_mint(session),
     };
-    match keys.call(async |credential| provider.end(credential, token, ending).await).await {
+    match retire::retire(session, &keys, token, ending).await {
         Ok(()) => story.retired.push(token.id.clone()),
         Err(error) => story.warnings.push(format!("token {} could not be ended: {error}", token.id)),
     }

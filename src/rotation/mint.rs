@@ -16,6 +16,7 @@ use super::Tools;
 use super::lineage::{Lineage, Member};
 use super::marker::{self, Marker, Nonce};
 use super::plan::{self, Circumstances, MintPlan};
+use super::retire::retire;
 use super::session::{Keyring, Session};
 use super::trouble::{Fate, Trouble};
 use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Token};
@@ -348,12 +349,7 @@ impl Case<'_> {
             return Fate::Kept { until: predecessor.and_then(|old| old.expires_at) };
         }
         let keys = Keyring::after_mint(self.session, &minted.value, predecessor);
-        match keys
-            .call(async |credential| {
-                self.session.provider.end(credential, &minted.token, Ending::Delete).await
-            })
-            .await
-        {
+        match retire(self.session, &keys, &minted.token, Ending::Delete).await {
             Ok(()) => Fate::Withdrawn,
             Err(error) => Fate::Lives { until: minted.token.expires_at, why: error.to_string() },
         }
@@ -370,7 +366,8 @@ impl Case<'_> {
         if self.is_known(lost) {
             return;
         }
-        if let Err(error) = self.session.provider.end(&self.session.credential, lost, Ending::Delete).await {
+        let keys = Keyring::before_mint(self.session);
+        if let Err(error) = retire(self.session, &keys, lost, Ending::Delete).await {
             tracing::warn!("a lost newborn could not be deleted: {error}");
         }
     }

@@ -7,6 +7,7 @@
 //! - `expand`: from patterns to destinations
 //! - `apply`: one rotation from the first reading to the last retirement
 //! - `mint`: the part of it in which replies get lost and rivals appear
+//! - `retire`: the only place where a token is disabled or deleted
 //! - [`session`]: a provider credential, shared by the rotations that use it
 //! - [`berths`]: how many rotations may deliver at once
 //! - [`brake`]: whether a mint may still be started
@@ -29,6 +30,7 @@ mod apply;
 mod expand;
 mod mint;
 mod outcome;
+mod retire;
 #[cfg(test)]
 mod samples;
 

@@ -29,6 +29,7 @@ mod providers;
 mod proxy;
 mod recovery;
 mod replies;
+mod retire;
 mod rivals;
 mod rotate;
 mod scene;

@@ -216,6 +216,19 @@ impl FakeProvider {
         self.edit(id, |token| token.deleted = true);
     }
 
+    /// Deletes a token and gives its id to another one, as a provider may that uses
+    /// ids again.
+    pub fn take_over(&self, id: &str, by: TokenSpec) -> FakeToken {
+        let mut state = self.lock();
+        let place = state.place(id).expect("no such token");
+        state.tokens[place].deleted = true;
+        let value = state.add(by).value;
+        let other = state.tokens.last_mut().expect("added above");
+        other.id = id.to_owned();
+        assert_eq!(other.value, value);
+        other.clone()
+    }
+
     /// Changes anything of a token behind everybody's back.
     pub fn edit(&self, id: &str, change: impl FnOnce(&mut FakeToken)) {
         let mut state = self.lock();
