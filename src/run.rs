@@ -157,7 +157,7 @@ async fn carry_out(
         dry_run: access != Access::Write,
         look_only: access == Access::Look,
     };
-    let work = rotation::run(&tools, &run.config.rotations, &sessions);
+    let work = rotation::run(&tools, &run.config, &sessions);
     tokio::pin!(work, stop);
     tokio::select! {
         // A signal that is there already is heeded before anything goes on.

@@ -43,7 +43,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
 use crate::clock::{Clock, Side};
-use crate::config::Rotation;
+use crate::config::Config;
 use crate::github::GitHub;
 use crate::provider::ProviderSettings;
 use crate::report::{Report, Reporter, RotationReport};
@@ -95,10 +95,10 @@ impl Tools<'_> {
 /// Rotates everything that is due, all rotations at once.
 pub async fn run(
     tools: &Tools<'_>,
-    rotations: &[Rotation],
+    config: &Config,
     sessions: &HashMap<ProviderSettings, Arc<Session>>,
 ) -> Report {
-    let expanded = expand::expand(tools, rotations).await;
+    let expanded = expand::expand(tools, config).await;
     let served = expanded.iter().filter(|one| one.trouble.is_none());
     tools.github.expect(served.flat_map(|one| &one.rotation.secrets));
     let told = expanded.into_iter().filter_map(|Expanded { rotation, notes, trouble }| {
