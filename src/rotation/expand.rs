@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use futures_util::future::join_all;
 
 use super::Tools;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, some};
 use super::window::fits;
 use crate::config::{Config, Destination, Rotation, Scope, SecretPattern, SecretTarget, Store};
 use crate::github::GitHub;
@@ -50,12 +50,12 @@ async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a>
         let found = match github.expand(pattern).await {
             Ok(found) => found,
             Err(error) => {
-                expanded.trouble = Some(Trouble::PatternUnreadable { pattern: pattern.to_string(), error });
+                expanded.trouble = Some(Trouble::PatternUnreadable { pattern: shown(pattern), error });
                 return expanded;
             }
         };
         if found.repositories.is_empty() {
-            let pattern = pattern.to_string();
+            let pattern = shown(pattern);
             expanded.trouble = Some(Trouble::PatternEmpty { pattern, archived: found.archived });
             return expanded;
         }
@@ -64,7 +64,8 @@ async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a>
             count => format!("; {count} archived left out"),
         };
         expanded.notes.push(format!(
-            "{pattern}: {} {}{archived}",
+            "{}: {} {}{archived}",
+            shown(pattern),
             found.repositories.len(),
             if found.repositories.len() == 1 { "repository" } else { "repositories" }
         ));
@@ -80,6 +81,14 @@ async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a>
         expanded.trouble = Some(Trouble::TooManySecrets { count });
     }
     expanded
+}
+
+/// A pattern as the user wrote it; of a long list the first few, so that what is said
+/// of it is not cut off.
+fn shown(pattern: &SecretPattern) -> String {
+    let whole = pattern.to_string();
+    let parts: Vec<String> = whole.split(", ").map(str::to_owned).collect();
+    if parts.len() > 5 { some(&parts) } else { whole }
 }
 
 /// The secret that a pattern stands for in one repository.
