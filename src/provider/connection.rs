@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{Error, ErrorKind, Probe};
+use super::{Error, ErrorKind, Probe, Provider};
 use crate::clock::Side;
 use crate::http::retry::asked_wait;
 use crate::http::{Call, Http, HttpError, Reply, json};
@@ -222,6 +222,46 @@ pub(super) fn authorization(value: &str) -> Result<HeaderMap, Error> {
     Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
 }
 
+/// Whether a field of a token grants something, also one that this version has never
+/// heard of. Such a field is carried over to the next token. A field that records
+/// something (who made the token, when it was used) has another ending.
+pub(super) fn grants(field: &str) -> bool {
+    let field = field.to_ascii_lowercase();
+    ["capabilities", "permissions", "privileges", "scopes"].iter().any(|ending| field.ends_with(ending))
+}
+
+/// The fields of a token that grant something.
+pub(super) fn granted(raw: &Map<String, Value>) -> Map<String, Value> {
+    let granted = raw.iter().filter(|(field, _)| grants(field));
+    granted.map(|(field, value)| (field.clone(), value.clone())).collect()
+}
+
+/// A creation body without what the published creation schema does not name; `None`
+/// if it holds nothing else.
+pub(super) fn published(body: &Map<String, Value>, schema: &[&str]) -> Option<Map<String, Value>> {
+    let mut published = body.clone();
+    published.retain(|field, _| schema.contains(&field.as_str()));
+    (published.len() < body.len()).then_some(published)
+}
+
+/// Makes sure that a mint which was `refused` made nothing, before it is sent again in
+/// another form. `note`: what the new token's note would be.
+///
+/// # Errors
+/// The refusal, if the provider shows such a token or cannot be asked.
+pub(super) async fn made_nothing(
+    provider: &dyn Provider,
+    credential: &SecretString,
+    note: &str,
+    refused: Error,
+) -> Result<(), Error> {
+    match provider.list(credential).await {
+        Ok(tokens) if tokens.iter().any(|token| token.note == note) => Err(refused.after_the_fact()),
+        Ok(_) => Ok(()),
+        Err(_) => Err(refused),
+    }
+}
+
 /// Takes a token's value out of the reply that minted it.
 pub(super) fn take_value(raw: &mut Map<String, Value>, field: &str) -> Result<SecretString, Error> {
     match raw.remove(field) {
@@ -370,6 +410,19 @@ mod tests {
         let other = json!({"a": ["y", "x", "x"], "b": {"query": ["read"]}});
         assert_eq!(normalise(one), normalise(other));
         assert_ne!(normalise(json!({"a": ["x"]})), normalise(json!({"a": ["x", "y"]})));
+    }
+
+    #[test]
+    fn a_field_that_grants_is_told_from_one_that_records() {
+        for field in ["orgCapabilities", "telepathyCapabilities", "dataset_permissions", "scopes"] {
+            assert!(grants(field), "{field}");
+        }
+        for field in [
+            "auditIdentity", "apiLastUsed", "ingestLastUsed", "lastUsedAt", "createdAt", "createdBy", "id",
+            "samlAuthenticated", "usage", "owner", "colour",
+        ] {
+            assert!(!grants(field), "{field}");
+        }
     }
 
     #[test]

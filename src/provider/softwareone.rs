@@ -15,7 +15,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, Line, Pages, bearer, normalise, take_value, timestamp};
+use super::connection::{
+    Ask, Connection, Line, Pages, bearer, granted, made_nothing, normalise, published, take_value, timestamp,
+};
 use super::{
     Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
@@ -29,6 +31,9 @@ const SELECT: (&str, &str) = ("select", "audit,modules,account");
 
 /// Tokens on one page.
 const PAGE: &str = "100";
+
+/// What the published schema of a creation names (`CreateApiTokenDto`).
+const SCHEMA: [&str; 5] = ["account", "name", "icon", "description", "modules"];
 
 /// What every call needs.
 const NEEDS: &str = "an API token of the same account with access to the module that manages API tokens";
@@ -130,8 +135,18 @@ impl Provider for SoftwareOne {
         };
         successor.insert("name".to_owned(), json!(mint.name));
         successor.insert("description".to_owned(), json!(mint.note));
-        let ask = ask(&["accounts", "api-tokens"], &[], credential)?;
-        let mut raw = self.connection.mint(ask, &Value::Object(successor)).await?;
+        let published = mint.predecessor.and_then(|_| published(&successor, &SCHEMA));
+        let request = async |body: Map<String, Value>| {
+            let ask = ask(&["accounts", "api-tokens"], &[], credential)?;
+            self.connection.mint(ask, &Value::Object(body)).await
+        };
+        let mut raw = match (request(successor).await, published) {
+            (Err(error), Some(published)) if error.kind == ErrorKind::Invalid => {
+                made_nothing(self, credential, mint.note, error).await?;
+                request(published).await?
+            }
+            (result, _) => result?,
+        };
         let value = take_value(&mut raw, "token")?;
         Ok(Minted { token: token(raw)?, value })
     }
@@ -201,7 +216,8 @@ fn successor_of(raw: &Map<String, Value>) -> Result<Map<String, Value>, Error> {
             "the Marketplace does not show the token's account and modules, so no equal token can be created",
         ));
     };
-    let mut successor = Map::from_iter([("account".to_owned(), account), ("modules".to_owned(), modules)]);
+    let mut successor = granted(raw);
+    successor.extend([("account".to_owned(), account), ("modules".to_owned(), modules)]);
     if let Some(Value::String(icon)) = raw.get("icon") {
         successor.insert("icon".to_owned(), json!(icon));
     }
@@ -231,6 +247,7 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
     let privileges = normalise(json!({
         "account": raw.get("account").map(ids),
         "modules": modules.map(|modules| modules.iter().map(ids).collect::<Vec<_>>()),
+        "others": granted(&raw),
     }));
     Ok(Token {
         name: text("name").unwrap_or_default(),

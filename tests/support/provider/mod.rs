@@ -81,6 +81,8 @@ pub struct Switches {
     pub refuse_delete: bool,
     /// Every mint is refused with this status, after it was found well-formed.
     pub refuse_mint: Option<u16>,
+    /// A field that the service sets by itself, and refuses in a body with 422.
+    pub own_field: Option<(&'static str, Value)>,
     /// A creation shows the whole token, where it need not.
     pub whole_reply: bool,
     /// Lists leave these fields out, whatever was asked for.
@@ -102,6 +104,7 @@ impl Default for Switches {
             alter_newborn: None,
             refuse_delete: false,
             refuse_mint: None,
+            own_field: None,
             whole_reply: false,
             list_omits: Vec::new(),
             error_message: None,
@@ -418,6 +421,11 @@ impl State {
     ) -> Result<FakeToken, Reply> {
         if let Some(status) = self.switches.refuse_mint {
             return Err((self.service.refusal)(status, "this cannot be made"));
+        }
+        if let Some((field, value)) = self.switches.own_field.clone()
+            && raw.insert(field.to_owned(), value).is_some()
+        {
+            return Err((self.service.refusal)(422, &format!("{field} cannot be set")));
         }
         if let Some(alter) = &self.switches.alter_newborn {
             alter(&mut raw);
