@@ -201,7 +201,10 @@ fn sessions(run: &Run, http: &Arc<Http>) -> Result<HashMap<ProviderSettings, Arc
         let provider =
             provider::connect(settings, Arc::clone(http), side).map_err(|error| error.to_string())?;
         let credential = run.credentials.get(&settings.credential).cloned().unwrap_or_default();
-        sessions.insert(settings.clone(), Arc::new(Session::new(provider, credential, side, http.retry_policy())));
+        sessions.insert(
+            settings.clone(),
+            Arc::new(Session::new(provider, credential, side, http.retry_policy())),
+        );
     }
     Ok(sessions)
 }

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
@@ -102,7 +103,10 @@ impl Connection {
         ask: Ask<'_>,
         is_documented: impl Fn(StatusCode, &[u8]) -> bool,
     ) -> Result<(), Error> {
-        let reply = self.send(self.call(method, &ask)?, ask.needs).await?;
+        let mut call = self.call(method, &ask)?;
+        // Not even a connection that fails is tried again here.
+        call.deadline = Some(Instant::now());
+        let reply = self.send(call, ask.needs).await?;
         if is_documented(reply.status, reply.body()) {
             return Ok(());
         }
@@ -418,8 +422,17 @@ mod tests {
             assert!(grants(field), "{field}");
         }
         for field in [
-            "auditIdentity", "apiLastUsed", "ingestLastUsed", "lastUsedAt", "createdAt", "createdBy", "id",
-            "samlAuthenticated", "usage", "owner", "colour",
+            "auditIdentity",
+            "apiLastUsed",
+            "ingestLastUsed",
+            "lastUsedAt",
+            "createdAt",
+            "createdBy",
+            "id",
+            "samlAuthenticated",
+            "usage",
+            "owner",
+            "colour",
         ] {
             assert!(!grants(field), "{field}");
         }
@@ -488,7 +501,8 @@ mod tests {
 
     #[test]
     fn only_json_says_that_a_token_is_gone() {
-        for status in [StatusCode::NOT_FOUND, StatusCode::GONE, StatusCode::BAD_REQUEST, StatusCode::CONFLICT] {
+        for status in [StatusCode::NOT_FOUND, StatusCode::GONE, StatusCode::BAD_REQUEST, StatusCode::CONFLICT]
+        {
             let mut reply = Reply::of(status, HeaderMap::new());
             assert_eq!(refusal(&reply, "").kind, ErrorKind::Unreadable, "{status} without a body");
             reply = reply.with_body(b"<html>not here</html>");

@@ -41,6 +41,16 @@ pub(super) async fn retire(
     token: &Token,
     ending: Ending,
 ) -> Result<(), NotRetired> {
+    // On the heap: of a thousand rotations few end a token on the same day.
+    Box::pin(repeat(session, keys, token, ending)).await
+}
+
+async fn repeat(
+    session: &Session,
+    keys: &Keyring<'_>,
+    token: &Token,
+    ending: Ending,
+) -> Result<(), NotRetired> {
     let mut repetitions = session.retry.repetitions();
     loop {
         if has_ended(session, keys, token, ending).await? {

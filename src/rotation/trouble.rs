@@ -96,7 +96,8 @@ pub enum Trouble {
     /// Too many undelivered attempts.
     #[error(
         "{count} live tokens of this rotation exist and not every destination takes them, so no more are minted. \
-         Mend the destinations that do not hold the newest token ({}), then run with --force", some(destinations)
+         Mend the destinations that do not hold the newest token ({}), then run with --force",
+        some(destinations)
     )]
     TooMany {
         /// Live marked tokens.
@@ -406,7 +407,10 @@ mod tests {
         let destinations = || many("acme/a-repository-with-a-long-name:TOKEN");
         let until = "2026-03-02T08:00:00Z".parse().unwrap();
         for (trouble, wanted) in [
-            (Trouble::Unreadable { destinations: destinations(), reasons: reasons("no access") }, "no access"),
+            (
+                Trouble::Unreadable { destinations: destinations(), reasons: reasons("no access") },
+                "no access",
+            ),
             (Trouble::DeadDestination { destinations: destinations(), reasons: many("why") }, "why-000"),
             (Trouble::Undelivered { id: "x".into(), destinations: destinations(), until }, "did not take it"),
             (Trouble::TooMany { count: 3, destinations: destinations() }, "--force"),

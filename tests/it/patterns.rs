@@ -182,7 +182,7 @@ async fn a_shard_knows_what_belongs_to_the_others() {
                      - { name: other, token: other, secrets: ['acme/web:T'] }\n";
     let file = File::of_rotations(&world, rotations);
     let mut outcomes = Vec::new();
-    for shard in ["1/3", "2/3", "3/3"] {
+    for shard in ["1/2", "2/2"] {
         let ran = file.rotate(&world).arg("--shard", shard).run().await;
         let rotations = ran.json()["rotations"].as_array().unwrap().clone();
         outcomes.extend(rotations.iter().map(|it| format!("{} {}", it["name"], it["outcome"])));

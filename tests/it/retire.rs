@@ -81,7 +81,7 @@ async fn every_ending() -> Vec<Retiring> {
 #[tokio::test]
 async fn an_answer_that_a_proxy_made_up_is_not_believed_and_the_request_is_repeated() {
     for fault in [Fault::Swallowed, Fault::SwallowedJson, Fault::WrongHtml, Fault::Empty200] {
-        for one in every_ending().await {
+        for one in Box::pin(every_ending()).await {
             one.scene.faults.inject(one.ending.clone(), fault.clone());
             let ran = one.faulty().await;
             assert!(one.has_ended(), "{fault}: {}", ran.everything());
@@ -94,7 +94,7 @@ async fn an_answer_that_a_proxy_made_up_is_not_believed_and_the_request_is_repea
 async fn what_stays_unconfirmed_is_said_and_asked_again_by_the_next_run() {
     for fault in [Fault::SwallowedJson, Fault::Html404] {
         // At once: most of the time is waiting.
-        join_all(every_ending().await.into_iter().map(async |one| {
+        join_all(Box::pin(every_ending()).await.into_iter().map(async |one| {
             one.scene.faults.inject_times(one.ending.clone(), fault.clone(), 100);
             let before = one.asked();
             let ran = one.faulty().await;
@@ -114,7 +114,7 @@ async fn what_stays_unconfirmed_is_said_and_asked_again_by_the_next_run() {
 /// A page of a proxy in place of the token does not mean that the token is gone.
 #[tokio::test]
 async fn a_page_that_says_404_does_not_mean_that_a_token_is_gone() {
-    for one in every_ending().await {
+    for one in Box::pin(every_ending()).await {
         let id = one.original().to_owned();
         let read = Target::matching(move |it| it.method == "GET" && it.path.contains(&id));
         one.scene.faults.inject_times(read, Fault::Html404, 100);
@@ -126,7 +126,7 @@ async fn a_page_that_says_404_does_not_mean_that_a_token_is_gone() {
 
 #[tokio::test]
 async fn a_token_that_is_gone_already_counts_as_ended_and_nothing_is_sent() {
-    for one in every_ending().await {
+    for one in Box::pin(every_ending()).await {
         let world = one.scene.world.detached();
         let id = one.original().to_owned();
         let gone = id.clone();
@@ -140,16 +140,15 @@ async fn a_token_that_is_gone_already_counts_as_ended_and_nothing_is_sent() {
 
 #[tokio::test]
 async fn an_id_that_became_another_tokens_is_left_alone() {
-    for one in every_ending().await {
+    for one in Box::pin(every_ending()).await {
         let (world, id) = (one.scene.world.detached(), one.original().to_owned());
         let read = id.clone();
         let read = Target::matching(move |it| it.method == "GET" && it.path.contains(&read));
         let service = world.provider.service();
         let another = (service.ordinary)("of-somebody-else").expires_in_days(60);
-        one.scene.faults.inject(
-            read,
-            Fault::before(move |_| drop(world.provider.take_over(&id, another.clone()))),
-        );
+        one.scene
+            .faults
+            .inject(read, Fault::before(move |_| drop(world.provider.take_over(&id, another.clone()))));
         let before = one.asked();
         let ran = one.faulty().await;
         assert_eq!(one.asked(), before, "{}", ran.everything());
@@ -166,7 +165,7 @@ async fn an_id_that_became_another_tokens_is_left_alone() {
 #[tokio::test]
 async fn a_deletion_is_not_repeated_against_the_next_owner_of_an_id() {
     for fault in [Fault::CloseAfter, Fault::Status { code: 503, processed: true }, Fault::Empty200] {
-        for one in every_ending().await {
+        for one in Box::pin(every_ending()).await {
             let (world, id) = (one.scene.world.detached(), one.original().to_owned());
             let another = (world.provider.service().ordinary)("of-somebody-else").expires_in_days(60);
             let take_over = move |_: &_| drop(world.provider.take_over(&id, another.clone()));
@@ -233,7 +232,10 @@ async fn an_answer_without_the_token_does_not_verify_its_value() {
         let probes = Target::matching(move |it| {
             let last = it.path.split('?').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
             let is_list = ["token", "tokens", "api-tokens"].contains(&last);
-            it.side == Side::Provider && it.method == "GET" && !is_list && known.iter().all(|one| one.id != last)
+            it.side == Side::Provider
+                && it.method == "GET"
+                && !is_list
+                && known.iter().all(|one| one.id != last)
         });
         scene.faults.inject_times(probes, Fault::SwallowedJson, 100);
         let ran = scene.rotate(IMPATIENT).run().await;

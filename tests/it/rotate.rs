@@ -56,9 +56,15 @@ async fn the_successor_can_do_just_what_its_predecessor_could() {
     let shown = newest.shown();
     assert_eq!(shown["datasetCapabilities"], capabilities);
     assert_eq!(shown["quantumCapabilities"], json!({"entangle": [true, null, 7]}));
-    for record in
-        ["auditIdentity", "apiLastUsed", "ingestLastUsed", "queryLastUsed", "createdAt", "createdBy", "colour"]
-    {
+    for record in [
+        "auditIdentity",
+        "apiLastUsed",
+        "ingestLastUsed",
+        "queryLastUsed",
+        "createdAt",
+        "createdBy",
+        "colour",
+    ] {
         assert_eq!(shown.get(record), None, "a record is not a privilege");
     }
     assert!(newest.description().starts_with("Used by CI, ask Ann [crossfade acme/infra/ci-ingest 2026-"));

@@ -264,7 +264,9 @@ impl Post {
             Fault::Secondary403 { retry_after } => (Message::reply(403, JSON, SECONDARY), *retry_after),
             Fault::Html404 => (Message::reply(404, HTML, page), None),
             Fault::Empty200 | Fault::Swallowed => (Message::reply(200, "", ""), None),
-            Fault::WrongJson | Fault::SwallowedJson => (Message::reply(200, JSON, r#"{"message":"ok"}"#), None),
+            Fault::WrongJson | Fault::SwallowedJson => {
+                (Message::reply(200, JSON, r#"{"message":"ok"}"#), None)
+            }
             Fault::WrongHtml => (Message::reply(200, HTML, "<html><body>Sign in</body></html>"), None),
             _ => return None,
         };
