@@ -152,7 +152,9 @@ impl Connection {
         let is_unsafe =
             |segment: &str| matches!(segment, "" | "." | "..") || segment.contains(char::is_control);
         if ask.path.iter().any(|segment| is_unsafe(segment)) {
-            return Err(Error::invalid("the provider's id of a token cannot stand in a path"));
+            // Not a refusal of the provider's, which could mean that there is no such token.
+            let message = "the id of a token cannot be part of an address, so nothing was sent".to_owned();
+            return Err(Error { kind: ErrorKind::Unreadable, message, retry_after: None });
         }
         url.path_segments_mut()
             .map_err(|()| Error::invalid("the provider's address is no base for paths"))?
@@ -496,6 +498,26 @@ mod tests {
         for id in ["vic\ttim", "vic\rtim", "vic\ntim", "\t..", ".\n.", "\0", "a\u{7f}", "a\u{85}"] {
             let ask = Ask { path: &["tokens", id], query: &[], headers: HeaderMap::new(), needs: "" };
             assert!(connection.call(Method::DELETE, &ask).is_err(), "{id:?}");
+        }
+    }
+
+    /// What was never asked for is not known to be gone.
+    #[tokio::test]
+    async fn a_token_that_cannot_be_asked_for_is_not_taken_for_gone() {
+        for kind in ["axiom", "deepset", "softwareone"] {
+            let url = Some(Url::parse("http://127.0.0.1:9").unwrap());
+            let settings = crate::provider::ProviderSettings {
+                kind: kind.parse().unwrap(),
+                url,
+                org_id: None,
+                credential: "X".to_owned(),
+            };
+            let Line { http, side } = line();
+            let provider = crate::provider::connect(&settings, http, side).unwrap();
+            for id in ["vic\ttim", "TKN-0000\n-0001", "..", ""] {
+                let read = provider.get(&SecretString::from("credential"), id).await;
+                assert_eq!(read.unwrap_err().kind, ErrorKind::Unreadable, "{kind} {id:?}");
+            }
         }
     }
 

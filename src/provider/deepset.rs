@@ -98,11 +98,11 @@ impl Provider for Deepset {
         all.items.into_iter().map(token).collect()
     }
 
+    fn may_be_id(&self, text: &str) -> bool {
+        is_uuid(text)
+    }
+
     async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
-        // Anything else is a name: there is nothing to ask for.
-        if !is_uuid(id) {
-            return Ok(None);
-        }
         match self.connection.get(ask(&["token", id], &[], credential)?).await {
             Ok(raw) => token(raw).map(Some),
             Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => Ok(None),

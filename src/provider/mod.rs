@@ -213,7 +213,13 @@ pub trait Provider: Send + Sync {
     /// Every token that the credential can see.
     async fn list(&self, credential: &SecretString) -> Result<Vec<Token>, Error>;
 
-    /// One token by its id; `None` if there is no such token.
+    /// Whether a text that a user wrote may be the id of a token. `false` only when
+    /// it is certainly a name.
+    fn may_be_id(&self, _text: &str) -> bool {
+        true
+    }
+
+    /// One token by its id; `None` if the provider says that there is no such token.
     async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error>;
 
     /// Makes the successor. Sent once: the caller decides what a lost reply means.

@@ -113,11 +113,11 @@ impl Provider for SoftwareOne {
         all.items.into_iter().filter(|raw| !is_deleted(raw)).map(token).collect()
     }
 
+    fn may_be_id(&self, text: &str) -> bool {
+        text.starts_with("TKN-")
+    }
+
     async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
-        // Anything else is a name: there is nothing to ask for.
-        if !id.starts_with("TKN-") {
-            return Ok(None);
-        }
         match self.raw(credential, id).await {
             Ok(raw) if is_deleted(&raw) => Ok(None),
             Ok(raw) => token(raw).map(Some),

@@ -146,7 +146,7 @@ async fn observe(
         }
     }
     story.lineage = Lineage::trace(rotation, tokens, now)?;
-    if story.lineage.members.is_empty() {
+    if story.lineage.members.is_empty() && session.provider.may_be_id(&rotation.token) {
         // A list may leave a token out; one that was named by its id can be asked for.
         let found = session.provider.get(&session.credential, &rotation.token).await;
         if let Some(token) = found.map_err(Trouble::Observe)? {
