@@ -43,6 +43,8 @@ pub struct Run {
     /// Provider credentials by the variable that holds them: all that
     /// `config`'s rotations name.
     pub credentials: BTreeMap<String, SecretString>,
+    /// The keys that sign markers; none: markers are not signed.
+    pub marker_keys: Vec<SecretString>,
     /// What people should know and nothing stops for.
     pub warnings: Problems,
 }
@@ -159,9 +161,19 @@ fn run(
     let repository = repository(args, environment, true, &mut problems);
     let config = configuration(args, repository.clone(), environment, &mut problems);
     let credentials = credentials(config.as_ref(), environment, &mut problems);
+    let marker_keys = settings::marker_keys(&mut Inputs { environment, problems: &mut problems });
     match (config, repository, github, problems.has_errors()) {
         (Some(config), Some(repository), Some(github), false) => {
-            Ok(Run { command, config, repository, options, github, credentials, warnings: problems })
+            Ok(Run {
+                command,
+                config,
+                repository,
+                options,
+                github,
+                credentials,
+                marker_keys,
+                warnings: problems,
+            })
         }
         _ => Err(Answer::of(problems)),
     }

@@ -72,21 +72,25 @@ impl Connection {
     /// Mints: sent exactly once, whatever happens. An error's [`ErrorKind`] tells
     /// whether it may have been processed.
     pub(super) async fn mint(&self, ask: Ask<'_>, body: &Value) -> Result<Map<String, Value>, Error> {
-        self.once(Method::POST, ask, Some(body)).await
+        let call = self.call(Method::POST, &ask)?;
+        let call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
+        read(&self.send(call, ask.needs).await?)
     }
 
-    /// Changes something: sent exactly once, like a mint.
-    pub(super) async fn once(
+    /// Changes a token. May be repeated: the same change twice is one change. `None`:
+    /// there is no such token.
+    pub(super) async fn patch(
         &self,
-        method: Method,
         ask: Ask<'_>,
-        body: Option<&Value>,
-    ) -> Result<Map<String, Value>, Error> {
-        let mut call = self.call(method, &ask)?;
-        if let Some(body) = body {
-            call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
+        body: &Value,
+    ) -> Result<Option<Map<String, Value>>, Error> {
+        let call = self.call(Method::PATCH, &ask)?.idempotent();
+        let call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
+        match self.send(Call { intact: json, ..call }, ask.needs).await {
+            Ok(reply) => read(&reply).map(Some),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
-        read(&self.send(call, ask.needs).await?)
     }
 
     /// Deletes a token, where the provider documents 204 for that. Sent once.
@@ -504,7 +508,7 @@ mod tests {
     /// What was never asked for is not known to be gone.
     #[tokio::test]
     async fn a_token_that_cannot_be_asked_for_is_not_taken_for_gone() {
-        for kind in ["axiom", "deepset", "softwareone"] {
+        for kind in ["axiom", "deepset", "launchdarkly", "softwareone"] {
             let url = Some(Url::parse("http://127.0.0.1:9").unwrap());
             let settings = crate::provider::ProviderSettings {
                 kind: kind.parse().unwrap(),

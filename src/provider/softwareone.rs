@@ -95,6 +95,7 @@ impl Provider for SoftwareOne {
             expiry: Expiry::ByAge,
             marker_in: MarkerIn::Description,
             can_disable: true,
+            can_set_expiry: false,
         }
     }
 

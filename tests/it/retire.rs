@@ -7,6 +7,7 @@ use crate::scene::{Credential, IMPATIENT, Scene};
 use crate::support::provider::Service;
 use crate::support::provider::axiom::SERVICE as AXIOM;
 use crate::support::provider::deepset::SERVICE as DEEPSET;
+use crate::support::provider::launchdarkly::SERVICE as LAUNCHDARKLY;
 use crate::support::provider::softwareone::SERVICE as SOFTWAREONE;
 use crate::support::{Fault, Ran, Side, Target, World};
 
@@ -245,7 +246,7 @@ async fn an_answer_without_the_token_does_not_verify_its_value() {
 
 #[tokio::test]
 async fn an_answer_without_tokens_is_not_an_empty_list() {
-    for service in [&AXIOM, &DEEPSET, &SOFTWAREONE] {
+    for service in [&AXIOM, &DEEPSET, &LAUNCHDARKLY, &SOFTWAREONE] {
         let scene = Scene::new(World::builder().provider(service).start().await, Credential::Admin);
         scene.faults.inject_times(Target::on("GET", "token"), Fault::SwallowedJson, 100);
         let ran = scene.rotate(IMPATIENT).run().await;

@@ -20,7 +20,7 @@ async fn the_successor_has_the_same_role_and_workspaces() {
     assert_eq!(newest.raw["organization_role"], "MEMBER");
     assert_eq!(newest.raw["personal"], false);
     assert!(
-        newest.name().starts_with("ci-ingest [crossfade acme/infra/ci-ingest 2026-"),
+        newest.name().starts_with("ci-ingest xf1.4z5cgu75fe."),
         "{}",
         newest.name()
     );
