@@ -58,7 +58,7 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
     }
 
     let mut written = Vec::new();
-    let mut config = Config { rotations: Vec::new() };
+    let mut config = Config { rotations: Vec::new(), unselected: Vec::new() };
     for Field { place, value } in &rotations {
         let Some(keys) = value else { continue };
         let is_selected = given(&keys.name).is_some_and(|name| request.selection.takes(name));
@@ -66,7 +66,8 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
         let mut source = Source { place: *place, by_flags: request.file.is_none(), problems };
         let (rotation, places) = source.rotation(&under(keys, &defaults), &request.repository);
         written.push(places);
-        config.rotations.extend(rotation.filter(|_| is_selected));
+        let group = if is_selected { &mut config.rotations } else { &mut config.unselected };
+        group.extend(rotation);
     }
     check::together(&written, problems);
     (problems.errors() == before).then_some(config)

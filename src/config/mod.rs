@@ -39,8 +39,10 @@ use crate::provider::ProviderSettings;
 /// Every rotation that a run is about, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// In the order in which the user wrote them.
+    /// The selected ones, in the order in which the user wrote them.
     pub rotations: Vec<Rotation>,
+    /// The file's other rotations: a run leaves them alone, and their secrets too.
+    pub unselected: Vec<Rotation>,
 }
 
 /// One token, its policy and its destinations.

@@ -56,7 +56,7 @@ pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn
 /// A page of the list.
 #[derive(Deserialize)]
 struct Listed {
-    #[serde(default)]
+    // Required: an answer of something else must not read as "there are no tokens".
     items: Vec<Map<String, Value>>,
     #[serde(rename = "totalCount")]
     total: Option<usize>,
@@ -99,11 +99,11 @@ impl Provider for LaunchDarkly {
         all.items.into_iter().map(token).collect()
     }
 
+    fn may_be_id(&self, text: &str) -> bool {
+        text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+
     async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
-        // Anything else is a name: there is nothing to ask for.
-        if id.len() != 24 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Ok(None);
-        }
         match self.connection.get(ask(&["tokens", id], &[], credential)?).await {
             Ok(raw) => token(raw).map(Some),
             Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => Ok(None),

@@ -178,7 +178,7 @@ impl Teller<'_> {
         let why = if holders.is_empty() {
             format!("No secret of this rotation holds it any more. {}", self.way_to_end(old))
         } else {
-            let holders = super::advice::some(&holders);
+            let holders = super::trouble::some(&holders);
             format!("{holders} may still hold it. A run ends it once every secret holds a newer token")
         };
         Some(format!(

@@ -30,6 +30,7 @@ mod providers;
 mod proxy;
 mod recovery;
 mod replies;
+mod retire;
 mod rivals;
 mod rotate;
 mod scene;
