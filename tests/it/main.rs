@@ -37,4 +37,5 @@ mod scene;
 mod status;
 mod summary;
 mod tls;
+mod trust;
 mod walk;
