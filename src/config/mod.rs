@@ -14,6 +14,7 @@ mod load;
 mod node;
 pub mod pattern;
 pub mod period;
+mod reach;
 pub mod selection;
 pub mod summary;
 mod targets;
@@ -27,10 +28,13 @@ pub use destination::{Destination, Repository, Scope, Store};
 pub use file::schema_text;
 pub(crate) use file::{Field, RotationKeys, SecretKeys};
 pub use load::DEFAULT_CREDENTIAL;
+#[cfg(test)]
+pub(crate) use load::read_for_tests;
 pub(crate) use load::{Request, load};
 pub(crate) use node::MAX_BYTES;
 pub use pattern::RepositoryPattern;
 pub use period::Period;
+pub(crate) use reach::{Held, values as check_values};
 
 use crate::provider::ProviderSettings;
 
@@ -39,6 +43,8 @@ use crate::provider::ProviderSettings;
 pub struct Config {
     /// In the order in which the user wrote them.
     pub rotations: Vec<Rotation>,
+    /// How the provider of every rotation of the file is reached, selected or not.
+    pub providers: Vec<ProviderSettings>,
 }
 
 /// One token, its policy and its destinations.

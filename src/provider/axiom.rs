@@ -14,14 +14,29 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, Line, bearer, normalise, take_value, timestamp};
+use super::connection::{Ask, Connection, Line, bearer, normalise, timestamp};
 use super::{
-    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
+    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
 };
+use crate::redact::{Body, TokenShape};
 
-/// Where Axiom's token calls live, whatever the region.
-const PUBLIC: &str = "https://api.axiom.co";
+/// What is known of Axiom without asking it. Its token calls live at one origin,
+/// whatever the region.
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "axiom",
+    origin: "https://api.axiom.co",
+    tokens: &[
+        TokenShape { prefix: "xaat-", body: Body::Word(8) },
+        TokenShape { prefix: PERSONAL, body: Body::Word(8) },
+    ],
+    needs_org_id: &[PERSONAL],
+    value_fields: &["token"],
+    connect,
+};
+
+/// How personal tokens begin.
+const PERSONAL: &str = "xapt-";
 
 /// What the server sets by itself; everything else is the user's and is carried
 /// over to the successor, capabilities that this version has never heard of included.
@@ -35,8 +50,8 @@ struct Axiom {
 }
 
 /// Connects to Axiom; the URL is the origin, with or without `/v2`.
-pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(line, settings.url.as_ref(), PUBLIC, "v2")?;
+fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(line, settings.url.as_ref(), DESCRIPTOR.origin, "v2")?;
     let org_id = settings.org_id.as_deref().map(HeaderValue::from_str).transpose();
     let org_id = org_id.map_err(|_| Error::invalid("the Axiom organization id is no header value"))?;
     Ok(Arc::new(Axiom { connection, org_id }))
@@ -95,7 +110,7 @@ impl Provider for Axiom {
             successor.insert("expiresAt".to_owned(), json!(end));
         }
         let regenerated = mint.predecessor.filter(|_| !mint.by_creation).zip(mint.predecessor_ends_at);
-        let mut raw = if let Some((old, end)) = regenerated {
+        let (value, raw) = if let Some((old, end)) = regenerated {
             let path = ["tokens", &old.id, "regenerate"];
             let body = json!({ "existingTokenExpiresAt": end, "newToken": successor });
             self.connection.mint(self.ask(&path, credential, "apiTokens: update")?, &body).await?
@@ -103,7 +118,6 @@ impl Provider for Axiom {
             let ask = self.ask(&["tokens"], credential, "apiTokens: create")?;
             self.connection.mint(ask, &Value::Object(successor)).await?
         };
-        let value = take_value(&mut raw, "token")?;
         Ok(Minted { token: token(raw)?, value })
     }
 
@@ -139,7 +153,7 @@ impl Provider for Axiom {
 }
 
 fn is_personal(credential: &SecretString) -> bool {
-    credential.expose_secret().starts_with("xapt-")
+    credential.expose_secret().starts_with(PERSONAL)
 }
 
 /// Reads a token as Axiom shows it.

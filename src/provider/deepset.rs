@@ -15,14 +15,23 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, Line, Pages, bearer, normalise, take_value, timestamp};
+use super::connection::{Ask, Connection, Line, Pages, bearer, normalise, timestamp};
 use super::{
-    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
+    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
 };
+use crate::redact::{Body, TokenShape};
 
-/// Where the API lives; in the United States it is `https://api.us.deepset.ai`.
-const PUBLIC: &str = "https://api.cloud.deepset.ai";
+/// What is known of deepset without asking it. In the United States its API lives
+/// at `https://api.us.deepset.ai`.
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "deepset",
+    origin: "https://api.cloud.deepset.ai",
+    tokens: &[TokenShape { prefix: "api_", body: Body::RandomWord(20) }],
+    needs_org_id: &[],
+    value_fields: &VALUE_FIELDS,
+    connect,
+};
 
 /// Tokens on one page.
 const PAGE: &str = "100";
@@ -40,8 +49,8 @@ struct Deepset {
 }
 
 /// Connects to deepset; the URL is the origin, with or without `/api/v1`.
-pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(line, settings.url.as_ref(), PUBLIC, "api/v1")?;
+fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(line, settings.url.as_ref(), DESCRIPTOR.origin, "api/v1")?;
     Ok(Arc::new(Deepset { connection }))
 }
 
@@ -115,9 +124,7 @@ impl Provider for Deepset {
         successor.insert("expires".to_owned(), json!(mint.expires_at.is_some()));
         successor.insert("expires_at".to_owned(), json!(mint.expires_at));
         let ask = ask(&["token"], &[], credential)?;
-        let mut raw = self.connection.mint(ask, &Value::Object(successor)).await?;
-        let field = VALUE_FIELDS.into_iter().find(|field| raw.get(*field).is_some_and(Value::is_string));
-        let value = take_value(&mut raw, field.unwrap_or(VALUE_FIELDS[0]))?;
+        let (value, raw) = self.connection.mint(ask, &Value::Object(successor)).await?;
         if raw.contains_key("api_token_id") && raw.contains_key("workspaces") {
             return Ok(Minted { token: token(raw)?, value });
         }

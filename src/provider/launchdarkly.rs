@@ -19,14 +19,23 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, Line, Pages, authorization, normalise, take_value};
+use super::connection::{Ask, Connection, Line, Pages, authorization, normalise};
 use super::{
-    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
+    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
 };
+use crate::redact::{Body, TokenShape};
 
-/// Where the API lives; the federal and European instances have hosts of their own.
-const PUBLIC: &str = "https://app.launchdarkly.com";
+/// What is known of LaunchDarkly without asking it. The federal and the European
+/// instance have hosts of their own.
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "launchdarkly",
+    origin: "https://app.launchdarkly.com",
+    tokens: &[TokenShape { prefix: "api-", body: Body::Uuid }],
+    needs_org_id: &[],
+    value_fields: &["token"],
+    connect,
+};
 
 /// Tokens on one page.
 const PAGE: &str = "100";
@@ -45,8 +54,8 @@ struct LaunchDarkly {
 }
 
 /// Connects to LaunchDarkly; the URL is the origin, with or without `/api/v2`.
-pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(line, settings.url.as_ref(), PUBLIC, "api/v2")?;
+fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(line, settings.url.as_ref(), DESCRIPTOR.origin, "api/v2")?;
     Ok(Arc::new(LaunchDarkly { connection }))
 }
 
@@ -75,7 +84,7 @@ impl LaunchDarkly {
         credential: &SecretString,
         mut like: Map<String, Value>,
         name: &str,
-    ) -> Result<Map<String, Value>, Error> {
+    ) -> Result<(SecretString, Map<String, Value>), Error> {
         like.insert("name".to_owned(), json!(name));
         self.connection.mint(ask(&["tokens"], &[], credential)?, &Value::Object(like)).await
     }
@@ -87,7 +96,7 @@ impl LaunchDarkly {
         old: &Token,
         name: &str,
         ends_at: Timestamp,
-    ) -> Result<Map<String, Value>, Error> {
+    ) -> Result<(SecretString, Map<String, Value>), Error> {
         let patch = json!([
             { "op": "test", "path": "/name", "value": old.name },
             { "op": "replace", "path": "/name", "value": name },
@@ -99,7 +108,7 @@ impl LaunchDarkly {
         }
         let expiry = ends_at.as_millisecond().to_string();
         let query = [("expiry", expiry.as_str())];
-        self.connection.once(Method::POST, ask(&whole, &query, credential)?, None).await
+        self.connection.mint_without_body(ask(&whole, &query, credential)?).await
     }
 }
 
@@ -142,7 +151,7 @@ impl Provider for LaunchDarkly {
 
     async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
         let in_place = mint.predecessor.filter(|_| !mint.by_creation).zip(mint.predecessor_ends_at);
-        let mut raw = match (in_place, mint.predecessor) {
+        let (value, raw) = match (in_place, mint.predecessor) {
             (Some((old, ends_at)), _) => self.reset(credential, old, mint.note, ends_at).await?,
             (None, Some(old)) => self.create(credential, equal_of(&old.raw), mint.note).await?,
             (None, None) => {
@@ -150,7 +159,6 @@ impl Provider for LaunchDarkly {
                 self.create(credential, template, mint.note).await?
             }
         };
-        let value = take_value(&mut raw, "token")?;
         Ok(Minted { token: token(raw)?, value })
     }
 

@@ -16,14 +16,25 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, Line, Pages, bearer, normalise, take_value, timestamp};
+use super::connection::{Ask, Connection, Line, Pages, bearer, normalise, timestamp};
 use super::{
-    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
+    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
 };
+use crate::redact::{Body, TokenShape};
 
-/// Where the platform's API lives.
-const PUBLIC: &str = "https://api.platform.softwareone.com";
+/// What is known of the Marketplace without asking it.
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "softwareone",
+    origin: "https://api.platform.softwareone.com",
+    tokens: &[TOKEN],
+    needs_org_id: &[],
+    value_fields: &["token"],
+    connect,
+};
+
+/// The scheme, the token's id, a colon, and the secret part.
+const TOKEN: TokenShape = TokenShape { prefix: "idt:TKN-", body: Body::IdAndVisible(11) };
 
 /// What a list leaves out unless it is asked for.
 const SELECT: (&str, &str) = ("select", "audit,modules,account");
@@ -41,8 +52,8 @@ struct SoftwareOne {
 }
 
 /// Connects to the Marketplace; the URL is the origin, with or without `/public/v1`.
-pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(line, settings.url.as_ref(), PUBLIC, "public/v1")?;
+fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(line, settings.url.as_ref(), DESCRIPTOR.origin, "public/v1")?;
     Ok(Arc::new(SoftwareOne { connection }))
 }
 
@@ -132,8 +143,7 @@ impl Provider for SoftwareOne {
         successor.insert("name".to_owned(), json!(mint.name));
         successor.insert("description".to_owned(), json!(mint.note));
         let ask = ask(&["accounts", "api-tokens"], &[], credential)?;
-        let mut raw = self.connection.mint(ask, &Value::Object(successor)).await?;
-        let value = take_value(&mut raw, "token")?;
+        let (value, raw) = self.connection.mint(ask, &Value::Object(successor)).await?;
         Ok(Minted { token: token(raw)?, value })
     }
 
@@ -178,16 +188,7 @@ impl Provider for SoftwareOne {
 
 /// `idt:TKN-0000-0000:…` to `TKN-0000-0000`.
 fn id_of(value: &str) -> Option<&str> {
-    parts_of(value).map(|(id, _)| id)
-}
-
-/// What follows the id in a value of the Marketplace; of any other value, all.
-pub(super) fn secret_part(value: &str) -> &str {
-    parts_of(value).map_or(value, |(_, secret)| secret)
-}
-
-fn parts_of(value: &str) -> Option<(&str, &str)> {
-    value.strip_prefix("idt:")?.split_once(':').filter(|(id, _)| id.starts_with("TKN-"))
+    TOKEN.parts(value).map(|(id, _)| id)
 }
 
 /// The body that creates an equal token.
@@ -298,9 +299,8 @@ mod tests {
     #[test]
     fn a_value_tells_its_token() {
         assert_eq!(id_of("idt:TKN-1671-0642:abc:def"), Some("TKN-1671-0642"));
-        assert_eq!(secret_part("idt:TKN-1671-0642:abc:def"), "abc:def");
         for odd in ["", "idt:", "idt:TKN-1", "TKN-1:x", "idt:USR-1:x"] {
-            assert_eq!((id_of(odd), secret_part(odd)), (None, odd));
+            assert_eq!(id_of(odd), None, "{odd}");
         }
     }
 

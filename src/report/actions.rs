@@ -103,7 +103,8 @@ pub fn annotate_problems(problems: &Problems, redactor: &Redactor, output: &mut 
         let mut lines = vec![redactor.message(message)];
         match place {
             Place::File(Position { line, column, length }) => {
-                let (file, end) = (workflow_property(problems.path()), column + length);
+                let file = workflow_property(&redactor.line(problems.path()));
+                let end = column + length;
                 properties.push_str(&format!(",file={file},line={line},col={column},endColumn={end}"));
             }
             Place::Input(name) => lines.push(format!("given by {name}")),
