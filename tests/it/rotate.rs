@@ -113,8 +113,9 @@ async fn a_personal_token_names_its_organization() {
     let personal = world.axiom.add_personal_token("acme-org");
     let invocation = Invocation::rotate(&world).env("CROSSFADE_PROVIDER_TOKEN", &personal);
     let ran = invocation.run().await;
-    assert_eq!(ran.exit_code, 1, "without the organization");
-    assert!(world.marked_tokens().is_empty());
+    assert_eq!(ran.exit_code, 2, "without the organization");
+    assert!(ran.stderr.contains("`org_id`"), "{}", ran.stderr);
+    assert!(world.axiom.requests().is_empty() && world.github.requests().is_empty());
     let ran = invocation.arg("--org-id", "acme-org").run().await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
     assert_eq!(world.undelivered(), Vec::<String>::new());
