@@ -66,10 +66,10 @@ const STORIES: [Story; 4] = [
         service: &launchdarkly::SERVICE,
         title: "LaunchDarkly",
         secret: "LAUNCHDARKLY_TOKEN",
-        end: "never ends, but is 78 days old",
-        mint: "resets the token. It keeps its id and gets a new value, and LaunchDarkly itself will end the\n\
-               old value after the overlap",
-        overlap: "LaunchDarkly has ended the old value by itself, and nothing uses it any more.",
+        end: "ends in 12 days",
+        mint: "creates a token with the same role. Once every secret holds it, it tells LaunchDarkly to end\n\
+               the old one after the overlap",
+        overlap: "LaunchDarkly has ended the old token by itself, and nothing uses it any more.",
         is_retired: false,
     },
 ];

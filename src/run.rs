@@ -28,6 +28,7 @@ use crate::redact::Redactor;
 use crate::report::{self, ActionsFiles, Outlets, Report, actions};
 use crate::rotation::berths::Berths;
 use crate::rotation::brake::Brake;
+use crate::rotation::marker::MarkerKeys;
 use crate::rotation::session::Session;
 use crate::rotation::{self, Tools, window};
 use crate::streams::Streams;
@@ -156,6 +157,7 @@ async fn carry_out(
         force: options.force,
         dry_run: access != Access::Write,
         look_only: access == Access::Look,
+        marker_keys: MarkerKeys::new(run.marker_keys.clone()),
     };
     let work = rotation::run(&tools, &run.config.rotations, &sessions);
     tokio::pin!(work, stop);
@@ -213,6 +215,7 @@ fn sessions(
 /// Every secret that this run was given is kept out of every output.
 fn register(run: &Run, redactor: &Redactor) {
     run.credentials.values().for_each(|credential| redactor.register(credential));
+    run.marker_keys.iter().for_each(|key| redactor.register(key));
     match &run.github.credentials {
         Credentials::Token(token) => redactor.register(token),
         Credentials::App { private_key, .. } => redactor.register(private_key),

@@ -45,6 +45,8 @@ pub struct Run {
     /// Provider credentials by the variable that holds them: all that
     /// `config`'s rotations name.
     pub credentials: BTreeMap<String, SecretString>,
+    /// The keys that sign markers; none: markers are not signed.
+    pub marker_keys: Vec<SecretString>,
     /// What people should know and nothing stops for.
     pub warnings: Problems,
 }
@@ -170,10 +172,18 @@ fn run(
     let config = configuration(args, repository.clone(), environment, redactor, &mut problems);
     let credentials = credentials(config.as_ref(), environment, &mut problems);
     compare_values(config.as_ref(), github.as_ref(), environment, redactor, &mut problems);
+    let marker_keys = settings::marker_keys(&mut Inputs { environment, problems: &mut problems });
     match (config, repository, github, problems.has_errors()) {
-        (Some(config), Some(repository), Some(github), false) => {
-            Ok(Run { command, config, repository, options, github, credentials, warnings: problems })
-        }
+        (Some(config), Some(repository), Some(github), false) => Ok(Run {
+            command,
+            config,
+            repository,
+            options,
+            github,
+            credentials,
+            marker_keys,
+            warnings: problems,
+        }),
         _ => Err(Answer::of(problems)),
     }
 }
@@ -219,8 +229,8 @@ fn refuse_secrets(arguments: &[OsString], known: &[SecretString]) -> Result<(), 
     let any = arguments.iter().any(|argument| {
         let argument = argument.to_string_lossy();
         let is_known = |secret: &SecretString| {
-            let secret = secret.expose_secret().trim();
-            secret.len() >= GRAM && argument.contains(secret)
+            let mut lines = secret.expose_secret().lines().map(str::trim);
+            lines.any(|line| line.len() >= GRAM && argument.contains(line))
         };
         looks_like_a_secret(&argument)
             || argument.split_once('=').is_some_and(|(_, value)| looks_like_a_secret(value))

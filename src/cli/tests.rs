@@ -77,7 +77,7 @@ fn one_rotation_by_flags() {
     let run = invoke(&arguments, BASE).unwrap();
     let rotation = &run.config.rotations[0];
     assert_eq!((rotation.name.as_str(), rotation.token.as_str()), ("ci", "ci"));
-    assert_eq!(rotation.key.repository.to_string(), "acme/home");
+    assert_eq!(rotation.key, "acme/home/ci".parse().unwrap());
     assert_eq!(rotation.secrets.len(), 2);
     assert!(run.options.force && !run.options.dry_run);
     assert_eq!(run.options.concurrency, 8);

@@ -143,8 +143,7 @@ pub(super) fn together(rotations: &[Written], problems: &mut Problems) {
         for (former, place) in &rotation.formerly {
             let taken = rotations.iter().any(|other| other.key.as_ref() == Some(former));
             if taken {
-                let invalid =
-                    Invalid::new(format!("{} is the name of a rotation that exists", quoted(&former.name)));
+                let invalid = Invalid::new("this is the key of a rotation of this file");
                 problems.error(*place, invalid.help("its tokens cannot belong to two rotations"));
             }
         }

@@ -153,6 +153,8 @@ keys! {
         token: String,
         /// Earlier keys of this rotation, owner/repo/rotation, from before it was renamed or moved.
         formerly: FormerKeys,
+        /// Id of the token whose privileges are the right ones, where live tokens of this rotation differ.
+        trusted: String,
         /// How long a minted token lives. Default: 90d.
         lifetime: Period,
         /// How long the previous token stays valid after the mint. Default: 7d.
@@ -192,7 +194,8 @@ keys! {
     }
 }
 
-pub(crate) use super::value::{Creation, FormerKey, SignedPattern};
+pub(crate) use super::RotationKey;
+pub(crate) use super::value::{Creation, SignedPattern};
 
 /// A secret in its short form, or as a mapping.
 #[derive(Debug, Clone)]
@@ -232,7 +235,7 @@ impl JsonSchema for SecretKeys {
 
 /// The earlier keys of a rotation; one may stand without a list.
 #[derive(Debug, Clone)]
-pub(crate) struct FormerKeys(pub(crate) List<FormerKey>);
+pub(crate) struct FormerKeys(pub(crate) List<RotationKey>);
 
 impl Read for FormerKeys {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
@@ -254,7 +257,7 @@ impl JsonSchema for FormerKeys {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let (one, many) =
-            (generator.subschema_for::<FormerKey>(), generator.subschema_for::<List<FormerKey>>());
+            (generator.subschema_for::<RotationKey>(), generator.subschema_for::<List<RotationKey>>());
         json_schema!({ "anyOf": [one, many] })
     }
 }

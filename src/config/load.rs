@@ -119,6 +119,7 @@ pub(super) fn over(flags: &RotationKeys, file: &RotationKeys) -> RotationKeys {
         org_id,
         token,
         formerly,
+        trusted,
         lifetime,
         overlap,
         rotate_before,
@@ -136,6 +137,7 @@ pub(super) fn over(flags: &RotationKeys, file: &RotationKeys) -> RotationKeys {
         org_id: org_id.or(file.org_id),
         token: token.or(file.token),
         formerly: formerly.or(file.formerly),
+        trusted: trusted.or(file.trusted),
         lifetime: lifetime.or(file.lifetime),
         overlap: overlap.or(file.overlap),
         rotate_before: rotate_before.or(file.rotate_before),
@@ -187,6 +189,7 @@ impl Source<'_> {
         let token = self
             .required(&keys.token, "token", "--token")
             .and_then(|token| self.legal(&keys.token, token_name(token)));
+        let trusted = given(&keys.trusted).and_then(|id| self.legal(&keys.trusted, token_name(id)));
         let credential = match given(&keys.credential) {
             // Its line is not shown.
             Some(variable) if check::may_be_a_value(variable) => self.problems.note(self.place, Err(
@@ -200,11 +203,11 @@ impl Source<'_> {
         let policy = self.policy(keys);
         let (secrets, patterns) = self.secrets(keys, repository);
 
-        let key = name.clone().map(|(name, _)| RotationKey { repository: repository.clone(), name });
+        let key = name.clone().map(|(name, _)| RotationKey::new(repository, &name));
         let formerly: Vec<(RotationKey, Place)> = given(&keys.formerly)
             .into_iter()
             .flat_map(|keys| &keys.0)
-            .filter_map(|f| Some((f.value.clone()?.0, f.place)))
+            .filter_map(|f| Some((f.value.clone()?, f.place)))
             .collect();
         let provider = kind.zip(credential).map(|(kind, (credential, _))| ProviderSettings {
             kind,
@@ -232,6 +235,7 @@ impl Source<'_> {
                 formerly: formerly.into_iter().map(|(key, _)| key).collect(),
                 provider: provider?,
                 token: token?.0,
+                trusted: trusted.map(|(id, _)| id),
                 policy,
                 create: given(&keys.create).map(|create| create.0.clone()),
                 verify: verify.map(|(path, _)| path),

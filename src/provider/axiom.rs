@@ -81,6 +81,7 @@ impl Provider for Axiom {
             expiry: Expiry::Native,
             marker_in: MarkerIn::Description,
             can_disable: false,
+            can_set_expiry: false,
         }
     }
 

@@ -87,15 +87,9 @@ impl Connection {
         ask: Ask<'_>,
         body: &Value,
     ) -> Result<(SecretString, Map<String, Value>), Error> {
-        self.take_value(self.once(Method::POST, ask, Some(body)).await?)
-    }
-
-    /// The same where the provider wants no body.
-    pub(super) async fn mint_without_body(
-        &self,
-        ask: Ask<'_>,
-    ) -> Result<(SecretString, Map<String, Value>), Error> {
-        self.take_value(self.once(Method::POST, ask, None).await?)
+        let call = self.call(Method::POST, &ask)?;
+        let call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
+        self.take_value(read(&self.send(call, ask.needs).await?)?)
     }
 
     /// Takes a token's value out of the reply that minted it. It was announced when
@@ -112,18 +106,20 @@ impl Connection {
             .ok_or_else(|| Error::unreadable("a mint without the new token's value"))
     }
 
-    /// Changes something: sent exactly once, like a mint.
-    pub(super) async fn once(
+    /// Changes a token. May be repeated: the same change twice is one change. `None`:
+    /// there is no such token.
+    pub(super) async fn patch(
         &self,
-        method: Method,
         ask: Ask<'_>,
-        body: Option<&Value>,
-    ) -> Result<Map<String, Value>, Error> {
-        let mut call = self.call(method, &ask)?;
-        if let Some(body) = body {
-            call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
+        body: &Value,
+    ) -> Result<Option<Map<String, Value>>, Error> {
+        let call = self.call(Method::PATCH, &ask)?.idempotent();
+        let call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
+        match self.send(Call { intact: json, ..call }, ask.needs).await {
+            Ok(reply) => read(&reply).map(Some),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
-        read(&self.send(call, ask.needs).await?)
     }
 
     /// Deletes. A token that is gone already is no error.

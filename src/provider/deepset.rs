@@ -82,6 +82,7 @@ impl Provider for Deepset {
             expiry: Expiry::Native,
             marker_in: MarkerIn::Name,
             can_disable: false,
+            can_set_expiry: false,
         }
     }
 

@@ -116,9 +116,6 @@ impl Hash for Kind {
 pub enum Overlap {
     /// The mint itself says when the previous token ends.
     Native,
-    /// The mint gives the same token, under the same id, a new value, and says
-    /// when the previous value ends.
-    InPlace,
     /// The previous token lives on until a later run retires it.
     AcrossRuns,
 }
@@ -143,6 +140,8 @@ pub struct Profile {
     pub marker_in: MarkerIn,
     /// Whether a token can be disabled, and enabled again, before it is deleted.
     pub can_disable: bool,
+    /// Whether a token can be given another expiry after its creation.
+    pub can_set_expiry: bool,
 }
 
 /// Where a provider's tokens carry their marker.
@@ -197,7 +196,7 @@ pub struct Mint<'a> {
     pub note: &'a str,
     /// When the new token ends; `None` where the provider has no expiry.
     pub expires_at: Option<Timestamp>,
-    /// When the predecessor, or its value, ends; `None` where the mint is a creation.
+    /// When the predecessor ends; `None` where the mint is a creation.
     pub predecessor_ends_at: Option<Timestamp>,
 }
 
@@ -250,6 +249,17 @@ pub trait Provider: Send + Sync {
 
     /// Ends a token. A token that is already gone is no error.
     async fn end(&self, credential: &SecretString, token: &Token, ending: Ending) -> Result<(), Error>;
+
+    /// Gives a token another expiry, where the profile says that this is possible. A
+    /// token that is already gone is no error.
+    async fn set_expiry(
+        &self,
+        _credential: &SecretString,
+        _token: &Token,
+        _expires_at: Timestamp,
+    ) -> Result<(), Error> {
+        Err(Error::invalid("this provider cannot change the expiry of a token"))
+    }
 
     /// Whether `credential` may be the value of `token`. `false` only when that
     /// is certain.

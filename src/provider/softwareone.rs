@@ -102,6 +102,7 @@ impl Provider for SoftwareOne {
             expiry: Expiry::ByAge,
             marker_in: MarkerIn::Description,
             can_disable: true,
+            can_set_expiry: false,
         }
     }
 

@@ -148,7 +148,7 @@ fn described(member: &Member, now: Timestamp) -> String {
 }
 
 /// The first few, and how many more there are.
-fn some(names: &[String]) -> String {
+pub(super) fn some(names: &[String]) -> String {
     match names.len().checked_sub(NAMED) {
         None | Some(0) => list(names),
         Some(more) => format!("{} and {more} more", names[..NAMED].join(", ")),

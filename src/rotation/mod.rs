@@ -4,6 +4,7 @@
 //! - [`plan`]: the verdict and what follows from it (pure)
 //! - [`window`]: how long a delivery may take (pure)
 //! - [`marker`]: what a minted token is recognised by
+//! - [`trust`]: which markers are believed, and what may be ended on their word (pure)
 //! - `expand`: from patterns to destinations
 //! - `apply`: one rotation from the first reading to the last retirement
 //! - `mint`: the part of it in which replies get lost and rivals appear
@@ -22,6 +23,7 @@ pub mod marker;
 pub mod plan;
 pub mod session;
 pub mod trouble;
+pub mod trust;
 pub mod window;
 
 mod advice;
@@ -48,6 +50,7 @@ use apply::Story;
 use berths::Berths;
 use brake::Brake;
 use expand::Expanded;
+use marker::MarkerKeys;
 use session::Session;
 use trouble::Trouble;
 
@@ -72,6 +75,8 @@ pub struct Tools<'a> {
     pub dry_run: bool,
     /// Only look: a dry run that leaves out the preflight as well.
     pub look_only: bool,
+    /// What signs the markers of new tokens, and verifies those that are listed.
+    pub marker_keys: MarkerKeys,
 }
 
 impl Tools<'_> {

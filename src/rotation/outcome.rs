@@ -96,10 +96,12 @@ impl Teller<'_> {
     /// may carry, so not an orphan, which nobody ever had.
     fn previous(&self) -> Option<TokenEnd> {
         let now = self.story.now?;
-        let orphans = self.mint().map(|(_, mint)| mint.orphans.as_slice()).unwrap_or_default();
+        let mint = self.mint().map(|(_, mint)| mint);
+        let own = mint.filter(|mint| mint.predecessor_is_orphan).and_then(|mint| mint.predecessor);
+        let mut orphans = mint.into_iter().flat_map(|mint| &mint.orphans).chain(&own);
         let members = &self.story.lineage.members;
         let newborn = usize::from(self.newborn_lives());
-        let is_orphan = |index: usize| orphans.iter().any(|orphan| orphan + newborn == index);
+        let mut is_orphan = |index: usize| orphans.any(|orphan| orphan + newborn == index);
         let mut older = self.token()? + 1..members.len();
         let previous = older.find(|index| members[*index].is_live(now) && !is_orphan(*index))?;
         Some(self.end(&members[previous], now))
@@ -160,20 +162,42 @@ impl Teller<'_> {
         }
         let old = self.story.delivery.as_ref()?.predecessor.as_ref()?;
         let id = &old.id;
-        Some(if self.story.retired.contains(id) {
-            format!(
+        if self.story.retired.contains(id) {
+            return Some(format!(
                 "token {id} was ended at once, as an overlap of 0h asks for: runs and jobs that were queued or at \
                  work before this still carry it, and fail. Start them again"
-            )
+            ));
+        }
+        let until = old.expires_at.map(|end| format!(" until {end:.0}")).unwrap_or_default();
+        let holders = self.possible_holders(id)?;
+        let why = if holders.is_empty() {
+            format!("No secret of this rotation holds it any more. {}", self.way_to_end(old))
         } else {
-            let until =
-                old.expires_at.map_or_else(|| "until it is ended".to_owned(), |end| format!("until {end}"));
-            format!(
-                "token {id} was NOT ended at once, although the overlap is 0h: not every destination has confirmed \
-                 its successor, or it may be the credential in use. It is accepted {until}. If it has leaked, end it \
-                 at the provider by hand; whatever still holds it fails from then on"
-            )
-        })
+            let holders = super::advice::some(&holders);
+            format!("{holders} may still hold it. A run ends it once every secret holds a newer token")
+        };
+        Some(format!(
+            "token {id} was NOT ended at once, although the overlap is 0h. It is valid{until}. {why}"
+        ))
+    }
+
+    /// The destinations that may hold a token of this rotation. While there is one,
+    /// no advice says to end the token.
+    fn possible_holders(&self, id: &str) -> Option<Vec<String>> {
+        let Story { lineage, readings, .. } = self.story;
+        let member = lineage.members.iter().position(|member| member.token.id == id)?;
+        let secrets = self.rotation.secrets.iter().zip(readings);
+        let may_hold = secrets.filter(|(_, reading)| lineage.may_hold(reading, member));
+        Some(may_hold.map(|(secret, _)| secret.destination.to_string()).collect())
+    }
+
+    /// How a person ends a token that no destination can hold.
+    fn way_to_end(&self, token: &Token) -> String {
+        if self.session.provider.may_be(token, &self.session.credential) {
+            let variable = &self.rotation.provider.credential;
+            return format!("It may be the credential in use: put another one into {variable} and run again");
+        }
+        "The next run tries again; or end it at the provider by hand".to_owned()
     }
 
     /// From when on a later run ends a token, if it need not wait for anything else.

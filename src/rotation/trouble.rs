@@ -6,7 +6,6 @@
 
 use jiff::Timestamp;
 
-use crate::config::RotationKey;
 use crate::{github, provider};
 
 /// Why a rotation stopped.
@@ -37,17 +36,50 @@ pub enum Trouble {
         /// What its marker says.
         until: Timestamp,
     },
-    /// An undelivered newest token that may do other things than the one in use.
+    /// A marker whose token was created at another time.
     #[error(
-        "the newest token, {id}, was never delivered everywhere and its privileges differ from those of {held}, \
-         which is in use. Whoever may create tokens could have forged it, so nothing is built from it. \
-         Delete the token that should not exist, then run again"
+        "token {id} carries this rotation's marker, which says that it was minted at {minted_at}, but the provider \
+         created it at {created_at}. The marker was copied or forged, so nothing is minted or ended. \
+         Delete that token at the provider"
+    )]
+    ContradictedMarker {
+        /// The token.
+        id: String,
+        /// What its marker says.
+        minted_at: Timestamp,
+        /// What the provider says.
+        created_at: Timestamp,
+    },
+    /// Signed markers, and no key to verify them with.
+    #[error(
+        "token {id} carries a signed marker, and CROSSFADE_MARKER_KEY is not set. Without the key crossfade cannot \
+         tell its own tokens from forged ones, so nothing was minted or ended. \
+         Set CROSSFADE_MARKER_KEY (input `marker-key`) to the key of the earlier runs"
+    )]
+    MarkerKeyMissing {
+        /// A signed token.
+        id: String,
+    },
+    /// Signed markers, and not one that these keys made.
+    #[error(
+        "token {id} carries a signed marker, and no key in CROSSFADE_MARKER_KEY made its signature, so nothing was \
+         minted or ended. If you replaced the key, add the earlier one on a second line; otherwise delete that token"
+    )]
+    MarkerKeyUnknown {
+        /// The token.
+        id: String,
+    },
+    /// Live tokens of one rotation that may do different things.
+    #[error(
+        "tokens {newest} and {other} of this rotation have different privileges. One of them may be forged, so \
+         nothing was minted or ended. Delete the wrong one at the provider, or name the right one in the rotation: \
+         `trusted: {newest}` or `trusted: {other}`"
     )]
     DifferentPrivileges {
-        /// The newest token.
-        id: String,
-        /// The token it is compared with.
-        held: String,
+        /// The newest live token.
+        newest: String,
+        /// The newest that differs from it.
+        other: String,
     },
     /// The name is not unique.
     #[error("{} tokens are called \"{name}\": {}. Name the one to rotate by its id", ids.len(), ids.join(", "))]
@@ -59,15 +91,15 @@ pub enum Trouble {
     },
     /// The named token is another rotation's.
     #[error(
-        "token {id} belongs to the rotation {}/{}. If that is this rotation under an earlier name, \
-         add `formerly: [{}/{}]`; else give each rotation a token of its own",
-        key.repository, key.name, key.repository, key.name
+        "token {id} carries the marker of another rotation ({marker}, not verified). If that is this rotation under \
+         an earlier name, add `formerly: [{}]`; otherwise give each rotation a token of its own",
+        key_of(marker)
     )]
     BelongsToAnother {
         /// The token.
         id: String,
-        /// The rotation that its marker names.
-        key: RotationKey,
+        /// The marker.
+        marker: String,
     },
     /// No token and no `create`.
     #[error(
@@ -91,16 +123,21 @@ pub enum Trouble {
         /// The end of its window, tolerance included.
         until: Timestamp,
     },
-    /// Too many undelivered attempts.
+    /// *Undelivered* alone has minted often enough.
     #[error(
-        "{count} live tokens of this rotation exist and not every destination takes them, so no more are minted. \
-         Mend the destinations that do not hold the newest token ({}), then run with --force", destinations.join(", ")
+        "the current token is missing from {}, but no new one is created before {until}: {} live tokens of this \
+         rotation exist, and earlier runs failed to deliver. {}Run with --force to create one now",
+        list(&[failing.as_slice(), overwritten].concat()), live, causes(failing, overwritten)
     )]
-    TooMany {
-        /// Live marked tokens.
-        count: usize,
-        /// Those that do not hold the newest.
-        destinations: Vec<String>,
+    HeldBack {
+        /// Live tokens with this rotation's marker.
+        live: usize,
+        /// From when on a run mints again.
+        until: Timestamp,
+        /// Secrets that were not written with the current token.
+        failing: Vec<String>,
+        /// Secrets that were written since, but not by crossfade.
+        overwritten: Vec<String>,
     },
     /// What a pattern stands for is not known.
     #[error("nothing was minted, because it is not known what {pattern} stands for: {error}")]
@@ -254,6 +291,9 @@ impl Trouble {
         match self {
             Self::FutureMarker { .. }
             | Self::ImplausibleWindow { .. }
+            | Self::ContradictedMarker { .. }
+            | Self::MarkerKeyMissing { .. }
+            | Self::MarkerKeyUnknown { .. }
             | Self::DifferentPrivileges { .. }
             | Self::SeveralMatch { .. }
             | Self::BelongsToAnother { .. }
@@ -265,7 +305,9 @@ impl Trouble {
             Self::InFlight { .. } | Self::Overtaken { .. } => {
                 "A later run delivers what the other one has left undone"
             }
-            Self::TooMany { .. } => "Until that is mended, every run stops here, unless the token is due",
+            Self::HeldBack { .. } => {
+                "A run after that time, or one that finds the token due, creates a new one"
+            }
             Self::PatternUnreadable { .. }
             | Self::Unreadable { .. }
             | Self::NoClock
@@ -290,11 +332,6 @@ impl Trouble {
 pub enum Fate {
     /// It was deleted.
     Withdrawn,
-    /// It is the same token as before with a new value: there is nothing to delete.
-    Kept {
-        /// Until when the value before is valid.
-        until: Option<Timestamp>,
-    },
     /// It could not be deleted.
     Lives {
         /// Until when, if it ends at all.
@@ -308,14 +345,6 @@ impl std::fmt::Display for Fate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Withdrawn => f.write_str("It was withdrawn"),
-            Self::Kept { until: Some(until) } => write!(
-                f,
-                "It is the same token as before with a new value that nobody has; the value before it is valid \
-                 until {until}. The next run makes a successor"
-            ),
-            Self::Kept { until: None } => f.write_str(
-                "It is the same token as before with a new value that nobody has. The next run makes a successor",
-            ),
             Self::Lives { until: Some(until), why } => {
                 write!(
                     f,
@@ -327,6 +356,19 @@ impl std::fmt::Display for Fate {
             }
         }
     }
+}
+
+/// The rotation's key in the text of a marker.
+fn key_of(marker: &str) -> &str {
+    marker.split('.').nth(1).unwrap_or_default()
+}
+
+/// Why the current token is missing, as sentences with a space behind.
+fn causes(failing: &[String], overwritten: &[String]) -> String {
+    let failing = (!failing.is_empty()).then(|| format!("Writing {} keeps failing. ", list(failing)));
+    let overwritten = (!overwritten.is_empty())
+        .then(|| format!("{} was overwritten, by something other than crossfade. ", list(overwritten)));
+    [failing, overwritten].into_iter().flatten().collect()
 }
 
 /// "1 request" and "2 requests".

@@ -67,6 +67,8 @@ const ROWS: &[Row] = rows! {
     "launchdarkly, due, 3 destinations": three_kinds(&LAUNCHDARKLY),
     "launchdarkly, the reply to the mint is lost": lost_mint(&LAUNCHDARKLY),
     "launchdarkly, an earlier run left an orphan": orphan(&LAUNCHDARKLY),
+    "launchdarkly, the previous token outlives the overlap": outlives_overlap(&LAUNCHDARKLY),
+    "launchdarkly, the overlap is over": refused_expiry(&LAUNCHDARKLY),
 };
 
 async fn due(service: &'static Service, destinations: usize) -> Scene {
@@ -87,7 +89,7 @@ async fn three_kinds(service: &'static Service) -> Scene {
 fn the_mint() -> Target {
     Target::matching(|request| {
         request.method == "POST"
-            && ["/regenerate", "/api-tokens", "/token", "/reset"]
+            && ["/regenerate", "/api-tokens", "/token", "/tokens"]
                 .iter()
                 .any(|end| request.path.split('?').next().is_some_and(|path| path.ends_with(end)))
     })
@@ -120,6 +122,23 @@ async fn overlap_over(service: &'static Service) -> Scene {
     let scene = due(service, 1).await;
     let ran = scene.run().await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    scene.world.advance_days(8);
+    scene
+}
+
+/// The token is due, and its end is later than its overlap will be.
+async fn outlives_overlap(service: &'static Service) -> Scene {
+    let world = World::builder().provider(service).expires_in_days(12).start().await;
+    Scene::new(world, Credential::Admin)
+}
+
+/// Nothing is due, and the provider refused to end the previous token by itself.
+async fn refused_expiry(service: &'static Service) -> Scene {
+    let scene = outlives_overlap(service).await;
+    scene.world.provider.switch(|switches| switches.refuse_expiry_change = true);
+    let ran = scene.run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    scene.world.provider.switch(|switches| switches.refuse_expiry_change = false);
     scene.world.advance_days(8);
     scene
 }

@@ -260,9 +260,6 @@ impl Walk {
                     self.scene.world.forget_destination(&self.destination(*destination));
                 }
             }
-            // Where values are replaced in place, an attempt whose reply was lost lives on
-            // beside the token that was made instead, with the same window: nobody could tell.
-            Step::NewestDeleted if self.scene.world.provider.service().name == "launchdarkly" => {}
             Step::NewestDeleted => {
                 let (newest, now) = (self.scene.world.newest(), self.scene.world.provider.now());
                 let others = self.scene.world.marked_tokens().len() > 1

@@ -79,6 +79,11 @@ pub struct Switches {
     pub alter_newborn: Option<Alter>,
     /// Every deletion is refused with 403.
     pub refuse_delete: bool,
+    /// Every change of an expiry is refused with 403.
+    pub refuse_expiry_change: bool,
+    /// Expiries in requests are ignored without an error, as by a server that does
+    /// not know the field.
+    pub ignore_expiry: bool,
     /// Every mint is refused with this status, after it was found well-formed.
     pub refuse_mint: Option<u16>,
     /// A creation shows the whole token, where it need not.
@@ -101,6 +106,8 @@ impl Default for Switches {
             newborn_hidden_lists: 0,
             alter_newborn: None,
             refuse_delete: false,
+            refuse_expiry_change: false,
+            ignore_expiry: false,
             refuse_mint: None,
             whole_reply: false,
             list_omits: Vec::new(),
@@ -219,7 +226,7 @@ impl FakeProvider {
     /// Changes anything of a token behind everybody's back.
     pub fn edit(&self, id: &str, change: impl FnOnce(&mut FakeToken)) {
         let mut state = self.lock();
-        change(state.tokens.iter_mut().find(|t| t.id == id && !t.superseded).expect("no such token"));
+        change(state.tokens.iter_mut().find(|t| t.id == id).expect("no such token"));
         drop(state);
         self.by_hand(&format!("token {id} edited"));
     }
@@ -251,13 +258,13 @@ impl FakeProvider {
     pub fn live_tokens(&self) -> Vec<FakeToken> {
         let state = self.lock();
         let now = state.clock.now();
-        state.tokens.iter().filter(|t| t.is_live(now) && !t.superseded).cloned().collect()
+        state.tokens.iter().filter(|t| t.is_live(now)).cloned().collect()
     }
 
     /// A token by its id, deleted ones included.
     #[must_use]
     pub fn token(&self, id: &str) -> Option<FakeToken> {
-        self.lock().tokens.iter().find(|t| t.id == id && !t.superseded).cloned()
+        self.lock().tokens.iter().find(|t| t.id == id).cloned()
     }
 
     /// The token that has this value, deleted ones included.
@@ -380,13 +387,13 @@ impl State {
 
     /// A token that can be named in a path, by its place.
     fn place(&self, id: &str) -> Option<usize> {
-        self.tokens.iter().position(|t| t.id == id && !t.deleted && !t.superseded)
+        self.tokens.iter().position(|t| t.id == id && !t.deleted)
     }
 
     /// What a list shows: neither deleted tokens nor those that still hide.
     fn listed(&mut self) -> Vec<FakeToken> {
         let mut shown = Vec::new();
-        for token in self.tokens.iter_mut().filter(|t| !t.deleted && !t.superseded) {
+        for token in self.tokens.iter_mut().filter(|t| !t.deleted) {
             if token.hidden_lists > 0 {
                 token.hidden_lists -= 1;
             } else {

@@ -26,8 +26,6 @@ pub struct FakeToken {
     pub disabled: bool,
     /// Deleted tokens are kept, so that a test can tell what became of them.
     pub deleted: bool,
-    /// Not a token but the earlier value of one, which lives until it ends.
-    pub superseded: bool,
     /// The token that it was regenerated from.
     pub parent: Option<String>,
     /// How many lists it is still missing from.
@@ -50,7 +48,6 @@ impl FakeToken {
             last_used_at: None,
             disabled: false,
             deleted: false,
-            superseded: false,
             parent: None,
             hidden_lists: 0,
             refused_uses: 0,
