@@ -11,6 +11,7 @@ mod support;
 mod action;
 mod actions;
 mod app;
+mod campaign;
 mod client;
 mod destinations;
 mod docs;
