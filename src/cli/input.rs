@@ -74,6 +74,10 @@ impl Inputs<'_> {
             return flags;
         }
         let all = self.environment.get(input.variable).unwrap_or_default();
+        if looks_like_a_secret(all) {
+            // A part of it may not look like one.
+            return vec![field(all, input.variable)];
+        }
         let items = all.split(separators).map(str::trim).filter(|item| !item.is_empty());
         items.map(|item| field(item, input.variable)).collect()
     }

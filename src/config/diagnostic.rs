@@ -89,6 +89,8 @@ pub struct Problems {
     list: Vec<Problem>,
     /// There are more than are kept.
     is_cut_off: bool,
+    /// Where secrets stand: whatever else is wrong there would quote parts of them.
+    secrets: Vec<Place>,
 }
 
 /// So many errors, and so many warnings, are told at once: more help nobody.
@@ -119,6 +121,14 @@ impl Problems {
         self.add(Severity::Error, place, invalid);
     }
 
+    /// Takes note of a secret; nothing else is told of that place.
+    pub(crate) fn secret(&mut self, place: Place, invalid: Invalid) {
+        self.error(place, invalid);
+        if !self.secrets.contains(&place) {
+            self.secrets.push(place);
+        }
+    }
+
     /// Takes note of a warning.
     pub(crate) fn warning(&mut self, place: Place, invalid: Invalid) {
         self.add(Severity::Warning, place, invalid);
@@ -127,7 +137,7 @@ impl Problems {
     /// The same problem at the same place is said once (defaults are shared).
     fn add(&mut self, severity: Severity, place: Place, Invalid { message, help }: Invalid) {
         let problem = Problem { severity, message, help, place };
-        if self.list.contains(&problem) {
+        if self.secrets.contains(&place) || self.list.contains(&problem) {
             return;
         }
         if self.list.iter().filter(|known| known.severity == severity).count() >= MOST {

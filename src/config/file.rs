@@ -299,7 +299,7 @@ fn refuse_secrets(node: &Node, problems: &mut Problems) {
         Value::Null => {}
         Value::Scalar { text, .. } => {
             if looks_like_a_secret(text) {
-                problems.error(node.place, secret_in_file());
+                problems.secret(node.place, secret_in_file());
             }
         }
         Value::List(items) => items.iter().for_each(|item| refuse_secrets(item, problems)),

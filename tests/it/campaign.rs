@@ -292,7 +292,7 @@ async fn a_secret_in_a_wrong_flag_or_variable_is_refused_and_not_shown() {
             for (context, invocation) in [
                 (flag, without.clone().arg(flag, &secret)),
                 (flag, without.clone().flag(&format!("{flag}={secret}"))),
-                (variable, without.clone().env(variable, &secret)),
+                (variable, without.clone().env(variable, &secret.replace("\\n", "\n"))),
                 (
                     variable,
                     without.clone().env(variable, &format!("\"{secret}\"")).env("GITHUB_ACTIONS", "true"),
