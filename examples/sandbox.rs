@@ -67,9 +67,9 @@ const STORIES: [Story; 4] = [
         title: "LaunchDarkly",
         secret: "LAUNCHDARKLY_TOKEN",
         end: "ends in 12 days",
-        mint: "creates a token with the same role. Once every secret holds it, it tells LaunchDarkly to end\n\
-               the old one after the overlap",
-        overlap: "LaunchDarkly has ended the old token by itself, and nothing uses it any more.",
+        mint: "creates a token with the same role",
+        overlap: "As soon as every secret held the new token, crossfade set the expiry of the old one to the end\n\
+                  of the overlap. LaunchDarkly has ended it since, and nothing uses it any more.",
         is_retired: false,
     },
 ];

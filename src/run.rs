@@ -159,7 +159,7 @@ async fn carry_out(
         look_only: access == Access::Look,
         marker_keys: MarkerKeys::new(run.marker_keys.clone()),
     };
-    let work = rotation::run(&tools, &run.config.rotations, &sessions);
+    let work = rotation::run(&tools, &run.config, &sessions);
     tokio::pin!(work, stop);
     tokio::select! {
         // A signal that is there already is heeded before anything goes on.
@@ -207,7 +207,10 @@ fn sessions(
         let provider = provider::connect(settings, Arc::clone(http), side, Arc::clone(announce))
             .map_err(|error| error.to_string())?;
         let credential = run.credentials.get(&settings.credential).cloned().unwrap_or_default();
-        sessions.insert(settings.clone(), Arc::new(Session::new(provider, credential, side)));
+        sessions.insert(
+            settings.clone(),
+            Arc::new(Session::new(provider, credential, side, http.retry_policy())),
+        );
     }
     Ok(sessions)
 }

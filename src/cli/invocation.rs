@@ -397,7 +397,8 @@ fn compare_values(
         }
     };
     held.extend(of_github.map(|(variable, value)| Held { variable, value, provider: None }));
-    for provider in config.into_iter().flat_map(|config| &config.providers) {
+    let rotations = config.into_iter().flat_map(|config| config.rotations.iter().chain(&config.unselected));
+    for provider in rotations.map(|rotation| &rotation.provider) {
         let Some(value) = environment.get(&provider.credential) else { continue };
         let value = SecretString::from(value);
         redactor.register(&value);

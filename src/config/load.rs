@@ -66,13 +66,13 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
     let flags = request.file.is_some().then_some(&request.flags);
     let resolved = reach::decide(&as_written, &defaults, flags, problems);
     let mut written = Vec::new();
-    let mut config = Config { rotations: Vec::new(), providers: Vec::new() };
+    let mut config = Config { rotations: Vec::new(), unselected: Vec::new() };
     for (reach::Written { place, is_selected, .. }, keys) in as_written.iter().zip(&resolved) {
         let mut source = Source { place: *place, by_flags: request.file.is_none(), problems };
         let (rotation, places) = source.rotation(keys, &request.repository);
         written.push(places);
-        config.providers.extend(rotation.as_ref().map(|rotation| rotation.provider.clone()));
-        config.rotations.extend(rotation.filter(|_| *is_selected));
+        let group = if *is_selected { &mut config.rotations } else { &mut config.unselected };
+        group.extend(rotation);
     }
     check::together(&written, problems);
     (problems.errors() == before).then_some(config)

@@ -43,10 +43,10 @@ use crate::provider::ProviderSettings;
 /// Every rotation that a run is about, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// In the order in which the user wrote them.
+    /// The selected ones, in the order in which the user wrote them.
     pub rotations: Vec<Rotation>,
-    /// How the provider of every rotation of the file is reached, selected or not.
-    pub providers: Vec<ProviderSettings>,
+    /// The file's other rotations: a run leaves them alone, and their secrets too.
+    pub unselected: Vec<Rotation>,
 }
 
 /// One token, its policy and its destinations.

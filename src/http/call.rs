@@ -174,6 +174,11 @@ impl Reply {
         let url = Url::parse("https://api.example/").unwrap();
         Self { status, headers, date: None, doubtful: false, url, body: Zeroizing::new(Vec::new()) }
     }
+
+    /// The same reply with this body.
+    pub(crate) fn with_body(self, body: &[u8]) -> Self {
+        Self { body: Zeroizing::new(body.to_vec()), ..self }
+    }
 }
 
 impl fmt::Debug for Reply {

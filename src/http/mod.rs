@@ -80,6 +80,12 @@ impl Http {
         &self.clock
     }
 
+    /// When requests are sent again.
+    #[must_use]
+    pub fn retry_policy(&self) -> RetryPolicy {
+        self.settings.retry
+    }
+
     /// Sends a request, again where that is safe and may help, and returns the
     /// last reply, whatever its status.
     ///

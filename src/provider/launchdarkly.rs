@@ -65,7 +65,7 @@ fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>,
 /// A page of the list.
 #[derive(Deserialize)]
 struct Listed {
-    #[serde(default)]
+    // Required: an answer of something else must not read as "there are no tokens".
     items: Vec<Map<String, Value>>,
     #[serde(rename = "totalCount")]
     total: Option<usize>,
@@ -108,11 +108,11 @@ impl Provider for LaunchDarkly {
         all.items.into_iter().map(token).collect()
     }
 
+    fn may_be_id(&self, text: &str) -> bool {
+        text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+
     async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
-        // Anything else is a name: there is nothing to ask for.
-        if id.len() != 24 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Ok(None);
-        }
         match self.connection.get(ask(&["tokens", id], &[], credential)?).await {
             Ok(raw) => token(raw).map(Some),
             Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => Ok(None),
@@ -164,7 +164,7 @@ impl Provider for LaunchDarkly {
         let path = ["tokens", token.id.as_str()];
         match self.connection.patch(ask(&path, &[], credential)?, &json!([change])).await? {
             Some(shown) if expiry(&shown)?.is_none_or(|end| end > expires_at) => {
-                Err(Error::invalid("the provider accepted the change and did not make it"))
+                Err(Error::invalid("the provider answered with success, but did not change the expiry"))
             }
             _ => Ok(()),
         }

@@ -238,7 +238,13 @@ pub trait Provider: Send + Sync {
     /// Every token that the credential can see.
     async fn list(&self, credential: &SecretString) -> Result<Vec<Token>, Error>;
 
-    /// One token by its id; `None` if there is no such token.
+    /// Whether a text that a user wrote may be the id of a token. `false` only when
+    /// it is certainly a name.
+    fn may_be_id(&self, _text: &str) -> bool {
+        true
+    }
+
+    /// One token by its id; `None` if the provider says that there is no such token.
     async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error>;
 
     /// Makes the successor. Sent once: the caller decides what a lost reply means.
@@ -247,7 +253,9 @@ pub trait Provider: Send + Sync {
     /// Asks the provider whether it accepts a new value.
     async fn probe(&self, minted: &Minted, verify: Option<&str>) -> Result<Probe, Error>;
 
-    /// Ends a token. A token that is already gone is no error.
+    /// Asks the provider, once, to end a token. `Ok` only for the answer that the
+    /// provider documents for it. Call it through [`crate::rotation`]'s `retire`,
+    /// which reads the token before each request.
     async fn end(&self, credential: &SecretString, token: &Token, ending: Ending) -> Result<(), Error>;
 
     /// Gives a token another expiry, where the profile says that this is possible. A

@@ -9,14 +9,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::Method;
+use http::{Method, StatusCode};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, Line, Pages, bearer, normalise, timestamp};
+use super::connection::{
+    Ask, Connection, Line, Pages, bearer, granted, made_nothing, normalise, published, timestamp,
+};
 use super::{
     Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
@@ -42,6 +43,9 @@ const SELECT: (&str, &str) = ("select", "audit,modules,account");
 /// Tokens on one page.
 const PAGE: &str = "100";
 
+/// What the published schema of a creation names (`CreateApiTokenDto`).
+const SCHEMA: [&str; 5] = ["account", "name", "icon", "description", "modules"];
+
 /// What every call needs.
 const NEEDS: &str = "an API token of the same account with access to the module that manages API tokens";
 
@@ -62,7 +66,7 @@ fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>,
 struct Listed {
     #[serde(rename = "$meta", default)]
     meta: Meta,
-    #[serde(default)]
+    // Required: an answer of something else must not read as "there are no tokens".
     data: Vec<Map<String, Value>>,
 }
 
@@ -121,11 +125,11 @@ impl Provider for SoftwareOne {
         all.items.into_iter().filter(|raw| !is_deleted(raw)).map(token).collect()
     }
 
+    fn may_be_id(&self, text: &str) -> bool {
+        text.starts_with("TKN-")
+    }
+
     async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
-        // Anything else is a name: there is nothing to ask for.
-        if !id.starts_with("TKN-") {
-            return Ok(None);
-        }
         match self.raw(credential, id).await {
             Ok(raw) if is_deleted(&raw) => Ok(None),
             Ok(raw) => token(raw).map(Some),
@@ -143,8 +147,18 @@ impl Provider for SoftwareOne {
         };
         successor.insert("name".to_owned(), json!(mint.name));
         successor.insert("description".to_owned(), json!(mint.note));
-        let ask = ask(&["accounts", "api-tokens"], &[], credential)?;
-        let (value, raw) = self.connection.mint(ask, &Value::Object(successor)).await?;
+        let published = mint.predecessor.and_then(|_| published(&successor, &SCHEMA));
+        let request = async |body: Map<String, Value>| {
+            let ask = ask(&["accounts", "api-tokens"], &[], credential)?;
+            self.connection.mint(ask, &Value::Object(body)).await
+        };
+        let (value, raw) = match (request(successor).await, published) {
+            (Err(error), Some(published)) if error.kind == ErrorKind::Invalid => {
+                made_nothing(self, credential, mint.note, error).await?;
+                request(published).await?
+            }
+            (result, _) => result?,
+        };
         Ok(Minted { token: token(raw)?, value })
     }
 
@@ -154,8 +168,9 @@ impl Provider for SoftwareOne {
         if let Some(path) = verify {
             return self.connection.verify(path, ask.headers).await;
         }
-        match self.connection.get::<IgnoredAny>(ask).await {
-            Ok(_) => Ok(Probe::Verified),
+        let is_meant = |raw: &Map<String, Value>| raw.get("id").is_some_and(|id| *id == *minted.token.id);
+        match self.connection.identify(ask, is_meant).await {
+            Ok(probe) => Ok(probe),
             Err(error) => match error.kind {
                 ErrorKind::Unauthenticated => Ok(Probe::Rejected),
                 // A token without the module may not see tokens, its own included.
@@ -171,14 +186,11 @@ impl Provider for SoftwareOne {
             Ending::Disable => (Method::POST, &whole[..]),
             Ending::Delete => (Method::DELETE, &whole[..3]),
         };
-        match self.connection.end(method, ask(path, &[], credential)?).await {
-            // Disabled already: by an attempt whose reply was lost, or by somebody.
-            Err(error) if ending == Ending::Disable && error.kind.is_about_the_token() => {
-                let shown = self.get(credential, &token.id).await?;
-                if shown.is_none_or(|token| token.disabled) { Ok(()) } else { Err(error) }
-            }
-            result => result,
-        }
+        let is_documented = |status: StatusCode, body: &[u8]| match ending {
+            Ending::Disable => status == StatusCode::OK && shows_disabled(body, &token.id),
+            Ending::Delete => status == StatusCode::NO_CONTENT,
+        };
+        self.connection.end(method, ask(path, &[], credential)?, is_documented).await
     }
 
     /// A value tells its token's id.
@@ -206,11 +218,18 @@ fn successor_of(raw: &Map<String, Value>) -> Result<Map<String, Value>, Error> {
             "the Marketplace does not show the token's account and modules, so no equal token can be created",
         ));
     };
-    let mut successor = Map::from_iter([("account".to_owned(), account), ("modules".to_owned(), modules)]);
+    let mut successor = granted(raw);
+    successor.extend([("account".to_owned(), account), ("modules".to_owned(), modules)]);
     if let Some(Value::String(icon)) = raw.get("icon") {
         successor.insert("icon".to_owned(), json!(icon));
     }
     Ok(successor)
+}
+
+/// Whether the answer to a disable shows the token as disabled.
+fn shows_disabled(body: &[u8], id: &str) -> bool {
+    let shown: Result<Value, _> = serde_json::from_slice(body);
+    shown.is_ok_and(|shown| shown["id"] == *id && shown["status"] == *"Disabled")
 }
 
 /// Some lists show what was deleted.
@@ -230,6 +249,7 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
     let privileges = normalise(json!({
         "account": raw.get("account").map(ids),
         "modules": modules.map(|modules| modules.iter().map(ids).collect::<Vec<_>>()),
+        "others": granted(&raw),
     }));
     Ok(Token {
         name: text("name").unwrap_or_default(),

@@ -11,6 +11,7 @@ use super::Tools;
 use super::lineage::{Holder, Lineage, Reading, SKEW};
 use super::mint::{Case, Miscarriage, Newborn};
 use super::plan::{self, Circumstances, MintPlan, Plan, Retirement, Step};
+use super::retire;
 use super::session::{Keyring, Session};
 use super::trouble::{Fate, Trouble};
 use super::trust::Support;
@@ -124,7 +125,7 @@ async fn tell(
         Step::Mint(mint) => Box::pin(rotate(tools, session, at, &mint, story)).await?,
     };
     if story.delivery.is_none() {
-        retire(session, at, story, None).await;
+        retire_previous(session, at, story, None).await;
     }
     refused.map_or(Ok(()), Err)
 }
@@ -157,7 +158,7 @@ async fn observe(
         }
     }
     story.lineage = Lineage::trace(rotation, tokens, &tools.marker_keys, now)?;
-    if story.lineage.members.is_empty() {
+    if story.lineage.members.is_empty() && session.provider.may_be_id(&rotation.token) {
         // A list may leave a token out; one that was named by its id can be asked for.
         let found = session.provider.get(&session.credential, &rotation.token).await;
         if let Some(token) = found.map_err(Trouble::Observe)? {
@@ -244,7 +245,7 @@ async fn rotate(
             end(session, story, twin, Ending::Delete, Some(&minted)).await;
         }
         let at = Circumstances { now: written_at, ..at };
-        retire(session, at, story, Some(&minted)).await;
+        retire_previous(session, at, story, Some(&minted)).await;
     }
     Ok(trouble)
 }
@@ -307,7 +308,12 @@ async fn verdict(
 
 /// Ends the previous tokens that nobody can hold any more, but not the credential
 /// that all this is done with.
-async fn retire(session: &Session, at: Circumstances<'_>, story: &mut Story, minted: Option<&Minted>) {
+async fn retire_previous(
+    session: &Session,
+    at: Circumstances<'_>,
+    story: &mut Story,
+    minted: Option<&Minted>,
+) {
     for one in plan::retirements(&at, &story.lineage, &story.readings) {
         let member = &story.lineage.members[one.member];
         let token = member.token.clone();
@@ -363,9 +369,8 @@ fn keyring<'a>(session: &'a Session, story: &Story, minted: Option<&'a Minted>) 
 
 /// Ends one token.
 async fn end(session: &Session, story: &mut Story, token: &Token, ending: Ending, minted: Option<&Minted>) {
-    let provider = &session.provider;
     let keys = keyring(session, story, minted);
-    match keys.call(async |credential| provider.end(credential, token, ending).await).await {
+    match retire::retire(session, &keys, token, ending).await {
         Ok(()) => story.retired.push(token.id.clone()),
         Err(error) => story.warnings.push(format!("token {} could not be ended: {error}", token.id)),
     }

@@ -200,8 +200,9 @@ impl Lineage {
             (0..self.members.len()).take_while(|index| self.never_taken(readings, *index)).count();
         let is_delivered =
             |reading: &Reading| matches!(self.holder(reading), Holder::Member(held) if held >= unreceived);
-        let are_first = self.members[unreceived..].iter().all(|older| older.marker.is_none());
-        if !readings.iter().all(is_there) || !(are_first || readings.iter().any(is_delivered)) {
+        let is_first =
+            self.members.iter().all(|other| other.marker.is_none() || run_of(other) == self.run(0));
+        if !readings.iter().all(is_there) || !(is_first || readings.iter().any(is_delivered)) {
             return Vec::new();
         }
         (0..unreceived).filter(|index| self.members[*index].is_live(now)).collect()

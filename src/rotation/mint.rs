@@ -18,6 +18,7 @@ use super::Tools;
 use super::lineage::{Lineage, Member};
 use super::marker::{self, Marker};
 use super::plan::{self, Circumstances, MintPlan};
+use super::retire::retire;
 use super::session::{Keyring, Session};
 use super::trouble::{Fate, Trouble};
 use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Token};
@@ -362,12 +363,7 @@ impl Case<'_> {
     /// Deletes a newborn, and tells what became of it.
     pub(super) async fn fate(&self, minted: &Minted, predecessor: Option<&Token>) -> Fate {
         let keys = Keyring::after_mint(self.session, &minted.value, predecessor);
-        match keys
-            .call(async |credential| {
-                self.session.provider.end(credential, &minted.token, Ending::Delete).await
-            })
-            .await
-        {
+        match retire(self.session, &keys, &minted.token, Ending::Delete).await {
             Ok(()) => Fate::Withdrawn,
             Err(error) => Fate::Lives { until: minted.token.expires_at, why: error.to_string() },
         }
@@ -381,7 +377,8 @@ impl Case<'_> {
 
     /// Deletes a token that nobody has the value of; a later run does it otherwise.
     async fn end(&self, lost: &Token) {
-        if let Err(error) = self.session.provider.end(&self.session.credential, lost, Ending::Delete).await {
+        let keys = Keyring::before_mint(self.session);
+        if let Err(error) = retire(self.session, &keys, lost, Ending::Delete).await {
             tracing::warn!("a lost newborn could not be deleted: {error}");
         }
     }

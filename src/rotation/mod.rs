@@ -8,6 +8,7 @@
 //! - `expand`: from patterns to destinations
 //! - `apply`: one rotation from the first reading to the last retirement
 //! - `mint`: the part of it in which replies get lost and rivals appear
+//! - `retire`: the only place where a token is disabled or deleted
 //! - [`session`]: a provider credential, shared by the rotations that use it
 //! - [`berths`]: how many rotations may deliver at once
 //! - [`brake`]: whether a mint may still be started
@@ -31,6 +32,7 @@ mod apply;
 mod expand;
 mod mint;
 mod outcome;
+mod retire;
 #[cfg(test)]
 mod samples;
 
@@ -42,7 +44,7 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::{Clock, Side};
-use crate::config::Rotation;
+use crate::config::Config;
 use crate::github::GitHub;
 use crate::provider::ProviderSettings;
 use crate::report::{Report, Reporter, RotationReport};
@@ -95,10 +97,10 @@ impl Tools<'_> {
 /// Rotates everything that is due, all rotations at once.
 pub async fn run(
     tools: &Tools<'_>,
-    rotations: &[Rotation],
+    config: &Config,
     sessions: &HashMap<ProviderSettings, Arc<Session>>,
 ) -> Report {
-    let expanded = expand::expand(tools, rotations).await;
+    let expanded = expand::expand(tools, config).await;
     let served = expanded.iter().filter(|one| one.trouble.is_none());
     tools.github.expect(served.flat_map(|one| &one.rotation.secrets));
     let told = expanded.into_iter().filter_map(|Expanded { rotation, notes, trouble }| {

@@ -81,6 +81,12 @@ impl Teller<'_> {
         }
     }
 
+    /// What the plan was made for; whether it was forced does not matter here.
+    fn circumstances(&self, now: Timestamp) -> Circumstances<'_> {
+        let profile = self.session.provider.profile();
+        Circumstances { rotation: self.rotation, profile, now, force: false }
+    }
+
     fn mint(&self) -> Option<(&Plan, &plan::MintPlan)> {
         match &self.story.plan {
             Some(plan @ Plan { step: Step::Mint(mint), .. }) => Some((plan, mint)),
@@ -128,8 +134,7 @@ impl Teller<'_> {
     fn lives(&self) -> Vec<TokenLife> {
         let Some(now) = self.story.now else { return Vec::new() };
         let Story { lineage, readings, retired, .. } = self.story;
-        let profile = self.session.provider.profile();
-        let at = Circumstances { rotation: self.rotation, profile, now, force: false };
+        let at = self.circumstances(now);
         let waiting = plan::waiting(&at, lineage, readings);
         let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
         let has_ended = |member: &Member| member.token.expires_at.is_some_and(|end| end <= now);
@@ -178,7 +183,7 @@ impl Teller<'_> {
         let why = if holders.is_empty() {
             format!("No secret of this rotation holds it any more. {}", self.way_to_end(old))
         } else {
-            let holders = super::advice::some(&holders);
+            let holders = super::trouble::some(&holders);
             format!("{holders} may still hold it. A run ends it once every secret holds a newer token")
         };
         Some(format!(
@@ -191,8 +196,9 @@ impl Teller<'_> {
     fn possible_holders(&self, id: &str) -> Option<Vec<String>> {
         let Story { lineage, readings, .. } = self.story;
         let member = lineage.members.iter().position(|member| member.token.id == id)?;
+        let at = self.circumstances(self.story.now?);
         let secrets = self.rotation.secrets.iter().zip(readings);
-        let may_hold = secrets.filter(|(_, reading)| lineage.may_hold(reading, member));
+        let may_hold = secrets.filter(|(_, reading)| plan::may_hold(&at, lineage, reading, member));
         Some(may_hold.map(|(secret, _)| secret.destination.to_string()).collect())
     }
 
@@ -208,8 +214,7 @@ impl Teller<'_> {
     /// From when on a later run ends a token, if it need not wait for anything else.
     fn retired_from(&self, token: &Token, now: Timestamp) -> Option<Timestamp> {
         let Story { lineage, readings, .. } = self.story;
-        let profile = self.session.provider.profile();
-        let at = Circumstances { rotation: self.rotation, profile, now, force: false };
+        let at = self.circumstances(now);
         let member = lineage.members.iter().rposition(|member| member.token.id == token.id)?;
         plan::waiting(&at, lineage, readings).iter().find(|one| one.member == member).map(|one| one.from)
     }
@@ -217,13 +222,12 @@ impl Teller<'_> {
     fn planned(&self) -> Option<PlannedMint> {
         let (_, mint) = self.mint().filter(|_| self.tools.dry_run)?;
         let now = self.story.now?;
-        let profile = self.session.provider.profile();
-        let at = Circumstances { rotation: self.rotation, profile, now, force: false };
+        let at = self.circumstances(now);
         let old = mint.predecessor.map(|index| &self.story.lineage.members[index]);
         let overlap = after(now, self.rotation.policy.overlap.duration());
         let at_once = self.rotation.policy.overlap.duration().is_zero();
         Some(PlannedMint {
-            expires_at: (profile.expiry == Expiry::Native)
+            expires_at: (at.profile.expiry == Expiry::Native)
                 .then(|| after(now, self.rotation.policy.lifetime.duration())),
             previous_valid_until: old.map(|old| {
                 // An overlap of nothing is ended explicitly, after the last delivery.

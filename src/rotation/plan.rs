@@ -353,7 +353,7 @@ fn held_back(
 /// Whether a destination may hold this member. `false` only when that is certain: it
 /// holds another one, as more than that one's own marker tells, or it was last
 /// written before this one was minted.
-fn may_hold(at: &Circumstances<'_>, lineage: &Lineage, reading: &Reading, index: usize) -> bool {
+pub(super) fn may_hold(at: &Circumstances<'_>, lineage: &Lineage, reading: &Reading, index: usize) -> bool {
     match lineage.holder(reading) {
         Holder::Member(held) if held < index => support(at, lineage, held, index) == Support::None,
         _ => lineage.may_hold(reading, index),

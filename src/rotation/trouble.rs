@@ -4,6 +4,8 @@
 //! still valid until when. What a provider or GitHub said arrives as one
 //! sentence, already without any reply's body.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use crate::{github, provider};
@@ -82,7 +84,7 @@ pub enum Trouble {
         other: String,
     },
     /// The name is not unique.
-    #[error("{} tokens are called \"{name}\": {}. Name the one to rotate by its id", ids.len(), ids.join(", "))]
+    #[error("{} tokens are called \"{name}\": {}. Name the one to rotate by its id", ids.len(), some(ids))]
     SeveralMatch {
         /// What the user gave.
         name: String,
@@ -126,7 +128,7 @@ pub enum Trouble {
     #[error(
         "the current token is missing from {}, but no new one is created before {until}: {} live tokens of this \
          rotation exist, and earlier runs failed to deliver. {}Run with --force to create one now",
-        list(&[failing.as_slice(), overwritten].concat()), live, causes(failing, overwritten)
+        some(&[failing.as_slice(), overwritten].concat()), live, why_undelivered(failing, overwritten)
     )]
     HeldBack {
         /// Live tokens with this rotation's marker.
@@ -179,7 +181,11 @@ pub enum Trouble {
         other: String,
     },
     /// A destination that cannot be read or prepared.
-    #[error("nothing was minted, because {} could not be read or prepared: {}", list(destinations), reasons.join("; "))]
+    #[error(
+        "nothing was minted, because {} could not be read or prepared: {}",
+        some(destinations),
+        causes(reasons)
+    )]
     Unreadable {
         /// Their short forms.
         destinations: Vec<String>,
@@ -257,7 +263,7 @@ pub enum Trouble {
     /// Some destinations did not take the new token.
     #[error(
         "token {id} was minted, but {} did not take it. Its delivery window is open until {until}",
-        list(destinations)
+        some(destinations)
     )]
     Undelivered {
         /// The newborn.
@@ -268,7 +274,7 @@ pub enum Trouble {
         until: Timestamp,
     },
     /// Everything is fresh, but a destination is dead.
-    #[error("{} could not be read: {}", list(destinations), reasons.join("; "))]
+    #[error("{} could not be read: {}", some(destinations), causes(reasons))]
     DeadDestination {
         /// Their short forms.
         destinations: Vec<String>,
@@ -363,10 +369,10 @@ fn key_of(marker: &str) -> &str {
 }
 
 /// Why the current token is missing, as sentences with a space behind.
-fn causes(failing: &[String], overwritten: &[String]) -> String {
-    let failing = (!failing.is_empty()).then(|| format!("Writing {} keeps failing. ", list(failing)));
+fn why_undelivered(failing: &[String], overwritten: &[String]) -> String {
+    let failing = (!failing.is_empty()).then(|| format!("Writing {} keeps failing. ", some(failing)));
     let overwritten = (!overwritten.is_empty())
-        .then(|| format!("{} was overwritten, by something other than crossfade. ", list(overwritten)));
+        .then(|| format!("{} was overwritten, by something other than crossfade. ", some(overwritten)));
     [failing, overwritten].into_iter().flatten().collect()
 }
 
@@ -387,11 +393,106 @@ fn counted(attempts: u32) -> String {
     format!("{attempts} {}", if attempts == 1 { "request" } else { "requests" })
 }
 
+/// So many of a list are named; the rest are counted.
+const NAMED: usize = 5;
+
+/// So many characters of a list are shown: what follows it must not be cut off.
+const SHOWN: usize = 300;
+
+/// The first few, and how many more there are.
+pub(super) fn some(names: &[String]) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    let mut left = SHOWN;
+    for name in names.iter().take(NAMED) {
+        let length = name.chars().count();
+        if length > left && !shown.is_empty() {
+            break;
+        }
+        shown.push(if length > left {
+            format!("{}…", name.chars().take(left).collect::<String>())
+        } else {
+            name.clone()
+        });
+        left = left.saturating_sub(length);
+    }
+    match names.len() - shown.len() {
+        0 => list(&shown),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// Why destinations failed: each reason once, however many destinations it hit.
+fn causes(reasons: &[String]) -> String {
+    // GitHub's texts begin with the scope that was asked: what follows is the cause.
+    let cause = |reason: &'_ str| reason.split_once(": ").map_or(reason.to_owned(), |(_, it)| it.to_owned());
+    let mut known = HashSet::new();
+    let distinct: Vec<String> =
+        reasons.iter().filter(|reason| known.insert(cause(reason))).cloned().collect();
+    match distinct.len().checked_sub(NAMED) {
+        None | Some(0) => distinct.join("; "),
+        Some(more) => format!("{}; and {more} more reasons", distinct[..NAMED].join("; ")),
+    }
+}
+
 /// "a", "a and b", "a, b and c".
-pub(super) fn list(names: &[String]) -> String {
+fn list(names: &[String]) -> String {
     match names {
         [] => String::new(),
         [one] => one.clone(),
         [head @ .., last] => format!("{} and {last}", head.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn many(what: &str) -> Vec<String> {
+        (0..300).map(|n| format!("{what}-{n:03}")).collect()
+    }
+
+    #[test]
+    fn a_long_list_hides_no_reason() {
+        let reasons = |said: &str| -> Vec<String> {
+            (0..300).map(|n| format!("acme/service-{n}: secrets: {said}")).collect()
+        };
+        let destinations = || many("acme/a-repository-with-a-long-name:TOKEN");
+        let until = "2026-03-02T08:00:00Z".parse().unwrap();
+        for (trouble, wanted) in [
+            (
+                Trouble::Unreadable { destinations: destinations(), reasons: reasons("no access") },
+                "no access",
+            ),
+            (Trouble::DeadDestination { destinations: destinations(), reasons: many("why") }, "why-000"),
+            (Trouble::Undelivered { id: "x".into(), destinations: destinations(), until }, "did not take it"),
+            (
+                Trouble::HeldBack { live: 9, until, failing: destinations(), overwritten: destinations() },
+                "--force",
+            ),
+            (Trouble::SeveralMatch { name: "ci".into(), ids: many("id") }, "by its id"),
+        ] {
+            let text = trouble.to_string();
+            assert!(text.contains(wanted) && text.contains("295 more"), "{text}");
+            assert!(text.len() < 1000, "{} bytes: {text}", text.len());
+        }
+    }
+
+    #[test]
+    fn one_cause_is_told_once() {
+        let told = |reasons: [&str; 3]| causes(&reasons.map(str::to_owned));
+        assert_eq!(told(["a: no", "b: no", "c: no"]), "a: no");
+        assert_eq!(told(["a: no", "b: down", "c: no"]), "a: no; b: down");
+        assert_eq!(told(["no", "no", "down"]), "no; down");
+        assert_eq!(told(["a: casino", "b: no", "b: no"]), "a: casino; b: no");
+    }
+
+    #[test]
+    fn the_first_five_are_named() {
+        let names = |count: usize| some(&(1..=count).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert_eq!((names(1).as_str(), names(2).as_str()), ("1", "1 and 2"));
+        assert_eq!((names(5).as_str(), names(7).as_str()), ("1, 2, 3, 4 and 5", "1, 2, 3, 4, 5 and 2 more"));
+        let long: Vec<String> = ["a", "b", "c"].map(|name| name.repeat(300)).to_vec();
+        assert_eq!(some(&long), format!("{} and 2 more", long[0]));
+        assert_eq!(some(&["é".repeat(1000)]), format!("{}…", "é".repeat(300)));
     }
 }

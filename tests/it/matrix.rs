@@ -17,7 +17,6 @@ use std::time::Instant;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::Notify;
 
 use crate::scene::{Credential, IMPATIENT, PATIENT, Scene};
 use crate::support::axiom::TokenSpec;
@@ -85,26 +84,16 @@ async fn three_kinds(service: &'static Service) -> Scene {
     Scene::new(world, Credential::Admin)
 }
 
-/// The request that makes a token, whoever the provider is.
-fn the_mint() -> Target {
-    Target::matching(|request| {
-        request.method == "POST"
-            && ["/regenerate", "/api-tokens", "/token", "/tokens"]
-                .iter()
-                .any(|end| request.path.split('?').next().is_some_and(|path| path.ends_with(end)))
-    })
-}
-
 async fn lost_mint(service: &'static Service) -> Scene {
     let scene = due(service, 1).await;
-    scene.faults.inject(the_mint(), Fault::CloseAfter);
+    scene.faults.inject(Target::mint(), Fault::CloseAfter);
     scene
 }
 
 /// A run was killed between mint and delivery, hours ago.
 async fn orphan(service: &'static Service) -> Scene {
     let scene = due(service, 1).await;
-    run_killed_at(&scene, the_mint(), true).await;
+    scene.run_killed_at(Target::mint(), true).await;
     scene.later();
     scene
 }
@@ -112,7 +101,7 @@ async fn orphan(service: &'static Service) -> Scene {
 /// A run was killed while it wrote the second of two destinations, hours ago.
 async fn partial(service: &'static Service) -> Scene {
     let scene = due(service, 2).await;
-    run_killed_at(&scene, Target::on("PUT", "service-1"), true).await;
+    scene.run_killed_at(Target::on("PUT", "service-1"), true).await;
     scene.later();
     scene
 }
@@ -222,22 +211,10 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// A run that dies at a request.
-async fn run_killed_at(scene: &Scene, target: Target, processed: bool) -> Ran {
-    let killed = Arc::new(Notify::new());
-    let kill = Arc::clone(&killed);
-    let act = move |_: &Passing| kill.notify_one();
-    let hook = if processed { Fault::after(act) } else { Fault::before(act) };
-    scene.faults.inject(target, hook.and_close());
-    let ran = scene.rotate(IMPATIENT).run_or_die(killed.notified()).await;
-    scene.front.quiet().await;
-    ran
-}
-
 async fn faulty_run(scene: &Scene, place: &Place, column: &Column, seen: &Arc<AtomicUsize>) -> Ran {
     let target = place.target(seen);
     let fault = match column {
-        Column::Killed { processed } => return run_killed_at(scene, target, *processed).await,
+        Column::Killed { processed } => return scene.run_killed_at(target, *processed).await,
         Column::Fault(fault) => fault.clone(),
         Column::KeyChanged => {
             let world = scene.world.detached();

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::file::File;
 use crate::support::axiom::TokenSpec;
+use crate::support::provider::{axiom, deepset, softwareone};
 use crate::support::world::TOKEN;
 use crate::support::{Invocation, World};
 
@@ -42,6 +43,12 @@ async fn the_successor_can_do_just_what_its_predecessor_could() {
         .with("datasetCapabilities", capabilities.clone())
         .with("orgCapabilities", json!({"annotations": ["create", "read"]}))
         .with("quantumCapabilities", json!({"entangle": [true, null, 7]}))
+        .with("auditIdentity", json!({"id": "USR-1", "type": "user"}))
+        .with("apiLastUsed", json!("2026-03-01T00:00:00Z"))
+        .with("ingestLastUsed", json!(null))
+        .with("queryLastUsed", json!("2026-03-01T00:00:00Z"))
+        .with("createdAt", json!("2026-01-01T00:00:00Z"))
+        .with("createdBy", json!("USR-1"))
         .with("colour", json!("blue"));
     let world = World::builder().original(original).start().await;
     let ran = Invocation::rotate(&world).run().await;
@@ -50,14 +57,55 @@ async fn the_successor_can_do_just_what_its_predecessor_could() {
     let shown = newest.shown();
     assert_eq!(shown["datasetCapabilities"], capabilities);
     assert_eq!(shown["quantumCapabilities"], json!({"entangle": [true, null, 7]}));
-    assert_eq!(shown["colour"], "blue");
+    for record in [
+        "auditIdentity",
+        "apiLastUsed",
+        "ingestLastUsed",
+        "queryLastUsed",
+        "createdAt",
+        "createdBy",
+        "colour",
+    ] {
+        assert_eq!(shown.get(record), None, "a record is not a privilege");
+    }
     assert!(
         newest
             .description()
             .starts_with(&format!("Used by CI, ask Ann xf1.{}.", key_of("acme/infra/ci-ingest")))
     );
-    assert_eq!(world.changed_privileges(), Vec::<String>::new());
     world.assert_no_violations();
+}
+
+/// A field that looks like a privilege, and that the provider sets by itself.
+#[tokio::test]
+async fn a_body_that_the_provider_refuses_is_sent_once_more_as_published() {
+    for service in [&axiom::SERVICE, &deepset::SERVICE, &softwareone::SERVICE] {
+        let own = ("effectivePermissions", json!(["all"]));
+        let original = (service.ordinary)("ci-ingest").with(own.0, own.1.clone());
+        let world = World::builder().provider(service).original(original).start().await;
+        world.provider.switch(|switches| switches.own_field = Some(own));
+        let ran = Invocation::rotate(&world).arg("--format", "json").run().await;
+        assert_eq!(ran.rotation()["outcome"], "rotated", "{}: {}", service.name, ran.everything());
+        let requests = world.provider.requests();
+        let mints: Vec<usize> = (0..requests.len()).filter(|at| requests[*at].method == "POST").collect();
+        let [refused, taken] = mints[..] else { panic!("{}: {} mints", service.name, mints.len()) };
+        let has_it = |at: usize| String::from_utf8_lossy(&requests[at].body).contains("effectivePermissions");
+        assert_eq!((has_it(refused), has_it(taken)), (true, false), "{}", service.name);
+        assert!(requests[refused..taken].iter().any(|it| it.method == "GET"), "a list comes in between");
+        assert_eq!(world.marked_tokens().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_refused_as_published_is_not_sent_again() {
+    for service in [&axiom::SERVICE, &deepset::SERVICE, &softwareone::SERVICE] {
+        let world = World::builder().provider(service).start().await;
+        world.provider.switch(|switches| switches.refuse_mint = Some(422));
+        let ran = Invocation::rotate(&world).run().await;
+        assert_eq!(ran.exit_code, 1, "{}", ran.everything());
+        let mints = world.provider.requests().into_iter().filter(|it| it.method == "POST");
+        assert_eq!(mints.count(), 1, "{}", service.name);
+    }
 }
 
 #[tokio::test]

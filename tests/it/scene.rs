@@ -3,16 +3,18 @@
 //! The fault matrix and the random walk are written against this alone, whoever the
 //! provider is; how a scene begins is theirs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use crate::support::invocation::KILLED;
 use crate::support::leaks::find_leaks;
-use crate::support::proxy::Front;
-use crate::support::{Faults, Invariant, Invocation, Ran, World};
+use crate::support::proxy::{Front, Passing};
+use crate::support::{Fault, Faults, Invariant, Invocation, Ran, Target, World};
 
 /// For a run that meets a fault: what waits for an answer waits no longer.
 pub(crate) const IMPATIENT: Duration = Duration::from_millis(500);
@@ -80,6 +82,18 @@ impl Scene {
     pub(crate) async fn run(&self) -> Ran {
         self.faults.clear();
         let ran = self.rotate(PATIENT).run().await;
+        self.front.quiet().await;
+        ran
+    }
+
+    /// A run that dies at a request, before or after the fake has processed it.
+    pub(crate) async fn run_killed_at(&self, target: Target, processed: bool) -> Ran {
+        let killed = Arc::new(Notify::new());
+        let kill = Arc::clone(&killed);
+        let act = move |_: &Passing| kill.notify_one();
+        let hook = if processed { Fault::after(act) } else { Fault::before(act) };
+        self.faults.inject(target, hook.and_close());
+        let ran = self.rotate(IMPATIENT).run_or_die(killed.notified()).await;
         self.front.quiet().await;
         ran
     }

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use super::{assert_sound, rotate, rotates};
 use crate::support::github::On;
+use crate::support::marker::key_of;
 use crate::support::provider::launchdarkly::SERVICE;
 use crate::support::provider::{FakeToken, TokenSpec};
-use crate::support::{Invariant, Invocation, World};
+use crate::support::{Fault, Faults, Invariant, Invocation, Target, World};
 
 /// Seven days after the run at 09:00.
 const OVERLAP_ENDS: &str = "2026-03-09T09:00:00Z";
@@ -46,7 +47,7 @@ async fn the_next_token_is_created_with_its_expiry() {
     assert_ne!(newest.id, world.original.id);
     assert_eq!(newest.expires_at, at("2026-05-31T09:00:00Z"));
     assert!(newest.name().starts_with("ci-ingest "), "{}", newest.name());
-    assert_eq!(newest.marker().unwrap().key, world.key);
+    assert_eq!(newest.marker().unwrap().key, key_of(&world.key));
     assert_eq!(ran.rotation()["token"]["expires_at"], "2026-05-31T09:00:00Z");
     assert_eq!(ran.rotation()["probe"], "verified", "every token may ask who it is");
     for request in world.provider.requests() {
@@ -204,6 +205,30 @@ async fn a_personal_token_of_another_member_is_not_used() {
         assert_eq!(original(&world).expires_at, world.original.expires_at);
         assert_eq!(world.unaccepted(), Vec::<String>::new());
     }
+}
+
+#[tokio::test]
+async fn a_service_token_is_rotated_by_a_credential_of_any_member() {
+    let admin = (SERVICE.admin)("crossfade").with("memberId", json!("member-2"));
+    let world = World::builder().provider(&SERVICE).expires_in_days(12).admin(admin).start().await;
+    rotates(&world, "rotated").await;
+    assert_eq!(world.newest().unwrap().raw["memberId"], "member-2");
+}
+
+#[tokio::test]
+async fn a_previous_token_that_is_gone_needs_no_expiry() {
+    let world = world().await;
+    let faults = Faults::none();
+    let front = world.behind(&faults);
+    let (view, id) = (world.detached(), world.original.id.clone());
+    faults.inject(
+        Target::on("PATCH", &world.original.id),
+        Fault::before(move |_| view.provider.delete_by_hand(&id)),
+    );
+    let run = Invocation::of("rotate").scene(&world, front.github.url(), front.provider.url());
+    let ran = run.arg("--format", "json").run().await;
+    assert_eq!((ran.exit_code, &ran.rotation()["warnings"]), (0, &json!([])), "{}", ran.everything());
+    assert!(original(&world).deleted);
 }
 
 #[tokio::test]

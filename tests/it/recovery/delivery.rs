@@ -205,7 +205,7 @@ async fn in_an_emergency_the_old_token_is_ended_as_soon_as_its_successor_is_deli
     let ran = faulty(&scene).await;
     assert_eq!((ran.exit_code, &ran.rotation()["retired"]), (0, &json!([scene.world.original.id])));
     let passed: Vec<String> = scene.faults.passed().iter().map(|request| request.method.clone()).collect();
-    assert_eq!(passed[passed.len() - 2..], ["PUT", "DELETE"]);
+    assert_eq!(passed[passed.len() - 3..], ["PUT", "GET", "DELETE"], "it is read right before");
     let (rotation, now) = (ran.rotation(), ran.json()["now"].as_str().unwrap().to_owned());
     let told = [&rotation["previous"]["valid_until"], &rotation["tokens"][1]["ends_at"]];
     assert!(told.iter().all(|end| end.as_str().unwrap() <= now.as_str()), "it has ended: {told:?}");

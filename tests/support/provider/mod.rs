@@ -86,6 +86,8 @@ pub struct Switches {
     pub ignore_expiry: bool,
     /// Every mint is refused with this status, after it was found well-formed.
     pub refuse_mint: Option<u16>,
+    /// A field that the service sets by itself, and refuses in a body with 422.
+    pub own_field: Option<(&'static str, Value)>,
     /// A creation shows the whole token, where it need not.
     pub whole_reply: bool,
     /// Lists leave these fields out, whatever was asked for.
@@ -109,6 +111,7 @@ impl Default for Switches {
             refuse_expiry_change: false,
             ignore_expiry: false,
             refuse_mint: None,
+            own_field: None,
             whole_reply: false,
             list_omits: Vec::new(),
             error_message: None,
@@ -221,6 +224,19 @@ impl FakeProvider {
     /// Deletes a token, as if somebody had done it in the web interface.
     pub fn delete_by_hand(&self, id: &str) {
         self.edit(id, |token| token.deleted = true);
+    }
+
+    /// Deletes a token and gives its id to another one, as a provider may that uses
+    /// ids again.
+    pub fn take_over(&self, id: &str, by: TokenSpec) -> FakeToken {
+        let mut state = self.lock();
+        let place = state.place(id).expect("no such token");
+        state.tokens[place].deleted = true;
+        let value = state.add(by).value;
+        let other = state.tokens.last_mut().expect("added above");
+        other.id = id.to_owned();
+        assert_eq!(other.value, value);
+        other.clone()
     }
 
     /// Changes anything of a token behind everybody's back.
@@ -412,6 +428,11 @@ impl State {
     ) -> Result<FakeToken, Reply> {
         if let Some(status) = self.switches.refuse_mint {
             return Err((self.service.refusal)(status, "this cannot be made"));
+        }
+        if let Some((field, value)) = self.switches.own_field.clone()
+            && raw.insert(field.to_owned(), value).is_some()
+        {
+            return Err((self.service.refusal)(422, &format!("{field} cannot be set")));
         }
         if let Some(alter) = &self.switches.alter_newborn {
             alter(&mut raw);
