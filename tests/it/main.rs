@@ -35,6 +35,7 @@ mod retire;
 mod rivals;
 mod rotate;
 mod scene;
+mod statements;
 mod status;
 mod summary;
 mod tls;
