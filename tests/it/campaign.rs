@@ -65,24 +65,31 @@ impl Seen {
         self.0.lock().unwrap().iter().cloned().collect()
     }
 
-    /// Takes note of the values in a reply.
-    fn look_at(&self, body: &[u8]) {
-        let Ok(Value::Object(reply)) = serde_json::from_slice::<Value>(body) else { return };
+    /// Takes note of the values in a reply, and gives the one that is in it. What an
+    /// App is given is not quoted by other replies, which may be under way before
+    /// this one has arrived.
+    fn look_at(&self, body: &[u8]) -> Option<String> {
+        let Ok(Value::Object(reply)) = serde_json::from_slice::<Value>(body) else { return None };
+        let mut own = None;
         for value in ["token", "api_token"].iter().filter_map(|field| reply.get(*field)?.as_str()) {
             if value.len() >= 16 {
                 let tail = value.rsplit(':').next().unwrap_or_default();
-                self.0.lock().unwrap().insert(tail[tail.len() - 28..].to_owned());
+                own = Some(tail[tail.len() - 28..].to_owned());
+                if !value.starts_with("ghs_") {
+                    self.0.lock().unwrap().extend(own.clone());
+                }
             }
         }
+        own
     }
 }
 
 /// Quotes every secret of the world in headers and fields of a reply.
 fn quote(world: &World, seen: &Seen, headers: &mut Vec<(String, Vec<u8>)>, body: &mut Vec<u8>) {
-    seen.look_at(body);
+    let own = seen.look_at(body);
     let whole = world.provider.tokens().into_iter().map(|token| token.value);
     let secrets: Vec<String> = whole.chain([world.github_token().to_owned()]).chain(seen.all()).collect();
-    let newest = seen.all().pop().or_else(|| secrets.last().cloned()).unwrap_or_default();
+    let newest = own.or_else(|| seen.all().pop()).or_else(|| secrets.last().cloned()).unwrap_or_default();
     for name in [
         "x-request-id",
         "x-github-request-id",
@@ -172,7 +179,12 @@ async fn run(
     let mut outputs = [ran.stdout.clone(), file(&output), file(&summary)].join("\n");
     let is_mask = |line: &&str| printing.on_actions && line.starts_with("::add-mask::");
     outputs.extend(ran.stderr.lines().filter(|line| !is_mask(line)).flat_map(|line| [line, "\n"]));
-    let mut wrong = find_leaks(&outputs, &[world.secrets(), seen.all()].concat());
+    let secrets = [world.secrets(), seen.all()].concat();
+    let mut wrong = find_leaks(&outputs, &secrets);
+    if !wrong.is_empty() {
+        let lines = outputs.lines().filter(|line| !find_leaks(line, &secrets).is_empty());
+        wrong.extend(lines.map(str::to_owned));
+    }
     if ran.exit_code > 1 {
         wrong.push(format!("exit code {}: {}", ran.exit_code, ran.everything()));
     }
