@@ -160,7 +160,8 @@ async fn run(
     let (output, summary) = (folder.path().join("output"), folder.path().join("summary"));
     let mut invocation = Invocation::of("rotate")
         .scene(&world, front.github.url(), front.provider.url())
-        .arg("--request-timeout", "400ms")
+        // What a busy machine delays must not look like a lost value.
+        .arg("--request-timeout", "4s")
         .arg("--format", printing.format)
         .flag(printing.verbosity);
     if printing.on_actions {
