@@ -55,9 +55,12 @@ const DEADLINE: Input = input("--deadline", "CROSSFADE_DEADLINE");
 const GITHUB_API_URL: Input = input("--github-api-url", "CROSSFADE_GITHUB_API_URL");
 const GITHUB_OWN_API_URL: Input = input("--github-api-url", "GITHUB_API_URL");
 
-const GITHUB_TOKEN: &str = "CROSSFADE_GITHUB_TOKEN";
+pub(super) const GITHUB_TOKEN: &str = "CROSSFADE_GITHUB_TOKEN";
 const APP_ID: &str = "CROSSFADE_GITHUB_APP_ID";
-const APP_KEY: &str = "CROSSFADE_GITHUB_APP_PRIVATE_KEY";
+pub(super) const APP_KEY: &str = "CROSSFADE_GITHUB_APP_PRIVATE_KEY";
+
+/// Variables that hold secrets whatever the configuration says.
+pub(super) const SECRETS: [&str; 3] = [GITHUB_TOKEN, APP_KEY, MARKER_KEY];
 const MARKER_KEY: &str = "CROSSFADE_MARKER_KEY";
 
 /// How long a key that signs markers may be, in bytes.

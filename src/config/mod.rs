@@ -15,6 +15,7 @@ mod load;
 mod node;
 pub mod pattern;
 pub mod period;
+mod reach;
 pub mod selection;
 pub mod summary;
 mod targets;
@@ -29,10 +30,13 @@ pub use file::schema_text;
 pub(crate) use file::{Field, RotationKeys, SecretKeys};
 pub use key::{RotationKey, base32};
 pub use load::DEFAULT_CREDENTIAL;
+#[cfg(test)]
+pub(crate) use load::read_for_tests;
 pub(crate) use load::{Request, load};
 pub(crate) use node::MAX_BYTES;
 pub use pattern::RepositoryPattern;
 pub use period::Period;
+pub(crate) use reach::{Held, values as check_values};
 
 use crate::provider::ProviderSettings;
 

@@ -69,7 +69,7 @@ by_text! {
     Repository, "Repository", Self::from_str, { "type": "string", "examples": ["acme/api"] };
     SignedPattern, "Pattern", Self::from_str, { "type": "string", "examples": ["acme/*", "!acme/legacy-*"] };
     RotationKey, "RotationKey", Self::from_str, { "type": "string", "examples": ["acme/api/ci-ingest"] };
-    Kind, "Provider", Self::from_str, { "enum": (names(Self::NAMES)) };
+    Kind, "Provider", Self::from_str, { "enum": (names(&Self::all())) };
     Store, "Store", Self::from_str, { "enum": (names(&Self::NAMES)) };
     Visibility, "Visibility", Self::from_str, { "enum": (names(&Self::NAMES)) };
 }

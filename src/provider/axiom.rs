@@ -14,15 +14,30 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
 use super::connection::{
-    Ask, Connection, Line, bearer, granted, grants, made_nothing, normalise, published, take_value, timestamp,
+    Ask, Connection, Line, bearer, granted, grants, made_nothing, normalise, published, timestamp,
 };
 use super::{
-    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
+    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
 };
+use crate::redact::{Body, TokenShape};
 
-/// Where Axiom's token calls live, whatever the region.
-const PUBLIC: &str = "https://api.axiom.co";
+/// What is known of Axiom without asking it. Its token calls live at one origin,
+/// whatever the region.
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "axiom",
+    origin: "https://api.axiom.co",
+    tokens: &[
+        TokenShape { prefix: "xaat-", body: Body::Word(8) },
+        TokenShape { prefix: PERSONAL, body: Body::Word(8) },
+    ],
+    needs_org_id: &[PERSONAL],
+    value_fields: &["token"],
+    connect,
+};
+
+/// How personal tokens begin.
+const PERSONAL: &str = "xapt-";
 
 /// What the published schema of a creation names (`CreateAPIToken`).
 const SCHEMA: [&str; 6] =
@@ -36,8 +51,8 @@ struct Axiom {
 }
 
 /// Connects to Axiom; the URL is the origin, with or without `/v2`.
-pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(line, settings.url.as_ref(), PUBLIC, "v2")?;
+fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(line, settings.url.as_ref(), DESCRIPTOR.origin, "v2")?;
     let org_id = settings.org_id.as_deref().map(HeaderValue::from_str).transpose();
     let org_id = org_id.map_err(|_| Error::invalid("the Axiom organization id is no header value"))?;
     Ok(Arc::new(Axiom { connection, org_id }))
@@ -64,7 +79,7 @@ impl Axiom {
         credential: &SecretString,
         mint: &Mint<'_>,
         body: Map<String, Value>,
-    ) -> Result<Map<String, Value>, Error> {
+    ) -> Result<(SecretString, Map<String, Value>), Error> {
         let regenerated = mint.predecessor.filter(|_| !mint.by_creation).zip(mint.predecessor_ends_at);
         let Some((old, end)) = regenerated else {
             let ask = self.ask(&["tokens"], credential, "apiTokens: create")?;
@@ -118,14 +133,13 @@ impl Provider for Axiom {
             None => body.shift_remove("expiresAt"),
         };
         let published = mint.predecessor.and_then(|_| published(&body, &SCHEMA));
-        let mut raw = match (self.request(credential, mint, body).await, published) {
+        let (value, raw) = match (self.request(credential, mint, body).await, published) {
             (Err(error), Some(published)) if error.kind == ErrorKind::Invalid => {
                 made_nothing(self, credential, mint.note, error).await?;
                 self.request(credential, mint, published).await?
             }
             (result, _) => result?,
         };
-        let value = take_value(&mut raw, "token")?;
         Ok(Minted { token: token(raw)?, value })
     }
 
@@ -162,7 +176,7 @@ impl Provider for Axiom {
 }
 
 fn is_personal(credential: &SecretString) -> bool {
-    credential.expose_secret().starts_with("xapt-")
+    credential.expose_secret().starts_with(PERSONAL)
 }
 
 /// Reads a token as Axiom shows it.

@@ -5,6 +5,7 @@
 //! the body of a reply that may carry a token's value is never quoted.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,7 +22,7 @@ use zeroize::Zeroizing;
 use super::{Error, ErrorKind, Probe, Provider};
 use crate::clock::Side;
 use crate::http::retry::asked_wait;
-use crate::http::{Call, Http, HttpError, Reply, json};
+use crate::http::{Announce, Call, Http, HttpError, Reply, Values, json};
 
 /// The API of one provider: the client, and where it lives.
 #[derive(Debug, Clone)]
@@ -31,10 +32,20 @@ pub(super) struct Connection {
 }
 
 /// The way to one provider: the client, and whose clock its replies set.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Line {
     pub(super) http: Arc<Http>,
     pub(super) side: Side,
+    /// Told of every value that a reply shows.
+    pub(super) announce: Announce,
+    /// Where a reply may show one.
+    pub(super) value_fields: &'static [&'static str],
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("side", &self.side).finish_non_exhaustive()
+    }
 }
 
 /// One request to a provider.
@@ -69,12 +80,31 @@ impl Connection {
         read(&self.send(Call { intact: json, ..call }, ask.needs).await?)
     }
 
-    /// Mints: sent exactly once, whatever happens. An error's [`ErrorKind`] tells
-    /// whether it may have been processed.
-    pub(super) async fn mint(&self, ask: Ask<'_>, body: &Value) -> Result<Map<String, Value>, Error> {
+    /// Mints: sent exactly once, whatever happens. Gives the new token's value, and
+    /// the reply without it. An error's [`ErrorKind`] tells whether it may have been
+    /// processed.
+    pub(super) async fn mint(
+        &self,
+        ask: Ask<'_>,
+        body: &Value,
+    ) -> Result<(SecretString, Map<String, Value>), Error> {
         let call = self.call(Method::POST, &ask)?;
         let call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
-        read(&self.send(call, ask.needs).await?)
+        self.take_value(read(&self.send(call, ask.needs).await?)?)
+    }
+
+    /// Takes a token's value out of the reply that minted it. It was announced when
+    /// the reply arrived.
+    fn take_value(&self, mut raw: Map<String, Value>) -> Result<(SecretString, Map<String, Value>), Error> {
+        let values: Vec<Value> =
+            self.line.value_fields.iter().filter_map(|field| raw.remove(*field)).collect();
+        let value = values.into_iter().find_map(|value| match value {
+            Value::String(value) => Some(SecretString::from(value)),
+            _ => None,
+        });
+        value
+            .map(|value| (value, raw))
+            .ok_or_else(|| Error::unreadable("a mint without the new token's value"))
     }
 
     /// Changes a token. May be repeated: the same change twice is one change. `None`:
@@ -141,6 +171,7 @@ impl Connection {
         let url = url.ok_or_else(|| Error::invalid("`verify` is no path on the provider's origin"))?;
         let mut call = Call::new(self.line.side, Method::GET, url).idempotent();
         call.headers = headers;
+        call.values = Some(self.values());
         match self.send(call, "what `verify` names").await {
             Ok(reply) if json(reply.status, reply.body()) => Ok(Probe::Verified),
             Ok(_) => Ok(Probe::Unverified),
@@ -170,7 +201,13 @@ impl Connection {
         let mut call = Call::new(self.line.side, method, url);
         call.headers = ask.headers.clone();
         call.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        call.values = Some(self.values());
         Ok(call)
+    }
+
+    /// Whatever a reply answers, it may show a value.
+    fn values(&self) -> Values {
+        Values { fields: self.line.value_fields, announce: Arc::clone(&self.line.announce) }
     }
 
     async fn send(&self, call: Call, needs: &str) -> Result<Reply, Error> {
@@ -269,14 +306,6 @@ pub(super) async fn made_nothing(
         Ok(tokens) if tokens.iter().any(|token| token.note == note) => Err(refused.after_the_fact()),
         Ok(_) => Ok(()),
         Err(_) => Err(refused),
-    }
-}
-
-/// Takes a token's value out of the reply that minted it.
-pub(super) fn take_value(raw: &mut Map<String, Value>, field: &str) -> Result<SecretString, Error> {
-    match raw.remove(field) {
-        Some(Value::String(value)) => Ok(value.into()),
-        _ => Err(Error::unreadable("a mint without the new token's value")),
     }
 }
 
@@ -411,7 +440,12 @@ mod tests {
 
     fn line() -> Line {
         let http = Http::new(crate::http::HttpSettings::default(), Arc::default());
-        Line { http: Arc::new(http), side: Side::Provider(0) }
+        Line {
+            http: Arc::new(http),
+            side: Side::Provider(0),
+            announce: Arc::new(|_| {}),
+            value_fields: &["token"],
+        }
     }
 
     #[test]
@@ -516,8 +550,8 @@ mod tests {
                 org_id: None,
                 credential: "X".to_owned(),
             };
-            let Line { http, side } = line();
-            let provider = crate::provider::connect(&settings, http, side).unwrap();
+            let Line { http, side, announce, .. } = line();
+            let provider = crate::provider::connect(&settings, http, side, announce).unwrap();
             for id in ["vic\ttim", "TKN-0000\n-0001", "..", ""] {
                 let read = provider.get(&SecretString::from("credential"), id).await;
                 assert_eq!(read.unwrap_err().kind, ErrorKind::Unreadable, "{kind} {id:?}");

@@ -15,16 +15,24 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::connection::{
-    Ask, Connection, Line, Pages, bearer, granted, grants, made_nothing, normalise, published, take_value,
-    timestamp,
+    Ask, Connection, Line, Pages, bearer, granted, grants, made_nothing, normalise, published, timestamp,
 };
 use super::{
-    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
+    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
 };
+use crate::redact::{Body, TokenShape};
 
-/// Where the API lives; in the United States it is `https://api.us.deepset.ai`.
-const PUBLIC: &str = "https://api.cloud.deepset.ai";
+/// What is known of deepset without asking it. In the United States its API lives
+/// at `https://api.us.deepset.ai`.
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "deepset",
+    origin: "https://api.cloud.deepset.ai",
+    tokens: &[TokenShape { prefix: "api_", body: Body::RandomWord(20) }],
+    needs_org_id: &[],
+    value_fields: &VALUE_FIELDS,
+    connect,
+};
 
 /// Tokens on one page.
 const PAGE: &str = "100";
@@ -46,8 +54,8 @@ struct Deepset {
 }
 
 /// Connects to deepset; the URL is the origin, with or without `/api/v1`.
-pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(line, settings.url.as_ref(), PUBLIC, "api/v1")?;
+fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(line, settings.url.as_ref(), DESCRIPTOR.origin, "api/v1")?;
     Ok(Arc::new(Deepset { connection }))
 }
 
@@ -125,15 +133,13 @@ impl Provider for Deepset {
         let request = async |body: Map<String, Value>| {
             self.connection.mint(ask(&["token"], &[], credential)?, &Value::Object(body)).await
         };
-        let mut raw = match (request(successor).await, published) {
+        let (value, raw) = match (request(successor).await, published) {
             (Err(error), Some(published)) if error.kind == ErrorKind::Invalid => {
                 made_nothing(self, credential, mint.note, error).await?;
                 request(published).await?
             }
             (result, _) => result?,
         };
-        let field = VALUE_FIELDS.into_iter().find(|field| raw.get(*field).is_some_and(Value::is_string));
-        let value = take_value(&mut raw, field.unwrap_or(VALUE_FIELDS[0]))?;
         if raw.contains_key("api_token_id") && raw.contains_key("workspaces") {
             return Ok(Minted { token: token(raw)?, value });
         }

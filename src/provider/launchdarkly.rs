@@ -17,14 +17,23 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, Line, Pages, authorization, normalise, take_value};
+use super::connection::{Ask, Connection, Line, Pages, authorization, normalise};
 use super::{
-    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
+    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
 };
+use crate::redact::{Body, TokenShape};
 
-/// Where the API lives; the federal and European instances have hosts of their own.
-const PUBLIC: &str = "https://app.launchdarkly.com";
+/// What is known of LaunchDarkly without asking it. The federal and the European
+/// instance have hosts of their own.
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "launchdarkly",
+    origin: "https://app.launchdarkly.com",
+    tokens: &[TokenShape { prefix: "api-", body: Body::Uuid }],
+    needs_org_id: &[],
+    value_fields: &["token"],
+    connect,
+};
 
 /// Tokens on one page.
 const PAGE: &str = "100";
@@ -48,8 +57,8 @@ struct LaunchDarkly {
 }
 
 /// Connects to LaunchDarkly; the URL is the origin, with or without `/api/v2`.
-pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(line, settings.url.as_ref(), PUBLIC, "api/v2")?;
+fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(line, settings.url.as_ref(), DESCRIPTOR.origin, "api/v2")?;
     Ok(Arc::new(LaunchDarkly { connection }))
 }
 
@@ -121,8 +130,7 @@ impl Provider for LaunchDarkly {
             successor.insert("expiry".to_owned(), json!(end.as_millisecond()));
         }
         let ask = ask(&["tokens"], &[], credential)?;
-        let mut raw = self.connection.mint(ask, &Value::Object(successor)).await?;
-        let value = take_value(&mut raw, "token")?;
+        let (value, raw) = self.connection.mint(ask, &Value::Object(successor)).await?;
         Ok(Minted { token: token(raw)?, value })
     }
 

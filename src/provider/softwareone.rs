@@ -16,15 +16,26 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::connection::{
-    Ask, Connection, Line, Pages, bearer, granted, made_nothing, normalise, published, take_value, timestamp,
+    Ask, Connection, Line, Pages, bearer, granted, made_nothing, normalise, published, timestamp,
 };
 use super::{
-    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
+    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
 };
+use crate::redact::{Body, TokenShape};
 
-/// Where the platform's API lives.
-const PUBLIC: &str = "https://api.platform.softwareone.com";
+/// What is known of the Marketplace without asking it.
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "softwareone",
+    origin: "https://api.platform.softwareone.com",
+    tokens: &[TOKEN],
+    needs_org_id: &[],
+    value_fields: &["token"],
+    connect,
+};
+
+/// The scheme, the token's id, a colon, and the secret part.
+const TOKEN: TokenShape = TokenShape { prefix: "idt:TKN-", body: Body::IdAndVisible(11) };
 
 /// What a list leaves out unless it is asked for.
 const SELECT: (&str, &str) = ("select", "audit,modules,account");
@@ -45,8 +56,8 @@ struct SoftwareOne {
 }
 
 /// Connects to the Marketplace; the URL is the origin, with or without `/public/v1`.
-pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(line, settings.url.as_ref(), PUBLIC, "public/v1")?;
+fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(line, settings.url.as_ref(), DESCRIPTOR.origin, "public/v1")?;
     Ok(Arc::new(SoftwareOne { connection }))
 }
 
@@ -141,14 +152,13 @@ impl Provider for SoftwareOne {
             let ask = ask(&["accounts", "api-tokens"], &[], credential)?;
             self.connection.mint(ask, &Value::Object(body)).await
         };
-        let mut raw = match (request(successor).await, published) {
+        let (value, raw) = match (request(successor).await, published) {
             (Err(error), Some(published)) if error.kind == ErrorKind::Invalid => {
                 made_nothing(self, credential, mint.note, error).await?;
                 request(published).await?
             }
             (result, _) => result?,
         };
-        let value = take_value(&mut raw, "token")?;
         Ok(Minted { token: token(raw)?, value })
     }
 
@@ -191,16 +201,7 @@ impl Provider for SoftwareOne {
 
 /// `idt:TKN-0000-0000:…` to `TKN-0000-0000`.
 fn id_of(value: &str) -> Option<&str> {
-    parts_of(value).map(|(id, _)| id)
-}
-
-/// What follows the id in a value of the Marketplace; of any other value, all.
-pub(super) fn secret_part(value: &str) -> &str {
-    parts_of(value).map_or(value, |(_, secret)| secret)
-}
-
-fn parts_of(value: &str) -> Option<(&str, &str)> {
-    value.strip_prefix("idt:")?.split_once(':').filter(|(id, _)| id.starts_with("TKN-"))
+    TOKEN.parts(value).map(|(id, _)| id)
 }
 
 /// The body that creates an equal token.
@@ -319,9 +320,8 @@ mod tests {
     #[test]
     fn a_value_tells_its_token() {
         assert_eq!(id_of("idt:TKN-1671-0642:abc:def"), Some("TKN-1671-0642"));
-        assert_eq!(secret_part("idt:TKN-1671-0642:abc:def"), "abc:def");
         for odd in ["", "idt:", "idt:TKN-1", "TKN-1:x", "idt:USR-1:x"] {
-            assert_eq!((id_of(odd), secret_part(odd)), (None, odd));
+            assert_eq!(id_of(odd), None, "{odd}");
         }
     }
 

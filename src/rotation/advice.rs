@@ -46,7 +46,7 @@ pub(super) fn advice(rotation: &Rotation, story: &Story, trouble: &Trouble) -> S
         let others: Vec<String> = others.map(|index| described(&members[index], now)).collect();
         if !others.is_empty() {
             said.push(format!("Besides, valid: {}", some(&others)));
-        } else if !members.iter().any(|member| member.is_live(now)) {
+        } else if !members.is_empty() && !members.iter().any(|member| member.is_live(now)) {
             said.push("No token of this rotation is valid any more".to_owned());
         }
         let told = groups.iter().take(GROUPS).map(|(holds, names)| sentence(members, *holds, names, now));

@@ -28,6 +28,8 @@ pub(super) struct Story {
     pub(super) lineage: Lineage,
     /// One for each destination, as they are known at the end.
     pub(super) readings: Vec<Reading>,
+    /// The same as they were first read; empty: none was.
+    pub(super) first_readings: Vec<Reading>,
     /// The verdict, if it came to one.
     pub(super) plan: Option<Plan>,
     /// What was minted and offered to the destinations.
@@ -94,6 +96,13 @@ async fn tell(
         prepared.map_err(Trouble::Stopped)?;
         plan = plan::plan(&at, &story.lineage, &story.readings)?;
     }
+    if let (Step::Refuse(Trouble::NoSuchToken { token, nearest }), Ok(all)) =
+        (&mut plan.step, session.tokens().await)
+    {
+        let names: Vec<String> = all.iter().map(|token| super::marker::strip(&token.name)).collect();
+        let known = names.iter().chain(all.iter().map(|token| &token.id)).map(String::as_str);
+        *nearest = crate::config::diagnostic::nearest(token, known).map(str::to_owned);
+    }
     let step = plan.step.clone();
     story.warn_of_doubts(&at, &plan);
     story.retired =
@@ -137,6 +146,7 @@ async fn observe(
             Err(error) => Reading::Unreadable(error.to_string()),
         })
         .collect();
+    story.first_readings.clone_from(&story.readings);
     let tokens = tokens.map_err(Trouble::Observe)?;
     let Some(now) = tools.clock.now() else {
         return Err(story.dead_destination(rotation).unwrap_or(Trouble::NoClock));

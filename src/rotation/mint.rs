@@ -95,8 +95,6 @@ impl Case<'_> {
     /// token that was minted.
     pub(super) async fn mint(&self, plan: &MintPlan) -> Result<Newborn, Miscarriage> {
         let Answered { minted, marker, predecessor } = self.attempt(plan).await?;
-        // Before anything else can carry the value.
-        (self.tools.announce)(&minted.value);
         if !is_maskable(&minted.value) {
             let why = "its value is not 16 to 4096 visible ASCII characters";
             return Err(self.withdraw(&minted, predecessor, Flaw::Unfit(why.to_owned())).await);

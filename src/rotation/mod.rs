@@ -42,7 +42,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use secrecy::SecretString;
 
 use crate::clock::{Clock, Side};
 use crate::config::Config;
@@ -63,8 +62,6 @@ pub struct Tools<'a> {
     pub github: &'a GitHub,
     /// The servers' time.
     pub clock: &'a Clock,
-    /// Told of every new value before anything else can carry it.
-    pub announce: &'a (dyn Fn(&SecretString) + Sync),
     /// Whether a mint may still be started.
     pub brake: &'a Brake,
     /// How many rotations may be between mint and delivery at once: the more

@@ -11,6 +11,7 @@ use super::apply::{Story, Write};
 use super::lineage::{Holder, Member, Reading, after};
 use super::plan::{self, Circumstances, Plan, Step, Verdict};
 use super::session::Session;
+use super::trouble::Trouble;
 use crate::config::Rotation;
 use crate::provider::{Expiry, Probe, Token};
 use crate::report::{
@@ -46,8 +47,12 @@ pub(super) fn report(
         None => ProbeOutcome::Skipped,
     };
     report.destinations = (0..rotation.secrets.len()).map(|index| teller.destination(index)).collect();
-    report.next_rotation_at =
-        token.and_then(|member| plan::next_rotation_at(rotation.policy, session.provider.profile(), member));
+    report.next_rotation_at = token
+        .filter(|_| !teller.next_run_mints())
+        .and_then(|member| plan::next_rotation_at(rotation.policy, session.provider.profile(), member));
+    if let Some(Trouble::HeldBack { until, .. }) = &story.trouble {
+        report.next_rotation_at = Some(*until);
+    }
     report.error = story.trouble.as_ref().map(ToString::to_string);
     report.next_step = story.trouble.as_ref().map(|trouble| advice(rotation, &story, trouble));
     report.tokens = teller.lives();
@@ -235,16 +240,30 @@ impl Teller<'_> {
         })
     }
 
+    /// Whether the next run mints, forced or not: as things are, or because a
+    /// destination did not take the new token.
+    fn next_run_mints(&self) -> bool {
+        let Story { now: Some(now), lineage, readings, delivery, .. } = self.story else { return false };
+        let profile = self.session.provider.profile();
+        let at = Circumstances { rotation: self.rotation, profile, now: *now, force: false };
+        let lacks_it = |write: &Write| !matches!(write, Write::Written);
+        self.newborn_lives() && delivery.iter().any(|delivery| delivery.writes.iter().any(lacks_it))
+            || plan::next_run_mints(&at, lineage, readings, self.token())
+    }
+
     fn destination(&self, index: usize) -> DestinationReport {
         let name = self.rotation.secrets[index].destination.to_string();
         let reading = self.story.readings.get(index);
+        let first_reading = self.story.first_readings.get(index);
         let write = self.story.delivery.as_ref().and_then(|delivery| delivery.writes.get(index));
         let holder = self.story.holder(index);
-        let (outcome, error) = match (write, reading) {
-            (Some(Write::Written), _) => (DestinationOutcome::Written, None),
-            (Some(Write::Failed { why, .. }), _) | (_, Some(Reading::Unreadable(why))) => {
-                (DestinationOutcome::Failed, Some(why.clone()))
-            }
+        let (outcome, error) = match (write, first_reading, reading) {
+            (Some(Write::Written), ..) => (DestinationOutcome::Written, None),
+            (Some(Write::Failed { why, .. }), ..) => (DestinationOutcome::Failed, Some(why.clone())),
+            (_, None, _) => (DestinationOutcome::NotRead, None),
+            (_, Some(Reading::Unreadable(why)), _) => (DestinationOutcome::NotRead, Some(why.clone())),
+            // It was read, and could not be prepared.
+            (_, _, Some(Reading::Unreadable(why))) => (DestinationOutcome::Failed, Some(why.clone())),
             _ if self.tools.dry_run && !self.tools.look_only && self.mint().is_some() => {
                 (DestinationOutcome::Planned, None)
             }
@@ -255,9 +274,14 @@ impl Teller<'_> {
         };
         let mut report = DestinationReport::new(name, outcome);
         report.error = error;
-        report.updated_at = match reading {
-            Some(Reading::UpdatedAt(at)) => Some(*at),
-            Some(Reading::Missing | Reading::Unreadable(_)) | None => None,
+        report.updated_at = match (reading, first_reading) {
+            (Some(Reading::UpdatedAt(at)), _) => Some(*at),
+            (Some(Reading::Unreadable(_)), Some(Reading::UpdatedAt(at)))
+                if !matches!(write, Some(Write::Failed { .. })) =>
+            {
+                Some(*at)
+            }
+            (Some(Reading::Missing | Reading::Unreadable(_)) | None, _) => None,
         };
         if let (Holder::Member(held), Some(now)) = (holder, self.story.now)
             && (self.token() != Some(held) || outcome == DestinationOutcome::Planned)

@@ -145,6 +145,19 @@ fn current(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> O
     counting.find(|index| !is_leftover(index)).or(newest)
 }
 
+/// Whether the next run would mint, as things are and unless it is forced.
+#[must_use]
+pub fn next_run_mints(
+    at: &Circumstances<'_>,
+    lineage: &Lineage,
+    readings: &[Reading],
+    current: Option<usize>,
+) -> bool {
+    let at = Circumstances { force: false, ..*at };
+    let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
+    verdict(&at, lineage, readings, &holders, current).0 != Verdict::Fresh
+}
+
 /// The verdict as if no other run were at work.
 fn verdict(
     at: &Circumstances<'_>,
@@ -260,7 +273,7 @@ fn mint_or_refuse(
     current: Option<usize>,
 ) -> Step {
     if current.is_none() && at.rotation.create.is_none() {
-        return Step::Refuse(Trouble::NoSuchToken { token: at.rotation.token.clone() });
+        return Step::Refuse(Trouble::NoSuchToken { token: at.rotation.token.clone(), nearest: None });
     }
     if let Some((destinations, reasons)) = unreadable(at, readings)
         && !must_be_served(at, lineage, readings)

@@ -104,13 +104,12 @@ pub enum Trouble {
         marker: String,
     },
     /// No token and no `create`.
-    #[error(
-        "the provider shows no token whose name or id is \"{token}\". Check the name and what the credential \
-         may see, or say with `create` what to create"
-    )]
+    #[error("{}", no_such_token(token, nearest.as_deref()))]
     NoSuchToken {
         /// What the user gave.
         token: String,
+        /// The name or id that was probably meant.
+        nearest: Option<String>,
     },
     /// Another run is at work, or ended a moment ago.
     #[error(
@@ -375,6 +374,18 @@ fn why_undelivered(failing: &[String], overwritten: &[String]) -> String {
     let overwritten = (!overwritten.is_empty())
         .then(|| format!("{} was overwritten, by something other than crossfade. ", some(overwritten)));
     [failing, overwritten].into_iter().flatten().collect()
+}
+
+fn no_such_token(token: &str, nearest: Option<&str>) -> String {
+    match nearest {
+        Some(nearest) => {
+            format!("No token named `{token}`; did you mean `{nearest}`? Nothing was changed.")
+        }
+        None => format!(
+            "No token named `{token}`, and none with that id. Check the name and what the credential may see, \
+             or say with `create` what to create. Nothing was changed."
+        ),
+    }
 }
 
 /// "1 request" and "2 requests".
