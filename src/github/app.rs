@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::Api;
+use super::error::{Refusal, SignedWith, Subject};
 use super::jwt::Signer;
 use super::paths;
 use super::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission, Right};
@@ -201,7 +202,7 @@ impl App {
     /// renamed one is found by its old name.
     async fn covered(&self, owner: &str, names: &BTreeSet<String>) -> Result<Vec<u64>, Error> {
         let lookout = self.lookout(owner).await?;
-        let covered = repositories::of_installation(&self.api, &lookout, &about(owner)).await?;
+        let covered = repositories::of_installation(&self.api, &lookout, owner, SignedWith::InstallationToken).await?;
         let mut ids = Vec::new();
         for name in names {
             let full_name = format!("{owner}/{name}");
@@ -226,7 +227,9 @@ impl App {
         let call = self.api.call(Method::GET, &paths::repository(&repository)).map_err(failed)?;
         let reply = self.api.send(call.bearer(lookout).map_err(failed)?).await.map_err(failed)?;
         if !reply.status.is_success() {
-            return Ok(None);
+            let refusal = Refusal::of(&reply, SignedWith::InstallationToken);
+            let error = Error::refused(&Subject::Repositories(owner), &refusal);
+            return if error.kind.is_refusal() { Ok(None) } else { Err(error) };
         }
         reply.json::<Listed>().map(|found| Some(found.id)).map_err(failed)
     }
@@ -243,13 +246,8 @@ impl App {
             reply = self.as_app(&about, Method::GET, &paths::user_installation(owner)).await?;
         }
         if !reply.status.is_success() {
-            let refusal = match reply.status {
-                StatusCode::NOT_FOUND => "the App is not installed there; install it from its page on GitHub",
-                _ => {
-                    "GitHub does not accept the App: its id and its private key do not belong together, or the key was deleted"
-                }
-            };
-            return Err(Error::answered(&about, &reply, refusal));
+            let refusal = Refusal::of(&reply, SignedWith::AppKey);
+            return Err(Error::refused(&Subject::Installation(owner), &refusal));
         }
         let installation: Installation = reply.json().map_err(|error| Error::of_http(&about, &error))?;
         if installation.suspended_at.is_some() {
@@ -280,8 +278,8 @@ impl App {
         let path = paths::access_tokens(installation.id);
         let reply = self.as_app_with(&about, Method::POST, &path, Some(&body)).await?;
         if !reply.status.is_success() {
-            let refusal = "GitHub does not give the App a token for its installation";
-            return Err(Error::answered(&about, &reply, refusal));
+            let refusal = Refusal::of(&reply, SignedWith::AppKey);
+            return Err(Error::refused(&Subject::InstallationToken(owner), &refusal));
         }
         let Token { token, expires_at } = reply.json().map_err(failed)?;
         let token = SecretString::from(token);

@@ -25,14 +25,16 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use octocrab::models::PublicKey;
-use octocrab::{AuthState, FromResponse, Octocrab, OctocrabBuilder};
+use octocrab::{AuthState, Octocrab, OctocrabBuilder};
 use secrecy::SecretString;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use url::Url;
 
 pub use error::{Error, ErrorKind, WriteError};
@@ -44,7 +46,7 @@ use crate::config::{Scope, SecretTarget, Store};
 use crate::http::Http;
 use crate::progress::Progress;
 use api::Api;
-use error::{Purpose, Refusal};
+use error::{Purpose, Refusal, SignedWith, Subject};
 use list::{Expected, Listing};
 use pace::Pacer;
 use prepare::Readers;
@@ -222,17 +224,13 @@ impl GitHub {
     }
 
     /// A GET whose answer is a `T`.
-    async fn read<T: FromResponse>(&self, purpose: &Purpose<'_>, path: &str) -> Result<T, Error> {
-        let failed = |error| of_octocrab(purpose, error);
-        let owner = Owner(purpose.scope.owner().to_owned());
-        let request = Request::builder().method(Method::GET).uri(path).extension(owner);
-        let request = self.octocrab.build_request(request, None::<&()>).map_err(failed)?;
-        let response = self.octocrab.execute(request).await.map_err(failed)?;
-        let response = octocrab::map_github_error(response).await.map_err(failed)?;
-        T::from_response(response).await.map_err(failed)
+    async fn read<T: DeserializeOwned>(&self, purpose: &Purpose<'_>, path: &str) -> Result<T, Error> {
+        let answer = self.request(purpose, Method::GET, path, None::<&()>, Rules::default()).await?;
+        answer.success(purpose)?;
+        serde_json::from_slice(&answer.body).map_err(|_| Error::unreadable(purpose))
     }
 
-    /// Any other request. An answer of failure is no error here: see [`Answer::success`].
+    /// Any request. An answer of failure is no error here: see [`Answer::success`].
     async fn request(
         &self,
         purpose: &Purpose<'_>,
@@ -251,7 +249,8 @@ impl GitHub {
             status: parts.status,
             circumstances: parts.extensions.get::<Circumstances>().copied(),
             headers: parts.headers,
-            message: message_of(&body),
+            body,
+            signed_with: self.signin.signed_with(),
         })
     }
 }
@@ -262,13 +261,13 @@ impl fmt::Debug for GitHub {
     }
 }
 
-/// The answer to a request that is not a read.
+/// The answer to a request.
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     circumstances: Option<Circumstances>,
-    /// GitHub's own words, where it refuses.
-    message: String,
+    body: Bytes,
+    signed_with: SignedWith,
 }
 
 impl Answer {
@@ -276,8 +275,9 @@ impl Answer {
         if self.status.is_success() {
             return Ok(());
         }
-        let Self { status, headers, message, .. } = self;
-        Err(Error::refused(purpose, &Refusal { status: *status, headers, message }))
+        let Self { status, headers, body, signed_with, .. } = self;
+        let refusal = Refusal { status: *status, headers, body, signed_with: *signed_with };
+        Err(Error::refused(&Subject::Secrets(*purpose), &refusal))
     }
 
     fn date(&self) -> Option<Timestamp> {
@@ -290,29 +290,13 @@ impl Answer {
     }
 }
 
-/// `message` of an error body; empty if it has none.
-fn message_of(body: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        message: String,
-    }
-    serde_json::from_slice(body).map_or_else(|_| String::new(), |body: Body| body.message)
-}
-
 fn of_octocrab(purpose: &Purpose<'_>, error: octocrab::Error) -> Error {
     match error {
-        octocrab::Error::GitHub { source, .. } => {
-            let no_headers = HeaderMap::new();
-            let headers = source.headers.as_ref().unwrap_or(&no_headers);
-            let status = source.status_code;
-            Error::refused(purpose, &Refusal { status, headers, message: &source.message })
-        }
         octocrab::Error::Service { source, .. } => match source.downcast::<NoReply>().map(|error| *error) {
             Ok(NoReply::Http(error)) => Error::of_http(purpose, &error),
             Ok(NoReply::Signin(error)) => error,
             Err(_) => Error::new(ErrorKind::Unavailable, format!("{purpose}: the request was not sent")),
         },
-        // The rest are answers that are no JSON, or not the JSON that was expected.
         _ => Error::unreadable(purpose),
     }
 }

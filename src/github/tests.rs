@@ -355,7 +355,13 @@ async fn a_write_acknowledged_long_after_the_window_is_late() {
 
 #[tokio::test]
 async fn an_organization_secret_keeps_all_its_readers() {
-    for (store, name) in [(Store::Actions, "actions"), (Store::Agents, "agents")] {
+    let stores = [
+        (Store::Actions, "actions"),
+        (Store::Agents, "agents"),
+        (Store::Codespaces, "codespaces"),
+        (Store::Dependabot, "dependabot"),
+    ];
+    for (store, name) in stores {
         let server = MockServer::start().await;
         let base = format!("/orgs/acme/{name}/secrets");
         given(&server, "GET", &base, ok(&list(1, &["TOKEN".to_owned()])), 1).await;
@@ -378,7 +384,9 @@ async fn an_organization_secret_keeps_all_its_readers() {
         write(&github, &wish).await.unwrap();
         let put = &puts(&server).await[0];
         assert_eq!(put["visibility"], "selected", "the configuration's wish is for new secrets alone");
-        assert_eq!(put["selected_repository_ids"], json!(ids));
+        let strings: Vec<String> = ids.iter().map(u64::to_string).collect();
+        let expected = if store == Store::Dependabot { json!(strings) } else { json!(ids) };
+        assert_eq!(put["selected_repository_ids"], expected, "{name}");
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) async fn read(
         return Err(too_large());
     }
     let mut body = Zeroizing::new(Vec::with_capacity(announced));
-    while let Some(chunk) = response.chunk().await.map_err(|error| HttpError::of(url, &error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| HttpError::of(url, None, &error))? {
         if body.len() + chunk.len() > limit {
             return Err(too_large());
         }

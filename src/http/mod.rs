@@ -9,6 +9,7 @@ mod body;
 mod call;
 mod client;
 mod error;
+mod proxy;
 mod redirect;
 pub mod retry;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use error::HttpError;
 pub use retry::{Retry, RetryPolicy};
 
 use crate::clock::Clock;
+use proxy::Proxies;
 use retry::Failed;
 
 /// How the client behaves, for the whole run.
@@ -59,7 +61,7 @@ pub struct Http {
     clock: Arc<Clock>,
     /// For the world: TLS with the system's roots, proxies as the environment says.
     /// Made when first needed, because reading the roots takes a while.
-    public: OnceLock<reqwest::Client>,
+    public: OnceLock<(reqwest::Client, Proxies)>,
     /// For plain HTTP to this machine: no roots needed, never through a proxy.
     loopback: OnceLock<reqwest::Client>,
 }
@@ -169,7 +171,10 @@ impl Http {
         url: &Url,
         request: reqwest::RequestBuilder,
     ) -> Result<Reply, HttpError> {
-        let mut response = request.send().await.map_err(|error| HttpError::of(url, &error))?;
+        let mut response = request.send().await.map_err(|error| {
+            let proxy = self.public.get().and_then(|(_, proxies)| proxies.on_the_way_to(url));
+            HttpError::of(url, proxy, &error)
+        })?;
         let date = call::date(response.headers());
         if let Some(date) = date {
             self.clock.observe(call.side, date);
@@ -193,22 +198,22 @@ impl Http {
 
     fn client_for(&self, url: &Url) -> Result<&reqwest::Client, HttpError> {
         match (url.scheme(), is_loopback(url)) {
-            ("https", _) => known_or(&self.public, client::public),
+            ("https", _) => {
+                let make = || Ok((client::public()?, Proxies::of_environment()?));
+                known_or(&self.public, make).map(|(client, _)| client)
+            }
             ("http", true) => known_or(&self.loopback, client::loopback),
             _ => Err(HttpError::Insecure { origin: origin(url) }),
         }
     }
 }
 
-fn known_or(
-    cell: &OnceLock<reqwest::Client>,
-    make: fn() -> Result<reqwest::Client, HttpError>,
-) -> Result<&reqwest::Client, HttpError> {
-    if let Some(client) = cell.get() {
-        return Ok(client);
+fn known_or<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, HttpError>) -> Result<&T, HttpError> {
+    if let Some(known) = cell.get() {
+        return Ok(known);
     }
-    let client = make()?;
-    Ok(cell.get_or_init(|| client))
+    let made = make()?;
+    Ok(cell.get_or_init(|| made))
 }
 
 /// Tells a reply to work with from one to try again after.

@@ -134,6 +134,7 @@ pub(super) fn wait(
 fn may_pass(error: &HttpError) -> bool {
     match error {
         HttpError::Connect { .. }
+        | HttpError::Proxy { .. }
         | HttpError::Timeout { .. }
         | HttpError::Dropped { .. }
         | HttpError::Garbled { .. } => true,

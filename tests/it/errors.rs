@@ -156,6 +156,11 @@ fn what_happens_on_the_way_to_a_server() {
     let cause = || "connection refused".to_owned();
     let all = [
         HttpError::Connect { origin: origin(), cause: cause() },
+        HttpError::Proxy {
+            origin: origin(),
+            proxy: "http://proxy.example:3128".to_owned(),
+            cause: cause(),
+        },
         HttpError::Tls { origin: origin(), cause: "invalid peer certificate: UnknownIssuer".to_owned() },
         HttpError::Setup { cause: "no roots".to_owned() },
         HttpError::Credential,
@@ -169,6 +174,7 @@ fn what_happens_on_the_way_to_a_server() {
     ];
     let kind = |error: &HttpError| match error {
         HttpError::Connect { .. } => "Connect",
+        HttpError::Proxy { .. } => "Proxy",
         HttpError::Tls { .. } => "Tls",
         HttpError::Setup { .. } => "Setup",
         HttpError::Credential => "Credential",

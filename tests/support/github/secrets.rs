@@ -7,7 +7,7 @@ use sodiumoxide::crypto::sealedbox;
 
 use super::super::clock::seconds;
 use super::super::reply::{Reply, origin, query};
-use super::address::{Place, Scope};
+use super::address::{Place, Scope, Store};
 use super::credential::permission;
 use super::routes::{Call, Outcome, failure, not_found};
 use super::state::{HeldSecret, On, State};
@@ -43,7 +43,7 @@ impl State {
             }
             ("PUT", [name, "repositories"]) if is_organization(scope) => {
                 self.held(scope, name)?;
-                let ids = selected_ids(&body(call)?)?
+                let ids = selected_ids(&body(call)?, scope, self.switches.dependabot_ids_are_strings)?
                     .ok_or_else(|| invalid("selected_repository_ids is missing"))?;
                 let name = name.to_ascii_uppercase();
                 self.vault(scope).secrets.get_mut(&name).unwrap().selected = ids;
@@ -138,7 +138,8 @@ impl State {
         if !["all", "private", "selected"].contains(&visibility) {
             return Err(invalid("visibility must be all, private or selected"));
         }
-        let selected = selected_ids(body)?.unwrap_or_default();
+        let selected =
+            selected_ids(body, scope, self.switches.dependabot_ids_are_strings)?.unwrap_or_default();
         Ok(Some((visibility.to_owned(), selected)))
     }
 
@@ -193,8 +194,15 @@ fn body(call: &Call<'_>) -> Result<Value, Reply> {
     serde_json::from_slice(&call.request.body).map_err(|_| failure(400, "Problems parsing JSON"))
 }
 
-fn selected_ids(body: &Value) -> Result<Option<Vec<u64>>, Reply> {
+/// Dependabot's operation takes strings too; older servers take nothing else there.
+fn selected_ids(body: &Value, scope: &Scope, only_strings: bool) -> Result<Option<Vec<u64>>, Reply> {
     let Some(ids) = body.get("selected_repository_ids") else { return Ok(None) };
-    let ids = ids.as_array().and_then(|ids| ids.iter().map(Value::as_u64).collect());
-    ids.map(Some).ok_or_else(|| invalid("selected_repository_ids must be numbers"))
+    let is_dependabot = scope.store == Store::Dependabot;
+    let number = |id: &Value| match id {
+        Value::Number(number) if !(is_dependabot && only_strings) => number.as_u64(),
+        Value::String(text) if is_dependabot => text.parse().ok(),
+        _ => None,
+    };
+    let ids = ids.as_array().and_then(|ids| ids.iter().map(number).collect());
+    ids.map(Some).ok_or_else(|| invalid("Invalid request. For 'items', the type is wrong."))
 }

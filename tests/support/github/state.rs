@@ -113,6 +113,9 @@ pub struct Switches {
     pub headers: Vec<(String, String)>,
     /// How long an installation token lives; `None`: an hour.
     pub installation_token_life: Option<SignedDuration>,
+    /// The ids of selected repositories must be strings in Dependabot's store, as
+    /// older servers want them.
+    pub dependabot_ids_are_strings: bool,
     /// Stores that this server does not have, as paths name them.
     pub missing_stores: Vec<&'static str>,
 }
