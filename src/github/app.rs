@@ -79,6 +79,12 @@ struct Installation {
     suspended_at: Option<String>,
 }
 
+impl Installation {
+    fn right(&self, permission: &Permission) -> Option<Right> {
+        Right::granted(self.permissions.get(permission.key)?)
+    }
+}
+
 #[derive(Deserialize)]
 struct Token {
     token: String,
@@ -122,6 +128,19 @@ impl App {
             let owner = target.destination.scope.owner().to_ascii_lowercase();
             all.entry(owner).or_default().add(target, self.access);
         }
+    }
+
+    /// Whether the installation was granted what a target takes; contacts GitHub once
+    /// for each owner.
+    ///
+    /// # Errors
+    /// When something is missing, or the App is not installed there.
+    pub(super) async fn check(&self, target: &SecretTarget) -> Result<(), Error> {
+        let owner = target.destination.scope.owner();
+        let installation = self.installation(owner).await?;
+        let mut needs = Needs::default();
+        needs.add(target, self.access);
+        needs.check(owner, &installation)
     }
 
     /// The owner's token: made when first needed, and anew before it ends.
@@ -174,8 +193,11 @@ impl App {
             all.get(&owner.to_ascii_lowercase()).cloned().unwrap_or_default()
         };
         let installation = self.installation(owner).await?;
-        needs.check(owner, &installation)?;
-        let permissions = needs.asked(self.access);
+        // What is missing is missing for some secrets: the others are served.
+        let permissions = needs.asked(self.access, &installation);
+        if permissions.is_empty() {
+            needs.check(owner, &installation)?;
+        }
         if needs.all_repositories || needs.repositories.len() > MOST_REPOSITORIES {
             return self.ask(owner, &installation, &permissions, &Reach::All).await;
         }
@@ -354,8 +376,9 @@ impl Needs {
             let known = self.permissions.entry(permission).or_insert(right);
             *known = (*known).max(right);
         };
-        let right = if access == Access::Look { Right::Read } else { Right::Write };
-        need(Permission::of(target.destination.store, scope), right);
+        let permission = Permission::of(target.destination.store, scope);
+        let right = if access == Access::Look { permission.to_list() } else { Right::Write };
+        need(permission, right);
         match scope {
             Scope::Repository(repository) | Scope::Environment { repository, .. } => {
                 self.repositories.insert(repository.name.to_ascii_lowercase());
@@ -370,12 +393,10 @@ impl Needs {
 
     /// Everything must have been granted to the installation.
     fn check(&self, owner: &str, installation: &Installation) -> Result<(), Error> {
-        let granted =
-            |permission: &Permission| installation.permissions.get(permission.key).map(String::as_str);
         let missing: Vec<String> = self
             .permissions
             .iter()
-            .filter(|(permission, right)| !right.is_within(granted(permission)))
+            .filter(|(permission, right)| installation.right(permission).is_none_or(|granted| granted < **right))
             .map(|(permission, right)| match right {
                 Right::Read => format!("the {permission}: read"),
                 Right::Write => format!("the {permission}: read and write"),
@@ -392,11 +413,17 @@ impl Needs {
         Err(Error::new(ErrorKind::Forbidden, message))
     }
 
-    /// What a token is asked for: no more than this run will use.
-    fn asked(&self, access: Access) -> BTreeMap<Permission, Right> {
-        let most = if access == Access::Write { Right::Write } else { Right::Read };
-        let needed = self.permissions.iter().map(|(permission, right)| (*permission, (*right).min(most)));
-        needed.filter(|(permission, right)| *permission != ADMINISTRATION || *right == Right::Write).collect()
+    /// What a token is asked for: no more than this run will use, and was granted.
+    fn asked(&self, access: Access, installation: &Installation) -> BTreeMap<Permission, Right> {
+        let used = |permission: &Permission, right: Right| match access {
+            Access::Write => right,
+            Access::Look | Access::Rehearse => right.min(permission.to_list()),
+        };
+        let needed = self.permissions.iter().map(|(permission, right)| (*permission, used(permission, *right)));
+        needed
+            .filter(|(permission, right)| *permission != ADMINISTRATION || *right == Right::Write)
+            .filter_map(|(permission, right)| Some((permission, right.min(installation.right(&permission)?))))
+            .collect()
     }
 }
 

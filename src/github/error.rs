@@ -114,11 +114,22 @@ impl<'a> Refusal<'a> {
     }
 
     /// The status and the words of whoever answered, for the end of a sentence.
-    fn said(&self) -> String {
+    pub(super) fn said(&self) -> String {
         match words(self.body) {
             words if words.is_empty() => format!("{}, without a reason", self.status),
             words => format!("{}: {}", self.status, quoted(&words)),
         }
+    }
+
+    /// Whether the words are about the credential or the whole organization, and not
+    /// about one repository.
+    pub(super) fn is_about_the_credential(&self) -> bool {
+        self.requires_sso() || self.says("not accessible by") || self.says("organization")
+    }
+
+    fn requires_sso(&self) -> bool {
+        let value = self.headers.get("x-github-sso").and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.trim_start().starts_with("required"))
     }
 
     fn says(&self, part: &str) -> bool {
@@ -256,8 +267,7 @@ impl Subject<'_> {
     /// What to do about a 403, as far as GitHub's words tell the cause.
     fn hint(&self, refusal: &Refusal<'_>) -> Option<String> {
         let headers = refusal.headers;
-        let sso = headers.get("x-github-sso").and_then(|value| value.to_str().ok());
-        if sso.is_some_and(|value| value.trim_start().starts_with("required")) {
+        if refusal.requires_sso() {
             return Some(
                 "Authorize the token for the organization's single sign-on: open the token's settings on GitHub \
                  and choose \"Configure SSO\""
@@ -330,9 +340,10 @@ impl Purpose<'_> {
     }
 }
 
-/// The scopes of a classic token; `None`: it is another kind of credential.
+/// The scopes of a classic token; `None`: it is another kind of credential, or has none.
 pub(super) fn scopes(headers: &HeaderMap) -> Option<String> {
-    headers.get("x-oauth-scopes")?.to_str().ok().map(str::to_owned)
+    let scopes = headers.get("x-oauth-scopes")?.to_str().ok()?.trim();
+    (!scopes.is_empty()).then(|| scopes.to_owned())
 }
 
 /// Why a classic token with these scopes may not write there; `None`: it may.
@@ -342,8 +353,7 @@ pub(super) fn missing_scope(scopes: &str, scope: &Scope) -> Option<String> {
     if scopes.split(',').any(|one| one.trim() == needed) {
         return None;
     }
-    let scopes = if scopes.trim().is_empty() { "none".to_owned() } else { quoted(scopes) };
-    Some(format!("The classic token needs the scope \"{needed}\"; its scopes are {scopes}"))
+    Some(format!("The classic token needs the scope \"{needed}\"; its scopes are {}", quoted(scopes)))
 }
 
 fn store_name(store: Store) -> &'static str {

@@ -7,6 +7,7 @@
 mod api;
 mod app;
 mod error;
+mod evidence;
 mod jwt;
 mod list;
 mod pace;
@@ -38,6 +39,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 pub use error::{Error, ErrorKind, WriteError};
+pub use evidence::Evidence;
 pub use pace::{Pace, WRITES_A_MINUTE};
 pub use repositories::Expansion;
 pub use seal::{SealError, Sealed, seal};
@@ -47,6 +49,7 @@ use crate::http::Http;
 use crate::progress::Progress;
 use api::Api;
 use error::{Purpose, Refusal, SignedWith, Subject};
+use evidence::{Checked, Condition};
 use list::{Expected, Listing};
 use pace::Pacer;
 use prepare::Readers;
@@ -129,6 +132,8 @@ pub struct GitHub {
     keys: Shared<Option<PublicKey>>,
     readers: Shared<Readers>,
     repositories: Shared<Arc<Vec<repositories::Listed>>>,
+    conditions: Shared<Condition>,
+    checks: Shared<Checked>,
 }
 
 impl GitHub {
@@ -157,6 +162,8 @@ impl GitHub {
             keys: Shared::new(),
             readers: Shared::new(),
             repositories: Shared::new(),
+            conditions: Shared::new(),
+            checks: Shared::new(),
         })
     }
 
@@ -190,7 +197,14 @@ impl GitHub {
     }
 
     async fn observe_one(&self, target: &SecretTarget) -> Result<Reading, Error> {
-        let found = self.find(&target.destination).await;
+        let found = match &*self.signin {
+            Signin::App(app) => app.check(target).await,
+            Signin::Token(_) => Ok(()),
+        };
+        let found = match found {
+            Ok(()) => self.find(&target.destination).await,
+            Err(error) => Err(error),
+        };
         self.progress.looked();
         match found {
             Ok(Some(secret)) => Ok(Reading::UpdatedAt(secret.updated_at)),
@@ -202,21 +216,23 @@ impl GitHub {
         }
     }
 
-    /// Fetches what a write will need. Makes the environment where the target
-    /// wants that and there is none: the only thing that this changes, and not
-    /// without [`Access::Write`].
+    /// Fetches what a write will need, and finds out whether it would be taken.
+    /// Makes the environment where the target wants that and there is none: the only
+    /// thing that this changes, and not without [`Access::Write`].
     ///
     /// # Errors
     /// When the secret could not be written either.
-    pub async fn prepare(&self, target: &SecretTarget) -> Result<(), Error> {
-        let (key, readers) = futures_util::future::join(self.key(target), self.readers(target)).await;
+    pub async fn prepare(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+        let (key, readers, evidence) =
+            futures_util::future::join3(self.key(target), self.readers(target), self.evidence(target)).await;
         readers?;
-        let Some(key) = key? else { return Ok(()) };
-        seal::key(&key.key).map_err(|error| {
-            let purpose = self.purpose(target.destination.store, &target.destination.scope);
-            Error::new(ErrorKind::Unreadable, format!("{purpose}: {error}"))
-        })?;
-        Ok(())
+        if let Some(key) = key? {
+            seal::key(&key.key).map_err(|error| {
+                let purpose = self.purpose(target.destination.store, &target.destination.scope);
+                Error::new(ErrorKind::Unreadable, format!("{purpose}: {error}"))
+            })?;
+        }
+        evidence
     }
 
     fn purpose<'a>(&self, store: Store, scope: &'a Scope) -> Purpose<'a> {

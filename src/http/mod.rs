@@ -192,7 +192,7 @@ impl Http {
             (Retry::Idempotent, Some(deadline)) => {
                 most.min(deadline.saturating_duration_since(Instant::now()))
             }
-            (Retry::Idempotent | Retry::Never, _) => most,
+            (Retry::Idempotent | Retry::Never | Retry::AfterLimit, _) => most,
         }
     }
 

@@ -286,6 +286,7 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
     let at = Circumstances { rotation: &rotation, profile: NATIVE, now: minute(0), force: false };
     let old = original(Some(day(10)));
     let mint = MintPlan {
+        keeps_predecessor: false,
         by_creation: false,
         predecessor: Some(0),
         predecessor_is_orphan: false,

@@ -10,7 +10,7 @@ use super::super::reply::{Reply, origin, query};
 use super::address::{Place, Scope, Store};
 use super::credential::permission;
 use super::routes::{Call, Outcome, failure, not_found};
-use super::state::{HeldSecret, On, State};
+use super::state::{HeldSecret, On, State, WriteCheck};
 
 /// GitHub's limit on one secret.
 const LARGEST: usize = 48 * 1024;
@@ -34,6 +34,9 @@ impl State {
             ("PUT", [name]) => self.put_secret(call, scope, name),
             ("DELETE", [name]) => {
                 self.held(scope, name)?;
+                if self.switches.write_check == Some(WriteCheck::StoredForGood) {
+                    return Err(forbidden(call, scope));
+                }
                 self.vault(scope).secrets.remove(&name.to_ascii_uppercase());
                 Ok(Reply::empty(204))
             }
@@ -71,7 +74,15 @@ impl State {
     }
 
     fn permit(&self, call: &Call<'_>, scope: &Scope) -> Result<(), Reply> {
-        let allowed = call.caller.may(permission(scope), call.method != "GET");
+        let is_write = call.method != "GET";
+        let needed = if is_organization(scope) { "admin:org" } else { "repo" };
+        let lacks = |scopes: &String| !scopes.split(',').any(|one| one.trim() == needed);
+        if is_write && call.caller.scopes.as_ref().is_some_and(lacks) {
+            return Err(not_found());
+        }
+        // Listing Codespaces' secrets of a repository takes the right to write.
+        let is_codespaces = scope.store == Store::Codespaces && matches!(scope.place, Place::Repository(_));
+        let allowed = call.caller.may(permission(scope), is_write || is_codespaces);
         if allowed { Ok(()) } else { Err(forbidden(call, scope)) }
     }
 
@@ -107,6 +118,11 @@ impl State {
                 "Secret names can only contain [A-Z0-9_] and not start with a digit or GITHUB_",
             ));
         }
+        if name == "CROSSFADE_WRITE_CHECK"
+            && let Some(reply) = self.checked(call, scope, &name)
+        {
+            return Ok(reply);
+        }
         let body = body(call)?;
         let readers = self.readers(scope, &body)?;
         let text = |field: &str| {
@@ -126,6 +142,26 @@ impl State {
         let value = String::from_utf8(opened).map_err(|_| invalid("The value is no text"))?;
         let created = self.store(scope, &name, value, &call.caller.label, readers);
         Ok(if created { Reply::json(201, json!({})) } else { Reply::empty(204) })
+    }
+
+    /// The answer to a write check where it is not the described one.
+    fn checked(&mut self, call: &Call<'_>, scope: &Scope, name: &str) -> Option<Reply> {
+        match self.switches.write_check.as_mut()? {
+            WriteCheck::Stored | WriteCheck::StoredForGood => {
+                let created = self.store(scope, name, String::new(), &call.caller.label, None);
+                Some(if created { Reply::json(201, json!({})) } else { Reply::empty(204) })
+            }
+            WriteCheck::Fails(status) => Some(failure(*status, "Server Error")),
+            WriteCheck::Limited(0) => None,
+            WriteCheck::Limited(left) => {
+                *left -= 1;
+                let refusal = failure(403, "You have exceeded a secondary rate limit. Please wait.");
+                Some(refusal.header("retry-after", "1"))
+            }
+            WriteCheck::Redirected(to) => {
+                Some(failure(307, "Moved Permanently").header("location", to.clone()))
+            }
+        }
     }
 
     /// Who may read the secret afterwards. A `selected` one whose repositories
