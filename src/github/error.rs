@@ -81,6 +81,8 @@ pub(super) struct Purpose<'a> {
 pub(super) enum Subject<'a> {
     /// The secrets of a scope, or the environment that holds them.
     Secrets(Purpose<'a>),
+    /// A write check there, which tells of all of the owner's.
+    WriteCheck(Purpose<'a>),
     /// The repositories of this owner.
     Repositories(&'a str),
     /// The App's installation at this owner.
@@ -217,6 +219,7 @@ impl fmt::Display for Subject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Secrets(purpose) => purpose.fmt(f),
+            Self::WriteCheck(purpose) => write!(f, "a write was tried for {purpose}"),
             Self::Repositories(owner) => write!(f, "repositories of {owner}"),
             Self::Installation(owner) | Self::InstallationToken(owner) => write!(f, "GitHub App at {owner}"),
         }
@@ -246,7 +249,7 @@ impl Subject<'_> {
     /// What a refusal means, whatever its reason.
     fn refusal(&self) -> &'static str {
         match self {
-            Self::Secrets(_) => "GitHub refuses the request",
+            Self::Secrets(_) | Self::WriteCheck(_) => "GitHub refuses the request",
             Self::Repositories(_) => "GitHub does not list them",
             Self::Installation(_) => "GitHub does not show the App's installation",
             Self::InstallationToken(_) => "GitHub does not give the App a token for its installation",
@@ -256,6 +259,7 @@ impl Subject<'_> {
     fn not_found(&self) -> String {
         match self {
             Self::Secrets(purpose) => purpose.not_found(),
+            Self::WriteCheck(_) => "the credential may read there and not write".to_owned(),
             Self::Repositories(_) => "there is no such owner, or the token cannot see it".to_owned(),
             Self::Installation(_) => {
                 "the App is not installed there; install it from its page on GitHub".to_owned()
@@ -290,7 +294,7 @@ impl Subject<'_> {
     fn permission_hint(&self, refusal: &Refusal<'_>) -> String {
         let (permission, right) = match self {
             Self::Secrets(purpose) if purpose.creates_environment => (purpose.permission(), "write"),
-            Self::Secrets(purpose) => (purpose.permission(), "read and write"),
+            Self::Secrets(purpose) | Self::WriteCheck(purpose) => (purpose.permission(), "read and write"),
             Self::Repositories(_) | Self::Installation(_) | Self::InstallationToken(_) => (METADATA, "read"),
         };
         let mut text = format!("It needs the {permission}: {right}");
@@ -312,7 +316,7 @@ impl Subject<'_> {
 
     /// What a classic token lacks, which GitHub tells with every reply.
     fn missing_scope(&self, headers: &HeaderMap) -> Option<String> {
-        let Self::Secrets(purpose) = self else { return None };
+        let (Self::Secrets(purpose) | Self::WriteCheck(purpose)) = self else { return None };
         missing_scope(&scopes(headers)?, purpose.scope)
     }
 }

@@ -219,18 +219,14 @@ impl GitHub {
             StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => Outcome::Writable,
             status if is_rate_limit(status, &reply.headers, reply.body()) => Outcome::NotKnown,
             StatusCode::FORBIDDEN => {
-                let error = Error::refused(&Subject::Secrets(purpose), &refusal);
+                let error = Error::refused(&Subject::WriteCheck(purpose), &refusal);
                 match refusal.is_about_the_credential() {
                     true => Outcome::Refused(error),
                     false => Outcome::RefusedHere(error),
                 }
             }
             StatusCode::NOT_FOUND => {
-                let message = format!(
-                    "{purpose}: the credential may read here and not write (GitHub answers a write with {})",
-                    refusal.said()
-                );
-                Outcome::Refused(Error::new(ErrorKind::NotFound, message))
+                Outcome::Refused(Error::refused(&Subject::WriteCheck(purpose), &refusal))
             }
             StatusCode::CREATED => Outcome::Stored(self.take_back(secret, token).await),
             StatusCode::NO_CONTENT => Outcome::Stored(format!(

@@ -143,7 +143,7 @@ pub enum Trouble {
         other: String,
     },
     /// A destination that cannot be read or prepared.
-    #[error("nothing was minted, because {} could not be read or prepared: {}", list(destinations), reasons.join("; "))]
+    #[error("nothing was minted, because {} could not be read or prepared: {}", list(destinations), distinct(reasons))]
     Unreadable {
         /// Their short forms.
         destinations: Vec<String>,
@@ -232,7 +232,7 @@ pub enum Trouble {
         until: Timestamp,
     },
     /// Everything is fresh, but a destination is dead.
-    #[error("{} could not be read: {}", list(destinations), reasons.join("; "))]
+    #[error("{} could not be read: {}", list(destinations), distinct(reasons))]
     DeadDestination {
         /// Their short forms.
         destinations: Vec<String>,
@@ -334,9 +334,23 @@ fn counted(attempts: u32) -> String {
     format!("{attempts} {}", if attempts == 1 { "request" } else { "requests" })
 }
 
-/// "a", "a and b", "a, b and c".
+/// The reasons, each once: one cause may hit many destinations.
+fn distinct(reasons: &[String]) -> String {
+    let mut seen = std::collections::HashSet::new();
+    let once: Vec<&str> = reasons.iter().map(String::as_str).filter(|reason| seen.insert(*reason)).collect();
+    once.join("; ")
+}
+
+/// More names than this would hide the reason behind them.
+const MOST_NAMES: usize = 12;
+
+/// "a", "a and b", "a, b and c"; of many names the first ones.
 pub(super) fn list(names: &[String]) -> String {
     match names {
+        many if many.len() > MOST_NAMES => {
+            let (first, rest) = many.split_at(MOST_NAMES - 2);
+            format!("{} and {} more", first.join(", "), rest.len())
+        }
         [] => String::new(),
         [one] => one.clone(),
         [head @ .., last] => format!("{} and {last}", head.join(", ")),

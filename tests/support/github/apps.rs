@@ -113,6 +113,9 @@ impl State {
             ("POST", ["app", "installations", id, "access_tokens"]) => self.give_token(request, id),
             _ => return None,
         };
+        if let Some(message) = &self.switches.app_refusal {
+            return Some(failure(403, message));
+        }
         Some(reply.unwrap_or_else(|refusal| refusal))
     }
 

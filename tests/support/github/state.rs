@@ -133,6 +133,8 @@ pub struct Switches {
     /// The ids of selected repositories must be strings in Dependabot's store, as
     /// older servers want them.
     pub dependabot_ids_are_strings: bool,
+    /// With what words the App itself is refused (403).
+    pub app_refusal: Option<String>,
     /// How a write check is answered; `None`: as GitHub's description has it (422).
     pub write_check: Option<WriteCheck>,
     /// Stores that this server does not have, as paths name them.
