@@ -128,7 +128,9 @@ impl HttpError {
                     Self::Tls { origin, cause: format!("{cause}, through the proxy {proxy}") }
                 }
                 (false, None) => Self::Connect { origin, cause },
-                (false, Some(proxy)) => Self::Proxy { origin, proxy, cause },
+                (false, Some(proxy)) => {
+                    Self::Proxy { origin, proxy, cause: cause.trim_start_matches("tunnel error: ").to_owned() }
+                }
             };
         }
         if error.is_timeout() {

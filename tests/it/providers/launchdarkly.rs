@@ -218,7 +218,7 @@ async fn a_token_rotates_itself() {
 async fn an_unreadable_destination_does_not_let_another_one_die() {
     let world = world().await;
     world.watch(&[]);
-    world.github.break_scope("acme/infra", On::Writes, 404);
+    world.github.break_secret("acme/infra:AXIOM_TOKEN", On::Writes, 404);
     assert_eq!(rotate(&world).await.exit_code, 1, "acme/infra still holds the value before");
     world.github.mend();
     world.github.break_scope("acme/service-1", On::All, 404);
