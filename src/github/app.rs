@@ -224,7 +224,8 @@ impl App {
     /// renamed one is found by its old name.
     async fn covered(&self, owner: &str, names: &BTreeSet<String>) -> Result<Vec<u64>, Error> {
         let lookout = self.lookout(owner).await?;
-        let covered = repositories::of_installation(&self.api, &lookout, owner, SignedWith::InstallationToken).await?;
+        let covered =
+            repositories::of_installation(&self.api, &lookout, owner, SignedWith::InstallationToken).await?;
         let mut ids = Vec::new();
         for name in names {
             let full_name = format!("{owner}/{name}");
@@ -396,7 +397,9 @@ impl Needs {
         let missing: Vec<String> = self
             .permissions
             .iter()
-            .filter(|(permission, right)| installation.right(permission).is_none_or(|granted| granted < **right))
+            .filter(|(permission, right)| {
+                installation.right(permission).is_none_or(|granted| granted < **right)
+            })
             .map(|(permission, right)| match right {
                 Right::Read => format!("the {permission}: read"),
                 Right::Write => format!("the {permission}: read and write"),
@@ -419,7 +422,8 @@ impl Needs {
             Access::Write => right,
             Access::Look | Access::Rehearse => right.min(permission.to_list()),
         };
-        let needed = self.permissions.iter().map(|(permission, right)| (*permission, used(permission, *right)));
+        let needed =
+            self.permissions.iter().map(|(permission, right)| (*permission, used(permission, *right)));
         needed
             .filter(|(permission, right)| *permission != ADMINISTRATION || *right == Right::Write)
             .filter_map(|(permission, right)| Some((permission, right.min(installation.right(&permission)?))))

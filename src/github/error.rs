@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::permission::{ADMINISTRATION, METADATA, Permission};
 use crate::config::{Scope, Store};
 use crate::http::retry::is_rate_limit;
-use crate::http::{HttpError, Reply};
+use crate::http::{HttpError, Reply, text_of_page};
 use crate::redact::Redactor;
 
 /// A request to GitHub that did not do what it was for.
@@ -384,16 +384,14 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", Redactor::new().line(text).replace('"', "'"))
 }
 
-/// So much of an answer is looked at for words, in bytes.
-const LONGEST_WORDS: usize = 16 * 1024;
-
 /// The words of whoever refused: GitHub's `message` and what its `errors` add, or
 /// the text of a page, which a proxy on the way answers with.
 pub(super) fn words(body: &[u8]) -> String {
     let Ok(body) = serde_json::from_slice::<Value>(body) else {
-        return text_of_page(&String::from_utf8_lossy(&body[..body.len().min(LONGEST_WORDS)]));
+        return text_of_page(body);
     };
-    let mut words: Vec<String> = body.get("message").and_then(Value::as_str).map(str::to_owned).into_iter().collect();
+    let mut words: Vec<String> =
+        body.get("message").and_then(Value::as_str).map(str::to_owned).into_iter().collect();
     match body.get("errors") {
         Some(Value::String(one)) => words.push(one.clone()),
         Some(Value::Array(all)) => words.extend(all.iter().take(5).filter_map(detail)),
@@ -410,31 +408,6 @@ fn detail(error: &Value) -> Option<String> {
     }
     let parts: Vec<&str> = ["resource", "field", "code"].into_iter().filter_map(text).collect();
     (!parts.is_empty()).then(|| parts.join(" "))
-}
-
-/// The text of an HTML page, or of anything else, without its tags, scripts and styles.
-fn text_of_page(page: &str) -> String {
-    let mut text = String::new();
-    let mut rest = page;
-    while let Some(start) = rest.find('<') {
-        text.push_str(&rest[..start]);
-        text.push(' ');
-        let tag = &rest[start..];
-        let is = |name: &str| tag[1..].get(..name.len()).is_some_and(|t| t.eq_ignore_ascii_case(name));
-        let end = match ["script", "style"].into_iter().find(|name| is(name)) {
-            Some(name) => find_ignoring_case(tag, &format!("</{name}")),
-            None if is("!--") => tag.find("-->").map(|at| at + 2),
-            None => Some(0),
-        };
-        let Some(closed) = end.and_then(|end| Some(end + tag[end..].find('>')? + 1)) else { return text };
-        rest = &tag[closed..];
-    }
-    text.push_str(rest);
-    text.trim().to_owned()
-}
-
-fn find_ignoring_case(text: &str, part: &str) -> Option<usize> {
-    text.as_bytes().windows(part.len()).position(|window| window.eq_ignore_ascii_case(part.as_bytes()))
 }
 
 #[cfg(test)]
@@ -559,7 +532,10 @@ mod tests {
         let [repository, ..] = &scopes();
         let hostile = "\n::set-output name=x::y\u{1b}[31m##[group]\u{202e}\"";
         let text = refused(&purpose(Store::Actions, repository), 422, &[], hostile).to_string();
-        assert!(!text.contains(" ::") && !text.contains("\"::") && !text.contains("##[") && !text.contains('\n'), "{text}");
+        assert!(
+            !text.contains(" ::") && !text.contains("\"::") && !text.contains("##[") && !text.contains('\n'),
+            "{text}"
+        );
         assert!(text.chars().all(|c| matches!(c, ' '..='~')), "{text}");
     }
 
@@ -603,7 +579,13 @@ mod tests {
             let text = refused_with(&subject, 403, &[], "{}", SignedWith::Token).to_string();
             assert!(text.contains("403 Forbidden, without a reason"), "{text}");
         }
-        let text = refused_with(&subjects[1], 403, &[], &format!(r#"{{"message": "{NOT_ACCESSIBLE}"}}"#), SignedWith::Token);
+        let text = refused_with(
+            &subjects[1],
+            403,
+            &[],
+            &format!(r#"{{"message": "{NOT_ACCESSIBLE}"}}"#),
+            SignedWith::Token,
+        );
         assert!(text.to_string().contains("repository permission \"Metadata\": read"), "{text}");
     }
 
@@ -613,11 +595,14 @@ mod tests {
         let secrets = Subject::Secrets(purpose(Store::Actions, repository));
         for status in 400..600 {
             let kind = |subject| refused_with(&subject, status, &[], "{}", SignedWith::Token).kind;
-            for other in [Subject::Repositories("a"), Subject::Installation("a"), Subject::InstallationToken("a")] {
+            for other in
+                [Subject::Repositories("a"), Subject::Installation("a"), Subject::InstallationToken("a")]
+            {
                 assert_eq!(kind(other), kind(secrets), "{status}");
             }
         }
-        let rejected = |signed_with| refused_with(&Subject::Repositories("a"), 401, &[], "{}", signed_with).to_string();
+        let rejected =
+            |signed_with| refused_with(&Subject::Repositories("a"), 401, &[], "{}", signed_with).to_string();
         assert!(rejected(SignedWith::Token).contains("`CROSSFADE_GITHUB_TOKEN`"));
         assert!(rejected(SignedWith::AppKey).contains("do not belong together"));
         assert!(!rejected(SignedWith::InstallationToken).contains("do not belong together"));
@@ -648,7 +633,9 @@ mod tests {
 
     #[test]
     fn what_the_errors_of_a_refusal_add_is_said() {
-        let said = |errors: Value| words(serde_json::json!({"message": "Failed", "errors": errors}).to_string().as_bytes());
+        let said = |errors: Value| {
+            words(serde_json::json!({"message": "Failed", "errors": errors}).to_string().as_bytes())
+        };
         assert_eq!(said(serde_json::json!(["a", "b"])), "Failed; a; b");
         assert_eq!(said(serde_json::json!("a")), "Failed; a");
         let one = serde_json::json!([{"resource": "Secret", "field": "key_id", "code": "invalid"}]);

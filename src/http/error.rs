@@ -70,12 +70,16 @@ pub enum HttpError {
         cause: String,
     },
     /// A reply of success that does not have the form it must have.
-    #[error("{origin} answered {status} with something unintelligible; it may have done what was asked")]
+    #[error(
+        "{origin} answered {status} with something unintelligible{said}; it may have done what was asked"
+    )]
     Garbled {
         /// Who was called.
         origin: String,
         /// The reply's status.
         status: StatusCode,
+        /// What a page in its place says, for the end of a sentence; or nothing.
+        said: String,
     },
     /// A reply longer than any that is expected.
     #[error("the answer of {origin} is longer than any that is expected")]
@@ -128,9 +132,11 @@ impl HttpError {
                     Self::Tls { origin, cause: format!("{cause}, through the proxy {proxy}") }
                 }
                 (false, None) => Self::Connect { origin, cause },
-                (false, Some(proxy)) => {
-                    Self::Proxy { origin, proxy, cause: cause.trim_start_matches("tunnel error: ").to_owned() }
-                }
+                (false, Some(proxy)) => Self::Proxy {
+                    origin,
+                    proxy,
+                    cause: cause.trim_start_matches("tunnel error: ").to_owned(),
+                },
             };
         }
         if error.is_timeout() {

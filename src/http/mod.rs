@@ -9,6 +9,7 @@ mod body;
 mod call;
 mod client;
 mod error;
+mod page;
 mod proxy;
 mod redirect;
 pub mod retry;
@@ -25,9 +26,11 @@ use url::Url;
 
 pub use call::{Call, Gate, Reply, Turn, anything, json};
 pub use error::HttpError;
+pub(crate) use page::text_of_page;
 pub use retry::{Retry, RetryPolicy};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Side};
+use crate::redact::Redactor;
 use proxy::Proxies;
 use retry::Failed;
 
@@ -222,7 +225,16 @@ fn judge(call: &Call, reply: Reply) -> Result<Reply, Failed> {
         return Err(Failed::Reply(Box::new(reply)));
     }
     if !(call.intact)(reply.status, reply.body()) {
-        return Err(HttpError::Garbled { origin: origin(&reply.url), status: reply.status }.into());
+        let is_page = reply
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        // What a provider sends in its place may be the value of a token.
+        let said = match call.side {
+            Side::Github if is_page => format!(": \"{}\"", Redactor::new().line(&text_of_page(reply.body()))),
+            Side::Github | Side::Provider(_) => String::new(),
+        };
+        return Err(HttpError::Garbled { origin: origin(&reply.url), status: reply.status, said }.into());
     }
     Ok(reply)
 }

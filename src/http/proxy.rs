@@ -26,7 +26,8 @@ impl Proxies {
     /// When it names one that cannot be used.
     pub(super) fn of_environment() -> Result<Self, HttpError> {
         for pair in VARIABLES {
-            let Some((name, value)) = pair.into_iter().find_map(|name| Some((name, env::var_os(name)?))) else {
+            let Some((name, value)) = pair.into_iter().find_map(|name| Some((name, env::var_os(name)?)))
+            else {
                 continue;
             };
             if let Some(wrong) = value.to_str().map_or(Some(NOT_A_URL), what_is_wrong_with) {
@@ -45,7 +46,8 @@ impl Proxies {
 
 // Values are not shown: a proxy's URL may hold a password.
 const NOT_A_URL: &str = "is not a valid proxy URL; expected one like http://proxy.example:3128";
-const SOCKS: &str = "names a SOCKS proxy, which is not supported; expected one like http://proxy.example:3128";
+const SOCKS: &str =
+    "names a SOCKS proxy, which is not supported; expected one like http://proxy.example:3128";
 
 /// Why a proxy's URL cannot be used; an empty one means none.
 fn what_is_wrong_with(value: &str) -> Option<&'static str> {
@@ -55,7 +57,9 @@ fn what_is_wrong_with(value: &str) -> Option<&'static str> {
     let matcher = Matcher::builder().https(value).build();
     match matcher.intercept(&Uri::from_static("https://server.invalid/")) {
         None => Some(NOT_A_URL),
-        Some(proxy) if proxy.uri().scheme_str().is_some_and(|scheme| scheme.starts_with("socks")) => Some(SOCKS),
+        Some(proxy) if proxy.uri().scheme_str().is_some_and(|scheme| scheme.starts_with("socks")) => {
+            Some(SOCKS)
+        }
         Some(_) => None,
     }
 }
@@ -84,7 +88,8 @@ mod tests {
 
     #[test]
     fn the_proxy_on_the_way_is_named_without_its_password() {
-        let matcher = Matcher::builder().https("http://user:secret@proxy.example:3128/x").no("b.example").build();
+        let matcher =
+            Matcher::builder().https("http://user:secret@proxy.example:3128/x").no("b.example").build();
         let proxies = Proxies(matcher);
         let to = |url: &str| proxies.on_the_way_to(&Url::parse(url).unwrap());
         assert_eq!(to("https://a.example/path").as_deref(), Some("http://proxy.example:3128"));

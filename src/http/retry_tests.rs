@@ -43,7 +43,7 @@ fn errors() -> Vec<HttpError> {
         HttpError::Late,
         HttpError::Timeout { origin: origin() },
         HttpError::Dropped { origin: origin(), cause: cause() },
-        HttpError::Garbled { origin: origin(), status: StatusCode::OK },
+        HttpError::Garbled { origin: origin(), status: StatusCode::OK, said: String::new() },
         HttpError::TooLarge { origin: origin() },
         HttpError::Redirect { from: origin(), to_origin: origin() },
         HttpError::Proxy { origin: origin(), proxy: origin(), cause: cause() },

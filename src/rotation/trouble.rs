@@ -143,7 +143,11 @@ pub enum Trouble {
         other: String,
     },
     /// A destination that cannot be read or prepared.
-    #[error("nothing was minted, because {} could not be read or prepared: {}", list(destinations), distinct(reasons))]
+    #[error(
+        "nothing was minted, because {} could not be read or prepared: {}",
+        list(destinations),
+        distinct(reasons)
+    )]
     Unreadable {
         /// Their short forms.
         destinations: Vec<String>,

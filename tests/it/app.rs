@@ -117,7 +117,8 @@ async fn a_run_that_only_looks_asks_for_no_right_to_write() {
 
 #[tokio::test]
 async fn what_the_installation_lacks_is_named_before_anything_is_minted() {
-    let world = World::builder().destinations(["acme/infra:T", "org:acme:T"]).expires_in_days(12).start().await;
+    let world =
+        World::builder().destinations(["acme/infra:T", "org:acme:T"]).expires_in_days(12).start().await;
     world.github.install_app(Installation::at("acme", &["secrets"]).reads("organization_secrets"));
     let ran = rotate(&world).run().await;
     let text = error(&ran);

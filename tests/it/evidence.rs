@@ -42,7 +42,8 @@ fn assert_rotated(world: &World, ran: &Ran) {
 /// how many write checks.
 fn looked(world: &World) -> (usize, usize) {
     let is_repository = |path: &str| path.starts_with("/repos/") && path.matches('/').count() == 3;
-    let reads = world.github.requests().iter().filter(|r| r.method == "GET" && is_repository(&r.path)).count();
+    let reads =
+        world.github.requests().iter().filter(|r| r.method == "GET" && is_repository(&r.path)).count();
     (reads, world.github.write_checks().len())
 }
 
@@ -71,8 +72,13 @@ async fn an_archived_repository_costs_nothing() {
     let world = scene(&["acme/infra:T", "acme/old:T", "acme/old@live:T"]).await;
     world.github.set_archived("acme/old", true);
     let heal = || world.github.set_archived("acme/old", false);
-    lasts(&world, || rotate(&world), &["acme/old is archived", "acme/old@live:T", "remove it from the rotation"], heal)
-        .await;
+    lasts(
+        &world,
+        || rotate(&world),
+        &["acme/old is archived", "acme/old@live:T", "remove it from the rotation"],
+        heal,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -98,8 +104,10 @@ async fn a_read_only_token_costs_nothing() {
 
 #[tokio::test]
 async fn an_app_without_the_permission_costs_nothing() {
-    for granted in [Installation::at("acme", &["secrets"]).reads("organization_secrets"), Installation::at("acme", &["secrets"])]
-    {
+    for granted in [
+        Installation::at("acme", &["secrets"]).reads("organization_secrets"),
+        Installation::at("acme", &["secrets"]),
+    ] {
         let world = scene(&["acme/infra:T", "org:acme:T"]).await;
         world.github.install_app(granted);
         let heal = || {
@@ -125,7 +133,8 @@ async fn a_token_without_single_sign_on_costs_nothing() {
     let world = scene(&["acme/infra:T", "acme/web:T"]).await;
     world.github.change_credential(world.github_token(), Credential::without_sso);
     let heal = || world.github.change_credential(world.github_token(), Credential::read_and_write);
-    lasts(&world, || rotate(&world), &["protected by organization SAML enforcement", "Configure SSO"], heal).await;
+    lasts(&world, || rotate(&world), &["protected by organization SAML enforcement", "Configure SSO"], heal)
+        .await;
 }
 
 #[tokio::test]
@@ -177,9 +186,19 @@ async fn a_classic_token_is_judged_by_its_scopes() {
 #[tokio::test]
 async fn one_check_serves_an_owner_and_a_permission() {
     let destinations = [
-        "acme/a:T", "acme/b:T", "Acme/c:T", "acme/a@live:T", "acme/b@live:T", "dependabot+acme/a:T",
-        "dependabot+acme/b:T", "codespaces+acme/a:T", "agents+acme/a:T", "org:acme:T", "org:acme:U",
-        "dependabot+org:acme:T", "widgets/a:T",
+        "acme/a:T",
+        "acme/b:T",
+        "Acme/c:T",
+        "acme/a@live:T",
+        "acme/b@live:T",
+        "dependabot+acme/a:T",
+        "dependabot+acme/b:T",
+        "codespaces+acme/a:T",
+        "agents+acme/a:T",
+        "org:acme:T",
+        "org:acme:U",
+        "dependabot+org:acme:T",
+        "widgets/a:T",
     ];
     let world = scene(&destinations).await;
     let other = TokenSpec::ingest("other").expires_in(SignedDuration::from_hours(24 * 12));
@@ -241,7 +260,12 @@ async fn an_archived_repository_says_nothing_of_others() {
     let outcomes: Vec<Value> =
         ran.rotation()["destinations"].as_array().unwrap().iter().map(|one| one["outcome"].clone()).collect();
     assert_eq!(ran.exit_code, 1);
-    assert_eq!(outcomes, ["failed", "failed", "failed", "failed", "written", "written"], "{}", ran.everything());
+    assert_eq!(
+        outcomes,
+        ["failed", "failed", "failed", "failed", "written", "written"],
+        "{}",
+        ran.everything()
+    );
     assert_eq!(looked(&world), (6, 2), "{:?}", world.github.write_checks());
     world.assert_no_violations();
 }
@@ -259,7 +283,13 @@ async fn after_a_check(answer: WriteCheck) -> (World, Ran) {
 #[tokio::test]
 async fn where_nothing_can_be_known_the_previous_token_keeps_its_end() {
     let elsewhere = "https://elsewhere.example/x".to_owned();
-    for answer in [WriteCheck::Fails(500), WriteCheck::Fails(401), WriteCheck::Fails(409), WriteCheck::Redirected(elsewhere), WriteCheck::Limited(99)] {
+    for answer in [
+        WriteCheck::Fails(500),
+        WriteCheck::Fails(401),
+        WriteCheck::Fails(409),
+        WriteCheck::Redirected(elsewhere),
+        WriteCheck::Limited(99),
+    ] {
         let (world, _) = after_a_check(answer.clone()).await;
         let end = |world: &World| world.provider.token_by_value(&world.original.value).unwrap().expires_at;
         assert_eq!(end(&world), world.original.expires_at, "{answer:?}");
@@ -334,7 +364,10 @@ async fn a_missing_environment_is_made_before_it_is_checked() {
     let ran = file.rotate(&world).run().await;
     assert_eq!(ran.rotation()["outcome"], "rotated", "{}", ran.everything());
     let checks = world.github.write_checks();
-    assert_eq!(checks, [("/repos/acme/infra/environments/new/secrets/CROSSFADE_WRITE_CHECK".to_owned(), 422)]);
+    assert_eq!(
+        checks,
+        [("/repos/acme/infra/environments/new/secrets/CROSSFADE_WRITE_CHECK".to_owned(), 422)]
+    );
     world.assert_no_violations();
 }
 
@@ -354,7 +387,13 @@ async fn what_the_app_may_not_write_does_not_stop_what_it_may() {
     let ran = as_app(rotate(&world)).run().await;
     assert_eq!(ran.rotation()["destinations"][0]["outcome"], "written", "{}", ran.everything());
     assert_eq!(ran.rotation()["destinations"][1]["outcome"], "failed");
-    assert!(world.github.tokens_given().iter().all(|given| !given.permissions.contains_key("organization_secrets")));
+    assert!(
+        world
+            .github
+            .tokens_given()
+            .iter()
+            .all(|given| !given.permissions.contains_key("organization_secrets"))
+    );
 }
 
 #[tokio::test]

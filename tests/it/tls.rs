@@ -112,11 +112,16 @@ async fn what_goes_wrong_at_the_proxy_is_told_of_the_proxy() {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n").await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+                .await;
         }
     });
     let told = through_proxy(&world, &[("ALL_PROXY", &format!("http://{address}"))]).await;
-    assert!(told.contains(&format!("through the proxy http://{address}: proxy authorization required")), "{told}");
+    assert!(
+        told.contains(&format!("through the proxy http://{address}: proxy authorization required")),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

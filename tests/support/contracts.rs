@@ -29,8 +29,10 @@ pub struct Api {
 
 /// GitHub: secrets, and what is needed to reach them.
 pub static GITHUB: LazyLock<Api> = LazyLock::new(|| {
-    let mut api = Api::new("github", "", include_str!("../contracts/github-secrets.openapi.json"), GITHUB_BEYOND);
-    let basics: Value = serde_json::from_str(include_str!("../contracts/github-basics.openapi.json")).unwrap();
+    let mut api =
+        Api::new("github", "", include_str!("../contracts/github-secrets.openapi.json"), GITHUB_BEYOND);
+    let basics: Value =
+        serde_json::from_str(include_str!("../contracts/github-basics.openapi.json")).unwrap();
     api.document["components"] = basics["components"].clone();
     for (path, item) in basics["paths"].as_object().unwrap() {
         api.document["paths"][path] = item.clone();

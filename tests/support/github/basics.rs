@@ -49,7 +49,11 @@ impl State {
         self.page(
             call,
             "environments",
-            repository.environments.iter().map(|name| self.shown_environment(call, repository, name)).collect(),
+            repository
+                .environments
+                .iter()
+                .map(|name| self.shown_environment(call, repository, name))
+                .collect(),
         )
     }
 
@@ -95,7 +99,8 @@ impl State {
     }
 
     fn shown_environment(&self, call: &Call<'_>, repository: &Repository, name: &str) -> Value {
-        let url = format!("{}{}/repos/{}/environments", origin(call.request), self.base, repository.full_name);
+        let url =
+            format!("{}{}/repos/{}/environments", origin(call.request), self.base, repository.full_name);
         json!({
             "id": 161_088_068, "node_id": "MDExOkVudmlyb25tZW50MTYxMDg4MDY4", "name": name, "url": url,
             "html_url": "https://github.com/deployments/activity_log", "created_at": "2020-11-23T22:00:40Z",

@@ -100,9 +100,10 @@ impl Credential {
     pub fn without_sso(mut self) -> Self {
         let url = "https://github.com/orgs/acme/sso?authorization_request=x";
         self.refused = Some(Refused {
-            message: "Resource protected by organization SAML enforcement. You must grant your Personal Access \
+            message:
+                "Resource protected by organization SAML enforcement. You must grant your Personal Access \
                       token access to this organization."
-                .to_owned(),
+                    .to_owned(),
             header: Some(("x-github-sso", format!("required; url={url}"))),
             writes_alone: true,
         });

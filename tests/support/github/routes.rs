@@ -77,7 +77,10 @@ impl State {
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         if parts == ["rate_limit"] {
             let limit = json!({ "limit": 60, "used": 0, "remaining": 60, "reset": 1_691_591_363 });
-            return Reply::json(200, json!({ "rate": limit, "resources": { "core": limit, "search": limit } }));
+            return Reply::json(
+                200,
+                json!({ "rate": limit, "resources": { "core": limit, "search": limit } }),
+            );
         }
         if let Some(reply) = self.as_app(request, &parts) {
             return reply;
@@ -95,7 +98,8 @@ impl State {
         let expires_at = caller.expires_at.filter(|_| caller.tells_its_end);
         let scopes = caller.scopes.clone();
         let call = Call { request, method: request.method.as_str(), caller };
-        let reply = self.refusal(&call).map_or_else(|| self.route(&call), Err).unwrap_or_else(|refusal| refusal);
+        let reply =
+            self.refusal(&call).map_or_else(|| self.route(&call), Err).unwrap_or_else(|refusal| refusal);
         let reply = scopes.into_iter().fold(reply, |reply, scopes| reply.header("x-oauth-scopes", scopes));
         match expires_at {
             Some(end) => reply.header("github-authentication-token-expiration", expiration(end)),
@@ -218,7 +222,8 @@ impl State {
         let location = format!("{origin}{}/{target}{rest}{query}", self.base);
         // Both with these words, as GitHub's recordings have it.
         let (status, message) = (if call.method == "GET" { 301 } else { 307 }, "Moved Permanently");
-        let documentation = "https://docs.github.com/rest/guides/best-practices-for-using-the-rest-api#follow-redirects";
+        let documentation =
+            "https://docs.github.com/rest/guides/best-practices-for-using-the-rest-api#follow-redirects";
         let body = json!({ "message": message, "url": location, "documentation_url": documentation });
         Reply::json(status, body).header("location", location)
     }

@@ -67,6 +67,7 @@ impl State {
         found.left -= 1;
         Err(match found.status {
             403 => forbidden(call, scope),
+            401 => failure(401, "Bad credentials"),
             404 => not_found(),
             status @ 500.. => failure(status, "Server Error"),
             status => failure(status, "Validation Failed"),
