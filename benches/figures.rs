@@ -439,7 +439,8 @@ async fn latency() {
         ],
     );
     for size in SIZES {
-        let rounds = 2 + 3 * size.div_ceil(CONCURRENCY);
+        // Lists; keys, conditions and one write check; the mint and the probe; writes.
+        let rounds = 2 + 2 * size.div_ceil(CONCURRENCY) + (2 * size + 1).div_ceil(CONCURRENCY);
         for latency in [0, 20, 100] {
             let repeats = if size < 1000 {
                 5

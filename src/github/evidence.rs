@@ -8,11 +8,11 @@
 //! token has the same permissions everywhere.
 
 use http::{Method, StatusCode};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::error::{Refusal, SignedWith, Subject, missing_scope};
 use super::permission::Permission;
-use super::repositories::Listed;
 use super::signin::Signin;
 use super::{Access, Error, ErrorKind, GitHub, paths};
 use crate::config::{Destination, Repository, Scope, SecretTarget};
@@ -65,9 +65,16 @@ pub(super) enum Condition {
     NotKnown,
 }
 
+/// What a repository's own record says of that.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct Record {
+    pub(super) archived: Option<bool>,
+    pub(super) disabled: Option<bool>,
+}
+
 impl Condition {
-    pub(super) fn of(listed: &Listed) -> Self {
-        match (listed.archived, listed.disabled) {
+    pub(super) fn of(record: Record) -> Self {
+        match (record.archived, record.disabled) {
             (Some(true), _) => Self::Archived,
             (_, Some(true)) => Self::Disabled,
             (Some(false), _) => Self::Open,
@@ -111,8 +118,8 @@ impl GitHub {
         let key = repository.to_string().to_ascii_lowercase();
         let ask = async || {
             let purpose = self.purpose(target.destination.store, &target.destination.scope);
-            let shown = self.read::<Listed>(&purpose, &paths::repository(repository)).await;
-            Ok(shown.map_or(Condition::NotKnown, |listed| Condition::of(&listed)))
+            let shown = self.read::<Record>(&purpose, &paths::repository(repository)).await;
+            Ok(shown.map_or(Condition::NotKnown, Condition::of))
         };
         self.conditions.get(&key, ask).await.unwrap_or(Condition::NotKnown)
     }

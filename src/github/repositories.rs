@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::api::Api;
 use super::error::{Refusal, SignedWith, Subject};
-use super::evidence::Condition;
+use super::evidence::{Condition, Record};
 use super::signin::Signin;
 use super::{Error, ErrorKind, GitHub, paths};
 use crate::config::{Repository, SecretPattern};
@@ -24,8 +24,8 @@ const MOST_PAGES: usize = 2000;
 pub(super) struct Listed {
     pub(super) id: u64,
     pub(super) full_name: String,
-    pub(super) archived: Option<bool>,
-    pub(super) disabled: Option<bool>,
+    #[serde(flatten)]
+    record: Record,
 }
 
 /// A page is a bare list, or one with a count beside it.
@@ -61,7 +61,7 @@ impl GitHub {
             for found in listed.iter() {
                 // A name that GitHub would not give is no name to build a path of.
                 let Ok(repository) = found.full_name.parse::<Repository>() else { continue };
-                match (pattern.takes(&repository), found.archived == Some(true)) {
+                match (pattern.takes(&repository), found.record.archived == Some(true)) {
                     (false, _) => {}
                     (true, true) => expansion.archived += 1,
                     (true, false) => expansion.repositories.push(repository),
@@ -95,7 +95,7 @@ impl GitHub {
             }
         };
         for found in &listed {
-            match Condition::of(found) {
+            match Condition::of(found.record) {
                 Condition::NotKnown => {}
                 known => self.conditions.put(&found.full_name.to_ascii_lowercase(), known),
             }

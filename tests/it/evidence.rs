@@ -82,6 +82,15 @@ async fn an_archived_repository_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_dry_run_tells_of_an_archived_repository() {
+    let world = scene(&["acme/infra:T", "acme/old:T"]).await;
+    world.github.set_archived("acme/old", true);
+    let text = error(&rotate(&world).flag("--dry-run").run().await);
+    assert!(text.contains("acme/old is archived") && !text.contains("acme/infra"), "{text}");
+    assert!(world.github.requests().iter().all(|request| request.method == "GET"));
+}
+
+#[tokio::test]
 async fn a_disabled_repository_costs_nothing() {
     let world = scene(&["acme/infra:T", "dependabot+acme/bad:T"]).await;
     world.github.set_disabled("acme/bad", true);

@@ -299,6 +299,28 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
 }
 
 #[test]
+fn a_predecessor_keeps_its_end_where_the_delivery_is_not_sure() {
+    let rotation = rotation(1);
+    let at = Circumstances { rotation: &rotation, profile: NATIVE, now: day(0), force: false };
+    let ends_at = |end: Option<Timestamp>, keeps_predecessor, predecessor_is_orphan| {
+        let mint = MintPlan {
+            keeps_predecessor,
+            by_creation: false,
+            predecessor: Some(0),
+            predecessor_is_orphan,
+            orphans: Vec::new(),
+            window: delivery_window(1),
+        };
+        predecessor_ends_at(&at, day(0), SignedDuration::ZERO, &mint, &original(end)).unwrap()
+    };
+    assert_eq!(ends_at(Some(day(12)), false, false), day(7));
+    assert_eq!(ends_at(Some(day(12)), true, false), day(12), "its own end");
+    assert_eq!(ends_at(Some(day(3)), true, false), day(3));
+    assert_eq!(ends_at(None, true, false), day(7), "without one, the overlap");
+    assert_eq!(ends_at(Some(day(12)), true, true), day(0), "nobody has the value of an orphan");
+}
+
+#[test]
 fn the_next_rotation_is_told_by_the_end_or_by_the_age() {
     let token = minted("new", day(0), Some(day(90)));
     let next = |profile, member: &Member| next_rotation_at(Policy::default(), profile, member);
