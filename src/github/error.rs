@@ -123,10 +123,10 @@ impl<'a> Refusal<'a> {
         }
     }
 
-    /// Whether the words are about the credential or the whole organization, and not
-    /// about one repository.
-    pub(super) fn is_about_the_credential(&self) -> bool {
-        self.requires_sso() || self.says("not accessible by") || self.says("organization")
+    /// Whether the words are about this one repository, and not about the credential
+    /// or the whole organization.
+    pub(super) fn is_about_the_repository(&self) -> bool {
+        ["archived", "read-only", "locked", "disabled", "access blocked"].iter().any(|word| self.says(word))
     }
 
     fn requires_sso(&self) -> bool {

@@ -227,9 +227,9 @@ impl GitHub {
             status if is_rate_limit(status, &reply.headers, reply.body()) => Outcome::NotKnown,
             StatusCode::FORBIDDEN => {
                 let error = Error::refused(&Subject::WriteCheck(purpose), &refusal);
-                match refusal.is_about_the_credential() {
-                    true => Outcome::Refused(error),
-                    false => Outcome::RefusedHere(error),
+                match refusal.is_about_the_repository() {
+                    true => Outcome::RefusedHere(error),
+                    false => Outcome::Refused(error),
                 }
             }
             StatusCode::NOT_FOUND => {

@@ -5,8 +5,11 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::file::File;
+use crate::scene::{Credential, PATIENT, Scene};
 use crate::support::axiom::TokenSpec;
-use crate::support::github::{APP_ID, Credential, Installation, KEY_PKCS8, On, WriteCheck};
+use crate::support::github::{
+    APP_ID, Credential as GithubCredential, Installation, KEY_PKCS8, On, WriteCheck,
+};
 use crate::support::{Invocation, Ran, World};
 
 const CLASSIC: &str = "ghp_0123456789abcdefABCDEF0123456789abcd";
@@ -101,8 +104,8 @@ async fn a_disabled_repository_costs_nothing() {
 #[tokio::test]
 async fn a_read_only_token_costs_nothing() {
     let world = scene(&["acme/infra:T", "acme/web:T"]).await;
-    world.github.change_credential(world.github_token(), Credential::read_only);
-    let heal = || world.github.change_credential(world.github_token(), Credential::read_and_write);
+    world.github.change_credential(world.github_token(), GithubCredential::read_only);
+    let heal = || world.github.change_credential(world.github_token(), GithubCredential::read_and_write);
     let said = [
         "Resource not accessible by personal access token",
         "repository permission \"Secrets\": read and write",
@@ -133,15 +136,15 @@ async fn an_app_without_the_permission_costs_nothing() {
 async fn a_removed_collaborator_costs_nothing() {
     let world = scene(&["acme/infra:T", "widgets/shop:T"]).await;
     world.github.change_credential(world.github_token(), |one| one.only(&["acme/*"]));
-    let heal = || world.github.change_credential(world.github_token(), Credential::read_and_write);
+    let heal = || world.github.change_credential(world.github_token(), GithubCredential::read_and_write);
     lasts(&world, || rotate(&world), &["widgets/shop", "404 Not Found"], heal).await;
 }
 
 #[tokio::test]
 async fn a_token_without_single_sign_on_costs_nothing() {
     let world = scene(&["acme/infra:T", "acme/web:T"]).await;
-    world.github.change_credential(world.github_token(), Credential::without_sso);
-    let heal = || world.github.change_credential(world.github_token(), Credential::read_and_write);
+    world.github.change_credential(world.github_token(), GithubCredential::without_sso);
+    let heal = || world.github.change_credential(world.github_token(), GithubCredential::read_and_write);
     lasts(&world, || rotate(&world), &["protected by organization SAML enforcement", "Configure SSO"], heal)
         .await;
 }
@@ -180,7 +183,7 @@ async fn a_wrong_token_is_told_the_same_with_a_pattern_and_without() {
 #[tokio::test]
 async fn a_classic_token_is_judged_by_its_scopes() {
     let world = scene(&["acme/infra:T", "org:acme:T"]).await;
-    world.github.add_credential(Credential::new("writer", CLASSIC).classic("gist, repo"));
+    world.github.add_credential(GithubCredential::new("writer", CLASSIC).classic("gist, repo"));
     let run = || rotate(&world).env("CROSSFADE_GITHUB_TOKEN", CLASSIC);
     for run in [run(), run().flag("--dry-run")] {
         let text = error(&run.run().await);
@@ -277,6 +280,29 @@ async fn an_archived_repository_says_nothing_of_others() {
     );
     assert_eq!(looked(&world), (6, 2), "{:?}", world.github.write_checks());
     world.assert_no_violations();
+}
+
+/// The three requests of a preflight wait for one another in nothing.
+#[tokio::test]
+async fn evidence_costs_no_round_trip() {
+    use crate::support::proxy::{Gate, When};
+    use crate::support::{Fault, Target};
+    let held = [("GET", "/public-key"), ("PUT", "/CROSSFADE_WRITE_CHECK"), ("GET", "/repos/acme/infra")];
+    for (method, path) in held {
+        let scene = Scene::new(scene(&["acme/infra:T"]).await, Credential::Admin);
+        let gate = Gate::new();
+        scene.faults.inject(Target::on(method, path), Fault::Hold { when: When::Before, gate: gate.clone() });
+        let run = scene.rotate(PATIENT);
+        let (ran, ()) = tokio::join!(run.run(), async {
+            gate.reached().await;
+            // The list, and the two others of the preflight, without the one that is held.
+            while scene.world.github.requests().len() < 3 {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+            gate.open();
+        });
+        assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    }
 }
 
 /// The end of the original token after a run in which nobody could know whether
@@ -438,7 +464,7 @@ async fn dependabot_takes_ids_as_strings() {
 #[tokio::test]
 async fn one_refusal_is_told_once_however_many_secrets_it_hits() {
     let world = World::builder().destination_count(110).expires_in_days(13).start().await;
-    world.github.change_credential(world.github_token(), Credential::read_only);
+    world.github.change_credential(world.github_token(), GithubCredential::read_only);
     let text = error(&rotate(&world).run().await);
     assert_eq!(text.matches("Resource not accessible").count(), 1, "{text}");
 }
