@@ -385,14 +385,20 @@ fn quoted(text: &str) -> String {
 }
 
 /// The words of whoever refused: GitHub's `message` and what its `errors` add, or
-/// the text of a page, which a proxy on the way answers with.
+/// the text of a page or of any other answer, which a proxy on the way may give.
 pub(super) fn words(body: &[u8]) -> String {
-    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+    let Ok(answer) = serde_json::from_slice::<Value>(body) else {
         return text_of_page(body);
     };
-    let mut words: Vec<String> =
-        body.get("message").and_then(Value::as_str).map(str::to_owned).into_iter().collect();
-    match body.get("errors") {
+    let Some(message) = answer.get("message").and_then(Value::as_str) else {
+        return match &answer {
+            Value::Null => String::new(),
+            Value::Object(fields) if fields.is_empty() => String::new(),
+            _ => text_of_page(body),
+        };
+    };
+    let mut words = vec![message.to_owned()];
+    match answer.get("errors") {
         Some(Value::String(one)) => words.push(one.clone()),
         Some(Value::Array(all)) => words.extend(all.iter().take(5).filter_map(detail)),
         _ => {}
@@ -616,6 +622,12 @@ mod tests {
         let subject = Subject::Secrets(purpose(Store::Actions, repository));
         let text = refused_with(&subject, 403, &[], page, SignedWith::Token).to_string();
         assert!(text.contains("(403 Forbidden: \"Blocked Category: DIY sites.\")"), "{text}");
+        for (body, words) in
+            [(r#"{"error":"blocked by policy"}"#, "blocked by policy"), ("\"no\"", "no"), ("[1]", "[1]")]
+        {
+            let text = refused_with(&subject, 403, &[], body, SignedWith::Token).to_string();
+            assert!(text.contains(words), "{text}");
+        }
         for page in ["<", "<script", "<script>x", "<!--", "a < b", "\u{fffd}<\u{e9}"] {
             refused_with(&subject, 502, &[], page, SignedWith::Token);
         }
