@@ -115,7 +115,7 @@ impl<'a> Refusal<'a> {
         Self { status: reply.status, headers: &reply.headers, body: reply.body(), signed_with }
     }
 
-    /// The status and the words of whoever answered, for the end of a sentence.
+    /// The status, and the message that came with it from GitHub or a proxy.
     pub(super) fn said(&self) -> String {
         match words(self.body) {
             words if words.is_empty() => format!("{}, without a reason", self.status),
@@ -166,9 +166,9 @@ impl Error {
         Self::new(ErrorKind::Unreadable, format!("{about}: GitHub's answer was not understood"))
     }
 
-    /// A reply of failure: the one place that says what a status means. The words
-    /// of whoever answered are always part of the message, because GitHub uses one
-    /// status for many causes, and a proxy on the way answers with the same ones.
+    /// A reply of failure: the one place that says what a status means. GitHub uses one
+    /// status for many causes, and a proxy answers with the same ones, so the message
+    /// that came with it is always shown.
     pub(super) fn refused(subject: &Subject<'_>, refusal: &Refusal<'_>) -> Self {
         let Refusal { status, headers, body, .. } = *refusal;
         let said = refusal.said();
@@ -188,7 +188,7 @@ impl Error {
                 (ErrorKind::Invalid, format!("{} ({said})", subject.refusal()))
             }
             status if status.is_server_error() => {
-                (ErrorKind::Unavailable, format!("GitHub is in trouble ({said})"))
+                (ErrorKind::Unavailable, format!("GitHub server error ({said})"))
             }
             _ => (ErrorKind::Unavailable, format!("GitHub answered {said}")),
         };
@@ -246,7 +246,7 @@ impl fmt::Display for Purpose<'_> {
 }
 
 impl Subject<'_> {
-    /// What a refusal means, whatever its reason.
+    /// What a refusal means, without its reason.
     fn refusal(&self) -> &'static str {
         match self {
             Self::Secrets(_) | Self::WriteCheck(_) => "GitHub refuses the request",
@@ -384,8 +384,8 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", Redactor::new().line(text).replace('"', "'"))
 }
 
-/// The words of whoever refused: GitHub's `message` and what its `errors` add, or
-/// the text of a page or of any other answer, which a proxy on the way may give.
+/// Why a request was refused: GitHub's `message` and what its `errors` add, or the
+/// text of a page or of any other answer, which a proxy may have given.
 pub(super) fn words(body: &[u8]) -> String {
     let Ok(answer) = serde_json::from_slice::<Value>(body) else {
         return text_of_page(body);
@@ -596,7 +596,7 @@ mod tests {
     }
 
     #[test]
-    fn one_status_has_one_meaning_whatever_was_asked_for() {
+    fn one_status_has_one_meaning_for_all_requests() {
         let [repository, ..] = &scopes();
         let secrets = Subject::Secrets(purpose(Store::Actions, repository));
         for status in 400..600 {

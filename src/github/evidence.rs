@@ -1,5 +1,5 @@
-//! Whether a secret may be written, as far as GitHub lets anybody know before a
-//! token is minted: from the cheapest source that tells.
+//! Whether a secret may be written, found out before a token is minted, from the
+//! cheapest source that tells.
 //!
 //! A repository is archived or not: a pattern's list says it, else one read. An
 //! App's permissions come with its installation, a classic token's scopes with
@@ -30,7 +30,7 @@ const MOST_CHECKS: usize = 3;
 /// an error instead.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// It was shown that it may be written; `false`: nobody can know.
+    /// It was shown that it may be written; `false`: unknown.
     pub is_writable: bool,
     /// What went other than expected while that was found out.
     pub warning: Option<String>,

@@ -31,7 +31,7 @@ impl<T: Clone> Shared<T> {
     /// Takes an answer that was found elsewhere, unless there is one already.
     pub(super) fn put(&self, key: &str, answer: T) {
         let cell = Arc::clone(self.lock().entry(key.to_owned()).or_default());
-        // It is as good if somebody is asking at this moment.
+        // A request for the same answer may be under way; its result is as good.
         let _ = cell.set(Ok(answer));
     }
 

@@ -1,7 +1,8 @@
 //! The proxy that the environment names, found as the HTTP library finds it.
 //!
-//! The library ignores a proxy URL that it cannot use, and goes the direct way;
-//! and what a proxy refuses, it tells as if the server had. Both are told here.
+//! The library ignores a proxy URL that it cannot use and connects directly, and
+//! reports a failing proxy as a failing server. Here both become errors that name
+//! the proxy.
 
 use std::env;
 

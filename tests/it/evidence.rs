@@ -305,8 +305,7 @@ async fn evidence_costs_no_round_trip() {
     }
 }
 
-/// The end of the original token after a run in which nobody could know whether
-/// GitHub would take the write.
+/// A run in which GitHub answers the write check in this way.
 async fn after_a_check(answer: WriteCheck) -> (World, Ran) {
     let world = scene(&["acme/infra:T"]).await;
     world.github.switch(|switches| switches.write_check = Some(answer));
@@ -378,9 +377,9 @@ async fn what_a_check_stored_is_deleted_and_told() {
     let warnings = ran.rotation()["warnings"].to_string();
     assert!(warnings.contains("delete it by hand"), "{warnings}");
 
-    // Somebody's own secret of that name is left alone.
+    // A secret of that name that existed before is left alone.
     let world = scene(&["acme/infra:T"]).await;
-    world.github.put_by_hand("acme/infra:CROSSFADE_WRITE_CHECK", "somebody's");
+    world.github.put_by_hand("acme/infra:CROSSFADE_WRITE_CHECK", "another value");
     world.github.switch(|switches| switches.write_check = Some(WriteCheck::Stored));
     let ran = rotate(&world).run().await;
     assert_rotated(&world, &ran);

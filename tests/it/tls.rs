@@ -100,7 +100,7 @@ async fn through_proxy(world: &World, proxies: &[(&str, &str)]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_wrong_at_the_proxy_is_told_of_the_proxy() {
     let world = World::start().await;
-    // A port that nobody listens at.
+    // A closed port.
     let told = through_proxy(&world, &[("HTTPS_PROXY", "http://user:hunter2hunter2@127.0.0.1:9")]).await;
     assert!(told.contains("through the proxy http://127.0.0.1:9"), "{told}");
     assert!(!told.contains("hunter2"), "{told}");

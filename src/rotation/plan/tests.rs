@@ -317,7 +317,7 @@ fn a_predecessor_keeps_its_end_where_the_delivery_is_not_sure() {
     assert_eq!(ends_at(Some(day(12)), true, false), day(12), "its own end");
     assert_eq!(ends_at(Some(day(3)), true, false), day(3));
     assert_eq!(ends_at(None, true, false), day(7), "without one, the overlap");
-    assert_eq!(ends_at(Some(day(12)), true, true), day(0), "nobody has the value of an orphan");
+    assert_eq!(ends_at(Some(day(12)), true, true), day(0), "no destination holds an orphan");
 }
 
 #[test]

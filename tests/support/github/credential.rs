@@ -22,7 +22,7 @@ pub struct Credential {
     pub(super) refused: Option<Refused>,
 }
 
-/// Whatever this credential asks, or writes, is refused so.
+/// How every request, or every write, of this credential is refused.
 #[derive(Debug, Clone)]
 pub(super) struct Refused {
     pub(super) message: String,
