@@ -16,7 +16,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use support::axiom::TokenSpec;
-use support::github::{RateLimit, SecondaryLimit};
+use support::github::{APP_ID, Credential, Installation, KEY_PKCS8, RateLimit, SecondaryLimit};
 use support::{Invocation, World};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_crossfade");
@@ -157,33 +157,124 @@ fn size() {
 /// The provider is asked for its tokens, to mint, whether it accepts the new value
 /// and for its tokens once more; GitHub for the secrets of each scope, its key,
 /// and to take the value in each place.
+/// A kind of GitHub credential, and how the destinations are named to it.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    FineGrained,
+    Classic,
+    App,
+    FineGrainedByPattern,
+    AppByPattern,
+}
+
+impl Kind {
+    const ALL: [Self; 5] =
+        [Self::FineGrained, Self::Classic, Self::App, Self::FineGrainedByPattern, Self::AppByPattern];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::FineGrained => "fine-grained token",
+            Self::Classic => "classic token",
+            Self::App => "App",
+            Self::FineGrainedByPattern => "fine-grained token, by a pattern",
+            Self::AppByPattern => "App, by a pattern",
+        }
+    }
+
+    fn is_by_pattern(self) -> bool {
+        matches!(self, Self::FineGrainedByPattern | Self::AppByPattern)
+    }
+
+    /// The scene's rotation with this credential.
+    fn invocation(self, world: &World, folder: &std::path::Path) -> Invocation {
+        let mut invocation = match self.is_by_pattern() {
+            false => by_variable(world),
+            true => {
+                let file = folder.join("crossfade.yml");
+                let rotation = format!(
+                    "rotations: [{{ name: ci-ingest, provider: axiom, provider_url: '{}', token: ci-ingest, \
+                     secrets: [{{ repositories: ['acme/*'], name: AXIOM_TOKEN }}] }}]",
+                    world.axiom.url()
+                );
+                std::fs::write(&file, rotation).unwrap();
+                Invocation::of("rotate")
+                    .credentials(world)
+                    .arg("--config", file.to_str().unwrap())
+                    .arg("--repository", "acme/infra")
+                    .arg("--github-api-url", &world.github.url())
+            }
+        };
+        match self {
+            Self::FineGrained | Self::FineGrainedByPattern => {}
+            Self::Classic => {
+                invocation =
+                    invocation.env("CROSSFADE_GITHUB_TOKEN", "ghp_0123456789abcdefABCDEF0123456789abcd");
+            }
+            Self::App | Self::AppByPattern => {
+                invocation.environment.remove("CROSSFADE_GITHUB_TOKEN");
+                invocation = invocation
+                    .env("CROSSFADE_GITHUB_APP_ID", APP_ID)
+                    .env("CROSSFADE_GITHUB_APP_PRIVATE_KEY", KEY_PKCS8);
+            }
+        }
+        invocation
+    }
+}
+
 async fn requests() {
+    const CLASSIC: &str = "ghp_0123456789abcdefABCDEF0123456789abcd";
     heading(
-        "Requests of one rotation",
-        &["destinations", "repositories", "requests", "least possible", "a fresh day", "least possible"],
+        "Requests of one rotation, one destination in each repository",
+        &[
+            "credential",
+            "repositories",
+            "a mint day",
+            "of these: evidence",
+            "points at GitHub",
+            "a fresh day",
+        ],
     );
-    for apart in [true, false] {
+    let folder = tempfile::tempdir().unwrap();
+    for kind in Kind::ALL {
         for size in SIZES {
-            let scopes = if apart { size } else { 1 };
-            let world = world(size, apart).await;
+            let world = world(size, true).await;
+            world.github.add_credential(Credential::new("writer", CLASSIC).classic("repo, admin:org"));
+            world.github.install_app(Installation::at("acme", &["secrets"]));
+            let invocation = kind.invocation(&world, folder.path());
             forget(&world);
-            rotate(&world, Under::Nothing).await;
-            let rotation = count(&world);
+            let ran = run(&invocation, Under::Nothing).await;
+            assert!(ran.succeeded, "{}\n{}", ran.stdout.chars().take(3000).collect::<String>(), ran.stderr);
+            let sent = world.github.requests();
+            let points: u32 = sent.iter().map(|r| if r.method == "GET" { 1 } else { 5 }).sum();
+            let is_repository = |path: &str| path.starts_with("/repos/") && path.matches('/').count() == 3;
+            let is_evidence = |path: &str| path.ends_with("/CROSSFADE_WRITE_CHECK") || is_repository(path);
+            let evidence = sent.iter().filter(|r| is_evidence(&r.path)).count();
+            let mint_day = count(&world);
             world.advance_days(1);
             forget(&world);
-            let fresh = rotate(&world, Under::Nothing).await;
+            let fresh = run(&invocation, Under::Nothing).await;
             assert!(fresh.stdout.starts_with("fresh"), "{}", fresh.stdout);
-            // Pages of 100 secrets; one by name is as cheap as a page.
-            let lists = scopes.max(if apart { 0 } else { size.div_ceil(100) });
             row(&[
+                kind.name().to_owned(),
                 size.to_string(),
-                scopes.to_string(),
-                rotation.to_string(),
-                (4 + lists + scopes + size).to_string(),
+                mint_day.to_string(),
+                evidence.to_string(),
+                points.to_string(),
                 count(&world).to_string(),
-                (1 + lists).to_string(),
             ]);
         }
+    }
+    heading("All destinations in one repository", &["destinations", "a mint day", "a fresh day"]);
+    for size in SIZES {
+        let world = world(size, false).await;
+        forget(&world);
+        rotate(&world, Under::Nothing).await;
+        let mint_day = count(&world);
+        world.advance_days(1);
+        forget(&world);
+        let fresh = rotate(&world, Under::Nothing).await;
+        assert!(fresh.stdout.starts_with("fresh"), "{}", fresh.stdout);
+        row(&[size.to_string(), mint_day.to_string(), count(&world).to_string()]);
     }
 }
 
@@ -348,7 +439,8 @@ async fn latency() {
         ],
     );
     for size in SIZES {
-        let rounds = 2 + 3 * size.div_ceil(CONCURRENCY);
+        // Lists; keys, conditions and one write check; the mint and the probe; writes.
+        let rounds = 2 + 2 * size.div_ceil(CONCURRENCY) + (2 * size + 1).div_ceil(CONCURRENCY);
         for latency in [0, 20, 100] {
             let repeats = if size < 1000 {
                 5

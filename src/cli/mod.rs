@@ -155,7 +155,7 @@ struct NetworkArgs {
     #[arg(long, value_name = "PERIOD", help_heading = "Network")]
     request_timeout: Option<String>,
     /// How long the run may take: near its end nothing more is minted, and after it only what was
-    /// minted is waited for; default 10m [env: CROSSFADE_DEADLINE]
+    /// minted is waited for; default 20m [env: CROSSFADE_DEADLINE]
     #[arg(long, value_name = "PERIOD", help_heading = "Network")]
     deadline: Option<String>,
     /// GitHub's API; default GITHUB_API_URL, else https://api.github.com [env: CROSSFADE_GITHUB_API_URL]

@@ -85,7 +85,7 @@ pub(super) fn options(network: &NetworkArgs, output: &OutputArgs, inputs: &mut I
             some_time,
             Period::from_secs(30),
         ),
-        deadline: inputs.or(network.deadline.as_deref(), DEADLINE, some_time, Period::from_mins(10)),
+        deadline: inputs.or(network.deadline.as_deref(), DEADLINE, some_time, Period::from_mins(20)),
         verbosity: match (output.quiet, output.verbose) {
             (true, _) => Verbosity::Quiet,
             (false, 0) => Verbosity::Normal,

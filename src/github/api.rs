@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, Method, header};
 use jiff::Timestamp;
 use url::Url;
 
+use super::error;
 use crate::clock::Side;
 use crate::http::{Call, Gate, Http, HttpError, Reply, json};
 
@@ -25,13 +26,14 @@ pub(super) struct Api {
     pub(super) http: Arc<Http>,
     pub(super) url: Url,
     pub(super) gate: Arc<dyn Gate>,
-    pub(super) earliest_end: Mutex<Option<Timestamp>>,
+    earliest_end: Mutex<Option<Timestamp>>,
+    scopes: Mutex<Option<String>>,
 }
 
 impl Api {
     /// The API at `url`.
     pub(super) fn new(http: Arc<Http>, url: Url, gate: Arc<dyn Gate>) -> Self {
-        Self { http, url, gate, earliest_end: Mutex::new(None) }
+        Self { http, url, gate, earliest_end: Mutex::new(None), scopes: Mutex::new(None) }
     }
 
     /// A request that may be repeated and is answered with JSON; still without a
@@ -54,7 +56,16 @@ impl Api {
             let mut earliest = self.earliest_end.lock().unwrap_or_else(PoisonError::into_inner);
             *earliest = Some(earliest.map_or(end, |known| known.min(end)));
         }
+        if let Some(scopes) = error::scopes(&reply.headers) {
+            *self.scopes.lock().unwrap_or_else(PoisonError::into_inner) = Some(scopes);
+        }
         Ok(reply)
+    }
+
+    /// The scopes of a classic token, as the last reply told them; `None`: it is
+    /// another kind of credential.
+    pub(super) fn scopes(&self) -> Option<String> {
+        self.scopes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// When the credential in use ends, as far as GitHub has told.

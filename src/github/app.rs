@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::Api;
+use super::error::{Refusal, SignedWith, Subject};
 use super::jwt::Signer;
 use super::paths;
 use super::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission, Right};
@@ -78,6 +79,12 @@ struct Installation {
     suspended_at: Option<String>,
 }
 
+impl Installation {
+    fn right(&self, permission: &Permission) -> Option<Right> {
+        Right::granted(self.permissions.get(permission.key)?)
+    }
+}
+
 #[derive(Deserialize)]
 struct Token {
     token: String,
@@ -121,6 +128,19 @@ impl App {
             let owner = target.destination.scope.owner().to_ascii_lowercase();
             all.entry(owner).or_default().add(target, self.access);
         }
+    }
+
+    /// Whether the installation was granted what a target takes; contacts GitHub once
+    /// for each owner.
+    ///
+    /// # Errors
+    /// When something is missing, or the App is not installed there.
+    pub(super) async fn check(&self, target: &SecretTarget) -> Result<(), Error> {
+        let owner = target.destination.scope.owner();
+        let installation = self.installation(owner).await?;
+        let mut needs = Needs::default();
+        needs.add(target, self.access);
+        needs.check(owner, &installation)
     }
 
     /// The owner's token: made when first needed, and anew before it ends.
@@ -173,8 +193,11 @@ impl App {
             all.get(&owner.to_ascii_lowercase()).cloned().unwrap_or_default()
         };
         let installation = self.installation(owner).await?;
-        needs.check(owner, &installation)?;
-        let permissions = needs.asked(self.access);
+        // What is missing is missing for some secrets: the others are served.
+        let permissions = needs.asked(self.access, &installation);
+        if permissions.is_empty() {
+            needs.check(owner, &installation)?;
+        }
         if needs.all_repositories || needs.repositories.len() > MOST_REPOSITORIES {
             return self.ask(owner, &installation, &permissions, &Reach::All).await;
         }
@@ -201,7 +224,8 @@ impl App {
     /// renamed one is found by its old name.
     async fn covered(&self, owner: &str, names: &BTreeSet<String>) -> Result<Vec<u64>, Error> {
         let lookout = self.lookout(owner).await?;
-        let covered = repositories::of_installation(&self.api, &lookout, &about(owner)).await?;
+        let covered =
+            repositories::of_installation(&self.api, &lookout, owner, SignedWith::InstallationToken).await?;
         let mut ids = Vec::new();
         for name in names {
             let full_name = format!("{owner}/{name}");
@@ -226,7 +250,9 @@ impl App {
         let call = self.api.call(Method::GET, &paths::repository(&repository)).map_err(failed)?;
         let reply = self.api.send(call.bearer(lookout).map_err(failed)?).await.map_err(failed)?;
         if !reply.status.is_success() {
-            return Ok(None);
+            let refusal = Refusal::of(&reply, SignedWith::InstallationToken);
+            let error = Error::refused(&Subject::Repositories(owner), &refusal);
+            return if error.kind.is_refusal() { Ok(None) } else { Err(error) };
         }
         reply.json::<Listed>().map(|found| Some(found.id)).map_err(failed)
     }
@@ -243,13 +269,8 @@ impl App {
             reply = self.as_app(&about, Method::GET, &paths::user_installation(owner)).await?;
         }
         if !reply.status.is_success() {
-            let refusal = match reply.status {
-                StatusCode::NOT_FOUND => "the App is not installed there; install it from its page on GitHub",
-                _ => {
-                    "GitHub does not accept the App: its id and its private key do not belong together, or the key was deleted"
-                }
-            };
-            return Err(Error::answered(&about, &reply, refusal));
+            let refusal = Refusal::of(&reply, SignedWith::AppKey);
+            return Err(Error::refused(&Subject::Installation(owner), &refusal));
         }
         let installation: Installation = reply.json().map_err(|error| Error::of_http(&about, &error))?;
         if installation.suspended_at.is_some() {
@@ -280,8 +301,8 @@ impl App {
         let path = paths::access_tokens(installation.id);
         let reply = self.as_app_with(&about, Method::POST, &path, Some(&body)).await?;
         if !reply.status.is_success() {
-            let refusal = "GitHub does not give the App a token for its installation";
-            return Err(Error::answered(&about, &reply, refusal));
+            let refusal = Refusal::of(&reply, SignedWith::AppKey);
+            return Err(Error::refused(&Subject::InstallationToken(owner), &refusal));
         }
         let Token { token, expires_at } = reply.json().map_err(failed)?;
         Ok(Granted { token: token.into(), expires_at })
@@ -355,8 +376,9 @@ impl Needs {
             let known = self.permissions.entry(permission).or_insert(right);
             *known = (*known).max(right);
         };
-        let right = if access == Access::Look { Right::Read } else { Right::Write };
-        need(Permission::of(target.destination.store, scope), right);
+        let permission = Permission::of(target.destination.store, scope);
+        let right = if access == Access::Look { permission.to_list() } else { Right::Write };
+        need(permission, right);
         match scope {
             Scope::Repository(repository) | Scope::Environment { repository, .. } => {
                 self.repositories.insert(repository.name.to_ascii_lowercase());
@@ -371,12 +393,12 @@ impl Needs {
 
     /// Everything must have been granted to the installation.
     fn check(&self, owner: &str, installation: &Installation) -> Result<(), Error> {
-        let granted =
-            |permission: &Permission| installation.permissions.get(permission.key).map(String::as_str);
         let missing: Vec<String> = self
             .permissions
             .iter()
-            .filter(|(permission, right)| !right.is_within(granted(permission)))
+            .filter(|(permission, right)| {
+                installation.right(permission).is_none_or(|granted| granted < **right)
+            })
             .map(|(permission, right)| match right {
                 Right::Read => format!("the {permission}: read"),
                 Right::Write => format!("the {permission}: read and write"),
@@ -393,11 +415,18 @@ impl Needs {
         Err(Error::new(ErrorKind::Forbidden, message))
     }
 
-    /// What a token is asked for: no more than this run will use.
-    fn asked(&self, access: Access) -> BTreeMap<Permission, Right> {
-        let most = if access == Access::Write { Right::Write } else { Right::Read };
-        let needed = self.permissions.iter().map(|(permission, right)| (*permission, (*right).min(most)));
-        needed.filter(|(permission, right)| *permission != ADMINISTRATION || *right == Right::Write).collect()
+    /// What a token is asked for: no more than this run will use, and was granted.
+    fn asked(&self, access: Access, installation: &Installation) -> BTreeMap<Permission, Right> {
+        let used = |permission: &Permission, right: Right| match access {
+            Access::Write => right,
+            Access::Look | Access::Rehearse => right.min(permission.to_list()),
+        };
+        let needed =
+            self.permissions.iter().map(|(permission, right)| (*permission, used(permission, *right)));
+        needed
+            .filter(|(permission, right)| *permission != ADMINISTRATION || *right == Right::Write)
+            .filter_map(|(permission, right)| Some((permission, right.min(installation.right(&permission)?))))
+            .collect()
     }
 }
 

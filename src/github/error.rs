@@ -1,11 +1,15 @@
 //! What went wrong at GitHub, in few kinds and in words that say what to do.
 
-use http::{HeaderMap, StatusCode};
+use std::fmt;
 
-use super::permission::{ADMINISTRATION, Permission};
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+use super::permission::{ADMINISTRATION, METADATA, Permission};
 use crate::config::{Scope, Store};
 use crate::http::retry::is_rate_limit;
-use crate::http::{HttpError, Reply};
+use crate::http::{HttpError, Reply, text_of_page};
+use crate::redact::Redactor;
 
 /// A request to GitHub that did not do what it was for.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -71,12 +75,68 @@ pub(super) struct Purpose<'a> {
     pub(super) has_every_store: bool,
 }
 
+/// Everything that GitHub is asked for. Errors begin with it, and a refusal is
+/// explained by it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Subject<'a> {
+    /// The secrets of a scope, or the environment that holds them.
+    Secrets(Purpose<'a>),
+    /// A write check there, which tells of all of the owner's.
+    WriteCheck(Purpose<'a>),
+    /// The repositories of this owner.
+    Repositories(&'a str),
+    /// The App's installation at this owner.
+    Installation(&'a str),
+    /// A token for that installation.
+    InstallationToken(&'a str),
+}
+
+/// What a request was signed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SignedWith {
+    /// `CROSSFADE_GITHUB_TOKEN`.
+    Token,
+    /// The App's private key.
+    AppKey,
+    /// A token that the App was given for an installation.
+    InstallationToken,
+}
+
 /// What a reply of failure says.
 pub(super) struct Refusal<'a> {
     pub(super) status: StatusCode,
     pub(super) headers: &'a HeaderMap,
-    /// GitHub's own words.
-    pub(super) message: &'a str,
+    pub(super) body: &'a [u8],
+    pub(super) signed_with: SignedWith,
+}
+
+impl<'a> Refusal<'a> {
+    pub(super) fn of(reply: &'a Reply, signed_with: SignedWith) -> Self {
+        Self { status: reply.status, headers: &reply.headers, body: reply.body(), signed_with }
+    }
+
+    /// The status, and the message that came with it from GitHub or a proxy.
+    pub(super) fn said(&self) -> String {
+        match words(self.body) {
+            words if words.is_empty() => format!("{}, without a reason", self.status),
+            words => format!("{}: {}", self.status, quoted(&words)),
+        }
+    }
+
+    /// Whether the words are about this one repository, and not about the credential
+    /// or the whole organization.
+    pub(super) fn is_about_the_repository(&self) -> bool {
+        ["archived", "read-only", "locked", "disabled", "access blocked"].iter().any(|word| self.says(word))
+    }
+
+    fn requires_sso(&self) -> bool {
+        let value = self.headers.get("x-github-sso").and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.trim_start().starts_with("required"))
+    }
+
+    fn says(&self, part: &str) -> bool {
+        words(self.body).to_ascii_lowercase().contains(part)
+    }
 }
 
 impl Error {
@@ -85,13 +145,14 @@ impl Error {
     }
 
     /// No whole reply came. `about` begins the message.
-    pub(super) fn of_http(about: &dyn std::fmt::Display, error: &HttpError) -> Self {
+    pub(super) fn of_http(about: &dyn fmt::Display, error: &HttpError) -> Self {
         let kind = match error {
             HttpError::Late => ErrorKind::Late,
             HttpError::Credential => ErrorKind::Unauthenticated,
             HttpError::Insecure { .. } | HttpError::Redirect { .. } => ErrorKind::Invalid,
             HttpError::Garbled { .. } | HttpError::TooLarge { .. } => ErrorKind::Unreadable,
             HttpError::Connect { .. }
+            | HttpError::Proxy { .. }
             | HttpError::Tls { .. }
             | HttpError::Setup { .. }
             | HttpError::Timeout { .. }
@@ -100,56 +161,73 @@ impl Error {
         Self::new(kind, format!("{about}: {error}"))
     }
 
-    /// A reply of failure to what is about no secret. `about` begins the message,
-    /// `refusal` is what a refusal means.
-    pub(super) fn answered(about: &dyn std::fmt::Display, reply: &Reply, refusal: &str) -> Self {
-        let status = reply.status;
-        let (kind, text) = match status {
-            status if is_rate_limit(status, &reply.headers, reply.body()) => {
-                (ErrorKind::RateLimited, "GitHub's rate limit is used up; try again later".to_owned())
-            }
-            StatusCode::UNAUTHORIZED => (ErrorKind::Unauthenticated, refusal.to_owned()),
-            StatusCode::FORBIDDEN => (ErrorKind::Forbidden, refusal.to_owned()),
-            StatusCode::NOT_FOUND => (ErrorKind::NotFound, refusal.to_owned()),
-            status if status.is_client_error() => (ErrorKind::Invalid, format!("{refusal} ({status})")),
-            status => (ErrorKind::Unavailable, format!("GitHub is in trouble (it answered {status})")),
-        };
-        Self::new(kind, format!("{about}: {text}"))
-    }
-
     /// A reply of success that is not what it should be.
-    pub(super) fn unreadable(purpose: &Purpose<'_>) -> Self {
-        Self::new(ErrorKind::Unreadable, format!("{purpose}: GitHub's answer was not understood"))
+    pub(super) fn unreadable(about: &dyn fmt::Display) -> Self {
+        Self::new(ErrorKind::Unreadable, format!("{about}: GitHub's answer was not understood"))
     }
 
-    /// A reply of failure.
-    pub(super) fn refused(purpose: &Purpose<'_>, refusal: &Refusal<'_>) -> Self {
-        let Refusal { status, headers, message } = refusal;
-        let words = quoted(message);
-        let (kind, text) = match *status {
-            StatusCode::UNAUTHORIZED => (
-                ErrorKind::Unauthenticated,
-                "GitHub does not accept the token: it is wrong, expired or revoked".to_owned(),
-            ),
-            status if is_rate_limit(status, headers, message.as_bytes()) => {
-                (ErrorKind::RateLimited, format!("GitHub's rate limit is used up ({words}); try again later"))
+    /// A reply of failure: the one place that says what a status means. GitHub uses one
+    /// status for many causes, and a proxy answers with the same ones, so the message
+    /// that came with it is always shown.
+    pub(super) fn refused(subject: &Subject<'_>, refusal: &Refusal<'_>) -> Self {
+        let Refusal { status, headers, body, .. } = *refusal;
+        let said = refusal.said();
+        let (kind, text) = match status {
+            StatusCode::UNAUTHORIZED => (ErrorKind::Unauthenticated, refusal.unauthenticated()),
+            status if is_rate_limit(status, headers, body) => {
+                (ErrorKind::RateLimited, format!("GitHub's rate limit is used up ({said}); try again later"))
             }
-            StatusCode::FORBIDDEN => (ErrorKind::Forbidden, purpose.forbidden(headers, message)),
-            StatusCode::NOT_FOUND => (ErrorKind::NotFound, purpose.not_found()),
-            status if status.is_server_error() => {
-                (ErrorKind::Unavailable, format!("GitHub is in trouble (it answered {status})"))
+            StatusCode::FORBIDDEN | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => {
+                let hint = subject.hint(refusal).map_or(String::new(), |hint| format!(". {hint}"));
+                (ErrorKind::Forbidden, format!("{} ({said}){hint}", subject.refusal()))
+            }
+            StatusCode::NOT_FOUND | StatusCode::GONE => {
+                (ErrorKind::NotFound, format!("{} ({said})", subject.not_found()))
             }
             StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
-                (ErrorKind::Invalid, format!("GitHub refuses the request ({status}: {words})"))
+                (ErrorKind::Invalid, format!("{} ({said})", subject.refusal()))
             }
-            status => (ErrorKind::Unavailable, format!("GitHub answered {status}: {words}")),
+            status if status.is_server_error() => {
+                (ErrorKind::Unavailable, format!("GitHub server error ({said})"))
+            }
+            _ => (ErrorKind::Unavailable, format!("GitHub answered {said}")),
         };
-        Self::new(kind, format!("{purpose}: {text}"))
+        Self::new(kind, format!("{subject}: {text}"))
     }
 }
 
-impl std::fmt::Display for Purpose<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Refusal<'_> {
+    fn unauthenticated(&self) -> String {
+        let said = self.said();
+        match self.signed_with {
+            SignedWith::Token => format!(
+                "GitHub rejected the credential in `CROSSFADE_GITHUB_TOKEN` ({said}). It is wrong, expired or \
+                 revoked: renew it"
+            ),
+            SignedWith::AppKey => format!(
+                "GitHub does not accept the App ({said}): its id and its private key do not belong together, or \
+                 the key was deleted"
+            ),
+            SignedWith::InstallationToken => {
+                format!("GitHub rejected the token that it gave the App ({said})")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secrets(purpose) => purpose.fmt(f),
+            Self::WriteCheck(purpose) => write!(f, "a write was tried for {purpose}"),
+            Self::Repositories(owner) => write!(f, "repositories of {owner}"),
+            Self::Installation(owner) | Self::InstallationToken(owner) => write!(f, "GitHub App at {owner}"),
+        }
+    }
+}
+
+impl fmt::Display for Purpose<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let store = store_name(self.store);
         match self.scope {
             Scope::Repository(repository) => {
@@ -167,31 +245,83 @@ impl std::fmt::Display for Purpose<'_> {
     }
 }
 
-impl Purpose<'_> {
-    fn forbidden(&self, headers: &HeaderMap, message: &str) -> String {
-        if headers.contains_key("x-github-sso") {
-            return "the token is not authorized for the organization's single sign-on: open \
-                    the token's settings on GitHub and choose \"Configure SSO\""
-                .to_owned();
+impl Subject<'_> {
+    /// What a refusal means, without its reason.
+    fn refusal(&self) -> &'static str {
+        match self {
+            Self::Secrets(_) | Self::WriteCheck(_) => "GitHub refuses the request",
+            Self::Repositories(_) => "GitHub does not list them",
+            Self::Installation(_) => "GitHub does not show the App's installation",
+            Self::InstallationToken(_) => "GitHub does not give the App a token for its installation",
         }
-        let mut text = format!("the token may not do this. It needs the {}", self.permission());
-        text.push_str(if self.creates_environment { ": write" } else { ": read and write" });
-        if let Some(asked) = accepted_permissions(headers) {
+    }
+
+    fn not_found(&self) -> String {
+        match self {
+            Self::Secrets(purpose) => purpose.not_found(),
+            Self::WriteCheck(_) => "the credential may read there and not write".to_owned(),
+            Self::Repositories(_) => "there is no such owner, or the token cannot see it".to_owned(),
+            Self::Installation(_) => {
+                "the App is not installed there; install it from its page on GitHub".to_owned()
+            }
+            Self::InstallationToken(_) => "the App's installation is gone; install it again".to_owned(),
+        }
+    }
+
+    /// What to do about a 403, as far as GitHub's words tell the cause.
+    fn hint(&self, refusal: &Refusal<'_>) -> Option<String> {
+        let headers = refusal.headers;
+        if refusal.requires_sso() {
+            return Some(
+                "Authorize the token for the organization's single sign-on: open the token's settings on GitHub \
+                 and choose \"Configure SSO\""
+                    .to_owned(),
+            );
+        }
+        let mut hint = String::new();
+        if refusal.says("not accessible by") {
+            hint.push_str(&self.permission_hint(refusal));
+        }
+        if let Some(lack) = self.missing_scope(headers) {
+            if !hint.is_empty() {
+                hint.push_str(". ");
+            }
+            hint.push_str(&lack);
+        }
+        (!hint.is_empty()).then_some(hint)
+    }
+
+    fn permission_hint(&self, refusal: &Refusal<'_>) -> String {
+        let (permission, right) = match self {
+            Self::Secrets(purpose) if purpose.creates_environment => (purpose.permission(), "write"),
+            Self::Secrets(purpose) | Self::WriteCheck(purpose) => (purpose.permission(), "read and write"),
+            Self::Repositories(_) | Self::Installation(_) | Self::InstallationToken(_) => (METADATA, "read"),
+        };
+        let mut text = format!("It needs the {permission}: {right}");
+        if let Some(asked) = accepted_permissions(refusal.headers) {
             text.push_str(&format!(" (GitHub asks for {asked})"));
         }
-        if headers.contains_key("x-oauth-scopes") {
-            let scope = if matches!(self.scope, Scope::Organization(_)) { "admin:org" } else { "repo" };
-            text.push_str(&format!("; a classic token needs the scope \"{scope}\""));
-        }
-        if message.contains("Resource not accessible by integration") {
-            text.push_str(
+        match refusal.signed_with {
+            SignedWith::Token if refusal.says("by integration") => text.push_str(
                 ". The workflow's own GITHUB_TOKEN can never have it: use a fine-grained personal \
                  access token or a GitHub App",
-            );
+            ),
+            SignedWith::Token | SignedWith::AppKey => {}
+            SignedWith::InstallationToken => {
+                text.push_str(". Tick that in the App's settings, and accept it where it is installed");
+            }
         }
         text
     }
 
+    /// What a classic token lacks, which GitHub tells with every reply.
+    fn missing_scope(&self, headers: &HeaderMap) -> Option<String> {
+        let (Self::Secrets(purpose) | Self::WriteCheck(purpose)) = self else { return None };
+        missing_scope(&scopes(headers)?, purpose.scope)
+    }
+}
+
+impl Purpose<'_> {
     fn not_found(&self) -> String {
         let mut text = match self.scope {
             Scope::Repository(_) => "the repository does not exist, or the token cannot see it".to_owned(),
@@ -214,6 +344,22 @@ impl Purpose<'_> {
     }
 }
 
+/// The scopes of a classic token; `None`: it is another kind of credential, or has none.
+pub(super) fn scopes(headers: &HeaderMap) -> Option<String> {
+    let scopes = headers.get("x-oauth-scopes")?.to_str().ok()?.trim();
+    (!scopes.is_empty()).then(|| scopes.to_owned())
+}
+
+/// Why a classic token with these scopes may not write there; `None`: it may.
+/// Source: GitHub's pages on the REST API for secrets.
+pub(super) fn missing_scope(scopes: &str, scope: &Scope) -> Option<String> {
+    let needed = if matches!(scope, Scope::Organization(_)) { "admin:org" } else { "repo" };
+    if scopes.split(',').any(|one| one.trim() == needed) {
+        return None;
+    }
+    Some(format!("The classic token needs the scope \"{needed}\"; its scopes are {}", quoted(scopes)))
+}
+
 fn store_name(store: Store) -> &'static str {
     match store {
         Store::Actions => "Actions",
@@ -231,17 +377,51 @@ fn accepted_permissions(headers: &HeaderMap) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Words from outside, in quotes: printable ASCII, short.
-// PLACEHOLDER: becomes `crate::redact`, the one gate for such words.
+/// Words from outside, in quotes: one harmless line, of 300 characters at most,
+/// without what looks like a credential. What this run knows as a secret is taken
+/// out where the report is printed.
 fn quoted(text: &str) -> String {
-    let text: String = text.chars().filter(|c| matches!(c, ' '..='~') && *c != '"').take(200).collect();
-    format!("\"{}\"", text.replace("::", ": :").replace("##[", "# #["))
+    format!("\"{}\"", Redactor::new().line(text).replace('"', "'"))
+}
+
+/// Why a request was refused: GitHub's `message` and what its `errors` add, or the
+/// text of a page or of any other answer, which a proxy may have given.
+pub(super) fn words(body: &[u8]) -> String {
+    let Ok(answer) = serde_json::from_slice::<Value>(body) else {
+        return text_of_page(body);
+    };
+    let Some(message) = answer.get("message").and_then(Value::as_str) else {
+        return match &answer {
+            Value::Null => String::new(),
+            Value::Object(fields) if fields.is_empty() => String::new(),
+            _ => text_of_page(body),
+        };
+    };
+    let mut words = vec![message.to_owned()];
+    match answer.get("errors") {
+        Some(Value::String(one)) => words.push(one.clone()),
+        Some(Value::Array(all)) => words.extend(all.iter().take(5).filter_map(detail)),
+        _ => {}
+    }
+    words.join("; ")
+}
+
+/// One of GitHub's `errors`: a sentence, or what is wrong with which field.
+fn detail(error: &Value) -> Option<String> {
+    let text = |key: &str| error.get(key).and_then(Value::as_str);
+    if let Some(sentence) = error.as_str().or_else(|| text("message")) {
+        return Some(sentence.to_owned());
+    }
+    let parts: Vec<&str> = ["resource", "field", "code"].into_iter().filter_map(text).collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Repository;
+
+    const NOT_ACCESSIBLE: &str = "Resource not accessible by personal access token";
 
     fn scopes() -> [Scope; 3] {
         let repository = Repository { owner: "acme".to_owned(), name: "api".to_owned() };
@@ -263,8 +443,20 @@ mod tests {
     }
 
     fn refused(purpose: &Purpose<'_>, status: u16, list: &[(&'static str, &str)], message: &str) -> Error {
+        let body = serde_json::json!({ "message": message }).to_string();
+        refused_with(&Subject::Secrets(*purpose), status, list, &body, SignedWith::Token)
+    }
+
+    fn refused_with(
+        subject: &Subject<'_>,
+        status: u16,
+        list: &[(&'static str, &str)],
+        body: &str,
+        signed_with: SignedWith,
+    ) -> Error {
         let status = StatusCode::from_u16(status).unwrap();
-        Error::refused(purpose, &Refusal { status, headers: &headers(list), message })
+        let refusal = Refusal { status, headers: &headers(list), body: body.as_bytes(), signed_with };
+        Error::refused(subject, &refusal)
     }
 
     #[test]
@@ -302,11 +494,11 @@ mod tests {
             (Store::Dependabot, organization, "\"Organization dependabot secrets\""),
         ];
         for (store, scope, expected) in needed {
-            let text = refused(&purpose(store, scope), 403, &[], "").to_string();
+            let text = refused(&purpose(store, scope), 403, &[], NOT_ACCESSIBLE).to_string();
             assert!(text.contains(expected), "{text}");
         }
         let create = Purpose { creates_environment: true, ..purpose(Store::Actions, environment) };
-        let text = refused(&create, 403, &[], "").to_string();
+        let text = refused(&create, 403, &[], NOT_ACCESSIBLE).to_string();
         assert!(text.contains("\"Administration\": write"), "{text}");
     }
 
@@ -314,7 +506,7 @@ mod tests {
     fn github_s_own_hints_are_used() {
         let [repository, _, organization] = &scopes();
         let asked = [("x-accepted-github-permissions", "secrets=write")];
-        let text = refused(&purpose(Store::Actions, repository), 403, &asked, "").to_string();
+        let text = refused(&purpose(Store::Actions, repository), 403, &asked, NOT_ACCESSIBLE).to_string();
         assert!(text.contains("(GitHub asks for secrets=write)"), "{text}");
 
         let classic = [("x-oauth-scopes", "gist")];
@@ -346,7 +538,128 @@ mod tests {
         let [repository, ..] = &scopes();
         let hostile = "\n::set-output name=x::y\u{1b}[31m##[group]\u{202e}\"";
         let text = refused(&purpose(Store::Actions, repository), 422, &[], hostile).to_string();
-        assert!(!text.contains("::") && !text.contains("##[") && !text.contains('\n'), "{text}");
+        assert!(
+            !text.contains(" ::") && !text.contains("\"::") && !text.contains("##[") && !text.contains('\n'),
+            "{text}"
+        );
         assert!(text.chars().all(|c| matches!(c, ' '..='~')), "{text}");
+    }
+
+    /// GitHub's messages for 403 that are about no permission, from public issues.
+    const OTHER_CAUSES: [&str; 5] = [
+        "Although you appear to have the correct authorization credentials, the `acme` organization has an IP \
+         allow list enabled, and your IP address is not permitted to access this resource.",
+        "Repository was archived so is read-only.",
+        "The 'acme' organization forbids access via a fine-grained personal access tokens if the token's \
+         lifetime is greater than 366 days.",
+        "Repository access blocked",
+        "Must have admin rights to Repository.",
+    ];
+
+    #[test]
+    fn the_words_of_a_refusal_are_shown_and_a_permission_only_where_they_are_about_one() {
+        let [repository, ..] = &scopes();
+        let subjects = [
+            Subject::Secrets(purpose(Store::Actions, repository)),
+            Subject::Repositories("acme"),
+            Subject::Installation("acme"),
+            Subject::InstallationToken("acme"),
+        ];
+        for subject in subjects {
+            for said in OTHER_CAUSES {
+                let body = serde_json::json!({ "message": said }).to_string();
+                for status in [403, 451] {
+                    let text = refused_with(&subject, status, &[], &body, SignedWith::Token).to_string();
+                    assert!(text.contains(&said.replace('"', "'")), "{text}");
+                    assert!(!text.contains("permission \"") && !text.contains("do not belong"), "{text}");
+                }
+            }
+            for status in [400, 401, 404, 409, 422, 429, 500, 502] {
+                let body = r#"{"message": "in GitHub's words", "errors": [{"message": "more"}]}"#;
+                for signed_with in [SignedWith::Token, SignedWith::AppKey, SignedWith::InstallationToken] {
+                    let text = refused_with(&subject, status, &[], body, signed_with).to_string();
+                    assert!(text.contains("in GitHub's words; more"), "{status}: {text}");
+                    assert!(text.contains(&status.to_string()), "{text}");
+                }
+            }
+            let text = refused_with(&subject, 403, &[], "{}", SignedWith::Token).to_string();
+            assert!(text.contains("403 Forbidden, without a reason"), "{text}");
+        }
+        let text = refused_with(
+            &subjects[1],
+            403,
+            &[],
+            &format!(r#"{{"message": "{NOT_ACCESSIBLE}"}}"#),
+            SignedWith::Token,
+        );
+        assert!(text.to_string().contains("repository permission \"Metadata\": read"), "{text}");
+    }
+
+    #[test]
+    fn one_status_has_one_meaning_for_all_requests() {
+        let [repository, ..] = &scopes();
+        let secrets = Subject::Secrets(purpose(Store::Actions, repository));
+        for status in 400..600 {
+            let kind = |subject| refused_with(&subject, status, &[], "{}", SignedWith::Token).kind;
+            for other in
+                [Subject::Repositories("a"), Subject::Installation("a"), Subject::InstallationToken("a")]
+            {
+                assert_eq!(kind(other), kind(secrets), "{status}");
+            }
+        }
+        let rejected =
+            |signed_with| refused_with(&Subject::Repositories("a"), 401, &[], "{}", signed_with).to_string();
+        assert!(rejected(SignedWith::Token).contains("`CROSSFADE_GITHUB_TOKEN`"));
+        assert!(rejected(SignedWith::AppKey).contains("do not belong together"));
+        assert!(!rejected(SignedWith::InstallationToken).contains("do not belong together"));
+    }
+
+    #[test]
+    fn a_page_of_a_proxy_is_read_as_its_text() {
+        let page = "<!DOCTYPE html><!-- <p>x --><HTML><head><style>p { a: b }</style><title>Blocked\n</title></head>\
+                    <body><script>if (1 < 2) alert('x')</script><p>Category: <b>DIY</b> sites.</body></html>";
+        let [repository, ..] = &scopes();
+        let subject = Subject::Secrets(purpose(Store::Actions, repository));
+        let text = refused_with(&subject, 403, &[], page, SignedWith::Token).to_string();
+        assert!(text.contains("(403 Forbidden: \"Blocked Category: DIY sites.\")"), "{text}");
+        for (body, words) in
+            [(r#"{"error":"blocked by policy"}"#, "blocked by policy"), ("\"no\"", "no"), ("[1]", "[1]")]
+        {
+            let text = refused_with(&subject, 403, &[], body, SignedWith::Token).to_string();
+            assert!(text.contains(words), "{text}");
+        }
+        for page in ["<", "<script", "<script>x", "<!--", "a < b", "\u{fffd}<\u{e9}"] {
+            refused_with(&subject, 502, &[], page, SignedWith::Token);
+        }
+        let long = refused_with(&subject, 502, &[], &"word ".repeat(10_000), SignedWith::Token).to_string();
+        assert!(long.len() < 500, "{}", long.len());
+    }
+
+    #[test]
+    fn lines_of_a_message_stay_apart_and_what_looks_like_a_secret_goes() {
+        let [repository, ..] = &scopes();
+        let said = "Invalid request.\n\nInvalid input: ghp_0123456789abcdefABCDEF0123456789abcd";
+        let text = refused(&purpose(Store::Actions, repository), 422, &[], said).to_string();
+        assert!(text.contains("Invalid request. Invalid input:") && !text.contains("abcdefABCDEF"), "{text}");
+    }
+
+    #[test]
+    fn what_the_errors_of_a_refusal_add_is_said() {
+        let said = |errors: Value| {
+            words(serde_json::json!({"message": "Failed", "errors": errors}).to_string().as_bytes())
+        };
+        assert_eq!(said(serde_json::json!(["a", "b"])), "Failed; a; b");
+        assert_eq!(said(serde_json::json!("a")), "Failed; a");
+        let one = serde_json::json!([{"resource": "Secret", "field": "key_id", "code": "invalid"}]);
+        assert_eq!(said(one), "Failed; Secret key_id invalid");
+        assert_eq!(said(serde_json::json!({})), "Failed");
+    }
+
+    #[test]
+    fn single_sign_on_is_named_only_where_it_is_required() {
+        let [repository, ..] = &scopes();
+        let partial = [("x-github-sso", "partial-results; organizations=1")];
+        let text = refused(&purpose(Store::Actions, repository), 403, &partial, "other").to_string();
+        assert!(!text.contains("single sign-on"), "{text}");
     }
 }

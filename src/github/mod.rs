@@ -7,6 +7,7 @@
 mod api;
 mod app;
 mod error;
+mod evidence;
 mod jwt;
 mod list;
 mod pace;
@@ -25,17 +26,20 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use octocrab::models::PublicKey;
-use octocrab::{AuthState, FromResponse, Octocrab, OctocrabBuilder};
+use octocrab::{AuthState, Octocrab, OctocrabBuilder};
 use secrecy::SecretString;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use url::Url;
 
 pub use error::{Error, ErrorKind, WriteError};
+pub use evidence::Evidence;
 pub use pace::{Pace, WRITES_A_MINUTE};
 pub use repositories::Expansion;
 pub use seal::{SealError, Sealed, seal};
@@ -45,7 +49,8 @@ use crate::http::{Announce, Http};
 use crate::progress::Progress;
 use crate::redact::{Body, TokenShape};
 use api::Api;
-use error::{Purpose, Refusal};
+use error::{Purpose, Refusal, SignedWith, Subject};
+use evidence::{Checked, Condition};
 use list::{Expected, Listing};
 use pace::Pacer;
 use prepare::Readers;
@@ -138,6 +143,8 @@ pub struct GitHub {
     keys: Shared<Option<PublicKey>>,
     readers: Shared<Readers>,
     repositories: Shared<Arc<Vec<repositories::Listed>>>,
+    conditions: Shared<Condition>,
+    checks: Shared<Checked>,
 }
 
 impl GitHub {
@@ -166,6 +173,8 @@ impl GitHub {
             keys: Shared::new(),
             readers: Shared::new(),
             repositories: Shared::new(),
+            conditions: Shared::new(),
+            checks: Shared::new(),
         })
     }
 
@@ -199,7 +208,14 @@ impl GitHub {
     }
 
     async fn observe_one(&self, target: &SecretTarget) -> Result<Reading, Error> {
-        let found = self.find(&target.destination).await;
+        let found = match &*self.signin {
+            Signin::App(app) => app.check(target).await,
+            Signin::Token(_) => Ok(()),
+        };
+        let found = match found {
+            Ok(()) => self.find(&target.destination).await,
+            Err(error) => Err(error),
+        };
         self.progress.looked();
         match found {
             Ok(Some(secret)) => Ok(Reading::UpdatedAt(secret.updated_at)),
@@ -211,21 +227,23 @@ impl GitHub {
         }
     }
 
-    /// Fetches what a write will need. Makes the environment where the target
-    /// wants that and there is none: the only thing that this changes, and not
-    /// without [`Access::Write`].
+    /// Fetches what a write will need, and finds out whether it would be taken.
+    /// Makes the environment where the target wants that and there is none: the only
+    /// thing that this changes, and not without [`Access::Write`].
     ///
     /// # Errors
     /// When the secret could not be written either.
-    pub async fn prepare(&self, target: &SecretTarget) -> Result<(), Error> {
-        let (key, readers) = futures_util::future::join(self.key(target), self.readers(target)).await;
+    pub async fn prepare(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+        let (key, readers, evidence) =
+            futures_util::future::join3(self.key(target), self.readers(target), self.evidence(target)).await;
         readers?;
-        let Some(key) = key? else { return Ok(()) };
-        seal::key(&key.key).map_err(|error| {
-            let purpose = self.purpose(target.destination.store, &target.destination.scope);
-            Error::new(ErrorKind::Unreadable, format!("{purpose}: {error}"))
-        })?;
-        Ok(())
+        if let Some(key) = key? {
+            seal::key(&key.key).map_err(|error| {
+                let purpose = self.purpose(target.destination.store, &target.destination.scope);
+                Error::new(ErrorKind::Unreadable, format!("{purpose}: {error}"))
+            })?;
+        }
+        evidence
     }
 
     fn purpose<'a>(&self, store: Store, scope: &'a Scope) -> Purpose<'a> {
@@ -233,17 +251,13 @@ impl GitHub {
     }
 
     /// A GET whose answer is a `T`.
-    async fn read<T: FromResponse>(&self, purpose: &Purpose<'_>, path: &str) -> Result<T, Error> {
-        let failed = |error| of_octocrab(purpose, error);
-        let owner = Owner(purpose.scope.owner().to_owned());
-        let request = Request::builder().method(Method::GET).uri(path).extension(owner);
-        let request = self.octocrab.build_request(request, None::<&()>).map_err(failed)?;
-        let response = self.octocrab.execute(request).await.map_err(failed)?;
-        let response = octocrab::map_github_error(response).await.map_err(failed)?;
-        T::from_response(response).await.map_err(failed)
+    async fn read<T: DeserializeOwned>(&self, purpose: &Purpose<'_>, path: &str) -> Result<T, Error> {
+        let answer = self.request(purpose, Method::GET, path, None::<&()>, Rules::default()).await?;
+        answer.success(purpose)?;
+        serde_json::from_slice(&answer.body).map_err(|_| Error::unreadable(purpose))
     }
 
-    /// Any other request. An answer of failure is no error here: see [`Answer::success`].
+    /// Any request. An answer of failure is no error here: see [`Answer::success`].
     async fn request(
         &self,
         purpose: &Purpose<'_>,
@@ -262,7 +276,8 @@ impl GitHub {
             status: parts.status,
             circumstances: parts.extensions.get::<Circumstances>().copied(),
             headers: parts.headers,
-            message: message_of(&body),
+            body,
+            signed_with: self.signin.signed_with(),
         })
     }
 }
@@ -273,13 +288,13 @@ impl fmt::Debug for GitHub {
     }
 }
 
-/// The answer to a request that is not a read.
+/// The answer to a request.
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     circumstances: Option<Circumstances>,
-    /// GitHub's own words, where it refuses.
-    message: String,
+    body: Bytes,
+    signed_with: SignedWith,
 }
 
 impl Answer {
@@ -287,8 +302,9 @@ impl Answer {
         if self.status.is_success() {
             return Ok(());
         }
-        let Self { status, headers, message, .. } = self;
-        Err(Error::refused(purpose, &Refusal { status: *status, headers, message }))
+        let Self { status, headers, body, signed_with, .. } = self;
+        let refusal = Refusal { status: *status, headers, body, signed_with: *signed_with };
+        Err(Error::refused(&Subject::Secrets(*purpose), &refusal))
     }
 
     fn date(&self) -> Option<Timestamp> {
@@ -301,29 +317,13 @@ impl Answer {
     }
 }
 
-/// `message` of an error body; empty if it has none.
-fn message_of(body: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        message: String,
-    }
-    serde_json::from_slice(body).map_or_else(|_| String::new(), |body: Body| body.message)
-}
-
 fn of_octocrab(purpose: &Purpose<'_>, error: octocrab::Error) -> Error {
     match error {
-        octocrab::Error::GitHub { source, .. } => {
-            let no_headers = HeaderMap::new();
-            let headers = source.headers.as_ref().unwrap_or(&no_headers);
-            let status = source.status_code;
-            Error::refused(purpose, &Refusal { status, headers, message: &source.message })
-        }
         octocrab::Error::Service { source, .. } => match source.downcast::<NoReply>().map(|error| *error) {
             Ok(NoReply::Http(error)) => Error::of_http(purpose, &error),
             Ok(NoReply::Signin(error)) => error,
             Err(_) => Error::new(ErrorKind::Unavailable, format!("{purpose}: the request was not sent")),
         },
-        // The rest are answers that are no JSON, or not the JSON that was expected.
         _ => Error::unreadable(purpose),
     }
 }

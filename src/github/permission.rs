@@ -43,9 +43,7 @@ impl Permission {
             (Scope::Repository(_), Store::Dependabot) => {
                 repository("dependabot_secrets", "Dependabot secrets")
             }
-            (Scope::Repository(_), Store::Codespaces) => {
-                repository("codespaces_secrets", "Codespaces secrets")
-            }
+            (Scope::Repository(_), Store::Codespaces) => CODESPACES,
             (Scope::Repository(_), Store::Agents) => repository("agent_secrets", "Agent secrets"),
             (Scope::Organization(_), Store::Actions) => organization("organization_secrets", "Secrets"),
             (Scope::Organization(_), Store::Dependabot) => {
@@ -58,6 +56,17 @@ impl Permission {
                 organization("organization_agent_secrets", "Agent secrets")
             }
         }
+    }
+}
+
+/// Codespaces' secrets of a repository, which take the right to write even from
+/// those who only list them. Source: GitHub's page on the permissions of Apps.
+const CODESPACES: Permission = repository("codespaces_secrets", "Codespaces secrets");
+
+impl Permission {
+    /// What listing takes.
+    pub(super) fn to_list(self) -> Right {
+        if self == CODESPACES { Right::Write } else { Right::Read }
     }
 }
 
@@ -85,12 +94,12 @@ impl Right {
         }
     }
 
-    /// Whether what the API says was granted is enough.
-    pub(super) fn is_within(self, granted: Option<&str>) -> bool {
-        match granted {
-            Some("write" | "admin") => true,
-            Some("read") => self == Self::Read,
-            _ => false,
+    /// What the API says was granted.
+    pub(super) fn granted(level: &str) -> Option<Self> {
+        match level {
+            "write" | "admin" => Some(Self::Write),
+            "read" => Some(Self::Read),
+            _ => None,
         }
     }
 }

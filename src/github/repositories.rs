@@ -1,10 +1,12 @@
 //! Which repositories there are: what a pattern stands for.
 
-use http::{Method, StatusCode};
+use http::Method;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::api::Api;
+use super::error::{Refusal, SignedWith, Subject};
+use super::evidence::{Condition, Record};
 use super::signin::Signin;
 use super::{Error, ErrorKind, GitHub, paths};
 use crate::config::{Repository, SecretPattern};
@@ -22,8 +24,8 @@ const MOST_PAGES: usize = 2000;
 pub(super) struct Listed {
     pub(super) id: u64,
     pub(super) full_name: String,
-    #[serde(default)]
-    archived: bool,
+    #[serde(flatten)]
+    record: Record,
 }
 
 /// A page is a bare list, or one with a count beside it.
@@ -59,7 +61,7 @@ impl GitHub {
             for found in listed.iter() {
                 // A name that GitHub would not give is no name to build a path of.
                 let Ok(repository) = found.full_name.parse::<Repository>() else { continue };
-                match (pattern.takes(&repository), found.archived) {
+                match (pattern.takes(&repository), found.record.archived == Some(true)) {
                     (false, _) => {}
                     (true, true) => expansion.archived += 1,
                     (true, false) => expansion.repositories.push(repository),
@@ -72,26 +74,32 @@ impl GitHub {
     }
 
     async fn ask_for_repositories(&self, owner: &str) -> Result<std::sync::Arc<Vec<Listed>>, Error> {
-        let about = format!("repositories of {owner}");
+        let signed_with = self.signin.signed_with();
         let token = match &*self.signin {
             Signin::Token(token) => token.clone(),
             Signin::App(app) => app.lookout(owner).await?,
         };
         let listed = if self.signin.is_installation() {
-            of_installation(&self.api, &token, &about).await?
+            of_installation(&self.api, &token, owner, signed_with).await?
         } else {
-            match pages(&self.api, &token, &paths::repositories_of_organization(owner), &about).await {
+            let pages = async |path: &str| pages(&self.api, &token, path, owner, signed_with).await;
+            match pages(&paths::repositories_of_organization(owner)).await {
                 Err(error) if error.kind == ErrorKind::NotFound => {
                     // A user. The public list leaves private repositories out, the
                     // token's own list those of others.
-                    let public =
-                        pages(&self.api, &token, &paths::repositories_of_user(owner), &about).await?;
-                    let own = pages(&self.api, &token, paths::OWN_REPOSITORIES, &about).await?;
+                    let public = pages(&paths::repositories_of_user(owner)).await?;
+                    let own = pages(paths::OWN_REPOSITORIES).await?;
                     public.into_iter().chain(own).collect()
                 }
                 listed => listed?,
             }
         };
+        for found in &listed {
+            match Condition::of(found.record) {
+                Condition::NotKnown => {}
+                known => self.conditions.put(&found.full_name.to_ascii_lowercase(), known),
+            }
+        }
         Ok(std::sync::Arc::new(listed))
     }
 }
@@ -100,14 +108,22 @@ impl GitHub {
 pub(super) async fn of_installation(
     api: &Api,
     token: &SecretString,
-    about: &str,
+    owner: &str,
+    signed_with: SignedWith,
 ) -> Result<Vec<Listed>, Error> {
-    pages(api, token, paths::INSTALLATION_REPOSITORIES, about).await
+    pages(api, token, paths::INSTALLATION_REPOSITORIES, owner, signed_with).await
 }
 
-/// All pages of a list of repositories.
-async fn pages(api: &Api, token: &SecretString, path: &str, about: &str) -> Result<Vec<Listed>, Error> {
-    let failed = |error: HttpError| Error::of_http(&about, &error);
+/// All pages of a list of an owner's repositories.
+async fn pages(
+    api: &Api,
+    token: &SecretString,
+    path: &str,
+    owner: &str,
+    signed_with: SignedWith,
+) -> Result<Vec<Listed>, Error> {
+    let subject = Subject::Repositories(owner);
+    let failed = |error: HttpError| Error::of_http(&subject, &error);
     let mut listed = Vec::new();
     for number in 1..=MOST_PAGES {
         let separator = if path.contains('?') { '&' } else { '?' };
@@ -115,13 +131,7 @@ async fn pages(api: &Api, token: &SecretString, path: &str, about: &str) -> Resu
         let call = api.call(Method::GET, &path).and_then(|call| call.bearer(token)).map_err(failed)?;
         let reply = api.send(call).await.map_err(failed)?;
         if !reply.status.is_success() {
-            let refusal = match reply.status {
-                StatusCode::NOT_FOUND => "there is no such owner, or the token cannot see it",
-                _ => {
-                    "the token may not list them; a pattern needs the repository permission \"Metadata\": read"
-                }
-            };
-            return Err(Error::answered(&about, &reply, refusal));
+            return Err(Error::refused(&subject, &Refusal::of(&reply, signed_with)));
         }
         let (Page::Bare(page) | Page::Counted { repositories: page }) = reply.json().map_err(failed)?;
         let is_last = page.len() < PAGE;
@@ -130,5 +140,5 @@ async fn pages(api: &Api, token: &SecretString, path: &str, about: &str) -> Resu
             return Ok(listed);
         }
     }
-    Err(Error::new(ErrorKind::Unreadable, format!("{about}: the list does not end")))
+    Err(Error::new(ErrorKind::Unreadable, format!("{subject}: the list does not end")))
 }

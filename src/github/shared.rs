@@ -28,6 +28,13 @@ impl<T: Clone> Shared<T> {
         cell.get_or_init(|| Box::pin(ask())).await.clone()
     }
 
+    /// Takes an answer that was found elsewhere, unless there is one already.
+    pub(super) fn put(&self, key: &str, answer: T) {
+        let cell = Arc::clone(self.lock().entry(key.to_owned()).or_default());
+        // A request for the same answer may be under way; its result is as good.
+        let _ = cell.set(Ok(answer));
+    }
+
     /// Forgets an answer that proved wrong, unless another took its place already.
     pub(super) fn forget(&self, key: &str, wrong: impl Fn(&T) -> bool) {
         let mut cells = self.lock();

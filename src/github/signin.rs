@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::api::Api;
 use super::app::App;
+use super::error::SignedWith;
 use super::{Access, Credentials, Error, ErrorKind};
 use crate::config::SecretTarget;
 use crate::http::{Announce, Call};
@@ -61,6 +62,14 @@ impl Signin {
         match self {
             Self::Token(_) => false,
             Self::App(app) => app.forget(owner, token).await,
+        }
+    }
+
+    /// What requests about secrets and repositories are signed with.
+    pub(super) fn signed_with(&self) -> SignedWith {
+        match self {
+            Self::Token(_) => SignedWith::Token,
+            Self::App(_) => SignedWith::InstallationToken,
         }
     }
 

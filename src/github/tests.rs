@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use sodiumoxide::crypto::{box_, sealedbox};
-use wiremock::matchers::{any, body_json, header, method, path, query_param};
+use wiremock::matchers::{any, body_json, header, method, path, path_regex, query_param};
 use wiremock::{Match, Mock, MockServer, Request as Received, ResponseTemplate};
 
 use super::*;
@@ -125,9 +125,25 @@ impl Key {
     }
 }
 
+/// Answers the write check as GitHub's description has it; of repositories it tells
+/// nothing. An answer that is not arranged would come from another clock.
+async fn refuses_checks(server: &MockServer) {
+    Mock::given(method("GET"))
+        .and(path_regex("^/repos/[^/]+/[^/]+$"))
+        .respond_with(status(404))
+        .mount(server)
+        .await;
+    Mock::given(method("PUT"))
+        .and(path_regex("/CROSSFADE_WRITE_CHECK$"))
+        .respond_with(status(422))
+        .mount(server)
+        .await;
+}
+
 async fn puts(server: &MockServer) -> Vec<Value> {
     let requests = server.received_requests().await.unwrap();
-    requests.iter().filter(|r| r.method == "PUT").map(|r| r.body_json().unwrap()).collect()
+    let is_check = |r: &Received| r.url.path().ends_with("/CROSSFADE_WRITE_CHECK");
+    requests.iter().filter(|r| r.method == "PUT" && !is_check(r)).map(|r| r.body_json().unwrap()).collect()
 }
 
 async fn write(github: &GitHub, target: &SecretTarget) -> Result<(), WriteError> {
@@ -175,6 +191,16 @@ async fn wrong_content_is_unreadable_and_not_missing() {
     }
 }
 
+#[tokio::test]
+async fn a_page_in_place_of_an_answer_is_quoted() {
+    let server = MockServer::start().await;
+    let page = "<html><title>Access denied</title><p>Ask the\nnetwork team.</html>";
+    let answer = ResponseTemplate::new(200).set_body_raw(page, "text/html; charset=utf-8");
+    Mock::given(any()).respond_with(answer).mount(&server).await;
+    let error = connect(&server).observe(&[repository("api")]).await.remove(0).unwrap_err();
+    assert!(error.to_string().contains(": \"Access denied Ask the network team.\""), "{error}");
+}
+
 /// An organization with three pages of secrets; all but the first by number.
 async fn large_organization(server: &MockServer, first_page: u64, other_pages: u64) {
     let names: Vec<String> = (0..250).map(|n| format!("S{n:03}")).collect();
@@ -208,7 +234,7 @@ async fn a_few_secrets_of_a_large_organization_are_asked_for_by_name() {
 async fn many_secrets_of_a_large_organization_are_listed() {
     let server = MockServer::start().await;
     large_organization(&server, 1, 1).await;
-    Mock::given(wiremock::matchers::path_regex("^/orgs/acme/actions/secrets/S1..$"))
+    Mock::given(path_regex("^/orgs/acme/actions/secrets/S1..$"))
         .respond_with(ok(&entry("S1")))
         .expect(2)
         .mount(&server)
@@ -239,6 +265,7 @@ async fn what_was_announced_is_listed_without_trying_names_first() {
 #[tokio::test]
 async fn what_is_written_can_be_opened_by_github_alone() {
     let server = MockServer::start().await;
+    refuses_checks(&server).await;
     let key = new_key("1");
     given(&server, "GET", &format!("{LIST}/public-key"), ok(&key.body), 1).await;
     given(&server, "PUT", &format!("{LIST}/TOKEN"), status(201), 1).await;
@@ -355,8 +382,15 @@ async fn a_write_acknowledged_long_after_the_window_is_late() {
 
 #[tokio::test]
 async fn an_organization_secret_keeps_all_its_readers() {
-    for (store, name) in [(Store::Actions, "actions"), (Store::Agents, "agents")] {
+    let stores = [
+        (Store::Actions, "actions"),
+        (Store::Agents, "agents"),
+        (Store::Codespaces, "codespaces"),
+        (Store::Dependabot, "dependabot"),
+    ];
+    for (store, name) in stores {
         let server = MockServer::start().await;
+        refuses_checks(&server).await;
         let base = format!("/orgs/acme/{name}/secrets");
         given(&server, "GET", &base, ok(&list(1, &["TOKEN".to_owned()])), 1).await;
         given(&server, "GET", &format!("{base}/public-key"), ok(&new_key("1").body), 1).await;
@@ -378,7 +412,9 @@ async fn an_organization_secret_keeps_all_its_readers() {
         write(&github, &wish).await.unwrap();
         let put = &puts(&server).await[0];
         assert_eq!(put["visibility"], "selected", "the configuration's wish is for new secrets alone");
-        assert_eq!(put["selected_repository_ids"], json!(ids));
+        let strings: Vec<String> = ids.iter().map(u64::to_string).collect();
+        let expected = if store == Store::Dependabot { json!(strings) } else { json!(ids) };
+        assert_eq!(put["selected_repository_ids"], expected, "{name}");
     }
 }
 
@@ -397,6 +433,7 @@ async fn an_incomplete_list_of_readers_stops_the_write() {
 #[tokio::test]
 async fn a_new_organization_secret_needs_to_know_its_readers() {
     let server = MockServer::start().await;
+    refuses_checks(&server).await;
     let base = "/orgs/acme/dependabot/secrets";
     Mock::given(path(base)).respond_with(ok(&list(0, &[]))).mount(&server).await;
     Mock::given(path(format!("{base}/public-key"))).respond_with(ok(&new_key("1").body)).mount(&server).await;
@@ -424,6 +461,7 @@ async fn a_new_organization_secret_needs_to_know_its_readers() {
 #[tokio::test]
 async fn a_missing_environment_is_an_error() {
     let server = MockServer::start().await;
+    refuses_checks(&server).await;
     Mock::given(method("GET")).respond_with(status(404)).mount(&server).await;
     Mock::given(method("PUT")).respond_with(ok(&json!({"id": 1}))).expect(0).mount(&server).await;
     let github = connect(&server);
@@ -437,6 +475,7 @@ async fn a_missing_environment_is_an_error() {
 #[tokio::test]
 async fn a_missing_environment_is_made_where_that_is_wanted() {
     let server = MockServer::start().await;
+    refuses_checks(&server).await;
     let base = "/repos/acme/api/environments/my%20env";
     given(&server, "GET", &format!("{base}/secrets"), status(404), 1).await;
     first(&server, "GET", &format!("{base}/secrets/public-key"), status(404), 1).await;

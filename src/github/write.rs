@@ -12,7 +12,7 @@ use super::prepare::Readers;
 use super::seal::seal;
 use super::service::Rules;
 use super::{Answer, Error, ErrorKind, GitHub, WriteError, paths};
-use crate::config::{SecretTarget, Visibility};
+use crate::config::{SecretTarget, Store, Visibility};
 
 /// How far an acknowledgement may lie behind the window's end, because servers'
 /// clocks differ.
@@ -26,7 +26,25 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     visibility: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    selected_repository_ids: Option<&'a [u64]>,
+    selected_repository_ids: Option<RepositoryIds<'a>>,
+}
+
+/// Dependabot's operation takes numbers or strings by GitHub's description, and
+/// strings alone at older servers; the other stores take numbers alone.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum RepositoryIds<'a> {
+    Numbers(&'a [u64]),
+    Strings(Vec<String>),
+}
+
+impl<'a> RepositoryIds<'a> {
+    fn of(store: Store, ids: &'a [u64]) -> Self {
+        match store {
+            Store::Dependabot => Self::Strings(ids.iter().map(u64::to_string).collect()),
+            Store::Actions | Store::Codespaces | Store::Agents => Self::Numbers(ids),
+        }
+    }
 }
 
 impl GitHub {
@@ -80,7 +98,9 @@ impl GitHub {
             encrypted_value: sealed.as_str(),
             key_id: &key.key_id,
             visibility: readers.map(|readers| visibility_name(readers.visibility)),
-            selected_repository_ids: readers.and_then(|readers| readers.selected.as_deref()),
+            selected_repository_ids: readers
+                .and_then(|readers| readers.selected.as_deref())
+                .map(|ids| RepositoryIds::of(destination.store, ids)),
         };
         let rules = Rules { intact: acknowledges, deadline: self.moment(until), until: Some(until) };
         self.request(&purpose, Method::PUT, &paths::secret(destination), Some(&body), rules)

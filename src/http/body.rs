@@ -24,7 +24,7 @@ pub(super) async fn read(
         return Err(too_large());
     }
     body.reserve_exact(announced);
-    while let Some(chunk) = response.chunk().await.map_err(|error| HttpError::of(url, &error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| HttpError::of(url, None, &error))? {
         if body.len() + chunk.len() > limit {
             return Err(too_large());
         }

@@ -162,8 +162,11 @@ impl Reply {
     /// # Errors
     /// [`HttpError::Garbled`], without a word of what the body holds.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
-        serde_json::from_slice(self.body())
-            .map_err(|_| HttpError::Garbled { origin: origin(&self.url), status: self.status })
+        serde_json::from_slice(self.body()).map_err(|_| HttpError::Garbled {
+            origin: origin(&self.url),
+            status: self.status,
+            said: String::new(),
+        })
     }
 }
 

@@ -17,6 +17,16 @@ pub enum HttpError {
         /// The system's words.
         cause: String,
     },
+    /// The proxy that the environment names gave no way through.
+    #[error("{origin} cannot be reached through the proxy {proxy}: {cause}")]
+    Proxy {
+        /// Who was to be called.
+        origin: String,
+        /// Scheme, host and port of the proxy.
+        proxy: String,
+        /// The system's words, or the proxy's.
+        cause: String,
+    },
     /// A connection, but no trust.
     #[error("no secure connection to {origin}: {cause}{}", help_with_trust(cause))]
     Tls {
@@ -60,12 +70,16 @@ pub enum HttpError {
         cause: String,
     },
     /// A reply of success that does not have the form it must have.
-    #[error("{origin} answered {status} with something unintelligible; it may have done what was asked")]
+    #[error(
+        "{origin} answered {status} with something unintelligible{said}; it may have done what was asked"
+    )]
     Garbled {
         /// Who was called.
         origin: String,
         /// The reply's status.
         status: StatusCode,
+        /// What a page in its place says, for the end of a sentence; or nothing.
+        said: String,
     },
     /// A reply longer than any that is expected.
     #[error("the answer of {origin} is longer than any that is expected")]
@@ -92,6 +106,7 @@ impl HttpError {
     pub fn certainly_not_sent(&self) -> bool {
         match self {
             Self::Connect { .. }
+            | Self::Proxy { .. }
             | Self::Tls { .. }
             | Self::Setup { .. }
             | Self::Credential
@@ -106,13 +121,22 @@ impl HttpError {
     }
 
     /// Sorts what the HTTP library says. Its own text is not used: it holds the URL.
-    pub(super) fn of(url: &Url, error: &reqwest::Error) -> Self {
+    /// `proxy`: what stands between here and there, if anything does.
+    pub(super) fn of(url: &Url, proxy: Option<String>, error: &reqwest::Error) -> Self {
         let origin = origin(url);
         let cause = root_cause(error);
         if error.is_connect() {
-            return match is_tls(error) {
-                true => Self::Tls { origin, cause },
-                false => Self::Connect { origin, cause },
+            return match (is_tls(error), proxy) {
+                (true, None) => Self::Tls { origin, cause },
+                (true, Some(proxy)) => {
+                    Self::Tls { origin, cause: format!("{cause}, through the proxy {proxy}") }
+                }
+                (false, None) => Self::Connect { origin, cause },
+                (false, Some(proxy)) => Self::Proxy {
+                    origin,
+                    proxy,
+                    cause: cause.trim_start_matches("tunnel error: ").to_owned(),
+                },
             };
         }
         if error.is_timeout() {

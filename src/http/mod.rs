@@ -9,6 +9,8 @@ mod body;
 mod call;
 mod client;
 mod error;
+mod page;
+mod proxy;
 mod redirect;
 pub mod retry;
 #[cfg(test)]
@@ -26,10 +28,13 @@ use zeroize::Zeroizing;
 
 pub use call::{Call, Gate, Reply, Turn, anything, json};
 pub use error::HttpError;
+pub(crate) use page::text_of_page;
 pub use retry::{Retry, RetryPolicy};
 pub use values::{Announce, Values};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Side};
+use crate::redact::Redactor;
+use proxy::Proxies;
 use retry::Failed;
 
 /// How the client behaves, for the whole run.
@@ -62,7 +67,7 @@ pub struct Http {
     clock: Arc<Clock>,
     /// For the world: TLS with the system's roots, proxies as the environment says.
     /// Made when first needed, because reading the roots takes a while.
-    public: OnceLock<reqwest::Client>,
+    public: OnceLock<(reqwest::Client, Proxies)>,
     /// For plain HTTP to this machine: no roots needed, never through a proxy.
     loopback: OnceLock<reqwest::Client>,
 }
@@ -178,7 +183,10 @@ impl Http {
         url: &Url,
         request: reqwest::RequestBuilder,
     ) -> Result<Reply, HttpError> {
-        let mut response = request.send().await.map_err(|error| HttpError::of(url, &error))?;
+        let mut response = request.send().await.map_err(|error| {
+            let proxy = self.public.get().and_then(|(_, proxies)| proxies.on_the_way_to(url));
+            HttpError::of(url, proxy, &error)
+        })?;
         let date = call::date(response.headers());
         if let Some(date) = date {
             self.clock.observe(call.side, date);
@@ -202,28 +210,28 @@ impl Http {
             (Retry::Idempotent, Some(deadline)) => {
                 most.min(deadline.saturating_duration_since(Instant::now()))
             }
-            (Retry::Idempotent | Retry::Never, _) => most,
+            (Retry::Idempotent | Retry::Never | Retry::AfterLimit, _) => most,
         }
     }
 
     fn client_for(&self, url: &Url) -> Result<&reqwest::Client, HttpError> {
         match (url.scheme(), is_loopback(url)) {
-            ("https", _) => known_or(&self.public, client::public),
+            ("https", _) => {
+                let make = || Ok((client::public()?, Proxies::of_environment()?));
+                known_or(&self.public, make).map(|(client, _)| client)
+            }
             ("http", true) => known_or(&self.loopback, client::loopback),
             _ => Err(HttpError::Insecure { origin: origin(url) }),
         }
     }
 }
 
-fn known_or(
-    cell: &OnceLock<reqwest::Client>,
-    make: fn() -> Result<reqwest::Client, HttpError>,
-) -> Result<&reqwest::Client, HttpError> {
-    if let Some(client) = cell.get() {
-        return Ok(client);
+fn known_or<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, HttpError>) -> Result<&T, HttpError> {
+    if let Some(known) = cell.get() {
+        return Ok(known);
     }
-    let client = make()?;
-    Ok(cell.get_or_init(|| client))
+    let made = make()?;
+    Ok(cell.get_or_init(|| made))
 }
 
 /// Tells a reply to work with from one to try again after.
@@ -232,7 +240,16 @@ fn judge(call: &Call, reply: Reply) -> Result<Reply, Failed> {
         return Err(Failed::Reply(Box::new(reply)));
     }
     if !(call.intact)(reply.status, reply.body()) {
-        return Err(HttpError::Garbled { origin: origin(&reply.url), status: reply.status }.into());
+        let is_page = reply
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        // What a provider sends in its place may be the value of a token.
+        let said = match call.side {
+            Side::Github if is_page => format!(": \"{}\"", Redactor::new().line(&text_of_page(reply.body()))),
+            Side::Github | Side::Provider(_) => String::new(),
+        };
+        return Err(HttpError::Garbled { origin: origin(&reply.url), status: reply.status, said }.into());
     }
     Ok(reply)
 }

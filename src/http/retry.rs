@@ -22,6 +22,9 @@ pub enum Retry {
     Idempotent,
     /// Twice is harm (a mint): repeated only when nothing can have arrived.
     Never,
+    /// Only a look: repeated when nothing can have arrived, or when GitHub says
+    /// that it was too much at once.
+    AfterLimit,
 }
 
 /// How long to wait and when to give up.
@@ -144,13 +147,20 @@ pub(super) fn wait(
 ) -> Option<Duration> {
     let asked = match (failed, retry) {
         (Failed::Error(error), Retry::Idempotent) if may_pass(error) => Duration::ZERO,
-        (Failed::Error(error), Retry::Never) if may_pass(error) && error.certainly_not_sent() => {
+        (Failed::Error(error), Retry::Never | Retry::AfterLimit)
+            if may_pass(error) && error.certainly_not_sent() =>
+        {
             Duration::ZERO
+        }
+        (Failed::Reply(reply), Retry::AfterLimit)
+            if is_rate_limit(reply.status, &reply.headers, reply.body()) =>
+        {
+            asked_by(policy, side, reply.status, &reply.headers, reply.body(), reply.date)?
         }
         (Failed::Reply(reply), Retry::Idempotent) => {
             asked_by(policy, side, reply.status, &reply.headers, reply.body(), reply.date)?
         }
-        (Failed::Error(_), _) | (Failed::Reply(_), Retry::Never) => return None,
+        (Failed::Error(_), _) | (Failed::Reply(_), Retry::Never | Retry::AfterLimit) => return None,
     };
     let wait = asked.max(backoff);
     (asked <= policy.max_asked_wait && wait < left).then_some(wait)
@@ -160,6 +170,7 @@ pub(super) fn wait(
 fn may_pass(error: &HttpError) -> bool {
     match error {
         HttpError::Connect { .. }
+        | HttpError::Proxy { .. }
         | HttpError::Timeout { .. }
         | HttpError::Dropped { .. }
         | HttpError::Garbled { .. } => true,

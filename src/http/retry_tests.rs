@@ -43,9 +43,10 @@ fn errors() -> Vec<HttpError> {
         HttpError::Late,
         HttpError::Timeout { origin: origin() },
         HttpError::Dropped { origin: origin(), cause: cause() },
-        HttpError::Garbled { origin: origin(), status: StatusCode::OK },
+        HttpError::Garbled { origin: origin(), status: StatusCode::OK, said: String::new() },
         HttpError::TooLarge { origin: origin() },
         HttpError::Redirect { from: origin(), to_origin: origin() },
+        HttpError::Proxy { origin: origin(), proxy: origin(), cause: cause() },
     ]
 }
 
@@ -79,7 +80,7 @@ fn what_must_not_be_sent_twice_is_repeated_only_if_it_was_not_sent() {
         );
     }
     for error in errors() {
-        let connect = matches!(error, HttpError::Connect { .. });
+        let connect = matches!(error, HttpError::Connect { .. } | HttpError::Proxy { .. });
         let failed = Failed::Error(error);
         let again = wait(&policy(), Side::Provider(0), Retry::Never, &failed, BACKOFF, LEFT).is_some();
         assert_eq!(again, connect, "{failed}");
@@ -92,6 +93,7 @@ fn what_another_attempt_cannot_change_is_not_repeated() {
         let passes = matches!(
             error,
             HttpError::Connect { .. }
+                | HttpError::Proxy { .. }
                 | HttpError::Timeout { .. }
                 | HttpError::Dropped { .. }
                 | HttpError::Garbled { .. }

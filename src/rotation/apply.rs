@@ -16,7 +16,7 @@ use super::session::{Keyring, Session};
 use super::trouble::{Fate, Trouble};
 use super::trust::Support;
 use crate::config::Rotation;
-use crate::github::{self, WriteError};
+use crate::github::{self, Evidence, WriteError};
 use crate::provider::{Ending, Minted, Probe, Token};
 
 /// What happened to one rotation, as far as it came.
@@ -92,9 +92,13 @@ async fn tell(
     let at = Circumstances { rotation, profile: session.provider.profile(), now, force: tools.force };
     let mut plan = plan::plan(&at, &story.lineage, &story.readings)?;
     if matches!(plan.step, Step::Mint(_)) && !tools.look_only {
-        let prepared = tools.brake.hold(preflight(tools, rotation, &mut story.readings)).await;
-        prepared.map_err(Trouble::Stopped)?;
+        let prepared = preflight(tools, rotation, &mut story.readings, &mut story.warnings);
+        let all_writable = tools.brake.hold(prepared).await.map_err(Trouble::Stopped)?;
         plan = plan::plan(&at, &story.lineage, &story.readings)?;
+        if let Step::Mint(mint) = &mut plan.step {
+            // A dry run sends no write check, and tells what a run will find most likely.
+            mint.keeps_predecessor = !all_writable && !tools.dry_run;
+        }
     }
     if let (Step::Refuse(Trouble::NoSuchToken { token, nearest }), Ok(all)) =
         (&mut plan.step, session.tokens().await)
@@ -179,19 +183,34 @@ fn check_clocks(skew: SignedDuration) -> Result<(), Trouble> {
 }
 
 /// Whatever the writes will need is fetched; a destination that cannot be
-/// prepared counts as unreadable.
-async fn preflight(tools: &Tools<'_>, rotation: &Rotation, readings: &mut [Reading]) {
+/// prepared, or is known to refuse writes, counts as unreadable. Tells whether all
+/// were shown to take them.
+async fn preflight(
+    tools: &Tools<'_>,
+    rotation: &Rotation,
+    readings: &mut [Reading],
+    warnings: &mut Vec<String>,
+) -> bool {
     let prepared =
         rotation.secrets.iter().zip(readings.iter()).map(async |(secret, reading)| match reading {
-            Reading::Unreadable(_) => Ok(()),
+            Reading::Unreadable(_) => Ok(Evidence::default()),
             _ => tools.github.prepare(secret).await,
         });
     let prepared = join_all(prepared).await;
+    let mut all_writable = true;
     for (reading, result) in readings.iter_mut().zip(prepared) {
-        if let Err(error) = result {
-            *reading = Reading::Unreadable(error.to_string());
+        match result {
+            Ok(Evidence { is_writable, warning }) => {
+                all_writable &= is_writable;
+                warnings.extend(warning.filter(|warning| !warnings.contains(warning)));
+            }
+            Err(error) => {
+                all_writable = false;
+                *reading = Reading::Unreadable(error.to_string());
+            }
         }
     }
+    all_writable
 }
 
 /// Mint, probe, deliver, retire. The trouble that it returns leaves everything

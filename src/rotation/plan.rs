@@ -96,6 +96,9 @@ pub struct MintPlan {
     pub by_creation: bool,
     /// Nobody ever took the predecessor: it is ended by this mint.
     pub predecessor_is_orphan: bool,
+    /// The mint leaves the predecessor its own end, where it has one: it is not known
+    /// that every destination will take the successor.
+    pub keeps_predecessor: bool,
     /// Other tokens that nobody ever took; ended once their successor is delivered.
     pub orphans: Vec<usize>,
     /// The most that may pass from the mint to the last write.
@@ -260,7 +263,8 @@ pub fn predecessor_ends_at(
     (!plan.by_creation).then(|| {
         let overlap = at.rotation.policy.overlap.duration().max(plan.window + ahead);
         let end = if plan.predecessor_is_orphan { now } else { after(now, overlap) };
-        old.token.expires_at.map_or(end, |expiry| expiry.min(end))
+        let keeps = plan.keeps_predecessor && !plan.predecessor_is_orphan;
+        old.token.expires_at.map_or(end, |expiry| if keeps { expiry } else { expiry.min(end) })
     })
 }
 
@@ -299,6 +303,7 @@ fn mint_or_refuse(
         predecessor,
         by_creation: at.profile.overlap == Overlap::AcrossRuns,
         predecessor_is_orphan,
+        keeps_predecessor: false,
         orphans,
         window: delivery_window(at.rotation.secrets.len()),
     })

@@ -160,6 +160,7 @@ fn what_happens_on_the_way_to_a_server() {
     let cause = || "connection refused".to_owned();
     let all = [
         HttpError::Connect { origin: origin(), cause: cause() },
+        HttpError::Proxy { origin: origin(), proxy: "http://proxy.example:3128".to_owned(), cause: cause() },
         HttpError::Tls { origin: origin(), cause: "invalid peer certificate: UnknownIssuer".to_owned() },
         HttpError::Setup { cause: "no roots".to_owned() },
         HttpError::Credential,
@@ -167,12 +168,13 @@ fn what_happens_on_the_way_to_a_server() {
         HttpError::Late,
         HttpError::Timeout { origin: origin() },
         HttpError::Dropped { origin: origin(), cause: "connection reset".to_owned() },
-        HttpError::Garbled { origin: origin(), status: "200".parse().unwrap() },
+        HttpError::Garbled { origin: origin(), status: "200".parse().unwrap(), said: String::new() },
         HttpError::TooLarge { origin: origin() },
         HttpError::Redirect { from: origin(), to_origin: "https://elsewhere.example".to_owned() },
     ];
     let kind = |error: &HttpError| match error {
         HttpError::Connect { .. } => "Connect",
+        HttpError::Proxy { .. } => "Proxy",
         HttpError::Tls { .. } => "Tls",
         HttpError::Setup { .. } => "Setup",
         HttpError::Credential => "Credential",

@@ -17,6 +17,7 @@ mod destinations;
 mod docs;
 mod docs_links;
 mod errors;
+mod evidence;
 mod fakes;
 mod file;
 mod fleet;

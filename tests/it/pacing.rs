@@ -46,6 +46,30 @@ async fn a_server_that_allows_less_than_it_says_is_served_more_slowly() {
     assert_eq!(world.undelivered(), Vec::<String>::new());
 }
 
+/// GitHub allows 891 of 900 points a minute; a run has 20 minutes, and must have
+/// begun its mint long before they end.
+#[tokio::test]
+async fn a_thousand_repositories_fit_the_default_deadline() {
+    let world = World::builder().destination_count(1000).start().await;
+    let secrets = world.destinations().join("\n");
+    let mut invocation =
+        Invocation::rotate(&world).arg("--format", "json").env("CROSSFADE_SECRETS", &secrets);
+    while let Some(at) = invocation.arguments.iter().position(|argument| argument == "--secret") {
+        invocation.arguments.drain(at..at + 2);
+    }
+    let ran = invocation.run().await;
+    assert_eq!(ran.rotation()["outcome"], "rotated", "{}", ran.rotation()["error"]);
+    let points = |requests: &[crate::support::reply::Recorded]| -> usize {
+        requests.iter().map(|request| if request.method == "GET" { 1 } else { 5 }).sum()
+    };
+    let requests = world.github.requests();
+    let minted = requests.iter().position(|r| r.method == "PUT" && r.path.ends_with("/AXIOM_TOKEN")).unwrap();
+    let (before, all) = (points(&requests[..minted]), points(&requests));
+    assert_eq!((before, all), (3005, 8005), "lists, keys, conditions and one write check; then the writes");
+    assert!(before.div_ceil(891) < 5 && all.div_ceil(891) < 12, "minutes, of 20");
+    assert_eq!(world.github.write_checks().len(), 1);
+}
+
 #[tokio::test]
 async fn a_server_without_published_limits_is_not_paced() {
     let world = World::builder().destination_count(200).start().await;

@@ -193,7 +193,7 @@ async fn in_an_emergency_it_says_what_breaks() {
 #[tokio::test]
 async fn in_an_emergency_that_fails_it_says_that_the_old_token_lives() {
     let world = World::builder().destination_count(2).expires_in_days(60).start().await;
-    world.github.break_scope("acme/service-1", On::Writes, 403);
+    world.github.break_secret("acme/service-1:AXIOM_TOKEN", On::Writes, 403);
     let ran = Invocation::rotate(&world).flag("--force").arg("--overlap", "0h").run().await;
     assert_eq!(ran.exit_code, 1, "{}", ran.everything());
     insta::assert_snapshot!("emergency-failed", named(&world, &ran.stdout));

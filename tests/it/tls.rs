@@ -81,3 +81,60 @@ async fn a_private_ca_is_trusted_by_ssl_cert_file_and_not_without() {
     assert!(told.starts_with("rotated ci-ingest"), "{told}");
     assert_eq!(world.undelivered(), Vec::<String>::new());
 }
+
+/// What a run says of a proxy; GitHub is at a name that only a proxy could resolve.
+async fn through_proxy(world: &World, proxies: &[(&str, &str)]) -> String {
+    let mut invocation = Invocation::of("rotate")
+        .scene(world, "https://github.invalid", &world.provider.url())
+        .arg("--request-timeout", "200ms");
+    for (name, value) in proxies {
+        invocation = invocation.env(name, value);
+    }
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_crossfade"));
+    command.env_clear().envs(&invocation.environment).args(&invocation.arguments);
+    let ran = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    String::from_utf8_lossy(&ran.stdout).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_wrong_at_the_proxy_is_told_of_the_proxy() {
+    let world = World::start().await;
+    // A closed port.
+    let told = through_proxy(&world, &[("HTTPS_PROXY", "http://user:hunter2hunter2@127.0.0.1:9")]).await;
+    assert!(told.contains("through the proxy http://127.0.0.1:9"), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+
+    // A proxy that refuses, in the words of its status.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+                .await;
+        }
+    });
+    let told = through_proxy(&world, &[("ALL_PROXY", &format!("http://{address}"))]).await;
+    assert!(
+        told.contains(&format!("through the proxy http://{address}: proxy authorization required")),
+        "{told}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_cannot_be_used_is_an_error_and_not_ignored() {
+    let world = World::start().await;
+    for (name, value) in [
+        ("HTTPS_PROXY", "http://["),
+        ("https_proxy", "ftp://proxy.example"),
+        ("ALL_PROXY", "socks5://hunter2hunter2@proxy.example"),
+    ] {
+        let told = through_proxy(&world, &[(name, value)]).await;
+        assert!(told.contains(&format!("HTTPS cannot be used: `{name}`")), "{told}");
+        assert!(told.contains("expected one like http://proxy.example:3128"), "{told}");
+        assert!(!told.contains("hunter2") && !told.contains("ftp://"), "{told}");
+    }
+}

@@ -285,6 +285,7 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
     let at = Circumstances { rotation: &rotation, profile: NATIVE, now: minute(0), force: false };
     let old = original(Some(day(10)));
     let mint = MintPlan {
+        keeps_predecessor: false,
         by_creation: false,
         predecessor: Some(0),
         predecessor_is_orphan: false,
@@ -294,6 +295,28 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
     let ends_at = |ahead| predecessor_ends_at(&at, minute(0), SignedDuration::from_mins(ahead), &mint, &old);
     assert_eq!(ends_at(0), Some(minute(2)));
     assert_eq!(ends_at(4), Some(minute(2 + 4)));
+}
+
+#[test]
+fn a_predecessor_keeps_its_end_where_the_delivery_is_not_sure() {
+    let rotation = rotation(1);
+    let at = Circumstances { rotation: &rotation, profile: NATIVE, now: day(0), force: false };
+    let ends_at = |end: Option<Timestamp>, keeps_predecessor, predecessor_is_orphan| {
+        let mint = MintPlan {
+            keeps_predecessor,
+            by_creation: false,
+            predecessor: Some(0),
+            predecessor_is_orphan,
+            orphans: Vec::new(),
+            window: delivery_window(1),
+        };
+        predecessor_ends_at(&at, day(0), SignedDuration::ZERO, &mint, &original(end)).unwrap()
+    };
+    assert_eq!(ends_at(Some(day(12)), false, false), day(7));
+    assert_eq!(ends_at(Some(day(12)), true, false), day(12), "its own end");
+    assert_eq!(ends_at(Some(day(3)), true, false), day(3));
+    assert_eq!(ends_at(None, true, false), day(7), "without one, the overlap");
+    assert_eq!(ends_at(Some(day(12)), true, true), day(0), "no destination holds an orphan");
 }
 
 #[test]

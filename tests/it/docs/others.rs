@@ -71,6 +71,11 @@ fn attested(words: &[&str]) -> Result<(), String> {
         if let Some(path) = word.strip_prefix("crossfade-rs/crossfade/") {
             return exists(path);
         }
+        // Each target's attestation goes by the target's name.
+        let word = match word.strip_suffix(".sigstore.json") {
+            Some(target) if text.contains("crossfade-$TARGET.sigstore.json") => target,
+            _ => word,
+        };
         let made = word.strip_prefix("crossfade-").or_else(|| word.starts_with("crossfade.").then_some(word));
         made.is_none_or(|made| made == "rs/crossfade" || text.contains(made))
     })

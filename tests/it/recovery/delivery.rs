@@ -86,8 +86,8 @@ async fn who_holds_an_earlier_token_is_not_said_to_hold_the_newest() {
 #[tokio::test]
 async fn what_every_destination_refuses_is_withdrawn() {
     let scene = scene(World::builder().destination_count(2)).await;
-    for scope in ["acme/infra", "acme/service-1"] {
-        scene.world.github.break_scope(scope, On::Writes, 403);
+    for secret in [SECRET, OTHER] {
+        scene.world.github.break_secret(secret, On::Writes, 403);
     }
     let ran = faulty(&scene).await;
     assert!(error(&ran).contains("every destination refused"), "{}", ran.everything());

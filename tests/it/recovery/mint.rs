@@ -89,7 +89,7 @@ async fn without_a_list_to_look_in_a_mint_is_not_repeated() {
     let scene = due().await;
     scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::CloseAfter);
     let after_the_mint = |n: usize| Target::matching(move |it| it.n > n && it.method == "GET");
-    scene.faults.inject_times(after_the_mint(3), Fault::Status { code: 500, processed: false }, 100);
+    scene.faults.inject_times(after_the_mint(5), Fault::Status { code: 500, processed: false }, 100);
     let ran = faulty(&scene).await;
     assert!(error(&ran).contains("no successor came of 1 request"), "{}", ran.everything());
     assert_eq!((minted(&scene), writes(&scene)), (1, 0));
@@ -114,8 +114,8 @@ async fn a_provider_that_asks_for_much_patience_is_not_asked_again() {
     assert!(error(&ran).contains("no successor came of 1 request"), "{}", ran.everything());
     assert_eq!(
         scene.faults.passed().len(),
-        4,
-        "two readings, a key and the mint: {:?}",
+        6,
+        "two readings, three of the preflight and the mint: {:?}",
         scene.faults.passed()
     );
     heals(&scene).await;

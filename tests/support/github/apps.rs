@@ -14,10 +14,10 @@ use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use wiremock::Request;
 
-use super::super::reply::Reply;
+use super::super::reply::{Reply, origin};
 use super::credential::Credential;
 use super::routes::{Call, Outcome, failure, not_found};
-use super::state::State;
+use super::state::{Repository, State};
 
 /// The App's private key as GitHub makes it, and converted.
 pub const KEY_PKCS1: &str = include_str!("keys/app.pkcs1.pem");
@@ -113,6 +113,9 @@ impl State {
             ("POST", ["app", "installations", id, "access_tokens"]) => self.give_token(request, id),
             _ => return None,
         };
+        if let Some(message) = &self.switches.app_refusal {
+            return Some(failure(403, message));
+        }
         Some(reply.unwrap_or_else(|refusal| refusal))
     }
 
@@ -122,11 +125,31 @@ impl State {
         let one = found.filter(|one| one.is_user == is_user).ok_or_else(not_found)?;
         let selection = if one.repositories.is_some() { "selected" } else { "all" };
         let suspended = one.suspended.then(|| self.clock.now().to_string());
+        let api = format!("{}{}", origin(request), self.base);
+        let kind = if is_user { "User" } else { "Organization" };
+        let example = Repository {
+            id: 1,
+            full_name: format!("{}/any", one.owner),
+            former: Vec::new(),
+            archived: false,
+            disabled: false,
+            environments: Vec::new(),
+        };
+        let mut account = self.shown_repository_at(&origin(request), &example)["owner"].take();
+        account["type"] = json!(kind);
+        let suspended_by = if one.suspended { account.clone() } else { Value::Null };
         Ok(Reply::json(
             200,
             json!({
-                "id": one.id, "app_id": 123_456, "account": { "login": one.owner }, "repository_selection": selection,
-                "permissions": one.permissions, "suspended_at": suspended, "events": [],
+                "id": one.id, "app_id": 123_456, "app_slug": "rotator", "client_id": "Iv1.ab1112223334445c",
+                "target_id": 1, "target_type": kind, "account": account, "repository_selection": selection,
+                "access_tokens_url": format!("{api}/app/installations/{}/access_tokens", one.id),
+                "repositories_url": format!("{api}/installation/repositories"),
+                "html_url": format!("https://github.com/settings/installations/{}", one.id),
+                "permissions": one.permissions, "events": [], "created_at": "2018-02-09T20:51:14Z",
+                "updated_at": "2018-02-09T20:51:14Z", "single_file_name": null,
+                "has_multiple_single_files": false, "single_file_paths": [],
+                "suspended_at": suspended, "suspended_by": suspended_by,
             }),
         ))
     }
@@ -183,10 +206,18 @@ impl State {
                 .may_only(&permissions)
                 .expires_silently_at(expires_at),
         );
-        Ok(Reply::json(
-            201,
-            json!({ "token": value, "expires_at": expires_at.to_string(), "permissions": permissions }),
-        ))
+        let mut given = json!({
+            "token": value, "expires_at": expires_at.to_string(), "permissions": permissions,
+            "repository_selection": if repositories.is_some() { "selected" } else { "all" },
+        });
+        if let Some(names) = &repositories {
+            // All of them, each as long as a repository is.
+            let all = self.repositories.iter();
+            let named = all.filter(|one| names.contains(&one.full_name.to_ascii_lowercase()));
+            let at = origin(request);
+            given["repositories"] = named.map(|one| self.shown_repository_at(&at, one)).collect();
+        }
+        Ok(Reply::json(201, given))
     }
 
     /// The repositories that a token is narrowed to. One that the installation

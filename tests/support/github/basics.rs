@@ -1,66 +1,14 @@
 //! Repositories and environments themselves: just enough to choose destinations.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::super::reply::{Reply, origin};
 use super::routes::{Call, Outcome, failure, not_found};
 use super::state::{Repository, State};
 
-/// The URLs that the published schema wants of a repository.
-const REPOSITORY_URLS: &[&str] = &[
-    "archive",
-    "assignees",
-    "blobs",
-    "branches",
-    "collaborators",
-    "comments",
-    "commits",
-    "compare",
-    "contents",
-    "contributors",
-    "deployments",
-    "downloads",
-    "events",
-    "forks",
-    "git_commits",
-    "git_refs",
-    "git_tags",
-    "hooks",
-    "html",
-    "issue_comment",
-    "issue_events",
-    "issues",
-    "keys",
-    "labels",
-    "languages",
-    "merges",
-    "milestones",
-    "notifications",
-    "pulls",
-    "releases",
-    "stargazers",
-    "statuses",
-    "subscribers",
-    "subscription",
-    "tags",
-    "teams",
-    "trees",
-];
-
-/// The URLs that the published schema wants of an owner.
-const OWNER_URLS: &[&str] = &[
-    "avatar",
-    "events",
-    "followers",
-    "following",
-    "gists",
-    "html",
-    "organizations",
-    "received_events",
-    "repos",
-    "starred",
-    "subscriptions",
-];
+/// GitHub's own example of a repository, with every field that any of its
+/// descriptions of one has: as long as a real one.
+const EXAMPLE: &str = include_str!("repository.json");
 
 impl State {
     pub(super) fn show_repository(&self, call: &Call<'_>, repository: &Repository) -> Reply {
@@ -101,7 +49,11 @@ impl State {
         self.page(
             call,
             "environments",
-            repository.environments.iter().map(|name| json!({ "name": name })).collect(),
+            repository
+                .environments
+                .iter()
+                .map(|name| self.shown_environment(call, repository, name))
+                .collect(),
         )
     }
 
@@ -119,35 +71,40 @@ impl State {
             "PUT" => {}
             _ => return Err(not_found()),
         }
-        Ok(Reply::json(200, json!({ "name": name })))
+        Ok(Reply::json(200, self.shown_environment(call, repository, name)))
     }
 
     pub(super) fn shown_repository(&self, call: &Call<'_>, repository: &Repository) -> Value {
-        let api = format!("{}{}", origin(call.request), self.base);
-        let (owner, name) = repository.full_name.split_once('/').unwrap();
-        let url = format!("{api}/repos/{}", repository.full_name);
-        let mut person = urls(OWNER_URLS, &format!("{api}/users/{owner}"));
-        person.extend(object(json!({
-            "login": owner, "id": 1, "node_id": "MDQ6VXNlcjE=", "gravatar_id": "", "type": "Organization",
-            "site_admin": false, "url": format!("{api}/users/{owner}"),
-        })));
-        let mut shown = urls(REPOSITORY_URLS, &url);
-        shown.extend(object(json!({
-            "id": repository.id, "node_id": format!("R_{}", repository.id), "name": name,
-            "full_name": repository.full_name, "private": true, "owner": person, "description": null,
-            "fork": false, "url": url, "archived": repository.archived, "disabled": false,
-        })));
-        Value::Object(shown)
+        self.shown_repository_at(&origin(call.request), repository)
     }
-}
 
-fn urls(names: &[&str], base: &str) -> Map<String, Value> {
-    names.iter().map(|name| (format!("{name}_url"), json!(format!("{base}/{name}")))).collect()
-}
+    pub(super) fn shown_repository_at(&self, origin: &str, repository: &Repository) -> Value {
+        let (owner, name) = repository.full_name.split_once('/').unwrap();
+        let text = EXAMPLE
+            .replace("https://api.github.com", &format!("{origin}{}", self.base))
+            .replace("octocat/Hello-World", &repository.full_name);
+        let mut shown: Value = serde_json::from_str(&text).unwrap();
+        for (field, value) in [
+            ("id", json!(repository.id)),
+            ("node_id", json!(format!("R_{}", repository.id))),
+            ("name", json!(name)),
+            ("private", json!(true)),
+            ("archived", json!(repository.archived)),
+            ("disabled", json!(repository.disabled)),
+        ] {
+            shown[field] = value;
+        }
+        shown["owner"]["login"] = json!(owner);
+        shown
+    }
 
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(fields) => fields,
-        _ => unreachable!("built as an object above"),
+    fn shown_environment(&self, call: &Call<'_>, repository: &Repository, name: &str) -> Value {
+        let url =
+            format!("{}{}/repos/{}/environments", origin(call.request), self.base, repository.full_name);
+        json!({
+            "id": 161_088_068, "node_id": "MDExOkVudmlyb25tZW50MTYxMDg4MDY4", "name": name, "url": url,
+            "html_url": "https://github.com/deployments/activity_log", "created_at": "2020-11-23T22:00:40Z",
+            "updated_at": "2020-11-23T22:00:40Z", "protection_rules": [], "deployment_branch_policy": null,
+        })
     }
 }

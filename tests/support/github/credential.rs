@@ -18,6 +18,16 @@ pub struct Credential {
     pub(super) expires_at: Option<Timestamp>,
     pub(super) tells_its_end: bool,
     pub(super) granted: Option<BTreeMap<String, String>>,
+    pub(super) scopes: Option<String>,
+    pub(super) refused: Option<Refused>,
+}
+
+/// How every request, or every write, of this credential is refused.
+#[derive(Debug, Clone)]
+pub(super) struct Refused {
+    pub(super) message: String,
+    pub(super) header: Option<(&'static str, String)>,
+    pub(super) writes_alone: bool,
 }
 
 impl Credential {
@@ -34,6 +44,8 @@ impl Credential {
             expires_at: None,
             tells_its_end: true,
             granted: None,
+            scopes: None,
+            refused: None,
         }
     }
 
@@ -56,6 +68,45 @@ impl Credential {
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
+        self
+    }
+
+    /// May write again.
+    #[must_use]
+    pub fn read_and_write(mut self) -> Self {
+        (self.read_only, self.refused) = (false, None);
+        self.only = None;
+        self
+    }
+
+    /// A classic token with these scopes, which every reply names. What it may not
+    /// write is hidden from it (404).
+    #[must_use]
+    pub fn classic(mut self, scopes: &str) -> Self {
+        self.scopes = Some(scopes.to_owned());
+        self
+    }
+
+    /// Everything is refused with 403 and these words of GitHub's.
+    #[must_use]
+    pub fn refused(mut self, message: &str) -> Self {
+        self.refused = Some(Refused { message: message.to_owned(), header: None, writes_alone: false });
+        self
+    }
+
+    /// Every write is refused, because the token is not authorized for the
+    /// organization's single sign-on.
+    #[must_use]
+    pub fn without_sso(mut self) -> Self {
+        let url = "https://github.com/orgs/acme/sso?authorization_request=x";
+        self.refused = Some(Refused {
+            message:
+                "Resource protected by organization SAML enforcement. You must grant your Personal Access \
+                      token access to this organization."
+                    .to_owned(),
+            header: Some(("x-github-sso", format!("required; url={url}"))),
+            writes_alone: true,
+        });
         self
     }
 

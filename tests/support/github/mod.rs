@@ -25,7 +25,7 @@ use state::{Break, State};
 
 pub use apps::{APP_ID, GivenToken, Installation, KEY_OF_A_STRANGER, KEY_PKCS1, KEY_PKCS8};
 pub use credential::Credential;
-pub use state::{HeldSecret, On, RateLimit, Repository, SecondaryLimit, Switches};
+pub use state::{HeldSecret, On, RateLimit, Repository, SecondaryLimit, Switches, WriteCheck};
 
 /// A fake GitHub. Clones share it; it stops when the last one is dropped.
 #[derive(Clone)]
@@ -101,6 +101,7 @@ impl FakeGithub {
             full_name: full_name.to_owned(),
             former: Vec::new(),
             archived: false,
+            disabled: false,
             environments: Vec::new(),
         });
         id
@@ -185,6 +186,33 @@ impl FakeGithub {
     /// Archives a repository, or opens it again.
     pub fn set_archived(&self, full_name: &str, archived: bool) {
         self.lock().repository_mut(full_name).archived = archived;
+    }
+
+    /// Closes a repository, as GitHub does for abuse.
+    pub fn set_disabled(&self, full_name: &str, disabled: bool) {
+        self.lock().repository_mut(full_name).disabled = disabled;
+    }
+
+    /// Changes a credential, found by its value: what it may do, or until when.
+    pub fn change_credential(&self, value: &str, change: impl FnOnce(Credential) -> Credential) {
+        let mut state = self.lock();
+        let found = state.credentials.iter_mut().find(|one| one.value == value).expect("no such credential");
+        *found = change(found.clone());
+    }
+
+    /// Changes what the App was granted at an owner.
+    pub fn change_installation(&self, owner: &str, change: impl FnOnce(&mut Installation)) {
+        let mut state = self.lock();
+        let found = state.installations.iter_mut().find(|one| one.owner == owner).expect("not installed");
+        change(found);
+    }
+
+    /// The write checks so far: where each was sent, and the status of its answer.
+    #[must_use]
+    pub fn write_checks(&self) -> Vec<(String, u16)> {
+        let requests = self.requests().into_iter();
+        let checks = requests.filter(|r| r.method == "PUT" && r.path.ends_with("/CROSSFADE_WRITE_CHECK"));
+        checks.map(|r| (r.path, r.status)).collect()
     }
 
     /// Replaces the key of a scope: values sealed with the old one are refused.

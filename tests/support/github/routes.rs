@@ -76,7 +76,11 @@ impl State {
         let parts = path.strip_prefix(self.base.as_str()).map(segments).unwrap_or_default();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         if parts == ["rate_limit"] {
-            return Reply::json(200, json!({ "resources": {} }));
+            let limit = json!({ "limit": 60, "used": 0, "remaining": 60, "reset": 1_691_591_363 });
+            return Reply::json(
+                200,
+                json!({ "rate": limit, "resources": { "core": limit, "search": limit } }),
+            );
         }
         if let Some(reply) = self.as_app(request, &parts) {
             return reply;
@@ -92,12 +96,25 @@ impl State {
             return failure(403, "API rate limit exceeded for user ID 1.");
         }
         let expires_at = caller.expires_at.filter(|_| caller.tells_its_end);
+        let scopes = caller.scopes.clone();
         let call = Call { request, method: request.method.as_str(), caller };
-        let reply = self.route(&call).unwrap_or_else(|refusal| refusal);
+        let reply =
+            self.refusal(&call).map_or_else(|| self.route(&call), Err).unwrap_or_else(|refusal| refusal);
+        let reply = scopes.into_iter().fold(reply, |reply, scopes| reply.header("x-oauth-scopes", scopes));
         match expires_at {
             Some(end) => reply.header("github-authentication-token-expiration", expiration(end)),
             None => reply,
         }
+    }
+
+    /// What a credential is refused wherever it goes.
+    fn refusal(&self, call: &Call<'_>) -> Option<Reply> {
+        let refused = call.caller.refused.as_ref()?;
+        if refused.writes_alone && call.method == "GET" {
+            return None;
+        }
+        let reply = failure(403, &refused.message);
+        Some(refused.header.iter().fold(reply, |reply, (name, value)| reply.header(name, value.as_str())))
     }
 
     fn authenticate(&self, request: &Request) -> Result<Credential, Reply> {
@@ -203,13 +220,19 @@ impl State {
         };
         let query = call.request.url.query().map(|q| format!("?{q}")).unwrap_or_default();
         let location = format!("{origin}{}/{target}{rest}{query}", self.base);
-        let (status, message) =
-            if call.method == "GET" { (301, "Moved Permanently") } else { (307, "Temporary Redirect") };
-        Reply::json(status, json!({ "message": message, "url": location })).header("location", location)
+        // Both with these words, as GitHub's recordings have it.
+        let (status, message) = (if call.method == "GET" { 301 } else { 307 }, "Moved Permanently");
+        let documentation =
+            "https://docs.github.com/rest/guides/best-practices-for-using-the-rest-api#follow-redirects";
+        let body = json!({ "message": message, "url": location, "documentation_url": documentation });
+        Reply::json(status, body).header("location", location)
     }
 
     fn in_repository(&mut self, call: &Call<'_>, repository: &Repository, rest: &[&str]) -> Outcome {
         self.sees_repository(call, repository)?;
+        if repository.disabled && call.method != "GET" {
+            return Err(failure(403, "Repository access blocked"));
+        }
         if repository.archived && call.method != "GET" {
             return Err(failure(403, "Repository was archived so is read-only."));
         }

@@ -7,10 +7,10 @@ use sodiumoxide::crypto::sealedbox;
 
 use super::super::clock::seconds;
 use super::super::reply::{Reply, origin, query};
-use super::address::{Place, Scope};
+use super::address::{Place, Scope, Store};
 use super::credential::permission;
 use super::routes::{Call, Outcome, failure, not_found};
-use super::state::{HeldSecret, On, State};
+use super::state::{HeldSecret, On, State, WriteCheck};
 
 /// GitHub's limit on one secret.
 const LARGEST: usize = 48 * 1024;
@@ -34,6 +34,9 @@ impl State {
             ("PUT", [name]) => self.put_secret(call, scope, name),
             ("DELETE", [name]) => {
                 self.held(scope, name)?;
+                if self.switches.write_check == Some(WriteCheck::StoredForGood) {
+                    return Err(forbidden(call, scope));
+                }
                 self.vault(scope).secrets.remove(&name.to_ascii_uppercase());
                 Ok(Reply::empty(204))
             }
@@ -43,7 +46,7 @@ impl State {
             }
             ("PUT", [name, "repositories"]) if is_organization(scope) => {
                 self.held(scope, name)?;
-                let ids = selected_ids(&body(call)?)?
+                let ids = selected_ids(&body(call)?, scope, self.switches.dependabot_ids_are_strings)?
                     .ok_or_else(|| invalid("selected_repository_ids is missing"))?;
                 let name = name.to_ascii_uppercase();
                 self.vault(scope).secrets.get_mut(&name).unwrap().selected = ids;
@@ -64,6 +67,7 @@ impl State {
         found.left -= 1;
         Err(match found.status {
             403 => forbidden(call, scope),
+            401 => failure(401, "Bad credentials"),
             404 => not_found(),
             status @ 500.. => failure(status, "Server Error"),
             status => failure(status, "Validation Failed"),
@@ -71,7 +75,15 @@ impl State {
     }
 
     fn permit(&self, call: &Call<'_>, scope: &Scope) -> Result<(), Reply> {
-        let allowed = call.caller.may(permission(scope), call.method != "GET");
+        let is_write = call.method != "GET";
+        let needed = if is_organization(scope) { "admin:org" } else { "repo" };
+        let lacks = |scopes: &String| !scopes.split(',').any(|one| one.trim() == needed);
+        if is_write && call.caller.scopes.as_ref().is_some_and(lacks) {
+            return Err(not_found());
+        }
+        // Listing Codespaces' secrets of a repository takes the right to write.
+        let is_codespaces = scope.store == Store::Codespaces && matches!(scope.place, Place::Repository(_));
+        let allowed = call.caller.may(permission(scope), is_write || is_codespaces);
         if allowed { Ok(()) } else { Err(forbidden(call, scope)) }
     }
 
@@ -110,6 +122,11 @@ impl State {
                 "Secret names can only contain [A-Z0-9_] and not start with a digit or GITHUB_",
             ));
         }
+        if name == "CROSSFADE_WRITE_CHECK"
+            && let Some(reply) = self.checked(call, scope, &name)
+        {
+            return Ok(reply);
+        }
         let body = body(call)?;
         let readers = self.readers(scope, &body)?;
         let text = |field: &str| {
@@ -131,6 +148,26 @@ impl State {
         Ok(if created { Reply::json(201, json!({})) } else { Reply::empty(204) })
     }
 
+    /// The answer to a write check where it is not the described one.
+    fn checked(&mut self, call: &Call<'_>, scope: &Scope, name: &str) -> Option<Reply> {
+        match self.switches.write_check.as_mut()? {
+            WriteCheck::Stored | WriteCheck::StoredForGood => {
+                let created = self.store(scope, name, String::new(), &call.caller.label, None);
+                Some(if created { Reply::json(201, json!({})) } else { Reply::empty(204) })
+            }
+            WriteCheck::Fails(status) => Some(failure(*status, "Server Error")),
+            WriteCheck::Limited(0) => None,
+            WriteCheck::Limited(left) => {
+                *left -= 1;
+                let refusal = failure(403, "You have exceeded a secondary rate limit. Please wait.");
+                Some(refusal.header("retry-after", "1"))
+            }
+            WriteCheck::Redirected(to) => {
+                Some(failure(307, "Moved Permanently").header("location", to.clone()))
+            }
+        }
+    }
+
     /// Who may read the secret afterwards. A `selected` one whose repositories
     /// are not sent along loses them.
     fn readers(&self, scope: &Scope, body: &Value) -> Result<Option<(String, Vec<u64>)>, Reply> {
@@ -141,7 +178,8 @@ impl State {
         if !["all", "private", "selected"].contains(&visibility) {
             return Err(invalid("visibility must be all, private or selected"));
         }
-        let selected = selected_ids(body)?.unwrap_or_default();
+        let selected =
+            selected_ids(body, scope, self.switches.dependabot_ids_are_strings)?.unwrap_or_default();
         Ok(Some((visibility.to_owned(), selected)))
     }
 
@@ -196,8 +234,15 @@ fn body(call: &Call<'_>) -> Result<Value, Reply> {
     serde_json::from_slice(&call.request.body).map_err(|_| failure(400, "Problems parsing JSON"))
 }
 
-fn selected_ids(body: &Value) -> Result<Option<Vec<u64>>, Reply> {
+/// Dependabot's operation takes strings too; older servers take nothing else there.
+fn selected_ids(body: &Value, scope: &Scope, only_strings: bool) -> Result<Option<Vec<u64>>, Reply> {
     let Some(ids) = body.get("selected_repository_ids") else { return Ok(None) };
-    let ids = ids.as_array().and_then(|ids| ids.iter().map(Value::as_u64).collect());
-    ids.map(Some).ok_or_else(|| invalid("selected_repository_ids must be numbers"))
+    let is_dependabot = scope.store == Store::Dependabot;
+    let number = |id: &Value| match id {
+        Value::Number(number) if !(is_dependabot && only_strings) => number.as_u64(),
+        Value::String(text) if is_dependabot => text.parse().ok(),
+        _ => None,
+    };
+    let ids = ids.as_array().and_then(|ids| ids.iter().map(number).collect());
+    ids.map(Some).ok_or_else(|| invalid("Invalid request. For 'items', the type is wrong."))
 }

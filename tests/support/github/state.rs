@@ -44,6 +44,8 @@ pub struct Repository {
     pub former: Vec<String>,
     /// Nothing in it can be written.
     pub archived: bool,
+    /// GitHub has closed it.
+    pub disabled: bool,
     /// Its environments.
     pub environments: Vec<String>,
 }
@@ -98,6 +100,21 @@ pub struct SecondaryLimit {
     pub period: Duration,
 }
 
+/// How the server answers a write that no server can store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteCheck {
+    /// It stores it: 201, or 204 if the secret is there.
+    Stored,
+    /// It stores it, and does not delete it again (403).
+    StoredForGood,
+    /// It fails so.
+    Fails(u16),
+    /// A secondary rate limit so many times; then as usual.
+    Limited(u32),
+    /// It redirects there.
+    Redirected(String),
+}
+
 /// How the fake behaves where the real service may.
 #[derive(Debug, Clone, Default)]
 pub struct Switches {
@@ -117,6 +134,13 @@ pub struct Switches {
     pub installation_token_life: Option<SignedDuration>,
     /// `updated_at` shows a write only after so long.
     pub timestamp_lag: SignedDuration,
+    /// The ids of selected repositories must be strings in Dependabot's store, as
+    /// older servers want them.
+    pub dependabot_ids_are_strings: bool,
+    /// With what words the App itself is refused (403).
+    pub app_refusal: Option<String>,
+    /// How a write check is answered; `None`: as GitHub's description has it (422).
+    pub write_check: Option<WriteCheck>,
     /// Stores that this server does not have, as paths name them.
     pub missing_stores: Vec<&'static str>,
 }

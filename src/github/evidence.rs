@@ -1,0 +1,273 @@
+//! Whether a secret may be written, found out before a token is minted, from the
+//! cheapest source that tells.
+//!
+//! A repository is archived or not: a pattern's list says it, else one read. An
+//! App's permissions come with its installation, a classic token's scopes with
+//! every reply. Of other tokens nothing but a write tells: it is tried with a body
+//! that no server can store, once for each owner and permission, because such a
+//! token has the same permissions everywhere.
+
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::error::{Refusal, SignedWith, Subject, missing_scope};
+use super::permission::Permission;
+use super::signin::Signin;
+use super::{Access, Error, ErrorKind, GitHub, paths};
+use crate::config::{Destination, Repository, Scope, SecretTarget};
+use crate::http::retry::is_rate_limit;
+use crate::http::{HttpError, Reply, Retry, anything};
+
+/// The name that the write check writes to.
+const WRITE_CHECK: &str = "CROSSFADE_WRITE_CHECK";
+
+/// How many repositories of an owner are tried at most, where one after the other
+/// refuses for a reason of its own.
+const MOST_CHECKS: usize = 3;
+
+/// What is known of a secret before it is written. That it may not be written is
+/// an error instead.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// It was shown that it may be written; `false`: unknown.
+    pub is_writable: bool,
+    /// What went other than expected while that was found out.
+    pub warning: Option<String>,
+}
+
+/// What a write check has shown.
+#[derive(Debug, Clone)]
+pub(super) struct Checked {
+    /// Where it was made: a repository, or an organization.
+    place: String,
+    outcome: Outcome,
+}
+
+#[derive(Debug, Clone)]
+enum Outcome {
+    Writable,
+    /// Writable, and the secret was stored all the same.
+    Stored(String),
+    /// Refused to this credential, so everywhere at this owner.
+    Refused(Error),
+    /// Refused for a reason of this repository's.
+    RefusedHere(Error),
+    NotKnown,
+}
+
+/// Whether a repository takes writes at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Condition {
+    Open,
+    Archived,
+    Disabled,
+    NotKnown,
+}
+
+/// What a repository's own record says of that.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct Record {
+    pub(super) archived: Option<bool>,
+    pub(super) disabled: Option<bool>,
+}
+
+impl Condition {
+    pub(super) fn of(record: Record) -> Self {
+        match (record.archived, record.disabled) {
+            (Some(true), _) => Self::Archived,
+            (_, Some(true)) => Self::Disabled,
+            (Some(false), _) => Self::Open,
+            (None, _) => Self::NotKnown,
+        }
+    }
+}
+
+impl GitHub {
+    /// What tells whether a target may be written.
+    ///
+    /// # Errors
+    /// When it was shown that it may not, with the reason.
+    pub(super) async fn evidence(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+        let (is_open, permitted) =
+            futures_util::future::join(self.is_open(target), self.is_permitted(target)).await;
+        let (is_open, permitted) = (is_open?, permitted?);
+        Ok(Evidence { is_writable: is_open && permitted.is_writable, ..permitted })
+    }
+
+    /// Whether the target's repository is known to take writes.
+    async fn is_open(&self, target: &SecretTarget) -> Result<bool, Error> {
+        let Some(repository) = repository_of(&target.destination.scope) else { return Ok(true) };
+        let purpose = self.purpose(target.destination.store, &target.destination.scope);
+        let refused = |why: &str| {
+            let message = format!(
+                "{purpose}: {repository} is {why}, so nothing in it can be written. Change that on GitHub, or \
+                 remove it from the rotation"
+            );
+            Err(Error::new(ErrorKind::Forbidden, message))
+        };
+        match self.condition(target, repository).await {
+            Condition::Open => Ok(true),
+            Condition::Archived => refused("archived"),
+            Condition::Disabled => refused("disabled"),
+            Condition::NotKnown => Ok(false),
+        }
+    }
+
+    async fn condition(&self, target: &SecretTarget, repository: &Repository) -> Condition {
+        let key = repository.to_string().to_ascii_lowercase();
+        let ask = async || {
+            let purpose = self.purpose(target.destination.store, &target.destination.scope);
+            let shown = self.read::<Record>(&purpose, &paths::repository(repository)).await;
+            Ok(shown.map_or(Condition::NotKnown, Condition::of))
+        };
+        self.conditions.get(&key, ask).await.unwrap_or(Condition::NotKnown)
+    }
+
+    /// Whether the credential is known to have the permission to write.
+    async fn is_permitted(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+        let scope = &target.destination.scope;
+        let shown = Evidence { is_writable: true, warning: None };
+        let token = match &*self.signin {
+            Signin::App(app) => return app.check(target).await.map(|()| shown),
+            Signin::Token(token) => token,
+        };
+        if let Some(scopes) = self.api.scopes() {
+            let purpose = self.purpose(target.destination.store, scope);
+            let refused = |lack| Error::new(ErrorKind::Forbidden, format!("{purpose}: {lack}"));
+            return missing_scope(&scopes, scope).map_or(Ok(shown), |lack| Err(refused(lack)));
+        }
+        if self.access != Access::Write {
+            return Ok(Evidence::default());
+        }
+        // On the heap: thousands of targets wait for one check.
+        Box::pin(self.written_to(target, token)).await
+    }
+
+    /// Whether a write check at the target's owner has shown that the target may be
+    /// written.
+    async fn written_to(
+        &self,
+        target: &SecretTarget,
+        token: &secrecy::SecretString,
+    ) -> Result<Evidence, Error> {
+        let Destination { store, scope, .. } = &target.destination;
+        let place = place_of(scope);
+        for attempt in 0..MOST_CHECKS {
+            // What is archived is known by then, and cannot tell anything of others.
+            if attempt > 0 && !self.is_open(target).await? {
+                break;
+            }
+            let permission = Permission::of(*store, scope).key;
+            let key = format!("{}/{permission}/{attempt}", scope.owner().to_ascii_lowercase());
+            let checked = self.checks.get(&key, async || Ok(self.write_check(target, token).await)).await?;
+            match checked.outcome {
+                Outcome::Writable => return Ok(Evidence { is_writable: true, warning: None }),
+                Outcome::Stored(warning) => {
+                    let warning = (checked.place == place).then_some(warning);
+                    return Ok(Evidence { is_writable: true, warning });
+                }
+                Outcome::Refused(error) => return Err(error),
+                Outcome::RefusedHere(error) if checked.place == place => return Err(error),
+                Outcome::RefusedHere(_) => {}
+                Outcome::NotKnown => break,
+            }
+        }
+        Ok(Evidence::default())
+    }
+
+    /// One write that no server can store.
+    async fn write_check(&self, target: &SecretTarget, token: &secrecy::SecretString) -> Checked {
+        let scope = &target.destination.scope;
+        let place = place_of(scope);
+        // An environment that is still to be made takes nothing. That it cannot be
+        // made is said where that is tried.
+        if target.create_environment && self.key(target).await.is_err() {
+            return Checked { place, outcome: Outcome::NotKnown };
+        }
+        let mut body = json!({ "encrypted_value": "(no base64: only a check)", "key_id": "0" });
+        if matches!(scope, Scope::Organization(_)) {
+            body["visibility"] = json!("private");
+        }
+        let secret = Destination { name: WRITE_CHECK.to_owned(), ..target.destination.clone() };
+        let path = paths::secret(&secret);
+        let outcome = match self.send_check(Method::PUT, &path, token, Some(&body)).await {
+            Ok(reply) => self.judge_check(&reply, &secret, token).await,
+            Err(_) => Outcome::NotKnown,
+        };
+        Checked { place, outcome }
+    }
+
+    async fn send_check(
+        &self,
+        method: Method,
+        path: &str,
+        token: &secrecy::SecretString,
+        body: Option<&serde_json::Value>,
+    ) -> Result<Reply, HttpError> {
+        let mut call = self.api.call(method, path)?.bearer(token)?;
+        if let Some(body) = body {
+            call = call.json(body).map_err(|error| HttpError::Setup { cause: error.to_string() })?;
+            call.retry = Retry::AfterLimit;
+        }
+        call.intact = anything;
+        self.api.send(call).await
+    }
+
+    async fn judge_check(
+        &self,
+        reply: &Reply,
+        secret: &Destination,
+        token: &secrecy::SecretString,
+    ) -> Outcome {
+        let purpose = self.purpose(secret.store, &secret.scope);
+        let refusal = Refusal::of(reply, SignedWith::Token);
+        match reply.status {
+            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => Outcome::Writable,
+            status if is_rate_limit(status, &reply.headers, reply.body()) => Outcome::NotKnown,
+            StatusCode::FORBIDDEN => {
+                let error = Error::refused(&Subject::WriteCheck(purpose), &refusal);
+                match refusal.is_about_the_repository() {
+                    true => Outcome::RefusedHere(error),
+                    false => Outcome::Refused(error),
+                }
+            }
+            StatusCode::NOT_FOUND => {
+                Outcome::Refused(Error::refused(&Subject::WriteCheck(purpose), &refusal))
+            }
+            StatusCode::CREATED => Outcome::Stored(self.take_back(secret, token).await),
+            StatusCode::NO_CONTENT => Outcome::Stored(format!(
+                "GitHub stored a write check, which it should have refused, in {secret}. That secret existed \
+                 before and was left alone; nothing of crossfade's needs it"
+            )),
+            _ => Outcome::NotKnown,
+        }
+    }
+
+    /// Deletes what a write check has made.
+    async fn take_back(&self, secret: &Destination, token: &secrecy::SecretString) -> String {
+        let deleted = self.send_check(Method::DELETE, &paths::secret(secret), token, None).await;
+        let why = match deleted {
+            Ok(reply) if reply.status.is_success() || reply.status == StatusCode::NOT_FOUND => None,
+            Ok(reply) => Some(Refusal::of(&reply, SignedWith::Token).said()),
+            Err(error) => Some(error.to_string()),
+        };
+        let end = match why {
+            None => "It was deleted again".to_owned(),
+            Some(why) => format!("It could not be deleted ({why}): delete it by hand"),
+        };
+        format!("GitHub stored a write check, which it should have refused, as {secret}. {end}")
+    }
+}
+
+/// The repository that a scope belongs to.
+fn repository_of(scope: &Scope) -> Option<&Repository> {
+    match scope {
+        Scope::Repository(repository) | Scope::Environment { repository, .. } => Some(repository),
+        Scope::Organization(_) => None,
+    }
+}
+
+fn place_of(scope: &Scope) -> String {
+    repository_of(scope).map_or_else(|| scope.owner().to_owned(), ToString::to_string).to_ascii_lowercase()
+}
