@@ -49,7 +49,7 @@ impl Printing {
     fn nth(n: usize) -> Self {
         Self {
             verbosity: ["-v", "-vv"][n % 2],
-            on_actions: n / 2 % 2 == 0,
+            on_actions: (n / 2).is_multiple_of(2),
             format: ["text", "json"][n / 4 % 2],
         }
     }
