@@ -71,10 +71,9 @@ pub(super) fn believe(
     keys: &MarkerKeys,
     now: Timestamp,
 ) -> Result<Believed, Trouble> {
-    if keys.is_empty() {
-        if let Some((token, _)) = marked.iter().find(|(_, marker)| marker.mac.is_some()) {
-            return Err(Trouble::MarkerKeyMissing { id: token.id.clone() });
-        }
+    let signed = marked.iter().find(|(_, marker)| marker.mac.is_some());
+    if let Some((token, _)) = signed.filter(|_| keys.is_empty()) {
+        return Err(Trouble::MarkerKeyMissing { id: token.id.clone() });
     }
     let is_proven = |token: &Token, marker: &Marker| keys.verify(marker) && !is_contradicted(token, marker);
     let oldest_signed = marked

@@ -65,7 +65,7 @@ impl Trouble {
 /// Which runs the trouble strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum When {
-    /// All but one in each overlap, as far as that goes.
+    /// All but one in each overlap.
     Lasting,
     /// Every other run.
     Intermittent,
@@ -81,6 +81,7 @@ struct Life {
     when: When,
 }
 
+#[allow(clippy::use_debug)] // The variants' names are what a person types after LIVES=.
 impl fmt::Display for Life {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { service, overlap_hours, rhythm, trouble, when } = self;
@@ -92,8 +93,9 @@ impl fmt::Display for Life {
 impl Life {
     /// Whether the trouble strikes the n-th run.
     fn strikes(&self, n: i64) -> bool {
-        // A run within each overlap, counted from the end of the one before.
-        let runs = self.overlap_hours / self.rhythm - 1;
+        // A run within each overlap, counted from the end of the one before; and before
+        // there are so many tokens that rule 11 holds it back for a whole overlap.
+        let runs = (self.overlap_hours / self.rhythm - 1).min(if self.rhythm == 24 { 12 } else { i64::MAX });
         match (self.trouble, self.when) {
             (Trouble::None, _) => false,
             (_, When::Lasting) => n % runs != 0,
@@ -162,11 +164,11 @@ impl Lived {
     }
 
     async fn undisturbed(&mut self) {
-        let before = self.held_back_until();
+        let before = self.held_back_until().filter(|_| !self.is_urgent());
         let ran = self.scene.run().await;
         let is_held_back = ran.stdout.contains("no new one is created before");
         if is_held_back {
-            if before.is_none() {
+            if self.held_back_until().is_none() {
                 self.wrong.push(format!("held back too early: {}", ran.everything()));
             }
             return;
@@ -180,7 +182,7 @@ impl Lived {
     }
 
     async fn disturbed(&mut self) {
-        let before = self.held_back_until();
+        let before = self.held_back_until().filter(|_| !self.is_urgent());
         let (world, faults) = (&self.scene.world, &self.scene.faults);
         faults.clear();
         let other = "acme/service-1:AXIOM_TOKEN";
@@ -217,7 +219,7 @@ impl Lived {
         let minted =
             self.scene.world.marked_tokens().iter().any(|(_, marker)| !self.minted.contains_key(&marker.run));
         let undelivered = ran.rotation()["reason"] == "undelivered";
-        if let Some(until) = before.filter(|_| minted && undelivered && !self.is_urgent()) {
+        if let Some(until) = before.filter(|_| minted && undelivered) {
             self.wrong.push(format!("minted, though held back until {until}: {}", ran.everything()));
         }
     }
@@ -225,7 +227,7 @@ impl Lived {
     /// Whether a token that a destination holds ends within a day.
     fn is_urgent(&self) -> bool {
         let world = &self.scene.world;
-        let soon = world.provider.now() + DAY + DAY;
+        let soon = world.provider.now() + DAY + SignedDuration::from_mins(5);
         let held = world.destinations().into_iter().filter_map(|destination| world.held(&destination));
         held.into_iter().any(|token| token.expires_at.is_some_and(|end| end <= soon))
     }

@@ -39,4 +39,5 @@ mod statements;
 mod status;
 mod summary;
 mod tls;
+mod trust;
 mod walk;

@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use jiff::SignedDuration;
 
 use crate::scene::{Credential, IMPATIENT, PATIENT, Scene};
 use crate::support::axiom::TokenSpec;
@@ -66,9 +67,32 @@ const ROWS: &[Row] = rows! {
     "launchdarkly, due, 3 destinations": three_kinds(&LAUNCHDARKLY),
     "launchdarkly, the reply to the mint is lost": lost_mint(&LAUNCHDARKLY),
     "launchdarkly, an earlier run left an orphan": orphan(&LAUNCHDARKLY),
+    "axiom, lists lag by seconds": lagging_list(&AXIOM, SignedDuration::from_secs(5)),
+    "deepset, lists lag by minutes": lagging_list(&DEEPSET, SignedDuration::from_mins(15)),
+    "axiom, lists lag beyond the next run": lagging_list(&AXIOM, SignedDuration::from_hours(4)),
+    "softwareone, lists lag beyond the next run": lagging_list(&SOFTWAREONE, SignedDuration::from_hours(4)),
+    "axiom, timestamps lag": lagging_timestamps(&AXIOM),
+    "deepset, timestamps lag": lagging_timestamps(&DEEPSET),
     "launchdarkly, the previous token outlives the overlap": outlives_overlap(&LAUNCHDARKLY),
     "launchdarkly, the overlap is over": refused_expiry(&LAUNCHDARKLY),
 };
+
+/// New tokens appear in lists only after a while, which may be longer than the gap
+/// between two runs of a case. With a key: at Axiom nothing else would tell a token that
+/// such a run made twice from a forged one.
+async fn lagging_list(service: &'static Service, lag: SignedDuration) -> Scene {
+    let scene = due(service, 1).await;
+    // deepset's short reply names no id, so a list must show the token.
+    scene.world.provider.switch(|switches| (switches.newborn_hidden_for, switches.whole_reply) = (lag, true));
+    scene.signing("a marker key for the matrix")
+}
+
+/// GitHub shows when a secret was written only after a while.
+async fn lagging_timestamps(service: &'static Service) -> Scene {
+    let scene = due(service, 2).await;
+    scene.world.github.switch(|switches| switches.timestamp_lag = SignedDuration::from_mins(15));
+    scene
+}
 
 async fn due(service: &'static Service, destinations: usize) -> Scene {
     let world = World::builder().provider(service).destination_count(destinations).start().await;

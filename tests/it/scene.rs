@@ -37,6 +37,7 @@ pub(crate) struct Scene {
     pub(crate) front: Front,
     credential: Credential,
     flags: Vec<String>,
+    marker_key: Option<&'static str>,
     files: TempDir,
 }
 
@@ -46,13 +47,26 @@ impl Scene {
         let front = world.behind(&faults);
         // Time passes while runs are at work.
         world.clock.set_per_request(SignedDuration::from_secs(1));
-        Self { world, faults, front, credential, flags: Vec::new(), files: TempDir::new().unwrap() }
+        Self {
+            world,
+            faults,
+            front,
+            credential,
+            flags: Vec::new(),
+            marker_key: None,
+            files: TempDir::new().unwrap(),
+        }
     }
 
     /// Adds an argument to every run.
     pub(crate) fn flag(mut self, flag: &str) -> Self {
         self.flags.push(flag.to_owned());
         self
+    }
+
+    /// Signs the markers of every run.
+    pub(crate) fn signing(self, key: &'static str) -> Self {
+        Self { marker_key: Some(key), ..self }
     }
 
     /// Looks at I1 and I5 after every event from now on.
@@ -74,6 +88,9 @@ impl Scene {
         if self.credential == Credential::Own {
             let held = world.github.secret(&world.destinations()[0]).unwrap();
             run = run.env("CROSSFADE_PROVIDER_TOKEN", &held.value);
+        }
+        if let Some(key) = self.marker_key {
+            run = run.env("CROSSFADE_MARKER_KEY", key);
         }
         self.flags.iter().fold(run, |run, flag| run.flag(flag))
     }

@@ -53,7 +53,7 @@ impl World {
     pub fn marked_tokens(&self) -> Vec<(FakeToken, Marker)> {
         let live = self.provider.live_tokens().into_iter();
         let marked = live.filter_map(|token| token.marker().map(|marker| (token, marker)));
-        marked.filter(|(_, marker)| marker.key == key_of(&self.key)).collect()
+        marked.filter(|(token, marker)| marker.key == key_of(&self.key) && !token.forged).collect()
     }
 
     /// The newest live token of this rotation: the marked one that was made

@@ -75,6 +75,8 @@ pub struct Switches {
     pub newborn_refused_for: SignedDuration,
     /// Newborns are missing from so many lists.
     pub newborn_hidden_lists: u32,
+    /// Newborns are missing from lists for so long.
+    pub newborn_hidden_for: SignedDuration,
     /// Changes what a newborn may do.
     pub alter_newborn: Option<Alter>,
     /// Every deletion is refused with 403.
@@ -106,6 +108,7 @@ impl Default for Switches {
             newborn_refused_uses: 0,
             newborn_refused_for: SignedDuration::ZERO,
             newborn_hidden_lists: 0,
+            newborn_hidden_for: SignedDuration::ZERO,
             alter_newborn: None,
             refuse_delete: false,
             refuse_expiry_change: false,
@@ -374,6 +377,7 @@ impl State {
         let mut token = FakeToken {
             expires_at: spec.expires_at.or(lifetime_end),
             value: spec.value.unwrap_or(value),
+            forged: spec.forged,
             ..FakeToken::new(id, spec.raw, now)
         };
         // What would end now has lived for the standard lifetime.
@@ -409,7 +413,8 @@ impl State {
     /// What a list shows: neither deleted tokens nor those that still hide.
     fn listed(&mut self) -> Vec<FakeToken> {
         let mut shown = Vec::new();
-        for token in self.tokens.iter_mut().filter(|t| !t.deleted) {
+        let now = self.clock.now();
+        for token in self.tokens.iter_mut().filter(|t| !t.deleted && t.listed_from <= now) {
             if token.hidden_lists > 0 {
                 token.hidden_lists -= 1;
             } else {
@@ -445,6 +450,7 @@ impl State {
             expires_at: [expires_at, cap].into_iter().flatten().min().map(seconds),
             parent: parent.map(str::to_owned),
             hidden_lists: self.switches.newborn_hidden_lists,
+            listed_from: now.checked_add(self.switches.newborn_hidden_for).unwrap(),
             refused_uses: self.switches.newborn_refused_uses,
             accepted_from: now.checked_add(self.switches.newborn_refused_for).unwrap(),
             ..FakeToken::new(id, raw, now)
