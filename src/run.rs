@@ -109,6 +109,7 @@ pub async fn run(
     match report::publish(&report, &redactor, &mut outlets) {
         Ok(()) => report.exit_code(),
         Err(error) => {
+            let error = redactor.message(&error.to_string());
             let _ = writeln!(streams.stderr, "error: the report could not be written: {error}");
             FAILED
         }

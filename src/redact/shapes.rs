@@ -159,9 +159,10 @@ fn begins_with(text: &[u8], prefix: &str) -> bool {
 /// An `Authorization` header, also `Proxy-Authorization`; or a JSON Web Token by
 /// itself, such as a GitHub App signs.
 fn header(text: &[u8]) -> Option<Range<usize>> {
-    let forms: [(&str, usize, fn(u8) -> bool); 3] = [
-        ("bearer ", SHORTEST_HEADER, is_header_value),
-        ("basic ", SHORTEST_HEADER, is_header_value),
+    let value: fn(u8) -> bool = is_header_value;
+    let forms = [
+        ("bearer ", SHORTEST_HEADER, value),
+        ("basic ", SHORTEST_HEADER, value),
         ("eyJ", SHORTEST_JWT, is_dotted_word),
     ];
     forms.into_iter().find_map(|(prefix, least, is_part)| {

@@ -83,11 +83,12 @@ pub fn publish(report: &Report, redactor: &Redactor, outlets: &mut Outlets<'_>) 
     if let Some(files) = &outlets.actions {
         results.push(actions::annotate(&report, outlets.stderr));
         if let Some(file) = files.output.as_deref()
-            && let Err(error) = actions::write_outputs(&report, file, outlets.stderr) {
-                let missing = format!("the step's outputs {} are missing", actions::OUTPUTS.join(", "));
-                let warning = not_written("GITHUB_OUTPUT", file, &error, &missing);
-                results.push(actions::warn(&redactor.message(&warning), outlets.stderr));
-            }
+            && let Err(error) = actions::write_outputs(&report, file, outlets.stderr)
+        {
+            let missing = format!("the step's outputs {} are missing", actions::OUTPUTS.join(", "));
+            let warning = not_written("GITHUB_OUTPUT", file, &error, &missing);
+            results.push(actions::warn(&redactor.message(&warning), outlets.stderr));
+        }
         if let Some(file) = files.summary.as_deref()
             && let Err(error) = summary::append(&report, file)
         {
