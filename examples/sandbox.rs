@@ -66,10 +66,10 @@ const STORIES: [Story; 4] = [
         service: &launchdarkly::SERVICE,
         title: "LaunchDarkly",
         secret: "LAUNCHDARKLY_TOKEN",
-        end: "never ends, but is 78 days old",
-        mint: "resets the token. It keeps its id and gets a new value, and LaunchDarkly itself will end the\n\
-               old value after the overlap",
-        overlap: "LaunchDarkly has ended the old value by itself, and nothing uses it any more.",
+        end: "ends in 12 days",
+        mint: "creates a token with the same role",
+        overlap: "As soon as every secret held the new token, crossfade set the expiry of the old one to the end\n\
+                  of the overlap. LaunchDarkly has ended it since, and nothing uses it any more.",
         is_retired: false,
     },
 ];

@@ -36,6 +36,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use encodings::Reading;
 
 pub use escape::{code, markdown, workflow_data, workflow_property};
+pub use shapes::{Body, TokenShape, issuer, looks_like_a_secret, secret_part};
 
 /// So many characters of a secret in a row are a leak.
 pub const GRAM: usize = 11;
@@ -93,10 +94,19 @@ impl Redactor {
     /// Values of fewer than four characters are not hidden.
     pub fn register(&self, secret: &SecretString) {
         let mut grams = self.grams.write().unwrap_or_else(PoisonError::into_inner);
-        let value = secret.expose_secret();
-        grams.learn(value.as_bytes());
-        // A value read from a file ends with a newline that no output repeats.
-        grams.learn(value.trim().as_bytes());
+        let value = secret_part(secret.expose_secret());
+        // A private key begins and ends with words that everybody knows, and that
+        // crossfade's own sentences quote.
+        for part in without_armour(value) {
+            grams.learn(part.as_bytes());
+            // A value read from a file ends with a newline that no output repeats.
+            grams.learn(part.trim().as_bytes());
+            if part.len() < value.len() {
+                // Of a key also without line ends, however these are written.
+                let lines = part.split_whitespace().flat_map(|line| line.split("\\n"));
+                grams.learn(Zeroizing::new(lines.collect::<String>()).as_bytes());
+            }
+        }
     }
 
     /// `text` without secrets: each run in which [`GRAM`] or more characters of
@@ -174,6 +184,45 @@ impl Grams {
         }
         found
     }
+}
+
+/// What of a value is secret: of a PEM file the lines between `-----BEGIN …-----`
+/// and `-----END …-----`, wherever these stand; of anything else, all.
+fn without_armour(value: &str) -> Vec<&str> {
+    const EDGE: &str = "-----";
+    if !value.contains("-----BEGIN") {
+        return vec![value];
+    }
+    let is_label = |part: &str| {
+        let part = part.trim_start();
+        (part.starts_with("BEGIN") || part.starts_with("END")) && part.len() < 80
+    };
+    value.split(EDGE).filter(|part| !is_label(part) && part.len() >= GRAM).collect()
+}
+
+/// `text` with a star for every character that is, or may belong to, a secret by
+/// its shape, from there to the next white space. Nothing is moved: what stood in
+/// a column stands there still.
+#[must_use]
+pub(crate) fn starred(text: &str) -> String {
+    let mut marks = shapes::find(text.as_bytes());
+    if marks.is_empty() {
+        return text.to_owned();
+    }
+    marks.sort_unstable_by_key(|mark| mark.start);
+    let mut output = String::with_capacity(text.len());
+    let mut marks = marks.into_iter().peekable();
+    let mut hidden = 0;
+    for (at, character) in text.char_indices() {
+        while let Some(mark) = marks.next_if(|mark| mark.start <= at) {
+            let rest = &text[text.ceil_char_boundary(mark.end)..];
+            let tail = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            hidden = hidden.max(text.len() - rest.len() + tail);
+        }
+        let is_hidden = at < hidden && !matches!(character, '\n' | '\r');
+        output.push(if is_hidden { '*' } else { character });
+    }
+    output
 }
 
 /// Every part of `text` to be hidden, in no order; parts may overlap.

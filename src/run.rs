@@ -19,8 +19,8 @@ use crate::cli::{self, Answer, Command, Environment, Run, Verbosity};
 use crate::clock::{Clock, Side};
 use crate::config::Period;
 use crate::config::diagnostic::{Invalid, Problems};
-use crate::github::{Access, Announce, Credentials, GitHub, Terms};
-use crate::http::{Http, HttpSettings};
+use crate::github::{Access, Credentials, GitHub, Terms};
+use crate::http::{Announce, Http, HttpSettings};
 use crate::log;
 use crate::progress::Progress;
 use crate::provider::{self, ProviderSettings};
@@ -28,6 +28,7 @@ use crate::redact::Redactor;
 use crate::report::{self, ActionsFiles, Outlets, Report, actions};
 use crate::rotation::berths::Berths;
 use crate::rotation::brake::Brake;
+use crate::rotation::marker::MarkerKeys;
 use crate::rotation::session::Session;
 use crate::rotation::{self, Tools, window};
 use crate::streams::Streams;
@@ -52,10 +53,11 @@ pub async fn run(
 ) -> u8 {
     let on_actions = environment.get("GITHUB_ACTIONS") == Some("true");
     let redactor = Arc::new(Redactor::new());
-    let run = match cli::invocation(arguments, environment) {
+    let run = match cli::invocation(arguments, environment, &redactor) {
         Ok(run) => run,
         Err(Answer { stdout, stderr, exit_code, problems }) => {
             // A reader that went away is not an error.
+            let (stdout, stderr) = (redactor.scrub(&stdout), redactor.scrub(&stderr));
             let _ = streams.stdout.write_all(stdout.as_bytes()).and_then(|()| streams.stdout.flush());
             let _ = streams.stderr.write_all(stderr.as_bytes()).and_then(|()| streams.stderr.flush());
             if on_actions {
@@ -69,7 +71,7 @@ pub async fn run(
     let progress = Progress::new(streams.stderr.is_terminal() && verbosity > Verbosity::Quiet);
     let log = log::subscriber(verbosity, Arc::clone(&redactor), streams.stderr.clone(), progress.clone());
     if !run.warnings.is_empty() && run.options.verbosity > Verbosity::Quiet {
-        let _ = writeln!(streams.stderr, "{}", run.warnings);
+        let _ = writeln!(streams.stderr, "{}", redactor.scrub(&run.warnings.to_string()));
     }
     if on_actions {
         let _ = actions::annotate_problems(&run.warnings, &redactor, &mut streams.stderr);
@@ -141,14 +143,13 @@ async fn carry_out(
         progress: progress.clone(),
     };
     let github = GitHub::connect(Arc::clone(&http), &run.github, terms).map_err(|error| error.to_string())?;
-    let sessions = sessions(run, &http)?;
+    let sessions = sessions(run, &http, &announce)?;
     let window = window::delivery_window(1).unsigned_abs();
     let brake = Brake::new(std_duration(options.deadline), window, request_timeout);
     let berths = Berths::new(options.concurrency);
     let tools = Tools {
         github: &github,
         clock: &clock,
-        announce: &*announce,
         brake: &brake,
         berths: &berths,
         first_wait: settings.retry.first_wait,
@@ -156,8 +157,9 @@ async fn carry_out(
         force: options.force,
         dry_run: access != Access::Write,
         look_only: access == Access::Look,
+        marker_keys: MarkerKeys::new(run.marker_keys.clone()),
     };
-    let work = rotation::run(&tools, &run.config.rotations, &sessions);
+    let work = rotation::run(&tools, &run.config, &sessions);
     tokio::pin!(work, stop);
     tokio::select! {
         // A signal that is there already is heeded before anything goes on.
@@ -186,29 +188,37 @@ fn announce(redactor: &Arc<Redactor>, on_actions: bool, streams: &Streams) -> An
         if on_actions && actions::add_mask(value, &mut stderr.clone()).is_err() {
             tracing::warn!("a new value could not be masked: standard error cannot be written");
         }
-        redactor.register(&provider::secret_part(value));
+        redactor.register(value);
     })
 }
 
 /// One session for each provider and credential.
-fn sessions(run: &Run, http: &Arc<Http>) -> Result<HashMap<ProviderSettings, Arc<Session>>, String> {
+fn sessions(
+    run: &Run,
+    http: &Arc<Http>,
+    announce: &Announce,
+) -> Result<HashMap<ProviderSettings, Arc<Session>>, String> {
     let mut sessions = HashMap::new();
     for settings in run.config.rotations.iter().map(|rotation| &rotation.provider) {
         if sessions.contains_key(settings) {
             continue;
         }
         let side = Side::Provider(sessions.len());
-        let provider =
-            provider::connect(settings, Arc::clone(http), side).map_err(|error| error.to_string())?;
+        let provider = provider::connect(settings, Arc::clone(http), side, Arc::clone(announce))
+            .map_err(|error| error.to_string())?;
         let credential = run.credentials.get(&settings.credential).cloned().unwrap_or_default();
-        sessions.insert(settings.clone(), Arc::new(Session::new(provider, credential, side)));
+        sessions.insert(
+            settings.clone(),
+            Arc::new(Session::new(provider, credential, side, http.retry_policy())),
+        );
     }
     Ok(sessions)
 }
 
 /// Every secret that this run was given is kept out of every output.
 fn register(run: &Run, redactor: &Redactor) {
-    run.credentials.values().for_each(|credential| redactor.register(&provider::secret_part(credential)));
+    run.credentials.values().for_each(|credential| redactor.register(credential));
+    run.marker_keys.iter().for_each(|key| redactor.register(key));
     match &run.github.credentials {
         Credentials::Token(token) => redactor.register(token),
         Credentials::App { private_key, .. } => redactor.register(private_key),

@@ -5,6 +5,7 @@ use std::str::FromStr as _;
 use super::Environment;
 use crate::config::Field;
 use crate::config::diagnostic::{Invalid, Place, Problems, quoted};
+use crate::redact::looks_like_a_secret;
 
 /// The two names of an input.
 #[derive(Debug, Clone, Copy)]
@@ -33,8 +34,9 @@ impl Inputs<'_> {
     }
 
     /// An input as it was written.
-    pub(super) fn text(&self, flag: Option<&str>, input: Input) -> Option<Field<String>> {
-        self.given(flag, input).map(|(text, place)| Field { place, value: Some(text) })
+    pub(super) fn text(&mut self, flag: Option<&str>, input: Input) -> Option<Field<String>> {
+        let (text, place) = self.given(flag, input)?;
+        Some(Field { place, value: self.problems.note(place, no_secret(text)) })
     }
 
     /// An input read by a parser.
@@ -45,7 +47,8 @@ impl Inputs<'_> {
         parse: impl FnOnce(&str) -> Result<T, Invalid>,
     ) -> Option<Field<T>> {
         let (text, place) = self.given(flag, input)?;
-        Some(Field { place, value: self.problems.note(place, parse(text.trim())) })
+        let result = no_secret(text).and_then(|text| parse(text.trim()));
+        Some(Field { place, value: self.problems.note(place, result) })
     }
 
     /// An input read by a parser, or its default.
@@ -60,13 +63,21 @@ impl Inputs<'_> {
     }
 
     /// Several values: a repeated flag, else the variable cut at these characters.
-    pub(super) fn list(&self, flags: &[String], input: Input, separators: &[char]) -> Vec<Field<String>> {
-        let field = |text: &str, name| Field { place: Place::Input(name), value: Some(text.to_owned()) };
+    pub(super) fn list(&mut self, flags: &[String], input: Input, separators: &[char]) -> Vec<Field<String>> {
+        let problems = &mut *self.problems;
+        let mut field = |text: &str, name| {
+            let place = Place::Input(name);
+            Field { place, value: problems.note(place, no_secret(text.to_owned())) }
+        };
         let flags: Vec<_> = flags.iter().filter(|f| !f.is_empty()).map(|f| field(f, input.flag)).collect();
         if !flags.is_empty() {
             return flags;
         }
         let all = self.environment.get(input.variable).unwrap_or_default();
+        if looks_like_a_secret(all) {
+            // A part of it may not look like one.
+            return vec![field(all, input.variable)];
+        }
         let items = all.split(separators).map(str::trim).filter(|item| !item.is_empty());
         items.map(|item| field(item, input.variable)).collect()
     }
@@ -75,6 +86,16 @@ impl Inputs<'_> {
     pub(super) fn switch(&mut self, flag: bool, input: Input) -> bool {
         flag || self.or(None, input, truth, false)
     }
+}
+
+/// Only the variables of credentials may hold a secret.
+fn no_secret(text: String) -> Result<String, Invalid> {
+    if looks_like_a_secret(&text) {
+        return Err(Invalid::new("this looks like a secret itself, where a name, an id or a setting belongs").help(
+            "secrets come from CROSSFADE_PROVIDER_TOKEN (or the variable that `credential` names) and CROSSFADE_GITHUB_TOKEN alone; replace one that was written elsewhere",
+        ));
+    }
+    Ok(text)
 }
 
 fn truth(text: &str) -> Result<bool, Invalid> {

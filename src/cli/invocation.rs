@@ -6,19 +6,21 @@ use std::io::{ErrorKind, Read as _};
 use std::str::FromStr as _;
 
 use clap::Parser as _;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::input::{Input, Inputs, input};
 use super::settings::{self, RunOptions};
 use super::{Cli, Environment, OutputArgs, RotationArgs, Subcommands};
 use crate::config::address::origin;
-use crate::config::diagnostic::{Invalid, Place, Problems, looks_like_a_secret, printable};
+use crate::config::diagnostic::{Invalid, Place, Problems, printable};
 use crate::config::selection::{Selection, Shard};
 use crate::config::{
-    Config, Field, MAX_BYTES, Period, Repository, Request, RotationKeys, SecretKeys, load, summary,
+    Config, DEFAULT_CREDENTIAL, Field, Held, MAX_BYTES, Period, Repository, Request, RotationKeys,
+    SecretKeys, check_values, load, summary,
 };
-use crate::github::GithubSettings;
+use crate::github::{Credentials, GithubSettings};
 use crate::provider::Kind;
+use crate::redact::{GRAM, Redactor, looks_like_a_secret};
 use crate::report::Format;
 
 /// Where the configuration file is unless somebody says otherwise.
@@ -43,6 +45,8 @@ pub struct Run {
     /// Provider credentials by the variable that holds them: all that
     /// `config`'s rotations name.
     pub credentials: BTreeMap<String, SecretString>,
+    /// The keys that sign markers; none: markers are not signed.
+    pub marker_keys: Vec<SecretString>,
     /// What people should know and nothing stops for.
     pub warnings: Problems,
 }
@@ -116,9 +120,14 @@ const FAIL_WITHIN: Input = input("--fail-within", "CROSSFADE_FAIL_WITHIN");
 pub fn invocation(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &Environment,
+    redactor: &Redactor,
 ) -> Result<Run, Answer> {
+    let known = settings::SECRETS.into_iter().chain([DEFAULT_CREDENTIAL]);
+    let known: Vec<SecretString> =
+        known.filter_map(|name| Some(environment.get(name)?.to_owned().into())).collect();
+    known.iter().for_each(|secret| redactor.register(secret));
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    refuse_secrets(&arguments)?;
+    refuse_secrets(&arguments, &known)?;
     let cli = Cli::try_parse_from(arguments).map_err(|error| {
         let text: String = error.to_string().split('\n').map(printable).collect::<Vec<_>>().join("\n");
         if error.exit_code() == 0 { Answer::good(text) } else { Answer::refusal(text) }
@@ -126,7 +135,9 @@ pub fn invocation(
     let mut problems = Problems::default();
     match cli.command {
         Subcommands::Schema => Err(Answer::good(crate::config::schema_text())),
-        Subcommands::Check(args) => Err(check(&args.rotations, &args.output, environment, problems)),
+        Subcommands::Check(args) => {
+            Err(check(&args.rotations, &args.output, environment, redactor, problems))
+        }
         Subcommands::Rotate(args) => {
             let inputs = &mut Inputs { environment, problems: &mut problems };
             let options = RunOptions {
@@ -135,7 +146,7 @@ pub fn invocation(
                 ..settings::options(&args.network, &args.output, inputs)
             };
             let github = settings::github(&args.network, inputs);
-            run(Command::Rotate, &args.rotations, options, github, environment, problems)
+            run(Command::Rotate, &args.rotations, options, github, environment, redactor, problems)
         }
         Subcommands::Status(args) => {
             let inputs = &mut Inputs { environment, problems: &mut problems };
@@ -143,7 +154,7 @@ pub fn invocation(
             let command = Command::Status { fail_within: fail_within.and_then(|field| field.value) };
             let options = settings::options(&args.network, &args.output, inputs);
             let github = settings::github(&args.network, inputs);
-            run(command, &args.rotations, options, github, environment, problems)
+            run(command, &args.rotations, options, github, environment, redactor, problems)
         }
     }
 }
@@ -154,15 +165,25 @@ fn run(
     options: RunOptions,
     github: Option<GithubSettings>,
     environment: &Environment,
+    redactor: &Redactor,
     mut problems: Problems,
 ) -> Result<Run, Answer> {
     let repository = repository(args, environment, true, &mut problems);
-    let config = configuration(args, repository.clone(), environment, &mut problems);
+    let config = configuration(args, repository.clone(), environment, redactor, &mut problems);
     let credentials = credentials(config.as_ref(), environment, &mut problems);
+    compare_values(config.as_ref(), github.as_ref(), environment, redactor, &mut problems);
+    let marker_keys = settings::marker_keys(&mut Inputs { environment, problems: &mut problems });
     match (config, repository, github, problems.has_errors()) {
-        (Some(config), Some(repository), Some(github), false) => {
-            Ok(Run { command, config, repository, options, github, credentials, warnings: problems })
-        }
+        (Some(config), Some(repository), Some(github), false) => Ok(Run {
+            command,
+            config,
+            repository,
+            options,
+            github,
+            credentials,
+            marker_keys,
+            warnings: problems,
+        }),
         _ => Err(Answer::of(problems)),
     }
 }
@@ -171,16 +192,18 @@ fn check(
     args: &RotationArgs,
     output: &OutputArgs,
     environment: &Environment,
+    redactor: &Redactor,
     mut problems: Problems,
 ) -> Answer {
     let format = settings::format(output, &mut Inputs { environment, problems: &mut problems });
     let repository = repository(args, environment, false, &mut problems);
-    let config =
-        configuration(args, repository, environment, &mut problems).filter(|_| !problems.has_errors());
+    let config = configuration(args, repository, environment, redactor, &mut problems);
+    compare_values(config.as_ref(), None, environment, redactor, &mut problems);
+    let config = config.filter(|_| !problems.has_errors());
     let exit_code = if config.is_some() { 0 } else { 2 };
     match format {
         Format::Json => {
-            let stdout = summary::json(config.as_ref(), &problems);
+            let stdout = summary::json(config.as_ref(), &problems, redactor);
             Answer { stdout, stderr: String::new(), exit_code, problems: Box::new(problems) }
         }
         Format::Text => {
@@ -202,11 +225,16 @@ fn told(problems: &Problems) -> String {
 }
 
 /// Arguments are visible to every process of the machine, and stay in histories.
-fn refuse_secrets(arguments: &[OsString]) -> Result<(), Answer> {
+fn refuse_secrets(arguments: &[OsString], known: &[SecretString]) -> Result<(), Answer> {
     let any = arguments.iter().any(|argument| {
         let argument = argument.to_string_lossy();
+        let is_known = |secret: &SecretString| {
+            let mut lines = secret.expose_secret().lines().map(str::trim);
+            lines.any(|line| line.len() >= GRAM && argument.contains(line))
+        };
         looks_like_a_secret(&argument)
             || argument.split_once('=').is_some_and(|(_, value)| looks_like_a_secret(value))
+            || known.iter().any(is_known)
     });
     if !any {
         return Ok(());
@@ -246,6 +274,7 @@ fn configuration(
     args: &RotationArgs,
     repository: Option<Repository>,
     environment: &Environment,
+    redactor: &Redactor,
     problems: &mut Problems,
 ) -> Option<Config> {
     let mut inputs = Inputs { environment, problems };
@@ -259,11 +288,25 @@ fn configuration(
     let by_flags = path.is_none()
         && (flags.provider.is_some() || describes && !std::path::Path::new(DEFAULT_FILE).exists());
     let file = if by_flags { None } else { Some(file(path, problems)?) };
+    register_named(file.as_deref().unwrap_or_default(), environment, redactor);
     let repository = repository.unwrap_or_else(|| Repository {
         owner: SOME_REPOSITORY.0.to_owned(),
         name: SOME_REPOSITORY.1.to_owned(),
     });
     load(&Request { file, flags, selection, repository }, problems)
+}
+
+/// Registers what the variables hold that a file names as credentials, before
+/// anything of the file is quoted: it may be wrong in any other way.
+fn register_named(file: &str, environment: &Environment, redactor: &Redactor) {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    for line in file.lines().filter(|line| line.contains("credential")) {
+        let words = line.split(|c| !is_word(c)).filter(|word| !word.is_empty());
+        for value in words.filter_map(|word| environment.get(word)).filter(|value| value.trim().len() >= GRAM)
+        {
+            redactor.register(&value.into());
+        }
+    }
 }
 
 /// What flags and variables say about rotations.
@@ -311,9 +354,6 @@ fn file(path: Option<(String, Place)>, problems: &mut Problems) -> Option<String
     Some(text)
 }
 
-/// How GitHub's tokens begin.
-const GITHUB_PREFIXES: [&str; 6] = ["ghp_", "github_pat_", "gho_", "ghu_", "ghs_", "ghr_"];
-
 /// The provider credentials that the rotations name.
 fn credentials(
     config: Option<&Config>,
@@ -327,10 +367,6 @@ fn credentials(
             continue;
         }
         let value = match environment.get(variable) {
-            Some(value) if GITHUB_PREFIXES.iter().any(|prefix| value.trim_start().starts_with(prefix)) => {
-                Err(Invalid::new(format!("{variable} holds a token of GitHub, which no provider may see"))
-                    .help("were the two credentials exchanged?"))
-            }
             Some(value) => settings::visible(value).map_err(|e| Invalid::new(format!("{variable}: {e}"))),
             None => Err(Invalid::new(format!("there is no provider credential: {variable} is not set")).help(
                 "set it in the step's `env`; CROSSFADE_PROVIDER_TOKEN is the action's input `provider-token`",
@@ -339,4 +375,37 @@ fn credentials(
         found.extend(problems.note(Place::Missing, value).map(|value| (variable.clone(), value)));
     }
     found
+}
+
+/// Registers what the file's rotations sign in with, selected or not, and notes
+/// credentials that are another service's.
+fn compare_values(
+    config: Option<&Config>,
+    github: Option<&GithubSettings>,
+    environment: &Environment,
+    redactor: &Redactor,
+    problems: &mut Problems,
+) {
+    let mut held: Vec<Held<'_>> = Vec::new();
+    let token = github.map(|github| &github.credentials);
+    let of_github = match token {
+        Some(Credentials::Token(token)) => Some((settings::GITHUB_TOKEN, token.clone())),
+        Some(Credentials::App { private_key, .. }) => Some((settings::APP_KEY, private_key.clone())),
+        None => {
+            let token = environment.get(settings::GITHUB_TOKEN);
+            token.map(|token| (settings::GITHUB_TOKEN, token.to_owned().into()))
+        }
+    };
+    held.extend(of_github.map(|(variable, value)| Held { variable, value, provider: None }));
+    let rotations = config.into_iter().flat_map(|config| config.rotations.iter().chain(&config.unselected));
+    for provider in rotations.map(|rotation| &rotation.provider) {
+        let Some(value) = environment.get(&provider.credential) else { continue };
+        let value = SecretString::from(value);
+        redactor.register(&value);
+        let is_known = |one: &Held<'_>| one.variable == provider.credential && one.provider == Some(provider);
+        if !held.iter().any(is_known) {
+            held.push(Held { variable: &provider.credential, value, provider: Some(provider) });
+        }
+    }
+    check_values(&held, problems);
 }

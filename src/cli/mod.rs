@@ -39,6 +39,8 @@ Secrets come from environment variables alone, never from arguments:
   CROSSFADE_GITHUB_TOKEN              a GitHub token that may write secrets, or
   CROSSFADE_GITHUB_APP_ID and
   CROSSFADE_GITHUB_APP_PRIVATE_KEY    a GitHub App
+  CROSSFADE_MARKER_KEY                signs the markers of new tokens (optional; one key a
+                                      line: the first signs, all verify)
 
 Exit codes: 0 all is well, 1 a rotation failed, 2 usage or configuration.";
 

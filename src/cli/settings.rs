@@ -1,5 +1,7 @@
 //! Everything about a run that is not a rotation: options, and who may write.
 
+use std::ops::RangeInclusive;
+
 use secrecy::SecretString;
 
 use super::input::{Input, Inputs, input};
@@ -53,9 +55,16 @@ const DEADLINE: Input = input("--deadline", "CROSSFADE_DEADLINE");
 const GITHUB_API_URL: Input = input("--github-api-url", "CROSSFADE_GITHUB_API_URL");
 const GITHUB_OWN_API_URL: Input = input("--github-api-url", "GITHUB_API_URL");
 
-const GITHUB_TOKEN: &str = "CROSSFADE_GITHUB_TOKEN";
+pub(super) const GITHUB_TOKEN: &str = "CROSSFADE_GITHUB_TOKEN";
 const APP_ID: &str = "CROSSFADE_GITHUB_APP_ID";
-const APP_KEY: &str = "CROSSFADE_GITHUB_APP_PRIVATE_KEY";
+pub(super) const APP_KEY: &str = "CROSSFADE_GITHUB_APP_PRIVATE_KEY";
+
+/// Variables that hold secrets whatever the configuration says.
+pub(super) const SECRETS: [&str; 3] = [GITHUB_TOKEN, APP_KEY, MARKER_KEY];
+const MARKER_KEY: &str = "CROSSFADE_MARKER_KEY";
+
+/// How long a key that signs markers may be, in bytes.
+const MARKER_KEY_LENGTH: RangeInclusive<usize> = 16..=4096;
 
 /// The format that was asked for.
 pub(super) fn format(args: &OutputArgs, inputs: &mut Inputs<'_>) -> Format {
@@ -97,6 +106,20 @@ pub(super) fn github(network: &NetworkArgs, inputs: &mut Inputs<'_>) -> Option<G
     };
     let credentials = credentials(inputs);
     Some(GithubSettings { api_url: api_url?, credentials: credentials? })
+}
+
+/// The keys that sign markers, one a line: the first signs, all verify.
+pub(super) fn marker_keys(inputs: &mut Inputs<'_>) -> Vec<SecretString> {
+    let keys = inputs.environment.get(MARKER_KEY).unwrap_or_default();
+    let keys: Vec<&str> = keys.lines().map(str::trim).filter(|key| !key.is_empty()).collect();
+    for key in keys.iter().filter(|key| !MARKER_KEY_LENGTH.contains(&key.len())) {
+        let invalid = Invalid::new(format!("a marker key has {} characters; expected 16 to 4096", key.len()));
+        inputs.problems.error(
+            Place::Input(MARKER_KEY),
+            invalid.help("make one with `openssl rand -hex 32`; several keys stand on a line each"),
+        );
+    }
+    keys.into_iter().map(SecretString::from).collect()
 }
 
 fn credentials(inputs: &mut Inputs<'_>) -> Option<Credentials> {

@@ -7,6 +7,7 @@ use secrecy::ExposeSecret as _;
 use super::*;
 use crate::config::Period;
 use crate::config::diagnostic::all_but_axiom_left_out;
+use crate::redact::Redactor;
 
 const FILE: &str = "\
 rotations:
@@ -24,7 +25,11 @@ const BASE: &[(&str, &str)] = &[
 
 fn invoke(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Run, Answer> {
     let environment: Environment = variables.iter().copied().collect();
-    invocation(std::iter::once("crossfade").chain(arguments.iter().copied()).map(Into::into), &environment)
+    invocation(
+        std::iter::once("crossfade").chain(arguments.iter().copied()).map(Into::into),
+        &environment,
+        &Redactor::new(),
+    )
 }
 
 fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
@@ -72,7 +77,7 @@ fn one_rotation_by_flags() {
     let run = invoke(&arguments, BASE).unwrap();
     let rotation = &run.config.rotations[0];
     assert_eq!((rotation.name.as_str(), rotation.token.as_str()), ("ci", "ci"));
-    assert_eq!(rotation.key.repository.to_string(), "acme/home");
+    assert_eq!(rotation.key, "acme/home/ci".parse().unwrap());
     assert_eq!(rotation.secrets.len(), 2);
     assert!(run.options.force && !run.options.dry_run);
     assert_eq!(run.options.concurrency, 8);
@@ -134,9 +139,9 @@ fn flags_override_the_selected_rotations_of_a_file() {
     assert_eq!(run.credentials.keys().collect::<Vec<_>>(), ["SECOND"]);
     let all = ["rotate", "--config", path, "--provider", "deepset"];
     let told = refusal(invoke(&all, BASE));
-    assert!(told.contains("some of the selected rotations have another provider"), "{told}");
+    assert!(told.contains("is a rotation of the provider `axiom`, not `deepset`"), "{told}");
     assert!(invoke(&["rotate", "--config", path, "--provider", "axiom"], BASE).is_ok());
-    assert!(invoke(&[&all[..], &["--only", "one"]].concat(), BASE).is_ok());
+    assert!(refusal(invoke(&[&all[..], &["--only", "one"]].concat(), BASE)).contains("not `deepset`"));
 
     let both = invoke(&["rotate", "--config", path], &with(&[("CROSSFADE_ONLY", "one, two\n")])).unwrap();
     assert_eq!(both.config.rotations.len(), 2);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::diagnostic::{Invalid, Place, Problems, quoted, suspicious};
 use super::{Destination, Period, Policy, RotationKey};
 use crate::provider::ProviderSettings;
+use crate::redact::looks_like_a_secret;
 
 /// Below this, a run that is cut off may not be finished in time by the next one.
 const SHORTEST_COMFORTABLE_OVERLAP: Period = Period::from_hours(24);
@@ -69,8 +70,19 @@ pub(super) fn rotation_name(name: &str) -> Result<String, Invalid> {
     }
 }
 
+/// Whether what stands where a variable's name belongs may be a value of unknown
+/// form: long, with digits among small letters, and not made of words.
+pub(super) fn may_be_a_value(variable: &str) -> bool {
+    let has = |is: fn(&char) -> bool| variable.chars().any(|c| is(&c));
+    let is_run = |run: &str| run.len() >= 12 && run.bytes().any(|b| b.is_ascii_digit());
+    has(char::is_ascii_digit) && has(char::is_ascii_lowercase) && variable.split(['_', '-', '.']).any(is_run)
+}
+
 /// An environment variable that may hold a provider credential.
 pub(super) fn credential(variable: &str) -> Result<String, Invalid> {
+    if looks_like_a_secret(variable) {
+        return Err(super::file::secret_in_file());
+    }
     let legal = variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         && variable.bytes().next().is_some_and(|b| !b.is_ascii_digit());
     if !legal {
@@ -79,6 +91,10 @@ pub(super) fn credential(variable: &str) -> Result<String, Invalid> {
     }
     let upper = variable.to_ascii_uppercase();
     let of_github = ["CROSSFADE_GITHUB_", "GITHUB_", "GH_", "ACTIONS_", "RUNNER_"];
+    if upper == "CROSSFADE_MARKER_KEY" {
+        return Err(Invalid::new(format!("{} holds the key that signs markers", quoted(variable)))
+            .help("it is never sent to anybody; use another variable"));
+    }
     if of_github.iter().any(|prefix| upper.starts_with(prefix)) {
         return Err(Invalid::new(format!("{} is a variable of GitHub's", quoted(variable)))
             .help("a credential of GitHub is never sent to a provider; use another variable"));
@@ -127,8 +143,7 @@ pub(super) fn together(rotations: &[Written], problems: &mut Problems) {
         for (former, place) in &rotation.formerly {
             let taken = rotations.iter().any(|other| other.key.as_ref() == Some(former));
             if taken {
-                let invalid =
-                    Invalid::new(format!("{} is the name of a rotation that exists", quoted(&former.name)));
+                let invalid = Invalid::new("this is the key of a rotation of this file");
                 problems.error(*place, invalid.help("its tokens cannot belong to two rotations"));
             }
         }

@@ -10,6 +10,8 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 use serde::ser::SerializeStruct as _;
 
+use crate::redact::starred;
+
 /// Why a single value was refused; where it stood is known to who read it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -82,9 +84,17 @@ pub struct Problem {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Problems {
     path: String,
-    text: String,
+    /// The file's lines, without what looks like a secret.
+    lines: Vec<String>,
     list: Vec<Problem>,
+    /// There are more than are kept.
+    is_cut_off: bool,
+    /// Where secrets stand: whatever else is wrong there would quote parts of them.
+    secrets: Vec<Place>,
 }
+
+/// So many errors, and so many warnings, are told at once: more help nobody.
+const MOST: usize = 100;
 
 impl Problems {
     /// One error, of no place.
@@ -97,7 +107,7 @@ impl Problems {
     /// Names the file that [`Place::File`] refers to.
     pub(crate) fn set_file(&mut self, path: &str, text: &str) {
         self.path = printable(path);
-        text.clone_into(&mut self.text);
+        self.lines = starred(text).lines().map(str::to_owned).collect();
     }
 
     /// The file that [`Place::File`] refers to, fit to be printed.
@@ -111,6 +121,14 @@ impl Problems {
         self.add(Severity::Error, place, invalid);
     }
 
+    /// Takes note of a secret; nothing else is told of that place.
+    pub(crate) fn secret(&mut self, place: Place, invalid: Invalid) {
+        self.error(place, invalid);
+        if !self.secrets.contains(&place) {
+            self.secrets.push(place);
+        }
+    }
+
     /// Takes note of a warning.
     pub(crate) fn warning(&mut self, place: Place, invalid: Invalid) {
         self.add(Severity::Warning, place, invalid);
@@ -119,9 +137,25 @@ impl Problems {
     /// The same problem at the same place is said once (defaults are shared).
     fn add(&mut self, severity: Severity, place: Place, Invalid { message, help }: Invalid) {
         let problem = Problem { severity, message, help, place };
-        if !self.list.contains(&problem) {
-            self.list.push(problem);
+        if self.secrets.contains(&place) || self.list.contains(&problem) {
+            return;
         }
+        if self.list.iter().filter(|known| known.severity == severity).count() >= MOST {
+            self.is_cut_off = true;
+            return;
+        }
+        self.list.push(problem);
+    }
+
+    /// Whether so many errors are known that another one would not be told.
+    pub(crate) fn is_full(&self) -> bool {
+        self.errors() >= MOST
+    }
+
+    /// Whether there are more problems than these.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.is_cut_off
     }
 
     /// The value, or its problem noted.
@@ -169,7 +203,8 @@ impl Problems {
             return format!("{level}: {}{place}{help}", problem.message);
         };
         let level = if problem.severity == Severity::Error { Level::ERROR } else { Level::WARNING };
-        let (line, span) = excerpt(&self.text, at);
+        let line = self.lines.get(at.line - 1).map_or("", String::as_str);
+        let (line, span) = excerpt(line, at);
         let snippet = Snippet::source(line)
             .line_start(at.line)
             .path(self.path.as_str())
@@ -189,6 +224,9 @@ impl fmt::Display for Problems {
                 f.write_str("\n\n")?;
             }
             f.write_str(&self.render(problem))?;
+        }
+        if self.is_cut_off {
+            write!(f, "\n\nOnly the first {MOST} problems are shown.")?;
         }
         Ok(())
     }
@@ -227,8 +265,7 @@ impl Serialize for Located<'_> {
 
 /// The line of a position, fit to be printed, and the bytes of it that are meant.
 /// What follows them is left out: it may be a secret that somebody put there.
-fn excerpt(text: &str, at: Position) -> (String, std::ops::Range<usize>) {
-    let line = text.lines().nth(at.line - 1).unwrap_or_default();
+fn excerpt(line: &str, at: Position) -> (String, std::ops::Range<usize>) {
     let before: String = line.chars().take(at.column - 1).collect();
     let meant: String = line.chars().skip(at.column - 1).take(at.length.clamp(1, 80)).collect();
     let mut shown = printable_of_same_length(&before);
@@ -236,63 +273,6 @@ fn excerpt(text: &str, at: Position) -> (String, std::ops::Range<usize>) {
     shown.push_str(&printable_of_same_length(meant.trim_end()));
     let end = shown.len();
     (shown, start..end)
-}
-
-/// What begins the tokens that people paste into the wrong place.
-const TOKEN_PREFIXES: &[&str] = &[
-    "xaat-",
-    "xapt-",
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
-    "github_pat_",
-    "idt:TKN-",
-    "api-",
-    "-----BEGIN",
-];
-
-/// Whether a text looks like a secret itself, where only its name belongs.
-#[must_use]
-pub fn looks_like_a_secret(text: &str) -> bool {
-    let text = text.trim();
-    masked(text) != text || TOKEN_PREFIXES.iter().any(|prefix| *prefix != "api-" && text.starts_with(prefix))
-}
-
-/// Stars in the place of everything that looks like a secret.
-fn masked(text: &str) -> String {
-    let mut out = text.to_owned();
-    for prefix in TOKEN_PREFIXES {
-        let mut from = 0;
-        while let Some(start) = out[from..].find(prefix).map(|found| from + found) {
-            let body = start + prefix.len();
-            let is_token_byte = |b: &u8| b.is_ascii_alphanumeric() || b"-_:+/=".contains(b);
-            let end = body + out.bytes().skip(body).take_while(|b| is_token_byte(b)).count();
-            let secret = match *prefix {
-                // Words begin like this too; the token goes on with a UUID.
-                "api-" => {
-                    end - body == 36 && out[body..end].bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
-                }
-                "-----BEGIN" => true,
-                _ => end - body >= 8,
-            };
-            if secret {
-                // Four characters tell the kind and nothing of the secret.
-                out.replace_range(start + 4..end, &"*".repeat(end - start - 4));
-            }
-            from = end;
-        }
-    }
-    // The user and password of an address.
-    if let Some(start) = out.find("://").map(|found| found + 3) {
-        let authority = out[start..].split(['/', '?', '#']).next().unwrap_or_default();
-        if let Some(length) = authority.rfind('@') {
-            let stars = "*".repeat(authority[..length].chars().count());
-            out.replace_range(start..start + length, &stars);
-        }
-    }
-    out
 }
 
 /// Whether a character can trick a terminal or a reader's eye.
@@ -313,7 +293,7 @@ fn printable_of_same_length(text: &str) -> String {
             c => c,
         })
         .collect();
-    masked(&clean).replace("##[", "#-[").replace("::", ":\u{b7}")
+    starred(&clean).replace("##[", "#-[").replace("::", ":\u{b7}")
 }
 
 /// A text from outside on one line.
@@ -346,7 +326,7 @@ pub(crate) fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 /// `text` without the providers beside Axiom, so that a new one changes no snapshot.
 #[cfg(test)]
 pub(crate) fn all_but_axiom_left_out(text: &str) -> String {
-    text.replace(&one_of(crate::provider::Kind::NAMES.iter().map(|(name, _)| *name)), "`axiom`")
+    text.replace(&one_of(crate::provider::DESCRIPTORS.iter().map(|provider| provider.name)), "`axiom`")
 }
 
 /// The candidate that a misspelt word probably meant.

@@ -15,6 +15,7 @@ use super::node::{self, Node, Value};
 use super::value::Read;
 use super::{Period, Repository, Store, Visibility};
 use crate::provider::Kind;
+use crate::redact::looks_like_a_secret;
 
 /// A value that was given, and where.
 #[derive(Debug, Clone)]
@@ -152,6 +153,8 @@ keys! {
         token: String,
         /// Earlier keys of this rotation, owner/repo/rotation, from before it was renamed or moved.
         formerly: FormerKeys,
+        /// Id of the token whose privileges are the right ones, where live tokens of this rotation differ.
+        trusted: String,
         /// How long a minted token lives. Default: 90d.
         lifetime: Period,
         /// How long the previous token stays valid after the mint. Default: 7d.
@@ -191,7 +194,8 @@ keys! {
     }
 }
 
-pub(crate) use super::value::{Creation, FormerKey, SignedPattern};
+pub(crate) use super::RotationKey;
+pub(crate) use super::value::{Creation, SignedPattern};
 
 /// A secret in its short form, or as a mapping.
 #[derive(Debug, Clone)]
@@ -231,7 +235,7 @@ impl JsonSchema for SecretKeys {
 
 /// The earlier keys of a rotation; one may stand without a list.
 #[derive(Debug, Clone)]
-pub(crate) struct FormerKeys(pub(crate) List<FormerKey>);
+pub(crate) struct FormerKeys(pub(crate) List<RotationKey>);
 
 impl Read for FormerKeys {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
@@ -253,7 +257,7 @@ impl JsonSchema for FormerKeys {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let (one, many) =
-            (generator.subschema_for::<FormerKey>(), generator.subschema_for::<List<FormerKey>>());
+            (generator.subschema_for::<RotationKey>(), generator.subschema_for::<List<RotationKey>>());
         json_schema!({ "anyOf": [one, many] })
     }
 }
@@ -277,12 +281,40 @@ pub(crate) fn read(text: &str, problems: &mut Problems) -> FileKeys {
                 .error(place, Invalid::new("the configuration file is empty").help("it needs `rotations:`"));
             FileKeys::default()
         }
-        Ok(root) => FileKeys::read(&root, problems).unwrap_or_default(),
+        Ok(root) => {
+            refuse_secrets(&root, problems);
+            FileKeys::read(&root, problems).unwrap_or_default()
+        }
         Err((place, invalid)) => {
             problems.error(place, invalid);
             FileKeys::default()
         }
     }
+}
+
+/// Whatever key it stands at: a secret in the file is one that must be replaced,
+/// and the value of most keys is sent to somebody.
+fn refuse_secrets(node: &Node, problems: &mut Problems) {
+    match &node.value {
+        Value::Null => {}
+        Value::Scalar { text, .. } => {
+            if looks_like_a_secret(text) {
+                problems.secret(node.place, secret_in_file());
+            }
+        }
+        Value::List(items) => items.iter().for_each(|item| refuse_secrets(item, problems)),
+        Value::Map(entries) => entries.iter().for_each(|(key, value)| {
+            refuse_secrets(key, problems);
+            refuse_secrets(value, problems);
+        }),
+    }
+}
+
+/// What is said of a secret where none belongs.
+pub(super) fn secret_in_file() -> Invalid {
+    Invalid::new("this looks like a secret itself, where a name, an id or a setting belongs").help(
+        "a secret belongs in an environment variable, and `credential` names that variable; replace a secret that was written down",
+    )
 }
 
 /// The published schema of the file, pretty-printed.
@@ -312,7 +344,12 @@ fn entries<'a>(
             continue;
         };
         let Some(name) = known.iter().copied().find(|k| k == text) else {
-            problems.error(key.place, unknown_key(text, known));
+            // Beyond what is told, nobody asks for the nearest name.
+            let is_told = !problems.is_full();
+            problems.error(
+                key.place,
+                if is_told { unknown_key(text, known) } else { Invalid::new("unknown key") },
+            );
             continue;
         };
         if let Some((_, Place::File(first))) = places.iter().find(|(k, _)| *k == name) {

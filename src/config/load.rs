@@ -4,11 +4,12 @@
 //! What must hold between values and between rotations lives in [`super::check`].
 
 use super::check::{self, Written};
-use super::diagnostic::{Invalid, Place, Problems, looks_like_a_secret, quoted};
+use super::diagnostic::{Invalid, Place, Problems, quoted};
 use super::file::{self, DefaultsKeys, Field, FileKeys, RotationKeys};
 use super::selection::Selection;
-use super::{Config, Policy, Repository, Rotation, RotationKey, address};
+use super::{Config, Policy, Repository, Rotation, RotationKey, address, reach};
 use crate::provider::ProviderSettings;
+use crate::redact::looks_like_a_secret;
 
 /// The variable that holds the provider credential unless a rotation names another.
 pub const DEFAULT_CREDENTIAL: &str = "CROSSFADE_PROVIDER_TOKEN";
@@ -51,22 +52,27 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
     let selected: Vec<&str> = names.iter().copied().filter(|name| request.selection.takes(name)).collect();
     if request.file.is_some() {
         flags_fit(&request.flags, &selected, problems);
-        let of_selected = rotations.iter().filter_map(|rotation| rotation.value.as_ref());
-        let of_selected =
-            of_selected.filter(|keys| given(&keys.name).is_some_and(|name| request.selection.takes(name)));
-        provider_fits(&request.flags, of_selected, selected.len(), problems);
     }
 
+    let is_selected =
+        |keys: &RotationKeys| given(&keys.name).is_some_and(|name| request.selection.takes(name));
+    let as_written: Vec<reach::Written<'_>> = rotations
+        .iter()
+        .filter_map(|Field { place, value }| {
+            let keys = value.as_ref()?;
+            Some(reach::Written { keys, place: *place, is_selected: is_selected(keys) })
+        })
+        .collect();
+    let flags = request.file.is_some().then_some(&request.flags);
+    let resolved = reach::decide(&as_written, &defaults, flags, problems);
     let mut written = Vec::new();
-    let mut config = Config { rotations: Vec::new() };
-    for Field { place, value } in &rotations {
-        let Some(keys) = value else { continue };
-        let is_selected = given(&keys.name).is_some_and(|name| request.selection.takes(name));
-        let keys = if is_selected { over(&request.flags, keys) } else { keys.clone() };
+    let mut config = Config { rotations: Vec::new(), unselected: Vec::new() };
+    for (reach::Written { place, is_selected, .. }, keys) in as_written.iter().zip(&resolved) {
         let mut source = Source { place: *place, by_flags: request.file.is_none(), problems };
-        let (rotation, places) = source.rotation(&under(keys, &defaults), &request.repository);
+        let (rotation, places) = source.rotation(keys, &request.repository);
         written.push(places);
-        config.rotations.extend(rotation.filter(|_| is_selected));
+        let group = if *is_selected { &mut config.rotations } else { &mut config.unselected };
+        group.extend(rotation);
     }
     check::together(&written, problems);
     (problems.errors() == before).then_some(config)
@@ -103,23 +109,8 @@ fn flags_fit(flags: &RotationKeys, selected: &[&str], problems: &mut Problems) {
     }
 }
 
-/// A credential goes to the provider that it was meant for, not to another that a
-/// flag names for all rotations at once.
-fn provider_fits<'a>(
-    flags: &RotationKeys,
-    mut selected: impl Iterator<Item = &'a RotationKeys>,
-    count: usize,
-    problems: &mut Problems,
-) {
-    let (Some(flag), Some(wanted)) = (&flags.provider, given(&flags.provider)) else { return };
-    if count > 1 && selected.any(|keys| given(&keys.provider).is_some_and(|own| own != wanted)) {
-        let invalid = Invalid::new("some of the selected rotations have another provider");
-        problems.error(flag.place, invalid.help("choose those that are meant with --only"));
-    }
-}
-
 /// Flags override the file.
-fn over(flags: &RotationKeys, file: &RotationKeys) -> RotationKeys {
+pub(super) fn over(flags: &RotationKeys, file: &RotationKeys) -> RotationKeys {
     let RotationKeys {
         name: _,
         provider,
@@ -128,6 +119,7 @@ fn over(flags: &RotationKeys, file: &RotationKeys) -> RotationKeys {
         org_id,
         token,
         formerly,
+        trusted,
         lifetime,
         overlap,
         rotate_before,
@@ -145,6 +137,7 @@ fn over(flags: &RotationKeys, file: &RotationKeys) -> RotationKeys {
         org_id: org_id.or(file.org_id),
         token: token.or(file.token),
         formerly: formerly.or(file.formerly),
+        trusted: trusted.or(file.trusted),
         lifetime: lifetime.or(file.lifetime),
         overlap: overlap.or(file.overlap),
         rotate_before: rotate_before.or(file.rotate_before),
@@ -156,7 +149,7 @@ fn over(flags: &RotationKeys, file: &RotationKeys) -> RotationKeys {
 }
 
 /// `defaults` fill what a rotation does not say.
-fn under(keys: RotationKeys, defaults: &DefaultsKeys) -> RotationKeys {
+pub(super) fn under(keys: RotationKeys, defaults: &DefaultsKeys) -> RotationKeys {
     let DefaultsKeys {
         provider,
         provider_url,
@@ -196,7 +189,13 @@ impl Source<'_> {
         let token = self
             .required(&keys.token, "token", "--token")
             .and_then(|token| self.legal(&keys.token, token_name(token)));
+        let trusted = given(&keys.trusted).and_then(|id| self.legal(&keys.trusted, token_name(id)));
         let credential = match given(&keys.credential) {
+            // Its line is not shown.
+            Some(variable) if check::may_be_a_value(variable) => self.problems.note(self.place, Err(
+                Invalid::new("`credential` of this rotation looks like a credential itself, and is not shown here")
+                    .help("write the name of the environment variable that holds it, like AXIOM_ADMIN_TOKEN; replace a credential that was written down"),
+            )),
             Some(variable) => self.legal(&keys.credential, check::credential(variable)),
             None => Some((DEFAULT_CREDENTIAL.to_owned(), self.place)),
         };
@@ -204,11 +203,11 @@ impl Source<'_> {
         let policy = self.policy(keys);
         let (secrets, patterns) = self.secrets(keys, repository);
 
-        let key = name.clone().map(|(name, _)| RotationKey { repository: repository.clone(), name });
+        let key = name.clone().map(|(name, _)| RotationKey::new(repository, &name));
         let formerly: Vec<(RotationKey, Place)> = given(&keys.formerly)
             .into_iter()
             .flat_map(|keys| &keys.0)
-            .filter_map(|f| Some((f.value.clone()?.0, f.place)))
+            .filter_map(|f| Some((f.value.clone()?, f.place)))
             .collect();
         let provider = kind.zip(credential).map(|(kind, (credential, _))| ProviderSettings {
             kind,
@@ -236,6 +235,7 @@ impl Source<'_> {
                 formerly: formerly.into_iter().map(|(key, _)| key).collect(),
                 provider: provider?,
                 token: token?.0,
+                trusted: trusted.map(|(id, _)| id),
                 policy,
                 create: given(&keys.create).map(|create| create.0.clone()),
                 verify: verify.map(|(path, _)| path),
@@ -297,13 +297,20 @@ impl Source<'_> {
 /// The name or id of a token, never its value.
 fn token_name(text: &str) -> Result<String, Invalid> {
     if looks_like_a_secret(text) {
-        return Err(Invalid::new("this looks like a token itself; its name or id belongs here")
-            .help("the value of a credential belongs in an environment variable; replace a token that was written down"));
+        return Err(file::secret_in_file());
     }
     if text.chars().any(char::is_control) || text.chars().count() > 500 {
         return Err(Invalid::new(format!("{} is no name or id of a token", quoted(text))));
     }
     Ok(text.to_owned())
+}
+
+/// Notes what is wrong with a file, as the command `check` does.
+#[cfg(test)]
+pub(crate) fn read_for_tests(text: &str, problems: &mut Problems) {
+    let repository = Repository { owner: "acme".to_owned(), name: "home".to_owned() };
+    let (flags, selection) = (RotationKeys::default(), Selection::default());
+    load(&Request { file: Some(text.to_owned()), flags, selection, repository }, problems);
 }
 
 #[cfg(test)]

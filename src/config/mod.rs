@@ -10,10 +10,12 @@ mod check;
 pub mod destination;
 pub mod diagnostic;
 mod file;
+mod key;
 mod load;
 mod node;
 pub mod pattern;
 pub mod period;
+mod reach;
 pub mod selection;
 pub mod summary;
 mod targets;
@@ -26,19 +28,25 @@ use serde_json::{Map, Value};
 pub use destination::{Destination, Repository, Scope, Store};
 pub use file::schema_text;
 pub(crate) use file::{Field, RotationKeys, SecretKeys};
+pub use key::{RotationKey, base32};
 pub use load::DEFAULT_CREDENTIAL;
+#[cfg(test)]
+pub(crate) use load::read_for_tests;
 pub(crate) use load::{Request, load};
 pub(crate) use node::MAX_BYTES;
 pub use pattern::RepositoryPattern;
 pub use period::Period;
+pub(crate) use reach::{Held, values as check_values};
 
 use crate::provider::ProviderSettings;
 
 /// Every rotation that a run is about, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// In the order in which the user wrote them.
+    /// The selected ones, in the order in which the user wrote them.
     pub rotations: Vec<Rotation>,
+    /// The file's other rotations: a run leaves them alone, and their secrets too.
+    pub unselected: Vec<Rotation>,
 }
 
 /// One token, its policy and its destinations.
@@ -54,6 +62,9 @@ pub struct Rotation {
     pub provider: ProviderSettings,
     /// Name or id of the token to keep fresh, at the provider.
     pub token: String,
+    /// Id of the token whose privileges are the right ones, where live tokens of
+    /// this rotation differ.
+    pub trusted: Option<String>,
     /// When to rotate and how long both tokens live side by side.
     pub policy: Policy,
     /// What to create when the token is missing, in the provider's own terms,
@@ -65,6 +76,15 @@ pub struct Rotation {
     pub secrets: Vec<SecretTarget>,
     /// More secrets, in all repositories that GitHub finds for a pattern.
     pub patterns: Vec<SecretPattern>,
+}
+
+impl Rotation {
+    /// Whether markers with this key are this rotation's: by its own key, or by one
+    /// that it had before.
+    #[must_use]
+    pub fn has_key(&self, key: &RotationKey) -> bool {
+        self.key == *key || self.formerly.contains(key)
+    }
 }
 
 /// When to rotate, and for how long two tokens live side by side.
@@ -156,22 +176,3 @@ pub enum Visibility {
     /// A list of repositories, kept by GitHub.
     Selected,
 }
-
-/// Identifies a rotation in markers: `owner/repo/name`.
-///
-/// Owner and repository are compared without case, as GitHub does.
-#[derive(Debug, Clone)]
-pub struct RotationKey {
-    /// The repository that rotates.
-    pub repository: Repository,
-    /// The rotation's name, as the user wrote it.
-    pub name: String,
-}
-
-impl PartialEq for RotationKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.repository == other.repository && self.name == other.name
-    }
-}
-
-impl Eq for RotationKey {}

@@ -1,9 +1,10 @@
 //! What `check` says about a configuration that is good, or not.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::diagnostic::{Problems, printable};
 use super::{Config, Rotation};
+use crate::redact::Redactor;
 
 /// For people.
 #[must_use]
@@ -37,7 +38,7 @@ pub fn text(config: &Config) -> String {
 
 /// For machines: `ok`, the selected rotations, and all problems with their places.
 #[must_use]
-pub fn json(config: Option<&Config>, problems: &Problems) -> String {
+pub fn json(config: Option<&Config>, problems: &Problems, redactor: &Redactor) -> String {
     let rotations: Vec<_> = config
         .iter()
         .flat_map(|config| &config.rotations)
@@ -54,6 +55,17 @@ pub fn json(config: Option<&Config>, problems: &Problems) -> String {
             })
         })
         .collect();
-    let document = json!({ "ok": config.is_some(), "rotations": rotations, "problems": problems });
+    let mut document = json!({ "ok": config.is_some(), "rotations": rotations, "problems": problems });
+    scrub(&mut document, redactor);
     format!("{document:#}\n")
+}
+
+/// Sends every text through the gate before it is quoted.
+fn scrub(document: &mut Value, redactor: &Redactor) {
+    match document {
+        Value::String(text) => *text = redactor.scrub(text),
+        Value::Array(all) => all.iter_mut().for_each(|one| scrub(one, redactor)),
+        Value::Object(all) => all.values_mut().for_each(|one| scrub(one, redactor)),
+        _ => {}
+    }
 }

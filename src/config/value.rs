@@ -68,8 +68,8 @@ by_text! {
     Period, "Period", Self::from_str, { "type": "string", "examples": ["90d", "48h", "1d12h"] };
     Repository, "Repository", Self::from_str, { "type": "string", "examples": ["acme/api"] };
     SignedPattern, "Pattern", Self::from_str, { "type": "string", "examples": ["acme/*", "!acme/legacy-*"] };
-    FormerKey, "FormerKey", Self::from_str, { "type": "string", "examples": ["acme/api/ci-ingest"] };
-    Kind, "Provider", Self::from_str, { "enum": (names(Self::NAMES)) };
+    RotationKey, "RotationKey", Self::from_str, { "type": "string", "examples": ["acme/api/ci-ingest"] };
+    Kind, "Provider", Self::from_str, { "enum": (names(&Self::all())) };
     Store, "Store", Self::from_str, { "enum": (names(&Self::NAMES)) };
     Visibility, "Visibility", Self::from_str, { "enum": (names(&Self::NAMES)) };
 }
@@ -134,25 +134,6 @@ impl FromStr for SignedPattern {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let inner = text.strip_prefix('!');
         Ok(Self { leaves_out: inner.is_some(), pattern: inner.unwrap_or(text).parse()? })
-    }
-}
-
-/// An earlier key of a rotation.
-#[derive(Debug, Clone)]
-pub(crate) struct FormerKey(pub(crate) RotationKey);
-
-impl FromStr for FormerKey {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let mut parts = text.splitn(3, '/');
-        match (parts.next(), parts.next(), parts.next()) {
-            (Some(owner), Some(repository), Some(name)) if !name.is_empty() => Ok(Self(RotationKey {
-                repository: format!("{owner}/{repository}").parse()?,
-                name: name.to_owned(),
-            })),
-            _ => Err(Invalid::new(format!("{} is no earlier key: write owner/repo/rotation", quoted(text)))),
-        }
     }
 }
 

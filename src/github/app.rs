@@ -20,10 +20,10 @@ use super::paths;
 use super::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission, Right};
 use super::repositories::{self, Listed};
 use super::shared::Shared;
-use super::{Access, Announce, Error, ErrorKind};
+use super::{Access, Error, ErrorKind};
 use crate::clock::Side;
 use crate::config::{Scope, SecretTarget};
-use crate::http::{Call, HttpError, Reply};
+use crate::http::{Announce, Call, HttpError, Reply, Values};
 
 /// So long before its end a token is replaced.
 const MARGIN: SignedDuration = SignedDuration::from_mins(5);
@@ -305,9 +305,7 @@ impl App {
             return Err(Error::refused(&Subject::InstallationToken(owner), &refusal));
         }
         let Token { token, expires_at } = reply.json().map_err(failed)?;
-        let token = SecretString::from(token);
-        (self.announce)(&token);
-        Ok(Granted { token, expires_at })
+        Ok(Granted { token: token.into(), expires_at })
     }
 
     async fn as_app(&self, about: &str, method: Method, path: &str) -> Result<Reply, Error> {
@@ -331,6 +329,7 @@ impl App {
             })?;
         }
         call.longest_body = LONGEST_ANSWER;
+        call.values = Some(Values { fields: &["token"], announce: Arc::clone(&self.announce) });
         self.api.send(call).await.map_err(failed)
     }
 

@@ -45,8 +45,9 @@ pub use repositories::Expansion;
 pub use seal::{SealError, Sealed, seal};
 
 use crate::config::{Scope, SecretTarget, Store};
-use crate::http::Http;
+use crate::http::{Announce, Http};
 use crate::progress::Progress;
+use crate::redact::{Body, TokenShape};
 use api::Api;
 use error::{Purpose, Refusal, SignedWith, Subject};
 use evidence::{Checked, Condition};
@@ -91,8 +92,18 @@ pub enum Access {
     Write,
 }
 
-/// Told of every token that is made, before anything else can carry it.
-pub type Announce = Arc<dyn Fn(&SecretString) + Send + Sync>;
+/// What the table of token shapes calls this service.
+pub const SERVICE: &str = "github";
+
+/// What GitHub's tokens look like: personal, OAuth, user, server and refresh tokens.
+pub const TOKENS: &[TokenShape] = &[
+    TokenShape { prefix: "ghp_", body: Body::DottedWord(16) },
+    TokenShape { prefix: "github_pat_", body: Body::DottedWord(16) },
+    TokenShape { prefix: "gho_", body: Body::DottedWord(16) },
+    TokenShape { prefix: "ghu_", body: Body::DottedWord(16) },
+    TokenShape { prefix: "ghs_", body: Body::DottedWord(16) },
+    TokenShape { prefix: "ghr_", body: Body::DottedWord(16) },
+];
 
 /// How a run behaves towards GitHub.
 pub struct Terms {

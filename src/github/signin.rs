@@ -7,9 +7,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::api::Api;
 use super::app::App;
 use super::error::SignedWith;
-use super::{Access, Announce, Credentials, Error, ErrorKind};
+use super::{Access, Credentials, Error, ErrorKind};
 use crate::config::SecretTarget;
-use crate::http::Call;
+use crate::http::{Announce, Call};
 
 /// Who asks.
 pub(super) enum Signin {

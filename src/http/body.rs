@@ -10,25 +10,27 @@ use super::origin;
 /// The longest body that is read unless a call says otherwise, in bytes.
 pub(super) const LIMIT: usize = 1024 * 1024;
 
-/// Reads the whole body, or fails as soon as it is known to be too long.
+/// Reads the whole body, or fails as soon as it is known to be too long. What was
+/// read is in `body` either way.
 pub(super) async fn read(
     url: &Url,
     mut response: reqwest::Response,
     limit: usize,
-) -> Result<Zeroizing<Vec<u8>>, HttpError> {
+    body: &mut Zeroizing<Vec<u8>>,
+) -> Result<(), HttpError> {
     let too_large = || HttpError::TooLarge { origin: origin(url) };
     let announced = response.content_length().map_or(Ok(0), usize::try_from).map_err(|_| too_large())?;
     if announced > limit {
         return Err(too_large());
     }
-    let mut body = Zeroizing::new(Vec::with_capacity(announced));
+    body.reserve_exact(announced);
     while let Some(chunk) = response.chunk().await.map_err(|error| HttpError::of(url, None, &error))? {
         if body.len() + chunk.len() > limit {
             return Err(too_large());
         }
-        append(&mut body, &chunk);
+        append(body, &chunk);
     }
-    Ok(body)
+    Ok(())
 }
 
 /// Appends without leaving a copy behind, as a growing `Vec` would.

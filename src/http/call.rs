@@ -16,7 +16,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::body::LIMIT;
-use super::{HttpError, JSON, Retry, origin};
+use super::{HttpError, JSON, Retry, Values, origin};
 use crate::clock::Side;
 
 /// A request under way, as a [`Gate`] counts it: until this is dropped.
@@ -60,6 +60,8 @@ pub struct Call {
     pub longest_body: usize,
     /// Bounds how many requests are under way.
     pub gate: Option<Arc<dyn Gate>>,
+    /// The new secrets that its replies may hold.
+    pub values: Option<Values>,
 }
 
 impl Call {
@@ -78,6 +80,7 @@ impl Call {
             until: None,
             longest_body: LIMIT,
             gate: None,
+            values: None,
         }
     }
 
@@ -173,6 +176,11 @@ impl Reply {
     pub(crate) fn of(status: StatusCode, headers: HeaderMap) -> Self {
         let url = Url::parse("https://api.example/").unwrap();
         Self { status, headers, date: None, doubtful: false, url, body: Zeroizing::new(Vec::new()) }
+    }
+
+    /// The same reply with this body.
+    pub(crate) fn with_body(self, body: &[u8]) -> Self {
+        Self { body: Zeroizing::new(body.to_vec()), ..self }
     }
 }
 

@@ -15,6 +15,7 @@ mod redirect;
 pub mod retry;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -23,11 +24,13 @@ use std::time::{Duration, Instant};
 use backon::Retryable as _;
 use http::{HeaderMap, header};
 use url::Url;
+use zeroize::Zeroizing;
 
 pub use call::{Call, Gate, Reply, Turn, anything, json};
 pub use error::HttpError;
 pub(crate) use page::text_of_page;
 pub use retry::{Retry, RetryPolicy};
+pub use values::{Announce, Values};
 
 use crate::clock::{Clock, Side};
 use crate::redact::Redactor;
@@ -80,6 +83,12 @@ impl Http {
     #[must_use]
     pub fn clock(&self) -> &Arc<Clock> {
         &self.clock
+    }
+
+    /// When requests are sent again.
+    #[must_use]
+    pub fn retry_policy(&self) -> RetryPolicy {
+        self.settings.retry
     }
 
     /// Sends a request, again where that is safe and may help, and returns the
@@ -184,7 +193,13 @@ impl Http {
         }
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
-        let body = body::read(url, response, call.longest_body).await?;
+        let mut body = Zeroizing::new(Vec::new());
+        let read = body::read(url, response, call.longest_body, &mut body).await;
+        // Before anything else, an incomplete body's error included, can carry it.
+        if let Some(values) = &call.values {
+            values.announce_in(&body);
+        }
+        read?;
         Ok(Reply { status, headers, date, doubtful: false, url: url.clone(), body })
     }
 
@@ -262,16 +277,15 @@ fn shown_path(url: &Url) -> &str {
     path.get(..path.len().min(200)).unwrap_or(path)
 }
 
-/// What a service's support asks for. Only the harmless characters of it.
-fn request_id(headers: &HeaderMap) -> String {
+/// What a service's support asks for. One with other than harmless characters is
+/// left out: a secret without some of its characters would not be recognised.
+fn request_id(headers: &HeaderMap) -> &str {
+    let is_harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
     ["x-github-request-id", "x-axiom-trace-id", "x-request-id"]
         .iter()
         .find_map(|name| headers.get(*name)?.to_str().ok())
+        .filter(|id| id.len() <= 128 && id.chars().all(is_harmless))
         .unwrap_or_default()
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-        .take(64)
-        .collect()
 }
 
 /// The content type of everything that is sent.

@@ -5,9 +5,9 @@
 //! server where it says so, else from an exponential back-off with jitter.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use backon::ExponentialBuilder;
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 
@@ -61,6 +61,13 @@ impl RetryPolicy {
         }
     }
 
+    /// The waits of a caller that repeats a request itself, because something must
+    /// be looked at before each repetition.
+    #[must_use]
+    pub fn repetitions(&self) -> Repetitions {
+        Repetitions { policy: *self, waits: self.backoff(false).build(), began: Instant::now() }
+    }
+
     /// The waits between attempts.
     pub(super) fn backoff(&self, has_deadline: bool) -> ExponentialBuilder {
         let attempts = if has_deadline { self.max_attempts_by_deadline } else { self.max_attempts };
@@ -69,6 +76,25 @@ impl RetryPolicy {
             .with_max_delay(self.max_wait)
             .with_max_times(attempts.saturating_sub(1))
             .with_jitter()
+    }
+}
+
+/// See [`RetryPolicy::repetitions`].
+#[derive(Debug)]
+pub struct Repetitions {
+    policy: RetryPolicy,
+    waits: ExponentialBackoff,
+    began: Instant,
+}
+
+impl Repetitions {
+    /// How long to wait before the next attempt, at least as long as the server
+    /// `asked`; `None`: there is none.
+    pub fn next_wait(&mut self, asked: Option<Duration>) -> Option<Duration> {
+        let asked = asked.unwrap_or_default();
+        let wait = self.waits.next()?.max(asked);
+        let left = self.policy.budget.saturating_sub(self.began.elapsed());
+        (asked <= self.policy.max_asked_wait && wait < left).then_some(wait)
     }
 }
 

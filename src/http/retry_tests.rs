@@ -218,3 +218,28 @@ fn a_failed_attempt_is_told_without_its_body() {
     let timeout = Failed::from(errors().swap_remove(6)).to_string();
     assert!(timeout.contains("did not answer in time"), "{timeout}");
 }
+
+/// Shards of a fleet that fail at one moment must not come back at one moment.
+#[test]
+fn two_backoffs_do_not_wait_the_same() {
+    let policy = RetryPolicy::for_timeout(Duration::from_secs(30));
+    let waits = || policy.backoff(false).build().collect::<Vec<Duration>>();
+    let here = waits();
+    assert_ne!(here, waits(), "two requests of one run");
+    let elsewhere = std::thread::spawn(move || policy.backoff(false).build().collect::<Vec<_>>());
+    assert_ne!(here, elsewhere.join().unwrap());
+}
+
+#[test]
+fn repetitions_by_hand_follow_the_same_policy() {
+    let policy = RetryPolicy::for_timeout(Duration::from_secs(30));
+    let mut repetitions = policy.repetitions();
+    let first = repetitions.next_wait(None).unwrap();
+    assert!((policy.first_wait..=2 * policy.first_wait).contains(&first), "{first:?}");
+    let asked = Duration::from_secs(40);
+    assert_eq!(repetitions.next_wait(Some(asked)), Some(asked), "what the server asks for");
+    assert_eq!(repetitions.next_wait(Some(policy.max_asked_wait * 2)), None, "too long");
+    let mut repetitions = policy.repetitions();
+    let waits = std::iter::from_fn(|| repetitions.next_wait(None)).count();
+    assert_eq!(waits, policy.max_attempts - 1);
+}

@@ -11,21 +11,37 @@ use async_trait::async_trait;
 use http::HeaderValue;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, Line, bearer, normalise, take_value, timestamp};
+use super::connection::{
+    Ask, Connection, Line, bearer, granted, grants, made_nothing, normalise, published, timestamp,
+};
 use super::{
-    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
+    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
 };
+use crate::redact::{Body, TokenShape};
 
-/// Where Axiom's token calls live, whatever the region.
-const PUBLIC: &str = "https://api.axiom.co";
+/// What is known of Axiom without asking it. Its token calls live at one origin,
+/// whatever the region.
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "axiom",
+    origin: "https://api.axiom.co",
+    tokens: &[
+        TokenShape { prefix: "xaat-", body: Body::Word(8) },
+        TokenShape { prefix: PERSONAL, body: Body::Word(8) },
+    ],
+    needs_org_id: &[PERSONAL],
+    value_fields: &["token"],
+    connect,
+};
 
-/// What the server sets by itself; everything else is the user's and is carried
-/// over to the successor, capabilities that this version has never heard of included.
-const SERVER_SIDE: [&str; 4] = ["id", "token", "expiresAt", "samlAuthenticated"];
+/// How personal tokens begin.
+const PERSONAL: &str = "xapt-";
+
+/// What the published schema of a creation names (`CreateAPIToken`).
+const SCHEMA: [&str; 6] =
+    ["name", "description", "expiresAt", "datasetCapabilities", "orgCapabilities", "viewCapabilities"];
 
 /// The token calls of one Axiom organization.
 #[derive(Debug)]
@@ -35,8 +51,8 @@ struct Axiom {
 }
 
 /// Connects to Axiom; the URL is the origin, with or without `/v2`.
-pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(line, settings.url.as_ref(), PUBLIC, "v2")?;
+fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(line, settings.url.as_ref(), DESCRIPTOR.origin, "v2")?;
     let org_id = settings.org_id.as_deref().map(HeaderValue::from_str).transpose();
     let org_id = org_id.map_err(|_| Error::invalid("the Axiom organization id is no header value"))?;
     Ok(Arc::new(Axiom { connection, org_id }))
@@ -56,6 +72,23 @@ impl Axiom {
         }
         Ok(Ask { path, query: &[], headers, needs })
     }
+
+    /// One request that makes a token.
+    async fn request(
+        &self,
+        credential: &SecretString,
+        mint: &Mint<'_>,
+        body: Map<String, Value>,
+    ) -> Result<(SecretString, Map<String, Value>), Error> {
+        let regenerated = mint.predecessor.filter(|_| !mint.by_creation).zip(mint.predecessor_ends_at);
+        let Some((old, end)) = regenerated else {
+            let ask = self.ask(&["tokens"], credential, "apiTokens: create")?;
+            return self.connection.mint(ask, &Value::Object(body)).await;
+        };
+        let path = ["tokens", &old.id, "regenerate"];
+        let body = json!({ "existingTokenExpiresAt": end, "newToken": body });
+        self.connection.mint(self.ask(&path, credential, "apiTokens: update")?, &body).await
+    }
 }
 
 #[async_trait]
@@ -66,6 +99,7 @@ impl Provider for Axiom {
             expiry: Expiry::Native,
             marker_in: MarkerIn::Description,
             can_disable: false,
+            can_set_expiry: false,
         }
     }
 
@@ -84,26 +118,28 @@ impl Provider for Axiom {
     }
 
     async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
-        let mut successor = match mint.predecessor {
-            Some(predecessor) => predecessor.raw.clone(),
+        let mut body = match mint.predecessor {
+            Some(predecessor) => {
+                let mut body = predecessor.raw.clone();
+                body.retain(|field, _| SCHEMA.contains(&field.as_str()) || grants(field));
+                body
+            }
             None => mint.template.cloned().unwrap_or_default(),
         };
-        successor.retain(|field, _| !SERVER_SIDE.contains(&field.as_str()));
-        successor.insert("name".to_owned(), json!(mint.name));
-        successor.insert("description".to_owned(), json!(mint.note));
-        if let Some(end) = mint.expires_at {
-            successor.insert("expiresAt".to_owned(), json!(end));
-        }
-        let regenerated = mint.predecessor.filter(|_| !mint.by_creation).zip(mint.predecessor_ends_at);
-        let mut raw = if let Some((old, end)) = regenerated {
-            let path = ["tokens", &old.id, "regenerate"];
-            let body = json!({ "existingTokenExpiresAt": end, "newToken": successor });
-            self.connection.mint(self.ask(&path, credential, "apiTokens: update")?, &body).await?
-        } else {
-            let ask = self.ask(&["tokens"], credential, "apiTokens: create")?;
-            self.connection.mint(ask, &Value::Object(successor)).await?
+        body.insert("name".to_owned(), json!(mint.name));
+        body.insert("description".to_owned(), json!(mint.note));
+        match mint.expires_at {
+            Some(end) => body.insert("expiresAt".to_owned(), json!(end)),
+            None => body.shift_remove("expiresAt"),
         };
-        let value = take_value(&mut raw, "token")?;
+        let published = mint.predecessor.and_then(|_| published(&body, &SCHEMA));
+        let (value, raw) = match (self.request(credential, mint, body).await, published) {
+            (Err(error), Some(published)) if error.kind == ErrorKind::Invalid => {
+                made_nothing(self, credential, mint.note, error).await?;
+                self.request(credential, mint, published).await?
+            }
+            (result, _) => result?,
+        };
         Ok(Minted { token: token(raw)?, value })
     }
 
@@ -113,8 +149,9 @@ impl Provider for Axiom {
         if let Some(path) = verify {
             return self.connection.verify(path, ask.headers).await;
         }
-        match self.connection.get::<IgnoredAny>(ask).await {
-            Ok(_) => Ok(Probe::Verified),
+        let is_meant = |raw: &Map<String, Value>| raw.get("id").is_some_and(|id| *id == *minted.token.id);
+        match self.connection.identify(ask, is_meant).await {
+            Ok(probe) => Ok(probe),
             Err(error) => match error.kind {
                 ErrorKind::Unauthenticated => Ok(Probe::Rejected),
                 // 403 is said to be used for both "not accepted" and "not permitted".
@@ -139,7 +176,7 @@ impl Provider for Axiom {
 }
 
 fn is_personal(credential: &SecretString) -> bool {
-    credential.expose_secret().starts_with("xapt-")
+    credential.expose_secret().starts_with(PERSONAL)
 }
 
 /// Reads a token as Axiom shows it.
@@ -151,8 +188,7 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
         None | Some(Value::Null) => None,
         Some(end) => Some(expiry(end)?),
     };
-    let rights = raw.iter().filter(|(field, _)| field.ends_with("Capabilities"));
-    let privileges = normalise(rights.map(|(field, value)| (field.clone(), value.clone())).collect());
+    let privileges = normalise(Value::Object(granted(&raw)));
     Ok(Token {
         name: text("name").unwrap_or_default(),
         note: text("description").unwrap_or_default(),

@@ -5,22 +5,24 @@
 //! the body of a reply that may carry a token's value is never quoted.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::Offset;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{Error, ErrorKind, Probe};
+use super::{Error, ErrorKind, Probe, Provider};
 use crate::clock::Side;
 use crate::http::retry::asked_wait;
-use crate::http::{Call, Http, HttpError, Reply, anything, json};
+use crate::http::{Announce, Call, Http, HttpError, Reply, Values, json};
 
 /// The API of one provider: the client, and where it lives.
 #[derive(Debug, Clone)]
@@ -30,10 +32,20 @@ pub(super) struct Connection {
 }
 
 /// The way to one provider: the client, and whose clock its replies set.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Line {
     pub(super) http: Arc<Http>,
     pub(super) side: Side,
+    /// Told of every value that a reply shows.
+    pub(super) announce: Announce,
+    /// Where a reply may show one.
+    pub(super) value_fields: &'static [&'static str],
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("side", &self.side).finish_non_exhaustive()
+    }
 }
 
 /// One request to a provider.
@@ -68,49 +80,101 @@ impl Connection {
         read(&self.send(Call { intact: json, ..call }, ask.needs).await?)
     }
 
-    /// Mints: sent exactly once, whatever happens. An error's [`ErrorKind`] tells
-    /// whether it may have been processed.
-    pub(super) async fn mint(&self, ask: Ask<'_>, body: &Value) -> Result<Map<String, Value>, Error> {
-        self.once(Method::POST, ask, Some(body)).await
+    /// Mints: sent exactly once, whatever happens. Gives the new token's value, and
+    /// the reply without it. An error's [`ErrorKind`] tells whether it may have been
+    /// processed.
+    pub(super) async fn mint(
+        &self,
+        ask: Ask<'_>,
+        body: &Value,
+    ) -> Result<(SecretString, Map<String, Value>), Error> {
+        let call = self.call(Method::POST, &ask)?;
+        let call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
+        self.take_value(read(&self.send(call, ask.needs).await?)?)
     }
 
-    /// Changes something: sent exactly once, like a mint.
-    pub(super) async fn once(
+    /// Takes a token's value out of the reply that minted it. It was announced when
+    /// the reply arrived.
+    fn take_value(&self, mut raw: Map<String, Value>) -> Result<(SecretString, Map<String, Value>), Error> {
+        let values: Vec<Value> =
+            self.line.value_fields.iter().filter_map(|field| raw.remove(*field)).collect();
+        let value = values.into_iter().find_map(|value| match value {
+            Value::String(value) => Some(SecretString::from(value)),
+            _ => None,
+        });
+        value
+            .map(|value| (value, raw))
+            .ok_or_else(|| Error::unreadable("a mint without the new token's value"))
+    }
+
+    /// Changes a token. May be repeated: the same change twice is one change. `None`:
+    /// there is no such token.
+    pub(super) async fn patch(
+        &self,
+        ask: Ask<'_>,
+        body: &Value,
+    ) -> Result<Option<Map<String, Value>>, Error> {
+        let call = self.call(Method::PATCH, &ask)?.idempotent();
+        let call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
+        match self.send(Call { intact: json, ..call }, ask.needs).await {
+            Ok(reply) => read(&reply).map(Some),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes a token, where the provider documents 204 for that. Sent once.
+    pub(super) async fn delete(&self, ask: Ask<'_>) -> Result<(), Error> {
+        self.end(Method::DELETE, ask, |status, _| status == StatusCode::NO_CONTENT).await
+    }
+
+    /// Disables or deletes a token. Sent once, because the token must be read again
+    /// before a repetition. Only an answer that `is_documented` accepts counts: a
+    /// proxy may answer 200 to anything.
+    pub(super) async fn end(
         &self,
         method: Method,
         ask: Ask<'_>,
-        body: Option<&Value>,
-    ) -> Result<Map<String, Value>, Error> {
+        is_documented: impl Fn(StatusCode, &[u8]) -> bool,
+    ) -> Result<(), Error> {
         let mut call = self.call(method, &ask)?;
-        if let Some(body) = body {
-            call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
+        // Not even a connection that fails is tried again here.
+        call.deadline = Some(Instant::now());
+        let reply = self.send(call, ask.needs).await?;
+        if is_documented(reply.status, reply.body()) {
+            return Ok(());
         }
-        read(&self.send(call, ask.needs).await?)
+        let message = format!(
+            "the provider answered {} with an unexpected body; the token may still be valid",
+            reply.status.as_u16()
+        );
+        Err(Error { kind: ErrorKind::Unreadable, message, retry_after: None })
     }
 
-    /// Deletes. A token that is gone already is no error.
-    pub(super) async fn delete(&self, ask: Ask<'_>) -> Result<(), Error> {
-        self.end(Method::DELETE, ask).await
+    /// Asks with a new value whether the provider accepts it, by reading a token that
+    /// `is_meant` recognises. An answer without that token does not come from an API
+    /// that knows it, so it is no evidence.
+    pub(super) async fn identify(
+        &self,
+        ask: Ask<'_>,
+        is_meant: impl Fn(&Map<String, Value>) -> bool,
+    ) -> Result<Probe, Error> {
+        let shown: Value = self.get(ask).await?;
+        let is_meant = shown.as_object().is_some_and(is_meant);
+        Ok(if is_meant { Probe::Verified } else { Probe::Unverified })
     }
 
-    /// Ends a token, with whatever method. May be repeated; a token that is gone
-    /// already is no error. What is answered is not read.
-    pub(super) async fn end(&self, method: Method, ask: Ask<'_>) -> Result<(), Error> {
-        let call = self.call(method, &ask)?.idempotent();
-        match self.send(Call { intact: anything, ..call }, ask.needs).await {
-            Err(error) if error.kind != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    /// Asks whether `headers` may GET a path on the provider's own origin.
+    /// Asks whether `headers` may GET a path on the provider's own origin. An answer
+    /// of success that is not JSON may come from a proxy: it verifies nothing.
     pub(super) async fn verify(&self, path: &str, headers: HeaderMap) -> Result<Probe, Error> {
         let url = self.base.join(path).ok().filter(|url| url.origin() == self.base.origin());
         let url = url.ok_or_else(|| Error::invalid("`verify` is no path on the provider's origin"))?;
         let mut call = Call::new(self.line.side, Method::GET, url).idempotent();
         call.headers = headers;
+        call.values = Some(self.values());
         match self.send(call, "what `verify` names").await {
-            Ok(_) => Ok(Probe::Verified),
+            Ok(reply) if json(reply.status, reply.body()) => Ok(Probe::Verified),
+            Ok(_) => Ok(Probe::Unverified),
             Err(error) if error.kind.is_refusal() => Ok(Probe::Rejected),
             Err(error) => Err(error),
         }
@@ -118,9 +182,14 @@ impl Connection {
 
     fn call(&self, method: Method, ask: &Ask<'_>) -> Result<Call, Error> {
         let mut url = self.base.clone();
-        // Dot segments would be resolved away, and the request with them.
-        if ask.path.iter().any(|segment| matches!(*segment, "" | "." | "..")) {
-            return Err(Error::invalid("the provider's id of a token cannot stand in a path"));
+        // Dot segments would be resolved away, and the request with them. `Url` drops
+        // tabs and line breaks, which would make one id of another.
+        let is_unsafe =
+            |segment: &str| matches!(segment, "" | "." | "..") || segment.contains(char::is_control);
+        if ask.path.iter().any(|segment| is_unsafe(segment)) {
+            // Not a refusal of the provider's, which could mean that there is no such token.
+            let message = "the id of a token cannot be part of an address, so nothing was sent".to_owned();
+            return Err(Error { kind: ErrorKind::Unreadable, message, retry_after: None });
         }
         url.path_segments_mut()
             .map_err(|()| Error::invalid("the provider's address is no base for paths"))?
@@ -132,7 +201,13 @@ impl Connection {
         let mut call = Call::new(self.line.side, method, url);
         call.headers = ask.headers.clone();
         call.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        call.values = Some(self.values());
         Ok(call)
+    }
+
+    /// Whatever a reply answers, it may show a value.
+    fn values(&self) -> Values {
+        Values { fields: self.line.value_fields, announce: Arc::clone(&self.line.announce) }
     }
 
     async fn send(&self, call: Call, needs: &str) -> Result<Reply, Error> {
@@ -194,11 +269,43 @@ pub(super) fn authorization(value: &str) -> Result<HeaderMap, Error> {
     Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
 }
 
-/// Takes a token's value out of the reply that minted it.
-pub(super) fn take_value(raw: &mut Map<String, Value>, field: &str) -> Result<SecretString, Error> {
-    match raw.remove(field) {
-        Some(Value::String(value)) => Ok(value.into()),
-        _ => Err(Error::unreadable("a mint without the new token's value")),
+/// Whether a field of a token grants something, also one that this version has never
+/// heard of. Such a field is carried over to the next token. A field that records
+/// something (who made the token, when it was used) has another ending.
+pub(super) fn grants(field: &str) -> bool {
+    let field = field.to_ascii_lowercase();
+    ["capabilities", "permissions", "privileges", "scopes"].iter().any(|ending| field.ends_with(ending))
+}
+
+/// The fields of a token that grant something.
+pub(super) fn granted(raw: &Map<String, Value>) -> Map<String, Value> {
+    let granted = raw.iter().filter(|(field, _)| grants(field));
+    granted.map(|(field, value)| (field.clone(), value.clone())).collect()
+}
+
+/// A creation body without what the published creation schema does not name; `None`
+/// if it holds nothing else.
+pub(super) fn published(body: &Map<String, Value>, schema: &[&str]) -> Option<Map<String, Value>> {
+    let mut published = body.clone();
+    published.retain(|field, _| schema.contains(&field.as_str()));
+    (published.len() < body.len()).then_some(published)
+}
+
+/// Makes sure that a mint which was `refused` made nothing, before it is sent again in
+/// another form. `note`: what the new token's note would be.
+///
+/// # Errors
+/// The refusal, if the provider shows such a token or cannot be asked.
+pub(super) async fn made_nothing(
+    provider: &dyn Provider,
+    credential: &SecretString,
+    note: &str,
+    refused: Error,
+) -> Result<(), Error> {
+    match provider.list(credential).await {
+        Ok(tokens) if tokens.iter().any(|token| token.note == note) => Err(refused.after_the_fact()),
+        Ok(_) => Ok(()),
+        Err(_) => Err(refused),
     }
 }
 
@@ -283,6 +390,14 @@ fn refusal(reply: &Reply, needs: &str) -> Error {
             format!("the provider refuses the request (HTTP {status})")
         }
     };
+    // A provider's API explains itself in JSON. A proxy's page does not mean that a
+    // token is gone, or that a request was refused.
+    if kind.is_about_the_token() && reply.json::<IgnoredAny>().is_err() {
+        let message = format!(
+            "something other than the provider's API seems to have answered (HTTP {status}, and the body is not JSON)"
+        );
+        return Error { kind: ErrorKind::Unreadable, message, retry_after: asked_wait(reply) };
+    }
     // Below 500 nothing was minted, so the body holds no value of a new token.
     if reply.status.is_client_error()
         && let Some(said) = explanation(&reply.json().unwrap_or_default())
@@ -325,7 +440,12 @@ mod tests {
 
     fn line() -> Line {
         let http = Http::new(crate::http::HttpSettings::default(), Arc::default());
-        Line { http: Arc::new(http), side: Side::Provider(0) }
+        Line {
+            http: Arc::new(http),
+            side: Side::Provider(0),
+            announce: Arc::new(|_| {}),
+            value_fields: &["token"],
+        }
     }
 
     #[test]
@@ -334,6 +454,28 @@ mod tests {
         let other = json!({"a": ["y", "x", "x"], "b": {"query": ["read"]}});
         assert_eq!(normalise(one), normalise(other));
         assert_ne!(normalise(json!({"a": ["x"]})), normalise(json!({"a": ["x", "y"]})));
+    }
+
+    #[test]
+    fn a_field_that_grants_is_told_from_one_that_records() {
+        for field in ["orgCapabilities", "telepathyCapabilities", "dataset_permissions", "scopes"] {
+            assert!(grants(field), "{field}");
+        }
+        for field in [
+            "auditIdentity",
+            "apiLastUsed",
+            "ingestLastUsed",
+            "lastUsedAt",
+            "createdAt",
+            "createdBy",
+            "id",
+            "samlAuthenticated",
+            "usage",
+            "owner",
+            "colour",
+        ] {
+            assert!(!grants(field), "{field}");
+        }
     }
 
     #[test]
@@ -388,15 +530,59 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_id_with_control_characters_is_refused() {
+        let connection = Connection::new(line(), None, "https://x.invalid", "v2").unwrap();
+        for id in ["vic\ttim", "vic\rtim", "vic\ntim", "\t..", ".\n.", "\0", "a\u{7f}", "a\u{85}"] {
+            let ask = Ask { path: &["tokens", id], query: &[], headers: HeaderMap::new(), needs: "" };
+            assert!(connection.call(Method::DELETE, &ask).is_err(), "{id:?}");
+        }
+    }
+
+    /// What was never asked for is not known to be gone.
+    #[tokio::test]
+    async fn a_token_that_cannot_be_asked_for_is_not_taken_for_gone() {
+        for kind in ["axiom", "deepset", "launchdarkly", "softwareone"] {
+            let url = Some(Url::parse("http://127.0.0.1:9").unwrap());
+            let settings = crate::provider::ProviderSettings {
+                kind: kind.parse().unwrap(),
+                url,
+                org_id: None,
+                credential: "X".to_owned(),
+            };
+            let Line { http, side, announce, .. } = line();
+            let provider = crate::provider::connect(&settings, http, side, announce).unwrap();
+            for id in ["vic\ttim", "TKN-0000\n-0001", "..", ""] {
+                let read = provider.get(&SecretString::from("credential"), id).await;
+                assert_eq!(read.unwrap_err().kind, ErrorKind::Unreadable, "{kind} {id:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_json_says_that_a_token_is_gone() {
+        for status in [StatusCode::NOT_FOUND, StatusCode::GONE, StatusCode::BAD_REQUEST, StatusCode::CONFLICT]
+        {
+            let mut reply = Reply::of(status, HeaderMap::new());
+            assert_eq!(refusal(&reply, "").kind, ErrorKind::Unreadable, "{status} without a body");
+            reply = reply.with_body(b"<html>not here</html>");
+            assert_eq!(refusal(&reply, "").kind, ErrorKind::Unreadable, "{status} with a page");
+            reply = reply.with_body(br#"{"message":"no"}"#);
+            assert!(refusal(&reply, "").kind.is_about_the_token(), "{status}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn an_id_never_leaves_its_segment(id in ".{1,20}") {
+        fn an_id_never_leaves_its_segment(id in r"[\x00-\x20./\\%?#a-c\u{7f}-\u{a0}é]{0,12}") {
             let connection = Connection::new(line(), None, "https://x.invalid", "v2").unwrap();
             let ask = Ask { path: &["tokens", &id], query: &[], headers: HeaderMap::new(), needs: "" };
             if let Ok(call) = connection.call(Method::GET, &ask) {
                 let segments: Vec<_> = call.url.path_segments().unwrap().collect();
                 prop_assert_eq!(segments.len(), 3, "{}", call.url);
                 prop_assert_eq!(call.url.query(), None);
+                let sent = percent_encoding::percent_decode_str(segments[2]).decode_utf8().unwrap();
+                prop_assert_eq!(sent, id, "another id than the one that is meant");
             }
         }
     }

@@ -12,20 +12,34 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, Line, Pages, bearer, normalise, take_value, timestamp};
+use super::connection::{
+    Ask, Connection, Line, Pages, bearer, granted, grants, made_nothing, normalise, published, timestamp,
+};
 use super::{
-    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
+    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
 };
+use crate::redact::{Body, TokenShape};
 
-/// Where the API lives; in the United States it is `https://api.us.deepset.ai`.
-const PUBLIC: &str = "https://api.cloud.deepset.ai";
+/// What is known of deepset without asking it. In the United States its API lives
+/// at `https://api.us.deepset.ai`.
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "deepset",
+    origin: "https://api.cloud.deepset.ai",
+    tokens: &[TokenShape { prefix: "api_", body: Body::RandomWord(20) }],
+    needs_org_id: &[],
+    value_fields: &VALUE_FIELDS,
+    connect,
+};
 
 /// Tokens on one page.
 const PAGE: &str = "100";
+
+/// What the documentation of a creation names.
+const SCHEMA: [&str; 7] =
+    ["name", "expires", "expires_at", "organization_role", "personal", "role_id", "workspaces"];
 
 /// What every call needs.
 const NEEDS: &str = "an API key of a user with the organization role ADMIN";
@@ -40,8 +54,8 @@ struct Deepset {
 }
 
 /// Connects to deepset; the URL is the origin, with or without `/api/v1`.
-pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(line, settings.url.as_ref(), PUBLIC, "api/v1")?;
+fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(line, settings.url.as_ref(), DESCRIPTOR.origin, "api/v1")?;
     Ok(Arc::new(Deepset { connection }))
 }
 
@@ -73,6 +87,7 @@ impl Provider for Deepset {
             expiry: Expiry::Native,
             marker_in: MarkerIn::Name,
             can_disable: false,
+            can_set_expiry: false,
         }
     }
 
@@ -92,11 +107,11 @@ impl Provider for Deepset {
         all.items.into_iter().map(token).collect()
     }
 
+    fn may_be_id(&self, text: &str) -> bool {
+        is_uuid(text)
+    }
+
     async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
-        // Anything else is a name: there is nothing to ask for.
-        if !is_uuid(id) {
-            return Ok(None);
-        }
         match self.connection.get(ask(&["token", id], &[], credential)?).await {
             Ok(raw) => token(raw).map(Some),
             Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => Ok(None),
@@ -114,10 +129,17 @@ impl Provider for Deepset {
         successor.insert("name".to_owned(), json!(mint.note));
         successor.insert("expires".to_owned(), json!(mint.expires_at.is_some()));
         successor.insert("expires_at".to_owned(), json!(mint.expires_at));
-        let ask = ask(&["token"], &[], credential)?;
-        let mut raw = self.connection.mint(ask, &Value::Object(successor)).await?;
-        let field = VALUE_FIELDS.into_iter().find(|field| raw.get(*field).is_some_and(Value::is_string));
-        let value = take_value(&mut raw, field.unwrap_or(VALUE_FIELDS[0]))?;
+        let published = mint.predecessor.and_then(|_| published(&successor, &SCHEMA));
+        let request = async |body: Map<String, Value>| {
+            self.connection.mint(ask(&["token"], &[], credential)?, &Value::Object(body)).await
+        };
+        let (value, raw) = match (request(successor).await, published) {
+            (Err(error), Some(published)) if error.kind == ErrorKind::Invalid => {
+                made_nothing(self, credential, mint.note, error).await?;
+                request(published).await?
+            }
+            (result, _) => result?,
+        };
         if raw.contains_key("api_token_id") && raw.contains_key("workspaces") {
             return Ok(Minted { token: token(raw)?, value });
         }
@@ -136,8 +158,10 @@ impl Provider for Deepset {
         if let Some(path) = verify {
             return self.connection.verify(path, ask.headers).await;
         }
-        match self.connection.get::<IgnoredAny>(ask).await {
-            Ok(_) => Ok(Probe::Verified),
+        let is_meant =
+            |raw: &Map<String, Value>| raw.get("api_token_id").is_some_and(|id| *id == *minted.token.id);
+        match self.connection.identify(ask, is_meant).await {
+            Ok(probe) => Ok(probe),
             Err(error) => match error.kind {
                 ErrorKind::Unauthenticated => Ok(Probe::Rejected),
                 // A token that may not see tokens is told so, or that there is none.
@@ -148,6 +172,8 @@ impl Provider for Deepset {
     }
 
     async fn end(&self, credential: &SecretString, token: &Token, _: Ending) -> Result<(), Error> {
+        // 200 is documented too, but without a body of its own: a proxy's looks the
+        // same, so the caller reads the token again.
         self.connection.delete(ask(&["token", &token.id], &[], credential)?).await
     }
 
@@ -172,7 +198,7 @@ fn successor_of(raw: &Map<String, Value>) -> Map<String, Value> {
     let kept = ["organization_role", "personal", "role_id"];
     let mut successor: Map<String, Value> = raw
         .iter()
-        .filter(|(field, value)| kept.contains(&field.as_str()) && !value.is_null())
+        .filter(|(field, value)| (kept.contains(&field.as_str()) || grants(field)) && !value.is_null())
         .map(|(field, value)| (field.clone(), value.clone()))
         .collect();
     // Without a list it is for all workspaces, those to come included.
@@ -218,6 +244,7 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
         "role": raw.get("role"),
         "personal": raw.get("personal"),
         "workspaces": workspaces,
+        "others": granted(&raw),
     }));
     Ok(Token {
         note: name.clone(),

@@ -1,32 +1,39 @@
-//! LaunchDarkly: *reset*, which gives the same token a new value.
+//! LaunchDarkly: *create* with an expiry, then give the previous token one.
 //!
-//! Sources: LaunchDarkly's published API reference (access tokens, caller identity,
-//! JSON patch) and its Terraform provider, which renames tokens by PATCH and resets
-//! them with an `expiry`. A reset changes nothing else, so the marker is written
-//! first, into the name, with a `test` of the name as it was: of two runs at once
-//! only one gets through. What a second reset does to a value whose `expiry` is
-//! still to come is documented nowhere, so there is at most one within an overlap;
-//! otherwise the successor is a new token. Types and calls only; policy lives in
-//! [`crate::rotation`].
+//! Sources: LaunchDarkly's Python client 25.0.1, generated from its API description
+//! (access tokens, caller identity, JSON patch, versions), and its documentation of
+//! personal and service tokens. Tokens have an `expiry` since 25.0.0, which also
+//! discourages the older way, a reset of the value. Fields that a server does not
+//! know are ignored without an error, so every reply is checked for what was asked.
+//! Types and calls only; policy lives in [`crate::rotation`].
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::Method;
+use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, Line, Pages, authorization, normalise, take_value};
+use super::connection::{Ask, Connection, Line, Pages, authorization, normalise};
 use super::{
-    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
+    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
 };
+use crate::redact::{Body, TokenShape};
 
-/// Where the API lives; the federal and European instances have hosts of their own.
-const PUBLIC: &str = "https://app.launchdarkly.com";
+/// What is known of LaunchDarkly without asking it. The federal and the European
+/// instance have hosts of their own.
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "launchdarkly",
+    origin: "https://app.launchdarkly.com",
+    tokens: &[TokenShape { prefix: "api-", body: Body::Uuid }],
+    needs_org_id: &[],
+    value_fields: &["token"],
+    connect,
+};
 
 /// Tokens on one page.
 const PAGE: &str = "100";
@@ -38,6 +45,11 @@ const NEEDS: &str = "a service token with the role Admin, or a role that may man
 const SETTABLE: [&str; 6] =
     ["description", "role", "customRoleIds", "inlineRole", "serviceToken", "defaultApiVersion"];
 
+/// The version of the API that this file was written for. Without the header it would
+/// be the one that the credential was created with.
+const VERSION: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("ld-api-version"), HeaderValue::from_static("20240415"));
+
 /// The token calls of one account.
 #[derive(Debug)]
 struct LaunchDarkly {
@@ -45,15 +57,15 @@ struct LaunchDarkly {
 }
 
 /// Connects to LaunchDarkly; the URL is the origin, with or without `/api/v2`.
-pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(line, settings.url.as_ref(), PUBLIC, "api/v2")?;
+fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(line, settings.url.as_ref(), DESCRIPTOR.origin, "api/v2")?;
     Ok(Arc::new(LaunchDarkly { connection }))
 }
 
 /// A page of the list.
 #[derive(Deserialize)]
 struct Listed {
-    #[serde(default)]
+    // Required: an answer of something else must not read as "there are no tokens".
     items: Vec<Map<String, Value>>,
     #[serde(rename = "totalCount")]
     total: Option<usize>,
@@ -65,52 +77,20 @@ fn ask<'a>(
     query: &'a [(&'a str, &'a str)],
     credential: &SecretString,
 ) -> Result<Ask<'a>, Error> {
-    Ok(Ask { path, query, headers: authorization(credential.expose_secret())?, needs: NEEDS })
-}
-
-impl LaunchDarkly {
-    /// Makes a new token that can do what `like` can.
-    async fn create(
-        &self,
-        credential: &SecretString,
-        mut like: Map<String, Value>,
-        name: &str,
-    ) -> Result<Map<String, Value>, Error> {
-        like.insert("name".to_owned(), json!(name));
-        self.connection.mint(ask(&["tokens"], &[], credential)?, &Value::Object(like)).await
-    }
-
-    /// Writes the marker, then gives the token a new value.
-    async fn reset(
-        &self,
-        credential: &SecretString,
-        old: &Token,
-        name: &str,
-        ends_at: Timestamp,
-    ) -> Result<Map<String, Value>, Error> {
-        let patch = json!([
-            { "op": "test", "path": "/name", "value": old.name },
-            { "op": "replace", "path": "/name", "value": name },
-        ]);
-        let whole = ["tokens", old.id.as_str(), "reset"];
-        let renamed = self.connection.once(Method::PATCH, ask(&whole[..2], &[], credential)?, Some(&patch));
-        if renamed.await?.get("name").and_then(Value::as_str) != Some(name) {
-            return Err(Error::invalid("the provider did not rename the token, so it was not reset"));
-        }
-        let expiry = ends_at.as_millisecond().to_string();
-        let query = [("expiry", expiry.as_str())];
-        self.connection.once(Method::POST, ask(&whole, &query, credential)?, None).await
-    }
+    let mut headers = authorization(credential.expose_secret())?;
+    headers.extend([VERSION]);
+    Ok(Ask { path, query, headers, needs: NEEDS })
 }
 
 #[async_trait]
 impl Provider for LaunchDarkly {
     fn profile(&self) -> Profile {
         Profile {
-            overlap: Overlap::InPlace,
-            expiry: Expiry::ByAge,
+            overlap: Overlap::AcrossRuns,
+            expiry: Expiry::Native,
             marker_in: MarkerIn::Name,
             can_disable: false,
+            can_set_expiry: true,
         }
     }
 
@@ -128,11 +108,11 @@ impl Provider for LaunchDarkly {
         all.items.into_iter().map(token).collect()
     }
 
+    fn may_be_id(&self, text: &str) -> bool {
+        text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+
     async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
-        // Anything else is a name: there is nothing to ask for.
-        if id.len() != 24 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Ok(None);
-        }
         match self.connection.get(ask(&["tokens", id], &[], credential)?).await {
             Ok(raw) => token(raw).map(Some),
             Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => Ok(None),
@@ -141,16 +121,16 @@ impl Provider for LaunchDarkly {
     }
 
     async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
-        let in_place = mint.predecessor.filter(|_| !mint.by_creation).zip(mint.predecessor_ends_at);
-        let mut raw = match (in_place, mint.predecessor) {
-            (Some((old, ends_at)), _) => self.reset(credential, old, mint.note, ends_at).await?,
-            (None, Some(old)) => self.create(credential, equal_of(&old.raw), mint.note).await?,
-            (None, None) => {
-                let template = mint.template.cloned().unwrap_or_default();
-                self.create(credential, template, mint.note).await?
-            }
+        let mut successor = match mint.predecessor {
+            Some(old) => equal_of(&old.raw),
+            None => mint.template.cloned().unwrap_or_default(),
         };
-        let value = take_value(&mut raw, "token")?;
+        successor.insert("name".to_owned(), json!(mint.note));
+        if let Some(end) = mint.expires_at {
+            successor.insert("expiry".to_owned(), json!(end.as_millisecond()));
+        }
+        let ask = ask(&["tokens"], &[], credential)?;
+        let (value, raw) = self.connection.mint(ask, &Value::Object(successor)).await?;
         Ok(Minted { token: token(raw)?, value })
     }
 
@@ -173,6 +153,23 @@ impl Provider for LaunchDarkly {
         self.connection.delete(ask(&["tokens", &token.id], &[], credential)?).await
     }
 
+    async fn set_expiry(
+        &self,
+        credential: &SecretString,
+        token: &Token,
+        expires_at: Timestamp,
+    ) -> Result<(), Error> {
+        // `add` also replaces an expiry that is there (RFC 6902).
+        let change = json!({ "op": "add", "path": "/expiry", "value": expires_at.as_millisecond() });
+        let path = ["tokens", token.id.as_str()];
+        match self.connection.patch(ask(&path, &[], credential)?, &json!([change])).await? {
+            Some(shown) if expiry(&shown)?.is_none_or(|end| end > expires_at) => {
+                Err(Error::invalid("the provider answered with success, but did not change the expiry"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A token shows the last characters of its present value.
     fn may_be(&self, token: &Token, credential: &SecretString) -> bool {
         let shown = token.raw.get(SHOWN).and_then(Value::as_str).unwrap_or_default();
@@ -192,7 +189,7 @@ fn equal_of(raw: &Map<String, Value>) -> Map<String, Value> {
 
 /// Reads a token as LaunchDarkly shows it.
 fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
-    // The end of the value, unless the token was just created or reset.
+    // The end of the value, unless the token was just created.
     if let Some(Value::String(shown)) = raw.remove("token")
         && shown.len() <= 8
     {
@@ -208,13 +205,14 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
         "inlineRole": raw.get("inlineRole"),
         "serviceToken": is_service,
         "defaultApiVersion": raw.get("defaultApiVersion"),
-        // A personal token can do no more than the member whose it is.
+        // A personal token can do no more than its member. A service token is
+        // independent of the member who created it, so that one is not compared.
         "memberId": raw.get("memberId").filter(|_| !is_service),
     }));
     Ok(Token {
         note: name.clone(),
         name,
-        expires_at: None,
+        expires_at: expiry(&raw)?,
         created_at: time(raw.get("creationDate")),
         changed_at: None,
         last_used_at: time(raw.get("lastUsed")),
@@ -225,11 +223,24 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
     })
 }
 
+/// When a token expires; `None`: never.
+fn expiry(raw: &Map<String, Value>) -> Result<Option<Timestamp>, Error> {
+    let Some(value) = raw.get("expiry").filter(|value| !value.is_null()) else { return Ok(None) };
+    match milliseconds(value) {
+        Some(never) if never <= 0 => Ok(None),
+        Some(later) => Ok(Some(Timestamp::from_millisecond(later).unwrap_or(Timestamp::MAX))),
+        None => Err(Error::unreadable("an expiry that is no time")),
+    }
+}
+
 /// Milliseconds since the epoch, as a number or in quotes; 0 is "never".
 fn time(value: Option<&Value>) -> Option<Timestamp> {
-    let value = value?;
-    let milliseconds = value.as_i64().or_else(|| value.as_str()?.parse().ok())?;
+    let milliseconds = milliseconds(value?)?;
     Timestamp::from_millisecond(milliseconds).ok().filter(|_| milliseconds > 0)
+}
+
+fn milliseconds(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
 #[cfg(test)]
@@ -263,6 +274,22 @@ mod tests {
     }
 
     #[test]
+    fn reads_an_expiry_and_never_takes_an_odd_one_for_none() {
+        let read = |expiry: Value| token(raw(json!({ "expiry": expiry }))).map(|token| token.expires_at);
+        let end = Some("2021-08-03T14:40:02.644Z".parse().unwrap());
+        assert_eq!(read(json!(1_628_001_602_644_i64)).unwrap(), end);
+        assert_eq!(read(json!("1628001602644")).unwrap(), end);
+        for never in [json!(0), json!("0"), json!(null), json!(-62_135_596_800_000_i64)] {
+            assert_eq!(read(never.clone()).unwrap(), None, "{never}");
+        }
+        assert_eq!(token(raw(json!({}))).unwrap().expires_at, None);
+        assert_eq!(read(json!(i64::MAX)).unwrap(), Some(Timestamp::MAX));
+        for odd in [json!("soon"), json!(""), json!({}), json!(true), json!("2026-03-02")] {
+            assert!(read(odd.clone()).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
     fn keeps_the_end_of_a_value_and_never_a_whole_one() {
         let shown = token(raw(json!({}))).unwrap();
         assert_eq!((shown.raw.get("token"), &shown.raw[SHOWN]), (None, &json!("1f2e")));
@@ -271,11 +298,12 @@ mod tests {
     }
 
     #[test]
-    fn an_equal_token_has_the_same_rights_and_no_empty_lists() {
+    fn an_equal_token_has_the_same_rights_and_neither_empty_lists_nor_an_expiry() {
         let wanted = json!({
             "description": "for builds", "role": "reader", "serviceToken": true, "defaultApiVersion": 20_240_415,
         });
-        assert_eq!(Value::Object(equal_of(&raw(json!({})))), wanted);
+        let expiring = raw(json!({"expiry": 1_628_001_602_644_i64}));
+        assert_eq!(Value::Object(equal_of(&expiring)), wanted);
         let custom = equal_of(&raw(json!({"role": null, "customRoleIds": ["r1"]})));
         assert_eq!((custom.get("role"), &custom["customRoleIds"]), (None, &json!(["r1"])));
     }
@@ -283,7 +311,7 @@ mod tests {
     #[test]
     fn a_personal_token_of_somebody_else_is_no_equal() {
         let of = |extra| token(raw(extra)).unwrap().privileges;
-        assert_eq!(of(json!({})), of(json!({"memberId": "other"})), "service tokens belong to nobody");
+        assert_eq!(of(json!({})), of(json!({"memberId": "other"})), "independent of their creator");
         assert_ne!(
             of(json!({"serviceToken": false})),
             of(json!({"serviceToken": false, "memberId": "other"}))

@@ -4,7 +4,7 @@
 //! to mint, what to retire and what a lost reply means is policy, and lives in
 //! [`crate::rotation`].
 //!
-//! To add a provider: one file, declared below, and one line in [`Kind::NAMES`].
+//! To add a provider: one file, declared below, and its descriptor in [`DESCRIPTORS`].
 //! `docs/providers.md` walks through it.
 
 mod axiom;
@@ -19,36 +19,53 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
 use crate::clock::Side;
-use crate::http::Http;
+use crate::http::{Announce, Http};
+use crate::redact::TokenShape;
 use connection::Line;
 
 /// Makes a provider ready to be asked.
 type Connect = fn(&ProviderSettings, Line) -> Result<Arc<dyn Provider>, Error>;
 
-/// Which service issues a token.
-#[derive(Debug, Clone, Copy)]
-pub struct Kind {
-    name: &'static str,
+/// What is known of a service without asking it. Each provider declares its own.
+#[derive(Debug)]
+pub struct Descriptor {
+    /// What the configuration calls it.
+    pub name: &'static str,
+    /// The origin of the public service.
+    pub origin: &'static str,
+    /// What its tokens look like.
+    pub tokens: &'static [TokenShape],
+    /// How its tokens begin that are good only together with an organization.
+    pub needs_org_id: &'static [&'static str],
+    /// The fields in which a reply may show a token's value.
+    pub value_fields: &'static [&'static str],
+    /// Makes it ready to be asked.
     connect: Connect,
 }
 
-impl Kind {
-    /// Every provider, by the name that the configuration calls it.
-    pub(crate) const NAMES: &[(&'static str, Connect)] = &[
-        ("axiom", axiom::connect),
-        ("softwareone", softwareone::connect),
-        ("deepset", deepset::connect),
-        ("launchdarkly", launchdarkly::connect),
-    ];
+/// Every provider.
+pub const DESCRIPTORS: &[&Descriptor] =
+    &[&axiom::DESCRIPTOR, &softwareone::DESCRIPTOR, &deepset::DESCRIPTOR, &launchdarkly::DESCRIPTOR];
 
-    /// Each provider with its name.
+/// Which service issues a token.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind(&'static Descriptor);
+
+impl Kind {
+    /// Each provider with the name that the configuration calls it.
     pub(crate) fn all() -> Vec<(&'static str, Self)> {
-        Self::NAMES.iter().map(|(name, connect)| (*name, Self { name, connect: *connect })).collect()
+        DESCRIPTORS.iter().map(|descriptor| (descriptor.name, Self(descriptor))).collect()
+    }
+
+    /// What is known of the service.
+    #[must_use]
+    pub fn descriptor(self) -> &'static Descriptor {
+        self.0
     }
 }
 
@@ -65,15 +82,24 @@ pub struct ProviderSettings {
     pub credential: String,
 }
 
+impl ProviderSettings {
+    /// The origin that the credential is sent to.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        let public = || self.kind.descriptor().origin.to_owned();
+        self.url.as_ref().map_or_else(public, |url| url.origin().ascii_serialization())
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
+        f.write_str(self.0.name)
     }
 }
 
 impl PartialEq for Kind {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        self.0.name == other.0.name
     }
 }
 
@@ -81,7 +107,7 @@ impl Eq for Kind {}
 
 impl Hash for Kind {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
+        self.0.name.hash(state);
     }
 }
 
@@ -90,9 +116,6 @@ impl Hash for Kind {
 pub enum Overlap {
     /// The mint itself says when the previous token ends.
     Native,
-    /// The mint gives the same token, under the same id, a new value, and says
-    /// when the previous value ends.
-    InPlace,
     /// The previous token lives on until a later run retires it.
     AcrossRuns,
 }
@@ -117,6 +140,8 @@ pub struct Profile {
     pub marker_in: MarkerIn,
     /// Whether a token can be disabled, and enabled again, before it is deleted.
     pub can_disable: bool,
+    /// Whether a token can be given another expiry after its creation.
+    pub can_set_expiry: bool,
 }
 
 /// Where a provider's tokens carry their marker.
@@ -171,7 +196,7 @@ pub struct Mint<'a> {
     pub note: &'a str,
     /// When the new token ends; `None` where the provider has no expiry.
     pub expires_at: Option<Timestamp>,
-    /// When the predecessor, or its value, ends; `None` where the mint is a creation.
+    /// When the predecessor ends; `None` where the mint is a creation.
     pub predecessor_ends_at: Option<Timestamp>,
 }
 
@@ -213,7 +238,13 @@ pub trait Provider: Send + Sync {
     /// Every token that the credential can see.
     async fn list(&self, credential: &SecretString) -> Result<Vec<Token>, Error>;
 
-    /// One token by its id; `None` if there is no such token.
+    /// Whether a text that a user wrote may be the id of a token. `false` only when
+    /// it is certainly a name.
+    fn may_be_id(&self, _text: &str) -> bool {
+        true
+    }
+
+    /// One token by its id; `None` if the provider says that there is no such token.
     async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error>;
 
     /// Makes the successor. Sent once: the caller decides what a lost reply means.
@@ -222,8 +253,21 @@ pub trait Provider: Send + Sync {
     /// Asks the provider whether it accepts a new value.
     async fn probe(&self, minted: &Minted, verify: Option<&str>) -> Result<Probe, Error>;
 
-    /// Ends a token. A token that is already gone is no error.
+    /// Asks the provider, once, to end a token. `Ok` only for the answer that the
+    /// provider documents for it. Call it through [`crate::rotation`]'s `retire`,
+    /// which reads the token before each request.
     async fn end(&self, credential: &SecretString, token: &Token, ending: Ending) -> Result<(), Error>;
+
+    /// Gives a token another expiry, where the profile says that this is possible. A
+    /// token that is already gone is no error.
+    async fn set_expiry(
+        &self,
+        _credential: &SecretString,
+        _token: &Token,
+        _expires_at: Timestamp,
+    ) -> Result<(), Error> {
+        Err(Error::invalid("this provider cannot change the expiry of a token"))
+    }
 
     /// Whether `credential` may be the value of `token`. `false` only when that
     /// is certain.
@@ -231,19 +275,19 @@ pub trait Provider: Send + Sync {
 }
 
 /// The provider that the user named, ready to be asked. Its replies set the clock
-/// of `side`. Contacts nobody.
+/// of `side`, and `announce` is told of every value that they show. Contacts nobody.
 ///
 /// # Errors
 /// When the settings cannot work.
-pub fn connect(settings: &ProviderSettings, http: Arc<Http>, side: Side) -> Result<Arc<dyn Provider>, Error> {
-    (settings.kind.connect)(settings, Line { http, side })
-}
-
-/// The part of a value that must not be seen: some begin with their token's id,
-/// which reports name.
-#[must_use]
-pub fn secret_part(value: &SecretString) -> SecretString {
-    softwareone::secret_part(value.expose_secret()).into()
+pub fn connect(
+    settings: &ProviderSettings,
+    http: Arc<Http>,
+    side: Side,
+    announce: Announce,
+) -> Result<Arc<dyn Provider>, Error> {
+    let descriptor = settings.kind.descriptor();
+    let line = Line { http, side, announce, value_fields: descriptor.value_fields };
+    (descriptor.connect)(settings, line)
 }
 
 /// What went wrong at a provider: one of a few kinds, whoever the provider is.

@@ -9,27 +9,42 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::Method;
+use http::{Method, StatusCode};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, Line, Pages, bearer, normalise, take_value, timestamp};
+use super::connection::{
+    Ask, Connection, Line, Pages, bearer, granted, made_nothing, normalise, published, timestamp,
+};
 use super::{
-    Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
+    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
     ProviderSettings, Token,
 };
+use crate::redact::{Body, TokenShape};
 
-/// Where the platform's API lives.
-const PUBLIC: &str = "https://api.platform.softwareone.com";
+/// What is known of the Marketplace without asking it.
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "softwareone",
+    origin: "https://api.platform.softwareone.com",
+    tokens: &[TOKEN],
+    needs_org_id: &[],
+    value_fields: &["token"],
+    connect,
+};
+
+/// The scheme, the token's id, a colon, and the secret part.
+const TOKEN: TokenShape = TokenShape { prefix: "idt:TKN-", body: Body::IdAndVisible(11) };
 
 /// What a list leaves out unless it is asked for.
 const SELECT: (&str, &str) = ("select", "audit,modules,account");
 
 /// Tokens on one page.
 const PAGE: &str = "100";
+
+/// What the published schema of a creation names (`CreateApiTokenDto`).
+const SCHEMA: [&str; 5] = ["account", "name", "icon", "description", "modules"];
 
 /// What every call needs.
 const NEEDS: &str = "an API token of the same account with access to the module that manages API tokens";
@@ -41,8 +56,8 @@ struct SoftwareOne {
 }
 
 /// Connects to the Marketplace; the URL is the origin, with or without `/public/v1`.
-pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(line, settings.url.as_ref(), PUBLIC, "public/v1")?;
+fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(line, settings.url.as_ref(), DESCRIPTOR.origin, "public/v1")?;
     Ok(Arc::new(SoftwareOne { connection }))
 }
 
@@ -51,7 +66,7 @@ pub(super) fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn
 struct Listed {
     #[serde(rename = "$meta", default)]
     meta: Meta,
-    #[serde(default)]
+    // Required: an answer of something else must not read as "there are no tokens".
     data: Vec<Map<String, Value>>,
 }
 
@@ -91,6 +106,7 @@ impl Provider for SoftwareOne {
             expiry: Expiry::ByAge,
             marker_in: MarkerIn::Description,
             can_disable: true,
+            can_set_expiry: false,
         }
     }
 
@@ -109,11 +125,11 @@ impl Provider for SoftwareOne {
         all.items.into_iter().filter(|raw| !is_deleted(raw)).map(token).collect()
     }
 
+    fn may_be_id(&self, text: &str) -> bool {
+        text.starts_with("TKN-")
+    }
+
     async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
-        // Anything else is a name: there is nothing to ask for.
-        if !id.starts_with("TKN-") {
-            return Ok(None);
-        }
         match self.raw(credential, id).await {
             Ok(raw) if is_deleted(&raw) => Ok(None),
             Ok(raw) => token(raw).map(Some),
@@ -131,9 +147,18 @@ impl Provider for SoftwareOne {
         };
         successor.insert("name".to_owned(), json!(mint.name));
         successor.insert("description".to_owned(), json!(mint.note));
-        let ask = ask(&["accounts", "api-tokens"], &[], credential)?;
-        let mut raw = self.connection.mint(ask, &Value::Object(successor)).await?;
-        let value = take_value(&mut raw, "token")?;
+        let published = mint.predecessor.and_then(|_| published(&successor, &SCHEMA));
+        let request = async |body: Map<String, Value>| {
+            let ask = ask(&["accounts", "api-tokens"], &[], credential)?;
+            self.connection.mint(ask, &Value::Object(body)).await
+        };
+        let (value, raw) = match (request(successor).await, published) {
+            (Err(error), Some(published)) if error.kind == ErrorKind::Invalid => {
+                made_nothing(self, credential, mint.note, error).await?;
+                request(published).await?
+            }
+            (result, _) => result?,
+        };
         Ok(Minted { token: token(raw)?, value })
     }
 
@@ -143,8 +168,9 @@ impl Provider for SoftwareOne {
         if let Some(path) = verify {
             return self.connection.verify(path, ask.headers).await;
         }
-        match self.connection.get::<IgnoredAny>(ask).await {
-            Ok(_) => Ok(Probe::Verified),
+        let is_meant = |raw: &Map<String, Value>| raw.get("id").is_some_and(|id| *id == *minted.token.id);
+        match self.connection.identify(ask, is_meant).await {
+            Ok(probe) => Ok(probe),
             Err(error) => match error.kind {
                 ErrorKind::Unauthenticated => Ok(Probe::Rejected),
                 // A token without the module may not see tokens, its own included.
@@ -160,14 +186,11 @@ impl Provider for SoftwareOne {
             Ending::Disable => (Method::POST, &whole[..]),
             Ending::Delete => (Method::DELETE, &whole[..3]),
         };
-        match self.connection.end(method, ask(path, &[], credential)?).await {
-            // Disabled already: by an attempt whose reply was lost, or by somebody.
-            Err(error) if ending == Ending::Disable && error.kind.is_about_the_token() => {
-                let shown = self.get(credential, &token.id).await?;
-                if shown.is_none_or(|token| token.disabled) { Ok(()) } else { Err(error) }
-            }
-            result => result,
-        }
+        let is_documented = |status: StatusCode, body: &[u8]| match ending {
+            Ending::Disable => status == StatusCode::OK && shows_disabled(body, &token.id),
+            Ending::Delete => status == StatusCode::NO_CONTENT,
+        };
+        self.connection.end(method, ask(path, &[], credential)?, is_documented).await
     }
 
     /// A value tells its token's id.
@@ -178,16 +201,7 @@ impl Provider for SoftwareOne {
 
 /// `idt:TKN-0000-0000:…` to `TKN-0000-0000`.
 fn id_of(value: &str) -> Option<&str> {
-    parts_of(value).map(|(id, _)| id)
-}
-
-/// What follows the id in a value of the Marketplace; of any other value, all.
-pub(super) fn secret_part(value: &str) -> &str {
-    parts_of(value).map_or(value, |(_, secret)| secret)
-}
-
-fn parts_of(value: &str) -> Option<(&str, &str)> {
-    value.strip_prefix("idt:")?.split_once(':').filter(|(id, _)| id.starts_with("TKN-"))
+    TOKEN.parts(value).map(|(id, _)| id)
 }
 
 /// The body that creates an equal token.
@@ -204,11 +218,18 @@ fn successor_of(raw: &Map<String, Value>) -> Result<Map<String, Value>, Error> {
             "the Marketplace does not show the token's account and modules, so no equal token can be created",
         ));
     };
-    let mut successor = Map::from_iter([("account".to_owned(), account), ("modules".to_owned(), modules)]);
+    let mut successor = granted(raw);
+    successor.extend([("account".to_owned(), account), ("modules".to_owned(), modules)]);
     if let Some(Value::String(icon)) = raw.get("icon") {
         successor.insert("icon".to_owned(), json!(icon));
     }
     Ok(successor)
+}
+
+/// Whether the answer to a disable shows the token as disabled.
+fn shows_disabled(body: &[u8], id: &str) -> bool {
+    let shown: Result<Value, _> = serde_json::from_slice(body);
+    shown.is_ok_and(|shown| shown["id"] == *id && shown["status"] == *"Disabled")
 }
 
 /// Some lists show what was deleted.
@@ -228,6 +249,7 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
     let privileges = normalise(json!({
         "account": raw.get("account").map(ids),
         "modules": modules.map(|modules| modules.iter().map(ids).collect::<Vec<_>>()),
+        "others": granted(&raw),
     }));
     Ok(Token {
         name: text("name").unwrap_or_default(),
@@ -298,9 +320,8 @@ mod tests {
     #[test]
     fn a_value_tells_its_token() {
         assert_eq!(id_of("idt:TKN-1671-0642:abc:def"), Some("TKN-1671-0642"));
-        assert_eq!(secret_part("idt:TKN-1671-0642:abc:def"), "abc:def");
         for odd in ["", "idt:", "idt:TKN-1", "TKN-1:x", "idt:USR-1:x"] {
-            assert_eq!((id_of(odd), secret_part(odd)), (None, odd));
+            assert_eq!(id_of(odd), None, "{odd}");
         }
     }
 

@@ -1,68 +1,174 @@
-//! What a secret looks like that nobody registered.
+//! What the tokens of each service look like: the one table of it.
 //!
-//! A safety net for values that reach crossfade where none is expected: in an
-//! error message, in a header, in somebody else's token. The recognisable prefix
-//! stays, so that a reader knows what was hidden.
+//! Every provider's descriptor and GitHub's own list feed it. Three things read it:
+//! the redactor, which hides what looks like a token although nobody registered
+//! it; the refusal of secrets where their names belong (arguments, variables, the
+//! configuration file); and the check that a credential is not another service's.
 
 use std::ops::Range;
 
-/// A prefix that tells a token, and what follows it.
-struct Shape {
-    prefix: &'static str,
-    /// Fewer bytes than this after the prefix are no token.
-    least: usize,
-    body: fn(u8) -> bool,
+use crate::{github, provider};
+
+/// The form of one kind of token.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenShape {
+    /// How a token begins. Public.
+    pub prefix: &'static str,
+    /// What follows.
+    pub body: Body,
 }
 
-const SHAPES: &[Shape] = &[
-    // Axiom: API tokens and personal tokens.
-    Shape { prefix: "xaat-", least: 8, body: is_word },
-    Shape { prefix: "xapt-", least: 8, body: is_word },
-    // SoftwareOne: the id, a colon, and the value.
-    Shape { prefix: "idt:TKN-", least: 11, body: is_visible },
-    // deepset; `api_` also begins many an innocent name, which has no digit.
-    Shape { prefix: "api_", least: 20, body: is_word },
-    // GitHub: personal, OAuth, server, user and refresh tokens. Newer ones hold a
-    // JSON Web Token after the prefix.
-    Shape { prefix: "ghp_", least: 16, body: is_dotted_word },
-    Shape { prefix: "gho_", least: 16, body: is_dotted_word },
-    Shape { prefix: "ghs_", least: 16, body: is_dotted_word },
-    Shape { prefix: "ghu_", least: 16, body: is_dotted_word },
-    Shape { prefix: "ghr_", least: 16, body: is_dotted_word },
-    Shape { prefix: "github_pat_", least: 16, body: is_dotted_word },
-    // A JSON Web Token by itself, such as a GitHub App signs.
-    Shape { prefix: "eyJ", least: 32, body: is_dotted_word },
-    // An Authorization header; also `Proxy-Authorization`.
-    Shape { prefix: "bearer ", least: 16, body: is_visible },
-    Shape { prefix: "basic ", least: 16, body: is_visible },
-];
+/// What follows a token's prefix.
+#[derive(Debug, Clone, Copy)]
+pub enum Body {
+    /// At least so many letters, digits, `-` and `_`.
+    Word(usize),
+    /// The same, and dots: newer tokens of GitHub hold a JSON Web Token.
+    DottedWord(usize),
+    /// A UUID. The prefix also begins ordinary words.
+    Uuid,
+    /// At least so many letters, digits, `-` and `_`, with a digit and a long run
+    /// without a separator. The prefix also begins ordinary words.
+    RandomWord(usize),
+    /// The token's id, a colon, and at least so many visible characters.
+    IdAndVisible(usize),
+}
+
+/// In a random value, so many characters without a separator stand somewhere.
+const LONG_RUN: usize = 12;
+
+/// A run of fewer bytes is no secret by itself.
+const SHORTEST_HEADER: usize = 16;
+const SHORTEST_JWT: usize = 32;
+
+/// The most of a prefix that is shown: one character more would be a leak.
+const SHOWN: usize = super::GRAM - 1;
+
+/// Every known kind of token, with the service that issues it.
+pub(super) fn known() -> impl Iterator<Item = (&'static str, &'static TokenShape)> {
+    let providers = provider::DESCRIPTORS
+        .iter()
+        .flat_map(|service| service.tokens.iter().map(move |shape| (service.name, shape)));
+    providers.chain(github::TOKENS.iter().map(|shape| (github::SERVICE, shape)))
+}
 
 /// The parts of `text` that look like the secret part of a token.
 pub(super) fn find(text: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    for at in 0..text.len() {
+    let mut at = 0;
+    while at < text.len() {
         let rest = &text[at..];
-        found.extend(SHAPES.iter().filter_map(|shape| shape.find(rest)).map(|body| shifted(body, at)));
-        found.extend([userinfo(rest), private_key(rest)].into_iter().flatten().map(|part| shifted(part, at)));
+        if let Some(key) = private_key(rest) {
+            found.push(shifted(key.clone(), at));
+            at += key.end;
+            continue;
+        }
+        found.extend(known().filter_map(|(_, shape)| shape.find(rest)).map(|body| shifted(body, at)));
+        found.extend([header(rest), userinfo(rest)].into_iter().flatten().map(|part| shifted(part, at)));
+        at += 1;
     }
     found
 }
 
-impl Shape {
-    /// The body of the token that `text` begins with.
+/// Whether a text holds what looks like a secret, where only a name belongs.
+#[must_use]
+pub fn looks_like_a_secret(text: &str) -> bool {
+    let text = text.trim();
+    let begins = |prefix: &str| begins_with(text.as_bytes(), prefix);
+    begins("-----BEGIN")
+        || known().any(|(_, shape)| shape.is_distinctive() && begins(shape.prefix))
+        || find(text.as_bytes()).into_iter().any(|part| is_no_word(&text.as_bytes()[part]))
+}
+
+/// The service whose token a value is, quotes or a name in front of it included.
+#[must_use]
+pub fn issuer(value: &str) -> Option<(&'static str, &'static TokenShape)> {
+    let bytes = value.as_bytes();
+    let begins_a_word = |at: usize| at == 0 || !bytes[at - 1].is_ascii_alphanumeric();
+    let mut places = (0..bytes.len()).filter(|at| begins_a_word(*at));
+    places.find_map(|at| known().find(|(_, shape)| shape.begins(&bytes[at..])))
+}
+
+/// The part of a value that must not be seen: some begin with their token's id,
+/// which reports name.
+#[must_use]
+pub fn secret_part(value: &str) -> &str {
+    let parts = known().filter_map(|(_, shape)| Some(shape.parts(value)?.1));
+    parts.into_iter().next().unwrap_or(value)
+}
+
+impl TokenShape {
+    /// Whether only tokens begin like this.
+    fn is_distinctive(&self) -> bool {
+        !matches!(self.body, Body::Uuid | Body::RandomWord(_))
+    }
+
+    /// Whether `text` begins with such a token, be it cut short.
+    fn begins(&self, text: &[u8]) -> bool {
+        begins_with(text, self.prefix) && (self.is_distinctive() || self.body(text).is_some())
+    }
+
+    /// What is to be hidden of the token that `text` begins with.
     fn find(&self, text: &[u8]) -> Option<Range<usize>> {
-        let prefix = self.prefix.len();
-        // Most places are ruled out by their first letter.
-        let first_matches = text.first()?.eq_ignore_ascii_case(self.prefix.as_bytes().first()?);
-        if !first_matches || !text.get(..prefix)?.eq_ignore_ascii_case(self.prefix.as_bytes()) {
+        let body = self.body(text)?;
+        Some(body.start.min(SHOWN)..body.end)
+    }
+
+    /// The body of the token that `text` begins with.
+    fn body(&self, text: &[u8]) -> Option<Range<usize>> {
+        if !begins_with(text, self.prefix) {
             return None;
         }
-        let body = text[prefix..].iter().take_while(|&&byte| (self.body)(byte)).count();
-        let body = prefix..prefix + body;
-        let is_token = body.len() >= self.least
-            && (self.prefix != "api_" || text[body.clone()].iter().any(u8::is_ascii_digit));
-        is_token.then_some(body)
+        let rest = &text[self.prefix.len()..];
+        let run = |is_part: fn(u8) -> bool| rest.iter().take_while(|byte| is_part(**byte)).count();
+        let length = match self.body {
+            Body::Word(least) => Some(run(is_word)).filter(|length| *length >= least),
+            Body::DottedWord(least) => Some(run(is_dotted_word)).filter(|length| *length >= least),
+            Body::Uuid => rest.get(..36).filter(|uuid| is_uuid(uuid)).map(<[u8]>::len),
+            Body::RandomWord(least) => {
+                let length = run(is_word);
+                let is_random = text.starts_with(self.prefix.as_bytes()) && is_random(&rest[..length]);
+                Some(length).filter(|length| *length >= least && is_random)
+            }
+            Body::IdAndVisible(least) => {
+                let visible = &rest[..run(is_visible)];
+                let ends_a_sentence = |byte: &u8| b"'.,;:)>]}".contains(byte);
+                let length =
+                    visible.iter().rposition(|byte| !ends_a_sentence(byte)).map_or(0, |last| last + 1);
+                Some(length).filter(|length| *length >= least)
+            }
+        };
+        length.map(|length| self.prefix.len()..self.prefix.len() + length)
     }
+
+    /// The id that a value begins with, and what follows it; `None`: it has none.
+    pub(crate) fn parts<'v>(&self, value: &'v str) -> Option<(&'v str, &'v str)> {
+        let Body::IdAndVisible(_) = self.body else { return None };
+        let (scheme, _) = self.prefix.split_once(':')?;
+        if !value.starts_with(self.prefix) {
+            return None;
+        }
+        value[scheme.len() + 1..].split_once(':')
+    }
+}
+
+fn begins_with(text: &[u8], prefix: &str) -> bool {
+    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+}
+
+/// An `Authorization` header, also `Proxy-Authorization`; or a JSON Web Token by
+/// itself, such as a GitHub App signs.
+fn header(text: &[u8]) -> Option<Range<usize>> {
+    let forms: [(&str, usize, fn(u8) -> bool); 3] = [
+        ("bearer ", SHORTEST_HEADER, is_header_value),
+        ("basic ", SHORTEST_HEADER, is_header_value),
+        ("eyJ", SHORTEST_JWT, is_dotted_word),
+    ];
+    forms.into_iter().find_map(|(prefix, least, is_part)| {
+        let rest = begins_with(text, prefix).then(|| &text[prefix.len()..])?;
+        let length = rest.iter().take_while(|byte| is_part(**byte)).count();
+        (length >= least).then_some(prefix.len()..prefix.len() + length)
+    })
 }
 
 /// The `user:password` of a URL, as in the address of a proxy.
@@ -72,7 +178,8 @@ fn userinfo(text: &[u8]) -> Option<Range<usize>> {
         .split(|&byte| matches!(byte, b'/' | b'?' | b'#' | b'"' | b'<' | b'>') || byte.is_ascii_whitespace());
     let at = authority.into_iter().next()?.iter().rposition(|&byte| byte == b'@')?;
     let userinfo = 3..3 + at;
-    (!userinfo.is_empty() && &text[userinfo.clone()] != b"***").then_some(userinfo)
+    let is_hidden = |part: &[u8]| part == b"***" || part.iter().all(|byte| *byte == b'*');
+    (!userinfo.is_empty() && !is_hidden(&text[userinfo.clone()])).then_some(userinfo)
 }
 
 /// A private key in PEM, to its end or, if that is missing, to the end of the text.
@@ -98,6 +205,23 @@ fn shifted(part: Range<usize>, by: usize) -> Range<usize> {
     part.start + by..part.end + by
 }
 
+fn is_uuid(text: &[u8]) -> bool {
+    let mut parts = text.split(|byte| *byte == b'-');
+    let is_part = |length: usize, part: &[u8]| part.len() == length && part.iter().all(u8::is_ascii_hexdigit);
+    [8, 4, 4, 4, 12].into_iter().all(|length| parts.next().is_some_and(|part| is_part(length, part)))
+        && parts.next().is_none()
+}
+
+fn is_random(text: &[u8]) -> bool {
+    text.iter().any(u8::is_ascii_digit)
+        && text.split(|byte| matches!(byte, b'-' | b'_')).any(|run| run.len() >= LONG_RUN)
+}
+
+/// "basic infrastructure-as-code" has the form of a header, and describes something.
+fn is_no_word(text: &[u8]) -> bool {
+    !text.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'-')
+}
+
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
@@ -106,7 +230,100 @@ fn is_dotted_word(byte: u8) -> bool {
     is_word(byte) || byte == b'.'
 }
 
-/// What a value in a header is made of, up to the punctuation that ends it in prose.
+/// What a value consists of, up to a quote around it.
 fn is_visible(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'`')
+}
+
+/// What a value in a header is made of, up to the punctuation that ends it in prose.
+fn is_header_value(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'`' | b',' | b';' | b'(' | b')' | b'<' | b'>')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Environment;
+    use crate::redact::Redactor;
+
+    /// A token of each known kind, as its service would issue it.
+    fn samples() -> Vec<(&'static str, String)> {
+        let random = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567";
+        let sample = |shape: &TokenShape| match shape.body {
+            Body::Uuid => "0a1b2c3d-4e5f-4071-8293-a4b5c6d7e8f9".to_owned(),
+            Body::IdAndVisible(_) => "1671-0642:Zq7x.W+k!m~pT4,vN9(sR2;qLxB".to_owned(),
+            Body::Word(_) | Body::DottedWord(_) | Body::RandomWord(_) => random.to_owned(),
+        };
+        known().map(|(issuer, shape)| (issuer, format!("{}{}", shape.prefix, sample(shape)))).collect()
+    }
+
+    fn shows_a_part(text: &str, secret: &str) -> bool {
+        let text = text.to_lowercase();
+        let secret = secret.to_lowercase();
+        secret
+            .as_bytes()
+            .windows(super::super::GRAM)
+            .any(|part| text.as_bytes().windows(super::super::GRAM).any(|window| window == part))
+    }
+
+    /// Adding a provider is enough: all that read the table know its tokens.
+    #[test]
+    fn every_provider_is_known_to_every_reader_of_the_table() {
+        let samples = samples();
+        for service in provider::DESCRIPTORS.iter().map(|service| service.name).chain([github::SERVICE]) {
+            assert!(samples.iter().any(|(issuer, _)| *issuer == service), "{service} describes no token");
+        }
+        for (service, token) in samples {
+            for text in [token.clone(), format!("it says \"{token}\"."), format!("x={token};y")] {
+                let scrubbed = Redactor::new().scrub(&text);
+                assert!(!shows_a_part(&scrubbed, &token), "{service}: {scrubbed}");
+            }
+            assert!(looks_like_a_secret(&token), "{service}");
+            for text in [token.clone(), format!("'{token}'"), format!("TOKEN={token}"), format!("x: {token}")]
+            {
+                assert_eq!(issuer(&text).map(|(issuer, _)| issuer), Some(service), "{service}");
+            }
+            let nothing = Environment::default();
+            for argument in [token.clone(), format!("--token={token}"), format!("--token='{token}'")] {
+                let arguments = ["crossfade", "rotate", &argument].map(Into::into);
+                let told = crate::cli::invocation(arguments, &nothing, &Redactor::new()).unwrap_err();
+                assert_eq!(told.exit_code, 2);
+                assert!(told.stderr.contains("looks like a secret") && !shows_a_part(&told.stderr, &token));
+            }
+            for key in ["token", "credential", "org_id", "verify", "name"] {
+                let mut problems = crate::config::diagnostic::Problems::default();
+                let file = format!("rotations:\n- {{ provider: axiom, secrets: [A], {key}: \"{token}\" }}\n");
+                problems.set_file("crossfade.yml", &file);
+                crate::config::read_for_tests(&file, &mut problems);
+                let told = problems.to_string();
+                assert!(told.contains("looks like a secret"), "{service} as {key}: {told}");
+                assert!(!shows_a_part(&told, &token), "{service} as {key}: {told}");
+            }
+        }
+    }
+
+    #[test]
+    fn ordinary_names_are_no_tokens() {
+        for name in [
+            "api_ingest_production_2024_europe",
+            "API_KEY_FOR_PRODUCTION_2024_EUROPE",
+            "api-gateway-production",
+            "api-0a1b2c3d",
+            "TKN-1671-0642",
+            "ci-ingest",
+            "AXIOM_TOKEN",
+        ] {
+            assert!(!looks_like_a_secret(name), "{name}");
+            assert_eq!(Redactor::new().scrub(name), name);
+            assert!(issuer(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_value_may_show_the_id_of_its_token() {
+        assert_eq!(secret_part("idt:TKN-1671-0642:abc:def"), "abc:def");
+        for odd in ["", "idt:", "idt:TKN-1", "TKN-1:x", "idt:USR-1:x", "xaat-0a1b2c3d"] {
+            assert_eq!(secret_part(odd), odd);
+        }
+    }
 }

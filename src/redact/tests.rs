@@ -120,6 +120,47 @@ fn clones_share_what_they_know_and_debug_shows_nothing() {
 }
 
 #[test]
+fn the_armour_of_a_private_key_is_no_secret() {
+    let body = "MIIEpAIBAAKCAQEAs3cr3tL1neNumberOne\nAnotherL1neOfTheSameKeyWithPadding==";
+    for (newline, key) in [
+        ("\n", format!("-----BEGIN RSA PRIVATE KEY-----\n{body}\n-----END RSA PRIVATE KEY-----\n")),
+        (
+            "\\n",
+            format!(
+                "-----BEGIN RSA PRIVATE KEY-----\\n{}\\n-----END RSA PRIVATE KEY-----",
+                body.replace('\n', "\\n")
+            ),
+        ),
+        (" ", format!("-----BEGIN PRIVATE KEY----- {} -----END PRIVATE KEY-----", body.replace('\n', " "))),
+    ] {
+        let redactor = knowing(&key);
+        let sentence = "no whole PEM file, from -----BEGIN PRIVATE KEY to the last line";
+        assert_eq!(redactor.scrub(sentence), sentence, "{newline}");
+        for part in ["AIBAAKCAQEAs3cr3tL1neNu", "L1neOfTheSameKeyWith", &body.replace('\n', "")[25..55]] {
+            assert_eq!(redactor.scrub(part), "***", "{newline}: {part}");
+        }
+    }
+}
+
+#[test]
+fn stars_stand_where_a_secret_stood() {
+    let cases = [
+        ("token: xaat-0a1b2c3d4e, x", "token: xaat-************"),
+        ("a: 'idt:TKN-1-2:Zq7x.W+k!m~' # b", "a: 'idt:TKN-***************** # b"),
+        ("https://u:p@h/ ä https://ü:p@h/", "https://******* ä https://*******"),
+    ];
+    for (text, expected) in cases {
+        let stars = starred(text);
+        assert_eq!(stars.chars().count(), text.chars().count());
+        assert_eq!(stars.chars().filter(|c| *c == '*').count() > 6, true, "{stars}");
+        assert_eq!(stars.split('*').next(), expected.split('*').next(), "{stars}");
+    }
+    let key = "a: |\n  -----BEGIN PRIVATE KEY-----\n  MIIE\n  -----END PRIVATE KEY-----\nb: c\n";
+    assert!(!starred(key).contains("MIIE") && starred(key).ends_with("\nb: c\n"), "{}", starred(key));
+    assert_eq!(starred(key).lines().count(), key.lines().count());
+}
+
+#[test]
 fn what_masking_brings_together_is_hidden_too() {
     let redactor = knowing("first-secret-value");
     redactor.register(&SecretString::from("left-***-right"));
@@ -140,9 +181,12 @@ fn unknown_secrets_are_known_by_their_shape() {
         ("got XAPT-0a1b2c3d!", "got XAPT-***!"),
         ("idt:TKN-1234-5678:s3cr3t", "idt:TKN-***"),
         ("idt%3ATKN-1234-5678%3As3cr3t", "idt%3ATKN-***"),
+        ("idt:TKN-1671-0642:Zq7x.W+k!m~(a),b;c is it", "idt:TKN-*** is it"),
+        ("api-0a1b2c3d-4e5f-4071-8293-a4b5c6d7e8f9 here", "api-*** here"),
+        ("http://a:b@x.example https://c:d@y.example", "http://***@x.example https://***@y.example"),
         ("ghp_0123456789abcdefghij", "ghp_***"),
         ("ghs_1234_eyJhbGciOi.JIUz-I1.NiIs", "ghs_***"),
-        ("github_pat_11ABCDEFG_0123456789", "github_pat_***"),
+        ("github_pat_11ABCDEFG_0123456789", "github_pat***"),
         ("api_0123456789abcdefghijklmn", "api_***"),
         ("api_tokens_are_described_here", "api_tokens_are_described_here"),
         ("Authorization: Bearer abcdefghijklmnop", "Authorization: Bearer ***"),

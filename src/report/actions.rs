@@ -48,6 +48,15 @@ pub fn add_mask(value: &SecretString, output: &mut dyn Write) -> io::Result<()> 
     output.flush()
 }
 
+/// The step's outputs.
+pub(super) const OUTPUTS: [&str; 6] =
+    ["rotated", "token-id", "expires-at", "previous-valid-until", "next-rotation-at", "report"];
+
+/// A warning about the run as a whole, of one harmless line.
+pub(super) fn warn(message: &str, output: &mut dyn Write) -> io::Result<()> {
+    writeln!(output, "::warning title=crossfade::{}", workflow_data(message))
+}
+
 /// Opens a group that the log folds.
 ///
 /// # Errors
@@ -103,7 +112,8 @@ pub fn annotate_problems(problems: &Problems, redactor: &Redactor, output: &mut 
         let mut lines = vec![redactor.message(message)];
         match place {
             Place::File(Position { line, column, length }) => {
-                let (file, end) = (workflow_property(problems.path()), column + length);
+                let file = workflow_property(&redactor.line(problems.path()));
+                let end = column + length;
                 properties.push_str(&format!(",file={file},line={line},col={column},endColumn={end}"));
             }
             Place::Input(name) => lines.push(format!("given by {name}")),
@@ -137,7 +147,10 @@ fn failure(rotation: &RotationReport) -> String {
     let destinations = rotation
         .destinations
         .iter()
-        .filter(|destination| destination.outcome == DestinationOutcome::Failed)
+        .filter(|destination| {
+            let is_unread = destination.outcome == DestinationOutcome::NotRead && destination.error.is_some();
+            is_unread || destination.outcome == DestinationOutcome::Failed
+        })
         .map(|destination| match &destination.error {
             Some(error) => format!("{}: {error}", destination.destination),
             None => destination.destination.clone(),
@@ -154,6 +167,20 @@ fn failure(rotation: &RotationReport) -> String {
 /// # Errors
 /// When the file, or the warning, cannot be written.
 pub fn write_outputs(report: &Printable, file: &Path, warnings: &mut dyn Write) -> io::Result<()> {
+    let outputs = outputs_of(report)?;
+    let text: String = outputs.iter().map(|(name, value)| output(name, value)).collect();
+    OpenOptions::new().append(true).create(true).open(file)?.write_all(text.as_bytes())?;
+    let is_left_out = outputs.iter().any(|(name, value)| *name == "report" && value.is_empty());
+    if is_left_out {
+        let title = workflow_property("crossfade");
+        let message = "the report is too long for the output `report`, which is empty; the log has all of it";
+        writeln!(warnings, "::warning title={title}::{}", workflow_data(message))?;
+    }
+    Ok(())
+}
+
+/// The outputs and their values; a report that is too long is left out.
+pub(super) fn outputs_of(report: &Printable) -> io::Result<[(&'static str, String); 6]> {
     let document = json::compact(report)?;
     let too_long = document.len() > REPORT_LIMIT;
     let rotated = report.rotations.iter().any(|rotation| rotation.outcome == RotationOutcome::Rotated);
@@ -164,22 +191,15 @@ pub fn write_outputs(report: &Printable, file: &Path, warnings: &mut dyn Write) 
     let token = only.and_then(|only| only.token.as_ref());
     let previous = only.and_then(|only| only.previous.as_ref());
     let time = |time: Option<_>| time.map(rfc3339).unwrap_or_default();
-    let outputs = [
-        ("rotated", rotated.to_string()),
-        ("token-id", token.map(|token| token.id.clone()).unwrap_or_default()),
-        ("expires-at", time(token.and_then(|token| token.expires_at))),
-        ("previous-valid-until", time(previous.and_then(|previous| previous.valid_until))),
-        ("next-rotation-at", time(only.and_then(|only| only.next_rotation_at))),
-        ("report", if too_long { String::new() } else { document }),
-    ];
-    let text: String = outputs.iter().map(|(name, value)| output(name, value)).collect();
-    OpenOptions::new().append(true).create(true).open(file)?.write_all(text.as_bytes())?;
-    if too_long {
-        let title = workflow_property("crossfade");
-        let message = "the report is too long for the output `report`, which is empty; the log has all of it";
-        writeln!(warnings, "::warning title={title}::{}", workflow_data(message))?;
-    }
-    Ok(())
+    let [name_of_rotated, token_id, expires_at, previous_valid_until, next_rotation_at, report] = OUTPUTS;
+    Ok([
+        (name_of_rotated, rotated.to_string()),
+        (token_id, token.map(|token| token.id.clone()).unwrap_or_default()),
+        (expires_at, time(token.and_then(|token| token.expires_at))),
+        (previous_valid_until, time(previous.and_then(|previous| previous.valid_until))),
+        (next_rotation_at, time(only.and_then(|only| only.next_rotation_at))),
+        (report, if too_long { String::new() } else { document }),
+    ])
 }
 
 /// One output, ended by a line that nobody can foresee and the value does not hold.

@@ -21,7 +21,7 @@ const SHORT_ID: usize = 8;
 /// A name that is wider than its bar is drawn over the next one, where it cannot be
 /// read on a dark page. In percent of the chart, as wide as its names need it.
 const WIDE: i64 = 17;
-const NARROW: i64 = 8;
+const NARROW: i64 = 10;
 /// An old token's bar that is smaller than this is left out.
 const VISIBLE: i64 = 4;
 
@@ -79,7 +79,8 @@ pub(super) fn render(rotations: &[&RotationReport], now: Timestamp) -> Option<(S
             let name = match &life.id {
                 None => "would be minted".to_owned(),
                 Some(id) if share >= WIDE => format!("token {}", safe(id, ID)),
-                Some(id) if share >= NARROW => safe(id, SHORT_ID).trim_end_matches('.').to_owned(),
+                // Never alone: some words begin a directive.
+                Some(id) if share >= NARROW => format!("id {}", safe(id, SHORT_ID).trim_end_matches('.')),
                 Some(_) if is_old => "old".to_owned(),
                 Some(_) => "token".to_owned(),
             };
@@ -179,7 +180,7 @@ mod tests {
                 chart.lines().find(|line| line.contains(":done, 2")).unwrap_or_default().trim().to_owned();
             line.split(" :").next().unwrap_or_default().to_owned()
         };
-        assert_eq!([40, 12, 7, 3].map(named), ["token 39f5b311-04d...", "39f5b311", "old", ""]);
+        assert_eq!([40, 12, 7, 3].map(named), ["token 39f5b311-04d...", "id 39f5b311", "old", ""]);
     }
 
     #[test]
@@ -196,6 +197,47 @@ mod tests {
             };
             // Each date needs a sixteenth of the chart.
             assert!(days / (unit * digits.parse::<i64>().unwrap()) <= 16, "{days} days: {axis}");
+        }
+    }
+
+    /// What begins a directive of Mermaid's Gantt charts.
+    const DIRECTIVES: [&str; 14] = [
+        "section",
+        "click",
+        "call",
+        "href",
+        "title",
+        "gantt",
+        "dateFormat",
+        "axisFormat",
+        "tickInterval",
+        "todayMarker",
+        "excludes",
+        "includes",
+        "weekday",
+        "accTitle",
+    ];
+
+    #[test]
+    fn no_line_begins_with_an_id() {
+        for id in DIRECTIVES {
+            for (days, share) in [(40, "wide"), (12, "narrow"), (7, "small")] {
+                let now = time("2026-09-01T06:00:00Z").unwrap();
+                let minted = now - SignedDuration::from_hours(days * 24);
+                let old = life(
+                    id,
+                    &(minted - SignedDuration::from_hours(days * 24)).to_string(),
+                    Some("2026-09-08T06:00:00Z"),
+                    0,
+                );
+                let tokens = vec![life(id, &minted.to_string(), Some("2026-12-10T06:00:00Z"), 1), old];
+                let chart = chart(&[RotationReport { tokens, ..RotationReport::new(id, "axiom") }]);
+                let body = chart.strip_prefix(HEAD).unwrap().lines().skip(2).map(str::trim);
+                for line in body.filter(|line| !line.starts_with("section ")) {
+                    let first = line.split([' ', ':']).next().unwrap();
+                    assert!(!DIRECTIVES.contains(&first), "{share}: {line}");
+                }
+            }
         }
     }
 

@@ -105,8 +105,8 @@ mod tests {
             "verified|unverified|skipped"
         );
         assert_eq!(
-            of(&[D::Written, D::Failed, D::Planned, D::Held, D::Unknown].map(|d| json!(d))),
-            "written|failed|planned|held|unknown"
+            of(&[D::Written, D::Failed, D::Planned, D::Held, D::Unknown, D::NotRead].map(|d| json!(d))),
+            "written|failed|planned|held|unknown|not_read"
         );
     }
 

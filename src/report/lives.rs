@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::model::RotationReport;
+use super::model::{Reason, RotationOutcome, RotationReport};
 
 /// So far back and ahead is drawn at most.
 const PAST: SignedDuration = SignedDuration::from_hours(180 * 24);
@@ -30,6 +30,10 @@ pub(super) fn of(rotation: &RotationReport, now: Timestamp) -> Vec<Life> {
     let planned = rotation.planned.as_ref();
     let current = rotation.token.as_ref().map(|token| &token.id);
     let mut replaced = planned.map(|_| now);
+    // Without a date the next run replaces it.
+    let is_as_it_should_be = matches!(rotation.outcome, RotationOutcome::Fresh | RotationOutcome::Rotated)
+        && matches!(rotation.reason, None | Some(Reason::Fresh));
+    let next_run = Some(now).filter(|_| planned.is_none() && !is_as_it_should_be);
     let mut lives = Vec::new();
     if let Some(planned) = planned {
         lives.push(Life { id: None, begin: Some(now), replaced: None, end: planned.expires_at, due: None });
@@ -45,7 +49,7 @@ pub(super) fn of(rotation: &RotationReport, now: Timestamp) -> Vec<Life> {
                 (false, Some(planned)) => planned.previous_valid_until.or(life.ends_at),
                 (false, None) => life.retire_at.or(life.ends_at),
             },
-            due: rotation.next_rotation_at.filter(|_| is_current),
+            due: rotation.next_rotation_at.or(next_run).filter(|_| is_current),
         });
         replaced = life.minted_at.or(replaced);
     }

@@ -72,22 +72,28 @@ pub struct ActionsFiles {
 }
 
 /// Publishes a report everywhere it goes. One outlet that fails does not keep it
-/// from the others. A reader that went away is not an error.
+/// from the others. A reader that went away is not an error, and neither is a file
+/// of the runner's that cannot be written: what is missing is said in a warning.
 ///
 /// # Errors
-/// The first outlet's that could not be written.
+/// When standard output or standard error could not be written.
 pub fn publish(report: &Report, redactor: &Redactor, outlets: &mut Outlets<'_>) -> io::Result<()> {
     let report = report.printable(redactor);
     let mut results = Vec::new();
     if let Some(files) = &outlets.actions {
         results.push(actions::annotate(&report, outlets.stderr));
         if let Some(file) = files.output.as_deref() {
-            let written = actions::write_outputs(&report, file, outlets.stderr);
-            results.push(written.map_err(|error| of_file("GITHUB_OUTPUT", file, &error)));
+            if let Err(error) = actions::write_outputs(&report, file, outlets.stderr) {
+                let missing = format!("the step's outputs {} are missing", actions::OUTPUTS.join(", "));
+                let warning = not_written("GITHUB_OUTPUT", file, &error, &missing);
+                results.push(actions::warn(&redactor.message(&warning), outlets.stderr));
+            }
         }
-        if let Some(file) = files.summary.as_deref() {
-            let written = summary::append(&report, file);
-            results.push(written.map_err(|error| of_file("GITHUB_STEP_SUMMARY", file, &error)));
+        if let Some(file) = files.summary.as_deref()
+            && let Err(error) = summary::append(&report, file)
+        {
+            let warning = not_written("GITHUB_STEP_SUMMARY", file, &error, "the job summary is missing");
+            results.push(actions::warn(&redactor.message(&warning), outlets.stderr));
         }
         results.push(outlets.stderr.flush());
     }
@@ -106,9 +112,12 @@ pub fn publish(report: &Report, redactor: &Redactor, outlets: &mut Outlets<'_>) 
     results.into_iter().filter(|result| !is_broken_pipe(result)).collect()
 }
 
-/// Says which of the runner's files it was.
-fn of_file(variable: &str, file: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{} ({variable}): {error}", file.display()))
+/// Says which of the runner's files it was, and what is missing for it.
+fn not_written(variable: &str, file: &Path, error: &io::Error, missing: &str) -> String {
+    format!(
+        "{variable} ({}) could not be written: {error}. So {missing}; the run itself is not concerned",
+        file.display()
+    )
 }
 
 fn is_broken_pipe(result: &io::Result<()>) -> bool {
@@ -199,10 +208,22 @@ mod tests {
     fn a_file_that_cannot_be_written_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let files = ActionsFiles { output: Some(folder.path().to_owned()), summary: None };
-        let (result, stdout, _) = published(&sample(), Format::Text, Some(files));
-        let error = result.unwrap_err();
-        assert!(error.to_string().contains("(GITHUB_OUTPUT): "), "{error}");
+        let (result, stdout, stderr) = published(&sample(), Format::Text, Some(files.clone()));
+        result.unwrap();
+        let stderr = String::from_utf8(stderr).unwrap();
+        let warning =
+            stderr.lines().find(|line| line.starts_with("::warning title=crossfade::GITHUB_OUTPUT ("));
+        let warning = warning.unwrap_or_else(|| panic!("{stderr}"));
+        for (name, _) in actions::outputs_of(&sample().printable(&Redactor::new())).unwrap() {
+            assert!(warning.contains(name), "{warning}");
+        }
         assert!(!stdout.is_empty(), "the others are written all the same");
+        let files = ActionsFiles { output: None, summary: files.output };
+        let (result, _, stderr) = published(&sample(), Format::Text, Some(files));
+        result.unwrap();
+        let stderr = String::from_utf8(stderr).unwrap();
+        assert!(stderr.contains("::warning title=crossfade::GITHUB_STEP_SUMMARY ("), "{stderr}");
+        assert!(stderr.contains("the job summary is missing"), "{stderr}");
     }
 
     #[test]

@@ -57,7 +57,7 @@ fn writes(destination: &DestinationReport, now: Option<Timestamp>) -> String {
             format!("+ write   {name}, which does not exist yet")
         }
         DestinationOutcome::Planned => format!("~ write   {name}, last written {written}{holds}"),
-        DestinationOutcome::Failed => {
+        DestinationOutcome::Failed | DestinationOutcome::NotRead => {
             format!("! skip    {name}: {}", destination.error.as_deref().unwrap_or("it cannot be read"))
         }
         _ if destination.updated_at.is_none() => format!("= leave   {name}, which does not exist"),

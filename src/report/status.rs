@@ -78,6 +78,7 @@ fn held(report: &Printable, destination: &DestinationReport) -> (&'static str, S
         return ("older", format!("{}, ends {end}", holds.id));
     }
     match destination.outcome {
+        DestinationOutcome::NotRead => ("not read", destination.error.clone().unwrap_or_default()),
         DestinationOutcome::Held | DestinationOutcome::Written => ("current", String::new()),
         DestinationOutcome::Failed => ("FAILED", destination.error.clone().unwrap_or_default()),
         _ if destination.updated_at.is_none() => ("nothing", "there is no such secret yet".to_owned()),

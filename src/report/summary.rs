@@ -133,6 +133,7 @@ fn destinations(rotation: &RotationReport) -> String {
         (DestinationOutcome::Planned, "to write"),
         (DestinationOutcome::Held, "held"),
         (DestinationOutcome::Unknown, "unknown"),
+        (DestinationOutcome::NotRead, "**not read**"),
     ];
     words
         .iter()
@@ -146,7 +147,9 @@ fn destinations(rotation: &RotationReport) -> String {
 /// Every destination of a rotation, failed ones first.
 fn destination_rows(report: &Printable, rotation: &RotationReport) -> Vec<Vec<String>> {
     let mut destinations: Vec<&DestinationReport> = rotation.destinations.iter().collect();
-    destinations.sort_by_key(|destination| destination.outcome != DestinationOutcome::Failed);
+    destinations.sort_by_key(|destination| {
+        !matches!(destination.outcome, DestinationOutcome::Failed | DestinationOutcome::NotRead)
+    });
     let row = |destination: &DestinationReport| {
         let (word, more) = match destination.outcome {
             DestinationOutcome::Failed => ("**failed**", destination.error.as_deref().map(markdown)),
@@ -156,6 +159,7 @@ fn destination_rows(report: &Printable, rotation: &RotationReport) -> Vec<Vec<St
             DestinationOutcome::Held => ("held", None),
             DestinationOutcome::Unknown if destination.updated_at.is_none() => ("no such secret", None),
             DestinationOutcome::Unknown => ("unknown", None),
+            DestinationOutcome::NotRead => ("**not read**", destination.error.as_deref().map(markdown)),
         };
         let holds = destination.holds.as_ref().map(|holds| {
             let until = words::when(holds.valid_until, report.now, "somebody ends it");

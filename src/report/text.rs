@@ -128,6 +128,7 @@ impl Page<'_> {
             DestinationOutcome::Planned => "would write",
             DestinationOutcome::Held => "held",
             DestinationOutcome::Unknown => "unknown",
+            DestinationOutcome::NotRead => "not read",
         };
         self.row(label, format_args!("{}", destination.destination))?;
         if let Some(error) = &destination.error {
@@ -150,6 +151,12 @@ impl Page<'_> {
             .filter(|next| self.now.is_none_or(|now| now < *next))
         {
             self.row("next rotation", format_args!("{}", words::when(Some(next), self.now, "")))?;
+        }
+        if rotation.outcome == RotationOutcome::Failed
+            && rotation.token.is_some()
+            && rotation.next_rotation_at.is_none()
+        {
+            self.row("next rotation", format_args!("with the next run"))?;
         }
         for note in &rotation.notes {
             self.row("note", format_args!("{note}"))?;

@@ -10,12 +10,12 @@ use jiff::Timestamp;
 
 use super::apply::{Story, Write};
 use super::lineage::{Holder, Member, Reading};
-use super::trouble::{Trouble, list};
+use super::trouble::{Trouble, some};
 use crate::config::Rotation;
 use crate::provider::{self, ErrorKind};
 
-/// So many destinations are named; the rest are counted.
-const NAMED: usize = 5;
+/// So many groups of destinations are described: what to do must not be cut off.
+const GROUPS: usize = 3;
 
 /// What a destination holds, as far as anybody can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,10 +46,13 @@ pub(super) fn advice(rotation: &Rotation, story: &Story, trouble: &Trouble) -> S
         let others: Vec<String> = others.map(|index| described(&members[index], now)).collect();
         if !others.is_empty() {
             said.push(format!("Besides, valid: {}", some(&others)));
-        } else if !members.iter().any(|member| member.is_live(now)) {
+        } else if !members.is_empty() && !members.iter().any(|member| member.is_live(now)) {
             said.push("No token of this rotation is valid any more".to_owned());
         }
-        said.splice(0..0, groups.iter().map(|(holds, names)| sentence(members, *holds, names, now)));
+        let told = groups.iter().take(GROUPS).map(|(holds, names)| sentence(members, *holds, names, now));
+        let rest: usize = groups.values().skip(GROUPS).map(Vec::len).sum();
+        let rest = (rest > 0).then(|| format!("{rest} more secrets hold something else: see the report"));
+        said.splice(0..0, told.chain(rest).collect::<Vec<_>>());
     } else {
         said.push(
             "Nothing was changed: what the secrets hold stays valid until it ends by itself".to_owned(),
@@ -147,14 +150,6 @@ fn described(member: &Member, now: Timestamp) -> String {
     }
 }
 
-/// The first few, and how many more there are.
-fn some(names: &[String]) -> String {
-    match names.len().checked_sub(NAMED) {
-        None | Some(0) => list(names),
-        Some(more) => format!("{} and {more} more", names[..NAMED].join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::samples::{day, minted};
@@ -171,12 +166,5 @@ mod tests {
         assert_eq!(told(Some(day(10)), false), "token tok (ended at 2026-03-12T08:00:00Z)");
         assert_eq!(told(None, false), "token tok (without an end)");
         assert_eq!(told(None, true), "token tok (disabled)");
-    }
-
-    #[test]
-    fn the_first_five_are_named() {
-        let names = |count: usize| some(&(1..=count).map(|n| n.to_string()).collect::<Vec<_>>());
-        assert_eq!((names(1).as_str(), names(2).as_str()), ("1", "1 and 2"));
-        assert_eq!((names(5).as_str(), names(7).as_str()), ("1, 2, 3, 4 and 5", "1, 2, 3, 4, 5 and 2 more"));
     }
 }

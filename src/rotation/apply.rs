@@ -11,8 +11,10 @@ use super::Tools;
 use super::lineage::{Holder, Lineage, Reading, SKEW};
 use super::mint::{Case, Miscarriage, Newborn};
 use super::plan::{self, Circumstances, MintPlan, Plan, Retirement, Step};
+use super::retire;
 use super::session::{Keyring, Session};
 use super::trouble::{Fate, Trouble};
+use super::trust::Support;
 use crate::config::Rotation;
 use crate::github::{self, Evidence, WriteError};
 use crate::provider::{Ending, Minted, Probe, Token};
@@ -26,6 +28,8 @@ pub(super) struct Story {
     pub(super) lineage: Lineage,
     /// One for each destination, as they are known at the end.
     pub(super) readings: Vec<Reading>,
+    /// The same as they were first read; empty: none was.
+    pub(super) first_readings: Vec<Reading>,
     /// The verdict, if it came to one.
     pub(super) plan: Option<Plan>,
     /// What was minted and offered to the destinations.
@@ -96,7 +100,15 @@ async fn tell(
             mint.keeps_predecessor = !all_writable && !tools.dry_run;
         }
     }
+    if let (Step::Refuse(Trouble::NoSuchToken { token, nearest }), Ok(all)) =
+        (&mut plan.step, session.tokens().await)
+    {
+        let names: Vec<String> = all.iter().map(|token| super::marker::strip(&token.name)).collect();
+        let known = names.iter().chain(all.iter().map(|token| &token.id)).map(String::as_str);
+        *nearest = crate::config::diagnostic::nearest(token, known).map(str::to_owned);
+    }
     let step = plan.step.clone();
+    story.warn_of_doubts(&at, &plan);
     story.retired =
         plan.retire.iter().map(|one| story.lineage.members[one.member].token.id.clone()).collect();
     if tools.dry_run {
@@ -117,7 +129,7 @@ async fn tell(
         Step::Mint(mint) => Box::pin(rotate(tools, session, at, &mint, story)).await?,
     };
     if story.delivery.is_none() {
-        retire(session, at, story, None).await;
+        retire_previous(session, at, story, None).await;
     }
     refused.map_or(Ok(()), Err)
 }
@@ -138,6 +150,7 @@ async fn observe(
             Err(error) => Reading::Unreadable(error.to_string()),
         })
         .collect();
+    story.first_readings.clone_from(&story.readings);
     let tokens = tokens.map_err(Trouble::Observe)?;
     let Some(now) = tools.clock.now() else {
         return Err(story.dead_destination(rotation).unwrap_or(Trouble::NoClock));
@@ -148,12 +161,12 @@ async fn observe(
             story.warnings.push("the provider sends no date, so its clock could not be checked".to_owned())
         }
     }
-    story.lineage = Lineage::trace(rotation, tokens, now)?;
-    if story.lineage.members.is_empty() {
+    story.lineage = Lineage::trace(rotation, tokens, &tools.marker_keys, now)?;
+    if story.lineage.members.is_empty() && session.provider.may_be_id(&rotation.token) {
         // A list may leave a token out; one that was named by its id can be asked for.
         let found = session.provider.get(&session.credential, &rotation.token).await;
         if let Some(token) = found.map_err(Trouble::Observe)? {
-            story.lineage = Lineage::trace(rotation, &[token], now)?;
+            story.lineage = Lineage::trace(rotation, &[token], &tools.marker_keys, now)?;
         }
     }
     Ok(())
@@ -209,10 +222,14 @@ async fn rotate(
     plan: &MintPlan,
     story: &mut Story,
 ) -> Result<Option<Trouble>, Trouble> {
-    let orphans: Vec<Token> =
-        plan.orphans.iter().map(|index| story.lineage.members[*index].token.clone()).collect();
     let berth = tools.brake.hold(tools.berths.enter(at.rotation.secrets.len())).await;
     let _berth = berth.map_err(Trouble::Stopped)?;
+    if !plan.orphans.is_empty() && tools.brake.pass().is_ok() {
+        let orphans = plan.orphans.iter().map(|index| story.lineage.members[*index].token.clone());
+        for orphan in orphans.collect::<Vec<_>>() {
+            end(session, story, &orphan, Ending::Delete, None).await;
+        }
+    }
     let case = Case { tools, session, at, lineage: &story.lineage };
     let newborn = match case.mint(plan).await {
         Ok(newborn) => newborn,
@@ -221,7 +238,7 @@ async fn rotate(
             return Err(trouble);
         }
     };
-    let Newborn { member, value, until, probe, predecessor, mut twins, warnings } = newborn;
+    let Newborn { member, value, until, probe, predecessor, twins, warnings } = newborn;
     story.warnings.extend(warnings);
     let writes = deliver(tools, at.rotation, &value, until, &story.readings).await;
     let minted = Minted { token: member.token.clone(), value };
@@ -240,19 +257,14 @@ async fn rotate(
         story.lineage.members.insert(0, member);
         story.doubt_refused(&writes);
     }
-    let own = predecessor.clone();
     let is_delivered = writes.iter().any(|write| matches!(write, Write::Written));
     story.delivery = Some(Delivery { probe, predecessor, writes, withdrawn });
     if is_delivered {
-        twins.extend(orphans.into_iter().filter(|orphan| {
-            // A native mint has ended the orphan that it regenerated.
-            plan.by_creation || own.as_ref().is_none_or(|own| own.id != orphan.id)
-        }));
         for twin in &twins {
             end(session, story, twin, Ending::Delete, Some(&minted)).await;
         }
         let at = Circumstances { now: written_at, ..at };
-        retire(session, at, story, Some(&minted)).await;
+        retire_previous(session, at, story, Some(&minted)).await;
     }
     Ok(trouble)
 }
@@ -315,7 +327,12 @@ async fn verdict(
 
 /// Ends the previous tokens that nobody can hold any more, but not the credential
 /// that all this is done with.
-async fn retire(session: &Session, at: Circumstances<'_>, story: &mut Story, minted: Option<&Minted>) {
+async fn retire_previous(
+    session: &Session,
+    at: Circumstances<'_>,
+    story: &mut Story,
+    minted: Option<&Minted>,
+) {
     for one in plan::retirements(&at, &story.lineage, &story.readings) {
         let member = &story.lineage.members[one.member];
         let token = member.token.clone();
@@ -336,17 +353,43 @@ async fn retire(session: &Session, at: Circumstances<'_>, story: &mut Story, min
             story.warn_of_use(&at, one);
         }
     }
+    for one in plan::expiries_to_set(&at, &story.lineage, &story.readings) {
+        set_expiry(session, story, one, minted).await;
+    }
+}
+
+/// Tells the provider when to end a previous token. Where that fails, a run after the
+/// overlap retires the token.
+async fn set_expiry(session: &Session, story: &mut Story, one: Retirement, minted: Option<&Minted>) {
+    let Retirement { member, from: expires_at, .. } = one;
+    let token = &story.lineage.members[member].token;
+    let is_credential = session.provider.may_be(token, &session.credential);
+    if is_credential || story.retired.contains(&token.id) {
+        return;
+    }
+    let keys = keyring(session, story, minted);
+    let set = async |credential: &_| session.provider.set_expiry(credential, token, expires_at).await;
+    match keys.call(set).await {
+        Ok(()) => story.lineage.members[member].token.expires_at = Some(expires_at),
+        Err(error) => story.warnings.push(format!(
+            "the expiry of token {} could not be set: {error}. A run after {expires_at:.0} retires it",
+            token.id
+        )),
+    }
+}
+
+fn keyring<'a>(session: &'a Session, story: &Story, minted: Option<&'a Minted>) -> Keyring<'a> {
+    let predecessor = story.delivery.as_ref().and_then(|delivery| delivery.predecessor.as_ref());
+    match minted {
+        Some(minted) => Keyring::after_mint(session, &minted.value, predecessor),
+        None => Keyring::before_mint(session),
+    }
 }
 
 /// Ends one token.
 async fn end(session: &Session, story: &mut Story, token: &Token, ending: Ending, minted: Option<&Minted>) {
-    let provider = &session.provider;
-    let predecessor = story.delivery.as_ref().and_then(|delivery| delivery.predecessor.as_ref());
-    let keys = match minted {
-        Some(minted) => Keyring::after_mint(session, &minted.value, predecessor),
-        None => Keyring::before_mint(session),
-    };
-    match keys.call(async |credential| provider.end(credential, token, ending).await).await {
+    let keys = keyring(session, story, minted);
+    match retire::retire(session, &keys, token, ending).await {
         Ok(()) => story.retired.push(token.id.clone()),
         Err(error) => story.warnings.push(format!("token {} could not be ended: {error}", token.id)),
     }
@@ -382,6 +425,42 @@ impl Story {
                 *reading = Reading::Unreadable(why.clone());
             }
         }
+    }
+
+    /// Says which tokens are left alone because of their markers, and which are ended
+    /// although little supports that they were replaced.
+    fn warn_of_doubts(&mut self, at: &Circumstances<'_>, plan: &Plan) {
+        self.warnings.extend(self.lineage.ignored.iter().map(ToString::to_string));
+        let id = |member: usize| self.lineage.members[member].token.id.as_str();
+        let kept = plan::withheld(at, &self.lineage, &self.readings);
+        let mut doubts: Vec<String> = kept
+            .into_iter()
+            .map(|member| {
+                format!(
+                    "token {} is not retired: only an unsigned marker says that it was replaced",
+                    id(member)
+                )
+            })
+            .collect();
+        for one in plan.retire.iter().filter(|one| self.lineage.members[one.member].is_live(at.now)) {
+            if let Some(newer) = self.lineage.siblings(one.member).next() {
+                doubts.push(format!(
+                    "token {} is retired because token {} says that it is a later attempt of the same run, which this \
+                     run did not see",
+                    id(one.member),
+                    newer.token.id
+                ));
+            } else if one.support == Support::EqualPrivileges {
+                doubts.push(format!(
+                    "token {} is retired although only an unsigned marker says that it was replaced",
+                    id(one.member)
+                ));
+            }
+        }
+        if let Some(last) = doubts.last_mut() {
+            last.push_str(". Set CROSSFADE_MARKER_KEY, so that nobody else can imitate crossfade's markers");
+        }
+        self.warnings.extend(doubts);
     }
 
     /// Says who may miss a token that is ended: whoever used it of late.

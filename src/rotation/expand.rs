@@ -10,9 +10,9 @@ use std::collections::{HashMap, HashSet};
 use futures_util::future::join_all;
 
 use super::Tools;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, some};
 use super::window::fits;
-use crate::config::{Destination, Rotation, Scope, SecretPattern, SecretTarget};
+use crate::config::{Config, Destination, Rotation, Scope, SecretPattern, SecretTarget, Store};
 use crate::github::GitHub;
 
 /// A rotation with all its destinations.
@@ -25,9 +25,9 @@ pub(super) struct Expanded<'a> {
     pub(super) trouble: Option<Trouble>,
 }
 
-/// Expands all patterns of all rotations.
-pub(super) async fn expand<'a>(tools: &Tools<'_>, rotations: &'a [Rotation]) -> Vec<Expanded<'a>> {
-    let expanding = rotations.iter().map(async |rotation| {
+/// Expands all patterns of the selected rotations.
+pub(super) async fn expand<'a>(tools: &Tools<'_>, config: &'a Config) -> Vec<Expanded<'a>> {
+    let expanding = config.rotations.iter().map(async |rotation| {
         let expanded = tools.brake.hold(expand_one(tools.github, rotation)).await;
         expanded.unwrap_or_else(|why| Expanded {
             rotation: Cow::Borrowed(rotation),
@@ -36,7 +36,7 @@ pub(super) async fn expand<'a>(tools: &Tools<'_>, rotations: &'a [Rotation]) -> 
         })
     });
     let mut expanded = join_all(expanding).await;
-    refuse_shared(&mut expanded);
+    refuse_shared(&mut expanded, config);
     expanded
 }
 
@@ -50,12 +50,12 @@ async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a>
         let found = match github.expand(pattern).await {
             Ok(found) => found,
             Err(error) => {
-                expanded.trouble = Some(Trouble::PatternUnreadable { pattern: pattern.to_string(), error });
+                expanded.trouble = Some(Trouble::PatternUnreadable { pattern: shown(pattern), error });
                 return expanded;
             }
         };
         if found.repositories.is_empty() {
-            let pattern = pattern.to_string();
+            let pattern = shown(pattern);
             expanded.trouble = Some(Trouble::PatternEmpty { pattern, archived: found.archived });
             return expanded;
         }
@@ -64,7 +64,8 @@ async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a>
             count => format!("; {count} archived left out"),
         };
         expanded.notes.push(format!(
-            "{pattern}: {} {}{archived}",
+            "{}: {} {}{archived}",
+            shown(pattern),
             found.repositories.len(),
             if found.repositories.len() == 1 { "repository" } else { "repositories" }
         ));
@@ -82,6 +83,14 @@ async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a>
     expanded
 }
 
+/// A pattern as the user wrote it; of a long list the first few, so that what is said
+/// of it is not cut off.
+fn shown(pattern: &SecretPattern) -> String {
+    let whole = pattern.to_string();
+    let parts: Vec<String> = whole.split(", ").map(str::to_owned).collect();
+    if parts.len() > 5 { some(&parts) } else { whole }
+}
+
 /// The secret that a pattern stands for in one repository.
 fn target(pattern: &SecretPattern, repository: crate::config::Repository) -> SecretTarget {
     let scope = match &pattern.environment {
@@ -95,26 +104,60 @@ fn target(pattern: &SecretPattern, repository: crate::config::Repository) -> Sec
     }
 }
 
-/// A secret can hold one token: whoever lays claim to another rotation's secret
-/// by a pattern is not rotated.
-fn refuse_shared(expanded: &mut [Expanded<'_>]) {
-    if expanded.iter().all(|one| one.rotation.patterns.is_empty()) {
+/// A secret can hold one token: a rotation whose pattern takes in what another one
+/// names or takes in too is not rotated. Decided over the whole file, so that it is
+/// the same whatever is selected, and without a request.
+fn refuse_shared(expanded: &mut [Expanded<'_>], config: &Config) {
+    if config.rotations.iter().all(|rotation| rotation.patterns.is_empty()) {
         return;
     }
-    let mut claims: HashMap<Destination, Vec<usize>> = HashMap::new();
-    for (index, one) in expanded.iter().enumerate() {
-        for secret in &one.rotation.secrets {
-            claims.entry(secret.destination.clone()).or_default().push(index);
-        }
+    let claims = Claims::of(config);
+    for (one, written) in expanded.iter_mut().zip(&config.rotations) {
+        // What is written out comes first; the rest was found by patterns.
+        let found = one.rotation.secrets.iter().skip(written.secrets.len());
+        let shared = found.map(|secret| &secret.destination).find_map(|destination| {
+            let other = claims.another(written, destination)?;
+            Some(Trouble::Claimed { destination: destination.to_string(), other: other.name.clone() })
+        });
+        one.trouble = one.trouble.take().or(shared);
     }
-    for (destination, claimants) in claims.into_iter().filter(|(_, claimants)| claimants.len() > 1) {
-        for (place, index) in claimants.iter().enumerate() {
-            let other = claimants[if place == 0 { 1 } else { 0 }];
-            let other = expanded[other].rotation.name.clone();
-            let one = &mut expanded[*index];
-            if matches!(one.rotation, Cow::Owned(_)) && one.trouble.is_none() {
-                one.trouble = Some(Trouble::Claimed { destination: destination.to_string(), other });
+}
+
+/// Which rotation of the file lays claim to which secret.
+struct Claims<'a> {
+    named: HashMap<&'a Destination, &'a Rotation>,
+    /// By the secret's store and name.
+    patterns: HashMap<(Store, &'a str), Vec<(&'a Rotation, &'a SecretPattern)>>,
+}
+
+impl<'a> Claims<'a> {
+    fn of(config: &'a Config) -> Self {
+        let mut claims = Self { named: HashMap::new(), patterns: HashMap::new() };
+        for rotation in config.rotations.iter().chain(&config.unselected) {
+            claims.named.extend(rotation.secrets.iter().map(|secret| (&secret.destination, rotation)));
+            for pattern in &rotation.patterns {
+                let key = (pattern.store, pattern.name.as_str());
+                claims.patterns.entry(key).or_default().push((rotation, pattern));
             }
         }
+        claims
+    }
+
+    /// Another rotation than `own` that claims a secret.
+    fn another(&self, own: &Rotation, destination: &Destination) -> Option<&'a Rotation> {
+        if let Some(named) = self.named.get(destination).filter(|named| named.key != own.key) {
+            return Some(named);
+        }
+        let repository = match &destination.scope {
+            Scope::Repository(repository) | Scope::Environment { repository, .. } => repository,
+            Scope::Organization(_) => return None,
+        };
+        let patterns = self.patterns.get(&(destination.store, destination.name.as_str()))?;
+        let takes = |(rotation, pattern): &&(&Rotation, &SecretPattern)| {
+            rotation.key != own.key
+                && pattern.takes(repository)
+                && target(pattern, repository.clone()).destination == *destination
+        };
+        patterns.iter().find(takes).map(|(rotation, _)| *rotation)
     }
 }

@@ -5,9 +5,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::marker::{self, Marker};
+use super::marker::{self, Marker, MarkerKeys};
 use super::trouble::Trouble;
-use crate::config::{Rotation, RotationKey};
+use super::trust::{self, Believed, Ignored};
+use crate::config::Rotation;
 use crate::provider::Token;
 
 /// How far the clocks of different servers may be apart.
@@ -23,6 +24,8 @@ pub struct Member {
     pub token: Token,
     /// Its marker; `None`: the original that the user named.
     pub marker: Option<Marker>,
+    /// Its marker is certainly crossfade's: signed, or written by this run.
+    pub is_proven: bool,
 }
 
 impl Member {
@@ -78,6 +81,10 @@ pub enum Holder {
 pub struct Lineage {
     /// Newest first.
     pub members: Vec<Member>,
+    /// Tokens with this rotation's marker on which no run acts.
+    pub ignored: Vec<Ignored>,
+    /// Whether a listed token carries a signature that one of the keys made.
+    pub is_signed: bool,
 }
 
 impl Lineage {
@@ -86,25 +93,28 @@ impl Lineage {
     /// # Errors
     /// When a marker cannot be trusted, when several tokens match the name that
     /// the user gave, or when the named token belongs to another rotation.
-    pub fn trace(rotation: &Rotation, tokens: &[Token], now: Timestamp) -> Result<Self, Trouble> {
-        let is_ours =
-            |key: &RotationKey| *key == rotation.key || rotation.formerly.iter().any(|former| former == key);
-        let mut members: Vec<Member> = Vec::new();
+    pub fn trace(
+        rotation: &Rotation,
+        tokens: &[Token],
+        keys: &MarkerKeys,
+        now: Timestamp,
+    ) -> Result<Self, Trouble> {
+        let mut marked: Vec<(&Token, Marker)> = Vec::new();
         let mut others: Vec<(&Token, Option<Marker>)> = Vec::new();
         for token in tokens {
             match Marker::find(&token.note) {
-                Some(marker) if is_ours(&marker.key) => {
-                    trust(token, &marker, now)?;
-                    members.push(Member { token: token.clone(), marker: Some(marker) });
-                }
+                Some(marker) if rotation.has_key(&marker.key) => marked.push((token, marker)),
                 marker => others.push((token, marker)),
             }
         }
-        members.sort_by_key(|member| std::cmp::Reverse(order(member)));
+        let Believed { mut members, ignored, is_signed } = trust::believe(marked, keys, now)?;
+        members.sort_by(|one, other| order(other).cmp(&order(one)));
         if let Some(original) = original(rotation, &others, members.is_empty())? {
-            members.push(Member { token: original.clone(), marker: None });
+            members.push(Member { token: original.clone(), marker: None, is_proven: false });
         }
-        Ok(Self { members })
+        let mut lineage = Self { members, ignored, is_signed };
+        trust::keep_trusted(rotation, &mut lineage, now);
+        Ok(lineage)
     }
 
     /// Who holds what: a destination holds a token when it was written in that
@@ -120,13 +130,13 @@ impl Lineage {
         let mut candidates =
             self.members.iter().enumerate().filter(|(_, member)| member.window_contains(at)).map(|(i, _)| i);
         let Some(first) = candidates.next() else { return Holder::Unknown };
-        let run = self.stem(first);
-        if candidates.any(|other| self.stem(other) != run) {
+        let run = self.run(first);
+        if candidates.any(|other| self.run(other) != run) {
             return Holder::Unknown;
         }
         // Of a run only the last attempt is delivered: what was written before it
         // was minted was written by somebody else.
-        match self.members.iter().position(|member| stem_of(member) == run) {
+        match self.members.iter().position(|member| run_of(member) == run) {
             Some(last) if self.members[last].window_contains(at) && !self.is_copied(last) => {
                 Holder::Member(last)
             }
@@ -137,14 +147,14 @@ impl Lineage {
     /// Whether another token carries the same marker: a person regenerated this one
     /// in the provider's pages, say, and its description was copied.
     fn is_copied(&self, index: usize) -> bool {
-        let Member { token, marker } = &self.members[index];
+        let Member { token, marker, .. } = &self.members[index];
         self.members.iter().any(|other| other.token.id != token.id && other.marker == *marker)
     }
 
     /// The other attempts of the run that minted this member.
     pub(super) fn siblings(&self, index: usize) -> impl Iterator<Item = &Member> {
         let others = self.members.iter().enumerate().filter(move |(other, _)| *other != index);
-        others.map(|(_, other)| other).filter(move |other| stem_of(other) == self.stem(index))
+        others.map(|(_, other)| other).filter(move |other| run_of(other) == self.run(index))
     }
 
     /// Whether a destination may hold this member. `false` only when that is
@@ -178,25 +188,24 @@ impl Lineage {
         })
     }
 
-    /// Whether this member is an orphan, as far as timestamps tell: the newest live
-    /// token, or an attempt of its run, that nobody took. A secret that is missing
-    /// proves nothing (it may have been deleted, or renamed), and neither do secrets
-    /// that no earlier token of the rotation was written to, if there is one: the
-    /// list of destinations may be another by now.
+    /// The orphans, as far as timestamps tell: live tokens newer than every delivered
+    /// one, that no destination received. A secret that is missing proves nothing (it
+    /// may have been deleted, or renamed), and neither do secrets that no earlier token
+    /// of the rotation was written to, if there is one: the list of destinations may
+    /// be another by now.
     #[must_use]
-    pub fn is_orphan(&self, readings: &[Reading], index: usize, now: Timestamp) -> bool {
-        let newest = self.members.iter().position(|member| member.is_live(now));
-        let is_of_the_newest_run =
-            newest.is_some_and(|newest| newest == index || self.stem(newest) == self.stem(index));
+    pub fn orphans(&self, readings: &[Reading], now: Timestamp) -> Vec<usize> {
         let is_there = |reading: &Reading| matches!(reading, Reading::UpdatedAt(_));
-        let holds_an_earlier_one =
-            |reading: &Reading| matches!(self.holder(reading), Holder::Member(held) if held > index);
+        let unreceived =
+            (0..self.members.len()).take_while(|index| self.never_taken(readings, *index)).count();
+        let is_delivered =
+            |reading: &Reading| matches!(self.holder(reading), Holder::Member(held) if held >= unreceived);
         let is_first =
-            self.members.iter().all(|other| other.marker.is_none() || stem_of(other) == self.stem(index));
-        is_of_the_newest_run
-            && self.never_taken(readings, index)
-            && readings.iter().all(is_there)
-            && (is_first || readings.iter().any(holds_an_earlier_one))
+            self.members.iter().all(|other| other.marker.is_none() || run_of(other) == self.run(0));
+        if !readings.iter().all(is_there) || !(is_first || readings.iter().any(is_delivered)) {
+            return Vec::new();
+        }
+        (0..unreceived).filter(|index| self.members[*index].is_live(now)).collect()
     }
 
     /// Whether this member is certainly this rotation's: it carries its marker, or
@@ -205,10 +214,11 @@ impl Lineage {
     #[must_use]
     pub fn is_ours(&self, rotation: &Rotation, index: usize) -> bool {
         let member = &self.members[index];
-        let named = |marker: &Marker| marker.nonce.is_of_original(&member.token.id);
+        let counts = |other: &&Member| other.is_proven || !self.is_signed;
+        let named = |marker: &Marker| marker.names_original(&member.token.id);
         member.marker.is_some()
             || member.token.id == rotation.token
-            || self.members.iter().filter_map(|other| other.marker.as_ref()).any(named)
+            || self.members.iter().filter(counts).filter_map(|other| other.marker.as_ref()).any(named)
     }
 
     /// The original, while the provider still shows it.
@@ -217,31 +227,19 @@ impl Lineage {
         self.members.last().filter(|member| member.marker.is_none()).map(|member| &member.token)
     }
 
-    fn stem(&self, index: usize) -> Option<&str> {
-        stem_of(&self.members[index])
+    fn run(&self, index: usize) -> Option<&str> {
+        run_of(&self.members[index])
     }
 }
 
-fn stem_of(member: &Member) -> Option<&str> {
-    member.marker.as_ref().map(|marker| marker.nonce.stem.as_str())
+/// The run that minted a token.
+pub(super) fn run_of(member: &Member) -> Option<&str> {
+    member.marker.as_ref().map(|marker| marker.run.as_str())
 }
 
-/// Newest last: by the minute of the mint, then by the attempt.
-fn order(member: &Member) -> (Option<Timestamp>, u32) {
-    let marker = member.marker.as_ref();
-    (marker.map(|m| m.minted_at), marker.map_or(0, |m| m.nonce.attempt))
-}
-
-/// Whoever may create tokens can forge a marker; these no honest run writes.
-fn trust(token: &Token, marker: &Marker, now: Timestamp) -> Result<(), Trouble> {
-    if marker.minted_at > after(now, TOLERANCE) {
-        return Err(Trouble::FutureMarker { id: token.id.clone(), minted_at: marker.minted_at, now });
-    }
-    let window = marker.until.duration_since(marker.minted_at);
-    if window.is_negative() || window > super::window::LONGEST_WINDOW {
-        return Err(Trouble::ImplausibleWindow { id: token.id.clone(), until: marker.until });
-    }
-    Ok(())
+/// Newest last: by the second of the mint, then by attempt, then by run.
+fn order(member: &Member) -> Option<(Timestamp, u32, &str)> {
+    member.marker.as_ref().map(|marker| (marker.minted_at, marker.attempt, marker.run.as_str()))
 }
 
 /// The token that the user named, as it was before the first rotation.
@@ -253,7 +251,7 @@ fn original<'a>(
     let named = &rotation.token;
     let taken_by = |token: &Token| {
         let markers = others.iter().filter_map(|(_, marker)| marker.as_ref());
-        markers.into_iter().find(|marker| marker.nonce.is_of_original(&token.id))
+        markers.into_iter().find(|marker| marker.names_original(&token.id))
     };
     if let Some((token, foreign)) = others.iter().find(|(token, _)| token.id == *named) {
         return match foreign {
@@ -261,12 +259,14 @@ fn original<'a>(
             None => match taken_by(token).filter(|_| must_exist) {
                 None => Ok(Some(token)),
                 Some(marker) => {
-                    Err(Trouble::BelongsToAnother { id: token.id.clone(), key: marker.key.clone() })
+                    Err(Trouble::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
                 }
             },
             // Once our own tokens exist, somebody else's are not our concern.
             Some(_) if !must_exist => Ok(None),
-            Some(marker) => Err(Trouble::BelongsToAnother { id: token.id.clone(), key: marker.key.clone() }),
+            Some(marker) => {
+                Err(Trouble::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
+            }
         };
     }
     let by_name = || others.iter().filter(|(token, _)| marker::strip(&token.name) == *named);
@@ -276,11 +276,11 @@ fn original<'a>(
         [one] => match taken_by(one) {
             None => Ok(Some(one)),
             Some(_) if !must_exist => Ok(None),
-            Some(marker) => Err(Trouble::BelongsToAnother { id: one.id.clone(), key: marker.key.clone() }),
+            Some(marker) => Err(Trouble::BelongsToAnother { id: one.id.clone(), marker: marker.to_string() }),
         },
         [] => match by_name().find_map(|(token, marker)| Some((token, marker.as_ref()?))) {
             Some((token, marker)) if must_exist => {
-                Err(Trouble::BelongsToAnother { id: token.id.clone(), key: marker.key.clone() })
+                Err(Trouble::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
             }
             _ => Ok(None),
         },

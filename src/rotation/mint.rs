@@ -1,21 +1,24 @@
 //! From the decision to mint to a newborn that may be delivered.
 //!
 //! A mint is never blindly repeated: its reply may be lost, so the attempt's
-//! nonce is looked for first. A newborn that is not what was asked for, that the
+//! marker is looked for first. A newborn that is not what was asked for, that the
 //! provider does not accept, or that has a rival is withdrawn before any secret
 //! was touched.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
 use jiff::Timestamp;
 use secrecy::SecretString;
+use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use super::Tools;
 use super::lineage::{Lineage, Member};
-use super::marker::{self, Marker, Nonce};
+use super::marker::{self, Marker};
 use super::plan::{self, Circumstances, MintPlan};
+use super::retire::retire;
 use super::session::{Keyring, Session};
 use super::trouble::{Fate, Trouble};
 use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Token};
@@ -92,8 +95,6 @@ impl Case<'_> {
     /// token that was minted.
     pub(super) async fn mint(&self, plan: &MintPlan) -> Result<Newborn, Miscarriage> {
         let Answered { minted, marker, predecessor } = self.attempt(plan).await?;
-        // Before anything else can carry the value.
-        (self.tools.announce)(&minted.value);
         if !is_maskable(&minted.value) {
             let why = "its value is not 16 to 4096 visible ASCII characters";
             return Err(self.withdraw(&minted, predecessor, Flaw::Unfit(why.to_owned())).await);
@@ -105,8 +106,7 @@ impl Case<'_> {
             self.examine(&minted, &marker, predecessor.as_ref(), &mut listed)
         );
         // Another run may have set an earlier end than this one asked for.
-        let listed = listed.as_deref().filter(|_| self.at.profile.overlap != Overlap::InPlace);
-        let predecessor = predecessor.map(|old| shown(&old, listed).clone());
+        let predecessor = predecessor.map(|old| shown(&old, listed.as_deref()).clone());
         let (probe, Examined { member, twins, warnings }) = match looked {
             Ok(looked) => looked,
             Err(flaw) => return Err(self.withdraw(&minted, predecessor, flaw).await),
@@ -136,7 +136,7 @@ impl Case<'_> {
         warnings.extend(why.map(|why| format!("whether another run is at work could not be checked: {why}")));
         let newborn = shown(&minted.token, listed.as_deref()).clone();
         let listed = listed.as_deref().unwrap_or_default();
-        let member = Member { token: newborn, marker: Some(marker.clone()) };
+        let member = Member { token: newborn, marker: Some(marker.clone()), is_proven: true };
         if let Some(flaw) = self.rival(listed, marker) {
             return Err(flaw);
         }
@@ -145,8 +145,7 @@ impl Case<'_> {
         }
         let is_twin = |token: &&Token| {
             token.id != minted.token.id
-                && !self.is_known(token)
-                && Marker::find(&token.note).is_some_and(|other| other.nonce.stem == marker.nonce.stem)
+                && self.own_marker(token).is_some_and(|other| other.run == marker.run)
                 && token.expires_at.is_none_or(|end| end > self.at.now)
         };
         let twins = listed.iter().filter(is_twin).cloned().collect();
@@ -155,7 +154,8 @@ impl Case<'_> {
 
     /// Asks for a token until a reply arrives, and looks for what a lost reply made.
     async fn attempt(&self, plan: &MintPlan) -> Result<Answered, Miscarriage> {
-        let mut nonce = Nonce::random(self.lineage.original().map(|token| token.id.as_str()));
+        let run = marker::new_run(self.lineage.original().map(|token| token.id.as_str()));
+        let mut attempt = 1;
         let mut plan = plan.clone();
         let mut old = plan.predecessor.map(|index| self.lineage.members[index].clone());
         let now = || self.tools.now().unwrap_or(self.at.now);
@@ -166,7 +166,9 @@ impl Case<'_> {
         // The original predecessor, once a request may have set its end.
         let mut touched: Option<Token> = None;
         loop {
-            let marker = Marker::new(self.at.rotation.key.clone(), now(), plan.window, nonce.clone());
+            let keys = &self.tools.marker_keys;
+            let key = self.at.rotation.key.clone();
+            let marker = Marker::new(key, now(), plan.window, run.clone(), keys).at_attempt(attempt, keys);
             let ends_at = old.as_ref().and_then(|old| {
                 plan::predecessor_ends_at(
                     &self.at,
@@ -188,29 +190,32 @@ impl Case<'_> {
             };
             let now_ends = ended(old.as_ref(), ends_at);
             touched = touched.or_else(|| now_ends.clone());
-            tracing::warn!(attempt = nonce.attempt, "the reply to the mint was lost: {error}");
-            let looked = self.look_for(&nonce, &error).await;
-            let Some(lost) = looked.filter(|_| nonce.attempt < ATTEMPTS && self.tools.brake.pass().is_ok())
-            else {
-                let trouble = Trouble::MintLost { attempts: nonce.attempt, last: error };
-                return Err(Miscarriage { trouble, predecessor: touched });
+            tracing::warn!(attempt, "the reply to the mint was lost: {error}");
+            let is_last = attempt >= ATTEMPTS || self.tools.brake.pass().is_err();
+            let lost = match self.look_for(&marker, &error).await {
+                Some(lost) if !is_last => lost,
+                looked => {
+                    // Its value is lost, and no attempt of this run succeeds it.
+                    if let Some(Some(lost)) = looked {
+                        self.end(&lost).await;
+                    }
+                    let trouble = Trouble::MintLost { attempts: attempt, last: error };
+                    return Err(Miscarriage { trouble, predecessor: touched });
+                }
             };
             match (lost, self.at.profile.overlap) {
                 // Nobody has its value: it is the one to succeed, and ends now.
                 (Some(lost), Overlap::Native) => {
                     plan.predecessor_is_orphan = true;
-                    old = Some(Member { token: lost, marker: Some(marker) });
+                    old = Some(Member { token: lost, marker: Some(marker), is_proven: true });
                 }
-                (Some(lost), Overlap::AcrossRuns | Overlap::InPlace) => self.end(&lost).await,
+                (Some(lost), Overlap::AcrossRuns) => self.end(&lost).await,
                 // The lost request may have set an end, and that is not extended.
                 (None, _) => {
                     old = old.zip(now_ends).map(|(old, token)| Member { token, ..old });
                 }
             }
-            // Its value may have been replaced, and a destination may hold the one
-            // before: another one must not be set now.
-            plan.by_creation |= self.at.profile.overlap == Overlap::InPlace;
-            nonce = nonce.next();
+            attempt += 1;
         }
     }
 
@@ -259,7 +264,7 @@ impl Case<'_> {
     /// Looks for the token of an attempt whose reply was lost. `None`: nobody knows
     /// whether there is one, so there is no further attempt; it is left to the next
     /// run, which sees it.
-    async fn look_for(&self, nonce: &Nonce, lost: &Error) -> Option<Option<Token>> {
+    async fn look_for(&self, marker: &Marker, lost: &Error) -> Option<Option<Token>> {
         let asked = lost.retry_after.unwrap_or_default();
         if asked > self.tools.patience {
             return None;
@@ -267,8 +272,7 @@ impl Case<'_> {
         tokio::time::sleep(asked.max(self.tools.first_wait)).await;
         let look = async || {
             let listed = self.session.provider.list(&self.session.credential).await.map_err(|_| None)?;
-            let is_lost =
-                |token: &Token| Marker::find(&token.note).is_some_and(|marker| marker.nonce == *nonce);
+            let is_lost = |token: &Token| Marker::find(&token.note).is_some_and(|found| found == *marker);
             // Not there yet, perhaps: a list may lag.
             listed.into_iter().find(is_lost).map(Some).ok_or(Some(()))
         };
@@ -305,17 +309,24 @@ impl Case<'_> {
 
     /// Another run's token: its window is open, or it came after our list.
     fn rival(&self, listed: &[Token], own: &Marker) -> Option<Flaw> {
-        let Circumstances { rotation, .. } = self.at;
         let now = self.tools.now().unwrap_or(self.at.now);
         listed.iter().find_map(|token| {
-            let marker = Marker::find(&token.note)?;
-            let is_ours = marker.key == rotation.key || rotation.formerly.contains(&marker.key);
-            let member = Member { token: token.clone(), marker: Some(marker.clone()) };
-            let is_rival = is_ours
-                && marker.nonce.stem != own.nonce.stem
-                && (member.window_is_open(now) || !self.is_known(token));
-            is_rival.then(|| Flaw::Rival { id: token.id.clone(), minted_at: marker.minted_at })
+            let marker = self.own_marker(token)?;
+            let minted_at = marker.minted_at;
+            let is_other = marker.run != own.run;
+            let member = Member { token: token.clone(), marker: Some(marker), is_proven: false };
+            let is_rival = is_other && (member.window_is_open(now) || !self.is_known(token));
+            is_rival.then(|| Flaw::Rival { id: token.id.clone(), minted_at })
         })
+    }
+
+    /// The marker of a listed token if it is this rotation's. With a signing key,
+    /// only a signed one counts.
+    fn own_marker(&self, token: &Token) -> Option<Marker> {
+        let keys = &self.tools.marker_keys;
+        Marker::find(&token.note)
+            .filter(|marker| self.at.rotation.has_key(&marker.key))
+            .filter(|marker| keys.is_empty() || keys.verify(marker))
     }
 
     /// What is wrong with the newborn, if anything.
@@ -325,8 +336,15 @@ impl Case<'_> {
                 "the provider did not keep its marker, so no later run could recognise it".to_owned(),
             );
         }
-        if predecessor.is_some_and(|old| old.privileges != newborn.token.privileges) {
-            return Some("its privileges are not those of its predecessor".to_owned());
+        if let Some(old) = predecessor.filter(|old| old.privileges != newborn.token.privileges) {
+            let fields = differing_fields(&old.privileges, &newborn.token.privileges);
+            return Some(format!("its privileges are not those of its predecessor ({fields})"));
+        }
+        // It would be due at once, and again after every mint.
+        if self.at.profile.expiry == Expiry::Native && newborn.token.expires_at.is_none() {
+            let why = "it does not show the requested expiry, so crossfade could not tell when to replace it. \
+                       This server may not support token expiries";
+            return Some(why.to_owned());
         }
         plan::due(&self.at, newborn).map(|why| format!("it would have to be replaced at once: {why}"))
     }
@@ -344,33 +362,23 @@ impl Case<'_> {
 
     /// Deletes a newborn, and tells what became of it.
     pub(super) async fn fate(&self, minted: &Minted, predecessor: Option<&Token>) -> Fate {
-        if self.is_known(&minted.token) {
-            return Fate::Kept { until: predecessor.and_then(|old| old.expires_at) };
-        }
         let keys = Keyring::after_mint(self.session, &minted.value, predecessor);
-        match keys
-            .call(async |credential| {
-                self.session.provider.end(credential, &minted.token, Ending::Delete).await
-            })
-            .await
-        {
+        match retire(self.session, &keys, &minted.token, Ending::Delete).await {
             Ok(()) => Fate::Withdrawn,
             Err(error) => Fate::Lives { until: minted.token.expires_at, why: error.to_string() },
         }
     }
 
-    /// Whether a token was there before this run: then it was only given a new
-    /// value in place, and a destination may hold the one before.
+    /// Whether the first list of this run showed a token.
     fn is_known(&self, token: &Token) -> bool {
         self.lineage.members.iter().any(|member| member.token.id == token.id)
+            || self.lineage.ignored.iter().any(|ignored| ignored.id == token.id)
     }
 
     /// Deletes a token that nobody has the value of; a later run does it otherwise.
     async fn end(&self, lost: &Token) {
-        if self.is_known(lost) {
-            return;
-        }
-        if let Err(error) = self.session.provider.end(&self.session.credential, lost, Ending::Delete).await {
+        let keys = Keyring::before_mint(self.session);
+        if let Err(error) = retire(self.session, &keys, lost, Ending::Delete).await {
             tracing::warn!("a lost newborn could not be deleted: {error}");
         }
     }
@@ -380,6 +388,14 @@ impl Case<'_> {
 /// out; as it is known, where the list does not have it.
 fn shown<'a>(token: &'a Token, listed: Option<&'a [Token]>) -> &'a Token {
     listed.and_then(|all| all.iter().find(|other| other.id == token.id)).unwrap_or(token)
+}
+
+/// The names of the privileges that differ.
+fn differing_fields(one: &Value, other: &Value) -> String {
+    let names = [one, other].into_iter().filter_map(Value::as_object).flat_map(Map::keys);
+    let differing: BTreeSet<&str> =
+        names.filter(|name| one.get(*name) != other.get(*name)).map(String::as_str).collect();
+    Vec::from_iter(differing).join(", ")
 }
 
 /// A token with the end that a mint gives it.

@@ -4,9 +4,11 @@
 //! - [`plan`]: the verdict and what follows from it (pure)
 //! - [`window`]: how long a delivery may take (pure)
 //! - [`marker`]: what a minted token is recognised by
+//! - [`trust`]: which markers are believed, and what may be ended on their word (pure)
 //! - `expand`: from patterns to destinations
 //! - `apply`: one rotation from the first reading to the last retirement
 //! - `mint`: the part of it in which replies get lost and rivals appear
+//! - `retire`: the only place where a token is disabled or deleted
 //! - [`session`]: a provider credential, shared by the rotations that use it
 //! - [`berths`]: how many rotations may deliver at once
 //! - [`brake`]: whether a mint may still be started
@@ -22,6 +24,7 @@ pub mod marker;
 pub mod plan;
 pub mod session;
 pub mod trouble;
+pub mod trust;
 pub mod window;
 
 mod advice;
@@ -29,6 +32,7 @@ mod apply;
 mod expand;
 mod mint;
 mod outcome;
+mod retire;
 #[cfg(test)]
 mod samples;
 
@@ -38,10 +42,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use secrecy::SecretString;
 
 use crate::clock::{Clock, Side};
-use crate::config::Rotation;
+use crate::config::Config;
 use crate::github::GitHub;
 use crate::provider::ProviderSettings;
 use crate::report::{Report, Reporter, RotationReport};
@@ -49,6 +52,7 @@ use apply::Story;
 use berths::Berths;
 use brake::Brake;
 use expand::Expanded;
+use marker::MarkerKeys;
 use session::Session;
 use trouble::Trouble;
 
@@ -58,8 +62,6 @@ pub struct Tools<'a> {
     pub github: &'a GitHub,
     /// The servers' time.
     pub clock: &'a Clock,
-    /// Told of every new value before anything else can carry it.
-    pub announce: &'a (dyn Fn(&SecretString) + Sync),
     /// Whether a mint may still be started.
     pub brake: &'a Brake,
     /// How many rotations may be between mint and delivery at once: the more
@@ -75,6 +77,8 @@ pub struct Tools<'a> {
     pub dry_run: bool,
     /// Only look: a dry run that leaves out the preflight as well.
     pub look_only: bool,
+    /// What signs the markers of new tokens, and verifies those that are listed.
+    pub marker_keys: MarkerKeys,
 }
 
 impl Tools<'_> {
@@ -93,10 +97,10 @@ impl Tools<'_> {
 /// Rotates everything that is due, all rotations at once.
 pub async fn run(
     tools: &Tools<'_>,
-    rotations: &[Rotation],
+    config: &Config,
     sessions: &HashMap<ProviderSettings, Arc<Session>>,
 ) -> Report {
-    let expanded = expand::expand(tools, rotations).await;
+    let expanded = expand::expand(tools, config).await;
     let served = expanded.iter().filter(|one| one.trouble.is_none());
     tools.github.expect(served.flat_map(|one| &one.rotation.secrets));
     let told = expanded.into_iter().filter_map(|Expanded { rotation, notes, trouble }| {

@@ -11,6 +11,7 @@ use super::apply::{Story, Write};
 use super::lineage::{Holder, Member, Reading, after};
 use super::plan::{self, Circumstances, Plan, Step, Verdict};
 use super::session::Session;
+use super::trouble::Trouble;
 use crate::config::Rotation;
 use crate::provider::{Expiry, Probe, Token};
 use crate::report::{
@@ -46,8 +47,12 @@ pub(super) fn report(
         None => ProbeOutcome::Skipped,
     };
     report.destinations = (0..rotation.secrets.len()).map(|index| teller.destination(index)).collect();
-    report.next_rotation_at =
-        token.and_then(|member| plan::next_rotation_at(rotation.policy, session.provider.profile(), member));
+    report.next_rotation_at = token
+        .filter(|_| !teller.next_run_mints())
+        .and_then(|member| plan::next_rotation_at(rotation.policy, session.provider.profile(), member));
+    if let Some(Trouble::HeldBack { until, .. }) = &story.trouble {
+        report.next_rotation_at = Some(*until);
+    }
     report.error = story.trouble.as_ref().map(ToString::to_string);
     report.next_step = story.trouble.as_ref().map(|trouble| advice(rotation, &story, trouble));
     report.tokens = teller.lives();
@@ -76,6 +81,12 @@ impl Teller<'_> {
         }
     }
 
+    /// What the plan was made for; whether it was forced does not matter here.
+    fn circumstances(&self, now: Timestamp) -> Circumstances<'_> {
+        let profile = self.session.provider.profile();
+        Circumstances { rotation: self.rotation, profile, now, force: false }
+    }
+
     fn mint(&self) -> Option<(&Plan, &plan::MintPlan)> {
         match &self.story.plan {
             Some(plan @ Plan { step: Step::Mint(mint), .. }) => Some((plan, mint)),
@@ -96,10 +107,12 @@ impl Teller<'_> {
     /// may carry, so not an orphan, which nobody ever had.
     fn previous(&self) -> Option<TokenEnd> {
         let now = self.story.now?;
-        let orphans = self.mint().map(|(_, mint)| mint.orphans.as_slice()).unwrap_or_default();
+        let mint = self.mint().map(|(_, mint)| mint);
+        let own = mint.filter(|mint| mint.predecessor_is_orphan).and_then(|mint| mint.predecessor);
+        let mut orphans = mint.into_iter().flat_map(|mint| &mint.orphans).chain(&own);
         let members = &self.story.lineage.members;
         let newborn = usize::from(self.newborn_lives());
-        let is_orphan = |index: usize| orphans.iter().any(|orphan| orphan + newborn == index);
+        let mut is_orphan = |index: usize| orphans.any(|orphan| orphan + newborn == index);
         let mut older = self.token()? + 1..members.len();
         let previous = older.find(|index| members[*index].is_live(now) && !is_orphan(*index))?;
         Some(self.end(&members[previous], now))
@@ -121,8 +134,7 @@ impl Teller<'_> {
     fn lives(&self) -> Vec<TokenLife> {
         let Some(now) = self.story.now else { return Vec::new() };
         let Story { lineage, readings, retired, .. } = self.story;
-        let profile = self.session.provider.profile();
-        let at = Circumstances { rotation: self.rotation, profile, now, force: false };
+        let at = self.circumstances(now);
         let waiting = plan::waiting(&at, lineage, readings);
         let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
         let has_ended = |member: &Member| member.token.expires_at.is_some_and(|end| end <= now);
@@ -160,27 +172,49 @@ impl Teller<'_> {
         }
         let old = self.story.delivery.as_ref()?.predecessor.as_ref()?;
         let id = &old.id;
-        Some(if self.story.retired.contains(id) {
-            format!(
+        if self.story.retired.contains(id) {
+            return Some(format!(
                 "token {id} was ended at once, as an overlap of 0h asks for: runs and jobs that were queued or at \
                  work before this still carry it, and fail. Start them again"
-            )
+            ));
+        }
+        let until = old.expires_at.map(|end| format!(" until {end:.0}")).unwrap_or_default();
+        let holders = self.possible_holders(id)?;
+        let why = if holders.is_empty() {
+            format!("No secret of this rotation holds it any more. {}", self.way_to_end(old))
         } else {
-            let until =
-                old.expires_at.map_or_else(|| "until it is ended".to_owned(), |end| format!("until {end}"));
-            format!(
-                "token {id} was NOT ended at once, although the overlap is 0h: not every destination has confirmed \
-                 its successor, or it may be the credential in use. It is accepted {until}. If it has leaked, end it \
-                 at the provider by hand; whatever still holds it fails from then on"
-            )
-        })
+            let holders = super::trouble::some(&holders);
+            format!("{holders} may still hold it. A run ends it once every secret holds a newer token")
+        };
+        Some(format!(
+            "token {id} was NOT ended at once, although the overlap is 0h. It is valid{until}. {why}"
+        ))
+    }
+
+    /// The destinations that may hold a token of this rotation. While there is one,
+    /// no advice says to end the token.
+    fn possible_holders(&self, id: &str) -> Option<Vec<String>> {
+        let Story { lineage, readings, .. } = self.story;
+        let member = lineage.members.iter().position(|member| member.token.id == id)?;
+        let at = self.circumstances(self.story.now?);
+        let secrets = self.rotation.secrets.iter().zip(readings);
+        let may_hold = secrets.filter(|(_, reading)| plan::may_hold(&at, lineage, reading, member));
+        Some(may_hold.map(|(secret, _)| secret.destination.to_string()).collect())
+    }
+
+    /// How a person ends a token that no destination can hold.
+    fn way_to_end(&self, token: &Token) -> String {
+        if self.session.provider.may_be(token, &self.session.credential) {
+            let variable = &self.rotation.provider.credential;
+            return format!("It may be the credential in use: put another one into {variable} and run again");
+        }
+        "The next run tries again; or end it at the provider by hand".to_owned()
     }
 
     /// From when on a later run ends a token, if it need not wait for anything else.
     fn retired_from(&self, token: &Token, now: Timestamp) -> Option<Timestamp> {
         let Story { lineage, readings, .. } = self.story;
-        let profile = self.session.provider.profile();
-        let at = Circumstances { rotation: self.rotation, profile, now, force: false };
+        let at = self.circumstances(now);
         let member = lineage.members.iter().rposition(|member| member.token.id == token.id)?;
         plan::waiting(&at, lineage, readings).iter().find(|one| one.member == member).map(|one| one.from)
     }
@@ -188,13 +222,12 @@ impl Teller<'_> {
     fn planned(&self) -> Option<PlannedMint> {
         let (_, mint) = self.mint().filter(|_| self.tools.dry_run)?;
         let now = self.story.now?;
-        let profile = self.session.provider.profile();
-        let at = Circumstances { rotation: self.rotation, profile, now, force: false };
+        let at = self.circumstances(now);
         let old = mint.predecessor.map(|index| &self.story.lineage.members[index]);
         let overlap = after(now, self.rotation.policy.overlap.duration());
         let at_once = self.rotation.policy.overlap.duration().is_zero();
         Some(PlannedMint {
-            expires_at: (profile.expiry == Expiry::Native)
+            expires_at: (at.profile.expiry == Expiry::Native)
                 .then(|| after(now, self.rotation.policy.lifetime.duration())),
             previous_valid_until: old.map(|old| {
                 // An overlap of nothing is ended explicitly, after the last delivery.
@@ -207,16 +240,30 @@ impl Teller<'_> {
         })
     }
 
+    /// Whether the next run mints, forced or not: as things are, or because a
+    /// destination did not take the new token.
+    fn next_run_mints(&self) -> bool {
+        let Story { now: Some(now), lineage, readings, delivery, .. } = self.story else { return false };
+        let profile = self.session.provider.profile();
+        let at = Circumstances { rotation: self.rotation, profile, now: *now, force: false };
+        let lacks_it = |write: &Write| !matches!(write, Write::Written);
+        self.newborn_lives() && delivery.iter().any(|delivery| delivery.writes.iter().any(lacks_it))
+            || plan::next_run_mints(&at, lineage, readings, self.token())
+    }
+
     fn destination(&self, index: usize) -> DestinationReport {
         let name = self.rotation.secrets[index].destination.to_string();
         let reading = self.story.readings.get(index);
+        let first_reading = self.story.first_readings.get(index);
         let write = self.story.delivery.as_ref().and_then(|delivery| delivery.writes.get(index));
         let holder = self.story.holder(index);
-        let (outcome, error) = match (write, reading) {
-            (Some(Write::Written), _) => (DestinationOutcome::Written, None),
-            (Some(Write::Failed { why, .. }), _) | (_, Some(Reading::Unreadable(why))) => {
-                (DestinationOutcome::Failed, Some(why.clone()))
-            }
+        let (outcome, error) = match (write, first_reading, reading) {
+            (Some(Write::Written), ..) => (DestinationOutcome::Written, None),
+            (Some(Write::Failed { why, .. }), ..) => (DestinationOutcome::Failed, Some(why.clone())),
+            (_, None, _) => (DestinationOutcome::NotRead, None),
+            (_, Some(Reading::Unreadable(why)), _) => (DestinationOutcome::NotRead, Some(why.clone())),
+            // It was read, and could not be prepared.
+            (_, _, Some(Reading::Unreadable(why))) => (DestinationOutcome::Failed, Some(why.clone())),
             _ if self.tools.dry_run && !self.tools.look_only && self.mint().is_some() => {
                 (DestinationOutcome::Planned, None)
             }
@@ -227,9 +274,14 @@ impl Teller<'_> {
         };
         let mut report = DestinationReport::new(name, outcome);
         report.error = error;
-        report.updated_at = match reading {
-            Some(Reading::UpdatedAt(at)) => Some(*at),
-            Some(Reading::Missing | Reading::Unreadable(_)) | None => None,
+        report.updated_at = match (reading, first_reading) {
+            (Some(Reading::UpdatedAt(at)), _) => Some(*at),
+            (Some(Reading::Unreadable(_)), Some(Reading::UpdatedAt(at)))
+                if !matches!(write, Some(Write::Failed { .. })) =>
+            {
+                Some(*at)
+            }
+            (Some(Reading::Missing | Reading::Unreadable(_)) | None, _) => None,
         };
         if let (Holder::Member(held), Some(now)) = (holder, self.story.now)
             && (self.token() != Some(held) || outcome == DestinationOutcome::Planned)

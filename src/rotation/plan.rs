@@ -6,21 +6,28 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::lineage::{Holder, Lineage, Member, Reading, SKEW, TOLERANCE, after, before};
+use super::lineage::{Holder, Lineage, Member, Reading, TOLERANCE, after, before};
 use super::trouble::Trouble;
+use super::trust::{self, Support};
 use super::window::delivery_window;
 use crate::config::{Policy, Rotation};
 use crate::provider::{Expiry, Overlap, Profile, Token};
 
-pub use retire::{Retirement, retirements, used_since_replaced, waiting};
+pub use retire::{Retirement, expiries_to_set, retirements, used_since_replaced, waiting, withheld};
 
+mod limit;
 mod retire;
 
 /// An expiry may lie this much beyond the policy's lifetime: providers round.
 const ROUNDING: SignedDuration = SignedDuration::from_hours(24);
 
-/// With so many live tokens of a rotation, a failing destination breeds no more.
-const ENOUGH: usize = 3;
+/// An orphan is ended at once only so long after its delivery window: GitHub's
+/// timestamps may lag.
+const ORPHAN_AGE: SignedDuration = SignedDuration::from_hours(1);
+
+/// A token that ends within this time must be replaced in every destination that
+/// may hold it, however often a mint has failed.
+const LAST_DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Why a rotation is, or is not, to be rotated now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -105,9 +112,7 @@ pub struct MintPlan {
 pub fn plan(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Result<Plan, Trouble> {
     let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
     let current = current(at, lineage, readings);
-    if let Some(current) = current {
-        check_privileges(lineage, &holders, current)?;
-    }
+    trust::compare_privileges(lineage, at.now)?;
     let (mut verdict, mut why) = verdict(at, lineage, readings, &holders, current);
     let would_mint = verdict != Verdict::Fresh;
     let open = lineage.members.iter().find(|member| member.window_is_open(at.now));
@@ -132,45 +137,28 @@ pub fn plan(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> 
     Ok(Plan { verdict, why, current, holders, step, retire })
 }
 
-/// The newest token, but for dead ones that nobody ever took.
+/// The newest token, but for dead ones that no destination received. Where markers
+/// are signed, only a signed one counts.
 fn current(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Option<usize> {
-    let is_leftover = |(index, member): (usize, &Member)| {
-        !member.is_live(at.now) && never_taken(at, lineage, readings, index)
-    };
-    let leftover = lineage.members.iter().enumerate().take_while(|entry| is_leftover(*entry)).count();
-    let last = lineage.members.len().checked_sub(1)?;
-    Some(if leftover > last { 0 } else { leftover })
+    let is_leftover =
+        |index: &usize| !lineage.members[*index].is_live(at.now) && lineage.never_taken(readings, *index);
+    let counts = |index: &usize| lineage.members[*index].is_proven || !lineage.is_signed;
+    let mut counting = (0..lineage.members.len()).filter(counts);
+    let newest = counting.clone().next();
+    counting.find(|index| !is_leftover(index)).or(newest)
 }
 
-/// An undelivered newest token must be able to do just what the one in use can.
-fn check_privileges(lineage: &Lineage, holders: &[Holder], current: usize) -> Result<(), Trouble> {
-    let newest = &lineage.members[current];
-    if newest.marker.is_none() {
-        return Ok(());
-    }
-    let is_other = |other: &&Member| other.token.privileges != newest.token.privileges;
-    // A higher attempt of a run that delivered is easily made up.
-    if let Some(sibling) = lineage.siblings(current).find(is_other) {
-        return Err(Trouble::DifferentPrivileges {
-            id: newest.token.id.clone(),
-            held: sibling.token.id.clone(),
-        });
-    }
-    // A run that delivers has compared them, and what a person changed since is theirs.
-    if holders.contains(&Holder::Member(current)) {
-        return Ok(());
-    }
-    let held = holders.iter().find_map(|holder| match holder {
-        Holder::Member(index) => Some(*index),
-        _ => None,
-    });
-    let Some(reference) = held.or(Some(current + 1)).and_then(|index| lineage.members.get(index)) else {
-        return Ok(());
-    };
-    if reference.token.privileges == newest.token.privileges {
-        return Ok(());
-    }
-    Err(Trouble::DifferentPrivileges { id: newest.token.id.clone(), held: reference.token.id.clone() })
+/// Whether the next run would mint, as things are and unless it is forced.
+#[must_use]
+pub fn next_run_mints(
+    at: &Circumstances<'_>,
+    lineage: &Lineage,
+    readings: &[Reading],
+    current: Option<usize>,
+) -> bool {
+    let at = Circumstances { force: false, ..*at };
+    let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
+    verdict(&at, lineage, readings, &holders, current).0 != Verdict::Fresh
 }
 
 /// The verdict as if no other run were at work.
@@ -261,7 +249,7 @@ pub fn next_rotation_at(policy: Policy, profile: Profile, member: &Member) -> Op
     }
 }
 
-/// When the predecessor, or its value, ends where the mint says so: its life is
+/// When the predecessor ends where the mint says so: its life is
 /// never extended, and never ends inside the delivery, by the clock of the
 /// provider either. `ahead` is how far that one is ahead of GitHub's.
 #[must_use]
@@ -289,47 +277,31 @@ fn mint_or_refuse(
     current: Option<usize>,
 ) -> Step {
     if current.is_none() && at.rotation.create.is_none() {
-        return Step::Refuse(Trouble::NoSuchToken { token: at.rotation.token.clone() });
+        return Step::Refuse(Trouble::NoSuchToken { token: at.rotation.token.clone(), nearest: None });
     }
     if let Some((destinations, reasons)) = unreadable(at, readings)
-        && !would_die(at, lineage, readings)
+        && !must_be_served(at, lineage, readings)
     {
         return Step::Refuse(Trouble::Unreadable { destinations, reasons });
     }
-    let live = |index: &usize| lineage.members[*index].is_live(at.now);
-    let is_untaken = |index: &usize| never_taken(at, lineage, readings, *index);
-    let orphans: Vec<usize> = (0..lineage.members.len())
-        .filter(live)
-        .filter(|index| is_untaken(index) && lineage.is_orphan(readings, *index, at.now))
-        .collect();
-    let marked = (0..lineage.members.len())
-        .filter(live)
-        .filter(|index| lineage.members[*index].marker.is_some() && !is_untaken(index))
-        .count();
-    if verdict == Verdict::Undelivered && marked >= ENOUGH {
-        let destinations = at.rotation.secrets.iter().zip(holders);
-        let destinations = destinations
-            .filter(|(_, holder)| current.is_none_or(|current| **holder != Holder::Member(current)))
-            .map(|(secret, _)| secret.destination.to_string())
-            .collect();
-        return Step::Refuse(Trouble::TooMany { count: marked, destinations });
+    if verdict == Verdict::Undelivered
+        && !would_expire(at, lineage, readings, LAST_DAY)
+        && let Some(until) = limit::held_back_until(at, lineage)
+    {
+        return Step::Refuse(held_back(at, lineage, readings, holders, current, until));
     }
-    // A namesake of the original is nobody's predecessor, unless it is all there is,
-    // and neither is an older token that can do something else.
-    let ours = |index: &usize| lineage.is_ours(at.rotation, *index);
-    let privileges = |index: usize| &lineage.members[index].token.privileges;
-    let is_equal = |index: &usize| current.is_none_or(|current| privileges(*index) == privileges(current));
-    let predecessor =
-        (0..lineage.members.len()).find(|index| live(index) && ours(index) && is_equal(index)).or(current);
-    let predecessor_is_orphan = predecessor.is_some_and(|index| orphans.contains(&index));
-    let by_creation = match at.profile.overlap {
-        Overlap::Native => false,
-        Overlap::InPlace => predecessor.is_some_and(|index| has_earlier_value(at, &lineage.members[index])),
-        Overlap::AcrossRuns => true,
+    let is_old = |index: &usize| {
+        let marker = lineage.members[*index].marker.as_ref();
+        marker.is_some_and(|marker| after(marker.until, ORPHAN_AGE) <= at.now)
     };
+    let mut orphans: Vec<usize> = lineage.orphans(readings, at.now).into_iter().filter(is_old).collect();
+    let predecessor = predecessor(at, lineage, &orphans, current);
+    let is_predecessor = |index: &usize| Some(*index) == predecessor;
+    let predecessor_is_orphan = orphans.iter().any(is_predecessor);
+    orphans.retain(|index| !is_predecessor(index));
     Step::Mint(MintPlan {
         predecessor,
-        by_creation,
+        by_creation: at.profile.overlap == Overlap::AcrossRuns,
         predecessor_is_orphan,
         keeps_predecessor: false,
         orphans,
@@ -337,38 +309,66 @@ fn mint_or_refuse(
     })
 }
 
-/// Whether a token that was given a new value in place may still be accepted by
-/// an earlier one: until the overlap is over. Nobody knows what yet another value
-/// does to that, and a destination may hold it.
-fn has_earlier_value(at: &Circumstances<'_>, member: &Member) -> bool {
-    member.marker.as_ref().is_some_and(|marker| {
-        let window = marker.until.duration_since(marker.minted_at);
-        let overlap = at.rotation.policy.overlap.duration().max(window + SKEW);
-        at.now <= after(after(marker.minted_at, overlap), TOLERANCE)
-    })
-}
-
-/// Whether nobody ever took this member. Of a token that is given new values in
-/// place that is never certain: a destination may hold an earlier one.
-fn never_taken(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading], index: usize) -> bool {
-    at.profile.overlap != Overlap::InPlace && lineage.never_taken(readings, index)
-}
-
-/// Whether a destination may hold this member, or an earlier value of it.
-fn may_hold(at: &Circumstances<'_>, lineage: &Lineage, reading: &Reading, index: usize) -> bool {
-    lineage.may_hold(reading, index) || may_hold_earlier_value(at, lineage, reading, index)
-}
-
-/// Whether a destination may hold a value that a member had before its marker.
-fn may_hold_earlier_value(
+/// The token that the new one is made like, and that a native overlap ends. A token
+/// that only has the original's name is no predecessor unless it is all there is,
+/// and neither is one that can do something else than the current one.
+fn predecessor(
     at: &Circumstances<'_>,
     lineage: &Lineage,
-    reading: &Reading,
-    index: usize,
-) -> bool {
-    at.profile.overlap == Overlap::InPlace
-        && lineage.members[index].marker.is_some()
-        && lineage.holder(reading) == Holder::Unknown
+    orphans: &[usize],
+    current: Option<usize>,
+) -> Option<usize> {
+    let privileges = |index: usize| &lineage.members[index].token.privileges;
+    let is_fit = |index: &usize| {
+        lineage.members[*index].is_live(at.now)
+            && lineage.is_ours(at.rotation, *index)
+            && (lineage.members[*index].is_proven || !lineage.is_signed)
+            && current.is_none_or(|current| privileges(*index) == privileges(current))
+    };
+    let fit = || (0..lineage.members.len()).filter(is_fit);
+    // A creation needs no orphan, so orphans can be ended before it.
+    let is_wanted = |index: &usize| at.profile.overlap == Overlap::Native || !orphans.contains(index);
+    fit().find(is_wanted).or_else(|| fit().next()).or(current)
+}
+
+/// Why *undelivered* alone mints nothing for now.
+fn held_back(
+    at: &Circumstances<'_>,
+    lineage: &Lineage,
+    readings: &[Reading],
+    holders: &[Holder],
+    current: Option<usize>,
+    until: Timestamp,
+) -> Trouble {
+    let minted_at = current.and_then(|current| lineage.members[current].minted_at());
+    let (mut failing, mut overwritten) = (Vec::new(), Vec::new());
+    for (secret, (reading, holder)) in at.rotation.secrets.iter().zip(readings.iter().zip(holders)) {
+        let name = secret.destination.to_string();
+        match (reading, holder) {
+            (_, Holder::Member(held)) if Some(*held) == current => {}
+            (Reading::UpdatedAt(written), Holder::Unknown) if minted_at.is_some_and(|at| *written > at) => {
+                overwritten.push(name);
+            }
+            _ => failing.push(name),
+        }
+    }
+    Trouble::HeldBack { live: limit::live_marked(at, lineage), until, failing, overwritten }
+}
+
+/// Whether a destination may hold this member. `false` only when that is certain: it
+/// holds another one, as more than that one's own marker tells, or it was last
+/// written before this one was minted.
+pub(super) fn may_hold(at: &Circumstances<'_>, lineage: &Lineage, reading: &Reading, index: usize) -> bool {
+    match lineage.holder(reading) {
+        Holder::Member(held) if held < index => support(at, lineage, held, index) == Support::None,
+        _ => lineage.may_hold(reading, index),
+    }
+}
+
+/// What supports the claim that one member replaced an older one.
+fn support(at: &Circumstances<'_>, lineage: &Lineage, successor: usize, previous: usize) -> Support {
+    let [successor, previous] = [successor, previous].map(|index| &lineage.members[index]);
+    trust::support(lineage, at.profile, at.rotation.policy.overlap.duration(), successor, previous)
 }
 
 /// The destinations that could not be read, and why; `None`: all could.
@@ -386,30 +386,37 @@ fn unreadable(at: &Circumstances<'_>, readings: &[Reading]) -> Option<(Vec<Strin
     (!dead.0.is_empty()).then_some(dead)
 }
 
-/// Whether a destination that can be served holds a token that would die within
-/// the overlap: then it is served although another one is unreadable.
-fn would_die(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> bool {
-    let horizon = after(at.now, at.rotation.policy.overlap.duration());
-    let ends = |index: usize| {
-        let Token { disabled, expires_at, .. } = &lineage.members[index].token;
-        *disabled || expires_at.is_some_and(|end| end <= horizon)
-    };
+/// The tokens that a readable destination may hold and that live.
+fn live_holdings<'a>(
+    at: &'a Circumstances<'_>,
+    lineage: &'a Lineage,
+    readings: &'a [Reading],
+) -> impl Iterator<Item = Vec<&'a Token>> {
     let readable = readings.iter().filter(|reading| matches!(reading, Reading::UpdatedAt(_)));
-    readable.into_iter().any(|reading| {
-        let all = || 0..lineage.members.len();
-        // An earlier value ends within an overlap of the mint that replaced it.
-        if all().any(|index| may_hold_earlier_value(at, lineage, reading, index)) {
-            return true;
-        }
-        if let Holder::Member(held) = lineage.holder(reading) {
-            return ends(held);
-        }
-        // Records of tokens that ended long ago say nothing, unless there is nothing else.
-        let mut live = all()
-            .filter(|index| lineage.members[*index].is_live(at.now) && may_hold(at, lineage, reading, *index))
-            .peekable();
-        live.peek().is_none() || live.any(ends)
+    readable.map(|reading| {
+        let members = lineage.members.iter().enumerate();
+        let may_be_held = members.filter(|(index, _)| may_hold(at, lineage, reading, *index));
+        may_be_held.filter(|(_, member)| member.is_live(at.now)).map(|(_, member)| &member.token).collect()
     })
+}
+
+/// Whether a live token that a readable destination may hold ends within this time.
+fn would_expire(
+    at: &Circumstances<'_>,
+    lineage: &Lineage,
+    readings: &[Reading],
+    within: SignedDuration,
+) -> bool {
+    let horizon = after(at.now, within);
+    let ends = |token: &&Token| token.expires_at.is_some_and(|end| end <= horizon);
+    live_holdings(at, lineage, readings).any(|tokens| tokens.iter().any(ends))
+}
+
+/// Whether a readable destination holds nothing that lives, or would hold nothing
+/// before the overlap is over: then it is served although another one is unreadable.
+fn must_be_served(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> bool {
+    live_holdings(at, lineage, readings).any(|tokens| tokens.is_empty())
+        || would_expire(at, lineage, readings, at.rotation.policy.overlap.duration())
 }
 
 #[cfg(test)]

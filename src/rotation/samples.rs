@@ -3,10 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::lineage::{Member, Reading};
-use super::marker::{Marker, Nonce};
+use super::lineage::{Lineage, Member, Reading};
+use super::marker::{Marker, MarkerKeys};
+use super::plan::Circumstances;
 use crate::config::{Destination, Policy, Repository, Rotation, RotationKey, SecretTarget};
-use crate::provider::{ProviderSettings, Token};
+use crate::provider::{Expiry, MarkerIn, Overlap, Profile, ProviderSettings, Token};
 
 pub(super) fn epoch() -> Timestamp {
     "2026-03-02T08:00:00Z".parse().unwrap()
@@ -22,7 +23,12 @@ pub(super) fn day(days: i64) -> Timestamp {
 }
 
 pub(super) fn key() -> RotationKey {
-    RotationKey { repository: Repository { owner: "acme".into(), name: "infra".into() }, name: "ci".into() }
+    key_of("infra")
+}
+
+/// The key of the rotation of this name in another repository.
+pub(super) fn key_of(repository: &str) -> RotationKey {
+    RotationKey::new(&Repository { owner: "acme".into(), name: repository.into() }, "ci")
 }
 
 pub(super) fn rotation(secrets: usize) -> Rotation {
@@ -42,6 +48,7 @@ pub(super) fn rotation(secrets: usize) -> Rotation {
             credential: "CROSSFADE_PROVIDER_TOKEN".into(),
         },
         token: "ci-ingest".into(),
+        trusted: None,
         policy: Policy::default(),
         create: None,
         verify: None,
@@ -67,14 +74,33 @@ pub(super) fn token(id: &str, expires_at: Option<Timestamp>) -> Token {
 
 /// The named token before the first rotation.
 pub(super) fn original(expires_at: Option<Timestamp>) -> Member {
-    Member { token: token("original", expires_at), marker: None }
+    Member { token: token("original", expires_at), marker: None, is_proven: false }
 }
 
 /// A token minted by a run of its own.
 pub(super) fn minted(id: &str, at: Timestamp, expires_at: Option<Timestamp>) -> Member {
-    let nonce = Nonce { stem: format!("run-of-{id}"), attempt: 1 };
-    let marker = Marker::new(key(), at, SignedDuration::from_mins(2), nonce);
-    Member { token: token(id, expires_at), marker: Some(marker) }
+    let run = format!("{:0<12.12}", id.replace(|c: char| !c.is_ascii_alphanumeric(), ""));
+    let marker = Marker::new(key(), at, SignedDuration::from_mins(2), run, &MarkerKeys::default());
+    Member { token: token(id, expires_at), marker: Some(marker), is_proven: false }
+}
+
+/// The rotation's tokens as they are listed, newest first, none of them signed.
+pub(super) fn lineage(members: Vec<Member>) -> Lineage {
+    Lineage { members, ..Lineage::default() }
+}
+
+/// A provider whose mint ends the previous token.
+pub(super) const NATIVE: Profile = Profile {
+    overlap: Overlap::Native,
+    expiry: Expiry::Native,
+    marker_in: MarkerIn::Description,
+    can_disable: false,
+    can_set_expiry: false,
+};
+
+/// What a plan is made for, at this time.
+pub(super) fn input(rotation: &Rotation, now: Timestamp) -> Circumstances<'_> {
+    Circumstances { rotation, profile: NATIVE, now, force: false }
 }
 
 pub(super) fn written(at: Timestamp) -> Reading {

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
 use crate::clock::Side;
+use crate::http::RetryPolicy;
 use crate::provider::{Error, ErrorKind, Provider, Token};
 
 /// A provider with the credential that its calls are made with.
@@ -21,14 +22,21 @@ pub struct Session {
     pub credential: SecretString,
     /// Whose clock the provider's replies set.
     pub side: Side,
+    /// How often a request that ends a token is repeated, and after which waits.
+    pub retry: RetryPolicy,
     listed: OnceCell<Result<Vec<Token>, Error>>,
 }
 
 impl Session {
     /// A session that has not asked for anything yet.
     #[must_use]
-    pub fn new(provider: Arc<dyn Provider>, credential: SecretString, side: Side) -> Self {
-        Self { provider, credential, side, listed: OnceCell::new() }
+    pub fn new(
+        provider: Arc<dyn Provider>,
+        credential: SecretString,
+        side: Side,
+        retry: RetryPolicy,
+    ) -> Self {
+        Self { provider, credential, side, retry, listed: OnceCell::new() }
     }
 
     /// Every token that the credential can see, asked for once per run.

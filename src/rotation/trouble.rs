@@ -4,9 +4,10 @@
 //! still valid until when. What a provider or GitHub said arrives as one
 //! sentence, already without any reply's body.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
-use crate::config::RotationKey;
 use crate::{github, provider};
 
 /// Why a rotation stopped.
@@ -37,20 +38,53 @@ pub enum Trouble {
         /// What its marker says.
         until: Timestamp,
     },
-    /// An undelivered newest token that may do other things than the one in use.
+    /// A marker whose token was created at another time.
     #[error(
-        "the newest token, {id}, was never delivered everywhere and its privileges differ from those of {held}, \
-         which is in use. Whoever may create tokens could have forged it, so nothing is built from it. \
-         Delete the token that should not exist, then run again"
+        "token {id} carries this rotation's marker, which says that it was minted at {minted_at}, but the provider \
+         created it at {created_at}. The marker was copied or forged, so nothing is minted or ended. \
+         Delete that token at the provider"
+    )]
+    ContradictedMarker {
+        /// The token.
+        id: String,
+        /// What its marker says.
+        minted_at: Timestamp,
+        /// What the provider says.
+        created_at: Timestamp,
+    },
+    /// Signed markers, and no key to verify them with.
+    #[error(
+        "token {id} carries a signed marker, and CROSSFADE_MARKER_KEY is not set. Without the key crossfade cannot \
+         tell its own tokens from forged ones, so nothing was minted or ended. \
+         Set CROSSFADE_MARKER_KEY (input `marker-key`) to the key of the earlier runs"
+    )]
+    MarkerKeyMissing {
+        /// A signed token.
+        id: String,
+    },
+    /// Signed markers, and not one that these keys made.
+    #[error(
+        "token {id} carries a signed marker, and no key in CROSSFADE_MARKER_KEY made its signature, so nothing was \
+         minted or ended. If you replaced the key, add the earlier one on a second line; otherwise delete that token"
+    )]
+    MarkerKeyUnknown {
+        /// The token.
+        id: String,
+    },
+    /// Live tokens of one rotation that may do different things.
+    #[error(
+        "tokens {newest} and {other} of this rotation have different privileges. One of them may be forged, so \
+         nothing was minted or ended. Delete the wrong one at the provider, or name the right one in the rotation: \
+         `trusted: {newest}` or `trusted: {other}`"
     )]
     DifferentPrivileges {
-        /// The newest token.
-        id: String,
-        /// The token it is compared with.
-        held: String,
+        /// The newest live token.
+        newest: String,
+        /// The newest that differs from it.
+        other: String,
     },
     /// The name is not unique.
-    #[error("{} tokens are called \"{name}\": {}. Name the one to rotate by its id", ids.len(), ids.join(", "))]
+    #[error("{} tokens are called \"{name}\": {}. Name the one to rotate by its id", ids.len(), some(ids))]
     SeveralMatch {
         /// What the user gave.
         name: String,
@@ -59,24 +93,23 @@ pub enum Trouble {
     },
     /// The named token is another rotation's.
     #[error(
-        "token {id} belongs to the rotation {}/{}. If that is this rotation under an earlier name, \
-         add `formerly: [{}/{}]`; else give each rotation a token of its own",
-        key.repository, key.name, key.repository, key.name
+        "token {id} carries the marker of another rotation ({marker}, not verified). If that is this rotation under \
+         an earlier name, add `formerly: [{}]`; otherwise give each rotation a token of its own",
+        key_of(marker)
     )]
     BelongsToAnother {
         /// The token.
         id: String,
-        /// The rotation that its marker names.
-        key: RotationKey,
+        /// The marker.
+        marker: String,
     },
     /// No token and no `create`.
-    #[error(
-        "the provider shows no token whose name or id is \"{token}\". Check the name and what the credential \
-         may see, or say with `create` what to create"
-    )]
+    #[error("{}", no_such_token(token, nearest.as_deref()))]
     NoSuchToken {
         /// What the user gave.
         token: String,
+        /// The name or id that was probably meant.
+        nearest: Option<String>,
     },
     /// Another run is at work, or ended a moment ago.
     #[error(
@@ -91,16 +124,21 @@ pub enum Trouble {
         /// The end of its window, tolerance included.
         until: Timestamp,
     },
-    /// Too many undelivered attempts.
+    /// *Undelivered* alone has minted often enough.
     #[error(
-        "{count} live tokens of this rotation exist and not every destination takes them, so no more are minted. \
-         Mend the destinations that do not hold the newest token ({}), then run with --force", destinations.join(", ")
+        "the current token is missing from {}, but no new one is created before {until}: {} live tokens of this \
+         rotation exist, and earlier runs failed to deliver. {}Run with --force to create one now",
+        some(&[failing.as_slice(), overwritten].concat()), live, why_undelivered(failing, overwritten)
     )]
-    TooMany {
-        /// Live marked tokens.
-        count: usize,
-        /// Those that do not hold the newest.
-        destinations: Vec<String>,
+    HeldBack {
+        /// Live tokens with this rotation's marker.
+        live: usize,
+        /// From when on a run mints again.
+        until: Timestamp,
+        /// Secrets that were not written with the current token.
+        failing: Vec<String>,
+        /// Secrets that were written since, but not by crossfade.
+        overwritten: Vec<String>,
     },
     /// What a pattern stands for is not known.
     #[error("nothing was minted, because it is not known what {pattern} stands for: {error}")]
@@ -145,8 +183,8 @@ pub enum Trouble {
     /// A destination that cannot be read or prepared.
     #[error(
         "nothing was minted, because {} could not be read or prepared: {}",
-        list(destinations),
-        distinct(reasons)
+        some(destinations),
+        causes(reasons)
     )]
     Unreadable {
         /// Their short forms.
@@ -225,7 +263,7 @@ pub enum Trouble {
     /// Some destinations did not take the new token.
     #[error(
         "token {id} was minted, but {} did not take it. Its delivery window is open until {until}",
-        list(destinations)
+        some(destinations)
     )]
     Undelivered {
         /// The newborn.
@@ -236,7 +274,7 @@ pub enum Trouble {
         until: Timestamp,
     },
     /// Everything is fresh, but a destination is dead.
-    #[error("{} could not be read: {}", list(destinations), distinct(reasons))]
+    #[error("{} could not be read: {}", some(destinations), causes(reasons))]
     DeadDestination {
         /// Their short forms.
         destinations: Vec<String>,
@@ -258,6 +296,9 @@ impl Trouble {
         match self {
             Self::FutureMarker { .. }
             | Self::ImplausibleWindow { .. }
+            | Self::ContradictedMarker { .. }
+            | Self::MarkerKeyMissing { .. }
+            | Self::MarkerKeyUnknown { .. }
             | Self::DifferentPrivileges { .. }
             | Self::SeveralMatch { .. }
             | Self::BelongsToAnother { .. }
@@ -269,7 +310,9 @@ impl Trouble {
             Self::InFlight { .. } | Self::Overtaken { .. } => {
                 "A later run delivers what the other one has left undone"
             }
-            Self::TooMany { .. } => "Until that is mended, every run stops here, unless the token is due",
+            Self::HeldBack { .. } => {
+                "A run after that time, or one that finds the token due, creates a new one"
+            }
             Self::PatternUnreadable { .. }
             | Self::Unreadable { .. }
             | Self::NoClock
@@ -294,11 +337,6 @@ impl Trouble {
 pub enum Fate {
     /// It was deleted.
     Withdrawn,
-    /// It is the same token as before with a new value: there is nothing to delete.
-    Kept {
-        /// Until when the value before is valid.
-        until: Option<Timestamp>,
-    },
     /// It could not be deleted.
     Lives {
         /// Until when, if it ends at all.
@@ -312,14 +350,6 @@ impl std::fmt::Display for Fate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Withdrawn => f.write_str("It was withdrawn"),
-            Self::Kept { until: Some(until) } => write!(
-                f,
-                "It is the same token as before with a new value that nobody has; the value before it is valid \
-                 until {until}. The next run makes a successor"
-            ),
-            Self::Kept { until: None } => f.write_str(
-                "It is the same token as before with a new value that nobody has. The next run makes a successor",
-            ),
             Self::Lives { until: Some(until), why } => {
                 write!(
                     f,
@@ -333,30 +363,136 @@ impl std::fmt::Display for Fate {
     }
 }
 
+/// The rotation's key in the text of a marker.
+fn key_of(marker: &str) -> &str {
+    marker.split('.').nth(1).unwrap_or_default()
+}
+
+/// Why the current token is missing, as sentences with a space behind.
+fn why_undelivered(failing: &[String], overwritten: &[String]) -> String {
+    let failing = (!failing.is_empty()).then(|| format!("Writing {} keeps failing. ", some(failing)));
+    let overwritten = (!overwritten.is_empty())
+        .then(|| format!("{} was overwritten, by something other than crossfade. ", some(overwritten)));
+    [failing, overwritten].into_iter().flatten().collect()
+}
+
+fn no_such_token(token: &str, nearest: Option<&str>) -> String {
+    match nearest {
+        Some(nearest) => {
+            format!("No token named `{token}`; did you mean `{nearest}`? Nothing was changed.")
+        }
+        None => format!(
+            "No token named `{token}`, and none with that id. Check the name and what the credential may see, \
+             or say with `create` what to create. Nothing was changed."
+        ),
+    }
+}
+
 /// "1 request" and "2 requests".
 fn counted(attempts: u32) -> String {
     format!("{attempts} {}", if attempts == 1 { "request" } else { "requests" })
 }
 
-/// The reasons, each once: one cause may hit many destinations.
-fn distinct(reasons: &[String]) -> String {
-    let mut seen = std::collections::HashSet::new();
-    let once: Vec<&str> = reasons.iter().map(String::as_str).filter(|reason| seen.insert(*reason)).collect();
-    once.join("; ")
+/// So many of a list are named; the rest are counted.
+const NAMED: usize = 5;
+
+/// So many characters of a list are shown: what follows it must not be cut off.
+const SHOWN: usize = 300;
+
+/// The first few, and how many more there are.
+pub(super) fn some(names: &[String]) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    let mut left = SHOWN;
+    for name in names.iter().take(NAMED) {
+        let length = name.chars().count();
+        if length > left && !shown.is_empty() {
+            break;
+        }
+        shown.push(if length > left {
+            format!("{}…", name.chars().take(left).collect::<String>())
+        } else {
+            name.clone()
+        });
+        left = left.saturating_sub(length);
+    }
+    match names.len() - shown.len() {
+        0 => list(&shown),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
-/// More names than this would hide the reason behind them.
-const MOST_NAMES: usize = 12;
+/// Why destinations failed: each reason once, however many destinations it hit.
+fn causes(reasons: &[String]) -> String {
+    // GitHub's texts begin with the scope that was asked: what follows is the cause.
+    let cause = |reason: &'_ str| reason.split_once(": ").map_or(reason.to_owned(), |(_, it)| it.to_owned());
+    let mut known = HashSet::new();
+    let distinct: Vec<String> =
+        reasons.iter().filter(|reason| known.insert(cause(reason))).cloned().collect();
+    match distinct.len().checked_sub(NAMED) {
+        None | Some(0) => distinct.join("; "),
+        Some(more) => format!("{}; and {more} more reasons", distinct[..NAMED].join("; ")),
+    }
+}
 
-/// "a", "a and b", "a, b and c"; of many names the first ones.
-pub(super) fn list(names: &[String]) -> String {
+/// "a", "a and b", "a, b and c".
+fn list(names: &[String]) -> String {
     match names {
-        many if many.len() > MOST_NAMES => {
-            let (first, rest) = many.split_at(MOST_NAMES - 2);
-            format!("{} and {} more", first.join(", "), rest.len())
-        }
         [] => String::new(),
         [one] => one.clone(),
         [head @ .., last] => format!("{} and {last}", head.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn many(what: &str) -> Vec<String> {
+        (0..300).map(|n| format!("{what}-{n:03}")).collect()
+    }
+
+    #[test]
+    fn a_long_list_hides_no_reason() {
+        let reasons = |said: &str| -> Vec<String> {
+            (0..300).map(|n| format!("acme/service-{n}: secrets: {said}")).collect()
+        };
+        let destinations = || many("acme/a-repository-with-a-long-name:TOKEN");
+        let until = "2026-03-02T08:00:00Z".parse().unwrap();
+        for (trouble, wanted) in [
+            (
+                Trouble::Unreadable { destinations: destinations(), reasons: reasons("no access") },
+                "no access",
+            ),
+            (Trouble::DeadDestination { destinations: destinations(), reasons: many("why") }, "why-000"),
+            (Trouble::Undelivered { id: "x".into(), destinations: destinations(), until }, "did not take it"),
+            (
+                Trouble::HeldBack { live: 9, until, failing: destinations(), overwritten: destinations() },
+                "--force",
+            ),
+            (Trouble::SeveralMatch { name: "ci".into(), ids: many("id") }, "by its id"),
+        ] {
+            let text = trouble.to_string();
+            assert!(text.contains(wanted) && text.contains("295 more"), "{text}");
+            assert!(text.len() < 1000, "{} bytes: {text}", text.len());
+        }
+    }
+
+    #[test]
+    fn one_cause_is_told_once() {
+        let told = |reasons: [&str; 3]| causes(&reasons.map(str::to_owned));
+        assert_eq!(told(["a: no", "b: no", "c: no"]), "a: no");
+        assert_eq!(told(["a: no", "b: down", "c: no"]), "a: no; b: down");
+        assert_eq!(told(["no", "no", "down"]), "no; down");
+        assert_eq!(told(["a: casino", "b: no", "b: no"]), "a: casino; b: no");
+    }
+
+    #[test]
+    fn the_first_five_are_named() {
+        let names = |count: usize| some(&(1..=count).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert_eq!((names(1).as_str(), names(2).as_str()), ("1", "1 and 2"));
+        assert_eq!((names(5).as_str(), names(7).as_str()), ("1, 2, 3, 4 and 5", "1, 2, 3, 4, 5 and 2 more"));
+        let long: Vec<String> = ["a", "b", "c"].map(|name| name.repeat(300)).to_vec();
+        assert_eq!(some(&long), format!("{} and 2 more", long[0]));
+        assert_eq!(some(&["é".repeat(1000)]), format!("{}…", "é".repeat(300)));
     }
 }

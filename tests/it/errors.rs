@@ -3,7 +3,6 @@
 
 use std::fmt::Write as _;
 
-use crossfade::config::{Repository, RotationKey};
 use crossfade::github;
 use crossfade::http::HttpError;
 use crossfade::provider;
@@ -30,7 +29,6 @@ fn troubles() -> Vec<(&'static str, Trouble)> {
     let id = || "tok-2".to_owned();
     let destinations = || vec!["acme/api:AXIOM_TOKEN".to_owned(), "org:acme:AXIOM_TOKEN".to_owned()];
     let reasons = || vec!["Actions secrets of acme/api: the repository does not exist".to_owned()];
-    let repository = || Repository { owner: "acme".to_owned(), name: "infra".to_owned() };
     let pattern = || "acme/service-*:AXIOM_TOKEN".to_owned();
     let github_error = github::Error {
         kind: github::ErrorKind::Unavailable,
@@ -39,15 +37,15 @@ fn troubles() -> Vec<(&'static str, Trouble)> {
     let all = vec![
         Trouble::FutureMarker { id: id(), minted_at: time("2026-04-02T09:00:00Z"), now: minted_at },
         Trouble::ImplausibleWindow { id: id(), until: time("2027-03-02T09:00:00Z") },
-        Trouble::DifferentPrivileges { id: id(), held: "tok-1".to_owned() },
+        Trouble::ContradictedMarker { id: id(), minted_at, created_at: time("2026-03-09T09:00:00Z") },
+        Trouble::MarkerKeyMissing { id: id() },
+        Trouble::MarkerKeyUnknown { id: id() },
+        Trouble::DifferentPrivileges { newest: id(), other: "tok-1".to_owned() },
         Trouble::SeveralMatch { name: "ci-ingest".to_owned(), ids: vec![id(), "tok-3".to_owned()] },
-        Trouble::BelongsToAnother {
-            id: id(),
-            key: RotationKey { repository: repository(), name: "ci".to_owned() },
-        },
-        Trouble::NoSuchToken { token: "ci-ingest".to_owned() },
+        Trouble::BelongsToAnother { id: id(), marker: "xf1.4z5cgu75fe.tb9i80.3c.0a1b2c3d4e5f.1".to_owned() },
+        Trouble::NoSuchToken { token: "ci-ingets".to_owned(), nearest: Some("ci-ingest".to_owned()) },
         Trouble::InFlight { id: id(), minted_at, until },
-        Trouble::TooMany { count: 3, destinations: destinations() },
+        Trouble::HeldBack { live: 4, until, failing: destinations(), overwritten: vec![] },
         Trouble::PatternUnreadable { pattern: pattern(), error: github_error },
         Trouble::PatternEmpty { pattern: pattern(), archived: 2 },
         Trouble::TooManySecrets { count: 100_000 },
@@ -72,15 +70,18 @@ fn troubles() -> Vec<(&'static str, Trouble)> {
 }
 
 /// Words that each trouble is recognised by; docs/recipes.md explains them.
-pub(crate) const WORDS: [(&str, &str); 24] = [
+pub(crate) const WORDS: [(&str, &str); 27] = [
     ("FutureMarker", "a date in the future"),
     ("ImplausibleWindow", "with a delivery window until"),
-    ("DifferentPrivileges", "its privileges differ from those of"),
+    ("ContradictedMarker", "The marker was copied or forged"),
+    ("MarkerKeyMissing", "CROSSFADE_MARKER_KEY is not set"),
+    ("MarkerKeyUnknown", "no key in CROSSFADE_MARKER_KEY made its signature"),
+    ("DifferentPrivileges", "of this rotation have different privileges"),
     ("SeveralMatch", "tokens are called"),
-    ("BelongsToAnother", "belongs to the rotation"),
-    ("NoSuchToken", "the provider shows no token whose name or id is"),
+    ("BelongsToAnother", "carries the marker of another rotation"),
+    ("NoSuchToken", "No token named"),
     ("InFlight", "another run minted token"),
-    ("TooMany", "live tokens of this rotation exist"),
+    ("HeldBack", "but no new one is created before"),
     ("PatternUnreadable", "it is not known what"),
     ("PatternEmpty", "no repository fits"),
     ("TooManySecrets", "the patterns stand for"),
@@ -103,12 +104,15 @@ fn kind(trouble: &Trouble) -> &'static str {
     match trouble {
         Trouble::FutureMarker { .. } => "FutureMarker",
         Trouble::ImplausibleWindow { .. } => "ImplausibleWindow",
+        Trouble::ContradictedMarker { .. } => "ContradictedMarker",
+        Trouble::MarkerKeyMissing { .. } => "MarkerKeyMissing",
+        Trouble::MarkerKeyUnknown { .. } => "MarkerKeyUnknown",
         Trouble::DifferentPrivileges { .. } => "DifferentPrivileges",
         Trouble::SeveralMatch { .. } => "SeveralMatch",
         Trouble::BelongsToAnother { .. } => "BelongsToAnother",
         Trouble::NoSuchToken { .. } => "NoSuchToken",
         Trouble::InFlight { .. } => "InFlight",
-        Trouble::TooMany { .. } => "TooMany",
+        Trouble::HeldBack { .. } => "HeldBack",
         Trouble::PatternUnreadable { .. } => "PatternUnreadable",
         Trouble::PatternEmpty { .. } => "PatternEmpty",
         Trouble::TooManySecrets { .. } => "TooManySecrets",

@@ -12,6 +12,7 @@ use crate::support::clock::{DateHeader, http_date};
 use crate::support::contracts::{DEEPSET, SOFTWAREONE};
 use crate::support::github::{Credential, On, RateLimit};
 use crate::support::leaks::find_leaks;
+use crate::support::marker::Marker;
 use crate::support::reply::Recorded;
 use crate::support::{FakeAxiom, FakeGithub, Invariant, VirtualClock, World};
 
@@ -463,16 +464,15 @@ async fn invariants_are_looked_at_after_every_event() {
     world.github.put_by_hand("acme/service-1:AXIOM_TOKEN", "nobody's");
     assert_eq!(world.take_broken().len(), 1);
     world.forget_destination("acme/service-1:AXIOM_TOKEN");
-    let marked = |stem: &str| {
-        let marker =
-            format!("[crossfade {} 2026-03-02T08:59:00Z until 2026-03-02T09:01:00Z nonce {stem}]", world.key);
-        TokenSpec::ingest("ci-ingest").description(&marker)
+    let marked = |run: &str, attempt: u32| {
+        let marker = Marker::of(&world.key, "2026-03-02T08:59:00Z".parse().unwrap(), 2, run);
+        TokenSpec::ingest("ci-ingest").description(&Marker { attempt, ..marker }.unsigned())
     };
-    world.axiom.add_token(marked("aa.1"));
-    world.axiom.add_token(marked("aa.2"));
+    world.axiom.add_token(marked("aaaaaaaaaaaa", 1));
+    world.axiom.add_token(marked("aaaaaaaaaaaa", 2));
     assert!(world.take_broken().is_empty(), "two attempts of one run are one window");
     assert_eq!((world.undelivered().len(), world.uncollected().len()), (2, 1));
-    let rival = world.axiom.add_token(marked("bb.1"));
+    let rival = world.axiom.add_token(marked("bbbbbbbbbbbb", 1));
     assert!(world.take_broken()[0].starts_with("I5"));
     assert!(world.changed_privileges().is_empty());
     world.axiom.edit(&rival.id, |t| drop(t.raw.insert("orgCapabilities".into(), json!({}))));

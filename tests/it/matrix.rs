@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::Notify;
+use jiff::SignedDuration;
 
 use crate::scene::{Credential, IMPATIENT, PATIENT, Scene};
 use crate::support::axiom::TokenSpec;
@@ -67,7 +67,32 @@ const ROWS: &[Row] = rows! {
     "launchdarkly, due, 3 destinations": three_kinds(&LAUNCHDARKLY),
     "launchdarkly, the reply to the mint is lost": lost_mint(&LAUNCHDARKLY),
     "launchdarkly, an earlier run left an orphan": orphan(&LAUNCHDARKLY),
+    "axiom, lists lag by seconds": lagging_list(&AXIOM, SignedDuration::from_secs(5)),
+    "deepset, lists lag by minutes": lagging_list(&DEEPSET, SignedDuration::from_mins(15)),
+    "axiom, lists lag beyond the next run": lagging_list(&AXIOM, SignedDuration::from_hours(4)),
+    "softwareone, lists lag beyond the next run": lagging_list(&SOFTWAREONE, SignedDuration::from_hours(4)),
+    "axiom, timestamps lag": lagging_timestamps(&AXIOM),
+    "deepset, timestamps lag": lagging_timestamps(&DEEPSET),
+    "launchdarkly, the previous token outlives the overlap": outlives_overlap(&LAUNCHDARKLY),
+    "launchdarkly, the overlap is over": refused_expiry(&LAUNCHDARKLY),
 };
+
+/// New tokens appear in lists only after a while, which may be longer than the gap
+/// between two runs of a case. With a key: at Axiom nothing else would tell a token that
+/// such a run made twice from a forged one.
+async fn lagging_list(service: &'static Service, lag: SignedDuration) -> Scene {
+    let scene = due(service, 1).await;
+    // deepset's short reply names no id, so a list must show the token.
+    scene.world.provider.switch(|switches| (switches.newborn_hidden_for, switches.whole_reply) = (lag, true));
+    scene.signing("a marker key for the matrix")
+}
+
+/// GitHub shows when a secret was written only after a while.
+async fn lagging_timestamps(service: &'static Service) -> Scene {
+    let scene = due(service, 2).await;
+    scene.world.github.switch(|switches| switches.timestamp_lag = SignedDuration::from_mins(15));
+    scene
+}
 
 async fn due(service: &'static Service, destinations: usize) -> Scene {
     let world = World::builder().provider(service).destination_count(destinations).start().await;
@@ -83,26 +108,16 @@ async fn three_kinds(service: &'static Service) -> Scene {
     Scene::new(world, Credential::Admin)
 }
 
-/// The request that makes a token, whoever the provider is.
-fn the_mint() -> Target {
-    Target::matching(|request| {
-        request.method == "POST"
-            && ["/regenerate", "/api-tokens", "/token", "/reset"]
-                .iter()
-                .any(|end| request.path.split('?').next().is_some_and(|path| path.ends_with(end)))
-    })
-}
-
 async fn lost_mint(service: &'static Service) -> Scene {
     let scene = due(service, 1).await;
-    scene.faults.inject(the_mint(), Fault::CloseAfter);
+    scene.faults.inject(Target::mint(), Fault::CloseAfter);
     scene
 }
 
 /// A run was killed between mint and delivery, hours ago.
 async fn orphan(service: &'static Service) -> Scene {
     let scene = due(service, 1).await;
-    run_killed_at(&scene, the_mint(), true).await;
+    scene.run_killed_at(Target::mint(), true).await;
     scene.later();
     scene
 }
@@ -110,7 +125,7 @@ async fn orphan(service: &'static Service) -> Scene {
 /// A run was killed while it wrote the second of two destinations, hours ago.
 async fn partial(service: &'static Service) -> Scene {
     let scene = due(service, 2).await;
-    run_killed_at(&scene, Target::on("PUT", "service-1"), true).await;
+    scene.run_killed_at(Target::on("PUT", "service-1"), true).await;
     scene.later();
     scene
 }
@@ -120,6 +135,23 @@ async fn overlap_over(service: &'static Service) -> Scene {
     let scene = due(service, 1).await;
     let ran = scene.run().await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    scene.world.advance_days(8);
+    scene
+}
+
+/// The token is due, and its end is later than its overlap will be.
+async fn outlives_overlap(service: &'static Service) -> Scene {
+    let world = World::builder().provider(service).expires_in_days(12).start().await;
+    Scene::new(world, Credential::Admin)
+}
+
+/// Nothing is due, and the provider refused to end the previous token by itself.
+async fn refused_expiry(service: &'static Service) -> Scene {
+    let scene = outlives_overlap(service).await;
+    scene.world.provider.switch(|switches| switches.refuse_expiry_change = true);
+    let ran = scene.run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    scene.world.provider.switch(|switches| switches.refuse_expiry_change = false);
     scene.world.advance_days(8);
     scene
 }
@@ -203,22 +235,10 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// A run that dies at a request.
-async fn run_killed_at(scene: &Scene, target: Target, processed: bool) -> Ran {
-    let killed = Arc::new(Notify::new());
-    let kill = Arc::clone(&killed);
-    let act = move |_: &Passing| kill.notify_one();
-    let hook = if processed { Fault::after(act) } else { Fault::before(act) };
-    scene.faults.inject(target, hook.and_close());
-    let ran = scene.rotate(IMPATIENT).run_or_die(killed.notified()).await;
-    scene.front.quiet().await;
-    ran
-}
-
 async fn faulty_run(scene: &Scene, place: &Place, column: &Column, seen: &Arc<AtomicUsize>) -> Ran {
     let target = place.target(seen);
     let fault = match column {
-        Column::Killed { processed } => return run_killed_at(scene, target, *processed).await,
+        Column::Killed { processed } => return scene.run_killed_at(target, *processed).await,
         Column::Fault(fault) => fault.clone(),
         Column::KeyChanged => {
             let world = scene.world.detached();

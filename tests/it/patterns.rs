@@ -122,6 +122,75 @@ async fn a_secret_of_another_rotation_is_not_taken_by_a_pattern() {
     assert_eq!(ran.json()["rotations"][1]["outcome"], "rotated", "the one that names it");
 }
 
+/// Two rotations in one file, the first of which is selected alone.
+async fn alone(world: &World, one: &str, other: &str) -> Ran {
+    world.axiom.add_token(TokenSpec::ingest("other").expires_in_days(3));
+    let rotations = format!(
+        "  - {{ name: ci-ingest, token: ci-ingest, secrets: [{one}] }}\n  \
+         - {{ name: other, token: other, secrets: [{other}] }}\n"
+    );
+    File::of_rotations(world, &rotations).rotate(world).arg("--only", "ci-ingest").run().await
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_rotation_that_is_not_selected_is_not_taken_by_a_pattern() {
+    let pattern = "{ repositories: ['acme/*'], name: T }";
+    for (other, claimed) in [
+        ("'acme/WEB:T'", "acme/WEB:T"),
+        ("{ repositories: ['Acme/w?b', '!acme/x*'], name: t }", "acme/web:T"),
+    ] {
+        let world = fleet().await;
+        let ran = alone(&world, pattern, other).await;
+        let text = error(&ran);
+        assert!(text.to_lowercase().contains(&claimed.to_lowercase()), "{text}");
+        assert!(text.contains("belongs to the rotation other too"), "{text}");
+        assert!(world.marked_tokens().is_empty());
+        let lists = world.github.requests().into_iter().filter(|it| it.path.ends_with("/repos"));
+        assert_eq!(lists.count(), 1, "for the pattern that is selected");
+    }
+}
+
+#[tokio::test]
+async fn what_a_rotation_names_is_its_own_whatever_a_pattern_takes_in() {
+    let world = fleet().await;
+    let ran = alone(&world, "'acme/web:T'", "{ repositories: ['acme/*'], name: T }").await;
+    assert_rotated(&world, &ran);
+    assert!(world.github.requests().iter().all(|it| !it.path.ends_with("/repos")), "no list is needed");
+    // The same where it has a pattern besides.
+    let world = fleet().await;
+    let one = "'acme/web:T', { repositories: ['widgets/*'], name: T }";
+    let ran = alone(&world, one, "{ repositories: ['acme/*'], name: T }").await;
+    assert_rotated(&world, &ran);
+}
+
+#[tokio::test]
+async fn rotations_of_other_names_stores_and_environments_do_not_clash() {
+    let world = fleet().await;
+    world.github.add_environment("acme/web", "live");
+    let others = "{ repositories: ['acme/*'], name: U }, { repositories: ['acme/*'], store: dependabot, name: T }, \
+                  { repositories: ['acme/*'], environment: live, name: T }, \
+                  { repositories: ['acme/*', '!acme/*'], name: T }";
+    let ran = alone(&world, "{ repositories: ['acme/w*'], name: T }", others).await;
+    assert_rotated(&world, &ran);
+}
+
+#[tokio::test]
+async fn a_shard_knows_what_belongs_to_the_others() {
+    let world = fleet().await;
+    world.axiom.add_token(TokenSpec::ingest("other").expires_in_days(3));
+    let rotations = "  - { name: ci-ingest, token: ci-ingest, secrets: [{ repositories: ['acme/*'], name: T }] }\n  \
+                     - { name: other, token: other, secrets: ['acme/web:T'] }\n";
+    let file = File::of_rotations(&world, rotations);
+    let mut outcomes = Vec::new();
+    for shard in ["1/2", "2/2"] {
+        let ran = file.rotate(&world).arg("--shard", shard).run().await;
+        let rotations = ran.json()["rotations"].as_array().unwrap().clone();
+        outcomes.extend(rotations.iter().map(|it| format!("{} {}", it["name"], it["outcome"])));
+    }
+    outcomes.sort();
+    assert_eq!(outcomes, ["\"ci-ingest\" \"failed\"", "\"other\" \"rotated\""]);
+}
+
 #[tokio::test]
 async fn each_owner_is_asked_once_and_to_the_last_page() {
     let world = fleet().await;

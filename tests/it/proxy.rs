@@ -95,8 +95,8 @@ async fn every_fault_looks_as_it_says_and_is_processed_or_not() {
                         assert!(json.unwrap()["message"].as_str().unwrap().contains("secondary rate limit"));
                     }
                     Fault::TruncatedJson => assert!(status == 200 && !body.is_empty() && json.is_err()),
-                    Fault::Empty200 => assert!(status == 200 && body.is_empty()),
-                    Fault::WrongJson => {
+                    Fault::Empty200 | Fault::Swallowed => assert!(status == 200 && body.is_empty()),
+                    Fault::WrongJson | Fault::SwallowedJson => {
                         assert_eq!((status, json.unwrap()), (200, json!({ "message": "ok" })))
                     }
                     Fault::WrongHtml => assert!(status == 200 && body.starts_with(b"<html>")),

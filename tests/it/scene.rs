@@ -3,17 +3,18 @@
 //! The fault matrix and the random walk are written against this alone, whoever the
 //! provider is; how a scene begins is theirs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use crate::support::invocation::KILLED;
 use crate::support::leaks::find_leaks;
-use crate::support::provider::FakeToken;
-use crate::support::proxy::Front;
-use crate::support::{Faults, Invariant, Invocation, Ran, World};
+use crate::support::proxy::{Front, Passing};
+use crate::support::{Fault, Faults, Invariant, Invocation, Ran, Target, World};
 
 /// For a run that meets a fault: what waits for an answer waits no longer.
 pub(crate) const IMPATIENT: Duration = Duration::from_millis(500);
@@ -36,6 +37,7 @@ pub(crate) struct Scene {
     pub(crate) front: Front,
     credential: Credential,
     flags: Vec<String>,
+    marker_key: Option<&'static str>,
     files: TempDir,
 }
 
@@ -45,13 +47,26 @@ impl Scene {
         let front = world.behind(&faults);
         // Time passes while runs are at work.
         world.clock.set_per_request(SignedDuration::from_secs(1));
-        Self { world, faults, front, credential, flags: Vec::new(), files: TempDir::new().unwrap() }
+        Self {
+            world,
+            faults,
+            front,
+            credential,
+            flags: Vec::new(),
+            marker_key: None,
+            files: TempDir::new().unwrap(),
+        }
     }
 
     /// Adds an argument to every run.
     pub(crate) fn flag(mut self, flag: &str) -> Self {
         self.flags.push(flag.to_owned());
         self
+    }
+
+    /// Signs the markers of every run.
+    pub(crate) fn signing(self, key: &'static str) -> Self {
+        Self { marker_key: Some(key), ..self }
     }
 
     /// Looks at I1 and I5 after every event from now on.
@@ -74,6 +89,9 @@ impl Scene {
             let held = world.github.secret(&world.destinations()[0]).unwrap();
             run = run.env("CROSSFADE_PROVIDER_TOKEN", &held.value);
         }
+        if let Some(key) = self.marker_key {
+            run = run.env("CROSSFADE_MARKER_KEY", key);
+        }
         self.flags.iter().fold(run, |run, flag| run.flag(flag))
     }
 
@@ -81,6 +99,18 @@ impl Scene {
     pub(crate) async fn run(&self) -> Ran {
         self.faults.clear();
         let ran = self.rotate(PATIENT).run().await;
+        self.front.quiet().await;
+        ran
+    }
+
+    /// A run that dies at a request, before or after the fake has processed it.
+    pub(crate) async fn run_killed_at(&self, target: Target, processed: bool) -> Ran {
+        let killed = Arc::new(Notify::new());
+        let kill = Arc::clone(&killed);
+        let act = move |_: &Passing| kill.notify_one();
+        let hook = if processed { Fault::after(act) } else { Fault::before(act) };
+        self.faults.inject(target, hook.and_close());
+        let ran = self.rotate(IMPATIENT).run_or_die(killed.notified()).await;
         self.front.quiet().await;
         ran
     }
@@ -143,14 +173,10 @@ impl Scene {
         }
         for destination in rotation["destinations"].as_array().into_iter().flatten() {
             let name = destination["destination"].as_str().unwrap_or_default();
-            let held = self.world.held(name);
-            // A value that was replaced in place is not the token's any more, unless
-            // it is the one that a failed rotation leaves in place.
-            let is_current = held.as_ref().is_none_or(|held| !held.superseded || outcome == "failed");
-            let held = held.map(|token| token.id);
+            let held = self.world.held(name).map(|token| token.id);
             match destination["outcome"].as_str().unwrap_or_default() {
                 "written" | "held" => {
-                    claim(held.as_deref() == token && is_current, format!("{name} holds {held:?}"));
+                    claim(held.as_deref() == token, format!("{name} holds {held:?}"));
                 }
                 "failed" => claim(outcome == "failed", format!("{name} failed and nobody minds")),
                 _ => {}
@@ -165,7 +191,7 @@ impl Scene {
             else {
                 continue;
             };
-            let Some(kept) = self.token(id, end == "previous" && token == Some(id)) else {
+            let Some(kept) = self.world.provider.token(id) else {
                 claim(false, format!("there is no token {id}"));
                 continue;
             };
@@ -182,14 +208,6 @@ impl Scene {
             let lives = self.world.provider.live_tokens().iter().any(|token| token.id == id);
             claim(!lives, format!("token {id} lives"));
         }
-    }
-
-    /// A token by its id, dead ones included; or the value that it had before it was
-    /// given a new one in place.
-    fn token(&self, id: &str, before: bool) -> Option<FakeToken> {
-        let mut values = self.world.provider.tokens().into_iter().filter(|token| token.id == id);
-        let replaced = values.clone().rfind(|token| token.superseded && before);
-        replaced.or_else(|| values.find(|token| !token.superseded))
     }
 
     /// Everything that is wrong by now: broken invariants, violations of the API

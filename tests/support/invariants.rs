@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::events::Hook;
-use super::marker::Marker;
+use super::marker::{Marker, key_of};
 use super::provider::FakeToken;
 use super::world::World;
 
@@ -39,13 +39,13 @@ impl World {
         wrong
     }
 
-    /// The runs whose windows are open now, by the stems of their nonces. I5
+    /// The runs whose windows are open now, by their names in the markers. I5
     /// allows one. Windows are counted while their tokens live.
     #[must_use]
     pub fn open_windows(&self) -> BTreeSet<String> {
         let now = self.github.now();
         let markers = self.marked_tokens().into_iter().map(|(_, marker)| marker);
-        markers.filter(|m| m.is_open(now)).map(|m| m.stem().to_owned()).collect()
+        markers.filter(|m| m.is_open(now)).map(|m| m.run.clone()).collect()
     }
 
     /// The live tokens with this rotation's marker, oldest first.
@@ -53,7 +53,7 @@ impl World {
     pub fn marked_tokens(&self) -> Vec<(FakeToken, Marker)> {
         let live = self.provider.live_tokens().into_iter();
         let marked = live.filter_map(|token| token.marker().map(|marker| (token, marker)));
-        marked.filter(|(_, marker)| marker.key.eq_ignore_ascii_case(&self.key)).collect()
+        marked.filter(|(token, marker)| marker.key == key_of(&self.key) && !token.forged).collect()
     }
 
     /// The newest live token of this rotation: the marked one that was made

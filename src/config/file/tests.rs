@@ -55,7 +55,7 @@ rotations:
         6 |     provider_token
           |     ^^^^^^^^^^^^^^
           |
-          = help: allowed: `name`, `provider`, `provider_url`, `credential`, `org_id`, `token`, `formerly`, `lifetime`, `overlap`, `rotate_before`, `delete_after`, `create`, `verify` or `secrets`
+          = help: allowed: `name`, `provider`, `provider_url`, `credential`, `org_id`, `token`, `formerly`, `trusted`, `lifetime`, `overlap`, `rotate_before`, `delete_after`, `create`, `verify` or `secrets`
 
         error: `name` is given twice
          --> crossfade.yml:7:5

@@ -173,7 +173,7 @@ rotations:
         4 |   - { name: b, provider: axiom, token: c, secrets: [
           |                                                    ^
 
-        error: `a` is the name of a rotation that exists
+        error: this is the key of a rotation of this file
          --> crossfade.yml:4:67
           |
         4 |   - { name: b, provider: axiom, token: c, secrets: [], formerly: [acme/home/a

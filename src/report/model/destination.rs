@@ -13,13 +13,13 @@ pub struct DestinationReport {
     pub destination: String,
     /// What became of it.
     pub outcome: DestinationOutcome,
-    /// Why it failed; `None` unless it did.
+    /// Why it failed, or could not be read; `None` otherwise.
     pub error: Option<String>,
     /// The token that it holds after the run, if its timestamp tells, and if that
     /// is another than `token` or would be overwritten.
     pub holds: Option<TokenEnd>,
     /// When GitHub says that it was last written; `None`: there is no such secret
-    /// yet, or it could not be read.
+    /// yet, or it was not read.
     #[serde(serialize_with = "optional_time")]
     pub updated_at: Option<Timestamp>,
 }
@@ -30,7 +30,7 @@ pub struct DestinationReport {
 pub enum DestinationOutcome {
     /// Acknowledged the new value.
     Written,
-    /// Could not be read, or did not acknowledge the new value.
+    /// Could not be prepared, or did not acknowledge the new value.
     Failed,
     /// A dry run: would be written.
     Planned,
@@ -38,6 +38,8 @@ pub enum DestinationOutcome {
     Held,
     /// Somebody else wrote it, or it is not known what it holds; not written now.
     Unknown,
+    /// Was never read, or its read failed; not written now.
+    NotRead,
 }
 
 impl DestinationReport {

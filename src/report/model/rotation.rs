@@ -27,7 +27,7 @@ pub struct RotationReport {
     pub destinations: Vec<DestinationReport>,
     /// Ids of the tokens that were ended; in a dry run, that would be.
     pub retired: Vec<String>,
-    /// When a run will find this rotation due.
+    /// When a run will find this rotation due; `None`: the next one does.
     #[serde(serialize_with = "optional_time")]
     pub next_rotation_at: Option<Timestamp>,
     /// What went wrong, in one sentence; `None` unless the outcome is *failed*.
@@ -125,6 +125,7 @@ impl RotationReport {
         let written = self.count(DestinationOutcome::Written);
         let acknowledged = written > 0 && written == self.destinations.len();
         let claims_too_much = self.count(DestinationOutcome::Failed) > 0
+            || self.count(DestinationOutcome::NotRead) > 0
             || (self.outcome == RotationOutcome::Rotated && !acknowledged);
         if claims_too_much { RotationOutcome::Failed } else { self.outcome }
     }

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::super::lineage::{Holder, Lineage, Reading, after};
-use super::{Circumstances, may_hold};
+use super::super::lineage::{Holder, Lineage, Reading, TOLERANCE, after};
+use super::super::trust::Support;
+use super::{Circumstances, may_hold, support};
 use crate::config::Policy;
 use crate::provider::Ending;
 
@@ -16,6 +17,8 @@ pub struct Retirement {
     pub ending: Ending,
     /// From when on.
     pub from: Timestamp,
+    /// What supports that every destination holds a newer token.
+    pub support: Support,
 }
 
 /// Previous tokens that can be ended now: those that [wait](waiting), their
@@ -31,13 +34,17 @@ pub fn retirements(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Readin
 pub fn waiting(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
     let Policy { overlap, delete_after, .. } = at.rotation.policy;
     let retirement = |member: usize| {
-        let replaced_at = replaced_at(at, lineage, readings, member)?;
+        let Replaced { at: replaced_at, support } = replaced(at, lineage, readings, member)?;
+        let expired_at = expired_at(at, lineage, member);
+        if support == Support::None && expired_at.is_none() {
+            return None;
+        }
         let token = &lineage.members[member].token;
         let overlap_ends_at = after(replaced_at, overlap.duration());
         // Somebody who enables it again needs it; and it is kept for as long as was
         // said when it was disabled, however late that was.
         let changed_at = token.changed_at.unwrap_or(replaced_at);
-        let (ending, from) = match (expired_at(at, lineage, member), at.profile.can_disable, token.disabled) {
+        let (ending, from) = match (expired_at, at.profile.can_disable, token.disabled) {
             // Nothing works with it any more: what is left is cleared away on demand.
             (Some(expired_at), ..) => (Ending::Delete, after(expired_at, delete_after?.duration())),
             (None, true, false) => {
@@ -49,9 +56,24 @@ pub fn waiting(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) 
             }
             (None, false, _) => (Ending::Delete, overlap_ends_at),
         };
-        Some(Retirement { member, ending, from })
+        Some(Retirement { member, ending, from, support })
     };
     (0..lineage.members.len()).filter_map(retirement).collect()
+}
+
+/// Previous tokens that the provider can be told to end by itself: those that
+/// [wait](waiting) and would outlive their overlap. `from` is the expiry to set.
+#[must_use]
+pub fn expiries_to_set(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
+    if !at.profile.can_set_expiry {
+        return Vec::new();
+    }
+    let outlives = |one: &Retirement| {
+        // The run that set it went by the time of its writes, this one by GitHub's records.
+        let latest = after(one.from, TOLERANCE);
+        lineage.members[one.member].token.expires_at.is_none_or(|end| end > latest)
+    };
+    waiting(at, lineage, readings).into_iter().filter(|one| at.now < one.from && outlives(one)).collect()
 }
 
 /// When a previous token was last used, if that was after the last destination
@@ -63,41 +85,59 @@ pub fn used_since_replaced(
     readings: &[Reading],
     member: usize,
 ) -> Option<Timestamp> {
-    let replaced_at = replaced_at(at, lineage, readings, member)?;
+    let replaced_at = replaced(at, lineage, readings, member)?.at;
     if expired_at(at, lineage, member).is_some() {
         return None;
     }
     lineage.members[member].token.last_used_at.filter(|used_at| *used_at > replaced_at)
 }
 
-/// When the last destination took a successor of a token that nobody holds any
-/// more; `None`: it must not be ended, or somebody ended it.
-fn replaced_at(
+/// Live previous tokens that are not ended because nothing but an unsigned marker says
+/// that they were replaced.
+#[must_use]
+pub fn withheld(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<usize> {
+    let is_withheld = |member: &usize| {
+        lineage.members[*member].is_live(at.now)
+            && replaced(at, lineage, readings, *member)
+                .is_some_and(|replaced| replaced.support == Support::None)
+    };
+    (0..lineage.members.len()).filter(is_withheld).collect()
+}
+
+/// By when every destination held a newer token, and what supports that.
+struct Replaced {
+    at: Timestamp,
+    support: Support,
+}
+
+/// When the last destination took a successor of a token that no destination holds
+/// any more; `None`: it must not be ended, or was ended by hand.
+fn replaced(
     at: &Circumstances<'_>,
     lineage: &Lineage,
     readings: &[Reading],
     member: usize,
-) -> Option<Timestamp> {
+) -> Option<Replaced> {
     let candidate = &lineage.members[member];
     let is_gone = candidate.token.disabled && !at.profile.can_disable;
-    // A token that was given a new value in place is its own successor.
-    let is_its_successor = lineage.members[..member].iter().any(|m| m.token.id == candidate.token.id);
-    if is_gone || is_its_successor || !lineage.is_ours(at.rotation, member) {
+    if is_gone || !lineage.is_ours(at.rotation, member) {
         return None;
     }
-    let mut last = None;
+    let mut last: Option<Replaced> = None;
     for reading in readings {
-        if may_hold(at, lineage, reading, member) {
-            return None;
-        }
-        if let (Reading::UpdatedAt(written), Holder::Member(held)) = (reading, lineage.holder(reading))
-            && held < member
-            && lineage.members[held].is_live(at.now)
-        {
-            last = last.max(Some(*written));
+        match (reading, lineage.holder(reading)) {
+            (Reading::UpdatedAt(written), Holder::Member(held)) if held < member => {
+                let support = support(at, lineage, held, member);
+                let known = last.take().unwrap_or(Replaced { at: Timestamp::MIN, support });
+                // A successor that does not live replaces nothing.
+                let written = if lineage.members[held].is_live(at.now) { *written } else { Timestamp::MIN };
+                last = Some(Replaced { at: known.at.max(written), support: known.support.min(support) });
+            }
+            _ if may_hold(at, lineage, reading, member) => return None,
+            _ => {}
         }
     }
-    last
+    last.filter(|replaced| replaced.at > Timestamp::MIN)
 }
 
 /// When the provider ended a token by itself.

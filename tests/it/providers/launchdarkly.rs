@@ -1,247 +1,264 @@
-//! LaunchDarkly: the same token gets a new value.
+//! LaunchDarkly: create the next token, then give the previous one an expiry.
 
-use jiff::SignedDuration;
-use serde_json::json;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use super::{assert_sound, rotate, rotates};
 use crate::support::github::On;
+use crate::support::marker::key_of;
 use crate::support::provider::launchdarkly::SERVICE;
-use crate::support::{Fault, Faults, Invariant, Invocation, Ran, Target, World};
+use crate::support::provider::{FakeToken, TokenSpec};
+use crate::support::{Fault, Faults, Invariant, Invocation, Target, World};
 
+/// Seven days after the run at 09:00.
+const OVERLAP_ENDS: &str = "2026-03-09T09:00:00Z";
+
+/// A token that is due, and would outlive the overlap.
 async fn world() -> World {
-    World::builder().provider(&SERVICE).destination_count(2).start().await
+    World::builder().provider(&SERVICE).destination_count(2).expires_in_days(12).start().await
 }
 
-/// The lines of the requests that change something.
-fn changes(world: &World) -> Vec<String> {
+/// The requests that change something: their lines, and their bodies.
+fn changes(world: &World) -> Vec<(String, Value)> {
     let requests = world.provider.requests().into_iter().filter(|request| request.method != "GET");
-    requests.map(|request| request.line()).collect()
+    requests.map(|one| (one.line(), serde_json::from_slice(&one.body).unwrap_or_default())).collect()
 }
 
-/// One run whose requests of a kind meet a fault, once.
-async fn struck(world: &World, method: &str, path_part: &str, fault: Fault) -> Ran {
-    let faults = Faults::none();
-    let front = world.behind(&faults);
-    faults.inject(Target::on(method, path_part), fault);
-    let invocation = Invocation::of("rotate").scene(world, front.github.url(), front.provider.url());
-    invocation.arg("--request-timeout", "2s").arg("--format", "json").run().await
+fn lines(world: &World) -> Vec<String> {
+    changes(world).into_iter().map(|(line, _)| line).collect()
+}
+
+fn original(world: &World) -> FakeToken {
+    world.provider.token(&world.original.id).unwrap()
+}
+
+fn at(text: &str) -> Option<Timestamp> {
+    Some(text.parse().unwrap())
 }
 
 #[tokio::test]
-async fn the_token_keeps_its_id_and_gets_a_marker_before_its_value() {
+async fn the_next_token_is_created_with_its_expiry() {
     let world = world().await;
     let ran = rotates(&world, "rotated").await;
-    let id = &world.original.id;
-    assert_eq!(
-        changes(&world),
-        [format!("PATCH /api/v2/tokens/{id}"), format!("POST /api/v2/tokens/{id}/reset")]
-    );
+    let (line, body) = changes(&world).swap_remove(0);
+    assert_eq!(line, "POST /api/v2/tokens");
+    assert_eq!(body["expiry"], json!(at("2026-05-31T09:00:00Z").unwrap().as_millisecond()), "in 90 days");
     let newest = world.newest().unwrap();
-    assert_eq!(newest.id, *id);
-    assert_ne!(newest.value, world.original.value);
-    assert!(
-        newest.name().starts_with("ci-ingest [crossfade acme/infra/ci-ingest 2026-"),
-        "{}",
-        newest.name()
-    );
-    let reset =
-        world.provider.requests().into_iter().find(|request| request.line().ends_with("reset")).unwrap();
-    assert_eq!(reset.query, "expiry=1773046800000", "7 days from now");
-    assert_eq!(reset.header("authorization").unwrap(), world.admin.value, "no scheme");
-    assert_eq!(ran.rotation()["probe"], "verified", "anybody may ask who they are");
-    assert_eq!(ran.rotation()["previous"], json!({"id": id, "valid_until": "2026-03-09T09:00:00Z"}));
-    assert_sound(&world, &ran);
-}
-
-#[tokio::test]
-async fn the_value_before_ends_with_the_overlap_and_the_token_is_never_ended() {
-    let world = world().await;
-    world.watch(&[Invariant::Accepted, Invariant::OneWindow]);
-    rotates(&world, "rotated").await;
-    world.advance(SignedDuration::from_hours(7 * 24 - 1));
-    assert!(world.provider.is_accepted(&world.original.value));
-    world.advance(SignedDuration::from_hours(1));
-    assert!(!world.provider.is_accepted(&world.original.value));
-    for _ in 0..3 {
-        world.advance_days(76);
-        let ran = rotates(&world, "rotated").await;
-        assert_eq!(ran.rotation()["reason"], "due");
-        assert_eq!(ran.rotation()["retired"], json!([]));
-        assert_eq!(world.newest().unwrap().id, world.original.id, "reset again, long after");
-        assert_sound(&world, &ran);
+    assert_ne!(newest.id, world.original.id);
+    assert_eq!(newest.expires_at, at("2026-05-31T09:00:00Z"));
+    assert!(newest.name().starts_with("ci-ingest "), "{}", newest.name());
+    assert_eq!(newest.marker().unwrap().key, key_of(&world.key));
+    assert_eq!(ran.rotation()["token"]["expires_at"], "2026-05-31T09:00:00Z");
+    assert_eq!(ran.rotation()["probe"], "verified", "every token may ask who it is");
+    for request in world.provider.requests() {
+        assert_eq!(request.header("ld-api-version"), Some("20240415"), "{}", request.line());
+        let value = request.header("authorization").unwrap();
+        assert!([&world.admin.value, &newest.value].iter().any(|known| *known == value), "no scheme");
     }
-    world.assert_unbroken();
-}
-
-#[tokio::test]
-async fn within_an_overlap_the_successor_is_a_new_token() {
-    let world = world().await;
-    world.watch(&[Invariant::Accepted]);
-    world.github.break_scope("acme/service-1", On::Writes, 500);
-    let ran = Invocation::rotate(&world).arg("--request-timeout", "1s").arg("--format", "json").run().await;
-    assert_eq!(ran.exit_code, 1, "{}", ran.everything());
-    let first = world.newest().unwrap();
-    world.github.mend_scope("acme/service-1");
-    world.advance_days(1);
-    let ran = rotates(&world, "rotated").await;
-    assert_eq!(ran.rotation()["reason"], "undelivered");
-    let second = world.newest().unwrap();
-    assert_ne!(second.id, first.id, "a reset might have ended the value that acme/service-1 held");
-    assert!(world.provider.is_accepted(&world.original.value) && world.provider.is_accepted(&first.value));
-    assert_eq!(ran.rotation()["previous"]["valid_until"], "2026-03-10T09:00:00Z");
     assert_sound(&world, &ran);
-    world.advance_days(7);
-    let ran = rotates(&world, "fresh").await;
-    assert_eq!(ran.rotation()["retired"], json!([first.id]));
-    world.advance_days(70);
-    rotates(&world, "rotated").await;
-    assert_eq!(world.newest().unwrap().id, second.id, "from now on this one is reset");
-    world.assert_unbroken();
 }
 
 #[tokio::test]
-async fn whatever_is_lost_no_held_value_ends() {
-    let lost = [
-        ("PATCH", "tokens/", Fault::CloseAfter),
-        ("PATCH", "tokens/", Fault::CloseBefore),
-        ("POST", "reset", Fault::CloseAfter),
-        ("POST", "reset", Fault::CloseBefore),
-        ("POST", "reset", Fault::WrongJson),
-        ("POST", "reset", Fault::TooMany { retry_after: None }),
-    ];
-    for (method, path_part, fault) in lost {
-        let world = world().await;
-        world.watch(&[Invariant::Accepted]);
-        let ran = struck(&world, method, path_part, fault.clone()).await;
-        assert_eq!(ran.exit_code, 0, "{method} {path_part} {fault}: {}", ran.everything());
-        assert!(world.provider.is_accepted(&world.original.value), "{method} {fault}: the overlap");
+async fn a_token_that_ends_tomorrow_is_due_whatever_its_age() {
+    let world = World::builder().provider(&SERVICE).expires_in(Some(SignedDuration::from_hours(25)));
+    let world = world.start().await;
+    let ran = Invocation::rotate(&world).arg("--lifetime", "365d").arg("--format", "json").run().await;
+    assert_eq!(ran.rotation()["reason"], "due", "{}", ran.everything());
+    assert_eq!(world.newest().unwrap().expires_at, at("2027-03-02T09:00:00Z"));
+    assert_sound(&world, &ran);
+}
+
+#[tokio::test]
+async fn after_the_delivery_the_previous_token_is_given_an_expiry() {
+    for lifetime in [Some(SignedDuration::from_hours(12 * 24)), None] {
+        let world = World::builder().provider(&SERVICE).destination_count(2).expires_in(lifetime);
+        let world = world.start().await;
+        world.watch(&[Invariant::Accepted, Invariant::OneWindow]);
+        let ran = rotates(&world, "rotated").await;
+        let patch = format!("PATCH /api/v2/tokens/{}", world.original.id);
+        let end = at(OVERLAP_ENDS).unwrap().as_millisecond();
+        assert_eq!(changes(&world)[1..], [(patch, json!([{"op": "add", "path": "/expiry", "value": end}]))]);
+        assert_eq!(original(&world).expires_at, at(OVERLAP_ENDS));
+        assert_eq!(ran.rotation()["previous"], json!({"id": world.original.id, "valid_until": OVERLAP_ENDS}));
+        assert_eq!(ran.rotation()["retired"], json!([]), "it still works");
         assert_sound(&world, &ran);
-        let resets = changes(&world).into_iter().filter(|line| line.ends_with("reset")).count();
-        assert!(resets <= 1, "{method} {fault}: {}", world.journal.text());
-        for _ in 0..16 {
+        for _ in 0..6 {
             world.advance_days(1);
-            rotates(&world, "fresh").await;
+            world.provider.forget_requests();
+            let ran = rotates(&world, "fresh").await;
+            assert_eq!(world.provider.requests().len(), 1, "a fresh day costs one list");
+            assert_eq!(ran.rotation()["previous"]["valid_until"], OVERLAP_ENDS);
         }
-        assert_eq!(world.uncollected(), Vec::<String>::new(), "{method} {fault}");
+        assert!(world.provider.is_accepted(&world.original.value));
+        world.advance_days(1);
+        assert!(!world.provider.is_accepted(&world.original.value));
+        let ran = rotates(&world, "fresh").await;
+        assert_eq!((lines(&world), &ran.rotation()["retired"]), (Vec::new(), &json!([])));
+        assert_eq!(world.uncollected(), Vec::<String>::new());
         world.assert_unbroken();
     }
 }
 
 #[tokio::test]
-async fn a_run_that_ended_between_marker_and_value_is_finished_by_the_next() {
-    let world = world().await;
-    world.watch(&[Invariant::Accepted]);
-    let now = world.clock.now();
-    let until = now.checked_add(SignedDuration::from_mins(2)).unwrap();
-    let name = format!("ci-ingest [crossfade {} {now} until {until} nonce abc.1]", world.key);
-    world.provider.edit(&world.original.id, |token| drop(token.raw.insert("name".into(), json!(name))));
-    let ran = rotate(&world).await;
-    assert_eq!(ran.rotation()["reason"], "in_flight", "{}", ran.everything());
-    world.advance(SignedDuration::from_hours(1));
+async fn an_earlier_end_of_the_previous_token_is_left_alone() {
+    let world = World::builder().provider(&SERVICE).expires_in_days(5).start().await;
     let ran = rotates(&world, "rotated").await;
-    assert!(world.provider.is_accepted(&world.original.value), "it was held until now");
+    assert_eq!(lines(&world), ["POST /api/v2/tokens"]);
+    assert_eq!(ran.rotation()["previous"]["valid_until"], "2026-03-07T08:00:00Z");
     assert_sound(&world, &ran);
-    world.advance_days(8);
-    rotates(&world, "fresh").await;
-    assert_eq!(world.uncollected(), Vec::<String>::new());
-    world.assert_unbroken();
 }
 
 #[tokio::test]
-async fn of_two_runs_at_once_one_gets_through() {
+async fn a_later_run_sets_the_expiry_once_the_last_destination_was_served() {
     let world = world().await;
     world.watch(&[Invariant::Accepted]);
-    let (one, other) = tokio::join!(rotate(&world), rotate(&world));
-    let codes = [one.exit_code, other.exit_code];
-    assert!(codes.contains(&0), "{}\n{}", one.everything(), other.everything());
-    let resets = changes(&world).into_iter().filter(|line| line.ends_with("reset")).count();
-    assert_eq!(resets, 1, "{}", world.journal.text());
-    assert_eq!(world.undelivered(), Vec::<String>::new());
-    world.assert_unbroken();
-}
-
-#[tokio::test]
-async fn a_value_that_is_not_accepted_ends_nothing() {
-    let world = world().await;
-    world.watch(&[Invariant::Accepted]);
-    world.provider.switch(|switches| switches.newborn_refused_uses = 1_000);
-    let ran = Invocation::rotate(&world).arg("--request-timeout", "1s").arg("--format", "json").run().await;
-    let error = ran.rotation()["error"].to_string();
-    assert!(error.contains("the same token as before with a new value"), "{error}");
-    assert!(!world.provider.token(&world.original.id).unwrap().deleted);
-    assert!(world.provider.is_accepted(&world.original.value));
-    world.provider.switch(|switches| switches.newborn_refused_uses = 0);
-    world.advance(SignedDuration::from_hours(1));
-    let ran = rotates(&world, "rotated").await;
-    assert_sound(&world, &ran);
-    world.assert_unbroken();
-}
-
-#[tokio::test]
-async fn refused_everywhere_ends_nothing() {
-    let world = world().await;
-    world.watch(&[Invariant::Accepted]);
-    for repository in ["acme/infra", "acme/service-1"] {
-        world.github.break_scope(repository, On::Writes, 403);
-    }
+    world.github.break_scope("acme/service-1", On::Writes, 404);
     let ran = rotate(&world).await;
     assert_eq!(ran.exit_code, 1, "{}", ran.everything());
-    assert!(!changes(&world).iter().any(|line| line.starts_with("DELETE")), "{}", world.journal.text());
-    world.github.mend();
+    let first = world.newest().unwrap();
+    assert_eq!(lines(&world), ["POST /api/v2/tokens"], "a destination still holds the previous token");
+    world.github.mend_scope("acme/service-1");
     world.advance_days(1);
     let ran = rotates(&world, "rotated").await;
+    assert_eq!(original(&world).expires_at, at("2026-03-10T09:00:00Z"));
+    assert_eq!(world.provider.token(&first.id).unwrap().expires_at, at("2026-03-10T09:00:00Z"));
     assert_sound(&world, &ran);
     world.assert_unbroken();
 }
 
 #[tokio::test]
-async fn a_short_overlap_never_deletes_the_token_itself() {
+async fn a_previous_token_whose_expiry_cannot_be_set_is_deleted_after_the_overlap() {
     let world = world().await;
-    let ran = Invocation::rotate(&world).arg("--overlap", "1s").arg("--format", "json").run().await;
-    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
-    world.advance_days(1);
-    rotates(&world, "fresh").await;
-    assert!(!world.provider.token(&world.original.id).unwrap().deleted);
-    assert_eq!(world.unaccepted(), Vec::<String>::new());
+    world.watch(&[Invariant::Accepted, Invariant::OneWindow]);
+    world.provider.switch(|switches| switches.refuse_expiry_change = true);
+    let ran = rotates(&world, "rotated").await;
+    let warning = format!("the expiry of token {} could not be set", world.original.id);
+    let warnings = ran.rotation()["warnings"].to_string();
+    assert!(warnings.contains(&warning) && warnings.contains("2026-03-09"), "{warnings}");
+    assert_eq!(ran.rotation()["previous"]["valid_until"], OVERLAP_ENDS);
+    // A server that does not know the field says 200 and changes nothing.
+    world.provider.switch(|switches| switches.refuse_expiry_change = false);
+    world.provider.switch(|switches| switches.ignore_expiry = true);
+    world.advance(SignedDuration::from_hours(7 * 24 - 1));
+    let ran = rotates(&world, "fresh").await;
+    assert!(ran.rotation()["warnings"].to_string().contains(&warning), "{}", ran.everything());
+    assert!(world.provider.is_accepted(&world.original.value));
+    world.advance(SignedDuration::from_hours(1));
+    let ran = rotates(&world, "fresh").await;
+    assert_eq!(ran.rotation()["retired"], json!([world.original.id]));
+    assert!(original(&world).deleted);
+    world.assert_unbroken();
 }
 
 #[tokio::test]
-async fn a_token_rotates_itself() {
-    let world = World::builder().provider(&SERVICE).original((SERVICE.admin)("ci-ingest")).start().await;
-    let itself = Invocation::rotate(&world).env("CROSSFADE_PROVIDER_TOKEN", &world.original.value);
-    let ran = itself.arg("--format", "json").run().await;
+async fn a_server_that_ignores_the_expiry_of_a_new_token_is_named_as_the_cause() {
+    let world = world().await;
+    world.watch(&[Invariant::Accepted, Invariant::OneWindow]);
+    world.provider.switch(|switches| switches.ignore_expiry = true);
+    let live = world.provider.live_tokens().len();
+    for _ in 0..2 {
+        let ran = rotate(&world).await;
+        assert_eq!(ran.exit_code, 1, "{}", ran.everything());
+        let error = ran.rotation()["error"].to_string();
+        assert!(error.contains("it does not show the requested expiry"), "{error}");
+        assert!(error.contains("It was withdrawn"), "{error}");
+        assert_eq!(world.provider.live_tokens().len(), live, "the new token was revoked");
+        assert_eq!(original(&world).expires_at, world.original.expires_at);
+        assert_eq!(world.held("acme/infra:AXIOM_TOKEN").unwrap().id, world.original.id);
+        world.advance_days(1);
+    }
+    world.assert_unbroken();
+}
+
+#[tokio::test]
+async fn an_overlap_of_nothing_ends_the_previous_token_and_advises_to_end_none() {
+    let world = world().await;
+    let run = || Invocation::rotate(&world).arg("--overlap", "0h").arg("--format", "json");
+    let ran = run().run().await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert_eq!(ran.rotation()["retired"], json!([world.original.id]));
+    assert!(original(&world).deleted);
+    assert!(!ran.everything().contains("by hand"), "{}", ran.everything());
     assert_sound(&world, &ran);
 }
 
-#[tokio::test]
-async fn an_unreadable_destination_does_not_let_another_one_die() {
-    let world = world().await;
-    world.watch(&[]);
-    world.github.break_secret("acme/infra:AXIOM_TOKEN", On::Writes, 404);
-    assert_eq!(rotate(&world).await.exit_code, 1, "acme/infra still holds the value before");
-    world.github.mend();
-    world.github.break_scope("acme/service-1", On::All, 404);
-    world.advance_days(1);
-    let ran = rotate(&world).await;
-    assert_eq!(ran.exit_code, 1, "one is unreadable: {}", ran.everything());
-    assert_eq!(ran.rotation()["destinations"][0]["outcome"], "written");
-    world.advance_days(8);
-    assert!(world.provider.is_accepted(&world.github.secret("acme/infra:AXIOM_TOKEN").unwrap().value));
+fn personal(spec: TokenSpec, member: &str) -> TokenSpec {
+    spec.with("serviceToken", json!(false)).with("memberId", json!(member))
 }
 
 #[tokio::test]
-async fn a_use_after_the_delivery_is_told_when_the_token_is_deleted() {
-    let world = world().await;
+async fn a_personal_token_of_another_member_is_not_used() {
+    for member in ["member-1", "member-2"] {
+        let world = World::builder().provider(&SERVICE).expires_in_days(12);
+        let world = world.original(personal((SERVICE.ordinary)("ci-ingest"), "member-1"));
+        let world = world.admin(personal((SERVICE.admin)("crossfade"), member)).start().await;
+        let ran = rotate(&world).await;
+        if member == "member-1" {
+            assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+            assert_sound(&world, &ran);
+            continue;
+        }
+        assert_eq!(ran.exit_code, 1, "{}", ran.everything());
+        let error = ran.rotation()["error"].to_string();
+        assert!(error.contains("privileges are not those of its predecessor (memberId)"), "{error}");
+        assert_eq!(world.provider.live_tokens().len(), 2, "the new token was revoked");
+        assert_eq!(original(&world).expires_at, world.original.expires_at);
+        assert_eq!(world.unaccepted(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_service_token_is_rotated_by_a_credential_of_any_member() {
+    let admin = (SERVICE.admin)("crossfade").with("memberId", json!("member-2"));
+    let world = World::builder().provider(&SERVICE).expires_in_days(12).admin(admin).start().await;
     rotates(&world, "rotated").await;
+    assert_eq!(world.newest().unwrap().raw["memberId"], "member-2");
+}
+
+#[tokio::test]
+async fn a_previous_token_that_is_gone_needs_no_expiry() {
+    let world = world().await;
+    let faults = Faults::none();
+    let front = world.behind(&faults);
+    let (view, id) = (world.detached(), world.original.id.clone());
+    faults.inject(
+        Target::on("PATCH", &world.original.id),
+        Fault::before(move |_| view.provider.delete_by_hand(&id)),
+    );
+    let run = Invocation::of("rotate").scene(&world, front.github.url(), front.provider.url());
+    let ran = run.arg("--format", "json").run().await;
+    assert_eq!((ran.exit_code, &ran.rotation()["warnings"]), (0, &json!([])), "{}", ran.everything());
+    assert!(original(&world).deleted);
+}
+
+#[tokio::test]
+async fn a_token_that_rotates_itself_is_given_its_expiry_by_the_next_run() {
+    let world = World::builder().provider(&SERVICE).expires_in_days(12);
+    let world = world.original((SERVICE.admin)("ci-ingest")).start().await;
+    let run = async |value: &str| {
+        let run = Invocation::rotate(&world).env("CROSSFADE_PROVIDER_TOKEN", value);
+        let ran = run.arg("--format", "json").run().await;
+        assert_eq!((ran.exit_code, &ran.rotation()["warnings"]), (0, &json!([])), "{}", ran.everything());
+        ran
+    };
+    let ran = run(&world.original.value).await;
+    assert_eq!(original(&world).expires_at, world.original.expires_at, "it is the credential in use");
+    assert_sound(&world, &ran);
     world.advance_days(1);
-    let forced = Invocation::rotate(&world).flag("--force").run().await;
-    assert_eq!(forced.exit_code, 0, "{}", forced.everything());
+    run(&world.held("acme/infra:AXIOM_TOKEN").unwrap().value).await;
+    assert_eq!(original(&world).expires_at, at(OVERLAP_ENDS));
+}
+
+#[tokio::test]
+async fn a_use_after_the_delivery_is_reported_when_the_token_is_deleted() {
+    let world = world().await;
+    world.provider.switch(|switches| switches.refuse_expiry_change = true);
+    rotates(&world, "rotated").await;
     let used_at = "2026-03-05T12:00:00Z".parse().unwrap();
     world.provider.edit(&world.original.id, |token| token.last_used_at = Some(used_at));
     world.advance_days(8);
     let ran = rotates(&world, "fresh").await;
-    assert!(world.provider.token(&world.original.id).unwrap().deleted);
+    assert!(original(&world).deleted);
     let warnings = ran.rotation()["warnings"].to_string();
     assert!(warnings.contains("was last used at 2026-03-05T12:00:00Z"), "{warnings}");
     assert!(warnings.contains("It is deleted"), "{warnings}");

@@ -19,7 +19,7 @@ async fn the_successor_has_the_same_account_modules_and_icon() {
     assert_eq!(newest.raw["account"], world.original.raw["account"]);
     assert_eq!(newest.raw["modules"], world.original.raw["modules"]);
     assert_eq!(newest.raw["icon"], "logo.png");
-    assert!(newest.description().starts_with("[crossfade acme/infra/ci-ingest "));
+    assert!(newest.description().starts_with("xf1.4z5cgu75fe."));
     assert_eq!(ran.rotation()["token"]["expires_at"], json!(null));
     assert_eq!(ran.rotation()["probe"], "unverified", "the token may not see tokens");
     assert_eq!(ran.rotation()["previous"]["valid_until"], "2026-03-09T09:00:00Z", "when it can be retired");

@@ -168,7 +168,7 @@ async fn one_destination_that_refuses_does_not_stop_the_others() {
 }
 
 #[tokio::test]
-async fn a_destination_that_keeps_failing_breeds_no_more_than_three_tokens() {
+async fn a_destination_that_keeps_failing_holds_mints_back_and_is_healed_without_force() {
     let scene = scene(World::builder().destination_count(2).expires_in_days(13)).await;
     scene.world.github.break_secret(OTHER, On::Writes, 500);
     for _ in 0..5 {
@@ -177,15 +177,13 @@ async fn a_destination_that_keeps_failing_breeds_no_more_than_three_tokens() {
     }
     assert_eq!(scene.world.marked_tokens().len(), 3);
     let ran = faulty(&scene).await;
-    assert!(
-        error(&ran).contains("so no more are minted") && error(&ran).contains(OTHER),
-        "{}",
-        ran.everything()
-    );
+    let said = error(&ran);
+    assert!(said.contains("no new one is created before 2026-03-03T") && said.contains(OTHER), "{said}");
     scene.world.github.mend();
-    let ran = scene.rotate(IMPATIENT).flag("--force").run().await;
-    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
-    assert_eq!(scene.world.undelivered(), Vec::<String>::new());
+    let ran = faulty(&scene).await;
+    assert_eq!((ran.exit_code, scene.world.marked_tokens().len()), (1, 3), "{}", ran.everything());
+    scene.world.advance_days(1);
+    heals(&scene).await;
     collects(&scene).await;
 }
 
@@ -197,12 +195,17 @@ async fn in_an_emergency_the_old_token_is_ended_as_soon_as_its_successor_is_deli
     let ran = faulty(&scene).await;
     assert_eq!((ran.exit_code, &ran.rotation()["retired"]), (1, &json!([])), "one may still hold it");
     assert!(scene.world.axiom.is_accepted(&scene.world.original.value));
+    let warnings = ran.rotation()["warnings"].to_string();
+    let held = format!("token {} was NOT ended", scene.world.original.id);
+    assert!(warnings.contains(&held) && warnings.contains(OTHER), "{warnings}");
+    let told = format!("{warnings} {}", ran.rotation()["next_step"]);
+    assert!(!told.contains("by hand"), "to end what {OTHER} may hold would break it: {told}");
 
     let scene = due().await.flag("--overlap").flag("0h").flag("--force");
     let ran = faulty(&scene).await;
     assert_eq!((ran.exit_code, &ran.rotation()["retired"]), (0, &json!([scene.world.original.id])));
     let passed: Vec<String> = scene.faults.passed().iter().map(|request| request.method.clone()).collect();
-    assert_eq!(passed[passed.len() - 2..], ["PUT", "DELETE"]);
+    assert_eq!(passed[passed.len() - 3..], ["PUT", "GET", "DELETE"], "it is read right before");
     let (rotation, now) = (ran.rotation(), ran.json()["now"].as_str().unwrap().to_owned());
     let told = [&rotation["previous"]["valid_until"], &rotation["tokens"][1]["ends_at"]];
     assert!(told.iter().all(|end| end.as_str().unwrap() <= now.as_str()), "it has ended: {told:?}");
@@ -214,7 +217,9 @@ async fn an_emergency_without_the_right_to_delete_is_told() {
     scene.world.axiom.switch(|switches| switches.refuse_delete = true);
     let ran = faulty(&scene).await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
-    assert!(ran.rotation()["warnings"].to_string().contains("could not be ended"), "{}", ran.everything());
+    let warnings = ran.rotation()["warnings"].to_string();
+    assert!(warnings.contains("could not be ended"), "{}", ran.everything());
+    assert!(warnings.contains("by hand"), "no secret can hold it: {warnings}");
     let end = scene.world.axiom.token(&scene.world.original.id).unwrap().expires_at.unwrap();
     assert!(end.duration_since(scene.world.axiom.now()) < SignedDuration::from_mins(10), "it ends by itself");
 }

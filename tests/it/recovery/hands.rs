@@ -1,5 +1,6 @@
 //! What people do meanwhile: they rename, delete, write and forge.
 
+use crate::support::marker::Marker;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -63,17 +64,15 @@ async fn a_secret_that_a_person_wrote_is_written_again_and_what_it_may_hold_live
 
 #[tokio::test]
 async fn a_marker_that_no_run_would_write_is_not_trusted() {
-    let forged = |times: &str| {
-        TokenSpec::ingest("ci-ingest")
-            .description(&format!("[crossfade acme/infra/ci-ingest {times} nonce n.1]"))
-    };
     let cases = [
-        ("2026-03-09T09:00:00Z until 2026-03-09T09:02:00Z", "a date in the future"),
-        ("2026-03-02T08:30:00Z until 2026-03-09T09:00:00Z", "longer than any run of crossfade"),
+        ("2026-03-09T09:00:00Z", 2, "a date in the future"),
+        ("2026-03-02T08:30:00Z", 7 * 24 * 60, "longer than any run of crossfade"),
     ];
-    for (times, expected) in cases {
+    for (minted_at, minutes, expected) in cases {
         let scene = due().await;
-        scene.world.axiom.add_token(forged(times).expires_in_days(30));
+        let marker = Marker::of(&scene.world.key, minted_at.parse().unwrap(), minutes, "forged000000");
+        let forged = TokenSpec::ingest("ci-ingest").description(&marker.unsigned());
+        scene.world.axiom.add_token(forged.expires_in_days(30));
         let ran = faulty(&scene).await;
         assert!(error(&ran).contains(expected), "{}", ran.everything());
         assert_eq!(scene.faults.passed().iter().filter(|request| request.method != "GET").count(), 0);
@@ -85,13 +84,12 @@ async fn an_undelivered_token_with_other_privileges_is_not_trusted() {
     let scene = scene(World::builder().expires_in_days(12)).await;
     scene.run().await;
     scene.later();
-    let spec = TokenSpec::admin("ci-ingest").expires_in_days(80).description(
-        "[crossfade acme/infra/ci-ingest 2026-03-02T10:00:00Z until 2026-03-02T10:02:00Z nonce forged.1]",
-    );
+    let marker = Marker::of(&scene.world.key, "2026-03-02T10:00:00Z".parse().unwrap(), 2, "forged000000");
+    let spec = TokenSpec::admin("ci-ingest").expires_in_days(80).description(&marker.unsigned());
     let forged = scene.world.axiom.add_token(spec);
     let ran = scene.rotate(IMPATIENT).flag("--force").run().await;
     let said = error(&ran);
-    assert!(said.contains(&forged.id) && said.contains("privileges differ"), "{said}");
+    assert!(said.contains(&forged.id) && said.contains("different privileges"), "{said}");
     assert_eq!(minted(&scene), 2, "the forged one and the rotation's own");
 }
 
@@ -106,10 +104,13 @@ async fn a_token_that_a_person_regenerated_is_succeeded_and_neither_is_ended_bef
     let copy = scene.world.axiom.add_token(copy);
     let ran = heals(&scene).await;
     assert_eq!(ran.rotation()["reason"], "undelivered", "nobody knows which of the two is held");
-    for token in [newest, copy] {
+    for token in [&newest, &copy] {
         assert!(scene.world.axiom.is_accepted(&token.value), "{}", token.id);
     }
-    collects(&scene).await;
+    // One of them was regenerated and so ended by the mint; of the other nothing but
+    // its marker says what it is, and that could be a forged one.
+    let lasting = uncollectable(&scene).await;
+    assert!([newest.id, copy.id].contains(&lasting), "{lasting}");
 }
 
 #[tokio::test]

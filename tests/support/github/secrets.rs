@@ -99,7 +99,10 @@ impl State {
     }
 
     fn show_secret(&self, call: &Call<'_>, scope: &Scope, name: &str, held: &HeldSecret) -> Value {
-        let (created, updated) = (seconds(held.created_at).to_string(), seconds(held.updated_at).to_string());
+        let visible = self.clock.now().checked_sub(self.switches.timestamp_lag).unwrap();
+        let writes = held.earlier.iter().chain([&held.updated_at]);
+        let updated = *writes.filter(|at| **at <= visible).max().unwrap_or(&held.created_at);
+        let (created, updated) = (seconds(held.created_at).to_string(), seconds(updated).to_string());
         let mut shown = json!({ "name": name, "created_at": created, "updated_at": updated });
         if let (Place::Organization(org), Some(visibility)) = (&scope.place, &held.visibility) {
             shown["visibility"] = json!(visibility);

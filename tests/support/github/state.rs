@@ -21,6 +21,8 @@ pub struct HeldSecret {
     pub created_at: Timestamp,
     /// When it was last written, in whole seconds.
     pub updated_at: Timestamp,
+    /// When it was written before that.
+    pub earlier: Vec<Timestamp>,
     /// Who may read an organization secret.
     pub visibility: Option<String>,
     /// The repositories of a `selected` organization secret.
@@ -137,6 +139,8 @@ pub struct Switches {
     pub app_refusal: Option<String>,
     /// How a write check is answered; `None`: as GitHub's description has it (422).
     pub write_check: Option<WriteCheck>,
+    /// `updated_at` shows a write only after so long.
+    pub timestamp_lag: SignedDuration,
     /// Stores that this server does not have, as paths name them.
     pub missing_stores: Vec<&'static str>,
 }
@@ -255,6 +259,7 @@ impl State {
             value,
             created_at: known.map_or(now, |old| old.created_at),
             updated_at: now,
+            earlier: known.map_or_else(Vec::new, |old| [old.earlier.as_slice(), &[old.updated_at]].concat()),
             visibility: visibility.or_else(|| known.and_then(|old| old.visibility.clone())),
             selected: selected.or_else(|| known.map(|old| old.selected.clone())).unwrap_or_default(),
             writes: known.map_or(0, |old| old.writes) + 1,

@@ -24,6 +24,10 @@ pub static SERVICE: Service = Service {
 /// The workspaces that there are.
 const WORKSPACES: [&str; 3] = ["dev", "prod", "test"];
 
+/// What a creation takes.
+const KNOWN: [&str; 7] =
+    ["name", "expires", "expires_at", "organization_role", "personal", "role_id", "workspaces"];
+
 fn token(name: &str, role: &str) -> TokenSpec {
     TokenSpec::named(name).with("organization_role", json!(role)).with("personal", json!(false))
 }
@@ -75,7 +79,7 @@ fn shown(token: &FakeToken) -> Value {
     let own = token.raw.get("workspaces").and_then(Value::as_array).cloned();
     let all = WORKSPACES.iter().map(|name| json!(name)).collect();
     let (start, end) = (&token.value[..4], &token.value[token.value.len() - 4..]);
-    json!({
+    let mut shown = json!({
         "api_token_id": token.id,
         "name": token.raw["name"],
         "masked_token": format!("{start}********{end}"),
@@ -87,7 +91,11 @@ fn shown(token: &FakeToken) -> Value {
         "user": { "given_name": "Ann", "family_name": "Lee" },
         "all_workspaces": own.is_none(),
         "workspaces": named(own.unwrap_or(all)),
-    })
+    });
+    for (field, value) in token.raw.iter().filter(|(field, _)| !KNOWN.contains(&field.as_str())) {
+        shown[field] = value.clone();
+    }
+    shown
 }
 
 fn list(state: &mut State, request: &Request) -> Outcome {
@@ -104,8 +112,6 @@ fn list(state: &mut State, request: &Request) -> Outcome {
 }
 
 fn create(state: &mut State, body: &[u8]) -> Outcome {
-    const KNOWN: [&str; 7] =
-        ["name", "expires", "expires_at", "organization_role", "personal", "role_id", "workspaces"];
     let Ok(mut raw) = serde_json::from_slice::<Map<String, Value>>(body) else {
         return Err(invalid("__root__", "value is not a valid dict"));
     };

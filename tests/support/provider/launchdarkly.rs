@@ -1,4 +1,4 @@
-//! The fake LaunchDarkly: a reset gives the same token a new value.
+//! The fake LaunchDarkly: tokens are created, expire, and can be given another expiry.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -8,10 +8,10 @@ use super::super::contracts;
 use super::super::reply::{Reply, query, segments};
 use super::{FakeToken, Outcome, Service, State, TokenSpec};
 
-/// Resets in place, and keeps the overlap of the value before.
+/// Creates beside the previous token, which is given an expiry or deleted later.
 pub static SERVICE: Service = Service {
     name: "launchdarkly",
-    by_age: true,
+    by_age: false,
     marker_in: "name",
     api: &contracts::LAUNCHDARKLY,
     route,
@@ -51,17 +51,15 @@ fn route(state: &mut State, request: &Request) -> Outcome {
     }
     match (request.method.as_str(), rest) {
         ("GET", ["tokens"]) => list(state, request),
-        ("POST", ["tokens"]) => create(state, &request.body),
+        ("POST", ["tokens"]) => create(state, &caller, &request.body),
         ("GET", ["tokens", id]) => Ok(Reply::json(200, shown(&state.tokens[find(state, id)?]))),
         ("PATCH", ["tokens", id]) => patch(state, id, &request.body),
-        ("POST", ["tokens", id, "reset"]) => reset(state, id, request),
         ("DELETE", ["tokens", id]) => {
-            find(state, id)?;
+            let place = find(state, id)?;
             if state.switches.refuse_delete {
                 return Err(refusal(403, "Access to the requested resource was denied"));
             }
-            // Its earlier values die with it.
-            state.tokens.iter_mut().filter(|token| token.id == *id).for_each(|token| token.deleted = true);
+            state.tokens[place].deleted = true;
             Ok(Reply::empty(204))
         }
         _ => Err(refusal(404, "Unknown resource")),
@@ -80,6 +78,9 @@ fn shown(token: &FakeToken) -> Value {
     shown.insert("creationDate".into(), json!(token.created_at.as_millisecond()));
     shown.insert("lastModified".into(), json!(token.created_at.as_millisecond()));
     shown.insert("lastUsed".into(), json!(token.last_used_at.map_or(0, Timestamp::as_millisecond)));
+    if let Some(end) = token.expires_at {
+        shown.insert("expiry".into(), json!(end.as_millisecond()));
+    }
     shown.insert("token".into(), json!(token.value[token.value.len() - 4..]));
     shown.insert("_links".into(), json!({}));
     shown.insert("customRoleIds".into(), json!([]));
@@ -102,58 +103,60 @@ fn list(state: &mut State, request: &Request) -> Outcome {
     Ok(Reply::json(200, json!({ "items": page, "totalCount": all.len(), "_links": {} })))
 }
 
-fn create(state: &mut State, body: &[u8]) -> Outcome {
-    let Ok(raw) = serde_json::from_slice::<Map<String, Value>>(body) else {
+/// A token belongs to the member whose credential created it.
+fn create(state: &mut State, caller: &FakeToken, body: &[u8]) -> Outcome {
+    let Ok(mut raw) = serde_json::from_slice::<Map<String, Value>>(body) else {
         return Err(refusal(400, "The body is no object"));
     };
-    let token = state.born(raw, None, None)?;
+    let expiry = match raw.remove("expiry").filter(|_| !state.switches.ignore_expiry) {
+        None => None,
+        Some(expiry) => Some(time(&expiry)?),
+    };
+    if let Some(member) = caller.raw.get("memberId") {
+        raw.insert("memberId".into(), member.clone());
+    }
+    let token = state.born(raw, expiry, None)?;
     Ok(Reply::json(201, whole(&token)))
 }
 
-/// A JSON patch of top-level fields: nothing is changed unless all tests hold.
+fn time(value: &Value) -> Result<Timestamp, Reply> {
+    let time = value.as_i64().and_then(|milliseconds| Timestamp::from_millisecond(milliseconds).ok());
+    time.ok_or_else(|| refusal(400, "The expiry is no time"))
+}
+
+/// A JSON patch (RFC 6902) of top-level fields. Nothing is changed unless every
+/// operation can be carried out.
 fn patch(state: &mut State, id: &str, body: &[u8]) -> Outcome {
     let place = find(state, id)?;
     let Ok(operations) = serde_json::from_slice::<Vec<Map<String, Value>>>(body) else {
         return Err(refusal(400, "The patch is no list"));
     };
     let mut raw = state.tokens[place].raw.clone();
+    let known = state.tokens[place].expires_at;
+    let mut expires_at = known;
     for operation in operations {
         let field = operation["path"].as_str().unwrap_or_default().trim_start_matches('/').to_owned();
         let value = operation.get("value").cloned().unwrap_or(Value::Null);
         match operation["op"].as_str() {
             Some("test") if raw.get(&field) == Some(&value) => {}
             Some("test") => return Err(refusal(409, "The test of the patch failed")),
+            Some("add" | "replace") if field == "expiry" && state.switches.refuse_expiry_change => {
+                return Err(refusal(403, "Access to the requested resource was denied"));
+            }
+            Some("add" | "replace") if field == "expiry" && state.switches.ignore_expiry => {}
+            Some("add") if field == "expiry" => expires_at = Some(time(&value)?),
+            Some("replace") if field == "expiry" && known.is_some() => expires_at = Some(time(&value)?),
+            Some("add") => drop(raw.insert(field, value)),
             Some("replace") if raw.contains_key(&field) => drop(raw.insert(field, value)),
             _ => return Err(refusal(422, "The patch cannot be understood")),
         }
     }
+    if let (Some(known), Some(end)) = (known, expires_at)
+        && end > known
+    {
+        state.violations.push(format!("launchdarkly: extends the old token {id} from {known} to {end}"));
+    }
     state.tokens[place].raw = raw;
+    state.tokens[place].expires_at = expires_at;
     Ok(Reply::json(200, shown(&state.tokens[place])))
-}
-
-/// A new value for the same token. What becomes of values before the last one is
-/// documented nowhere: here they end at once, which is the worst.
-fn reset(state: &mut State, id: &str, request: &Request) -> Outcome {
-    let place = find(state, id)?;
-    if let Some(status) = state.switches.refuse_mint {
-        return Err(refusal(status, "this cannot be made"));
-    }
-    let now = state.clock.now();
-    let end = match query(request, "expiry").map(|text| text.parse().map(Timestamp::from_millisecond)) {
-        None => now,
-        Some(Ok(Ok(end))) => end,
-        Some(_) => return Err(refusal(400, "The expiry is no time")),
-    };
-    for earlier in state.tokens.iter_mut().filter(|token| token.id == id && token.superseded) {
-        earlier.expires_at = Some(earlier.expires_at.map_or(now, |known| known.min(now)));
-    }
-    let value = format!("api-{}", state.unique("value"));
-    let refused_uses = state.switches.newborn_refused_uses;
-    let token = &mut state.tokens[place];
-    let before = FakeToken { superseded: true, expires_at: Some(end), ..token.clone() };
-    token.value = value;
-    token.refused_uses = refused_uses;
-    let reply = whole(token);
-    state.tokens.push(before);
-    Ok(Reply::json(200, reply))
 }

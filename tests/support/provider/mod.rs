@@ -75,12 +75,21 @@ pub struct Switches {
     pub newborn_refused_for: SignedDuration,
     /// Newborns are missing from so many lists.
     pub newborn_hidden_lists: u32,
+    /// Newborns are missing from lists for so long.
+    pub newborn_hidden_for: SignedDuration,
     /// Changes what a newborn may do.
     pub alter_newborn: Option<Alter>,
     /// Every deletion is refused with 403.
     pub refuse_delete: bool,
+    /// Every change of an expiry is refused with 403.
+    pub refuse_expiry_change: bool,
+    /// Expiries in requests are ignored without an error, as by a server that does
+    /// not know the field.
+    pub ignore_expiry: bool,
     /// Every mint is refused with this status, after it was found well-formed.
     pub refuse_mint: Option<u16>,
+    /// A field that the service sets by itself, and refuses in a body with 422.
+    pub own_field: Option<(&'static str, Value)>,
     /// A creation shows the whole token, where it need not.
     pub whole_reply: bool,
     /// Lists leave these fields out, whatever was asked for.
@@ -99,9 +108,13 @@ impl Default for Switches {
             newborn_refused_uses: 0,
             newborn_refused_for: SignedDuration::ZERO,
             newborn_hidden_lists: 0,
+            newborn_hidden_for: SignedDuration::ZERO,
             alter_newborn: None,
             refuse_delete: false,
+            refuse_expiry_change: false,
+            ignore_expiry: false,
             refuse_mint: None,
+            own_field: None,
             whole_reply: false,
             list_omits: Vec::new(),
             error_message: None,
@@ -216,10 +229,23 @@ impl FakeProvider {
         self.edit(id, |token| token.deleted = true);
     }
 
+    /// Deletes a token and gives its id to another one, as a provider may that uses
+    /// ids again.
+    pub fn take_over(&self, id: &str, by: TokenSpec) -> FakeToken {
+        let mut state = self.lock();
+        let place = state.place(id).expect("no such token");
+        state.tokens[place].deleted = true;
+        let value = state.add(by).value;
+        let other = state.tokens.last_mut().expect("added above");
+        other.id = id.to_owned();
+        assert_eq!(other.value, value);
+        other.clone()
+    }
+
     /// Changes anything of a token behind everybody's back.
     pub fn edit(&self, id: &str, change: impl FnOnce(&mut FakeToken)) {
         let mut state = self.lock();
-        change(state.tokens.iter_mut().find(|t| t.id == id && !t.superseded).expect("no such token"));
+        change(state.tokens.iter_mut().find(|t| t.id == id).expect("no such token"));
         drop(state);
         self.by_hand(&format!("token {id} edited"));
     }
@@ -251,13 +277,13 @@ impl FakeProvider {
     pub fn live_tokens(&self) -> Vec<FakeToken> {
         let state = self.lock();
         let now = state.clock.now();
-        state.tokens.iter().filter(|t| t.is_live(now) && !t.superseded).cloned().collect()
+        state.tokens.iter().filter(|t| t.is_live(now)).cloned().collect()
     }
 
     /// A token by its id, deleted ones included.
     #[must_use]
     pub fn token(&self, id: &str) -> Option<FakeToken> {
-        self.lock().tokens.iter().find(|t| t.id == id && !t.superseded).cloned()
+        self.lock().tokens.iter().find(|t| t.id == id).cloned()
     }
 
     /// The token that has this value, deleted ones included.
@@ -351,6 +377,7 @@ impl State {
         let mut token = FakeToken {
             expires_at: spec.expires_at.or(lifetime_end),
             value: spec.value.unwrap_or(value),
+            forged: spec.forged,
             ..FakeToken::new(id, spec.raw, now)
         };
         // What would end now has lived for the standard lifetime.
@@ -380,13 +407,14 @@ impl State {
 
     /// A token that can be named in a path, by its place.
     fn place(&self, id: &str) -> Option<usize> {
-        self.tokens.iter().position(|t| t.id == id && !t.deleted && !t.superseded)
+        self.tokens.iter().position(|t| t.id == id && !t.deleted)
     }
 
     /// What a list shows: neither deleted tokens nor those that still hide.
     fn listed(&mut self) -> Vec<FakeToken> {
         let mut shown = Vec::new();
-        for token in self.tokens.iter_mut().filter(|t| !t.deleted && !t.superseded) {
+        let now = self.clock.now();
+        for token in self.tokens.iter_mut().filter(|t| !t.deleted && t.listed_from <= now) {
             if token.hidden_lists > 0 {
                 token.hidden_lists -= 1;
             } else {
@@ -406,6 +434,11 @@ impl State {
         if let Some(status) = self.switches.refuse_mint {
             return Err((self.service.refusal)(status, "this cannot be made"));
         }
+        if let Some((field, value)) = self.switches.own_field.clone()
+            && raw.insert(field.to_owned(), value).is_some()
+        {
+            return Err((self.service.refusal)(422, &format!("{field} cannot be set")));
+        }
         if let Some(alter) = &self.switches.alter_newborn {
             alter(&mut raw);
         }
@@ -417,6 +450,7 @@ impl State {
             expires_at: [expires_at, cap].into_iter().flatten().min().map(seconds),
             parent: parent.map(str::to_owned),
             hidden_lists: self.switches.newborn_hidden_lists,
+            listed_from: now.checked_add(self.switches.newborn_hidden_for).unwrap(),
             refused_uses: self.switches.newborn_refused_uses,
             accepted_from: now.checked_add(self.switches.newborn_refused_for).unwrap(),
             ..FakeToken::new(id, raw, now)

@@ -26,12 +26,14 @@ pub struct FakeToken {
     pub disabled: bool,
     /// Deleted tokens are kept, so that a test can tell what became of them.
     pub deleted: bool,
-    /// Not a token but the earlier value of one, which lives until it ends.
-    pub superseded: bool,
+    /// Not made by crossfade, whatever its marker says: no invariant is about it.
+    pub forged: bool,
     /// The token that it was regenerated from.
     pub parent: Option<String>,
     /// How many lists it is still missing from.
     pub hidden_lists: u32,
+    /// Before this, it is missing from lists.
+    pub listed_from: Timestamp,
     /// How many authentications are still refused.
     pub refused_uses: u32,
     /// Before this, it is not accepted.
@@ -50,9 +52,10 @@ impl FakeToken {
             last_used_at: None,
             disabled: false,
             deleted: false,
-            superseded: false,
+            forged: false,
             parent: None,
             hidden_lists: 0,
+            listed_from: now,
             refused_uses: 0,
             accepted_from: now,
         }
@@ -109,6 +112,7 @@ pub struct TokenSpec {
     pub(super) lifetime: Option<SignedDuration>,
     pub(super) expires_at: Option<Timestamp>,
     pub(super) value: Option<String>,
+    pub(super) forged: bool,
 }
 
 impl TokenSpec {
@@ -117,7 +121,7 @@ impl TokenSpec {
     pub fn named(name: &str) -> Self {
         let mut raw = Map::new();
         raw.insert("name".into(), json!(name));
-        Self { raw, lifetime: None, expires_at: None, value: None }
+        Self { raw, lifetime: None, expires_at: None, value: None, forged: false }
     }
 
     /// Everything of it that a client may set.
@@ -157,6 +161,12 @@ impl TokenSpec {
     pub fn expires_at(mut self, end: Timestamp) -> Self {
         self.expires_at = Some(end);
         self
+    }
+
+    /// Not made by crossfade, whatever its marker says.
+    #[must_use]
+    pub fn forged(self) -> Self {
+        Self { forged: true, ..self }
     }
 
     /// Has this value instead of a generated one.

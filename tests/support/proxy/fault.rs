@@ -86,6 +86,12 @@ pub enum Fault {
     WrongJson,
     /// Processed; 200 with a page of HTML.
     WrongHtml,
+    /// A proxy answers 200 by itself, without a body; not processed.
+    Swallowed,
+    /// A proxy answers 200 by itself, with JSON of its own; not processed.
+    SwallowedJson,
+    /// A proxy answers 404 by itself, with a page of HTML; not processed.
+    Html404,
     /// Nothing goes wrong by itself: a test does something.
     Hook {
         /// When.
@@ -129,6 +135,8 @@ impl Fault {
             Self::Empty200,
             Self::WrongJson,
             Self::WrongHtml,
+            Self::Swallowed,
+            Self::SwallowedJson,
         ]
     }
 
@@ -158,7 +166,12 @@ impl Fault {
             Self::Status { processed, .. } | Self::Html502 { processed } | Self::NoAnswer { processed } => {
                 *processed
             }
-            Self::TooMany { .. } | Self::Secondary403 { .. } | Self::CloseBefore => false,
+            Self::TooMany { .. }
+            | Self::Secondary403 { .. }
+            | Self::CloseBefore
+            | Self::Swallowed
+            | Self::SwallowedJson
+            | Self::Html404 => false,
             Self::Hook { when, close, .. } => !(*close && *when == When::Before),
             _ => true,
         }
@@ -183,6 +196,9 @@ impl fmt::Display for Fault {
             Self::Empty200 => f.write_str("empty 200"),
             Self::WrongJson => f.write_str("200 with other JSON"),
             Self::WrongHtml => f.write_str("200 with HTML"),
+            Self::Swallowed => f.write_str("believes any 2xx: empty 200, not processed"),
+            Self::SwallowedJson => f.write_str("believes any 2xx: 200 with other JSON, not processed"),
+            Self::Html404 => f.write_str("404 with HTML, not processed"),
             Self::Hook { when: When::Before, .. } => f.write_str("hook before processing"),
             Self::Hook { when: When::After, .. } => f.write_str("hook after processing"),
             Self::Hold { when: When::Before, .. } => f.write_str("held before processing"),
@@ -263,6 +279,17 @@ impl Target {
     pub fn on(method: &str, path_part: &str) -> Self {
         let (method, part) = (method.to_owned(), path_part.to_owned());
         Self::matching(move |request| request.method == method && request.path.contains(&part))
+    }
+
+    /// The request that makes a token, whoever the provider is.
+    #[must_use]
+    pub fn mint() -> Self {
+        Self::matching(|request| {
+            let path = request.path.split('?').next().unwrap_or_default();
+            let is_mint =
+                ["/regenerate", "/api-tokens", "/token", "/tokens"].iter().any(|end| path.ends_with(end));
+            request.method == "POST" && is_mint
+        })
     }
 
     /// Requests to one service.

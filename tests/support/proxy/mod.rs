@@ -262,8 +262,11 @@ impl Post {
                 (Message::reply(429, JSON, r#"{"message":"rate limit exceeded"}"#), *retry_after)
             }
             Fault::Secondary403 { retry_after } => (Message::reply(403, JSON, SECONDARY), *retry_after),
-            Fault::Empty200 => (Message::reply(200, "", ""), None),
-            Fault::WrongJson => (Message::reply(200, JSON, r#"{"message":"ok"}"#), None),
+            Fault::Html404 => (Message::reply(404, HTML, page), None),
+            Fault::Empty200 | Fault::Swallowed => (Message::reply(200, "", ""), None),
+            Fault::WrongJson | Fault::SwallowedJson => {
+                (Message::reply(200, JSON, r#"{"message":"ok"}"#), None)
+            }
             Fault::WrongHtml => (Message::reply(200, HTML, "<html><body>Sign in</body></html>"), None),
             _ => return None,
         };

@@ -4,6 +4,10 @@ use super::*;
 use crate::config::Period;
 use crate::provider::Ending;
 
+fn retirement(ending: Ending, from: Timestamp) -> Retirement {
+    Retirement { member: 1, ending, from, support: Support::EqualPrivileges }
+}
+
 #[test]
 fn a_previous_token_is_disabled_after_the_overlap_and_deleted_later() {
     let mut old = minted("old", day(-80), None);
@@ -14,27 +18,27 @@ fn a_previous_token_is_disabled_after_the_overlap_and_deleted_later() {
             .retire
     };
     assert_eq!(plan(day(6), &old), []);
-    assert_eq!(plan(day(7), &old), [Retirement { member: 1, ending: Ending::Disable, from: day(7) }]);
+    assert_eq!(plan(day(7), &old), [retirement(Ending::Disable, day(7))]);
     old.token.disabled = true;
     assert_eq!(plan(day(13), &old), []);
-    assert_eq!(plan(day(14), &old), [Retirement { member: 1, ending: Ending::Delete, from: day(14) }]);
+    assert_eq!(plan(day(14), &old), [retirement(Ending::Delete, day(14))]);
     // It was disabled late, because no run took place before.
     old.token.changed_at = Some(day(20));
     assert_eq!(plan(day(26), &old), []);
-    assert_eq!(plan(day(27), &old), [Retirement { member: 1, ending: Ending::Delete, from: day(27) }]);
+    assert_eq!(plan(day(27), &old), [retirement(Ending::Delete, day(27))]);
     // Somebody enabled it again.
     old.token.disabled = false;
     assert_eq!(plan(day(26), &old), []);
-    assert_eq!(plan(day(27), &old), [Retirement { member: 1, ending: Ending::Disable, from: day(27) }]);
+    assert_eq!(plan(day(27), &old), [retirement(Ending::Disable, day(27))]);
     old.token.changed_at = Some(day(-80));
-    assert_eq!(plan(day(7), &old), [Retirement { member: 1, ending: Ending::Disable, from: day(7) }]);
+    assert_eq!(plan(day(7), &old), [retirement(Ending::Disable, day(7))]);
 }
 
 #[test]
 fn an_expired_predecessor_is_deleted_only_on_demand() {
     let members = [minted("new", day(10), Some(day(100))), minted("old", day(0), Some(day(17)))];
     let readings = [written(day(10))];
-    let lineage = Lineage { members: members.to_vec() };
+    let lineage = lineage(members.to_vec());
     let retired = |delete_after: Option<Period>, readings: &[Reading], now: Timestamp| {
         let mut rotation = rotation(1);
         rotation.policy.delete_after = delete_after;
@@ -54,6 +58,35 @@ fn an_expired_predecessor_is_deleted_only_on_demand() {
 }
 
 #[test]
+fn a_previous_token_that_outlives_its_overlap_is_given_an_expiry() {
+    let profile = Profile { expiry: Expiry::Native, can_disable: false, can_set_expiry: true, ..ACROSS_RUNS };
+    let to_set = |profile, old: &Member, readings: &[Reading], now: Timestamp| {
+        let mut rotation = rotation(readings.len());
+        rotation.policy.delete_after = Some(Period::from_days(3));
+        let at = Circumstances { rotation: &rotation, profile, now, force: false };
+        let lineage = lineage(vec![minted("new", day(0), Some(day(90))), old.clone()]);
+        let all = expiries_to_set(&at, &lineage, readings);
+        all.into_iter().map(|one| (one.member, one.from)).collect::<Vec<_>>()
+    };
+    let old = |end| minted("old", day(-80), end);
+    let held = [written(day(0))];
+    let at_once = |end| to_set(profile, &old(end), &held, minute(1));
+    assert_eq!(at_once(None), [(1, day(7))]);
+    assert_eq!(at_once(Some(day(10))), [(1, day(7))]);
+    for earlier in [day(5), day(7), day(7) + TOLERANCE, day(-1)] {
+        assert_eq!(at_once(Some(earlier)), [], "{earlier} is not extended, and not set again");
+    }
+    assert_eq!(to_set(profile, &old(None), &held, day(6)), [(1, day(7))], "a later run does it, too");
+    assert_eq!(to_set(profile, &old(None), &held, day(7)), [], "it is deleted now");
+    assert_eq!(to_set(ACROSS_RUNS, &old(None), &held, day(1)), [], "not every provider can");
+    for unknown in [written(day(-1)), Reading::Unreadable("503".into()), written(day(-80))] {
+        let readings = [written(day(0)), unknown];
+        assert_eq!(to_set(profile, &old(None), &readings, day(1)), [], "{readings:?}");
+    }
+    assert_eq!(to_set(profile, &original(None), &held, day(1)), [], "a namesake, perhaps");
+}
+
+#[test]
 fn nothing_is_retired_while_a_destination_is_unknown() {
     let members = [minted("new", day(0), None), minted("old", day(-40), None)];
     for unknown in [written(day(-1)), Reading::Unreadable("503".into()), written(day(-40))] {
@@ -70,8 +103,9 @@ fn a_namesake_of_the_original_is_never_retired() {
     let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &held).unwrap();
     assert_eq!(plan.retire, [], "its name alone proves nothing");
     let mut members = members;
-    let nonce = Nonce::random(Some("original"));
-    members[0].marker = Some(Marker::new(key(), day(0), SignedDuration::from_mins(2), nonce));
+    let run = marker::new_run(Some("original"));
+    let window = SignedDuration::from_mins(2);
+    members[0].marker = Some(Marker::new(key(), day(0), window, run, &MarkerKeys::default()));
     let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &held).unwrap();
     assert_eq!(plan.retire.len(), 1, "its successor's marker names it");
 }
@@ -82,7 +116,7 @@ fn the_last_use_counts_only_after_the_delivery() {
     let used = |old: &Member| {
         let rotation = rotation(1);
         let at = Circumstances { rotation: &rotation, profile: ACROSS_RUNS, now: day(7), force: false };
-        let lineage = Lineage { members: vec![minted("new", day(0), None), old.clone()] };
+        let lineage = lineage(vec![minted("new", day(0), None), old.clone()]);
         used_since_replaced(&at, &lineage, &[written(minute(1))], 1)
     };
     assert_eq!(used(&old), None);

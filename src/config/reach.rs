@@ -1,0 +1,267 @@
+//! Where each credential may go: to the one service and origin that it is
+//! configured for, and nowhere else.
+//!
+//! Pure. [`decide`] looks at everything that was written, by whichever door (the
+//! file, its defaults, flags, variables), and says which defaults each rotation
+//! takes; [`values`] looks at what the variables hold. Both note what they refuse.
+
+use std::collections::HashMap;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::diagnostic::{Invalid, Place, Problems, one_of, quoted};
+use super::file::{DefaultsKeys, Field, RotationKeys};
+use super::load::{DEFAULT_CREDENTIAL, given, over, under};
+use crate::github;
+use crate::provider::{DESCRIPTORS, Kind, ProviderSettings};
+use crate::redact::issuer;
+
+/// One rotation as it was written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written<'a> {
+    pub(super) keys: &'a RotationKeys,
+    pub(super) place: Place,
+    pub(super) is_selected: bool,
+}
+
+/// The keys of every rotation with flags and defaults filled in, in order.
+/// Whatever would send a credential to a service or an origin that it is not
+/// configured for is noted, for the whole file and whichever rotations are selected.
+pub(super) fn decide(
+    rotations: &[Written<'_>],
+    defaults: &DefaultsKeys,
+    flags: Option<&RotationKeys>,
+    problems: &mut Problems,
+) -> Vec<RotationKeys> {
+    let kinds: Vec<Kind> = rotations.iter().filter_map(|one| kind(one, defaults, flags)).collect();
+    let has_several = kinds.iter().any(|kind| *kind != kinds[0]);
+    if has_several && defaults.provider.is_none() {
+        refuse_defaults_of_nobody(defaults, problems);
+    }
+    let in_file: Vec<RotationKeys> = rotations
+        .iter()
+        .map(|one| {
+            let takes = match (given(&defaults.provider), kind(one, defaults, flags)) {
+                (Some(meant), Some(own)) => *meant == own,
+                (None, _) => !has_several,
+                (Some(_), None) => true,
+            };
+            under(one.keys.clone(), &if takes { defaults.clone() } else { policy_alone(defaults) })
+        })
+        .collect();
+    let all = || rotations.iter().zip(&in_file);
+    one_service_each(all().map(|(one, keys)| (keys, one.place)), problems);
+    let Some(flags) = flags else { return in_file };
+    let selected: Vec<&RotationKeys> =
+        all().filter(|(one, _)| one.is_selected).map(|(_, keys)| keys).collect();
+    refuse_flags(flags, &selected, problems);
+    let resolved: Vec<RotationKeys> =
+        all().map(|(one, keys)| if one.is_selected { over(flags, keys) } else { keys.clone() }).collect();
+    let of_run = rotations.iter().zip(&resolved).filter(|(one, _)| one.is_selected);
+    one_service_each(of_run.map(|(one, keys)| (keys, one.place)), problems);
+    resolved
+}
+
+/// The service that a rotation is about.
+fn kind(one: &Written<'_>, defaults: &DefaultsKeys, flags: Option<&RotationKeys>) -> Option<Kind> {
+    let flags = flags.filter(|_| one.is_selected);
+    let of_file = given(&one.keys.provider).or_else(|| given(&defaults.provider));
+    of_file.or_else(|| given(&flags?.provider)).copied()
+}
+
+/// Defaults without what belongs to one service.
+fn policy_alone(defaults: &DefaultsKeys) -> DefaultsKeys {
+    DefaultsKeys { provider_url: None, credential: None, org_id: None, ..defaults.clone() }
+}
+
+/// A default that belongs to one service, where nothing says to which.
+fn refuse_defaults_of_nobody(defaults: &DefaultsKeys, problems: &mut Problems) {
+    let places = [
+        ("credential", defaults.credential.as_ref().map(|field| field.place)),
+        ("provider_url", defaults.provider_url.as_ref().map(|field| field.place)),
+        ("org_id", defaults.org_id.as_ref().map(|field| field.place)),
+    ];
+    for (key, place) in places.into_iter().filter_map(|(key, place)| Some((key, place?))) {
+        let invalid = Invalid::new(format!(
+            "a default `{key}` in a file of several providers must say for which provider it is"
+        ));
+        problems.error(
+            place,
+            invalid.help("add `provider` to `defaults`, and it applies to the rotations of that provider alone; or write it in each rotation"),
+        );
+    }
+}
+
+/// Flags and variables that would send the selected rotations' credentials elsewhere.
+fn refuse_flags(flags: &RotationKeys, selected: &[&RotationKeys], problems: &mut Problems) {
+    if let (Some(Field { place, .. }), Some(wanted)) = (&flags.provider, given(&flags.provider)) {
+        let other = selected.iter().filter_map(|keys| given(&keys.provider)).find(|own| *own != wanted);
+        if let Some(other) = other {
+            let invalid = Invalid::new(format!(
+                "{} of the file is a rotation of the provider `{other}`, not `{wanted}`",
+                if selected.len() == 1 { "the selected rotation" } else { "a selected rotation" },
+            ));
+            problems.error(
+                *place,
+                invalid.help(
+                    "choose the rotations that are meant with --only, or leave the provider to the file",
+                ),
+            );
+        }
+    }
+    let (Some(Field { place, .. }), Some(url)) = (&flags.provider_url, given(&flags.provider_url)) else {
+        return;
+    };
+    let kind = |keys: &&&RotationKeys| given(&keys.provider).or_else(|| given(&flags.provider)).copied();
+    let kinds: Vec<Kind> = selected.iter().filter_map(|keys| kind(&keys)).collect();
+    if kinds.iter().any(|kind| *kind != kinds[0]) {
+        let invalid = Invalid::new("one provider URL for rotations of several providers");
+        problems.error(*place, invalid.help("each provider has its own; choose the rotations of one provider with --only, or write `provider_url` in the file"));
+    }
+    let own = selected.iter().filter_map(|keys| keys.provider_url.as_ref());
+    for Field { value, .. } in own {
+        if value.as_ref().is_some_and(|own| own.origin() != url.origin()) {
+            let invalid = Invalid::new("a selected rotation has its own `provider_url`, with another origin");
+            problems.error(*place, invalid.help("its credential is for that origin; choose other rotations with --only, or change the file"));
+        }
+    }
+}
+
+/// One variable holds one credential, and that is for one service at one origin.
+fn one_service_each<'a>(rotations: impl Iterator<Item = (&'a RotationKeys, Place)>, problems: &mut Problems) {
+    let mut known: HashMap<String, (ProviderSettings, Place)> = HashMap::new();
+    for (keys, rotation) in rotations {
+        let Some(settings) = settings(keys) else { continue };
+        let place = keys.credential.as_ref().map_or(rotation, |field| field.place);
+        if let (Some(field), Some(other)) = (&keys.provider_url, foreign_origin(&settings)) {
+            let invalid = Invalid::new(format!(
+                "this is the address of {other}, and the rotation's provider is `{}`",
+                settings.kind
+            ));
+            problems.error(field.place, invalid.help("the provider's credential would be sent there"));
+        }
+        let Some((first, first_place)) = known.get(&settings.credential) else {
+            known.insert(settings.credential.clone(), (settings, place));
+            continue;
+        };
+        if first.kind == settings.kind && first.origin() == settings.origin() {
+            continue;
+        }
+        let variable = quoted(&settings.credential);
+        let invalid = if first.kind == settings.kind {
+            let (one, other) = (first.origin(), settings.origin());
+            Invalid::new(format!(
+                "the credential in {variable} would be sent to two addresses, {one} and {other}"
+            ))
+        } else {
+            let (one, other) = (first.kind, settings.kind);
+            Invalid::new(format!(
+                "the credential in {variable} would be sent to two services, `{one}` and `{other}`"
+            ))
+        };
+        let other_line = match first_place {
+            Place::File(at) => format!(" (line {} uses it already)", at.line),
+            Place::Input(_) | Place::Missing => String::new(),
+        };
+        problems.error(place, invalid.help(format!("name another variable with `credential`{other_line}")));
+    }
+}
+
+/// Another known service whose public origin a rotation names as its own.
+fn foreign_origin(settings: &ProviderSettings) -> Option<&'static str> {
+    let origin = settings.origin();
+    let is_there =
+        |address: &str| Url::parse(address).is_ok_and(|url| url.origin().ascii_serialization() == origin);
+    if ["https://api.github.com", "https://github.com"].into_iter().any(is_there) {
+        return Some("GitHub");
+    }
+    let others = DESCRIPTORS.iter().filter(|other| other.name != settings.kind.descriptor().name);
+    others
+        .map(|other| (other.name, other.origin))
+        .find(|(_, address)| is_there(address))
+        .map(|(name, _)| name)
+}
+
+/// How the provider of these keys is reached, if they say which it is.
+fn settings(keys: &RotationKeys) -> Option<ProviderSettings> {
+    Some(ProviderSettings {
+        kind: *given(&keys.provider)?,
+        url: given(&keys.provider_url).cloned(),
+        org_id: given(&keys.org_id).cloned(),
+        credential: given(&keys.credential).map_or(DEFAULT_CREDENTIAL, String::as_str).to_owned(),
+    })
+}
+
+/// A variable's value, and the service that it is for.
+#[derive(Debug, Clone)]
+pub(crate) struct Held<'a> {
+    /// The variable.
+    pub(crate) variable: &'a str,
+    /// What it holds.
+    pub(crate) value: SecretString,
+    /// The provider that it is for; `None`: GitHub.
+    pub(crate) provider: Option<&'a ProviderSettings>,
+}
+
+impl Held<'_> {
+    fn service(&self) -> &'static str {
+        self.provider.map_or(github::SERVICE, |provider| provider.kind.descriptor().name)
+    }
+
+    /// Service and origin.
+    fn target(&self) -> (&'static str, Option<String>) {
+        (self.service(), self.provider.map(ProviderSettings::origin))
+    }
+
+    fn place(&self) -> Place {
+        Place::Missing
+    }
+}
+
+/// Notes values that are another service's: by their form, or because another
+/// variable holds the same for it. No value is shown.
+pub(crate) fn values(held: &[Held<'_>], problems: &mut Problems) {
+    for (index, one) in held.iter().enumerate() {
+        let value = one.value.expose_secret().trim();
+        let variable = one.variable;
+        let of = issuer(value);
+        if let Some((other, _)) = of.filter(|(other, _)| *other != one.service()) {
+            let invalid = Invalid::new(format!(
+                "{} holds what looks like a token of `{other}`, and it is for `{}`",
+                quoted(variable),
+                one.service()
+            ));
+            problems.error(
+                one.place(),
+                invalid.help("were two credentials exchanged? No service may see another one's"),
+            );
+        }
+        if let (Some((_, shape)), Some(provider)) = (of, one.provider)
+            && provider.kind.descriptor().needs_org_id.contains(&shape.prefix)
+            && provider.org_id.is_none()
+        {
+            let invalid =
+                Invalid::new(format!("{} holds a personal token, which needs `org_id`", quoted(variable)));
+            problems.error(
+                one.place(),
+                invalid.help("write the organization's id at `org_id` of the rotation, or give --org-id (CROSSFADE_ORG_ID)"),
+            );
+        }
+        let is_same =
+            |other: &&Held<'_>| other.value.expose_secret().trim() == value && other.target() != one.target();
+        if let Some(other) = held[..index].iter().find(is_same) {
+            let invalid = Invalid::new(format!(
+                "{} hold the same value, and they are for different services or addresses",
+                one_of([other.variable, variable]).replace(" or ", " and ")
+            ));
+            problems.error(
+                one.place(),
+                invalid.help("a credential is sent to the service that it is for, and to no other"),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! How often *undelivered* alone may mint: a destination that keeps failing must not
+//! make a token a run, and must not keep the others from being healed either.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::lineage::{Lineage, after};
+use super::Circumstances;
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// So many runs may mint in any 24 hours.
+const RUNS_A_DAY: usize = 3;
+
+/// With so many live tokens, one run in 24 hours.
+const MANY: usize = 8;
+
+/// With so many live tokens, one run in an overlap.
+const TOO_MANY: usize = 16;
+
+/// Until when nothing is minted because of *undelivered* alone; `None`: it may be.
+/// Every run of which the provider still shows a marker counts once.
+pub(super) fn held_back_until(at: &Circumstances<'_>, lineage: &Lineage) -> Option<Timestamp> {
+    let mut runs: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    for marker in lineage.members.iter().filter_map(|member| member.marker.as_ref()) {
+        let minted_at = runs.entry(&marker.run).or_insert(marker.minted_at);
+        *minted_at = (*minted_at).max(marker.minted_at);
+    }
+    let mut minted: Vec<Timestamp> = runs.into_values().collect();
+    minted.sort_unstable_by(|one, other| other.cmp(one));
+    let live = live_marked(at, lineage);
+    let overlap = at.rotation.policy.overlap.duration();
+    let limits = [(true, RUNS_A_DAY, DAY), (live >= MANY, 1, DAY), (live >= TOO_MANY, 1, overlap)];
+    let applying = limits.into_iter().filter(|(applies, ..)| *applies);
+    let ends = applying.filter_map(|(_, runs, within)| Some(after(*minted.get(runs - 1)?, within)));
+    ends.max().filter(|end| *end > at.now)
+}
+
+/// How many marked tokens of the rotation the provider accepts.
+pub(super) fn live_marked(at: &Circumstances<'_>, lineage: &Lineage) -> usize {
+    lineage.members.iter().filter(|member| member.marker.is_some() && member.is_live(at.now)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::samples::{day, input, lineage, minted, minute, rotation};
+    use super::*;
+
+    /// Until when a run at `now` is held back, in minutes, after runs at these.
+    fn held_back(now: i64, runs: &[i64], live: bool) -> Option<i64> {
+        let rotation = rotation(1);
+        let end = if live { Some(day(99)) } else { Some(minute(now)) };
+        let members = runs.iter().rev().map(|at| minted(&format!("{at}"), minute(*at), end)).collect();
+        let lineage = lineage(members);
+        let until = held_back_until(&input(&rotation, minute(now)), &lineage)?;
+        Some(until.duration_since(minute(0)).as_mins())
+    }
+
+    #[test]
+    fn three_runs_in_any_24_hours() {
+        let hours = |hours: i64| hours * 60;
+        assert_eq!(held_back(10, &[], true), None);
+        assert_eq!(held_back(hours(3), &[hours(1), hours(2)], true), None);
+        let three = [hours(1), hours(2), hours(3)];
+        assert_eq!(held_back(hours(4), &three, true), Some(hours(25)));
+        assert_eq!(held_back(hours(4), &three, false), Some(hours(25)), "what has expired counts, too");
+        assert_eq!(held_back(hours(25), &three, true), None);
+        assert_eq!(held_back(hours(25), &[hours(1), hours(2), hours(3), hours(25)], true), Some(hours(26)));
+    }
+
+    #[test]
+    fn many_live_tokens_hold_back_for_longer() {
+        let daily = |count: i64| (0..count).map(|n| n * 24 * 60).collect::<Vec<_>>();
+        let an_hour_later = |runs: &[i64]| runs.last().unwrap() + 60;
+        for (count, live, expected) in
+            [(7, true, None), (8, true, Some(1)), (8, false, None), (15, true, Some(1)), (16, true, Some(7))]
+        {
+            let runs = daily(count);
+            let until = held_back(an_hour_later(&runs), &runs, live);
+            assert_eq!(until, expected.map(|days| runs.last().unwrap() + days * 24 * 60), "{count} {live}");
+        }
+    }
+
+    #[test]
+    fn the_attempts_of_a_run_count_once() {
+        let rotation = rotation(1);
+        let mut members: Vec<_> = (0..4).rev().map(|at| minted(&format!("{at}"), minute(at), None)).collect();
+        for (member, attempt) in members.iter_mut().zip([4, 3, 2, 1]) {
+            let marker = member.marker.as_mut().unwrap();
+            (marker.run, marker.attempt) = ("0a1b2c3d4e5f".to_owned(), attempt);
+        }
+        let lineage = lineage(members);
+        assert_eq!(held_back_until(&input(&rotation, minute(60)), &lineage), None);
+    }
+}

@@ -1,0 +1,167 @@
+//! Ending a token: the only place where one is disabled or deleted.
+//!
+//! A provider may give an id to another token, and a proxy may answer 200 to
+//! anything. So the token is read right before each request that ends it, and only
+//! the documented answer, or a token that is gone when it is read again, counts.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::marker::Marker;
+use super::session::{Keyring, Session};
+use crate::provider::{Ending, Error, ErrorKind, Token};
+
+/// Two answers may show one date with different precision.
+const PRECISION: SignedDuration = SignedDuration::from_secs(1);
+
+/// Why a token was not ended, or may not have been.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotRetired {
+    /// It could not be read, so nothing was sent after that.
+    #[error("it could not be read again, which is necessary right before: {0}")]
+    Unread(Error),
+    /// The provider refused, or its answers do not show that the token has ended.
+    #[error("{0}")]
+    Unconfirmed(Error),
+    /// The provider shows a different token under the id.
+    #[error(
+        "the provider now shows a different token, \"{name}\", under this id, so nothing was sent. \
+         Check at the provider which token this is"
+    )]
+    IdTaken {
+        /// What the other token is called.
+        name: String,
+    },
+}
+
+/// Disables or deletes a token, and returns once it certainly has ended. Repeated as
+/// the retry policy allows.
+pub(super) async fn retire(
+    session: &Session,
+    keys: &Keyring<'_>,
+    token: &Token,
+    ending: Ending,
+) -> Result<(), NotRetired> {
+    // On the heap: of a thousand rotations few end a token on the same day.
+    Box::pin(repeat(session, keys, token, ending)).await
+}
+
+async fn repeat(
+    session: &Session,
+    keys: &Keyring<'_>,
+    token: &Token,
+    ending: Ending,
+) -> Result<(), NotRetired> {
+    let mut repetitions = session.retry.repetitions();
+    loop {
+        if has_ended(session, keys, token, ending).await? {
+            return Ok(());
+        }
+        let sent = keys.call(async |credential| session.provider.end(credential, token, ending).await).await;
+        let Err(error) = sent else { return Ok(()) };
+        match error.kind {
+            ErrorKind::Unauthenticated | ErrorKind::Forbidden => return Err(NotRetired::Unconfirmed(error)),
+            // It may have ended without the documented answer. The token itself tells.
+            ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::Unreadable => {
+                if has_ended(session, keys, token, ending).await? {
+                    return Ok(());
+                }
+                if error.kind.is_about_the_token() {
+                    return Err(NotRetired::Unconfirmed(error));
+                }
+            }
+            ErrorKind::RateLimited | ErrorKind::Unavailable => {}
+        }
+        let Some(wait) = repetitions.next_wait(error.retry_after) else {
+            return Err(NotRetired::Unconfirmed(error));
+        };
+        tracing::debug!(wait_ms = wait.as_millis(), "will read token {} and end it again: {error}", token.id);
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Reads a token. Whether it has ended; an error if its id is another token's now.
+async fn has_ended(
+    session: &Session,
+    keys: &Keyring<'_>,
+    token: &Token,
+    ending: Ending,
+) -> Result<bool, NotRetired> {
+    let read = keys.call(async |credential| session.provider.get(credential, &token.id).await).await;
+    match read.map_err(NotRetired::Unread)? {
+        None => Ok(true),
+        Some(shown) if !is_same(token, &shown) => Err(NotRetired::IdTaken { name: shown.name }),
+        Some(shown) => Ok(ending == Ending::Disable && shown.disabled),
+    }
+}
+
+/// Whether the token that the provider shows under an id is the one that is meant:
+/// by creation date, else by marker, else by name and expiry.
+fn is_same(meant: &Token, shown: &Token) -> bool {
+    if meant.id != shown.id {
+        return false;
+    }
+    if let (Some(meant), Some(shown)) = (meant.created_at, shown.created_at) {
+        return is_same_time(meant, shown);
+    }
+    match (Marker::find(&meant.note), Marker::find(&shown.note)) {
+        (None, None) => {}
+        (meant, shown) => return meant == shown,
+    }
+    let is_same_end = match (meant.expires_at, shown.expires_at) {
+        (Some(meant), Some(shown)) => is_same_time(meant, shown),
+        (meant, shown) => meant == shown,
+    };
+    meant.name == shown.name && is_same_end
+}
+
+fn is_same_time(a: Timestamp, b: Timestamp) -> bool {
+    a.duration_since(b).abs() <= PRECISION
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::marker;
+    use super::super::samples::{day, minted};
+    use super::*;
+
+    #[test]
+    fn a_token_is_recognised_by_date_then_marker_then_name_and_expiry() {
+        let note = |day_of_mint| {
+            let member = minted("tok", day(day_of_mint), None);
+            marker::annotate("", &member.marker.unwrap())
+        };
+        let marked = Token { note: note(0), ..minted("tok", day(0), Some(day(90))).token };
+        let other = note(1);
+        let with = |change: fn(&mut Token)| {
+            let mut token = marked.clone();
+            change(&mut token);
+            token
+        };
+        let plain = |change: fn(&mut Token)| {
+            let mut token = with(|token| token.note.clear());
+            change(&mut token);
+            token
+        };
+        let dated = |change: fn(&mut Token)| {
+            let mut token = with(|token| token.created_at = Some(day(0)));
+            change(&mut token);
+            token
+        };
+        let earlier = |token: &mut Token| token.expires_at = Some(day(80));
+
+        assert!(is_same(&dated(|_| {}), &dated(|token| token.note.clear())), "the date decides");
+        assert!(!is_same(&dated(|_| {}), &dated(|token| token.created_at = Some(day(1)))));
+
+        assert!(is_same(&with(|_| {}), &with(earlier)), "the marker decides");
+        assert!(!is_same(&with(|_| {}), &Token { note: other, ..marked.clone() }));
+        assert!(!is_same(&with(|_| {}), &plain(|_| {})), "the marker is gone");
+        assert!(!is_same(&plain(|_| {}), &with(|_| {})));
+
+        assert!(is_same(&plain(|_| {}), &plain(|_| {})));
+        assert!(!is_same(&plain(|_| {}), &plain(earlier)));
+        assert!(!is_same(&plain(|_| {}), &plain(|token| token.expires_at = None)));
+        assert!(!is_same(&plain(|_| {}), &plain(|token| token.name = "other".to_owned())));
+
+        assert!(!is_same(&dated(|_| {}), &dated(|token| token.id = "other".to_owned())));
+    }
+}

@@ -1,0 +1,220 @@
+//! Which markers are believed, and what may be ended on the word of one.
+//!
+//! Everybody who may create tokens at the provider can write a marker, but cannot
+//! sign one without the key, set a creation date, or move another token's expiry.
+//! Pure, like everything that the plan is made of.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::lineage::{Lineage, Member, SKEW, TOLERANCE, after, before};
+use super::marker::{Marker, MarkerKeys};
+use super::trouble::Trouble;
+use super::window::LONGEST_WINDOW;
+use crate::config::Rotation;
+use crate::provider::{Overlap, Profile, Token};
+
+/// A token with this rotation's marker on which no run acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignored {
+    /// The token.
+    pub id: String,
+    /// Why it is left alone.
+    pub reason: Reason,
+}
+
+/// Why a token with this rotation's marker is left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// Other tokens of this rotation are signed, and this one is not.
+    Unsigned,
+    /// None of the keys made its signature.
+    WrongSignature,
+    /// It was created outside the window of its marker, so the marker is a copy.
+    Copied,
+    /// Its privileges differ from those of the token that `trusted` names.
+    OtherPrivileges,
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self.reason {
+            Reason::Unsigned => "its marker is not signed, unlike those of other tokens of this rotation",
+            Reason::WrongSignature => "no key in CROSSFADE_MARKER_KEY made the signature of its marker",
+            Reason::Copied => "the provider created it at another time than its marker says",
+            Reason::OtherPrivileges => "its privileges differ from those of the token that `trusted` names",
+        };
+        write!(f, "token {} was ignored: {why}. Delete it at the provider if nothing uses it", self.id)
+    }
+}
+
+/// The tokens with this rotation's marker that count, and those that do not.
+#[derive(Debug, Default)]
+pub(super) struct Believed {
+    pub(super) members: Vec<Member>,
+    pub(super) ignored: Vec<Ignored>,
+    /// Whether a listed token carries a signature that one of the keys made.
+    pub(super) is_signed: bool,
+}
+
+/// Sorts out which of the tokens with this rotation's marker count.
+///
+/// Without a signature anywhere, a marker that no run of crossfade writes stops the
+/// rotation. With one, what is not signed is ignored, unless it is older than
+/// everything that is: it was minted before there was a key.
+///
+/// # Errors
+/// When a marker cannot be trusted, or signatures cannot be verified.
+pub(super) fn believe(
+    marked: Vec<(&Token, Marker)>,
+    keys: &MarkerKeys,
+    now: Timestamp,
+) -> Result<Believed, Trouble> {
+    let signed = marked.iter().find(|(_, marker)| marker.mac.is_some());
+    if let Some((token, _)) = signed.filter(|_| keys.is_empty()) {
+        return Err(Trouble::MarkerKeyMissing { id: token.id.clone() });
+    }
+    let is_proven = |token: &Token, marker: &Marker| keys.verify(marker) && !is_contradicted(token, marker);
+    let oldest_signed = marked
+        .iter()
+        .filter(|(token, marker)| is_proven(token, marker))
+        .map(|(_, marker)| marker.minted_at)
+        .min();
+    let mut believed = Believed { is_signed: oldest_signed.is_some(), ..Believed::default() };
+    for (token, marker) in marked {
+        let is_proven = is_proven(token, &marker);
+        let reason = match oldest_signed {
+            _ if is_proven => None,
+            None if marker.mac.is_some() && !keys.verify(&marker) => {
+                return Err(Trouble::MarkerKeyUnknown { id: token.id.clone() });
+            }
+            None => {
+                refuse_implausible(token, &marker, now)?;
+                None
+            }
+            Some(_) if keys.verify(&marker) => Some(Reason::Copied),
+            Some(_) if marker.mac.is_some() => Some(Reason::WrongSignature),
+            Some(oldest)
+                if marker.minted_at < oldest
+                    && is_plausible(&marker, now)
+                    && !is_contradicted(token, &marker) =>
+            {
+                None
+            }
+            Some(_) => Some(Reason::Unsigned),
+        };
+        match reason {
+            Some(reason) => believed.ignored.push(Ignored { id: token.id.clone(), reason }),
+            None => believed.members.push(Member { token: token.clone(), marker: Some(marker), is_proven }),
+        }
+    }
+    Ok(believed)
+}
+
+/// Stops at a marker that no run of crossfade writes.
+fn refuse_implausible(token: &Token, marker: &Marker, now: Timestamp) -> Result<(), Trouble> {
+    let id = token.id.clone();
+    if marker.minted_at > after(now, TOLERANCE) {
+        return Err(Trouble::FutureMarker { id, minted_at: marker.minted_at, now });
+    }
+    if !is_plausible(marker, now) {
+        return Err(Trouble::ImplausibleWindow { id, until: marker.until });
+    }
+    match token.created_at.filter(|_| is_contradicted(token, marker)) {
+        Some(created_at) => Err(Trouble::ContradictedMarker { id, minted_at: marker.minted_at, created_at }),
+        None => Ok(()),
+    }
+}
+
+fn is_plausible(marker: &Marker, now: Timestamp) -> bool {
+    marker.minted_at <= after(now, TOLERANCE) && marker.window() <= LONGEST_WINDOW
+}
+
+/// Whether the provider's creation date lies outside the marker's delivery window,
+/// by more than the clocks may differ.
+fn is_contradicted(token: &Token, marker: &Marker) -> bool {
+    token.created_at.is_some_and(|created_at| {
+        created_at < before(marker.minted_at, SKEW) || created_at > after(marker.until, SKEW)
+    })
+}
+
+/// Stops if live tokens of a rotation may do different things: one of them may be
+/// forged, and a successor must not inherit from it.
+///
+/// # Errors
+/// [`Trouble::DifferentPrivileges`], with two of them.
+pub(super) fn compare_privileges(lineage: &Lineage, now: Timestamp) -> Result<(), Trouble> {
+    // Where markers are signed, no successor is made from a token that is not.
+    let is_compared = |member: &&Member| member.is_live(now) && (member.is_proven || !lineage.is_signed);
+    let mut compared = lineage.members.iter().filter(is_compared);
+    let Some(newest) = compared.next() else { return Ok(()) };
+    match compared.find(|other| other.token.privileges != newest.token.privileges) {
+        None => Ok(()),
+        Some(other) => Err(Trouble::DifferentPrivileges {
+            newest: newest.token.id.clone(),
+            other: other.token.id.clone(),
+        }),
+    }
+}
+
+/// What supports the claim that a token replaced another one; the strongest last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Support {
+    /// Nothing but an unsigned marker.
+    None,
+    /// Equal privileges, at a provider that offers no other evidence.
+    EqualPrivileges,
+    /// A signature, a creation date, the previous token's own end, or this run itself.
+    Evidence,
+}
+
+/// What supports the claim of `successor`'s marker that it replaced `previous`, a
+/// token whose overlap was to be `overlap`.
+#[must_use]
+pub fn support(
+    lineage: &Lineage,
+    profile: Profile,
+    overlap: SignedDuration,
+    successor: &Member,
+    previous: &Member,
+) -> Support {
+    let Some(marker) = &successor.marker else { return Support::None };
+    if successor.is_proven {
+        return Support::Evidence;
+    }
+    if lineage.is_signed {
+        return Support::None;
+    }
+    // A mint with a native overlap moves the previous token's end, which somebody who
+    // may only create tokens cannot.
+    let latest_end = after(after(marker.minted_at, overlap.max(marker.window())), SKEW);
+    let was_ended = previous.token.expires_at.is_some_and(|end| end <= latest_end);
+    if successor.token.created_at.is_some() || was_ended {
+        return Support::Evidence;
+    }
+    let offers_nothing = profile.overlap != Overlap::Native;
+    if offers_nothing && successor.token.privileges == previous.token.privileges {
+        Support::EqualPrivileges
+    } else {
+        Support::None
+    }
+}
+
+/// Leaves out live tokens that cannot do what the trusted one can.
+pub(super) fn keep_trusted(rotation: &Rotation, lineage: &mut Lineage, now: Timestamp) {
+    let is_trusted = |member: &&Member| Some(&member.token.id) == rotation.trusted.as_ref();
+    let Some(trusted) = lineage.members.iter().find(is_trusted) else { return };
+    let wanted = trusted.token.privileges.clone();
+    let is_kept = |member: &Member| !member.is_live(now) || member.token.privileges == wanted;
+    let (kept, left_out) = std::mem::take(&mut lineage.members).into_iter().partition(is_kept);
+    lineage.members = kept;
+    lineage.ignored.extend(
+        left_out
+            .into_iter()
+            .map(|member: Member| Ignored { id: member.token.id, reason: Reason::OtherPrivileges }),
+    );
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! What a marker is trusted for, against somebody who may create tokens.
+
+use jiff::SignedDuration;
+
+use crate::scene::{Credential, PATIENT, Scene};
+use crate::support::marker::Marker;
+use crate::support::provider::axiom::SERVICE as AXIOM;
+use crate::support::provider::deepset::SERVICE as DEEPSET;
+use crate::support::provider::launchdarkly::SERVICE as LAUNCHDARKLY;
+use crate::support::provider::softwareone::SERVICE as SOFTWAREONE;
+use crate::support::provider::{FakeToken, Service, TokenSpec};
+use crate::support::{Ran, World};
+
+const KEY: &str = "the signing key of these tests";
+
+/// A token that nothing is due for, in one secret.
+async fn fresh(service: &'static Service) -> Scene {
+    let world = World::builder().provider(service).expires_in_days(60).start().await;
+    Scene::new(world, Credential::Admin).watch()
+}
+
+/// Adds a token whose marker covers the time at which the secret was written, as a later
+/// attempt of the run that made `like`, if that is given.
+fn forge(scene: &Scene, is_admin: bool, like: Option<&Marker>) -> FakeToken {
+    forge_at(scene, -10, is_admin, like)
+}
+
+/// The same, with a marker that says that it was minted so many seconds after the write.
+fn forge_at(scene: &Scene, seconds: i64, is_admin: bool, like: Option<&Marker>) -> FakeToken {
+    let world = &scene.world;
+    let written = world.github.secret(&world.destinations()[0]).unwrap().updated_at;
+    let at = written + SignedDuration::from_secs(seconds);
+    let forged = Marker::of(&world.key, at, 2, &format!("000000000000-{}", digest(&world.original.id)));
+    let marker = like.map_or(forged, |like| Marker { attempt: like.attempt + 1, mac: None, ..like.clone() });
+    let service = world.provider.service();
+    let spec = if is_admin { service.admin } else { service.ordinary };
+    let spec: TokenSpec = match service.marker_in {
+        "name" => spec(&format!("ci-ingest {}", marker.unsigned())),
+        field => spec("ci-ingest").with(field, marker.unsigned().into()),
+    };
+    world.provider.add_token(spec.expires_in_days(90).forged())
+}
+
+/// The first 8 hexadecimal digits of an id's digest.
+fn digest(id: &str) -> String {
+    let digest = sodiumoxide::crypto::hash::sha256::hash(id.as_bytes());
+    digest.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A run past the overlap of whatever is held.
+async fn much_later(scene: &Scene) -> Ran {
+    scene.world.advance(SignedDuration::from_hours(8 * 24));
+    scene.run().await
+}
+
+fn stops(scene: &Scene, ran: &Ran, why: &str) {
+    assert_eq!(ran.exit_code, 1, "{}", ran.everything());
+    assert!(ran.rotation()["error"].as_str().unwrap().contains(why), "{}", ran.everything());
+    assert_eq!(scene.broken(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_forged_token_with_other_privileges_stops_the_rotation_held_or_not() {
+    for service in [&AXIOM, &DEEPSET] {
+        let scene = fresh(service).await;
+        let forged = forge(&scene, true, None);
+        let ran = scene.rotate(PATIENT).flag("--force").run().await;
+        stops(&scene, &ran, "have different privileges");
+        assert!(ran.stdout.contains(&format!("`trusted: {}`", scene.world.original.id)), "{}", ran.stdout);
+        stops(&scene, &much_later(&scene).await, "have different privileges");
+        let own = scene.world.provider.live_tokens().into_iter().filter(|token| token.marker().is_some());
+        assert_eq!(own.map(|token| token.id).collect::<Vec<_>>(), [forged.id], "nothing was made from it");
+    }
+}
+
+#[tokio::test]
+async fn a_marker_that_the_creation_date_contradicts_stops_the_rotation() {
+    for service in [&SOFTWAREONE, &LAUNCHDARKLY] {
+        let scene = fresh(service).await;
+        forge(&scene, false, None);
+        stops(&scene, &scene.run().await, "The marker was copied or forged");
+        stops(&scene, &much_later(&scene).await, "The marker was copied or forged");
+    }
+}
+
+#[tokio::test]
+async fn at_axiom_the_original_outlives_a_forged_successor_with_equal_privileges() {
+    let scene = fresh(&AXIOM).await;
+    forge(&scene, false, None);
+    let ran = much_later(&scene).await;
+    assert_eq!(scene.broken(), Vec::<String>::new());
+    let said = format!("token {} is not retired: only an unsigned marker says", scene.world.original.id);
+    assert!(ran.stdout.contains(&said) && ran.stdout.contains("Set CROSSFADE_MARKER_KEY"), "{}", ran.stdout);
+}
+
+/// deepset shows nothing that could contradict it: this is what the threat model admits.
+#[tokio::test]
+async fn a_forged_later_attempt_is_told_before_the_token_that_it_replaces_is_ended() {
+    let world = World::builder().provider(&DEEPSET).expires_in_days(10).start().await;
+    let scene = Scene::new(world, Credential::Admin);
+    assert_eq!(scene.run().await.exit_code, 0);
+    let real = scene.world.newest().unwrap();
+    let forged = forge(&scene, false, real.marker().as_ref());
+    scene.world.advance(SignedDuration::from_hours(8 * 24));
+    let ran = scene.rotate(PATIENT).flag("--dry-run").run().await;
+    let said =
+        format!("token {} is retired because token {} says that it is a later attempt", real.id, forged.id);
+    assert!(ran.stdout.contains(&said) && ran.stdout.contains("Set CROSSFADE_MARKER_KEY"), "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn with_a_key_markers_are_signed_and_forged_ones_are_told_and_ignored() {
+    for service in [&AXIOM, &DEEPSET, &SOFTWAREONE, &LAUNCHDARKLY] {
+        let world = World::builder().provider(service).expires_in_days(10).start().await;
+        let scene = Scene::new(world, Credential::Admin).signing(KEY).watch();
+        assert_eq!(scene.run().await.exit_code, 0);
+        let signed = scene.world.newest().unwrap();
+        assert!(signed.marker().unwrap().is_signed_by(KEY), "{signed:?}");
+        for (is_admin, like) in [(true, None), (false, signed.marker())] {
+            let forged = forge_at(&scene, 5, is_admin, like.as_ref());
+            let ran = scene.run().await;
+            assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+            assert_eq!(ran.rotation()["token"]["id"], signed.id);
+            assert!(ran.stdout.contains(&format!("token {} was ignored", forged.id)), "{}", ran.stdout);
+        }
+        let ran = much_later(&scene).await;
+        assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+        assert_eq!(scene.broken(), Vec::<String>::new());
+        assert_eq!(scene.world.uncollected(), Vec::<String>::new());
+        let forged = scene.world.provider.live_tokens().into_iter().filter(|token| token.forged);
+        assert_eq!(forged.count(), 2, "they are left alone");
+    }
+}
+
+/// One that claims to be older than every signed token counts as a previous one: its
+/// window makes the holder unknown, which costs one more token and nothing else.
+#[tokio::test]
+async fn with_a_key_a_forged_earlier_token_costs_one_mint() {
+    let world = World::builder().expires_in_days(10).start().await;
+    let scene = Scene::new(world, Credential::Admin).signing(KEY).watch();
+    assert_eq!(scene.run().await.exit_code, 0);
+    forge(&scene, true, None);
+    scene.later();
+    assert_eq!(scene.run().await.rotation()["outcome"], "rotated");
+    for _ in 0..3 {
+        let ran = much_later(&scene).await;
+        assert_eq!(ran.rotation()["outcome"], "fresh", "{}", ran.everything());
+    }
+    assert_eq!(scene.world.changed_privileges(), Vec::<String>::new());
+    assert_eq!(scene.broken(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_run_without_the_key_stops_and_a_second_line_keeps_the_earlier_key() {
+    let world = World::builder().expires_in_days(10).start().await;
+    let scene = Scene::new(world, Credential::Admin).signing(KEY);
+    assert_eq!(scene.run().await.exit_code, 0);
+    let keyed = |keys: &str| scene.rotate(PATIENT).flag("--force").env("CROSSFADE_MARKER_KEY", keys);
+    scene.later();
+    stops(&scene, &keyed("").run().await, "CROSSFADE_MARKER_KEY is not set");
+    stops(&scene, &keyed("another key of 16 and more").run().await, "add the earlier one on a second line");
+    let both = format!("another key of 16 and more\n  {KEY}\n");
+    let ran = keyed(&both).run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    let marker = scene.world.newest().unwrap().marker().unwrap();
+    assert!(marker.is_signed_by("another key of 16 and more"), "the first key signs");
+    assert!(!ran.everything().contains(KEY), "a key is a secret");
+    let short = keyed("too short").run().await;
+    assert_eq!(short.exit_code, 2, "{}", short.everything());
+    assert!(short.stderr.contains("expected 16 to 4096"), "{}", short.stderr);
+}
+
+#[tokio::test]
+async fn the_trusted_token_is_the_way_out() {
+    let scene = fresh(&AXIOM).await;
+    let forged = forge(&scene, true, None);
+    let id = &scene.world.original.id;
+    let rotation =
+        format!("  - {{ name: ci-ingest, token: ci-ingest, trusted: {id}, secrets: [AXIOM_TOKEN] }}\n");
+    let file = crate::file::File::of_rotations(&scene.world, &rotation);
+    let ran = file.rotate(&scene.world).flag("--force").run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert!(ran.stdout.contains(&format!("token {} was ignored", forged.id)), "{}", ran.stdout);
+    assert_eq!(scene.world.newest().unwrap().privileges(), scene.world.original.privileges());
+    assert_eq!(scene.world.undelivered(), Vec::<String>::new());
+}
