@@ -23,6 +23,11 @@ fn rotate(world: &World) -> Invocation {
     Invocation::rotate(world).arg("--format", "json").arg("--request-timeout", "500ms")
 }
 
+/// With a key that signs markers.
+fn signed(world: &World) -> Invocation {
+    rotate(world).env("CROSSFADE_MARKER_KEY", "a key that signs markers, for these tests")
+}
+
 fn as_app(mut invocation: Invocation) -> Invocation {
     invocation.environment.remove("CROSSFADE_GITHUB_TOKEN");
     invocation.env("CROSSFADE_GITHUB_APP_ID", APP_ID).env("CROSSFADE_GITHUB_APP_PRIVATE_KEY", KEY_PKCS8)
@@ -336,7 +341,8 @@ async fn where_nothing_can_be_known_the_previous_token_keeps_its_end() {
         if matches!(answer, WriteCheck::Fails(_)) {
             assert_eq!(world.github.write_checks().len(), 1, "only limits are tried again");
         }
-        // Past the overlap a later run retires it.
+        // Past the overlap a later run retires it, where a signature supports that it was
+        // replaced: its own end does not, because the mint left that alone.
         world.github.switch(|switches| switches.write_check = None);
         world.advance(SignedDuration::from_hours(7 * 24 + 1));
         let ran = signed(&world).run().await;

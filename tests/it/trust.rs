@@ -103,7 +103,8 @@ async fn a_forged_later_attempt_is_told_before_the_token_that_it_replaces_is_end
     let forged = forge(&scene, false, real.marker().as_ref());
     scene.world.advance(SignedDuration::from_hours(8 * 24));
     let ran = scene.rotate(PATIENT).flag("--dry-run").run().await;
-    let said = format!("token {} is retired because token {} says that it is a later attempt", real.id, forged.id);
+    let said =
+        format!("token {} is retired because token {} says that it is a later attempt", real.id, forged.id);
     assert!(ran.stdout.contains(&said) && ran.stdout.contains("Set CROSSFADE_MARKER_KEY"), "{}", ran.stdout);
 }
 
