@@ -310,12 +310,6 @@ async fn evidence_costs_no_round_trip() {
     }
 }
 
-/// A run that signs: otherwise nothing would prove later that its token replaced one whose
-/// end it did not set.
-fn signed(world: &World) -> Invocation {
-    rotate(world).env("CROSSFADE_MARKER_KEY", "a marker key of these tests")
-}
-
 /// A run in which GitHub answers the write check in this way.
 async fn after_a_check(answer: WriteCheck) -> (World, Ran) {
     let world = scene(&["acme/infra:T"]).await;
