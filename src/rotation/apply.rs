@@ -17,7 +17,7 @@ use super::trouble::{Fate, Trouble};
 use super::trust::Support;
 use crate::config::Rotation;
 use crate::github::{self, Evidence, WriteError};
-use crate::provider::{Ending, Minted, Probe, Token};
+use crate::provider::{Ending, ErrorKind, Minted, Probe, Token};
 
 /// What happened to one rotation, as far as it came.
 #[derive(Debug, Default)]
@@ -165,8 +165,13 @@ async fn observe(
     if story.lineage.members.is_empty() && session.provider.may_be_id(&rotation.token) {
         // A list may leave a token out; one that was named by its id can be asked for.
         let found = session.provider.get(&session.credential, &rotation.token).await;
-        if let Some(token) = found.map_err(Trouble::Observe)? {
-            story.lineage = Lineage::trace(rotation, &[token], &tools.marker_keys, now)?;
+        match found {
+            Ok(Some(token)) => {
+                story.lineage = Lineage::trace(rotation, &[token], &tools.marker_keys, now)?;
+            }
+            // A name where an id belongs is refused as invalid.
+            Err(error) if error.kind != ErrorKind::Invalid => return Err(Trouble::Observe(error)),
+            Ok(None) | Err(_) => {}
         }
     }
     Ok(())
@@ -437,7 +442,8 @@ impl Story {
             .into_iter()
             .map(|member| {
                 format!(
-                    "token {} is not retired: only an unsigned marker says that it was replaced",
+                    "token {} is not retired: only an unsigned marker says that it was replaced. If crossfade made \
+                     the newer token, delete this one at the provider",
                     id(member)
                 )
             })
@@ -445,8 +451,8 @@ impl Story {
         for one in plan.retire.iter().filter(|one| self.lineage.members[one.member].is_live(at.now)) {
             if let Some(newer) = self.lineage.siblings(one.member).next() {
                 doubts.push(format!(
-                    "token {} is retired because token {} says that it is a later attempt of the same run, which this \
-                     run did not see",
+                    "token {} is retired because token {} has the marker of a later attempt of the same run. If crossfade \
+                     did not make that one, replace the token now with --force",
                     id(one.member),
                     newer.token.id
                 ));
@@ -458,7 +464,7 @@ impl Story {
             }
         }
         if let Some(last) = doubts.last_mut() {
-            last.push_str(". Set CROSSFADE_MARKER_KEY, so that nobody else can imitate crossfade's markers");
+            last.push_str(". Set CROSSFADE_MARKER_KEY to sign the markers of new tokens");
         }
         self.warnings.extend(doubts);
     }
