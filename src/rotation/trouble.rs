@@ -128,9 +128,10 @@ pub enum Trouble {
     },
     /// *Undelivered* alone has minted often enough.
     #[error(
-        "{} without the current token, but the limit for repeated deliveries is reached: no new one is created \
-         before {until}. Live tokens of this rotation: {live}. {}. Fix that, or run with --force to create one now",
-        some(&[failing.as_slice(), overwritten].concat()), why_undelivered(failing, overwritten)
+        "not every secret holds the current token, but no new one is created before {until}: earlier runs have created \
+         as many as the limit for repeated deliveries allows ({live} are live). {}. Fix that, or run with --force to \
+         create one now",
+        why_undelivered(failing, overwritten)
     )]
     HeldBack {
         /// Live tokens with this rotation's marker.
