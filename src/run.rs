@@ -26,11 +26,11 @@ use crate::progress::Progress;
 use crate::provider::{self, ProviderSettings};
 use crate::redact::Redactor;
 use crate::report::{self, ActionsFiles, Outlets, Report, actions};
-use crate::rotation::berths::Berths;
-use crate::rotation::brake::Brake;
+use crate::rotation::delivery_slots::DeliverySlots;
 use crate::rotation::marker::MarkerKeys;
-use crate::rotation::session::Session;
-use crate::rotation::{self, Tools, window};
+use crate::rotation::session::ProviderSession;
+use crate::rotation::stop_signal::StopSignal;
+use crate::rotation::{self, RunContext, window};
 use crate::streams::Streams;
 
 /// Something is wrong with what the user wrote; nothing was contacted.
@@ -146,13 +146,13 @@ async fn carry_out(
     let github = GitHub::connect(Arc::clone(&http), &run.github, terms).map_err(|error| error.to_string())?;
     let sessions = sessions(run, &http, &announce)?;
     let window = window::delivery_window(1).unsigned_abs();
-    let brake = Brake::new(std_duration(options.deadline), window, request_timeout);
-    let berths = Berths::new(options.concurrency);
-    let tools = Tools {
+    let stop_signal = StopSignal::new(std_duration(options.deadline), window, request_timeout);
+    let delivery_slots = DeliverySlots::new(options.concurrency);
+    let context = RunContext {
         github: &github,
         clock: &clock,
-        brake: &brake,
-        berths: &berths,
+        stop_signal: &stop_signal,
+        delivery_slots: &delivery_slots,
         first_wait: settings.retry.first_wait,
         patience: PATIENCE.min(request_timeout * 2),
         force: options.force,
@@ -160,14 +160,14 @@ async fn carry_out(
         look_only: access == Access::Look,
         marker_keys: MarkerKeys::new(run.marker_keys.clone()),
     };
-    let work = rotation::run(&tools, &run.config, &sessions);
+    let work = rotation::run(&context, &run.config, &sessions);
     tokio::pin!(work, stop);
     tokio::select! {
         // A signal that is there already is heeded before anything goes on.
         biased;
         () = &mut stop => {
             tracing::warn!("told to stop: nothing more is begun, and what was minted is delivered");
-            brake.stop();
+            stop_signal.stop();
         }
         report = &mut work => return Ok(complete(report, run)),
     }
@@ -198,7 +198,7 @@ fn sessions(
     run: &Run,
     http: &Arc<Http>,
     announce: &Announce,
-) -> Result<HashMap<ProviderSettings, Arc<Session>>, String> {
+) -> Result<HashMap<ProviderSettings, Arc<ProviderSession>>, String> {
     let mut sessions = HashMap::new();
     for settings in run.config.rotations.iter().map(|rotation| &rotation.provider) {
         if sessions.contains_key(settings) {
@@ -210,7 +210,7 @@ fn sessions(
         let credential = run.credentials.get(&settings.credential).cloned().unwrap_or_default();
         sessions.insert(
             settings.clone(),
-            Arc::new(Session::new(provider, credential, side, http.retry_policy())),
+            Arc::new(ProviderSession::new(provider, credential, side, http.retry_policy())),
         );
     }
     Ok(sessions)

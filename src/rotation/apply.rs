@@ -1,19 +1,19 @@
 //! One rotation from beginning to end: the only place where a plan is acted on.
 //!
 //! *Observe, plan, preflight, mint, probe, deliver, retire.* What a dry run leaves
-//! out is everything after the preflight. The [`Story`] that comes out is turned
+//! out is everything after the preflight. The [`RotationRun`] that comes out is turned
 //! into a report by [`super::outcome`].
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use super::Tools;
+use super::RunContext;
+use super::error::{Cleanup, RotationError};
 use super::lineage::{Holder, Lineage, Reading, SKEW};
-use super::mint::{Case, Miscarriage, Newborn};
-use super::plan::{self, Circumstances, MintPlan, Plan, Retirement, Step};
+use super::mint::{MintAttempt, MintFailure, NewToken};
+use super::plan::{self, MintPlan, Plan, PlanInput, Retirement, Step};
 use super::retire;
-use super::session::{Keyring, Session};
-use super::trouble::{Fate, Trouble};
+use super::session::{CredentialFallback, ProviderSession};
 use super::trust::Support;
 use crate::config::Rotation;
 use crate::github::{self, Evidence, WriteError};
@@ -21,7 +21,7 @@ use crate::provider::{Ending, Minted, Probe, Token};
 
 /// What happened to one rotation, as far as it came.
 #[derive(Debug, Default)]
-pub(super) struct Story {
+pub(super) struct RotationRun {
     /// GitHub's time when the plan was made.
     pub(super) now: Option<Timestamp>,
     /// The rotation's tokens; after a mint with the newborn in front.
@@ -39,7 +39,7 @@ pub(super) struct Story {
     /// What went less well than it should, without failing the rotation.
     pub(super) warnings: Vec<String>,
     /// Why the rotation failed.
-    pub(super) trouble: Option<Trouble>,
+    pub(super) error: Option<RotationError>,
 }
 
 /// A newborn's way to the destinations.
@@ -52,7 +52,7 @@ pub(super) struct Delivery {
     /// For each destination: written, not tried, or why not.
     pub(super) writes: Vec<Write>,
     /// It was refused everywhere and ended again.
-    pub(super) withdrawn: bool,
+    pub(super) revoked: bool,
 }
 
 /// What became of the write to one destination.
@@ -72,35 +72,44 @@ pub(super) enum Write {
 }
 
 /// Carries a rotation as far as it goes.
-pub(super) async fn apply(tools: &Tools<'_>, session: &Session, rotation: &Rotation) -> Story {
-    let mut story = Story::default();
-    if let Err(trouble) = tell(tools, session, rotation, &mut story).await {
-        story.trouble = Some(trouble);
+pub(super) async fn apply(
+    context: &RunContext<'_>,
+    session: &ProviderSession,
+    rotation: &Rotation,
+) -> RotationRun {
+    let mut run = RotationRun::default();
+    if let Err(error) = execute(context, session, rotation, &mut run).await {
+        run.error = Some(error);
     }
-    story
+    run
 }
 
-async fn tell(
-    tools: &Tools<'_>,
-    session: &Session,
+async fn execute(
+    context: &RunContext<'_>,
+    session: &ProviderSession,
     rotation: &Rotation,
-    story: &mut Story,
-) -> Result<(), Trouble> {
-    tools.brake.hold(observe(tools, session, rotation, story)).await.map_err(Trouble::Stopped)??;
-    let now = tools.now()?;
-    story.now = Some(now);
-    let at = Circumstances { rotation, profile: session.provider.profile(), now, force: tools.force };
-    let mut plan = plan::plan(&at, &story.lineage, &story.readings)?;
-    if matches!(plan.step, Step::Mint(_)) && !tools.look_only {
-        let prepared = preflight(tools, rotation, &mut story.readings, &mut story.warnings);
-        let all_writable = tools.brake.hold(prepared).await.map_err(Trouble::Stopped)?;
-        plan = plan::plan(&at, &story.lineage, &story.readings)?;
+    run: &mut RotationRun,
+) -> Result<(), RotationError> {
+    context
+        .stop_signal
+        .unless_stopped(observe(context, session, rotation, run))
+        .await
+        .map_err(RotationError::Stopped)??;
+    let now = context.now()?;
+    run.now = Some(now);
+    let at = PlanInput { rotation, profile: session.provider.profile(), now, force: context.force };
+    let mut plan = plan::plan(&at, &run.lineage, &run.readings)?;
+    if matches!(plan.step, Step::Mint(_)) && !context.look_only {
+        let prepared = preflight(context, rotation, &mut run.readings, &mut run.warnings);
+        let all_writable =
+            context.stop_signal.unless_stopped(prepared).await.map_err(RotationError::Stopped)?;
+        plan = plan::plan(&at, &run.lineage, &run.readings)?;
         if let Step::Mint(mint) = &mut plan.step {
             // A dry run sends no write check, and tells what a run will find most likely.
-            mint.keeps_predecessor = !all_writable && !tools.dry_run;
+            mint.keeps_predecessor = !all_writable && !context.dry_run;
         }
     }
-    if let (Step::Refuse(Trouble::NoSuchToken { token, nearest }), Ok(all)) =
+    if let (Step::Refuse(RotationError::NoSuchToken { token, nearest }), Ok(all)) =
         (&mut plan.step, session.tokens().await)
     {
         let names: Vec<String> = all.iter().map(|token| super::marker::strip(&token.name)).collect();
@@ -108,41 +117,40 @@ async fn tell(
         *nearest = crate::config::diagnostic::nearest(token, known).map(str::to_owned);
     }
     let step = plan.step.clone();
-    story.warn_of_doubts(&at, &plan);
-    story.retired =
-        plan.retire.iter().map(|one| story.lineage.members[one.member].token.id.clone()).collect();
-    if tools.dry_run {
-        plan.retire.iter().for_each(|one| story.warn_of_use(&at, *one));
+    run.warn_of_doubts(&at, &plan);
+    run.retired = plan.retire.iter().map(|one| run.lineage.members[one.member].token.id.clone()).collect();
+    if context.dry_run {
+        plan.retire.iter().for_each(|one| run.warn_of_use(&at, *one));
     }
-    story.plan = Some(plan);
-    if tools.dry_run {
+    run.plan = Some(plan);
+    if context.dry_run {
         return match step {
-            Step::Refuse(trouble) => Err(trouble),
+            Step::Refuse(error) => Err(error),
             Step::Nothing | Step::Mint(_) => Ok(()),
         };
     }
-    story.retired.clear();
+    run.retired.clear();
     let refused = match step {
         Step::Nothing => None,
-        Step::Refuse(trouble) => Some(trouble),
+        Step::Refuse(error) => Some(error),
         // On the heap: of a thousand rotations few mint on the same day.
-        Step::Mint(mint) => Box::pin(rotate(tools, session, at, &mint, story)).await?,
+        Step::Mint(mint) => Box::pin(rotate(context, session, at, &mint, run)).await?,
     };
-    if story.delivery.is_none() {
-        retire_previous(session, at, story, None).await;
+    if run.delivery.is_none() {
+        retire_previous(session, at, run, None).await;
     }
     refused.map_or(Ok(()), Err)
 }
 
 /// The provider's tokens and GitHub's timestamps, in parallel; then the clocks.
 async fn observe(
-    tools: &Tools<'_>,
-    session: &Session,
+    context: &RunContext<'_>,
+    session: &ProviderSession,
     rotation: &Rotation,
-    story: &mut Story,
-) -> Result<(), Trouble> {
-    let (tokens, readings) = tokio::join!(session.tokens(), tools.github.observe(&rotation.secrets));
-    story.readings = readings
+    run: &mut RotationRun,
+) -> Result<(), RotationError> {
+    let (tokens, readings) = tokio::join!(session.tokens(), context.github.observe(&rotation.secrets));
+    run.readings = readings
         .into_iter()
         .map(|reading| match reading {
             Ok(github::Reading::Missing) => Reading::Missing,
@@ -150,23 +158,21 @@ async fn observe(
             Err(error) => Reading::Unreadable(error.to_string()),
         })
         .collect();
-    story.first_readings.clone_from(&story.readings);
-    let tokens = tokens.map_err(Trouble::Observe)?;
-    let Some(now) = tools.clock.now() else {
-        return Err(story.dead_destination(rotation).unwrap_or(Trouble::NoClock));
+    run.first_readings.clone_from(&run.readings);
+    let tokens = tokens.map_err(RotationError::Observe)?;
+    let Some(now) = context.clock.now() else {
+        return Err(run.dead_destination(rotation).unwrap_or(RotationError::NoClock));
     };
-    match tools.clock.skew(session.side) {
+    match context.clock.skew(session.side) {
         Some(skew) => check_clocks(skew)?,
-        None => {
-            story.warnings.push("the provider sends no date, so its clock could not be checked".to_owned())
-        }
+        None => run.warnings.push("the provider sends no date, so its clock could not be checked".to_owned()),
     }
-    story.lineage = Lineage::trace(rotation, tokens, &tools.marker_keys, now)?;
-    if story.lineage.members.is_empty() && session.provider.may_be_id(&rotation.token) {
+    run.lineage = Lineage::trace(rotation, tokens, &context.marker_keys, now)?;
+    if run.lineage.members.is_empty() && session.provider.may_be_id(&rotation.token) {
         // A list may leave a token out; one that was named by its id can be asked for.
         let found = session.provider.get(&session.credential, &rotation.token).await;
-        if let Some(token) = found.map_err(Trouble::Observe)? {
-            story.lineage = Lineage::trace(rotation, &[token], &tools.marker_keys, now)?;
+        if let Some(token) = found.map_err(RotationError::Observe)? {
+            run.lineage = Lineage::trace(rotation, &[token], &context.marker_keys, now)?;
         }
     }
     Ok(())
@@ -174,19 +180,19 @@ async fn observe(
 
 /// Expiry dates mean nothing across clocks that differ much. `skew`: how far the
 /// provider's is ahead of GitHub's.
-fn check_clocks(skew: SignedDuration) -> Result<(), Trouble> {
+fn check_clocks(skew: SignedDuration) -> Result<(), RotationError> {
     if skew.abs() <= SKEW {
         return Ok(());
     }
     let direction = if skew.is_negative() { "behind" } else { "ahead of" };
-    Err(Trouble::ClocksDiffer { minutes: skew.abs().as_mins(), direction })
+    Err(RotationError::ClocksDiffer { minutes: skew.abs().as_mins(), direction })
 }
 
 /// Whatever the writes will need is fetched; a destination that cannot be
 /// prepared, or is known to refuse writes, counts as unreadable. Tells whether all
 /// were shown to take them.
 async fn preflight(
-    tools: &Tools<'_>,
+    context: &RunContext<'_>,
     rotation: &Rotation,
     readings: &mut [Reading],
     warnings: &mut Vec<String>,
@@ -194,7 +200,7 @@ async fn preflight(
     let prepared =
         rotation.secrets.iter().zip(readings.iter()).map(async |(secret, reading)| match reading {
             Reading::Unreadable(_) => Ok(Evidence::default()),
-            _ => tools.github.prepare(secret).await,
+            _ => context.github.prepare(secret).await,
         });
     let prepared = join_all(prepared).await;
     let mut all_writable = true;
@@ -216,62 +222,63 @@ async fn preflight(
 /// Mint, probe, deliver, retire. The trouble that it returns leaves everything
 /// in order; the one that it fails with leaves nothing changed.
 async fn rotate(
-    tools: &Tools<'_>,
-    session: &Session,
-    at: Circumstances<'_>,
+    context: &RunContext<'_>,
+    session: &ProviderSession,
+    at: PlanInput<'_>,
     plan: &MintPlan,
-    story: &mut Story,
-) -> Result<Option<Trouble>, Trouble> {
-    let berth = tools.brake.hold(tools.berths.enter(at.rotation.secrets.len())).await;
-    let _berth = berth.map_err(Trouble::Stopped)?;
-    if !plan.orphans.is_empty() && tools.brake.pass().is_ok() {
-        let orphans = plan.orphans.iter().map(|index| story.lineage.members[*index].token.clone());
+    run: &mut RotationRun,
+) -> Result<Option<RotationError>, RotationError> {
+    let slot =
+        context.stop_signal.unless_stopped(context.delivery_slots.acquire(at.rotation.secrets.len())).await;
+    let _slot = slot.map_err(RotationError::Stopped)?;
+    if !plan.orphans.is_empty() && context.stop_signal.check().is_ok() {
+        let orphans = plan.orphans.iter().map(|index| run.lineage.members[*index].token.clone());
         for orphan in orphans.collect::<Vec<_>>() {
-            end(session, story, &orphan, Ending::Delete, None).await;
+            end(session, run, &orphan, Ending::Delete, None).await;
         }
     }
-    let case = Case { tools, session, at, lineage: &story.lineage };
-    let newborn = match case.mint(plan).await {
-        Ok(newborn) => newborn,
-        Err(Miscarriage { trouble, predecessor }) => {
-            story.set_end(predecessor.as_ref());
-            return Err(trouble);
+    let attempt = MintAttempt { context, session, at, lineage: &run.lineage };
+    let new_token = match attempt.mint(plan).await {
+        Ok(new_token) => new_token,
+        Err(MintFailure { error, predecessor }) => {
+            run.set_end(predecessor.as_ref());
+            return Err(error);
         }
     };
-    let Newborn { member, value, until, probe, predecessor, twins, warnings } = newborn;
-    story.warnings.extend(warnings);
-    let writes = deliver(tools, at.rotation, &value, until, &story.readings).await;
+    let NewToken { member, value, until, probe, predecessor, lost_attempts, warnings } = new_token;
+    run.warnings.extend(warnings);
+    let writes = deliver(context, at.rotation, &value, until, &run.readings).await;
     let minted = Minted { token: member.token.clone(), value };
-    let trouble = verdict(&case, &minted, predecessor.as_ref(), until, &writes, &story.readings).await;
-    let withdrawn = matches!(trouble, Some(Trouble::RefusedEverywhere { fate: Fate::Withdrawn, .. }));
-    let written_at = tools.now().unwrap_or(at.now);
-    for (reading, write) in story.readings.iter_mut().zip(&writes) {
+    let error = delivery_error(&attempt, &minted, predecessor.as_ref(), until, &writes, &run.readings).await;
+    let revoked = matches!(error, Some(RotationError::RefusedEverywhere { cleanup: Cleanup::Revoked, .. }));
+    let written_at = context.now().unwrap_or(at.now);
+    for (reading, write) in run.readings.iter_mut().zip(&writes) {
         match write {
             Write::Written => *reading = Reading::UpdatedAt(written_at.min(until)),
             Write::Failed { refused: false, why } => *reading = Reading::Unreadable(why.clone()),
             Write::Skipped | Write::Failed { refused: true, .. } => {}
         }
     }
-    story.set_end(predecessor.as_ref());
-    if !withdrawn {
-        story.lineage.members.insert(0, member);
-        story.doubt_refused(&writes);
+    run.set_end(predecessor.as_ref());
+    if !revoked {
+        run.lineage.members.insert(0, member);
+        run.doubt_refused(&writes);
     }
     let is_delivered = writes.iter().any(|write| matches!(write, Write::Written));
-    story.delivery = Some(Delivery { probe, predecessor, writes, withdrawn });
+    run.delivery = Some(Delivery { probe, predecessor, writes, revoked });
     if is_delivered {
-        for twin in &twins {
-            end(session, story, twin, Ending::Delete, Some(&minted)).await;
+        for lost_attempt in &lost_attempts {
+            end(session, run, lost_attempt, Ending::Delete, Some(&minted)).await;
         }
-        let at = Circumstances { now: written_at, ..at };
-        retire_previous(session, at, story, Some(&minted)).await;
+        let at = PlanInput { now: written_at, ..at };
+        retire_previous(session, at, run, Some(&minted)).await;
     }
-    Ok(trouble)
+    Ok(error)
 }
 
 /// To every destination at once. One that fails does not stop the others.
 async fn deliver(
-    tools: &Tools<'_>,
+    context: &RunContext<'_>,
     rotation: &Rotation,
     value: &secrecy::SecretString,
     until: Timestamp,
@@ -281,7 +288,7 @@ async fn deliver(
         if matches!(reading, Reading::Unreadable(_)) {
             return Write::Skipped;
         }
-        match tools.github.write(secret, value, until).await {
+        match context.github.write(secret, value, until).await {
             Ok(()) => Write::Written,
             Err(WriteError { refused, error, .. }) => Write::Failed { refused, why: error.to_string() },
         }
@@ -291,21 +298,21 @@ async fn deliver(
 
 /// Whether every destination took the token; if none did and none will, it is
 /// withdrawn.
-async fn verdict(
-    case: &Case<'_>,
+async fn delivery_error(
+    attempt: &MintAttempt<'_>,
     minted: &Minted,
     predecessor: Option<&Token>,
     until: Timestamp,
     writes: &[Write],
     readings: &[Reading],
-) -> Option<Trouble> {
+) -> Option<RotationError> {
     let id = minted.token.id.clone();
     let is_refused = |write: &Write| matches!(write, Write::Skipped | Write::Failed { refused: true, .. });
     if !writes.is_empty() && writes.iter().all(is_refused) {
-        let fate = case.fate(minted, predecessor).await;
-        return Some(Trouble::RefusedEverywhere { id, fate });
+        let cleanup = attempt.revoke(minted, predecessor).await;
+        return Some(RotationError::RefusedEverywhere { id, cleanup });
     }
-    let secrets = case.at.rotation.secrets.iter();
+    let secrets = attempt.at.rotation.secrets.iter();
     let (mut failed, mut dead, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
     for ((secret, write), reading) in secrets.zip(writes).zip(readings) {
         match (write, reading) {
@@ -320,89 +327,103 @@ async fn verdict(
     if !failed.is_empty() {
         failed.extend(dead);
         let until = super::lineage::after(until, super::lineage::TOLERANCE);
-        return Some(Trouble::Undelivered { id, destinations: failed, until });
+        return Some(RotationError::Undelivered { id, destinations: failed, until });
     }
-    (!dead.is_empty()).then_some(Trouble::DeadDestination { destinations: dead, reasons })
+    (!dead.is_empty()).then_some(RotationError::DeadDestination { destinations: dead, reasons })
 }
 
 /// Ends the previous tokens that nobody can hold any more, but not the credential
 /// that all this is done with.
 async fn retire_previous(
-    session: &Session,
-    at: Circumstances<'_>,
-    story: &mut Story,
+    session: &ProviderSession,
+    at: PlanInput<'_>,
+    run: &mut RotationRun,
     minted: Option<&Minted>,
 ) {
-    for one in plan::retirements(&at, &story.lineage, &story.readings) {
-        let member = &story.lineage.members[one.member];
+    for one in plan::retirements(&at, &run.lineage, &run.readings) {
+        let member = &run.lineage.members[one.member];
         let token = member.token.clone();
-        if story.retired.contains(&token.id) {
+        if run.retired.contains(&token.id) {
             continue;
         }
         // Nothing works with one that has ended.
         if member.is_live(at.now) && session.provider.may_be(&token, &session.credential) {
             let until =
                 token.expires_at.map(|end| format!("; it ends by itself at {end}")).unwrap_or_default();
-            story
-                .warnings
+            run.warnings
                 .push(format!("token {} may be the credential in use and was not ended{until}", token.id));
             continue;
         }
-        end(session, story, &token, one.ending, minted).await;
-        if story.retired.contains(&token.id) {
-            story.warn_of_use(&at, one);
+        end(session, run, &token, one.ending, minted).await;
+        if run.retired.contains(&token.id) {
+            run.warn_of_use(&at, one);
         }
     }
-    for one in plan::expiries_to_set(&at, &story.lineage, &story.readings) {
-        set_expiry(session, story, one, minted).await;
+    for one in plan::expiries_to_set(&at, &run.lineage, &run.readings) {
+        set_expiry(session, run, one, minted).await;
     }
 }
 
 /// Tells the provider when to end a previous token. Where that fails, a run after the
 /// overlap retires the token.
-async fn set_expiry(session: &Session, story: &mut Story, one: Retirement, minted: Option<&Minted>) {
+async fn set_expiry(
+    session: &ProviderSession,
+    run: &mut RotationRun,
+    one: Retirement,
+    minted: Option<&Minted>,
+) {
     let Retirement { member, from: expires_at, .. } = one;
-    let token = &story.lineage.members[member].token;
+    let token = &run.lineage.members[member].token;
     let is_credential = session.provider.may_be(token, &session.credential);
-    if is_credential || story.retired.contains(&token.id) {
+    if is_credential || run.retired.contains(&token.id) {
         return;
     }
-    let keys = keyring(session, story, minted);
+    let credentials = credentials(session, run, minted);
     let set = async |credential: &_| session.provider.set_expiry(credential, token, expires_at).await;
-    match keys.call(set).await {
-        Ok(()) => story.lineage.members[member].token.expires_at = Some(expires_at),
-        Err(error) => story.warnings.push(format!(
+    match credentials.call(set).await {
+        Ok(()) => run.lineage.members[member].token.expires_at = Some(expires_at),
+        Err(error) => run.warnings.push(format!(
             "the expiry of token {} could not be set: {error}. A run after {expires_at:.0} retires it",
             token.id
         )),
     }
 }
 
-fn keyring<'a>(session: &'a Session, story: &Story, minted: Option<&'a Minted>) -> Keyring<'a> {
-    let predecessor = story.delivery.as_ref().and_then(|delivery| delivery.predecessor.as_ref());
+fn credentials<'a>(
+    session: &'a ProviderSession,
+    run: &RotationRun,
+    minted: Option<&'a Minted>,
+) -> CredentialFallback<'a> {
+    let predecessor = run.delivery.as_ref().and_then(|delivery| delivery.predecessor.as_ref());
     match minted {
-        Some(minted) => Keyring::after_mint(session, &minted.value, predecessor),
-        None => Keyring::before_mint(session),
+        Some(minted) => CredentialFallback::after_mint(session, &minted.value, predecessor),
+        None => CredentialFallback::before_mint(session),
     }
 }
 
 /// Ends one token.
-async fn end(session: &Session, story: &mut Story, token: &Token, ending: Ending, minted: Option<&Minted>) {
-    let keys = keyring(session, story, minted);
-    match retire::retire(session, &keys, token, ending).await {
-        Ok(()) => story.retired.push(token.id.clone()),
-        Err(error) => story.warnings.push(format!("token {} could not be ended: {error}", token.id)),
+async fn end(
+    session: &ProviderSession,
+    run: &mut RotationRun,
+    token: &Token,
+    ending: Ending,
+    minted: Option<&Minted>,
+) {
+    let credentials = credentials(session, run, minted);
+    match retire::retire(session, &credentials, token, ending).await {
+        Ok(()) => run.retired.push(token.id.clone()),
+        Err(error) => run.warnings.push(format!("token {} could not be ended: {error}", token.id)),
     }
 }
 
-impl Story {
+impl RotationRun {
     /// The token that a destination holds. While another run is at work, only what
     /// holds the newest token is known: the others may be written at any moment.
     pub(super) fn holder(&self, index: usize) -> Holder {
         let holder = self.readings.get(index).map_or(Holder::Unknown, |reading| self.lineage.holder(reading));
-        match (&self.trouble, holder) {
-            (Some(Trouble::InFlight { .. }), Holder::Member(0)) => holder,
-            (Some(trouble), _) if trouble.is_another_run() => Holder::Unknown,
+        match (&self.error, holder) {
+            (Some(RotationError::InFlight { .. }), Holder::Member(0)) => holder,
+            (Some(error), _) if error.is_another_run() => Holder::Unknown,
             _ => holder,
         }
     }
@@ -429,7 +450,7 @@ impl Story {
 
     /// Says which tokens are left alone because of their markers, and which are ended
     /// although little supports that they were replaced.
-    fn warn_of_doubts(&mut self, at: &Circumstances<'_>, plan: &Plan) {
+    fn warn_of_doubts(&mut self, at: &PlanInput<'_>, plan: &Plan) {
         self.warnings.extend(self.lineage.ignored.iter().map(ToString::to_string));
         let id = |member: usize| self.lineage.members[member].token.id.as_str();
         let kept = plan::withheld(at, &self.lineage, &self.readings);
@@ -464,7 +485,7 @@ impl Story {
     }
 
     /// Says who may miss a token that is ended: whoever used it of late.
-    fn warn_of_use(&mut self, at: &Circumstances<'_>, one: Retirement) {
+    fn warn_of_use(&mut self, at: &PlanInput<'_>, one: Retirement) {
         let Some(used_at) = plan::used_since_replaced(at, &self.lineage, &self.readings, one.member) else {
             return;
         };
@@ -485,7 +506,7 @@ impl Story {
     }
 
     /// Every destination is unreadable: the reason why there is no clock.
-    fn dead_destination(&self, rotation: &Rotation) -> Option<Trouble> {
+    fn dead_destination(&self, rotation: &Rotation) -> Option<RotationError> {
         let (mut destinations, mut reasons) = (Vec::new(), Vec::new());
         for (secret, reading) in rotation.secrets.iter().zip(&self.readings) {
             if let Reading::Unreadable(why) = reading {
@@ -493,7 +514,7 @@ impl Story {
                 reasons.push(why.clone());
             }
         }
-        (!destinations.is_empty()).then_some(Trouble::Unreadable { destinations, reasons })
+        (!destinations.is_empty()).then_some(RotationError::Unreadable { destinations, reasons })
     }
 }
 
@@ -508,7 +529,7 @@ mod tests {
             assert!(check_clocks(skew).is_ok(), "{skew}");
         }
         for (skew, expected) in [(SKEW + second, "ahead of"), (-SKEW - second, "behind")] {
-            let Err(Trouble::ClocksDiffer { minutes: 5, direction }) = check_clocks(skew) else {
+            let Err(RotationError::ClocksDiffer { minutes: 5, direction }) = check_clocks(skew) else {
                 panic!("{skew} is too much")
             };
             assert_eq!(direction, expected);

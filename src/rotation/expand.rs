@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::future::join_all;
 
-use super::Tools;
-use super::trouble::{Trouble, some};
+use super::RunContext;
+use super::error::{RotationError, some};
 use super::window::fits;
 use crate::config::{Config, Destination, Rotation, Scope, SecretPattern, SecretTarget, Store};
 use crate::github::GitHub;
@@ -22,17 +22,17 @@ pub(super) struct Expanded<'a> {
     /// What was found, one line for each pattern.
     pub(super) notes: Vec<String>,
     /// Why it is not to be rotated.
-    pub(super) trouble: Option<Trouble>,
+    pub(super) error: Option<RotationError>,
 }
 
 /// Expands all patterns of the selected rotations.
-pub(super) async fn expand<'a>(tools: &Tools<'_>, config: &'a Config) -> Vec<Expanded<'a>> {
+pub(super) async fn expand<'a>(context: &RunContext<'_>, config: &'a Config) -> Vec<Expanded<'a>> {
     let expanding = config.rotations.iter().map(async |rotation| {
-        let expanded = tools.brake.hold(expand_one(tools.github, rotation)).await;
+        let expanded = context.stop_signal.unless_stopped(expand_one(context.github, rotation)).await;
         expanded.unwrap_or_else(|why| Expanded {
             rotation: Cow::Borrowed(rotation),
             notes: Vec::new(),
-            trouble: Some(Trouble::Stopped(why)),
+            error: Some(RotationError::Stopped(why)),
         })
     });
     let mut expanded = join_all(expanding).await;
@@ -41,7 +41,7 @@ pub(super) async fn expand<'a>(tools: &Tools<'_>, config: &'a Config) -> Vec<Exp
 }
 
 async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a> {
-    let mut expanded = Expanded { rotation: Cow::Borrowed(rotation), notes: Vec::new(), trouble: None };
+    let mut expanded = Expanded { rotation: Cow::Borrowed(rotation), notes: Vec::new(), error: None };
     let mut known: HashSet<Destination> = HashSet::new();
     if !rotation.patterns.is_empty() {
         known.extend(rotation.secrets.iter().map(|secret| secret.destination.clone()));
@@ -50,13 +50,13 @@ async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a>
         let found = match github.expand(pattern).await {
             Ok(found) => found,
             Err(error) => {
-                expanded.trouble = Some(Trouble::PatternUnreadable { pattern: shown(pattern), error });
+                expanded.error = Some(RotationError::PatternUnreadable { pattern: shown(pattern), error });
                 return expanded;
             }
         };
         if found.repositories.is_empty() {
             let pattern = shown(pattern);
-            expanded.trouble = Some(Trouble::PatternEmpty { pattern, archived: found.archived });
+            expanded.error = Some(RotationError::PatternEmpty { pattern, archived: found.archived });
             return expanded;
         }
         let archived = match found.archived {
@@ -78,7 +78,7 @@ async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a>
     }
     let count = expanded.rotation.secrets.len();
     if !fits(count) {
-        expanded.trouble = Some(Trouble::TooManySecrets { count });
+        expanded.error = Some(RotationError::TooManySecrets { count });
     }
     expanded
 }
@@ -117,9 +117,9 @@ fn refuse_shared(expanded: &mut [Expanded<'_>], config: &Config) {
         let found = one.rotation.secrets.iter().skip(written.secrets.len());
         let shared = found.map(|secret| &secret.destination).find_map(|destination| {
             let other = claims.another(written, destination)?;
-            Some(Trouble::Claimed { destination: destination.to_string(), other: other.name.clone() })
+            Some(RotationError::Claimed { destination: destination.to_string(), other: other.name.clone() })
         });
-        one.trouble = one.trouble.take().or(shared);
+        one.error = one.error.take().or(shared);
     }
 }
 

@@ -5,8 +5,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::error::RotationError;
 use super::marker::{self, Marker, MarkerKeys};
-use super::trouble::Trouble;
 use super::trust::{self, Believed, Ignored};
 use crate::config::Rotation;
 use crate::provider::Token;
@@ -98,7 +98,7 @@ impl Lineage {
         tokens: &[Token],
         keys: &MarkerKeys,
         now: Timestamp,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, RotationError> {
         let mut marked: Vec<(&Token, Marker)> = Vec::new();
         let mut others: Vec<(&Token, Option<Marker>)> = Vec::new();
         for token in tokens {
@@ -247,7 +247,7 @@ fn original<'a>(
     rotation: &Rotation,
     others: &[(&'a Token, Option<Marker>)],
     must_exist: bool,
-) -> Result<Option<&'a Token>, Trouble> {
+) -> Result<Option<&'a Token>, RotationError> {
     let named = &rotation.token;
     let taken_by = |token: &Token| {
         let markers = others.iter().filter_map(|(_, marker)| marker.as_ref());
@@ -259,13 +259,13 @@ fn original<'a>(
             None => match taken_by(token).filter(|_| must_exist) {
                 None => Ok(Some(token)),
                 Some(marker) => {
-                    Err(Trouble::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
+                    Err(RotationError::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
                 }
             },
             // Once our own tokens exist, somebody else's are not our concern.
             Some(_) if !must_exist => Ok(None),
             Some(marker) => {
-                Err(Trouble::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
+                Err(RotationError::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
             }
         };
     }
@@ -276,17 +276,19 @@ fn original<'a>(
         [one] => match taken_by(one) {
             None => Ok(Some(one)),
             Some(_) if !must_exist => Ok(None),
-            Some(marker) => Err(Trouble::BelongsToAnother { id: one.id.clone(), marker: marker.to_string() }),
+            Some(marker) => {
+                Err(RotationError::BelongsToAnother { id: one.id.clone(), marker: marker.to_string() })
+            }
         },
         [] => match by_name().find_map(|(token, marker)| Some((token, marker.as_ref()?))) {
             Some((token, marker)) if must_exist => {
-                Err(Trouble::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
+                Err(RotationError::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
             }
             _ => Ok(None),
         },
         // After the first rotation the name alone no longer tells which was first.
         _ if !must_exist => Ok(None),
-        several => Err(Trouble::SeveralMatch {
+        several => Err(RotationError::SeveralMatch {
             name: named.clone(),
             ids: several.iter().map(|token| token.id.clone()).collect(),
         }),

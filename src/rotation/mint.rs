@@ -14,13 +14,13 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use super::Tools;
+use super::RunContext;
+use super::error::{Cleanup, RotationError};
 use super::lineage::{Lineage, Member};
 use super::marker::{self, Marker};
-use super::plan::{self, Circumstances, MintPlan};
+use super::plan::{self, MintPlan, PlanInput};
 use super::retire::retire;
-use super::session::{Keyring, Session};
-use super::trouble::{Fate, Trouble};
+use super::session::{CredentialFallback, ProviderSession};
 use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Token};
 use crate::redact::is_maskable;
 
@@ -31,15 +31,15 @@ const ATTEMPTS: u32 = 3;
 const LOOKS: usize = 3;
 
 /// Everything that a mint needs to know.
-pub(super) struct Case<'a> {
-    pub(super) tools: &'a Tools<'a>,
-    pub(super) session: &'a Session,
-    pub(super) at: Circumstances<'a>,
+pub(super) struct MintAttempt<'a> {
+    pub(super) context: &'a RunContext<'a>,
+    pub(super) session: &'a ProviderSession,
+    pub(super) at: PlanInput<'a>,
     pub(super) lineage: &'a Lineage,
 }
 
 /// A minted token that may be delivered.
-pub(super) struct Newborn {
+pub(super) struct NewToken {
     /// The token and its marker.
     pub(super) member: Member,
     /// Its value.
@@ -51,22 +51,22 @@ pub(super) struct Newborn {
     /// The predecessor as it is after the mint, its new end included.
     pub(super) predecessor: Option<Token>,
     /// Earlier attempts of this run whose replies were lost.
-    pub(super) twins: Vec<Token>,
+    pub(super) lost_attempts: Vec<Token>,
     /// What went less well than it should.
     pub(super) warnings: Vec<String>,
 }
 
 /// A mint that gave nothing to deliver.
-pub(super) struct Miscarriage {
+pub(super) struct MintFailure {
     /// Why.
-    pub(super) trouble: Trouble,
+    pub(super) error: RotationError,
     /// The predecessor as it may be now: a mint whose reply was lost or whose
     /// newborn was withdrawn has set its end all the same.
     pub(super) predecessor: Option<Token>,
 }
 
 /// Why a newborn is not delivered.
-enum Flaw {
+enum Rejection {
     /// Another run is at work, or was.
     Rival { id: String, minted_at: Timestamp },
     /// It is not what was asked for, or is not accepted.
@@ -76,7 +76,7 @@ enum Flaw {
 /// A newborn that is what was asked for.
 struct Examined {
     member: Member,
-    twins: Vec<Token>,
+    lost_attempts: Vec<Token>,
     warnings: Vec<String>,
 }
 
@@ -87,17 +87,17 @@ struct Answered {
     predecessor: Option<Token>,
 }
 
-impl Case<'_> {
+impl MintAttempt<'_> {
     /// Mints, checks and probes.
     ///
     /// # Errors
     /// Whatever happened, no secret was touched; the error says what became of a
     /// token that was minted.
-    pub(super) async fn mint(&self, plan: &MintPlan) -> Result<Newborn, Miscarriage> {
-        let Answered { minted, marker, predecessor } = self.attempt(plan).await?;
+    pub(super) async fn mint(&self, plan: &MintPlan) -> Result<NewToken, MintFailure> {
+        let Answered { minted, marker, predecessor } = self.mint_with_retries(plan).await?;
         if !is_maskable(&minted.value) {
             let why = "its value is not 16 to 4096 visible ASCII characters";
-            return Err(self.withdraw(&minted, predecessor, Flaw::Unfit(why.to_owned())).await);
+            return Err(self.reject(&minted, predecessor, Rejection::Unfit(why.to_owned())).await);
         }
         // Whichever finds something wrong first spares the wait for the other.
         let mut listed = None;
@@ -107,11 +107,19 @@ impl Case<'_> {
         );
         // Another run may have set an earlier end than this one asked for.
         let predecessor = predecessor.map(|old| shown(&old, listed.as_deref()).clone());
-        let (probe, Examined { member, twins, warnings }) = match looked {
+        let (probe, Examined { member, lost_attempts, warnings }) = match looked {
             Ok(looked) => looked,
-            Err(flaw) => return Err(self.withdraw(&minted, predecessor, flaw).await),
+            Err(rejection) => return Err(self.reject(&minted, predecessor, rejection).await),
         };
-        Ok(Newborn { member, value: minted.value, until: marker.until, probe, predecessor, twins, warnings })
+        Ok(NewToken {
+            member,
+            value: minted.value,
+            until: marker.until,
+            probe,
+            predecessor,
+            lost_attempts,
+            warnings,
+        })
     }
 
     /// Lists once more: is there a rival, and is the newborn what was asked for?
@@ -121,11 +129,11 @@ impl Case<'_> {
         marker: &Marker,
         predecessor: Option<&Token>,
         listed: &mut Option<Vec<Token>>,
-    ) -> Result<Examined, Flaw> {
-        let keys = Keyring::after_mint(self.session, &minted.value, predecessor);
+    ) -> Result<Examined, Rejection> {
+        let credentials = CredentialFallback::after_mint(self.session, &minted.value, predecessor);
         let mut warnings = Vec::new();
-        let listing = keys.call(async |credential| self.session.provider.list(credential).await);
-        let why = match timeout(longest_look(self.tools.patience), listing).await {
+        let listing = credentials.call(async |credential| self.session.provider.list(credential).await);
+        let why = match timeout(longest_look(self.context.patience), listing).await {
             Ok(Ok(tokens)) => {
                 *listed = Some(tokens);
                 None
@@ -134,46 +142,46 @@ impl Case<'_> {
             Err(_) => Some("the provider took too long to list its tokens".to_owned()),
         };
         warnings.extend(why.map(|why| format!("whether another run is at work could not be checked: {why}")));
-        let newborn = shown(&minted.token, listed.as_deref()).clone();
+        let new_token = shown(&minted.token, listed.as_deref()).clone();
         let listed = listed.as_deref().unwrap_or_default();
-        let member = Member { token: newborn, marker: Some(marker.clone()), is_proven: true };
-        if let Some(flaw) = self.rival(listed, marker) {
-            return Err(flaw);
+        let member = Member { token: new_token, marker: Some(marker.clone()), is_proven: true };
+        if let Some(rejection) = self.rival(listed, marker) {
+            return Err(rejection);
         }
         if let Some(why) = self.unfit(&member, predecessor) {
-            return Err(Flaw::Unfit(why));
+            return Err(Rejection::Unfit(why));
         }
-        let is_twin = |token: &&Token| {
+        let is_lost_attempt = |token: &&Token| {
             token.id != minted.token.id
                 && self.own_marker(token).is_some_and(|other| other.run == marker.run)
                 && token.expires_at.is_none_or(|end| end > self.at.now)
         };
-        let twins = listed.iter().filter(is_twin).cloned().collect();
-        Ok(Examined { member, twins, warnings })
+        let lost_attempts = listed.iter().filter(is_lost_attempt).cloned().collect();
+        Ok(Examined { member, lost_attempts, warnings })
     }
 
     /// Asks for a token until a reply arrives, and looks for what a lost reply made.
-    async fn attempt(&self, plan: &MintPlan) -> Result<Answered, Miscarriage> {
+    async fn mint_with_retries(&self, plan: &MintPlan) -> Result<Answered, MintFailure> {
         let run = marker::new_run(self.lineage.original().map(|token| token.id.as_str()));
         let mut attempt = 1;
         let mut plan = plan.clone();
         let mut old = plan.predecessor.map(|index| self.lineage.members[index].clone());
-        let now = || self.tools.now().unwrap_or(self.at.now);
-        self.tools
-            .brake
-            .pass()
-            .map_err(|why| Miscarriage { trouble: Trouble::Stopped(why), predecessor: None })?;
+        let now = || self.context.now().unwrap_or(self.at.now);
+        self.context
+            .stop_signal
+            .check()
+            .map_err(|why| MintFailure { error: RotationError::Stopped(why), predecessor: None })?;
         // The original predecessor, once a request may have set its end.
         let mut touched: Option<Token> = None;
         loop {
-            let keys = &self.tools.marker_keys;
+            let keys = &self.context.marker_keys;
             let key = self.at.rotation.key.clone();
             let marker = Marker::new(key, now(), plan.window, run.clone(), keys).at_attempt(attempt, keys);
             let ends_at = old.as_ref().and_then(|old| {
                 plan::predecessor_ends_at(
                     &self.at,
                     marker.minted_at,
-                    self.tools.ahead(self.session.side),
+                    self.context.ahead(self.session.side),
                     &plan,
                     old,
                 )
@@ -184,14 +192,17 @@ impl Case<'_> {
                     return Ok(Answered { minted, marker, predecessor });
                 }
                 Err(error) if error.kind.is_refusal() => {
-                    return Err(Miscarriage { trouble: Trouble::MintRefused(error), predecessor: touched });
+                    return Err(MintFailure {
+                        error: RotationError::MintRefused(error),
+                        predecessor: touched,
+                    });
                 }
                 Err(error) => error,
             };
             let now_ends = ended(old.as_ref(), ends_at);
             touched = touched.or_else(|| now_ends.clone());
             tracing::warn!(attempt, "the reply to the mint was lost: {error}");
-            let is_last = attempt >= ATTEMPTS || self.tools.brake.pass().is_err();
+            let is_last = attempt >= ATTEMPTS || self.context.stop_signal.check().is_err();
             let lost = match self.look_for(&marker, &error).await {
                 Some(lost) if !is_last => lost,
                 looked => {
@@ -199,8 +210,8 @@ impl Case<'_> {
                     if let Some(Some(lost)) = looked {
                         self.end(&lost).await;
                     }
-                    let trouble = Trouble::MintLost { attempts: attempt, last: error };
-                    return Err(Miscarriage { trouble, predecessor: touched });
+                    let error = RotationError::MintLost { attempts: attempt, last: error };
+                    return Err(MintFailure { error, predecessor: touched });
                 }
             };
             match (lost, self.at.profile.overlap) {
@@ -228,7 +239,7 @@ impl Case<'_> {
         predecessor_ends_at: Option<Timestamp>,
         marker: &Marker,
     ) -> Result<Minted, Error> {
-        let Circumstances { rotation, profile, now, .. } = self.at;
+        let PlanInput { rotation, profile, now, .. } = self.at;
         let (name, note) = match (old, &rotation.create, profile.marker_in) {
             (Some(old), _, _) => (marker::strip(&old.token.name), old.token.note.clone()),
             (None, _, MarkerIn::Name) => (rotation.token.clone(), rotation.token.clone()),
@@ -266,10 +277,10 @@ impl Case<'_> {
     /// run, which sees it.
     async fn look_for(&self, marker: &Marker, lost: &Error) -> Option<Option<Token>> {
         let asked = lost.retry_after.unwrap_or_default();
-        if asked > self.tools.patience {
+        if asked > self.context.patience {
             return None;
         }
-        tokio::time::sleep(asked.max(self.tools.first_wait)).await;
+        tokio::time::sleep(asked.max(self.context.first_wait)).await;
         let look = async || {
             let listed = self.session.provider.list(&self.session.credential).await.map_err(|_| None)?;
             let is_lost = |token: &Token| Marker::find(&token.note).is_some_and(|found| found == *marker);
@@ -283,89 +294,91 @@ impl Case<'_> {
     }
 
     /// Whether the provider accepts the new value; a newborn may need seconds.
-    async fn probe(&self, minted: &Minted) -> Result<Probe, Flaw> {
+    async fn probe(&self, minted: &Minted) -> Result<Probe, Rejection> {
         let verify = self.at.rotation.verify.as_deref();
         let ask = async || match self.session.provider.probe(minted, verify).await {
-            Ok(Probe::Rejected) => Err(Flaw::Unfit("the provider does not accept its value".to_owned())),
+            Ok(Probe::Rejected) => Err(Rejection::Unfit("the provider does not accept its value".to_owned())),
             Ok(probe) => Ok(probe),
             Err(error) => {
                 let why = format!("the provider could not be asked whether it accepts its value: {error}");
-                Err(Flaw::Unfit(why))
+                Err(Rejection::Unfit(why))
             }
         };
-        let backoff = self.backoff().with_max_times(usize::MAX).with_total_delay(Some(self.tools.patience));
-        timeout(longest_look(self.tools.patience), ask.retry(backoff)).await.unwrap_or_else(|_| {
+        let backoff = self.backoff().with_max_times(usize::MAX).with_total_delay(Some(self.context.patience));
+        timeout(longest_look(self.context.patience), ask.retry(backoff)).await.unwrap_or_else(|_| {
             let why = "the provider took too long to say whether it accepts its value";
-            Err(Flaw::Unfit(why.to_owned()))
+            Err(Rejection::Unfit(why.to_owned()))
         })
     }
 
     fn backoff(&self) -> ExponentialBuilder {
         ExponentialBuilder::new()
-            .with_min_delay(self.tools.first_wait)
-            .with_max_delay(self.tools.patience.max(Duration::from_secs(1)) / 8)
+            .with_min_delay(self.context.first_wait)
+            .with_max_delay(self.context.patience.max(Duration::from_secs(1)) / 8)
             .with_jitter()
     }
 
     /// Another run's token: its window is open, or it came after our list.
-    fn rival(&self, listed: &[Token], own: &Marker) -> Option<Flaw> {
-        let now = self.tools.now().unwrap_or(self.at.now);
+    fn rival(&self, listed: &[Token], own: &Marker) -> Option<Rejection> {
+        let now = self.context.now().unwrap_or(self.at.now);
         listed.iter().find_map(|token| {
             let marker = self.own_marker(token)?;
             let minted_at = marker.minted_at;
             let is_other = marker.run != own.run;
             let member = Member { token: token.clone(), marker: Some(marker), is_proven: false };
             let is_rival = is_other && (member.window_is_open(now) || !self.is_known(token));
-            is_rival.then(|| Flaw::Rival { id: token.id.clone(), minted_at })
+            is_rival.then(|| Rejection::Rival { id: token.id.clone(), minted_at })
         })
     }
 
     /// The marker of a listed token if it is this rotation's. With a signing key,
     /// only a signed one counts.
     fn own_marker(&self, token: &Token) -> Option<Marker> {
-        let keys = &self.tools.marker_keys;
+        let keys = &self.context.marker_keys;
         Marker::find(&token.note)
             .filter(|marker| self.at.rotation.has_key(&marker.key))
             .filter(|marker| keys.is_empty() || keys.verify(marker))
     }
 
     /// What is wrong with the newborn, if anything.
-    fn unfit(&self, newborn: &Member, predecessor: Option<&Token>) -> Option<String> {
-        if Marker::find(&newborn.token.note) != newborn.marker {
+    fn unfit(&self, new_token: &Member, predecessor: Option<&Token>) -> Option<String> {
+        if Marker::find(&new_token.token.note) != new_token.marker {
             return Some(
                 "the provider did not keep its marker, so no later run could recognise it".to_owned(),
             );
         }
-        if let Some(old) = predecessor.filter(|old| old.privileges != newborn.token.privileges) {
-            let fields = differing_fields(&old.privileges, &newborn.token.privileges);
+        if let Some(old) = predecessor.filter(|old| old.privileges != new_token.token.privileges) {
+            let fields = differing_fields(&old.privileges, &new_token.token.privileges);
             return Some(format!("its privileges are not those of its predecessor ({fields})"));
         }
         // It would be due at once, and again after every mint.
-        if self.at.profile.expiry == Expiry::Native && newborn.token.expires_at.is_none() {
+        if self.at.profile.expiry == Expiry::Native && new_token.token.expires_at.is_none() {
             let why = "it does not show the requested expiry, so crossfade could not tell when to replace it. \
                        This server may not support token expiries";
             return Some(why.to_owned());
         }
-        plan::due(&self.at, newborn).map(|why| format!("it would have to be replaced at once: {why}"))
+        plan::due(&self.at, new_token).map(|why| format!("it would have to be replaced at once: {why}"))
     }
 
     /// Deletes a newborn that no destination has seen.
-    async fn withdraw(&self, minted: &Minted, predecessor: Option<Token>, flaw: Flaw) -> Miscarriage {
-        let fate = self.fate(minted, predecessor.as_ref()).await;
+    async fn reject(&self, minted: &Minted, predecessor: Option<Token>, rejection: Rejection) -> MintFailure {
+        let cleanup = self.revoke(minted, predecessor.as_ref()).await;
         let id = minted.token.id.clone();
-        let trouble = match flaw {
-            Flaw::Rival { id: rival, minted_at } => Trouble::Overtaken { id, rival, minted_at, fate },
-            Flaw::Unfit(why) => Trouble::Unfit { id, why, fate },
+        let error = match rejection {
+            Rejection::Rival { id: rival, minted_at } => {
+                RotationError::Overtaken { id, rival, minted_at, cleanup }
+            }
+            Rejection::Unfit(why) => RotationError::Unfit { id, why, cleanup },
         };
-        Miscarriage { trouble, predecessor }
+        MintFailure { error, predecessor }
     }
 
     /// Deletes a newborn, and tells what became of it.
-    pub(super) async fn fate(&self, minted: &Minted, predecessor: Option<&Token>) -> Fate {
-        let keys = Keyring::after_mint(self.session, &minted.value, predecessor);
-        match retire(self.session, &keys, &minted.token, Ending::Delete).await {
-            Ok(()) => Fate::Withdrawn,
-            Err(error) => Fate::Lives { until: minted.token.expires_at, why: error.to_string() },
+    pub(super) async fn revoke(&self, minted: &Minted, predecessor: Option<&Token>) -> Cleanup {
+        let credentials = CredentialFallback::after_mint(self.session, &minted.value, predecessor);
+        match retire(self.session, &credentials, &minted.token, Ending::Delete).await {
+            Ok(()) => Cleanup::Revoked,
+            Err(error) => Cleanup::Failed { until: minted.token.expires_at, why: error.to_string() },
         }
     }
 
@@ -377,8 +390,8 @@ impl Case<'_> {
 
     /// Deletes a token that nobody has the value of; a later run does it otherwise.
     async fn end(&self, lost: &Token) {
-        let keys = Keyring::before_mint(self.session);
-        if let Err(error) = retire(self.session, &keys, lost, Ending::Delete).await {
+        let credentials = CredentialFallback::before_mint(self.session);
+        if let Err(error) = retire(self.session, &credentials, lost, Ending::Delete).await {
             tracing::warn!("a lost newborn could not be deleted: {error}");
         }
     }

@@ -10,20 +10,20 @@
 //! - `mint`: the part of it in which replies get lost and rivals appear
 //! - `retire`: the only place where a token is disabled or deleted
 //! - [`session`]: a provider credential, shared by the rotations that use it
-//! - [`berths`]: how many rotations may deliver at once
-//! - [`brake`]: whether a mint may still be started
-//! - [`trouble`]: everything that stops a rotation, in words
+//! - [`delivery_slots`]: how many rotations may deliver at once
+//! - [`stop_signal`]: whether a mint may still be started
+//! - [`error`]: everything that stops a rotation, in words
 //! - `outcome`: what is reported of it; `advice`: what is said after a failure
 //!
 //! How to speak to a provider or to GitHub is not known here.
 
-pub mod berths;
-pub mod brake;
+pub mod delivery_slots;
+pub mod error;
 pub mod lineage;
 pub mod marker;
 pub mod plan;
 pub mod session;
-pub mod trouble;
+pub mod stop_signal;
 pub mod trust;
 pub mod window;
 
@@ -48,25 +48,25 @@ use crate::config::Config;
 use crate::github::GitHub;
 use crate::provider::ProviderSettings;
 use crate::report::{Report, Reporter, RotationReport};
-use apply::Story;
-use berths::Berths;
-use brake::Brake;
+use apply::RotationRun;
+use delivery_slots::DeliverySlots;
+use error::RotationError;
 use expand::Expanded;
 use marker::MarkerKeys;
-use session::Session;
-use trouble::Trouble;
+use session::ProviderSession;
+use stop_signal::StopSignal;
 
 /// What every rotation of a run works with.
-pub struct Tools<'a> {
+pub struct RunContext<'a> {
     /// Where secrets are kept.
     pub github: &'a GitHub,
     /// The servers' time.
     pub clock: &'a Clock,
     /// Whether a mint may still be started.
-    pub brake: &'a Brake,
+    pub stop_signal: &'a StopSignal,
     /// How many rotations may be between mint and delivery at once: the more
     /// there are, the longer each new token waits for its turn.
-    pub berths: &'a Berths,
+    pub delivery_slots: &'a DeliverySlots,
     /// The wait before something is asked again that may need seconds.
     pub first_wait: Duration,
     /// How long a newborn may take to be accepted.
@@ -81,9 +81,9 @@ pub struct Tools<'a> {
     pub marker_keys: MarkerKeys,
 }
 
-impl Tools<'_> {
-    fn now(&self) -> Result<Timestamp, Trouble> {
-        self.clock.now().ok_or(Trouble::NoClock)
+impl RunContext<'_> {
+    fn now(&self) -> Result<Timestamp, RotationError> {
+        self.clock.now().ok_or(RotationError::NoClock)
     }
 
     /// How far the provider's clock is ahead of GitHub's; as far as it may be, if
@@ -96,31 +96,31 @@ impl Tools<'_> {
 
 /// Rotates everything that is due, all rotations at once.
 pub async fn run(
-    tools: &Tools<'_>,
+    context: &RunContext<'_>,
     config: &Config,
-    sessions: &HashMap<ProviderSettings, Arc<Session>>,
+    sessions: &HashMap<ProviderSettings, Arc<ProviderSession>>,
 ) -> Report {
-    let expanded = expand::expand(tools, config).await;
-    let served = expanded.iter().filter(|one| one.trouble.is_none());
-    tools.github.expect(served.flat_map(|one| &one.rotation.secrets));
-    let told = expanded.into_iter().filter_map(|Expanded { rotation, notes, trouble }| {
+    let expanded = expand::expand(context, config).await;
+    let served = expanded.iter().filter(|one| one.error.is_none());
+    context.github.expect(served.flat_map(|one| &one.rotation.secrets));
+    let told = expanded.into_iter().filter_map(|Expanded { rotation, notes, error }| {
         let session = sessions.get(&rotation.provider)?;
         Some(async move {
-            let story = match trouble {
-                Some(trouble) => Story { trouble: Some(trouble), ..Story::default() },
-                None => apply::apply(tools, session, &rotation).await,
+            let run = match error {
+                Some(error) => RotationRun { error: Some(error), ..RotationRun::default() },
+                None => apply::apply(context, session, &rotation).await,
             };
-            let report = outcome::report(&rotation, session, story, tools);
+            let report = outcome::report(&rotation, session, run, context);
             RotationReport { notes, ..report }
         })
     });
     let rotations: Vec<RotationReport> = join_all(told).await;
     Report {
-        now: tools.clock.now(),
-        dry_run: tools.dry_run,
+        now: context.clock.now(),
+        dry_run: context.dry_run,
         rotations,
-        command: if tools.look_only { Reporter::Status } else { Reporter::Rotate },
-        github_credential_expires_at: tools.github.token_expires_at(),
+        command: if context.look_only { Reporter::Status } else { Reporter::Rotate },
+        github_credential_expires_at: context.github.token_expires_at(),
         ..Report::default()
     }
 }

@@ -6,8 +6,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::error::RotationError;
 use super::lineage::{Holder, Lineage, Member, Reading, TOLERANCE, after, before};
-use super::trouble::Trouble;
 use super::trust::{self, Support};
 use super::window::delivery_window;
 use crate::config::{Policy, Rotation};
@@ -48,7 +48,7 @@ pub enum Verdict {
 
 /// What everything depends on, besides the user's own words.
 #[derive(Debug, Clone, Copy)]
-pub struct Circumstances<'a> {
+pub struct PlanInput<'a> {
     /// The rotation.
     pub rotation: &'a Rotation,
     /// What is true of the provider's tokens.
@@ -84,7 +84,7 @@ pub enum Step {
     /// A successor is to be minted.
     Mint(MintPlan),
     /// Nothing may be minted.
-    Refuse(Trouble),
+    Refuse(RotationError),
 }
 
 /// The mint that is to be.
@@ -109,7 +109,7 @@ pub struct MintPlan {
 ///
 /// # Errors
 /// When the newest token cannot be trusted.
-pub fn plan(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Result<Plan, Trouble> {
+pub fn plan(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> Result<Plan, RotationError> {
     let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
     let current = current(at, lineage, readings);
     trust::compare_privileges(lineage, at.now)?;
@@ -120,7 +120,7 @@ pub fn plan(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> 
     if let (true, Some((member, marker))) = (would_mint, open.and_then(|m| Some((m, m.marker.as_ref()?)))) {
         verdict = Verdict::InFlight;
         why = format!("token {} was minted at {} and its window is open", member.token.id, marker.minted_at);
-        step = Step::Refuse(Trouble::InFlight {
+        step = Step::Refuse(RotationError::InFlight {
             id: member.token.id.clone(),
             minted_at: marker.minted_at,
             until: after(marker.until, TOLERANCE),
@@ -130,7 +130,7 @@ pub fn plan(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> 
     }
     if matches!(step, Step::Nothing) {
         step = unreadable(at, readings).map_or(Step::Nothing, |(destinations, reasons)| {
-            Step::Refuse(Trouble::DeadDestination { destinations, reasons })
+            Step::Refuse(RotationError::DeadDestination { destinations, reasons })
         });
     }
     let retire = retirements(at, lineage, readings);
@@ -139,7 +139,7 @@ pub fn plan(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> 
 
 /// The newest token, but for dead ones that no destination received. Where markers
 /// are signed, only a signed one counts.
-fn current(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Option<usize> {
+fn current(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> Option<usize> {
     let is_leftover =
         |index: &usize| !lineage.members[*index].is_live(at.now) && lineage.never_taken(readings, *index);
     let counts = |index: &usize| lineage.members[*index].is_proven || !lineage.is_signed;
@@ -151,19 +151,19 @@ fn current(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> O
 /// Whether the next run would mint, as things are and unless it is forced.
 #[must_use]
 pub fn next_run_mints(
-    at: &Circumstances<'_>,
+    at: &PlanInput<'_>,
     lineage: &Lineage,
     readings: &[Reading],
     current: Option<usize>,
 ) -> bool {
-    let at = Circumstances { force: false, ..*at };
+    let at = PlanInput { force: false, ..*at };
     let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
     verdict(&at, lineage, readings, &holders, current).0 != Verdict::Fresh
 }
 
 /// The verdict as if no other run were at work.
 fn verdict(
-    at: &Circumstances<'_>,
+    at: &PlanInput<'_>,
     lineage: &Lineage,
     readings: &[Reading],
     holders: &[Holder],
@@ -212,7 +212,7 @@ fn lacks(member: &Member, current: usize, reading: &Reading, holder: Holder) -> 
 
 /// Why a token must be replaced now, whoever holds it; `None`: it need not.
 #[must_use]
-pub fn due(at: &Circumstances<'_>, member: &Member) -> Option<String> {
+pub fn due(at: &PlanInput<'_>, member: &Member) -> Option<String> {
     let Policy { lifetime, rotate_before, .. } = at.rotation.policy;
     if member.token.disabled {
         return Some(format!("token {} is disabled", member.token.id));
@@ -254,7 +254,7 @@ pub fn next_rotation_at(policy: Policy, profile: Profile, member: &Member) -> Op
 /// provider either. `ahead` is how far that one is ahead of GitHub's.
 #[must_use]
 pub fn predecessor_ends_at(
-    at: &Circumstances<'_>,
+    at: &PlanInput<'_>,
     now: Timestamp,
     ahead: SignedDuration,
     plan: &MintPlan,
@@ -269,7 +269,7 @@ pub fn predecessor_ends_at(
 }
 
 fn mint_or_refuse(
-    at: &Circumstances<'_>,
+    at: &PlanInput<'_>,
     lineage: &Lineage,
     readings: &[Reading],
     holders: &[Holder],
@@ -277,12 +277,12 @@ fn mint_or_refuse(
     current: Option<usize>,
 ) -> Step {
     if current.is_none() && at.rotation.create.is_none() {
-        return Step::Refuse(Trouble::NoSuchToken { token: at.rotation.token.clone(), nearest: None });
+        return Step::Refuse(RotationError::NoSuchToken { token: at.rotation.token.clone(), nearest: None });
     }
     if let Some((destinations, reasons)) = unreadable(at, readings)
         && !must_be_served(at, lineage, readings)
     {
-        return Step::Refuse(Trouble::Unreadable { destinations, reasons });
+        return Step::Refuse(RotationError::Unreadable { destinations, reasons });
     }
     if verdict == Verdict::Undelivered
         && !would_expire(at, lineage, readings, LAST_DAY)
@@ -313,7 +313,7 @@ fn mint_or_refuse(
 /// that only has the original's name is no predecessor unless it is all there is,
 /// and neither is one that can do something else than the current one.
 fn predecessor(
-    at: &Circumstances<'_>,
+    at: &PlanInput<'_>,
     lineage: &Lineage,
     orphans: &[usize],
     current: Option<usize>,
@@ -333,13 +333,13 @@ fn predecessor(
 
 /// Why *undelivered* alone mints nothing for now.
 fn held_back(
-    at: &Circumstances<'_>,
+    at: &PlanInput<'_>,
     lineage: &Lineage,
     readings: &[Reading],
     holders: &[Holder],
     current: Option<usize>,
     until: Timestamp,
-) -> Trouble {
+) -> RotationError {
     let minted_at = current.and_then(|current| lineage.members[current].minted_at());
     let (mut failing, mut overwritten) = (Vec::new(), Vec::new());
     for (secret, (reading, holder)) in at.rotation.secrets.iter().zip(readings.iter().zip(holders)) {
@@ -352,13 +352,13 @@ fn held_back(
             _ => failing.push(name),
         }
     }
-    Trouble::HeldBack { live: limit::live_marked(at, lineage), until, failing, overwritten }
+    RotationError::HeldBack { live: limit::live_marked(at, lineage), until, failing, overwritten }
 }
 
 /// Whether a destination may hold this member. `false` only when that is certain: it
 /// holds another one, as more than that one's own marker tells, or it was last
 /// written before this one was minted.
-pub(super) fn may_hold(at: &Circumstances<'_>, lineage: &Lineage, reading: &Reading, index: usize) -> bool {
+pub(super) fn may_hold(at: &PlanInput<'_>, lineage: &Lineage, reading: &Reading, index: usize) -> bool {
     match lineage.holder(reading) {
         Holder::Member(held) if held < index => support(at, lineage, held, index) == Support::None,
         _ => lineage.may_hold(reading, index),
@@ -366,13 +366,13 @@ pub(super) fn may_hold(at: &Circumstances<'_>, lineage: &Lineage, reading: &Read
 }
 
 /// What supports the claim that one member replaced an older one.
-fn support(at: &Circumstances<'_>, lineage: &Lineage, successor: usize, previous: usize) -> Support {
+fn support(at: &PlanInput<'_>, lineage: &Lineage, successor: usize, previous: usize) -> Support {
     let [successor, previous] = [successor, previous].map(|index| &lineage.members[index]);
     trust::support(lineage, at.profile, at.rotation.policy.overlap.duration(), successor, previous)
 }
 
 /// The destinations that could not be read, and why; `None`: all could.
-fn unreadable(at: &Circumstances<'_>, readings: &[Reading]) -> Option<(Vec<String>, Vec<String>)> {
+fn unreadable(at: &PlanInput<'_>, readings: &[Reading]) -> Option<(Vec<String>, Vec<String>)> {
     let dead: (Vec<String>, Vec<String>) = at
         .rotation
         .secrets
@@ -388,7 +388,7 @@ fn unreadable(at: &Circumstances<'_>, readings: &[Reading]) -> Option<(Vec<Strin
 
 /// The tokens that a readable destination may hold and that live.
 fn live_holdings<'a>(
-    at: &'a Circumstances<'_>,
+    at: &'a PlanInput<'_>,
     lineage: &'a Lineage,
     readings: &'a [Reading],
 ) -> impl Iterator<Item = Vec<&'a Token>> {
@@ -401,12 +401,7 @@ fn live_holdings<'a>(
 }
 
 /// Whether a live token that a readable destination may hold ends within this time.
-fn would_expire(
-    at: &Circumstances<'_>,
-    lineage: &Lineage,
-    readings: &[Reading],
-    within: SignedDuration,
-) -> bool {
+fn would_expire(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading], within: SignedDuration) -> bool {
     let horizon = after(at.now, within);
     let ends = |token: &&Token| token.expires_at.is_some_and(|end| end <= horizon);
     live_holdings(at, lineage, readings).any(|tokens| tokens.iter().any(ends))
@@ -414,7 +409,7 @@ fn would_expire(
 
 /// Whether a readable destination holds nothing that lives, or would hold nothing
 /// before the overlap is over: then it is served although another one is unreadable.
-fn must_be_served(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> bool {
+fn must_be_served(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> bool {
     live_holdings(at, lineage, readings).any(|tokens| tokens.is_empty())
         || would_expire(at, lineage, readings, at.rotation.policy.overlap.duration())
 }

@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::marker::Marker;
-use super::session::{Keyring, Session};
+use super::session::{CredentialFallback, ProviderSession};
 use crate::provider::{Ending, Error, ErrorKind, Token};
 
 /// Two answers may show one date with different precision.
@@ -36,33 +36,34 @@ pub(super) enum NotRetired {
 /// Disables or deletes a token, and returns once it certainly has ended. Repeated as
 /// the retry policy allows.
 pub(super) async fn retire(
-    session: &Session,
-    keys: &Keyring<'_>,
+    session: &ProviderSession,
+    credentials: &CredentialFallback<'_>,
     token: &Token,
     ending: Ending,
 ) -> Result<(), NotRetired> {
     // On the heap: of a thousand rotations few end a token on the same day.
-    Box::pin(repeat(session, keys, token, ending)).await
+    Box::pin(repeat(session, credentials, token, ending)).await
 }
 
 async fn repeat(
-    session: &Session,
-    keys: &Keyring<'_>,
+    session: &ProviderSession,
+    credentials: &CredentialFallback<'_>,
     token: &Token,
     ending: Ending,
 ) -> Result<(), NotRetired> {
     let mut repetitions = session.retry.repetitions();
     loop {
-        if has_ended(session, keys, token, ending).await? {
+        if has_ended(session, credentials, token, ending).await? {
             return Ok(());
         }
-        let sent = keys.call(async |credential| session.provider.end(credential, token, ending).await).await;
+        let sent =
+            credentials.call(async |credential| session.provider.end(credential, token, ending).await).await;
         let Err(error) = sent else { return Ok(()) };
         match error.kind {
             ErrorKind::Unauthenticated | ErrorKind::Forbidden => return Err(NotRetired::Unconfirmed(error)),
             // It may have ended without the documented answer. The token itself tells.
             ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::Unreadable => {
-                if has_ended(session, keys, token, ending).await? {
+                if has_ended(session, credentials, token, ending).await? {
                     return Ok(());
                 }
                 if error.kind.is_about_the_token() {
@@ -81,12 +82,12 @@ async fn repeat(
 
 /// Reads a token. Whether it has ended; an error if its id is another token's now.
 async fn has_ended(
-    session: &Session,
-    keys: &Keyring<'_>,
+    session: &ProviderSession,
+    credentials: &CredentialFallback<'_>,
     token: &Token,
     ending: Ending,
 ) -> Result<bool, NotRetired> {
-    let read = keys.call(async |credential| session.provider.get(credential, &token.id).await).await;
+    let read = credentials.call(async |credential| session.provider.get(credential, &token.id).await).await;
     match read.map_err(NotRetired::Unread)? {
         None => Ok(true),
         Some(shown) if !is_same(token, &shown) => Err(NotRetired::IdTaken { name: shown.name }),

@@ -3,7 +3,7 @@
 //! Rotations that share a credential share one list of tokens. A token may rotate
 //! itself: then what follows the mint must go out with the new value, and nobody
 //! can tell in advance for every provider whether that is the case. So a
-//! [`Keyring`] knows both values and falls back from one to the other.
+//! [`CredentialFallback`] knows both values and falls back from one to the other.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::http::RetryPolicy;
 use crate::provider::{Error, ErrorKind, Provider, Token};
 
 /// A provider with the credential that its calls are made with.
-pub struct Session {
+pub struct ProviderSession {
     /// The service.
     pub provider: Arc<dyn Provider>,
     /// The user's credential.
@@ -27,7 +27,7 @@ pub struct Session {
     listed: OnceCell<Result<Vec<Token>, Error>>,
 }
 
-impl Session {
+impl ProviderSession {
     /// A session that has not asked for anything yet.
     #[must_use]
     pub fn new(
@@ -50,21 +50,21 @@ impl Session {
 }
 
 /// The values that a rotation's calls can be made with.
-pub(super) struct Keyring<'a> {
+pub(super) struct CredentialFallback<'a> {
     old: &'a SecretString,
     new: Option<&'a SecretString>,
     new_first: bool,
 }
 
-impl<'a> Keyring<'a> {
+impl<'a> CredentialFallback<'a> {
     /// Before a mint: the user's credential alone.
-    pub(super) fn before_mint(session: &'a Session) -> Self {
+    pub(super) fn before_mint(session: &'a ProviderSession) -> Self {
         Self { old: &session.credential, new: None, new_first: false }
     }
 
     /// After a mint: the new value first if the predecessor may be the credential.
     pub(super) fn after_mint(
-        session: &'a Session,
+        session: &'a ProviderSession,
         value: &'a SecretString,
         predecessor: Option<&Token>,
     ) -> Self {
@@ -98,9 +98,9 @@ mod tests {
 
     /// Which values a call is made with, if each is refused in this way, and what
     /// comes of it in the end.
-    fn tried(keyring: &Keyring<'_>, refused: ErrorKind) -> (Vec<String>, Result<(), String>) {
+    fn tried(credentials: &CredentialFallback<'_>, refused: ErrorKind) -> (Vec<String>, Result<(), String>) {
         let tried = std::cell::RefCell::new(Vec::new());
-        let call = keyring.call(async |value: &SecretString| {
+        let call = credentials.call(async |value: &SecretString| {
             let value = value.expose_secret().to_owned();
             tried.borrow_mut().push(value.clone());
             Err::<(), _>(Error { kind: refused, message: value, retry_after: None })
@@ -112,16 +112,16 @@ mod tests {
     #[test]
     fn the_other_value_is_tried_where_the_first_is_refused() {
         let (old, new) = (SecretString::from("old"), SecretString::from("new"));
-        let keyring = |new_first| Keyring { old: &old, new: Some(&new), new_first };
+        let credentials = |new_first| CredentialFallback { old: &old, new: Some(&new), new_first };
         let expected = |values: [&str; 2]| (values.map(str::to_owned).to_vec(), Err(values[0].to_owned()));
         for refused in [ErrorKind::Unauthenticated, ErrorKind::Forbidden] {
-            assert_eq!(tried(&keyring(false), refused), expected(["old", "new"]));
-            assert_eq!(tried(&keyring(true), refused), expected(["new", "old"]));
+            assert_eq!(tried(&credentials(false), refused), expected(["old", "new"]));
+            assert_eq!(tried(&credentials(true), refused), expected(["new", "old"]));
         }
         for other in [ErrorKind::NotFound, ErrorKind::Unavailable, ErrorKind::RateLimited] {
-            assert_eq!(tried(&keyring(true), other).0, ["new"]);
+            assert_eq!(tried(&credentials(true), other).0, ["new"]);
         }
-        let alone = Keyring { old: &old, new: None, new_first: false };
+        let alone = CredentialFallback { old: &old, new: None, new_first: false };
         assert_eq!(tried(&alone, ErrorKind::Forbidden).0, ["old"]);
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::lineage::{Lineage, after};
-use super::Circumstances;
+use super::PlanInput;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -21,7 +21,7 @@ const TOO_MANY: usize = 16;
 
 /// Until when nothing is minted because of *undelivered* alone; `None`: it may be.
 /// Every run of which the provider still shows a marker counts once.
-pub(super) fn held_back_until(at: &Circumstances<'_>, lineage: &Lineage) -> Option<Timestamp> {
+pub(super) fn held_back_until(at: &PlanInput<'_>, lineage: &Lineage) -> Option<Timestamp> {
     let mut runs: BTreeMap<&str, Timestamp> = BTreeMap::new();
     for marker in lineage.members.iter().filter_map(|member| member.marker.as_ref()) {
         let minted_at = runs.entry(&marker.run).or_insert(marker.minted_at);
@@ -38,7 +38,7 @@ pub(super) fn held_back_until(at: &Circumstances<'_>, lineage: &Lineage) -> Opti
 }
 
 /// How many marked tokens of the rotation the provider accepts.
-pub(super) fn live_marked(at: &Circumstances<'_>, lineage: &Lineage) -> usize {
+pub(super) fn live_marked(at: &PlanInput<'_>, lineage: &Lineage) -> usize {
     lineage.members.iter().filter(|member| member.marker.is_some() && member.is_live(at.now)).count()
 }
 

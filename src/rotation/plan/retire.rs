@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::super::lineage::{Holder, Lineage, Reading, TOLERANCE, after};
 use super::super::trust::Support;
-use super::{Circumstances, may_hold, support};
+use super::{PlanInput, may_hold, support};
 use crate::config::Policy;
 use crate::provider::Ending;
 
@@ -24,14 +24,14 @@ pub struct Retirement {
 /// Previous tokens that can be ended now: those that [wait](waiting), their
 /// overlap over.
 #[must_use]
-pub fn retirements(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
+pub fn retirements(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
     waiting(at, lineage, readings).into_iter().filter(|one| at.now >= one.from).collect()
 }
 
 /// Previous tokens that are to be ended now or later: ours, held by no destination
 /// and by no unknown one, replaced by a token that lives.
 #[must_use]
-pub fn waiting(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
+pub fn waiting(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
     let Policy { overlap, delete_after, .. } = at.rotation.policy;
     let retirement = |member: usize| {
         let Replaced { at: replaced_at, support } = replaced(at, lineage, readings, member)?;
@@ -64,7 +64,7 @@ pub fn waiting(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) 
 /// Previous tokens that the provider can be told to end by itself: those that
 /// [wait](waiting) and would outlive their overlap. `from` is the expiry to set.
 #[must_use]
-pub fn expiries_to_set(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
+pub fn expiries_to_set(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
     if !at.profile.can_set_expiry {
         return Vec::new();
     }
@@ -80,7 +80,7 @@ pub fn expiries_to_set(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Re
 /// took its successor: somebody else still has it, or a job that waited long.
 #[must_use]
 pub fn used_since_replaced(
-    at: &Circumstances<'_>,
+    at: &PlanInput<'_>,
     lineage: &Lineage,
     readings: &[Reading],
     member: usize,
@@ -95,7 +95,7 @@ pub fn used_since_replaced(
 /// Live previous tokens that are not ended because nothing but an unsigned marker says
 /// that they were replaced.
 #[must_use]
-pub fn withheld(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<usize> {
+pub fn withheld(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<usize> {
     let is_withheld = |member: &usize| {
         lineage.members[*member].is_live(at.now)
             && replaced(at, lineage, readings, *member)
@@ -112,12 +112,7 @@ struct Replaced {
 
 /// When the last destination took a successor of a token that no destination holds
 /// any more; `None`: it must not be ended, or was ended by hand.
-fn replaced(
-    at: &Circumstances<'_>,
-    lineage: &Lineage,
-    readings: &[Reading],
-    member: usize,
-) -> Option<Replaced> {
+fn replaced(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading], member: usize) -> Option<Replaced> {
     let candidate = &lineage.members[member];
     let is_gone = candidate.token.disabled && !at.profile.can_disable;
     if is_gone || !lineage.is_ours(at.rotation, member) {
@@ -141,6 +136,6 @@ fn replaced(
 }
 
 /// When the provider ended a token by itself.
-fn expired_at(at: &Circumstances<'_>, lineage: &Lineage, member: usize) -> Option<Timestamp> {
+fn expired_at(at: &PlanInput<'_>, lineage: &Lineage, member: usize) -> Option<Timestamp> {
     lineage.members[member].token.expires_at.filter(|end| *end <= at.now)
 }

@@ -31,10 +31,10 @@ fn decide_with(
     force: bool,
     members: &[Member],
     readings: &[Reading],
-) -> Result<Plan, Trouble> {
+) -> Result<Plan, RotationError> {
     let rotation = rotation(readings.len());
     let lineage = lineage(members.to_vec());
-    plan(&Circumstances { rotation: &rotation, profile, now, force }, &lineage, readings)
+    plan(&PlanInput { rotation: &rotation, profile, now, force }, &lineage, readings)
 }
 
 fn mint(plan: &Plan) -> &MintPlan {
@@ -160,7 +160,7 @@ fn while_a_window_is_open_nothing_is_minted_not_even_by_force() {
     assert_eq!(decide(minute(3), &members, &held).verdict, Verdict::Fresh);
     let forced = decide_with(NATIVE, minute(3), true, &members, &held).unwrap();
     assert_eq!(forced.verdict, Verdict::InFlight);
-    assert!(matches!(forced.step, Step::Refuse(Trouble::InFlight { until, .. }) if until == minute(4)));
+    assert!(matches!(forced.step, Step::Refuse(RotationError::InFlight { until, .. }) if until == minute(4)));
     assert_eq!(decide_with(NATIVE, minute(5), true, &members, &held).unwrap().verdict, Verdict::Forced);
 }
 
@@ -169,7 +169,7 @@ fn one_unreadable_destination_stops_the_mint_unless_the_token_would_die() {
     let members = [original(Some(day(10)))];
     let readings = [written(day(-30)), Reading::Unreadable("404".into())];
     let plan = decide(day(0), &members, &readings);
-    assert!(matches!(plan.step, Step::Refuse(Trouble::Unreadable { .. })));
+    assert!(matches!(plan.step, Step::Refuse(RotationError::Unreadable { .. })));
     let plan = decide(day(3), &members, &readings);
     assert_eq!(plan.verdict, Verdict::Due);
     assert_eq!(mint(&plan).predecessor, Some(0));
@@ -206,7 +206,7 @@ fn an_unreadable_destination_fails_even_a_fresh_rotation() {
     let readings = [written(day(-30)), Reading::Unreadable("404".into())];
     let plan = decide(day(0), &[original(Some(day(60)))], &readings);
     assert_eq!(plan.verdict, Verdict::Fresh);
-    assert!(matches!(plan.step, Step::Refuse(Trouble::DeadDestination { .. })));
+    assert!(matches!(plan.step, Step::Refuse(RotationError::DeadDestination { .. })));
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn undelivered_alone_mints_three_times_a_day_unless_a_token_would_expire() {
     let readings = [written(hour(3)), written(day(-30))];
     let plan = decide(hour(4), &members(day(60)), &readings);
     assert_eq!(plan.verdict, Verdict::Undelivered);
-    let Step::Refuse(Trouble::HeldBack { live: 4, until, failing, overwritten }) = &plan.step else {
+    let Step::Refuse(RotationError::HeldBack { live: 4, until, failing, overwritten }) = &plan.step else {
         panic!("{:?}", plan.step)
     };
     assert_eq!(*until, hour(25));
@@ -227,11 +227,11 @@ fn undelivered_alone_mints_three_times_a_day_unless_a_token_would_expire() {
     mint(&decide(hour(25), &members(day(60)), &readings));
     mint(&decide(hour(4), &members(hour(28)), &readings));
     let held_back = decide(hour(4), &members(hour(28) + SignedDuration::from_secs(1)), &readings);
-    assert!(matches!(held_back.step, Step::Refuse(Trouble::HeldBack { .. })));
+    assert!(matches!(held_back.step, Step::Refuse(RotationError::HeldBack { .. })));
     mint(&decide_with(NATIVE, hour(4), true, &members(day(60)), &readings).unwrap());
     // Written since by something else.
     let plan = decide(hour(9), &members(day(60)), &[written(hour(3)), written(hour(5))]);
-    let Step::Refuse(Trouble::HeldBack { failing, overwritten, .. }) = &plan.step else {
+    let Step::Refuse(RotationError::HeldBack { failing, overwritten, .. }) = &plan.step else {
         panic!("{:?}", plan.step)
     };
     assert_eq!((failing.len(), overwritten.as_slice()), (0, ["acme/app-1:TOKEN".to_owned()].as_slice()));
@@ -246,7 +246,7 @@ fn live_tokens_with_different_privileges_stop_the_rotation_held_or_not() {
     for readings in [[written(day(-30))], [written(minute(1))]] {
         for members in [vec![forged.clone(), original.clone()], vec![original.clone(), forged.clone()]] {
             let plan = decide_with(NATIVE, day(1), true, &members, &readings);
-            assert!(matches!(plan, Err(Trouble::DifferentPrivileges { .. })), "{plan:?}");
+            assert!(matches!(plan, Err(RotationError::DifferentPrivileges { .. })), "{plan:?}");
         }
     }
     let mut disabled = forged.clone();
@@ -282,7 +282,7 @@ fn a_namesake_of_the_original_is_nobody_s_predecessor() {
 fn a_predecessor_outlives_the_delivery_by_either_clock() {
     let rotation =
         Rotation { policy: Policy { overlap: "0h".parse().unwrap(), ..Policy::default() }, ..rotation(1) };
-    let at = Circumstances { rotation: &rotation, profile: NATIVE, now: minute(0), force: false };
+    let at = PlanInput { rotation: &rotation, profile: NATIVE, now: minute(0), force: false };
     let old = original(Some(day(10)));
     let mint = MintPlan {
         keeps_predecessor: false,
@@ -300,7 +300,7 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
 #[test]
 fn a_predecessor_keeps_its_end_where_the_delivery_is_not_sure() {
     let rotation = rotation(1);
-    let at = Circumstances { rotation: &rotation, profile: NATIVE, now: day(0), force: false };
+    let at = PlanInput { rotation: &rotation, profile: NATIVE, now: day(0), force: false };
     let ends_at = |end: Option<Timestamp>, keeps_predecessor, predecessor_is_orphan| {
         let mint = MintPlan {
             keeps_predecessor,
@@ -401,7 +401,7 @@ proptest! {
             }
         }
         if plan.verdict == Verdict::InFlight {
-            let refused = matches!(plan.step, Step::Refuse(Trouble::InFlight { .. }));
+            let refused = matches!(plan.step, Step::Refuse(RotationError::InFlight { .. }));
             prop_assert!(refused);
         }
     }
@@ -414,7 +414,7 @@ proptest! {
         let Step::Mint(mint) = plan.step else { return Ok(()) };
         let Some(old) = mint.predecessor.map(|index| &members[index]) else { return Ok(()) };
         let rotation = rotation(readings.len());
-        let at = Circumstances { rotation: &rotation, profile: NATIVE, now: epoch(), force };
+        let at = PlanInput { rotation: &rotation, profile: NATIVE, now: epoch(), force };
         let end = predecessor_ends_at(&at, epoch(), SignedDuration::ZERO, &mint, old).unwrap();
         prop_assert!(old.token.expires_at.is_none_or(|expiry| end <= expiry), "extended");
         if !mint.predecessor_is_orphan {
@@ -439,7 +439,7 @@ proptest! {
     #[test]
     fn what_is_due_stays_due((profile, _, members, readings) in scene(), later in 0_i64..100_000) {
         let rotation = rotation(readings.len());
-        let at = |now| Circumstances { rotation: &rotation, profile, now, force: false };
+        let at = |now| PlanInput { rotation: &rotation, profile, now, force: false };
         for member in &members {
             let is_long = member.token.expires_at.is_none_or(|end| end > day(90));
             if due(&at(epoch()), member).is_some() && (!is_long || profile.expiry == Expiry::ByAge) {

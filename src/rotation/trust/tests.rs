@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::lineage::Reading;
 use super::super::marker::annotate;
-use super::super::plan::{self, Circumstances, Step};
+use super::super::plan::{self, PlanInput, Step};
 use super::super::samples::{
     NATIVE, day, key, lineage as unsigned, minted, minute, original, rotation, token, written,
 };
@@ -29,7 +29,7 @@ fn listed(id: &str, at: Timestamp, keys: &MarkerKeys) -> Token {
 }
 
 /// What each token with this rotation's marker counts as, in the order of the list.
-fn believed(tokens: &[Token], keys: &MarkerKeys) -> Result<Vec<String>, Trouble> {
+fn believed(tokens: &[Token], keys: &MarkerKeys) -> Result<Vec<String>, RotationError> {
     let marked = tokens.iter().map(|token| (token, Marker::find(&token.note).unwrap())).collect();
     let believed = believe(marked, keys, day(50))?;
     let members = believed
@@ -48,12 +48,15 @@ fn once_a_token_is_signed_later_unsigned_ones_are_ignored() {
     assert_eq!(before, ["old", "forged"], "nothing is signed yet");
     let after = believed(&[old.clone(), signed.clone(), forged.clone()], &keys()).unwrap();
     assert_eq!(after, ["old", "signed proven", "forged Unsigned"]);
-    let Err(Trouble::MarkerKeyMissing { id }) = believed(&[old.clone(), signed.clone()], &none) else {
+    let Err(RotationError::MarkerKeyMissing { id }) = believed(&[old.clone(), signed.clone()], &none) else {
         panic!("a run without the key goes on")
     };
     assert_eq!(id, "signed");
     let other = MarkerKeys::new(vec![SecretString::from("another key of 16 and more")]);
-    assert!(matches!(believed(std::slice::from_ref(&signed), &other), Err(Trouble::MarkerKeyUnknown { .. })));
+    assert!(matches!(
+        believed(std::slice::from_ref(&signed), &other),
+        Err(RotationError::MarkerKeyUnknown { .. })
+    ));
     let by_other = listed("other", day(4), &other);
     let after = believed(&[signed.clone(), by_other], &keys()).unwrap();
     assert_eq!(after, ["signed proven", "other WrongSignature"]);
@@ -76,7 +79,7 @@ fn a_creation_date_outside_the_window_contradicts_the_marker() {
         assert!(created(minutes).is_ok(), "{minutes}");
     }
     for minutes in [-6, 2 + 6] {
-        assert!(matches!(created(minutes), Err(Trouble::ContradictedMarker { .. })), "{minutes}");
+        assert!(matches!(created(minutes), Err(RotationError::ContradictedMarker { .. })), "{minutes}");
     }
 }
 
@@ -239,7 +242,7 @@ fn acts(
     let rotation = rotation(2);
     let now = now();
     let lineage = Lineage::trace(&rotation, tokens, keys, now).ok()?;
-    let at = Circumstances { rotation: &rotation, profile, now, force };
+    let at = PlanInput { rotation: &rotation, profile, now, force };
     let plan = plan::plan(&at, &lineage, readings).ok()?;
     let token = |index: &usize| lineage.members[*index].token.clone();
     let mut ended: Vec<Token> = plan.retire.iter().map(|one| token(&one.member)).collect();

@@ -42,7 +42,7 @@ fn an_expired_predecessor_is_deleted_only_on_demand() {
     let retired = |delete_after: Option<Period>, readings: &[Reading], now: Timestamp| {
         let mut rotation = rotation(1);
         rotation.policy.delete_after = delete_after;
-        let at = Circumstances { rotation: &rotation, profile: NATIVE, now, force: false };
+        let at = PlanInput { rotation: &rotation, profile: NATIVE, now, force: false };
         retirements(&at, &lineage, readings)
             .into_iter()
             .map(|one| (one.member, one.ending))
@@ -63,7 +63,7 @@ fn a_previous_token_that_outlives_its_overlap_is_given_an_expiry() {
     let to_set = |profile, old: &Member, readings: &[Reading], now: Timestamp| {
         let mut rotation = rotation(readings.len());
         rotation.policy.delete_after = Some(Period::from_days(3));
-        let at = Circumstances { rotation: &rotation, profile, now, force: false };
+        let at = PlanInput { rotation: &rotation, profile, now, force: false };
         let lineage = lineage(vec![minted("new", day(0), Some(day(90))), old.clone()]);
         let all = expiries_to_set(&at, &lineage, readings);
         all.into_iter().map(|one| (one.member, one.from)).collect::<Vec<_>>()
@@ -115,7 +115,7 @@ fn the_last_use_counts_only_after_the_delivery() {
     let mut old = minted("old", day(-80), None);
     let used = |old: &Member| {
         let rotation = rotation(1);
-        let at = Circumstances { rotation: &rotation, profile: ACROSS_RUNS, now: day(7), force: false };
+        let at = PlanInput { rotation: &rotation, profile: ACROSS_RUNS, now: day(7), force: false };
         let lineage = lineage(vec![minted("new", day(0), None), old.clone()]);
         used_since_replaced(&at, &lineage, &[written(minute(1))], 1)
     };

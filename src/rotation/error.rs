@@ -12,7 +12,7 @@ use crate::{github, provider};
 
 /// Why a rotation stopped.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum Trouble {
+pub enum RotationError {
     /// A marker from the future.
     #[error(
         "token {id} carries this rotation's marker with a date in the future ({minted_at}, now is {now}). \
@@ -228,19 +228,19 @@ pub enum Trouble {
         last: provider::Error,
     },
     /// The newborn is not what was asked for.
-    #[error("the new token {id} is not used: {why}. {fate}. No secret was changed")]
+    #[error("the new token {id} is not used: {why}. {cleanup}. No secret was changed")]
     Unfit {
         /// The newborn.
         id: String,
         /// What is wrong with it.
         why: String,
         /// What became of it.
-        fate: Fate,
+        cleanup: Cleanup,
     },
     /// Another run minted, too.
     #[error(
         "another run minted token {rival} at {minted_at} and may be delivering it, so the new token {id} is not \
-         used. {fate}. This run changed no secret"
+         used. {cleanup}. This run changed no secret"
     )]
     Overtaken {
         /// The newborn.
@@ -250,15 +250,15 @@ pub enum Trouble {
         /// When that was minted.
         minted_at: Timestamp,
         /// What became of the newborn.
-        fate: Fate,
+        cleanup: Cleanup,
     },
     /// No destination took the new token, and none will.
-    #[error("every destination refused the new token {id}. {fate}")]
+    #[error("every destination refused the new token {id}. {cleanup}")]
     RefusedEverywhere {
         /// The newborn.
         id: String,
         /// What became of it.
-        fate: Fate,
+        cleanup: Cleanup,
     },
     /// Some destinations did not take the new token.
     #[error(
@@ -283,7 +283,7 @@ pub enum Trouble {
     },
 }
 
-impl Trouble {
+impl RotationError {
     /// Whether another run may be writing secrets right now.
     #[must_use]
     pub fn is_another_run(&self) -> bool {
@@ -334,11 +334,11 @@ impl Trouble {
 
 /// What became of a newborn that is not used.
 #[derive(Debug, Clone)]
-pub enum Fate {
+pub enum Cleanup {
     /// It was deleted.
-    Withdrawn,
+    Revoked,
     /// It could not be deleted.
-    Lives {
+    Failed {
         /// Until when, if it ends at all.
         until: Option<Timestamp>,
         /// Why it could not be deleted.
@@ -346,17 +346,17 @@ pub enum Fate {
     },
 }
 
-impl std::fmt::Display for Fate {
+impl std::fmt::Display for Cleanup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Withdrawn => f.write_str("It was withdrawn"),
-            Self::Lives { until: Some(until), why } => {
+            Self::Revoked => f.write_str("It was withdrawn"),
+            Self::Failed { until: Some(until), why } => {
                 write!(
                     f,
                     "It could not be withdrawn ({why}) and lives until {until} unless the next run ends it"
                 )
             }
-            Self::Lives { until: None, why } => {
+            Self::Failed { until: None, why } => {
                 write!(f, "It could not be withdrawn ({why}); the next run ends it, or delete it by hand")
             }
         }
@@ -458,20 +458,31 @@ mod tests {
         };
         let destinations = || many("acme/a-repository-with-a-long-name:TOKEN");
         let until = "2026-03-02T08:00:00Z".parse().unwrap();
-        for (trouble, wanted) in [
+        for (error, wanted) in [
             (
-                Trouble::Unreadable { destinations: destinations(), reasons: reasons("no access") },
+                RotationError::Unreadable { destinations: destinations(), reasons: reasons("no access") },
                 "no access",
             ),
-            (Trouble::DeadDestination { destinations: destinations(), reasons: many("why") }, "why-000"),
-            (Trouble::Undelivered { id: "x".into(), destinations: destinations(), until }, "did not take it"),
             (
-                Trouble::HeldBack { live: 9, until, failing: destinations(), overwritten: destinations() },
+                RotationError::DeadDestination { destinations: destinations(), reasons: many("why") },
+                "why-000",
+            ),
+            (
+                RotationError::Undelivered { id: "x".into(), destinations: destinations(), until },
+                "did not take it",
+            ),
+            (
+                RotationError::HeldBack {
+                    live: 9,
+                    until,
+                    failing: destinations(),
+                    overwritten: destinations(),
+                },
                 "--force",
             ),
-            (Trouble::SeveralMatch { name: "ci".into(), ids: many("id") }, "by its id"),
+            (RotationError::SeveralMatch { name: "ci".into(), ids: many("id") }, "by its id"),
         ] {
-            let text = trouble.to_string();
+            let text = error.to_string();
             assert!(text.contains(wanted) && text.contains("295 more"), "{text}");
             assert!(text.len() < 1000, "{} bytes: {text}", text.len());
         }

@@ -12,13 +12,13 @@ const STOPPED: &str = "the run was told to stop";
 
 /// Lets mints start until the run is told to stop or its deadline nears.
 #[derive(Debug)]
-pub struct Brake {
+pub struct StopSignal {
     stopped: watch::Sender<bool>,
     last_mint: Instant,
     end: Instant,
 }
 
-impl Brake {
+impl StopSignal {
     /// A brake for a run that begins now and may take `deadline` in all. It closes
     /// a quarter of that before its end, but no more than `window` before. What waits
     /// for an answer then may still get it within `grace` after the end.
@@ -38,8 +38,8 @@ impl Brake {
     /// stop, or its time is over.
     ///
     /// # Errors
-    /// As [`Self::pass`].
-    pub async fn hold<T>(&self, work: impl Future<Output = T>) -> Result<T, String> {
+    /// As [`Self::check`].
+    pub async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, String> {
         let mut stopped = self.stopped.subscribe();
         tokio::select! {
             biased;
@@ -54,7 +54,7 @@ impl Brake {
     ///
     /// # Errors
     /// The reason, as the end of a sentence that begins with "because".
-    pub fn pass(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), String> {
         if *self.stopped.borrow() {
             return Err(STOPPED.to_owned());
         }
@@ -72,31 +72,31 @@ mod tests {
     #[test]
     fn closes_when_told_to_and_near_the_deadline() {
         let window = Duration::from_secs(120);
-        let brake = Brake::new(Duration::from_secs(600), window, Duration::ZERO);
-        assert_eq!(brake.pass(), Ok(()));
-        brake.stop();
-        assert_eq!(brake.pass(), Err("the run was told to stop".to_owned()));
-        let late = Brake::new(Duration::ZERO, window, Duration::from_secs(30));
-        assert_eq!(late.pass(), Err("the run's deadline is near".to_owned()));
+        let stop_signal = StopSignal::new(Duration::from_secs(600), window, Duration::ZERO);
+        assert_eq!(stop_signal.check(), Ok(()));
+        stop_signal.stop();
+        assert_eq!(stop_signal.check(), Err("the run was told to stop".to_owned()));
+        let late = StopSignal::new(Duration::ZERO, window, Duration::from_secs(30));
+        assert_eq!(late.check(), Err("the run's deadline is near".to_owned()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_may_be_given_up_is_given_up() {
         let seconds = Duration::from_secs;
-        let brake = Brake::new(seconds(600), seconds(120), seconds(30));
-        assert_eq!(brake.hold(async { 7 }).await, Ok(7));
-        assert_eq!(brake.hold(tokio::time::sleep(seconds(628))).await, Ok(()));
-        let endless = brake.hold(std::future::pending::<()>());
+        let stop_signal = StopSignal::new(seconds(600), seconds(120), seconds(30));
+        assert_eq!(stop_signal.unless_stopped(async { 7 }).await, Ok(7));
+        assert_eq!(stop_signal.unless_stopped(tokio::time::sleep(seconds(628))).await, Ok(()));
+        let endless = stop_signal.unless_stopped(std::future::pending::<()>());
         assert_eq!(endless.await, Err("the run's deadline is over".to_owned()));
-        brake.stop();
-        assert_eq!(brake.hold(async { 7 }).await, Err("the run was told to stop".to_owned()));
+        stop_signal.stop();
+        assert_eq!(stop_signal.unless_stopped(async { 7 }).await, Err("the run was told to stop".to_owned()));
     }
 
     #[tokio::test]
     async fn the_brake_is_felt_by_who_waits() {
-        let brake = Brake::new(Duration::from_secs(600), Duration::ZERO, Duration::ZERO);
-        let stop = async { brake.stop() };
-        let (held, ()) = tokio::join!(brake.hold(std::future::pending::<()>()), stop);
+        let stop_signal = StopSignal::new(Duration::from_secs(600), Duration::ZERO, Duration::ZERO);
+        let stop = async { stop_signal.stop() };
+        let (held, ()) = tokio::join!(stop_signal.unless_stopped(std::future::pending::<()>()), stop);
         assert_eq!(held, Err("the run was told to stop".to_owned()));
     }
 }

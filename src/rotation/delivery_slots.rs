@@ -10,12 +10,12 @@ use crate::github::WRITES_A_MINUTE;
 
 /// The berths of a run.
 #[derive(Debug)]
-pub struct Berths {
+pub struct DeliverySlots {
     writes: Semaphore,
     least: usize,
 }
 
-impl Berths {
+impl DeliverySlots {
     /// Berths for `rotations` at most.
     #[must_use]
     pub fn new(rotations: usize) -> Self {
@@ -25,7 +25,7 @@ impl Berths {
 
     /// Waits until a rotation with so many writes may mint. One with more than a
     /// minute's goes alone.
-    pub async fn enter(&self, writes: usize) -> Option<SemaphorePermit<'_>> {
+    pub async fn acquire(&self, writes: usize) -> Option<SemaphorePermit<'_>> {
         let share = writes.clamp(self.least, WRITES_A_MINUTE);
         // `None` only when the semaphore is closed, which never happens.
         self.writes.acquire_many(u32::try_from(share).unwrap_or(u32::MAX)).await.ok()
@@ -40,14 +40,15 @@ mod tests {
 
     #[test]
     fn a_minute_s_writes_at_once_and_no_more_rotations_than_asked_for() {
-        let enter = |berths: &Berths, writes: &[usize]| {
-            let held: Vec<_> = writes.iter().map_while(|n| berths.enter(*n).now_or_never()).collect();
+        let enter = |delivery_slots: &DeliverySlots, writes: &[usize]| {
+            let held: Vec<_> =
+                writes.iter().map_while(|n| delivery_slots.acquire(*n).now_or_never()).collect();
             held.len()
         };
-        assert_eq!(enter(&Berths::new(3), &[1; 10]), 3);
-        assert_eq!(enter(&Berths::new(100), &[60, 60, 60, 60]), 2);
-        assert_eq!(enter(&Berths::new(8), &[5000, 1]), 1, "alone");
-        assert_eq!(enter(&Berths::new(8), &[1, 5000]), 1, "and not before it is alone");
-        assert_eq!(enter(&Berths::new(0), &[1, 1]), 1);
+        assert_eq!(enter(&DeliverySlots::new(3), &[1; 10]), 3);
+        assert_eq!(enter(&DeliverySlots::new(100), &[60, 60, 60, 60]), 2);
+        assert_eq!(enter(&DeliverySlots::new(8), &[5000, 1]), 1, "alone");
+        assert_eq!(enter(&DeliverySlots::new(8), &[1, 5000]), 1, "and not before it is alone");
+        assert_eq!(enter(&DeliverySlots::new(0), &[1, 1]), 1);
     }
 }
