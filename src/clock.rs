@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Who sent a `Date` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub enum Peer {
     /// The GitHub API.
     Github,
     /// A service that issues tokens. Each of a run's services has a number, because
@@ -68,12 +68,12 @@ impl Anchor {
 impl Clock {
     /// Takes note of a `Date` header. A date older than what the clock already
     /// shows (a cached reply, a server that lags) does not turn it back.
-    pub fn observe(&self, side: Side, date: Timestamp) {
+    pub fn observe(&self, peer: Peer, date: Timestamp) {
         let mut github = self.github.lock().unwrap_or_else(|e| e.into_inner());
         let mut providers = self.providers.lock().unwrap_or_else(|e| e.into_inner());
-        let anchor = match side {
-            Side::Github => &mut *github,
-            Side::Provider(number) => {
+        let anchor = match peer {
+            Peer::Github => &mut *github,
+            Peer::Provider(number) => {
                 let known = providers.len().max(number + 1);
                 providers.resize(known, Other::default());
                 &mut providers[number].anchor
@@ -98,11 +98,11 @@ impl Clock {
     /// How far the clock of a side is ahead of GitHub's (negative: behind).
     /// `None` until both have sent a date.
     #[must_use]
-    pub fn skew(&self, side: Side) -> Option<SignedDuration> {
+    pub fn skew(&self, peer: Peer) -> Option<SignedDuration> {
         let github = self.github();
-        match side {
-            Side::Github => skew(github, github),
-            Side::Provider(number) => skew(github, self.providers().get(number)?.anchor),
+        match peer {
+            Peer::Github => skew(github, github),
+            Peer::Provider(number) => skew(github, self.providers().get(number)?.anchor),
         }
     }
 
@@ -135,7 +135,7 @@ fn skew(github: Option<Anchor>, other: Option<Anchor>) -> Option<SignedDuration>
 mod tests {
     use super::*;
 
-    const PROVIDER: Side = Side::Provider(0);
+    const PROVIDER: Peer = Peer::Provider(0);
 
     fn minute(minute: i64) -> Timestamp {
         let start: Timestamp = "2026-03-02T08:00:00Z".parse().unwrap();
@@ -151,18 +151,18 @@ mod tests {
         let clock = Clock::default();
         clock.observe(PROVIDER, minute(3));
         assert_eq!((clock.now(), clock.skew(PROVIDER), clock.latest()), (None, None, None));
-        clock.observe(Side::Github, minute(1));
-        clock.observe(Side::Github, minute(0));
+        clock.observe(Peer::Github, minute(1));
+        clock.observe(Peer::Github, minute(0));
         assert!(is_about(clock.now(), minute(1)));
         assert_eq!(clock.skew(PROVIDER).map(|skew| skew.as_mins()), Some(2));
     }
 
     #[test]
     fn a_provider_that_is_ahead_makes_it_no_later() {
-        for (first, second) in [(Side::Github, PROVIDER), (PROVIDER, Side::Github)] {
+        for (first, second) in [(Peer::Github, PROVIDER), (PROVIDER, Peer::Github)] {
             let clock = Clock::default();
-            for side in [first, second] {
-                clock.observe(side, minute(if side == PROVIDER { 4 } else { 0 }));
+            for peer in [first, second] {
+                clock.observe(peer, minute(if peer == PROVIDER { 4 } else { 0 }));
             }
             assert!(is_about(clock.latest(), minute(0)), "{:?}", clock.latest());
             clock.observe(PROVIDER, minute(4 + 60));
@@ -174,11 +174,11 @@ mod tests {
     #[test]
     fn each_provider_has_a_clock_of_its_own() {
         let clock = Clock::default();
-        clock.observe(Side::Github, minute(0));
-        clock.observe(Side::Provider(2), minute(20));
-        clock.observe(Side::Provider(0), minute(-1));
+        clock.observe(Peer::Github, minute(0));
+        clock.observe(Peer::Provider(2), minute(20));
+        clock.observe(Peer::Provider(0), minute(-1));
         let minutes = |skew: SignedDuration| (skew.as_secs_f64() / 60.0).round();
-        let skews = [0, 1, 2, 3].map(|n| clock.skew(Side::Provider(n)).map(minutes));
+        let skews = [0, 1, 2, 3].map(|n| clock.skew(Peer::Provider(n)).map(minutes));
         assert_eq!(skews, [Some(-1.0), None, Some(20.0), None]);
         assert!(is_about(clock.latest(), minute(0)));
     }

@@ -16,10 +16,10 @@ use secrecy::SecretString;
 use tracing::instrument::WithSubscriber as _;
 
 use crate::cli::{self, Answer, Command, Environment, Run, Verbosity};
-use crate::clock::{Clock, Side};
+use crate::clock::{Clock, Peer};
 use crate::config::Period;
 use crate::config::diagnostic::{Invalid, Problems};
-use crate::github::{Access, Credentials, GitHub, Terms};
+use crate::github::{Credentials, GitHub, GithubOptions, Mode};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::log;
 use crate::progress::Progress;
@@ -130,20 +130,21 @@ async fn carry_out(
     let request_timeout = std_duration(options.request_timeout);
     let settings = HttpSettings::new(request_timeout);
     let http = Arc::new(Http::new(settings, Arc::clone(&clock)));
-    let access = match run.command {
-        Command::Status { .. } => Access::Look,
-        Command::Rotate if options.dry_run => Access::Rehearse,
-        Command::Rotate => Access::Write,
+    let mode = match run.command {
+        Command::Status { .. } => Mode::ReadOnly,
+        Command::Rotate if options.dry_run => Mode::DryRun,
+        Command::Rotate => Mode::Apply,
     };
     let announce = announce(redactor, on_actions, streams);
-    let terms = Terms {
+    let github_options = GithubOptions {
         concurrency: options.concurrency,
         pace: options.pace,
-        access,
+        mode,
         announce: Arc::clone(&announce),
         progress: progress.clone(),
     };
-    let github = GitHub::connect(Arc::clone(&http), &run.github, terms).map_err(|error| error.to_string())?;
+    let github =
+        GitHub::connect(Arc::clone(&http), &run.github, github_options).map_err(|error| error.to_string())?;
     let sessions = sessions(run, &http, &announce)?;
     let window = window::delivery_window(1).unsigned_abs();
     let stop_signal = StopSignal::new(std_duration(options.deadline), window, request_timeout);
@@ -156,8 +157,8 @@ async fn carry_out(
         first_wait: settings.retry.first_wait,
         patience: PATIENCE.min(request_timeout * 2),
         force: options.force,
-        dry_run: access != Access::Write,
-        look_only: access == Access::Look,
+        dry_run: mode != Mode::Apply,
+        read_only: mode == Mode::ReadOnly,
         marker_keys: MarkerKeys::new(run.marker_keys.clone()),
     };
     let work = rotation::run(&context, &run.config, &sessions);
@@ -204,13 +205,13 @@ fn sessions(
         if sessions.contains_key(settings) {
             continue;
         }
-        let side = Side::Provider(sessions.len());
-        let provider = provider::connect(settings, Arc::clone(http), side, Arc::clone(announce))
+        let peer = Peer::Provider(sessions.len());
+        let provider = provider::connect(settings, Arc::clone(http), peer, Arc::clone(announce))
             .map_err(|error| error.to_string())?;
         let credential = run.credentials.get(&settings.credential).cloned().unwrap_or_default();
         sessions.insert(
             settings.clone(),
-            Arc::new(ProviderSession::new(provider, credential, side, http.retry_policy())),
+            Arc::new(ProviderSession::new(provider, credential, peer, http.retry_policy())),
         );
     }
     Ok(sessions)

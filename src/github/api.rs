@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::error;
-use crate::clock::Side;
+use crate::clock::Peer;
 use crate::http::{Call, Gate, Http, HttpError, Reply, json};
 
 /// The media type that GitHub's API asks for.
@@ -40,11 +40,11 @@ impl Api {
     /// credential. Everything that is sent to GitHub may be sent twice: reads,
     /// writes by PUT, and the wish for one more installation token.
     pub(super) fn call(&self, method: Method, path: &str) -> Result<Call, HttpError> {
-        let mut call = Call::new(Side::Github, method, address(&self.url, path)?)
+        let mut call = Call::new(Peer::Github, method, address(&self.url, path)?)
             .header(header::ACCEPT, ACCEPT)
             .header(API_VERSION.0, API_VERSION.1)
             .idempotent();
-        call.intact = json;
+        call.is_valid_body = json;
         call.gate = Some(Arc::clone(&self.gate));
         Ok(call)
     }

@@ -14,14 +14,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::Api;
+use super::cache::Cache;
 use super::error::{Refusal, SignedWith, Subject};
 use super::jwt::Signer;
 use super::paths;
 use super::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission, Right};
 use super::repositories::{self, Listed};
-use super::shared::Shared;
-use super::{Access, Error, ErrorKind};
-use crate::clock::Side;
+use super::{Error, ErrorKind, Mode};
+use crate::clock::Peer;
 use crate::config::{Scope, SecretTarget};
 use crate::http::{Announce, Call, HttpError, Reply, Values};
 
@@ -39,11 +39,11 @@ const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
 pub(super) struct App {
     signer: Signer,
     api: Arc<Api>,
-    access: Access,
+    mode: Mode,
     announce: Announce,
     needs: Mutex<HashMap<String, Needs>>,
-    installations: Shared<Arc<Installation>>,
-    lookouts: Shared<SecretString>,
+    installations: Cache<Arc<Installation>>,
+    metadata_tokens: Cache<SecretString>,
     jwt: tokio::sync::Mutex<Option<(SecretString, Timestamp)>>,
     tokens: Mutex<HashMap<String, Slot>>,
 }
@@ -104,18 +104,18 @@ impl App {
         id: &str,
         private_key: &SecretString,
         api: Arc<Api>,
-        access: Access,
+        mode: Mode,
         announce: Announce,
     ) -> Result<Self, Error> {
         let signer = Signer::new(id, private_key)?;
         Ok(Self {
             signer,
             api,
-            access,
+            mode,
             announce,
             needs: Mutex::default(),
-            installations: Shared::new(),
-            lookouts: Shared::new(),
+            installations: Cache::new(),
+            metadata_tokens: Cache::new(),
             jwt: tokio::sync::Mutex::new(None),
             tokens: Mutex::default(),
         })
@@ -126,7 +126,7 @@ impl App {
         let mut all = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
         for target in targets {
             let owner = target.destination.scope.owner().to_ascii_lowercase();
-            all.entry(owner).or_default().add(target, self.access);
+            all.entry(owner).or_default().add(target, self.mode);
         }
     }
 
@@ -139,7 +139,7 @@ impl App {
         let owner = target.destination.scope.owner();
         let installation = self.installation(owner).await?;
         let mut needs = Needs::default();
-        needs.add(target, self.access);
+        needs.add(target, self.mode);
         needs.check(owner, &installation)
     }
 
@@ -173,13 +173,13 @@ impl App {
     }
 
     /// A token that sees which repositories the installation covers, and no more.
-    pub(super) async fn lookout(&self, owner: &str) -> Result<SecretString, Error> {
+    pub(super) async fn metadata_token(&self, owner: &str) -> Result<SecretString, Error> {
         let ask = async || {
             let installation = self.installation(owner).await?;
             let permissions = BTreeMap::from([(METADATA, Right::Read)]);
             self.ask(owner, &installation, &permissions, &Reach::All).await.map(|granted| granted.token)
         };
-        self.lookouts.get(&owner.to_ascii_lowercase(), ask).await
+        self.metadata_tokens.get(&owner.to_ascii_lowercase(), ask).await
     }
 
     fn slot(&self, owner: &str) -> Slot {
@@ -194,7 +194,7 @@ impl App {
         };
         let installation = self.installation(owner).await?;
         // What is missing is missing for some secrets: the others are served.
-        let permissions = needs.asked(self.access, &installation);
+        let permissions = needs.asked(self.mode, &installation);
         if permissions.is_empty() {
             needs.check(owner, &installation)?;
         }
@@ -223,16 +223,17 @@ impl App {
     /// Those of the repositories that the installation covers, by their ids. A
     /// renamed one is found by its old name.
     async fn covered(&self, owner: &str, names: &BTreeSet<String>) -> Result<Vec<u64>, Error> {
-        let lookout = self.lookout(owner).await?;
+        let metadata_token = self.metadata_token(owner).await?;
         let covered =
-            repositories::of_installation(&self.api, &lookout, owner, SignedWith::InstallationToken).await?;
+            repositories::of_installation(&self.api, &metadata_token, owner, SignedWith::InstallationToken)
+                .await?;
         let mut ids = Vec::new();
         for name in names {
             let full_name = format!("{owner}/{name}");
             let known = covered.iter().find(|found| found.full_name.eq_ignore_ascii_case(&full_name));
             let id = match known {
                 Some(known) => Some(known.id),
-                None => self.id_by_old_name(owner, name, &lookout).await?,
+                None => self.id_by_old_name(owner, name, &metadata_token).await?,
             };
             ids.extend(id.filter(|id| covered.iter().any(|found| found.id == *id)));
         }
@@ -243,12 +244,12 @@ impl App {
         &self,
         owner: &str,
         name: &str,
-        lookout: &SecretString,
+        metadata_token: &SecretString,
     ) -> Result<Option<u64>, Error> {
         let repository = crate::config::Repository { owner: owner.to_owned(), name: name.to_owned() };
         let failed = |error: HttpError| Error::of_http(&about(owner), &error);
         let call = self.api.call(Method::GET, &paths::repository(&repository)).map_err(failed)?;
-        let reply = self.api.send(call.bearer(lookout).map_err(failed)?).await.map_err(failed)?;
+        let reply = self.api.send(call.bearer(metadata_token).map_err(failed)?).await.map_err(failed)?;
         if !reply.status.is_success() {
             let refusal = Refusal::of(&reply, SignedWith::InstallationToken);
             let error = Error::refused(&Subject::Repositories(owner), &refusal);
@@ -358,7 +359,7 @@ impl App {
         let failed = |error: HttpError| Error::of_http(&about, &error);
         let call = self.api.call(Method::GET, paths::RATE_LIMIT).map_err(failed)?;
         // The status does not matter, so it is no reason to ask again.
-        let once = Call::new(Side::Github, Method::GET, call.url.clone());
+        let once = Call::new(Peer::Github, Method::GET, call.url.clone());
         if self.api.send(once).await.is_err() {
             self.api.send(call).await.map_err(failed)?;
         }
@@ -370,14 +371,14 @@ impl App {
 }
 
 impl Needs {
-    fn add(&mut self, target: &SecretTarget, access: Access) {
+    fn add(&mut self, target: &SecretTarget, mode: Mode) {
         let scope = &target.destination.scope;
         let mut need = |permission, right: Right| {
             let known = self.permissions.entry(permission).or_insert(right);
             *known = (*known).max(right);
         };
         let permission = Permission::of(target.destination.store, scope);
-        let right = if access == Access::Look { permission.to_list() } else { Right::Write };
+        let right = if mode == Mode::ReadOnly { permission.to_list() } else { Right::Write };
         need(permission, right);
         match scope {
             Scope::Repository(repository) | Scope::Environment { repository, .. } => {
@@ -385,7 +386,7 @@ impl Needs {
             }
             Scope::Organization(_) => self.all_repositories = true,
         }
-        if target.create_environment && access != Access::Look {
+        if target.create_environment && mode != Mode::ReadOnly {
             need(ACTIONS, Right::Read);
             need(ADMINISTRATION, Right::Write);
         }
@@ -416,10 +417,10 @@ impl Needs {
     }
 
     /// What a token is asked for: no more than this run will use, and was granted.
-    fn asked(&self, access: Access, installation: &Installation) -> BTreeMap<Permission, Right> {
-        let used = |permission: &Permission, right: Right| match access {
-            Access::Write => right,
-            Access::Look | Access::Rehearse => right.min(permission.to_list()),
+    fn asked(&self, mode: Mode, installation: &Installation) -> BTreeMap<Permission, Right> {
+        let used = |permission: &Permission, right: Right| match mode {
+            Mode::Apply => right,
+            Mode::ReadOnly | Mode::DryRun => right.min(permission.to_list()),
         };
         let needed =
             self.permissions.iter().map(|(permission, right)| (*permission, used(permission, *right)));

@@ -11,10 +11,10 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::auth::Auth;
 use super::error::{Refusal, SignedWith, Subject, missing_scope};
 use super::permission::Permission;
-use super::signin::Signin;
-use super::{Access, Error, ErrorKind, GitHub, paths};
+use super::{Error, ErrorKind, GitHub, Mode, paths};
 use crate::config::{Destination, Repository, Scope, SecretTarget};
 use crate::http::retry::is_rate_limit;
 use crate::http::{HttpError, Reply, Retry, anything};
@@ -128,16 +128,16 @@ impl GitHub {
     async fn is_permitted(&self, target: &SecretTarget) -> Result<Evidence, Error> {
         let scope = &target.destination.scope;
         let shown = Evidence { is_writable: true, warning: None };
-        let token = match &*self.signin {
-            Signin::App(app) => return app.check(target).await.map(|()| shown),
-            Signin::Token(token) => token,
+        let token = match &*self.auth {
+            Auth::App(app) => return app.check(target).await.map(|()| shown),
+            Auth::Token(token) => token,
         };
         if let Some(scopes) = self.api.scopes() {
             let purpose = self.purpose(target.destination.store, scope);
             let refused = |lack| Error::new(ErrorKind::Forbidden, format!("{purpose}: {lack}"));
             return missing_scope(&scopes, scope).map_or(Ok(shown), |lack| Err(refused(lack)));
         }
-        if self.access != Access::Write {
+        if self.mode != Mode::Apply {
             return Ok(Evidence::default());
         }
         // On the heap: thousands of targets wait for one check.
@@ -210,7 +210,7 @@ impl GitHub {
             call = call.json(body).map_err(|error| HttpError::Setup { cause: error.to_string() })?;
             call.retry = Retry::AfterLimit;
         }
-        call.intact = anything;
+        call.is_valid_body = anything;
         self.api.send(call).await
     }
 

@@ -6,19 +6,19 @@
 
 mod api;
 mod app;
+mod auth;
+mod cache;
 mod error;
 mod evidence;
 mod jwt;
 mod list;
+mod octocrab_service;
 mod pace;
 mod paths;
 mod permission;
-mod prepare;
+mod preflight;
 mod repositories;
 mod seal;
-mod service;
-mod shared;
-mod signin;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -49,14 +49,14 @@ use crate::http::{Announce, Http};
 use crate::progress::Progress;
 use crate::redact::{Body, TokenShape};
 use api::Api;
+use auth::Auth;
+use cache::Cache;
 use error::{Purpose, Refusal, SignedWith, Subject};
 use evidence::{Checked, Condition};
 use list::{Expected, Listing};
+use octocrab_service::{NoReply, OctocrabService, Owner, ReplyDetails, Rules};
 use pace::Pacer;
-use prepare::Readers;
-use service::{Circumstances, GithubService, NoReply, Owner, Rules};
-use shared::Shared;
-use signin::Signin;
+use preflight::Readers;
 
 /// How to reach GitHub, and as whom.
 #[derive(Debug, Clone)]
@@ -83,13 +83,13 @@ pub enum Credentials {
 
 /// What a run may do at GitHub, and wants to be sure of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum Mode {
     /// Read; whether it could write does not matter.
-    Look,
+    ReadOnly,
     /// Read, and find out whether it could write.
-    Rehearse,
+    DryRun,
     /// Write.
-    Write,
+    Apply,
 }
 
 /// What the table of token shapes calls this service.
@@ -106,13 +106,13 @@ pub const TOKENS: &[TokenShape] = &[
 ];
 
 /// How a run behaves towards GitHub.
-pub struct Terms {
+pub struct GithubOptions {
     /// At most so many requests are under way at a time.
     pub concurrency: usize,
     /// What the server allows, if it publishes limits.
     pub pace: Pace,
-    /// Nothing is changed without [`Access::Write`].
-    pub access: Access,
+    /// Nothing is changed without [`Mode::Apply`].
+    pub mode: Mode,
     /// Told of every token that is made.
     pub announce: Announce,
     /// Told of every secret that was looked at or written.
@@ -133,18 +133,18 @@ pub struct GitHub {
     octocrab: Octocrab,
     http: Arc<Http>,
     api: Arc<Api>,
-    signin: Arc<Signin>,
-    access: Access,
+    auth: Arc<Auth>,
+    mode: Mode,
     progress: Progress,
     /// Every store is there: this is github.com or a ghe.com tenant.
     has_every_store: bool,
     expected: Expected,
-    listings: Shared<Arc<Listing>>,
-    keys: Shared<Option<PublicKey>>,
-    readers: Shared<Readers>,
-    repositories: Shared<Arc<Vec<repositories::Listed>>>,
-    conditions: Shared<Condition>,
-    checks: Shared<Checked>,
+    listings: Cache<Arc<Listing>>,
+    keys: Cache<Option<PublicKey>>,
+    readers: Cache<Readers>,
+    repositories: Cache<Arc<Vec<repositories::Listed>>>,
+    conditions: Cache<Condition>,
+    checks: Cache<Checked>,
 }
 
 impl GitHub {
@@ -152,29 +152,33 @@ impl GitHub {
     ///
     /// # Errors
     /// When the credential cannot be sent at all.
-    pub fn connect(http: Arc<Http>, settings: &GithubSettings, terms: Terms) -> Result<Self, Error> {
-        let Terms { concurrency, pace, access, announce, progress } = terms;
+    pub fn connect(
+        http: Arc<Http>,
+        settings: &GithubSettings,
+        options: GithubOptions,
+    ) -> Result<Self, Error> {
+        let GithubOptions { concurrency, pace, mode, announce, progress } = options;
         let gate = Arc::new(Pacer::new(pace, concurrency));
         let api = Arc::new(Api::new(Arc::clone(&http), settings.api_url.clone(), gate));
-        let signin = Arc::new(Signin::new(&settings.credentials, &api, access, announce)?);
-        let service = GithubService { api: Arc::clone(&api), signin: Arc::clone(&signin) };
+        let auth = Arc::new(Auth::new(&settings.credentials, &api, mode, announce)?);
+        let service = OctocrabService { api: Arc::clone(&api), auth: Arc::clone(&auth) };
         let built = OctocrabBuilder::new_empty().with_service(service).with_auth(AuthState::None).build();
         let Ok(octocrab) = built;
         Ok(Self {
             octocrab,
             http,
             api,
-            signin,
-            access,
+            auth,
+            mode,
             progress,
             has_every_store: has_every_store(&settings.api_url),
             expected: Expected::default(),
-            listings: Shared::new(),
-            keys: Shared::new(),
-            readers: Shared::new(),
-            repositories: Shared::new(),
-            conditions: Shared::new(),
-            checks: Shared::new(),
+            listings: Cache::new(),
+            keys: Cache::new(),
+            readers: Cache::new(),
+            repositories: Cache::new(),
+            conditions: Cache::new(),
+            checks: Cache::new(),
         })
     }
 
@@ -185,16 +189,16 @@ impl GitHub {
         let targets: Vec<&SecretTarget> = targets.into_iter().collect();
         self.progress.expect(targets.len());
         self.expected.add(targets.iter().map(|target| &target.destination));
-        self.signin.expect(targets);
+        self.auth.expect(targets);
     }
 
     /// When the token that all this is done with ends. `None`: GitHub has not
     /// said, or it is an App, which makes its tokens anew.
     #[must_use]
     pub fn token_expires_at(&self) -> Option<Timestamp> {
-        match &*self.signin {
-            Signin::Token(_) => self.api.earliest_end(),
-            Signin::App(_) => None,
+        match &*self.auth {
+            Auth::Token(_) => self.api.earliest_end(),
+            Auth::App(_) => None,
         }
     }
 
@@ -208,9 +212,9 @@ impl GitHub {
     }
 
     async fn observe_one(&self, target: &SecretTarget) -> Result<Reading, Error> {
-        let found = match &*self.signin {
-            Signin::App(app) => app.check(target).await,
-            Signin::Token(_) => Ok(()),
+        let found = match &*self.auth {
+            Auth::App(app) => app.check(target).await,
+            Auth::Token(_) => Ok(()),
         };
         let found = match found {
             Ok(()) => self.find(&target.destination).await,
@@ -229,11 +233,11 @@ impl GitHub {
 
     /// Fetches what a write will need, and finds out whether it would be taken.
     /// Makes the environment where the target wants that and there is none: the only
-    /// thing that this changes, and not without [`Access::Write`].
+    /// thing that this changes, and not without [`Mode::Apply`].
     ///
     /// # Errors
     /// When the secret could not be written either.
-    pub async fn prepare(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+    pub async fn preflight(&self, target: &SecretTarget) -> Result<Evidence, Error> {
         let (key, readers, evidence) =
             futures_util::future::join3(self.key(target), self.readers(target), self.evidence(target)).await;
         readers?;
@@ -274,10 +278,10 @@ impl GitHub {
         let body = body.collect().await.map_err(failed)?.to_bytes();
         Ok(Answer {
             status: parts.status,
-            circumstances: parts.extensions.get::<Circumstances>().copied(),
+            reply_details: parts.extensions.get::<ReplyDetails>().copied(),
             headers: parts.headers,
             body,
-            signed_with: self.signin.signed_with(),
+            signed_with: self.auth.signed_with(),
         })
     }
 }
@@ -292,7 +296,7 @@ impl fmt::Debug for GitHub {
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
-    circumstances: Option<Circumstances>,
+    reply_details: Option<ReplyDetails>,
     body: Bytes,
     signed_with: SignedWith,
 }
@@ -308,12 +312,12 @@ impl Answer {
     }
 
     fn date(&self) -> Option<Timestamp> {
-        self.circumstances?.date
+        self.reply_details?.date
     }
 
     /// An earlier attempt may have been processed; true where it is not known.
-    fn doubtful(&self) -> bool {
-        self.circumstances.is_none_or(|circumstances| circumstances.doubtful)
+    fn may_have_been_applied(&self) -> bool {
+        self.reply_details.is_none_or(|reply_details| reply_details.may_have_been_applied)
     }
 }
 
@@ -321,7 +325,7 @@ fn of_octocrab(purpose: &Purpose<'_>, error: octocrab::Error) -> Error {
     match error {
         octocrab::Error::Service { source, .. } => match source.downcast::<NoReply>().map(|error| *error) {
             Ok(NoReply::Http(error)) => Error::of_http(purpose, &error),
-            Ok(NoReply::Signin(error)) => error,
+            Ok(NoReply::Auth(error)) => error,
             Err(_) => Error::new(ErrorKind::Unavailable, format!("{purpose}: the request was not sent")),
         },
         _ => Error::unreadable(purpose),

@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use crate::config::Period;
 use crate::config::diagnostic::{Invalid, quoted};
 use crate::http::retry::{asked_wait, is_rate_limit};
-use crate::http::{Gate, Reply, Turn};
+use crate::http::{Gate, Permit, Reply};
 
 /// Points of a read.
 const READ: u32 = 1;
@@ -229,7 +229,7 @@ impl State {
 
 #[async_trait]
 impl Gate for Arc<Pacer> {
-    async fn enter(&self, method: &Method) -> Turn {
+    async fn enter(&self, method: &Method) -> Permit {
         let is_write = *method != Method::GET;
         Box::new(self.pass(if is_write { WRITE } else { READ }, is_write).await)
     }

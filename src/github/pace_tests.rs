@@ -34,11 +34,11 @@ async fn arrivals(
 ) -> Vec<(Duration, u32)> {
     let began = Instant::now();
     let sent = methods.into_iter().map(|method| async move {
-        let turn = pacer.enter(&method).await;
+        let permit = pacer.enter(&method).await;
         tokio::time::sleep(there).await;
         let arrived = began.elapsed();
         tokio::time::sleep(back).await;
-        drop(turn);
+        drop(permit);
         (arrived, if method == Method::GET { READ } else { WRITE })
     });
     let mut arrived = join_all(sent).await;
@@ -94,18 +94,18 @@ async fn no_more_than_permitted_are_under_way() {
 #[tokio::test(start_paused = true)]
 async fn writes_go_before_reads_that_came_earlier() {
     let pacer = pacer(1);
-    let turn = pacer.enter(&Method::GET).await;
+    let permit = pacer.enter(&Method::GET).await;
     let order = Mutex::new(Vec::new());
     let go = async |method: Method, after: u64| {
         tokio::time::sleep(Duration::from_millis(after)).await;
-        let turn = pacer.enter(&method).await;
+        let permit = pacer.enter(&method).await;
         order.lock().unwrap().push(method);
         tokio::time::sleep(Duration::from_millis(1)).await;
-        drop(turn);
+        drop(permit);
     };
     let release = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        drop(turn);
+        drop(permit);
     };
     tokio::join!(go(Method::GET, 0), go(Method::GET, 0), go(Method::PUT, 10), go(Method::PUT, 20), release);
     assert_eq!(*order.lock().unwrap(), [Method::PUT, Method::PUT, Method::GET, Method::GET]);
@@ -114,9 +114,9 @@ async fn writes_go_before_reads_that_came_earlier() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_gives_up_waiting_lets_reads_pass() {
     let pacer = pacer(1);
-    let turn = pacer.enter(&Method::GET).await;
+    let permit = pacer.enter(&Method::GET).await;
     tokio::time::timeout(MINUTE, pacer.enter(&Method::PUT)).await.err().unwrap();
-    drop(turn);
+    drop(permit);
     tokio::time::timeout(MINUTE, pacer.enter(&Method::GET)).await.unwrap();
 }
 

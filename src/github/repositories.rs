@@ -5,9 +5,9 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::api::Api;
+use super::auth::Auth;
 use super::error::{Refusal, SignedWith, Subject};
 use super::evidence::{Condition, Record};
-use super::signin::Signin;
 use super::{Error, ErrorKind, GitHub, paths};
 use crate::config::{Repository, SecretPattern};
 use crate::http::HttpError;
@@ -74,12 +74,12 @@ impl GitHub {
     }
 
     async fn ask_for_repositories(&self, owner: &str) -> Result<std::sync::Arc<Vec<Listed>>, Error> {
-        let signed_with = self.signin.signed_with();
-        let token = match &*self.signin {
-            Signin::Token(token) => token.clone(),
-            Signin::App(app) => app.lookout(owner).await?,
+        let signed_with = self.auth.signed_with();
+        let token = match &*self.auth {
+            Auth::Token(token) => token.clone(),
+            Auth::App(app) => app.metadata_token(owner).await?,
         };
-        let listed = if self.signin.is_installation() {
+        let listed = if self.auth.is_installation() {
             of_installation(&self.api, &token, owner, signed_with).await?
         } else {
             let pages = async |path: &str| pages(&self.api, &token, path, owner, signed_with).await;

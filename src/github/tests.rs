@@ -8,7 +8,7 @@ use wiremock::matchers::{any, body_json, header, method, path, path_regex, query
 use wiremock::{Match, Mock, MockServer, Request as Received, ResponseTemplate};
 
 use super::*;
-use crate::clock::{Clock, Side};
+use crate::clock::{Clock, Peer};
 use crate::config::{Destination, Repository, Visibility};
 use crate::http::{HttpSettings, RetryPolicy};
 
@@ -26,7 +26,7 @@ fn window() -> Timestamp {
 
 fn connect_with(server: &MockServer, concurrency: usize) -> GitHub {
     let clock = Arc::new(Clock::default());
-    clock.observe(Side::Github, now());
+    clock.observe(Peer::Github, now());
     let retry = RetryPolicy::for_timeout(Duration::from_millis(300));
     let settings = HttpSettings { request_timeout: Duration::from_secs(10), retry };
     let http = Arc::new(Http::new(settings, clock));
@@ -34,14 +34,14 @@ fn connect_with(server: &MockServer, concurrency: usize) -> GitHub {
         api_url: Url::parse(&server.uri()).unwrap(),
         credentials: Credentials::Token(SecretString::from("token")),
     };
-    let terms = Terms {
+    let options = GithubOptions {
         concurrency,
         pace: Pace::default(),
-        access: Access::Write,
+        mode: Mode::Apply,
         announce: Arc::new(|_| {}),
         progress: Progress::new(false),
     };
-    GitHub::connect(http, &settings, terms).unwrap()
+    GitHub::connect(http, &settings, options).unwrap()
 }
 
 fn connect(server: &MockServer) -> GitHub {
@@ -272,8 +272,8 @@ async fn what_is_written_can_be_opened_by_github_alone() {
     given(&server, "PUT", &format!("{LIST}/OTHER"), status(204), 1).await;
     let github = connect(&server);
     let other = named(repository("api"), "OTHER");
-    github.prepare(&repository("api")).await.unwrap();
-    github.prepare(&other).await.unwrap();
+    github.preflight(&repository("api")).await.unwrap();
+    github.preflight(&other).await.unwrap();
     write(&github, &repository("api")).await.unwrap();
     write(&github, &other).await.unwrap();
     for put in puts(&server).await {
@@ -361,8 +361,8 @@ async fn nothing_is_written_after_the_window() {
     Mock::given(method("PUT")).respond_with(status(204)).expect(0).mount(&server).await;
     let github = connect(&server);
     // The provider's clock tells how much time has passed since it was first seen.
-    github.http.clock().observe(Side::Provider(0), now());
-    github.http.clock().observe(Side::Provider(0), window());
+    github.http.clock().observe(Peer::Provider(0), now());
+    github.http.clock().observe(Peer::Provider(0), window());
     let error = write(&github, &repository("api")).await.unwrap_err();
     assert!(error.late && !error.refused, "{error}");
     assert_eq!(error.error.kind, ErrorKind::Late);
@@ -408,7 +408,7 @@ async fn an_organization_secret_keeps_all_its_readers() {
         let github = connect(&server);
         let wish = SecretTarget { visibility: Some(Visibility::All), ..organization(store) };
         assert_eq!(*github.observe(std::slice::from_ref(&wish)).await[0].as_ref().unwrap(), upstatus());
-        github.prepare(&wish).await.unwrap();
+        github.preflight(&wish).await.unwrap();
         write(&github, &wish).await.unwrap();
         let put = &puts(&server).await[0];
         assert_eq!(put["visibility"], "selected", "the configuration's wish is for new secrets alone");
@@ -426,7 +426,7 @@ async fn an_incomplete_list_of_readers_stops_the_write() {
     given(&server, "GET", &format!("{base}/public-key"), ok(&new_key("1").body), 1).await;
     let torn = json!({"total_count": 3, "repositories": [{"id": 1}, {"id": 2}]});
     given(&server, "GET", &format!("{base}/TOKEN/repositories"), ok(&torn), 2).await;
-    let error = connect(&server).prepare(&organization(Store::Actions)).await.unwrap_err();
+    let error = connect(&server).preflight(&organization(Store::Actions)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreadable, "{error}");
 }
 
@@ -438,7 +438,7 @@ async fn a_new_organization_secret_needs_to_know_its_readers() {
     Mock::given(path(base)).respond_with(ok(&list(0, &[]))).mount(&server).await;
     Mock::given(path(format!("{base}/public-key"))).respond_with(ok(&new_key("1").body)).mount(&server).await;
     Mock::given(method("PUT")).respond_with(status(201)).mount(&server).await;
-    let error = connect(&server).prepare(&organization(Store::Dependabot)).await.unwrap_err();
+    let error = connect(&server).preflight(&organization(Store::Dependabot)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Invalid);
     assert!(error.to_string().contains("`visibility`"), "{error}");
 
@@ -450,7 +450,7 @@ async fn a_new_organization_secret_needs_to_know_its_readers() {
     for (visibility, name, ids) in cases {
         let github = connect(&server);
         let wish = SecretTarget { visibility: Some(visibility), ..organization(Store::Dependabot) };
-        github.prepare(&wish).await.unwrap();
+        github.preflight(&wish).await.unwrap();
         write(&github, &wish).await.unwrap();
         let put = puts(&server).await.pop().unwrap();
         assert_eq!(put["visibility"], name);
@@ -467,7 +467,7 @@ async fn a_missing_environment_is_an_error() {
     let github = connect(&server);
     let seen = github.observe(&[environment(false)]).await;
     assert_eq!(seen[0].as_ref().unwrap_err().kind, ErrorKind::NotFound);
-    let error = github.prepare(&environment(false)).await.unwrap_err();
+    let error = github.preflight(&environment(false)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
     assert!(error.to_string().contains("`create_environment: true`"), "{error}");
 }
@@ -490,7 +490,7 @@ async fn a_missing_environment_is_made_where_that_is_wanted() {
         .await;
     let github = connect(&server);
     assert_eq!(*github.observe(&[environment(true)]).await[0].as_ref().unwrap(), Reading::Missing);
-    github.prepare(&environment(true)).await.unwrap();
+    github.preflight(&environment(true)).await.unwrap();
 }
 
 #[tokio::test]
@@ -500,7 +500,7 @@ async fn an_environment_that_exists_keeps_its_rules() {
     given(&server, "GET", &format!("{base}/secrets/public-key"), status(404), 1).await;
     given(&server, "GET", base, ok(&json!({"id": 1})), 1).await;
     Mock::given(method("PUT")).respond_with(status(200)).expect(0).mount(&server).await;
-    connect(&server).prepare(&environment(true)).await.unwrap_err();
+    connect(&server).preflight(&environment(true)).await.unwrap_err();
 }
 
 #[tokio::test]
@@ -549,7 +549,7 @@ async fn a_key_that_is_none_stops_the_preflight() {
     let server = MockServer::start().await;
     let body = json!({"key_id": "1", "key": "bm90IGEga2V5"});
     Mock::given(any()).respond_with(ok(&body)).mount(&server).await;
-    let error = connect(&server).prepare(&repository("api")).await.unwrap_err();
+    let error = connect(&server).preflight(&repository("api")).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreadable, "{error}");
 }
 

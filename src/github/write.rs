@@ -8,9 +8,9 @@ use octocrab::models::PublicKey;
 use secrecy::SecretString;
 use serde::Serialize;
 
-use super::prepare::Readers;
+use super::octocrab_service::Rules;
+use super::preflight::Readers;
 use super::seal::seal;
-use super::service::Rules;
 use super::{Answer, Error, ErrorKind, GitHub, WriteError, paths};
 use crate::config::{SecretTarget, Store, Visibility};
 
@@ -64,17 +64,17 @@ impl GitHub {
         let readers = self.readers(target).await.map_err(before)?;
         let key = self.key(target).await.and_then(|key| key.ok_or_else(not_writing)).map_err(before)?;
         let mut answer = self.put(target, value, &key, readers.as_ref(), until).await?;
-        let mut doubtful = answer.doubtful();
+        let mut may_have_been_applied = answer.may_have_been_applied();
         if may_mean_another_key(answer.status) {
             let place = super::place(target.destination.store, &target.destination.scope);
             self.keys.forget(&place, |known| known.as_ref() == Some(&key));
             // Without a new key there is nothing to try, and the refusal stands.
             if let Some(new) = self.key(target).await.ok().flatten().filter(|new| *new != key) {
                 answer = self.put(target, value, &new, readers.as_ref(), until).await?;
-                doubtful |= answer.doubtful();
+                may_have_been_applied |= answer.may_have_been_applied();
             }
         }
-        self.acknowledged(target, &answer, doubtful, until)?;
+        self.acknowledged(target, &answer, may_have_been_applied, until)?;
         self.progress.wrote();
         Ok(())
     }
@@ -102,7 +102,7 @@ impl GitHub {
                 .and_then(|readers| readers.selected.as_deref())
                 .map(|ids| RepositoryIds::of(destination.store, ids)),
         };
-        let rules = Rules { intact: acknowledges, deadline: self.moment(until), until: Some(until) };
+        let rules = Rules { is_valid_body: acknowledges, deadline: self.moment(until), until: Some(until) };
         self.request(&purpose, Method::PUT, &paths::secret(destination), Some(&body), rules)
             .await
             .map_err(|error| WriteError { refused: false, late: error.kind == ErrorKind::Late, error })
@@ -112,13 +112,13 @@ impl GitHub {
         &self,
         target: &SecretTarget,
         answer: &Answer,
-        doubtful: bool,
+        may_have_been_applied: bool,
         until: Timestamp,
     ) -> Result<(), WriteError> {
         let purpose = self.purpose(target.destination.store, &target.destination.scope);
         if let Err(error) = answer.success(&purpose) {
             // Rate limits, conflicts and servers in trouble may let the next run pass.
-            let refused = error.kind.is_refusal() && !doubtful;
+            let refused = error.kind.is_refusal() && !may_have_been_applied;
             return Err(WriteError { refused, late: false, error });
         }
         if answer.date().is_some_and(|date| date.duration_since(until) > TOLERANCE) {

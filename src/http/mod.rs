@@ -26,13 +26,13 @@ use http::{HeaderMap, header};
 use url::Url;
 use zeroize::Zeroizing;
 
-pub use call::{Call, Gate, Reply, Turn, anything, json};
+pub use call::{Call, Gate, Permit, Reply, anything, json};
 pub use error::HttpError;
 pub(crate) use page::text_of_page;
 pub use retry::{Retry, RetryPolicy};
 pub use values::{Announce, Values};
 
-use crate::clock::{Clock, Side};
+use crate::clock::{Clock, Peer};
 use crate::redact::Redactor;
 use proxy::Proxies;
 use retry::Failed;
@@ -100,16 +100,16 @@ impl Http {
     pub async fn send(&self, call: Call) -> Result<Reply, HttpError> {
         let began = OnceLock::new();
         let attempts = AtomicU32::new(0);
-        let doubtful = AtomicBool::new(false);
+        let may_have_been_applied = AtomicBool::new(false);
         let outcome = (|| self.attempt(&call, attempts.fetch_add(1, Ordering::Relaxed) + 1, &began))
             .retry(self.settings.retry.backoff(call.deadline.is_some()))
             .adjust(|failed, backoff| {
                 let end = call.deadline.or_else(|| Some(*began.get()? + self.settings.retry.budget))?;
                 let left = end.saturating_duration_since(Instant::now());
-                retry::wait(&self.settings.retry, call.side, call.retry, failed, backoff?, left)
+                retry::wait(&self.settings.retry, call.peer, call.retry, failed, backoff?, left)
             })
             .notify(|failed, wait| {
-                doubtful.fetch_or(failed.may_have_been_processed(), Ordering::Relaxed);
+                may_have_been_applied.fetch_or(failed.may_have_been_processed(), Ordering::Relaxed);
                 tracing::debug!(
                     method = %call.method,
                     path = %shown_path(&call.url),
@@ -123,14 +123,14 @@ impl Http {
             Err(Failed::Reply(reply)) => *reply,
             Err(Failed::Error(error)) => return Err(error),
         };
-        Ok(Reply { doubtful: doubtful.into_inner(), ..reply })
+        Ok(Reply { may_have_been_applied: may_have_been_applied.into_inner(), ..reply })
     }
 
     /// One attempt: wait for a turn, send, follow redirects, judge the reply.
     async fn attempt(&self, call: &Call, number: u32, began: &OnceLock<Instant>) -> Result<Reply, Failed> {
         let mut url = call.url.clone();
         for _ in 0..=redirect::MOST {
-            let turn = match &call.gate {
+            let permit = match &call.gate {
                 Some(gate) => Some(gate.enter(&call.method).await),
                 None => None,
             };
@@ -140,8 +140,8 @@ impl Http {
             if let Some(gate) = &call.gate {
                 gate.answered(&reply);
             }
-            drop(turn);
-            match redirect::target(call.side, &call.method, &reply)? {
+            drop(permit);
+            match redirect::target(call.peer, &call.method, &reply)? {
                 Some(next) => url = next,
                 None => return judge(call, reply),
             }
@@ -189,7 +189,7 @@ impl Http {
         })?;
         let date = call::date(response.headers());
         if let Some(date) = date {
-            self.clock.observe(call.side, date);
+            self.clock.observe(call.peer, date);
         }
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
@@ -200,7 +200,7 @@ impl Http {
             values.announce_in(&body);
         }
         read?;
-        Ok(Reply { status, headers, date, doubtful: false, url: url.clone(), body })
+        Ok(Reply { status, headers, date, may_have_been_applied: false, url: url.clone(), body })
     }
 
     /// A mint may always use its whole time: cutting it short loses the reply.
@@ -239,15 +239,15 @@ fn judge(call: &Call, reply: Reply) -> Result<Reply, Failed> {
     if !reply.status.is_success() {
         return Err(Failed::Reply(Box::new(reply)));
     }
-    if !(call.intact)(reply.status, reply.body()) {
+    if !(call.is_valid_body)(reply.status, reply.body()) {
         let is_page = reply
             .headers
             .get(header::CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
         // What a provider sends in its place may be the value of a token.
-        let said = match call.side {
-            Side::Github if is_page => format!(": \"{}\"", Redactor::new().line(&text_of_page(reply.body()))),
-            Side::Github | Side::Provider(_) => String::new(),
+        let said = match call.peer {
+            Peer::Github if is_page => format!(": \"{}\"", Redactor::new().line(&text_of_page(reply.body()))),
+            Peer::Github | Peer::Provider(_) => String::new(),
         };
         return Err(HttpError::Garbled { origin: origin(&reply.url), status: reply.status, said }.into());
     }

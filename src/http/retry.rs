@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::call::http_date;
 use super::{HttpError, Reply};
-use crate::clock::Side;
+use crate::clock::Peer;
 
 /// Whether a request may be sent twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +139,7 @@ impl fmt::Display for Failed {
 /// still has.
 pub(super) fn wait(
     policy: &RetryPolicy,
-    side: Side,
+    peer: Peer,
     retry: Retry,
     failed: &Failed,
     backoff: Duration,
@@ -155,10 +155,10 @@ pub(super) fn wait(
         (Failed::Reply(reply), Retry::AfterLimit)
             if is_rate_limit(reply.status, &reply.headers, reply.body()) =>
         {
-            asked_by(policy, side, reply.status, &reply.headers, reply.body(), reply.date)?
+            asked_by(policy, peer, reply.status, &reply.headers, reply.body(), reply.date)?
         }
         (Failed::Reply(reply), Retry::Idempotent) => {
-            asked_by(policy, side, reply.status, &reply.headers, reply.body(), reply.date)?
+            asked_by(policy, peer, reply.status, &reply.headers, reply.body(), reply.date)?
         }
         (Failed::Error(_), _) | (Failed::Reply(_), Retry::Never | Retry::AfterLimit) => return None,
     };
@@ -188,7 +188,7 @@ fn may_pass(error: &HttpError) -> bool {
 /// try again after.
 fn asked_by(
     policy: &RetryPolicy,
-    side: Side,
+    peer: Peer,
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
@@ -201,7 +201,7 @@ fn asked_by(
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => Some(asked.unwrap_or_default()),
         // GitHub's rule for a limit without a time is "at least one minute".
-        status if side == Side::Github && is_rate_limit(status, headers, body) => {
+        status if peer == Peer::Github && is_rate_limit(status, headers, body) => {
             Some(asked.unwrap_or(policy.max_asked_wait / 2))
         }
         StatusCode::TOO_MANY_REQUESTS => Some(asked.unwrap_or_default()),

@@ -23,13 +23,13 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::clock::Side;
+use crate::clock::Peer;
 use crate::http::{Announce, Http};
 use crate::redact::TokenShape;
-use connection::Line;
+use connection::Endpoint;
 
 /// Makes a provider ready to be asked.
-type Connect = fn(&ProviderSettings, Line) -> Result<Arc<dyn Provider>, Error>;
+type Connect = fn(&ProviderSettings, Endpoint) -> Result<Arc<dyn Provider>, Error>;
 
 /// What is known of a service without asking it. Each provider declares its own.
 #[derive(Debug)]
@@ -211,7 +211,7 @@ pub struct Minted {
 
 /// What a probe of a new value told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Probe {
+pub enum Verification {
     /// The provider accepts the value.
     Verified,
     /// The answer cannot tell *not accepted* from *accepted, not permitted*.
@@ -240,7 +240,7 @@ pub trait Provider: Send + Sync {
 
     /// Whether a text that a user wrote may be the id of a token. `false` only when
     /// it is certainly a name.
-    fn may_be_id(&self, _text: &str) -> bool {
+    fn could_be_id(&self, _text: &str) -> bool {
         true
     }
 
@@ -251,7 +251,7 @@ pub trait Provider: Send + Sync {
     async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error>;
 
     /// Asks the provider whether it accepts a new value.
-    async fn probe(&self, minted: &Minted, verify: Option<&str>) -> Result<Probe, Error>;
+    async fn verify(&self, minted: &Minted, verify: Option<&str>) -> Result<Verification, Error>;
 
     /// Asks the provider, once, to end a token. `Ok` only for the answer that the
     /// provider documents for it. Call it through [`crate::rotation`]'s `retire`,
@@ -271,23 +271,23 @@ pub trait Provider: Send + Sync {
 
     /// Whether `credential` may be the value of `token`. `false` only when that
     /// is certain.
-    fn may_be(&self, token: &Token, credential: &SecretString) -> bool;
+    fn could_be_value_of(&self, token: &Token, credential: &SecretString) -> bool;
 }
 
 /// The provider that the user named, ready to be asked. Its replies set the clock
-/// of `side`, and `announce` is told of every value that they show. Contacts nobody.
+/// of `peer`, and `announce` is told of every value that they show. Contacts nobody.
 ///
 /// # Errors
 /// When the settings cannot work.
 pub fn connect(
     settings: &ProviderSettings,
     http: Arc<Http>,
-    side: Side,
+    peer: Peer,
     announce: Announce,
 ) -> Result<Arc<dyn Provider>, Error> {
     let descriptor = settings.kind.descriptor();
-    let line = Line { http, side, announce, value_fields: descriptor.value_fields };
-    (descriptor.connect)(settings, line)
+    let endpoint = Endpoint { http, peer, announce, value_fields: descriptor.value_fields };
+    (descriptor.connect)(settings, endpoint)
 }
 
 /// What went wrong at a provider: one of a few kinds, whoever the provider is.

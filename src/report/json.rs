@@ -89,7 +89,9 @@ mod tests {
 
     #[test]
     fn words_are_the_published_ones() {
-        use crate::report::{DestinationOutcome as D, ProbeOutcome as P, Reason as R, RotationOutcome as O};
+        use crate::report::{
+            DestinationOutcome as D, Reason as R, RotationOutcome as O, VerificationOutcome as P,
+        };
         let word = |value: Value| value.as_str().unwrap().to_owned();
         let of = |values: &[Value]| values.iter().cloned().map(word).collect::<Vec<_>>().join("|");
         assert_eq!(

@@ -25,8 +25,8 @@ use std::path::{Path, PathBuf};
 use crate::redact::Redactor;
 
 pub use model::{
-    DestinationOutcome, DestinationReport, Expiring, PlannedMint, Printable, ProbeOutcome, Reason, Report,
-    Reporter, RotationOutcome, RotationReport, TokenEnd, TokenLife, TokenReport,
+    DestinationOutcome, DestinationReport, Expiring, PlannedMint, Printable, Reason, Report, Reporter,
+    RotationOutcome, RotationReport, TokenEnd, TokenLife, TokenReport, VerificationOutcome,
 };
 
 /// The form of the report on standard output.

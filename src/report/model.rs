@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::redact::Redactor;
 
 pub use destination::{DestinationOutcome, DestinationReport};
-pub use rotation::{ProbeOutcome, Reason, RotationOutcome, RotationReport};
+pub use rotation::{Reason, RotationOutcome, RotationReport, VerificationOutcome};
 pub(super) use time::rfc3339;
 pub use token::{PlannedMint, TokenEnd, TokenLife, TokenReport};
 

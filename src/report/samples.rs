@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::model::{
-    DestinationOutcome, DestinationReport, PlannedMint, ProbeOutcome, Reason, Report, RotationOutcome,
-    RotationReport, TokenEnd, TokenLife, TokenReport,
+    DestinationOutcome, DestinationReport, PlannedMint, Reason, Report, RotationOutcome, RotationReport,
+    TokenEnd, TokenLife, TokenReport, VerificationOutcome,
 };
 
 /// A string that tries to be obeyed by everything that may read a report.
@@ -46,7 +46,7 @@ pub(super) fn rotated() -> RotationReport {
         reason_text: Some("12 days left, rotates at 14".to_owned()),
         token: token("tok-2", "2026-11-30T06:00:00Z"),
         previous: end("tok-1"),
-        probe: ProbeOutcome::Verified,
+        verification: VerificationOutcome::Verified,
         destinations: vec![
             DestinationReport::new("acme/api@production:AXIOM_TOKEN", DestinationOutcome::Written),
             DestinationReport::new("dependabot+org:acme:AXIOM_TOKEN", DestinationOutcome::Written),
@@ -82,7 +82,7 @@ pub(super) fn planned() -> RotationReport {
         outcome: RotationOutcome::Planned,
         token: token("tok-1", "2026-09-13T06:00:00Z"),
         previous: None,
-        probe: ProbeOutcome::Skipped,
+        verification: VerificationOutcome::Skipped,
         destinations: vec![
             DestinationReport {
                 updated_at: time("2026-06-15T06:00:00Z"),

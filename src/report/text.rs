@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 
 use super::model::{
-    DestinationOutcome, DestinationReport, Printable, ProbeOutcome, RotationOutcome, RotationReport,
+    DestinationOutcome, DestinationReport, Printable, RotationOutcome, RotationReport, VerificationOutcome,
 };
 use super::{plan, words};
 
@@ -97,12 +97,14 @@ impl Page<'_> {
             let until = words::when(previous.valid_until, self.now, "a later run retires it");
             self.row("previous token", format_args!("{}, valid until {until}", previous.id))?;
         }
-        match rotation.probe {
-            ProbeOutcome::Verified => self.row("probe", format_args!("the provider accepts the new value")),
-            ProbeOutcome::Unverified => {
+        match rotation.verification {
+            VerificationOutcome::Verified => {
+                self.row("probe", format_args!("the provider accepts the new value"))
+            }
+            VerificationOutcome::Unverified => {
                 self.row("probe", format_args!("unverified: the provider's answer could not tell"))
             }
-            ProbeOutcome::Skipped => Ok(()),
+            VerificationOutcome::Skipped => Ok(()),
         }
     }
 

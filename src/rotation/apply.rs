@@ -17,7 +17,7 @@ use super::session::{CredentialFallback, ProviderSession};
 use super::trust::Support;
 use crate::config::Rotation;
 use crate::github::{self, Evidence, WriteError};
-use crate::provider::{Ending, Minted, Probe, Token};
+use crate::provider::{Ending, Minted, Token, Verification};
 
 /// What happened to one rotation, as far as it came.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ pub(super) struct RotationRun {
 #[derive(Debug)]
 pub(super) struct Delivery {
     /// Whether the provider was seen to accept it.
-    pub(super) probe: Probe,
+    pub(super) verification: Verification,
     /// Its predecessor, its new end included.
     pub(super) predecessor: Option<Token>,
     /// For each destination: written, not tried, or why not.
@@ -99,7 +99,7 @@ async fn execute(
     run.now = Some(now);
     let at = PlanInput { rotation, profile: session.provider.profile(), now, force: context.force };
     let mut plan = plan::plan(&at, &run.lineage, &run.readings)?;
-    if matches!(plan.step, Step::Mint(_)) && !context.look_only {
+    if matches!(plan.step, Step::Mint(_)) && !context.read_only {
         let prepared = preflight(context, rotation, &mut run.readings, &mut run.warnings);
         let all_writable =
             context.stop_signal.unless_stopped(prepared).await.map_err(RotationError::Stopped)?;
@@ -163,12 +163,12 @@ async fn observe(
     let Some(now) = context.clock.now() else {
         return Err(run.dead_destination(rotation).unwrap_or(RotationError::NoClock));
     };
-    match context.clock.skew(session.side) {
+    match context.clock.skew(session.peer) {
         Some(skew) => check_clocks(skew)?,
         None => run.warnings.push("the provider sends no date, so its clock could not be checked".to_owned()),
     }
     run.lineage = Lineage::trace(rotation, tokens, &context.marker_keys, now)?;
-    if run.lineage.members.is_empty() && session.provider.may_be_id(&rotation.token) {
+    if run.lineage.members.is_empty() && session.provider.could_be_id(&rotation.token) {
         // A list may leave a token out; one that was named by its id can be asked for.
         let found = session.provider.get(&session.credential, &rotation.token).await;
         if let Some(token) = found.map_err(RotationError::Observe)? {
@@ -200,7 +200,7 @@ async fn preflight(
     let prepared =
         rotation.secrets.iter().zip(readings.iter()).map(async |(secret, reading)| match reading {
             Reading::Unreadable(_) => Ok(Evidence::default()),
-            _ => context.github.prepare(secret).await,
+            _ => context.github.preflight(secret).await,
         });
     let prepared = join_all(prepared).await;
     let mut all_writable = true;
@@ -245,7 +245,7 @@ async fn rotate(
             return Err(error);
         }
     };
-    let NewToken { member, value, until, probe, predecessor, lost_attempts, warnings } = new_token;
+    let NewToken { member, value, until, verification, predecessor, lost_attempts, warnings } = new_token;
     run.warnings.extend(warnings);
     let writes = deliver(context, at.rotation, &value, until, &run.readings).await;
     let minted = Minted { token: member.token.clone(), value };
@@ -265,7 +265,7 @@ async fn rotate(
         run.doubt_refused(&writes);
     }
     let is_delivered = writes.iter().any(|write| matches!(write, Write::Written));
-    run.delivery = Some(Delivery { probe, predecessor, writes, revoked });
+    run.delivery = Some(Delivery { verification, predecessor, writes, revoked });
     if is_delivered {
         for lost_attempt in &lost_attempts {
             end(session, run, lost_attempt, Ending::Delete, Some(&minted)).await;
@@ -347,7 +347,7 @@ async fn retire_previous(
             continue;
         }
         // Nothing works with one that has ended.
-        if member.is_live(at.now) && session.provider.may_be(&token, &session.credential) {
+        if member.is_live(at.now) && session.provider.could_be_value_of(&token, &session.credential) {
             let until =
                 token.expires_at.map(|end| format!("; it ends by itself at {end}")).unwrap_or_default();
             run.warnings
@@ -374,7 +374,7 @@ async fn set_expiry(
 ) {
     let Retirement { member, from: expires_at, .. } = one;
     let token = &run.lineage.members[member].token;
-    let is_credential = session.provider.may_be(token, &session.credential);
+    let is_credential = session.provider.could_be_value_of(token, &session.credential);
     if is_credential || run.retired.contains(&token.id) {
         return;
     }

@@ -21,7 +21,7 @@ use super::marker::{self, Marker};
 use super::plan::{self, MintPlan, PlanInput};
 use super::retire::retire;
 use super::session::{CredentialFallback, ProviderSession};
-use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Token};
+use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Overlap, Token, Verification};
 use crate::redact::is_maskable;
 
 /// Requests to mint in one run, lost ones included.
@@ -47,7 +47,7 @@ pub(super) struct NewToken {
     /// By when its delivery must have ended.
     pub(super) until: Timestamp,
     /// What the provider said when it was asked whether it accepts the value.
-    pub(super) probe: Probe,
+    pub(super) verification: Verification,
     /// The predecessor as it is after the mint, its new end included.
     pub(super) predecessor: Option<Token>,
     /// Earlier attempts of this run whose replies were lost.
@@ -102,12 +102,12 @@ impl MintAttempt<'_> {
         // Whichever finds something wrong first spares the wait for the other.
         let mut listed = None;
         let looked = tokio::try_join!(
-            self.probe(&minted),
+            self.verify(&minted),
             self.examine(&minted, &marker, predecessor.as_ref(), &mut listed)
         );
         // Another run may have set an earlier end than this one asked for.
         let predecessor = predecessor.map(|old| shown(&old, listed.as_deref()).clone());
-        let (probe, Examined { member, lost_attempts, warnings }) = match looked {
+        let (verification, Examined { member, lost_attempts, warnings }) = match looked {
             Ok(looked) => looked,
             Err(rejection) => return Err(self.reject(&minted, predecessor, rejection).await),
         };
@@ -115,7 +115,7 @@ impl MintAttempt<'_> {
             member,
             value: minted.value,
             until: marker.until,
-            probe,
+            verification,
             predecessor,
             lost_attempts,
             warnings,
@@ -181,7 +181,7 @@ impl MintAttempt<'_> {
                 plan::predecessor_ends_at(
                     &self.at,
                     marker.minted_at,
-                    self.context.ahead(self.session.side),
+                    self.context.ahead(self.session.peer),
                     &plan,
                     old,
                 )
@@ -294,11 +294,13 @@ impl MintAttempt<'_> {
     }
 
     /// Whether the provider accepts the new value; a newborn may need seconds.
-    async fn probe(&self, minted: &Minted) -> Result<Probe, Rejection> {
+    async fn verify(&self, minted: &Minted) -> Result<Verification, Rejection> {
         let verify = self.at.rotation.verify.as_deref();
-        let ask = async || match self.session.provider.probe(minted, verify).await {
-            Ok(Probe::Rejected) => Err(Rejection::Unfit("the provider does not accept its value".to_owned())),
-            Ok(probe) => Ok(probe),
+        let ask = async || match self.session.provider.verify(minted, verify).await {
+            Ok(Verification::Rejected) => {
+                Err(Rejection::Unfit("the provider does not accept its value".to_owned()))
+            }
+            Ok(verification) => Ok(verification),
             Err(error) => {
                 let why = format!("the provider could not be asked whether it accepts its value: {error}");
                 Err(Rejection::Unfit(why))

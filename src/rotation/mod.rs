@@ -43,7 +43,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::{Clock, Side};
+use crate::clock::{Clock, Peer};
 use crate::config::Config;
 use crate::github::GitHub;
 use crate::provider::ProviderSettings;
@@ -76,7 +76,7 @@ pub struct RunContext<'a> {
     /// Change nothing.
     pub dry_run: bool,
     /// Only look: a dry run that leaves out the preflight as well.
-    pub look_only: bool,
+    pub read_only: bool,
     /// What signs the markers of new tokens, and verifies those that are listed.
     pub marker_keys: MarkerKeys,
 }
@@ -88,7 +88,7 @@ impl RunContext<'_> {
 
     /// How far the provider's clock is ahead of GitHub's; as far as it may be, if
     /// it is not known. Headers count whole seconds, so one is nothing.
-    fn ahead(&self, provider: Side) -> SignedDuration {
+    fn ahead(&self, provider: Peer) -> SignedDuration {
         let skew = self.clock.skew(provider).unwrap_or(lineage::SKEW);
         if skew.as_secs() <= 1 { SignedDuration::ZERO } else { skew }
     }
@@ -119,7 +119,7 @@ pub async fn run(
         now: context.clock.now(),
         dry_run: context.dry_run,
         rotations,
-        command: if context.look_only { Reporter::Status } else { Reporter::Rotate },
+        command: if context.read_only { Reporter::Status } else { Reporter::Rotate },
         github_credential_expires_at: context.github.token_expires_at(),
         ..Report::default()
     }

@@ -13,10 +13,10 @@ use super::lineage::{Holder, Member, Reading, after};
 use super::plan::{self, Plan, PlanInput, Step, Verdict};
 use super::session::ProviderSession;
 use crate::config::Rotation;
-use crate::provider::{Expiry, Probe, Token};
+use crate::provider::{Expiry, Token, Verification};
 use crate::report::{
-    DestinationOutcome, DestinationReport, PlannedMint, ProbeOutcome, Reason, RotationOutcome,
-    RotationReport, TokenEnd, TokenLife, TokenReport,
+    DestinationOutcome, DestinationReport, PlannedMint, Reason, RotationOutcome, RotationReport, TokenEnd,
+    TokenLife, TokenReport, VerificationOutcome,
 };
 
 /// Tells a story's end.
@@ -41,10 +41,10 @@ pub(super) fn report(
     });
     report.previous = builder.previous();
     report.planned = builder.planned();
-    report.probe = match &run.delivery {
-        Some(delivery) if delivery.probe == Probe::Verified => ProbeOutcome::Verified,
-        Some(_) => ProbeOutcome::Unverified,
-        None => ProbeOutcome::Skipped,
+    report.verification = match &run.delivery {
+        Some(delivery) if delivery.verification == Verification::Verified => VerificationOutcome::Verified,
+        Some(_) => VerificationOutcome::Unverified,
+        None => VerificationOutcome::Skipped,
     };
     report.destinations = (0..rotation.secrets.len()).map(|index| builder.destination(index)).collect();
     report.next_rotation_at = token
@@ -204,7 +204,7 @@ impl ReportBuilder<'_> {
 
     /// How a person ends a token that no destination can hold.
     fn way_to_end(&self, token: &Token) -> String {
-        if self.session.provider.may_be(token, &self.session.credential) {
+        if self.session.provider.could_be_value_of(token, &self.session.credential) {
             let variable = &self.rotation.provider.credential;
             return format!("It may be the credential in use: put another one into {variable} and run again");
         }
@@ -233,7 +233,7 @@ impl ReportBuilder<'_> {
                 // An overlap of nothing is ended explicitly, after the last delivery.
                 let overlap = if at_once { now } else { overlap };
                 let ends_at =
-                    plan::predecessor_ends_at(&at, now, self.context.ahead(self.session.side), mint, old);
+                    plan::predecessor_ends_at(&at, now, self.context.ahead(self.session.peer), mint, old);
                 let ends_at = ends_at.filter(|_| !at_once);
                 ends_at.unwrap_or_else(|| old.token.expires_at.map_or(overlap, |end| end.min(overlap)))
             }),
@@ -264,7 +264,7 @@ impl ReportBuilder<'_> {
             (_, Some(Reading::Unreadable(why)), _) => (DestinationOutcome::NotRead, Some(why.clone())),
             // It was read, and could not be prepared.
             (_, _, Some(Reading::Unreadable(why))) => (DestinationOutcome::Failed, Some(why.clone())),
-            _ if self.context.dry_run && !self.context.look_only && self.mint().is_some() => {
+            _ if self.context.dry_run && !self.context.read_only && self.mint().is_some() => {
                 (DestinationOutcome::Planned, None)
             }
             _ => match (holder, self.token()) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
-use crate::clock::Side;
+use crate::clock::Peer;
 use crate::http::RetryPolicy;
 use crate::provider::{Error, ErrorKind, Provider, Token};
 
@@ -21,7 +21,7 @@ pub struct ProviderSession {
     /// The user's credential.
     pub credential: SecretString,
     /// Whose clock the provider's replies set.
-    pub side: Side,
+    pub peer: Peer,
     /// How often a request that ends a token is repeated, and after which waits.
     pub retry: RetryPolicy,
     listed: OnceCell<Result<Vec<Token>, Error>>,
@@ -33,10 +33,10 @@ impl ProviderSession {
     pub fn new(
         provider: Arc<dyn Provider>,
         credential: SecretString,
-        side: Side,
+        peer: Peer,
         retry: RetryPolicy,
     ) -> Self {
-        Self { provider, credential, side, retry, listed: OnceCell::new() }
+        Self { provider, credential, peer, retry, listed: OnceCell::new() }
     }
 
     /// Every token that the credential can see, asked for once per run.
@@ -68,7 +68,8 @@ impl<'a> CredentialFallback<'a> {
         value: &'a SecretString,
         predecessor: Option<&Token>,
     ) -> Self {
-        let new_first = predecessor.is_some_and(|token| session.provider.may_be(token, &session.credential));
+        let new_first =
+            predecessor.is_some_and(|token| session.provider.could_be_value_of(token, &session.credential));
         Self { old: &session.credential, new: Some(value), new_first }
     }
 

@@ -22,7 +22,8 @@ pub struct RotationReport {
     /// The token before that, if it still lives or lived until this run.
     pub previous: Option<TokenEnd>,
     /// Whether the provider accepted the new value before it was delivered.
-    pub probe: ProbeOutcome,
+    #[serde(rename = "probe")]
+    pub verification: VerificationOutcome,
     /// Every destination of the rotation, in the user's order.
     pub destinations: Vec<DestinationReport>,
     /// Ids of the tokens that were ended; in a dry run, that would be.
@@ -84,7 +85,7 @@ pub enum Reason {
 /// What the probe of a new value told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ProbeOutcome {
+pub enum VerificationOutcome {
     /// The provider accepts the value.
     Verified,
     /// The provider's answer could not tell.
@@ -104,7 +105,7 @@ impl RotationReport {
             reason: None,
             token: None,
             previous: None,
-            probe: ProbeOutcome::Skipped,
+            verification: VerificationOutcome::Skipped,
             destinations: Vec::new(),
             retired: Vec::new(),
             next_rotation_at: None,
@@ -144,7 +145,7 @@ impl RotationReport {
             reason: _,
             token,
             previous,
-            probe: _,
+            verification: _,
             destinations,
             retired,
             next_rotation_at: _,

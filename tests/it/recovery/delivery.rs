@@ -251,7 +251,7 @@ async fn a_dry_run_makes_no_environment() {
 #[tokio::test]
 async fn where_github_cannot_be_reached_that_is_what_is_said() {
     let scene = due().await;
-    scene.faults.inject_times(Target::side(Side::Github), Fault::CloseBefore, 100);
+    scene.faults.inject_times(Target::peer(Peer::Github), Fault::CloseBefore, 100);
     let ran = faulty(&scene).await;
     assert!(error(&ran).contains(&format!("{SECRET} could not be read or prepared")), "{}", ran.everything());
 }

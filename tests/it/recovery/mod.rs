@@ -16,7 +16,7 @@ use crate::support::axiom::TokenSpec;
 use crate::support::github::On;
 use crate::support::proxy::{Gate, When};
 use crate::support::world::Builder;
-use crate::support::{Fault, Ran, Side, Target, World};
+use crate::support::{Fault, Peer, Ran, Target, World};
 
 const SECRET: &str = "acme/infra:AXIOM_TOKEN";
 const OTHER: &str = "acme/service-1:AXIOM_TOKEN";

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::clock::{ServerClock, VirtualClock};
-use super::events::{Event, Observers, Side};
+use super::events::{Event, Observers, Peer};
 use super::reply::Recorded;
 use address::{Scope, parse_destination, parse_scope};
 use state::{Break, State};
@@ -346,7 +346,7 @@ impl FakeGithub {
 
     fn by_hand(&self, what: &str) {
         let at = self.now();
-        self.observers.tell(&Event { at, side: Side::Github, what: format!("by hand: {what}") });
+        self.observers.tell(&Event { at, peer: Peer::Github, what: format!("by hand: {what}") });
     }
 }
 

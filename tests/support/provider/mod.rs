@@ -20,7 +20,7 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::clock::{ServerClock, VirtualClock, seconds};
 use super::contracts::Api;
-use super::events::{Event, Observers, Side};
+use super::events::{Event, Observers, Peer};
 use super::reply::{Recorded, Reply};
 
 pub use token::{FakeToken, TokenSpec};
@@ -337,7 +337,7 @@ impl FakeProvider {
 
     fn by_hand(&self, what: &str) {
         let at = self.now();
-        self.observers.tell(&Event { at, side: Side::Provider, what: format!("by hand: {what}") });
+        self.observers.tell(&Event { at, peer: Peer::Provider, what: format!("by hand: {what}") });
     }
 }
 
@@ -477,7 +477,7 @@ impl State {
         let body = reply.body.as_ref().map(Value::to_string).unwrap_or_default();
         self.violations.extend(self.service.api.judge_reply("", &record, body.as_bytes()));
         let event =
-            Event { at, side: Side::Provider, what: format!("{} -> {}", record.line(), reply.status) };
+            Event { at, peer: Peer::Provider, what: format!("{} -> {}", record.line(), reply.status) };
         self.requests.push(record);
         (reply.into_template(&self.clock), event)
     }

@@ -7,36 +7,35 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::api::Api;
 use super::app::App;
 use super::error::SignedWith;
-use super::{Access, Credentials, Error, ErrorKind};
+use super::{Credentials, Error, ErrorKind, Mode};
 use crate::config::SecretTarget;
 use crate::http::{Announce, Call};
 
 /// Who asks.
-pub(super) enum Signin {
+pub(super) enum Auth {
     /// The same token for everybody.
     Token(SecretString),
     /// A GitHub App: a token for each owner.
     App(Box<App>),
 }
 
-impl Signin {
+impl Auth {
     /// Checks that the credential can be used at all; contacts nobody.
     pub(super) fn new(
         credentials: &Credentials,
         api: &Arc<Api>,
-        access: Access,
+        mode: Mode,
         announce: Announce,
     ) -> Result<Self, Error> {
         match credentials {
             Credentials::Token(token) => {
-                Call::get(crate::clock::Side::Github, api.url.clone())
+                Call::get(crate::clock::Peer::Github, api.url.clone())
                     .bearer(token)
                     .map_err(|error| Error::new(ErrorKind::Unauthenticated, format!("GitHub: {error}")))?;
                 Ok(Self::Token(token.clone()))
             }
             Credentials::App { id, private_key } => {
-                App::new(id, private_key, Arc::clone(api), access, announce)
-                    .map(|app| Self::App(Box::new(app)))
+                App::new(id, private_key, Arc::clone(api), mode, announce).map(|app| Self::App(Box::new(app)))
             }
         }
     }

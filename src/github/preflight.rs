@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::Purpose;
-use super::service::Rules;
-use super::{Access, Error, ErrorKind, GitHub, paths};
+use super::octocrab_service::Rules;
+use super::{Error, ErrorKind, GitHub, Mode, paths};
 use crate::config::{Destination, Repository, Scope, SecretTarget, Visibility};
 
 /// Repositories a page. Their descriptions are long, and a page must stay under
@@ -44,10 +44,10 @@ impl GitHub {
     /// target wants that; `None`: it could be made, and this run makes nothing.
     pub(super) async fn key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
         let Destination { store, scope, .. } = &target.destination;
-        self.keys.get(&super::place(*store, scope), || self.ask_for_key(target)).await
+        self.keys.get(&super::place(*store, scope), || self.fetch_key(target)).await
     }
 
-    async fn ask_for_key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
+    async fn fetch_key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
         let Destination { store, scope, .. } = &target.destination;
         let purpose = self.purpose(*store, scope);
         let path = paths::public_key(*store, scope);
@@ -56,7 +56,7 @@ impl GitHub {
                 if error.kind == ErrorKind::NotFound && target.create_environment =>
             {
                 self.must_lack_environment(&purpose, repository, environment, error).await?;
-                if self.access != Access::Write {
+                if self.mode != Mode::Apply {
                     let repository = paths::repository(repository);
                     return self.read::<Value>(&purpose, &repository).await.map(|_| None);
                 }
@@ -102,10 +102,10 @@ impl GitHub {
             return Ok(None);
         }
         let key = paths::secret(destination).to_ascii_lowercase();
-        self.readers.get(&key, || self.ask_for_readers(target)).await.map(Some)
+        self.readers.get(&key, || self.fetch_readers(target)).await.map(Some)
     }
 
-    async fn ask_for_readers(&self, target: &SecretTarget) -> Result<Readers, Error> {
+    async fn fetch_readers(&self, target: &SecretTarget) -> Result<Readers, Error> {
         let destination = &target.destination;
         let purpose = self.purpose(destination.store, &destination.scope);
         let Some(existing) = self.find(destination).await? else {

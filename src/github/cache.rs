@@ -11,9 +11,9 @@ type Cell<T> = Arc<OnceCell<Result<T, Error>>>;
 
 /// Answers by key. Who asks while the answer is under way waits for the same
 /// one; an error is an answer too, because its retries are already spent.
-pub(super) struct Shared<T>(Mutex<HashMap<String, Cell<T>>>);
+pub(super) struct Cache<T>(Mutex<HashMap<String, Cell<T>>>);
 
-impl<T: Clone> Shared<T> {
+impl<T: Clone> Cache<T> {
     pub(super) fn new() -> Self {
         Self(Mutex::new(HashMap::new()))
     }
