@@ -25,7 +25,7 @@ use crate::log;
 use crate::progress::Progress;
 use crate::provider::{self, ProviderSettings};
 use crate::redact::Redactor;
-use crate::report::{self, ActionsFiles, Outlets, Report, actions};
+use crate::report::{self, ActionsFiles, Outputs, Report, actions};
 use crate::rotation::delivery_slots::DeliverySlots;
 use crate::rotation::marker::MarkerKeys;
 use crate::rotation::session::ProviderSession;
@@ -102,11 +102,11 @@ pub async fn run(
         output: environment.get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
     });
-    let screen = streams.stdout.screen(environment);
+    let terminal = streams.stdout.terminal(environment);
     let Streams { stdout, stderr } = &mut streams;
     let format = run.options.format;
-    let mut outlets = Outlets { format, screen, stdout, stderr, actions: files };
-    match report::publish(&report, &redactor, &mut outlets) {
+    let mut outputs = Outputs { format, terminal, stdout, stderr, actions: files };
+    match report::publish(&report, &redactor, &mut outputs) {
         Ok(()) => report.exit_code(),
         Err(error) => {
             let error = redactor.message(&error.to_string());

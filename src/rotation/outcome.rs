@@ -16,7 +16,7 @@ use crate::config::Rotation;
 use crate::provider::{Expiry, Token, Verification};
 use crate::report::{
     DestinationOutcome, DestinationReport, PlannedMint, Reason, RotationOutcome, RotationReport, TokenEnd,
-    TokenLife, TokenReport, VerificationOutcome,
+    TokenReport, TokenSpan, VerificationOutcome,
 };
 
 /// Tells a story's end.
@@ -55,7 +55,7 @@ pub(super) fn report(
     }
     report.error = run.error.as_ref().map(ToString::to_string);
     report.next_step = run.error.as_ref().map(|error| advice(rotation, &run, error));
-    report.tokens = builder.lives();
+    report.tokens = builder.token_spans();
     let emergency = builder.emergency();
     report.retired = run.retired;
     report.warnings = run.warnings;
@@ -131,18 +131,18 @@ impl ReportBuilder<'_> {
     }
 
     /// Every token that lives, or lived until this run.
-    fn lives(&self) -> Vec<TokenLife> {
+    fn token_spans(&self) -> Vec<TokenSpan> {
         let Some(now) = self.run.now else { return Vec::new() };
         let RotationRun { lineage, readings, retired, .. } = self.run;
         let at = self.plan_input(now);
         let waiting = plan::waiting(&at, lineage, readings);
         let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
         let has_ended = |member: &Member| member.token.expires_at.is_some_and(|end| end <= now);
-        let life = |(index, member): (usize, &Member)| {
+        let span = |(index, member): (usize, &Member)| {
             let was_ended = !self.context.dry_run && retired.contains(&member.token.id);
             let ends_at = if was_ended { Some(now) } else { member.token.expires_at };
             let retirement = waiting.iter().find(|one| one.member == index && !was_ended);
-            TokenLife {
+            TokenSpan {
                 id: member.token.id.clone(),
                 minted_at: member.minted_at(),
                 ends_at,
@@ -154,7 +154,7 @@ impl ReportBuilder<'_> {
             }
         };
         let shown = |(index, member): &(usize, &Member)| !has_ended(member) || self.token() == Some(*index);
-        lineage.members.iter().enumerate().filter(shown).map(life).collect()
+        lineage.members.iter().enumerate().filter(shown).map(span).collect()
     }
 
     /// What breaks when the old token does not outlive the mint.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::time::optional_time;
-use super::{DestinationOutcome, DestinationReport, PlannedMint, TokenEnd, TokenLife, TokenReport};
+use super::{DestinationOutcome, DestinationReport, PlannedMint, TokenEnd, TokenReport, TokenSpan};
 use crate::redact::Redactor;
 
 /// What happened to one rotation.
@@ -47,7 +47,7 @@ pub struct RotationReport {
     /// What was found on the way and is as it should be.
     pub notes: Vec<String>,
     /// The rotation's tokens that live, or lived until this run; newest first.
-    pub tokens: Vec<TokenLife>,
+    pub tokens: Vec<TokenSpan>,
 }
 
 /// What became of a rotation.
@@ -175,7 +175,7 @@ impl RotationReport {
             holds.iter_mut().for_each(|holds| line(&mut holds.id));
         }
         retired.iter_mut().for_each(line);
-        tokens.iter_mut().for_each(|life| line(&mut life.id));
+        tokens.iter_mut().for_each(|span| line(&mut span.id));
         [error, reason_text, next_step].into_iter().flatten().chain(warnings).chain(notes).for_each(message);
     }
 }

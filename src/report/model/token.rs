@@ -29,7 +29,7 @@ pub struct TokenEnd {
 
 /// One token of a rotation, from its beginning to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TokenLife {
+pub struct TokenSpan {
     /// The provider's id.
     pub id: String,
     /// When it was minted; `None`: nobody knows.

@@ -68,7 +68,7 @@ pub(super) fn tally(report: &Report) -> String {
 }
 
 /// The rotations, those with trouble first.
-pub(super) fn trouble_first(report: &Report) -> Vec<&RotationReport> {
+pub(super) fn failed_first(report: &Report) -> Vec<&RotationReport> {
     OUTCOMES
         .iter()
         .flat_map(|&outcome| report.rotations.iter().filter(move |rotation| rotation.outcome == outcome))

@@ -49,7 +49,7 @@ const BEGINNINGS: &[(&str, Style)] = &[
 ];
 
 /// The same text with colours in it.
-pub(super) fn paint(text: &str) -> String {
+pub(super) fn colorize(text: &str) -> String {
     text.split_inclusive('\n').map(line).collect()
 }
 
@@ -98,13 +98,13 @@ mod tests {
 
     #[test]
     fn only_the_beginning_of_a_line_is_coloured() {
-        assert_eq!(paint("fresh: a FAILED b\nplain\n"), "\u{1b}[32mfresh\u{1b}[0m: a FAILED b\nplain\n");
+        assert_eq!(colorize("fresh: a FAILED b\nplain\n"), "\u{1b}[32mfresh\u{1b}[0m: a FAILED b\nplain\n");
     }
 
     #[test]
     fn without_the_colours_the_text_is_the_same() {
         let text = "FAILED ci: x\n  ~ write   y\n  tok-1  ██▓▒░│  ◆\n";
-        let painted = paint(text);
+        let painted = colorize(text);
         assert_ne!(painted, text);
         let mut bare = String::new();
         let mut inside = false;
