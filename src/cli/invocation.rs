@@ -12,7 +12,7 @@ use super::input::{Input, Inputs, input};
 use super::settings::{self, RunOptions};
 use super::{Cli, Environment, OutputArgs, RotationArgs, Subcommands};
 use crate::config::address::origin;
-use crate::config::diagnostic::{Invalid, Place, Problems, printable};
+use crate::config::diagnostic::{Invalid, Origin, Problems, printable};
 use crate::config::selection::{Selection, Shard};
 use crate::config::{
     Config, DEFAULT_CREDENTIAL, Field, Held, MAX_BYTES, Period, Repository, Request, RotationKeys,
@@ -260,7 +260,7 @@ fn repository(
         .or_else(|| inputs.parsed(None, GITHUB_REPOSITORY, Repository::from_str));
     if given.is_none() && required {
         problems.error(
-            Place::Missing,
+            Origin::Missing,
             Invalid::new("no repository is given").help(
                 "give --repository owner/name, the variable CROSSFADE_REPOSITORY or the action's input `repository`; GITHUB_REPOSITORY is not set",
             ),
@@ -282,7 +282,7 @@ fn configuration(
     let shard = inputs.parsed(args.shard.as_deref(), SHARD, Shard::from_str).and_then(|field| field.value);
     let selection = Selection { only: inputs.list(&args.only, ONLY, &[',', '\n']), shard };
     let path =
-        inputs.text(args.config.as_deref(), CONFIG).and_then(|field| Some((field.value?, field.place)));
+        inputs.text(args.config.as_deref(), CONFIG).and_then(|field| Some((field.value?, field.origin)));
     // A token or a secret alone may be meant for the one rotation of the usual file.
     let describes = flags.token.is_some() || flags.secrets.is_some();
     let by_flags = path.is_none()
@@ -313,7 +313,7 @@ fn register_named(file: &str, environment: &Environment, redactor: &Redactor) {
 fn flags(args: &RotationArgs, inputs: &mut Inputs<'_>) -> RotationKeys {
     let secrets = inputs.list(&args.secret, SECRET, &['\n']);
     let short = |field: &Field<String>| Field {
-        place: field.place,
+        origin: field.origin,
         value: field.value.clone().map(SecretKeys::Short),
     };
     RotationKeys {
@@ -327,14 +327,14 @@ fn flags(args: &RotationArgs, inputs: &mut Inputs<'_>) -> RotationKeys {
         rotate_before: inputs.parsed(args.rotate_before.as_deref(), ROTATE_BEFORE, Period::from_str),
         secrets: secrets
             .first()
-            .map(|first| Field { place: first.place, value: Some(secrets.iter().map(short).collect()) }),
+            .map(|first| Field { origin: first.origin, value: Some(secrets.iter().map(short).collect()) }),
         ..RotationKeys::default()
     }
 }
 
 /// The configuration file's text.
-fn file(path: Option<(String, Place)>, problems: &mut Problems) -> Option<String> {
-    let (path, place) = path.unwrap_or_else(|| (DEFAULT_FILE.to_owned(), Place::Missing));
+fn file(path: Option<(String, Origin)>, problems: &mut Problems) -> Option<String> {
+    let (path, origin) = path.unwrap_or_else(|| (DEFAULT_FILE.to_owned(), Origin::Missing));
     let mut bytes = Vec::new();
     // One byte too many is enough to know that there are too many.
     let bound = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
@@ -343,13 +343,13 @@ fn file(path: Option<(String, Place)>, problems: &mut Problems) -> Option<String
         Ok(_) => {
             String::from_utf8(bytes).map_err(|_| Invalid::new(format!("{} is not UTF-8", printable(&path))))
         }
-        Err(error) if error.kind() == ErrorKind::NotFound && place == Place::Missing => {
+        Err(error) if error.kind() == ErrorKind::NotFound && origin == Origin::Missing => {
             Err(Invalid::new(format!("there is no {DEFAULT_FILE}, and no flags describe a rotation"))
                 .help("write the file, name another with --config, or give --provider, --token and --secret"))
         }
         Err(error) => Err(Invalid::new(format!("{} cannot be read: {}", printable(&path), error.kind()))),
     };
-    let text = problems.note(place, text)?;
+    let text = problems.note(origin, text)?;
     problems.set_file(&path, &text);
     Some(text)
 }
@@ -372,7 +372,7 @@ fn credentials(
                 "set it in the step's `env`; CROSSFADE_PROVIDER_TOKEN is the action's input `provider-token`",
             )),
         };
-        found.extend(problems.note(Place::Missing, value).map(|value| (variable.clone(), value)));
+        found.extend(problems.note(Origin::Missing, value).map(|value| (variable.clone(), value)));
     }
     found
 }

@@ -8,7 +8,7 @@ use super::input::{Input, Inputs, input};
 use super::{Environment, NetworkArgs, OutputArgs};
 use crate::config::Period;
 use crate::config::address::origin;
-use crate::config::diagnostic::{Invalid, Place, Problems, named, quoted};
+use crate::config::diagnostic::{Invalid, Origin, Problems, named, quoted};
 use crate::github::{Credentials, GithubSettings, Pace};
 use crate::report::Format;
 
@@ -115,7 +115,7 @@ pub(super) fn marker_keys(inputs: &mut Inputs<'_>) -> Vec<SecretString> {
     for key in keys.iter().filter(|key| !MARKER_KEY_LENGTH.contains(&key.len())) {
         let invalid = Invalid::new(format!("a marker key has {} characters; expected 16 to 4096", key.len()));
         inputs.problems.error(
-            Place::Input(MARKER_KEY),
+            Origin::Input(MARKER_KEY),
             invalid.help("make one with `openssl rand -hex 32`; several keys stand on a line each"),
         );
     }
@@ -135,14 +135,14 @@ fn credentials(inputs: &mut Inputs<'_>) -> Option<Credentials> {
             if !id_is_legal {
                 let invalid = Invalid::new("this is no id of a GitHub App");
                 inputs.problems.error(
-                    Place::Input(APP_ID),
+                    Origin::Input(APP_ID),
                     invalid.help("the App's settings show its App ID, a number"),
                 );
             }
             if !key.contains("-----BEGIN") {
                 let invalid = Invalid::new("this is no private key");
                 inputs.problems.error(
-                    Place::Input(APP_KEY),
+                    Origin::Input(APP_KEY),
                     invalid.help("the whole .pem file belongs here, from -----BEGIN to its last line"),
                 );
             }
@@ -151,20 +151,20 @@ fn credentials(inputs: &mut Inputs<'_>) -> Option<Credentials> {
         }
         (false, false, false) => {
             let invalid = Invalid::new("there is no GitHub credential");
-            inputs.problems.error(Place::Missing, invalid.help(format!(
+            inputs.problems.error(Origin::Missing, invalid.help(format!(
                 "set {GITHUB_TOKEN} (input `github-token`), or {APP_ID} and {APP_KEY} (inputs `github-app-id` and `github-app-private-key`)"
             )));
             None
         }
         (true, _, _) => {
             let invalid = Invalid::new("there are two GitHub credentials, a token and an App");
-            inputs.problems.error(Place::Input(GITHUB_TOKEN), invalid.help("give only one of them"));
+            inputs.problems.error(Origin::Input(GITHUB_TOKEN), invalid.help("give only one of them"));
             None
         }
         (false, id, _) => {
             let missing = if id { APP_KEY } else { APP_ID };
             let invalid = Invalid::new("only half of a GitHub App is given");
-            inputs.problems.error(Place::Input(missing), invalid.help(format!("set {missing} too")));
+            inputs.problems.error(Origin::Input(missing), invalid.help(format!("set {missing} too")));
             None
         }
     }
@@ -177,7 +177,7 @@ pub(super) fn secret(
     variable: &'static str,
     problems: &mut Problems,
 ) -> Option<SecretString> {
-    problems.note(Place::Input(variable), visible(environment.get(variable).unwrap_or_default()))
+    problems.note(Origin::Input(variable), visible(environment.get(variable).unwrap_or_default()))
 }
 
 /// A secret that can be sent in a header.

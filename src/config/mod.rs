@@ -6,20 +6,20 @@
 //! is done with a rotation lives in [`crate::rotation`].
 
 pub mod address;
-mod check;
 pub mod destination;
 pub mod diagnostic;
 mod file;
 mod key;
 mod load;
-mod node;
 pub mod pattern;
 pub mod period;
 mod reach;
+mod scalar;
+mod secrets;
 pub mod selection;
 pub mod summary;
-mod targets;
-mod value;
+mod validate;
+mod yaml;
 
 use std::fmt;
 
@@ -33,10 +33,10 @@ pub use load::DEFAULT_CREDENTIAL;
 #[cfg(test)]
 pub(crate) use load::read_for_tests;
 pub(crate) use load::{Request, load};
-pub(crate) use node::MAX_BYTES;
 pub use pattern::RepositoryPattern;
 pub use period::Period;
 pub(crate) use reach::{Held, values as check_values};
+pub(crate) use yaml::MAX_BYTES;
 
 use crate::provider::ProviderSettings;
 

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::model::{DestinationOutcome, RedactedReport, RotationOutcome, RotationReport, rfc3339};
 use super::{format, json};
-use crate::config::diagnostic::{Place, Position, Problem, Problems, Severity};
+use crate::config::diagnostic::{Origin, Position, Problem, Problems, Severity};
 use crate::redact::{Redactor, is_maskable, workflow_data, workflow_property};
 
 /// Longer reports than this, in bytes, are no output: a job's outputs may take
@@ -103,21 +103,21 @@ pub fn annotate(report: &RedactedReport, output: &mut dyn Write) -> io::Result<(
 /// # Errors
 /// When `output` cannot be written.
 pub fn annotate_problems(problems: &Problems, redactor: &Redactor, output: &mut dyn Write) -> io::Result<()> {
-    for Problem { severity, message, help, place } in problems.sorted() {
+    for Problem { severity, message, help, origin } in problems.sorted() {
         let command = match severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
         let mut properties = format!("title={}", workflow_property("crossfade: configuration"));
         let mut lines = vec![redactor.message(message)];
-        match place {
-            Place::File(Position { line, column, length }) => {
+        match origin {
+            Origin::File(Position { line, column, length }) => {
                 let file = workflow_property(&redactor.line(problems.path()));
                 let end = column + length;
                 properties.push_str(&format!(",file={file},line={line},col={column},endColumn={end}"));
             }
-            Place::Input(name) => lines.push(format!("given by {name}")),
-            Place::Missing => {}
+            Origin::Input(name) => lines.push(format!("given by {name}")),
+            Origin::Missing => {}
         }
         lines.extend(help.iter().map(|help| redactor.message(help)));
         writeln!(

@@ -155,7 +155,7 @@ fn aliases_do_not_grow_without_bound() {
         text.push_str(&format!("a{i}: &a{i} [{items}]\n"));
     }
     assert!(problems(&text).to_string().contains("no YAML"), "an alias bomb was read");
-    assert!(problems(&" ".repeat(node::MAX_BYTES + 1)).has_errors());
+    assert!(problems(&" ".repeat(yaml::MAX_BYTES + 1)).has_errors());
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn loaded(text: &str, flags: RotationKeys, only: &[&str]) -> (Option<Config>, St
     problems.set_file("crossfade.yml", text);
     let only = only
         .iter()
-        .map(|name| Field { place: Place::Input("--only"), value: Some((*name).to_owned()) })
+        .map(|name| Field { origin: Origin::Input("--only"), value: Some((*name).to_owned()) })
         .collect();
     let request = Request {
         file: Some(text.to_owned()),
@@ -31,7 +31,7 @@ fn loaded(text: &str, flags: RotationKeys, only: &[&str]) -> (Option<Config>, St
 }
 
 fn flag<T>(name: &'static str, value: T) -> Option<Field<T>> {
-    Some(Field { place: Place::Input(name), value: Some(value) })
+    Some(Field { origin: Origin::Input(name), value: Some(value) })
 }
 
 fn url(text: &str) -> Url {
