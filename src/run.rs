@@ -15,7 +15,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tracing::instrument::WithSubscriber as _;
 
-use crate::cli::{self, Answer, Command, Environment, Run, Verbosity};
+use crate::cli::{self, Command, EarlyExit, Environment, Run, Verbosity};
 use crate::clock::{Clock, Peer};
 use crate::config::Period;
 use crate::config::diagnostic::{Invalid, Problems};
@@ -55,7 +55,7 @@ pub async fn run(
     let redactor = Arc::new(Redactor::new());
     let run = match cli::invocation(arguments, environment, &redactor) {
         Ok(run) => run,
-        Err(Answer { stdout, stderr, exit_code, problems }) => {
+        Err(EarlyExit { stdout, stderr, exit_code, problems }) => {
             // A reader that went away is not an error.
             let (stdout, stderr) = (redactor.scrub(&stdout), redactor.scrub(&stderr));
             let _ = streams.stdout.write_all(stdout.as_bytes()).and_then(|()| streams.stdout.flush());

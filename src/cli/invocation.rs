@@ -66,7 +66,7 @@ pub enum Command {
 /// All that there is to say when nothing needs to be contacted: help, a schema,
 /// the result of `check`, or what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct EarlyExit {
     /// For standard output.
     pub stdout: String,
     /// For standard error.
@@ -77,7 +77,7 @@ pub struct Answer {
     pub problems: Box<Problems>,
 }
 
-impl Answer {
+impl EarlyExit {
     fn good(stdout: String) -> Self {
         Self { stdout, stderr: String::new(), exit_code: 0, problems: Box::default() }
     }
@@ -90,7 +90,7 @@ impl Answer {
     }
 
     fn of(problems: Problems) -> Self {
-        Self { stdout: String::new(), stderr: told(&problems), exit_code: 2, problems: Box::new(problems) }
+        Self { stdout: String::new(), stderr: render(&problems), exit_code: 2, problems: Box::new(problems) }
     }
 }
 
@@ -115,13 +115,13 @@ const FAIL_WITHIN: Input = input("--fail-within", "CROSSFADE_FAIL_WITHIN");
 /// What arguments (the program's name first) and environment ask for.
 ///
 /// # Errors
-/// An [`Answer`] when nothing needs to be contacted, which includes everything
+/// An [`EarlyExit`] when nothing needs to be contacted, which includes everything
 /// that is wrong with the arguments, the environment or the configuration file.
 pub fn invocation(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &Environment,
     redactor: &Redactor,
-) -> Result<Run, Answer> {
+) -> Result<Run, EarlyExit> {
     let known = settings::SECRETS.into_iter().chain([DEFAULT_CREDENTIAL]);
     let known: Vec<SecretString> =
         known.filter_map(|name| Some(environment.get(name)?.to_owned().into())).collect();
@@ -130,11 +130,11 @@ pub fn invocation(
     refuse_secrets(&arguments, &known)?;
     let cli = Cli::try_parse_from(arguments).map_err(|error| {
         let text: String = error.to_string().split('\n').map(printable).collect::<Vec<_>>().join("\n");
-        if error.exit_code() == 0 { Answer::good(text) } else { Answer::refusal(text) }
+        if error.exit_code() == 0 { EarlyExit::good(text) } else { EarlyExit::refusal(text) }
     })?;
     let mut problems = Problems::default();
     match cli.command {
-        Subcommands::Schema => Err(Answer::good(crate::config::schema_text())),
+        Subcommands::Schema => Err(EarlyExit::good(crate::config::schema_text())),
         Subcommands::Check(args) => {
             Err(check(&args.rotations, &args.output, environment, redactor, problems))
         }
@@ -167,7 +167,7 @@ fn run(
     environment: &Environment,
     redactor: &Redactor,
     mut problems: Problems,
-) -> Result<Run, Answer> {
+) -> Result<Run, EarlyExit> {
     let repository = repository(args, environment, true, &mut problems);
     let config = configuration(args, repository.clone(), environment, redactor, &mut problems);
     let credentials = credentials(config.as_ref(), environment, &mut problems);
@@ -184,7 +184,7 @@ fn run(
             marker_keys,
             warnings: problems,
         }),
-        _ => Err(Answer::of(problems)),
+        _ => Err(EarlyExit::of(problems)),
     }
 }
 
@@ -194,7 +194,7 @@ fn check(
     environment: &Environment,
     redactor: &Redactor,
     mut problems: Problems,
-) -> Answer {
+) -> EarlyExit {
     let format = settings::format(output, &mut Inputs { environment, problems: &mut problems });
     let repository = repository(args, environment, false, &mut problems);
     let config = configuration(args, repository, environment, redactor, &mut problems);
@@ -204,18 +204,18 @@ fn check(
     match format {
         Format::Json => {
             let stdout = summary::json(config.as_ref(), &problems, redactor);
-            Answer { stdout, stderr: String::new(), exit_code, problems: Box::new(problems) }
+            EarlyExit { stdout, stderr: String::new(), exit_code, problems: Box::new(problems) }
         }
         Format::Text => {
-            let stderr = if problems.is_empty() { String::new() } else { told(&problems) };
+            let stderr = if problems.is_empty() { String::new() } else { render(&problems) };
             let stdout = config.as_ref().map(summary::text).unwrap_or_default();
-            Answer { stdout, stderr, exit_code, problems: Box::new(problems) }
+            EarlyExit { stdout, stderr, exit_code, problems: Box::new(problems) }
         }
     }
 }
 
 /// All problems as text, and how many there are.
-fn told(problems: &Problems) -> String {
+fn render(problems: &Problems) -> String {
     let ending = match problems.errors() {
         0 => return format!("{problems}\n"),
         1 => "1 error".to_owned(),
@@ -225,7 +225,7 @@ fn told(problems: &Problems) -> String {
 }
 
 /// Arguments are visible to every process of the machine, and stay in histories.
-fn refuse_secrets(arguments: &[OsString], known: &[SecretString]) -> Result<(), Answer> {
+fn refuse_secrets(arguments: &[OsString], known: &[SecretString]) -> Result<(), EarlyExit> {
     let any = arguments.iter().any(|argument| {
         let argument = argument.to_string_lossy();
         let is_known = |secret: &SecretString| {
@@ -239,7 +239,7 @@ fn refuse_secrets(arguments: &[OsString], known: &[SecretString]) -> Result<(), 
     if !any {
         return Ok(());
     }
-    Err(Answer::refusal(
+    Err(EarlyExit::refusal(
         "error: an argument looks like a secret, which would be visible to others on this machine; it is not shown here\n  \
          = help: secrets come from environment variables alone: CROSSFADE_PROVIDER_TOKEN and CROSSFADE_GITHUB_TOKEN;\n          \
          --token takes the name or id of a token; replace a token that was typed as an argument\n"

@@ -23,16 +23,16 @@ pub(super) struct PolicyOrigins {
 /// Notes a policy that cannot work.
 pub(super) fn policy(policy: Policy, at: PolicyOrigins, problems: &mut Problems) {
     let Policy { lifetime, overlap, rotate_before, .. } = policy;
-    let told = |value: Period, origin: Option<Origin>| match origin {
+    let shown = |value: Period, origin: Option<Origin>| match origin {
         Some(_) => value.to_string(),
         None => format!("{value}, the default"),
     };
     let first = |origins: [Option<Origin>; 3]| origins.into_iter().flatten().next().unwrap_or(at.rotation);
-    let overlap_told = told(overlap, at.overlap);
-    let before_told = told(rotate_before, at.rotate_before);
+    let overlap_shown = shown(overlap, at.overlap);
+    let before_shown = shown(rotate_before, at.rotate_before);
     if overlap >= rotate_before {
         let invalid = Invalid::new(format!(
-            "the overlap ({overlap_told}) must be shorter than rotate_before ({before_told})"
+            "the overlap ({overlap_shown}) must be shorter than rotate_before ({before_shown})"
         ));
         problems.error(
             first([at.overlap, at.rotate_before, None]),
@@ -40,8 +40,8 @@ pub(super) fn policy(policy: Policy, at: PolicyOrigins, problems: &mut Problems)
         );
     } else if rotate_before.duration() + overlap.duration() >= lifetime.duration() {
         let invalid = Invalid::new(format!(
-            "rotate_before ({before_told}) and overlap ({overlap_told}) together must be shorter than the lifetime ({})",
-            told(lifetime, at.lifetime)
+            "rotate_before ({before_shown}) and overlap ({overlap_shown}) together must be shorter than the lifetime ({})",
+            shown(lifetime, at.lifetime)
         ));
         problems.error(
             first([at.lifetime, at.rotate_before, at.overlap]),

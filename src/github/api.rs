@@ -9,7 +9,7 @@ use url::Url;
 
 use super::error;
 use crate::clock::Peer;
-use crate::http::{Call, Gate, Http, HttpError, Reply, json};
+use crate::http::{Call, Http, HttpError, RateLimiter, Reply, json};
 
 /// The media type that GitHub's API asks for.
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
@@ -25,15 +25,15 @@ const EXPIRATION: &str = "github-authentication-token-expiration";
 pub(super) struct Api {
     pub(super) http: Arc<Http>,
     pub(super) url: Url,
-    pub(super) gate: Arc<dyn Gate>,
+    pub(super) rate_limiter: Arc<dyn RateLimiter>,
     earliest_end: Mutex<Option<Timestamp>>,
     scopes: Mutex<Option<String>>,
 }
 
 impl Api {
     /// The API at `url`.
-    pub(super) fn new(http: Arc<Http>, url: Url, gate: Arc<dyn Gate>) -> Self {
-        Self { http, url, gate, earliest_end: Mutex::new(None), scopes: Mutex::new(None) }
+    pub(super) fn new(http: Arc<Http>, url: Url, rate_limiter: Arc<dyn RateLimiter>) -> Self {
+        Self { http, url, rate_limiter, earliest_end: Mutex::new(None), scopes: Mutex::new(None) }
     }
 
     /// A request that may be repeated and is answered with JSON; still without a
@@ -45,7 +45,7 @@ impl Api {
             .header(API_VERSION.0, API_VERSION.1)
             .idempotent();
         call.is_valid_body = json;
-        call.gate = Some(Arc::clone(&self.gate));
+        call.rate_limiter = Some(Arc::clone(&self.rate_limiter));
         Ok(call)
     }
 

@@ -19,7 +19,7 @@ use super::error::{Refusal, SignedWith, Subject};
 use super::jwt::Signer;
 use super::paths;
 use super::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission, Right};
-use super::repositories::{self, Listed};
+use super::repositories::{self, ListedRepository};
 use super::{Error, ErrorKind, Mode};
 use crate::clock::Peer;
 use crate::config::{Scope, SecretTarget};
@@ -255,7 +255,7 @@ impl App {
             let error = Error::refused(&Subject::Repositories(owner), &refusal);
             return if error.kind.is_refusal() { Ok(None) } else { Err(error) };
         }
-        reply.json::<Listed>().map(|found| Some(found.id)).map_err(failed)
+        reply.json::<ListedRepository>().map(|found| Some(found.id)).map_err(failed)
     }
 
     /// The App's installation at an owner, looked up once.

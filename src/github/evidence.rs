@@ -40,7 +40,7 @@ pub struct Evidence {
 #[derive(Debug, Clone)]
 pub(super) struct Checked {
     /// Where it was made: a repository, or an organization.
-    place: String,
+    scope_key: String,
     outcome: Outcome,
 }
 
@@ -152,7 +152,7 @@ impl GitHub {
         token: &secrecy::SecretString,
     ) -> Result<Evidence, Error> {
         let Destination { store, scope, .. } = &target.destination;
-        let place = place_of(scope);
+        let scope_key = place_of(scope);
         for attempt in 0..MOST_CHECKS {
             // What is archived is known by then, and cannot tell anything of others.
             if attempt > 0 && !self.is_open(target).await? {
@@ -164,11 +164,11 @@ impl GitHub {
             match checked.outcome {
                 Outcome::Writable => return Ok(Evidence { is_writable: true, warning: None }),
                 Outcome::Stored(warning) => {
-                    let warning = (checked.place == place).then_some(warning);
+                    let warning = (checked.scope_key == scope_key).then_some(warning);
                     return Ok(Evidence { is_writable: true, warning });
                 }
                 Outcome::Refused(error) => return Err(error),
-                Outcome::RefusedHere(error) if checked.place == place => return Err(error),
+                Outcome::RefusedHere(error) if checked.scope_key == scope_key => return Err(error),
                 Outcome::RefusedHere(_) => {}
                 Outcome::NotKnown => break,
             }
@@ -179,11 +179,11 @@ impl GitHub {
     /// One write that no server can store.
     async fn write_check(&self, target: &SecretTarget, token: &secrecy::SecretString) -> Checked {
         let scope = &target.destination.scope;
-        let place = place_of(scope);
+        let scope_key = place_of(scope);
         // An environment that is still to be made takes nothing. That it cannot be
         // made is said where that is tried.
         if target.create_environment && self.key(target).await.is_err() {
-            return Checked { place, outcome: Outcome::NotKnown };
+            return Checked { scope_key, outcome: Outcome::NotKnown };
         }
         let mut body = json!({ "encrypted_value": "(no base64: only a check)", "key_id": "0" });
         if matches!(scope, Scope::Organization(_)) {
@@ -195,7 +195,7 @@ impl GitHub {
             Ok(reply) => self.judge_check(&reply, &secret, token).await,
             Err(_) => Outcome::NotKnown,
         };
-        Checked { place, outcome }
+        Checked { scope_key, outcome }
     }
 
     async fn send_check(

@@ -121,7 +121,7 @@ pub struct GithubOptions {
 
 /// What GitHub tells about one secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
+pub enum SecretState {
     /// Its scope exists, and has no such secret.
     Missing,
     /// Since when it holds its value.
@@ -142,7 +142,7 @@ pub struct GitHub {
     listings: Cache<Arc<Listing>>,
     keys: Cache<Option<PublicKey>>,
     readers: Cache<Readers>,
-    repositories: Cache<Arc<Vec<repositories::Listed>>>,
+    repositories: Cache<Arc<Vec<repositories::ListedRepository>>>,
     conditions: Cache<Condition>,
     checks: Cache<Checked>,
 }
@@ -158,8 +158,8 @@ impl GitHub {
         options: GithubOptions,
     ) -> Result<Self, Error> {
         let GithubOptions { concurrency, pace, mode, announce, progress } = options;
-        let gate = Arc::new(Pacer::new(pace, concurrency));
-        let api = Arc::new(Api::new(Arc::clone(&http), settings.api_url.clone(), gate));
+        let rate_limiter = Arc::new(Pacer::new(pace, concurrency));
+        let api = Arc::new(Api::new(Arc::clone(&http), settings.api_url.clone(), rate_limiter));
         let auth = Arc::new(Auth::new(&settings.credentials, &api, mode, announce)?);
         let service = OctocrabService { api: Arc::clone(&api), auth: Arc::clone(&auth) };
         let built = OctocrabBuilder::new_empty().with_service(service).with_auth(AuthState::None).build();
@@ -205,13 +205,13 @@ impl GitHub {
     /// What GitHub tells about each target, in order. Targets of one scope share
     /// a list, in this call and in later ones.
     ///
-    /// A secret that is not there is [`Reading::Missing`]; so is one in an
+    /// A secret that is not there is [`SecretState::Missing`]; so is one in an
     /// environment that is still to be made.
-    pub async fn observe(&self, targets: &[SecretTarget]) -> Vec<Result<Reading, Error>> {
+    pub async fn observe(&self, targets: &[SecretTarget]) -> Vec<Result<SecretState, Error>> {
         join_all(targets.iter().map(|target| self.observe_one(target))).await
     }
 
-    async fn observe_one(&self, target: &SecretTarget) -> Result<Reading, Error> {
+    async fn observe_one(&self, target: &SecretTarget) -> Result<SecretState, Error> {
         let found = match &*self.auth {
             Auth::App(app) => app.check(target).await,
             Auth::Token(_) => Ok(()),
@@ -222,10 +222,10 @@ impl GitHub {
         };
         self.progress.looked();
         match found {
-            Ok(Some(secret)) => Ok(Reading::UpdatedAt(secret.updated_at)),
-            Ok(None) => Ok(Reading::Missing),
+            Ok(Some(secret)) => Ok(SecretState::UpdatedAt(secret.updated_at)),
+            Ok(None) => Ok(SecretState::Missing),
             Err(error) if error.kind == ErrorKind::NotFound && target.create_environment => {
-                Ok(Reading::Missing)
+                Ok(SecretState::Missing)
             }
             Err(error) => Err(error),
         }
@@ -261,7 +261,7 @@ impl GitHub {
         serde_json::from_slice(&answer.body).map_err(|_| Error::unreadable(purpose))
     }
 
-    /// Any request. An answer of failure is no error here: see [`Answer::success`].
+    /// Any request. An answer of failure is no error here: see [`GithubReply::success`].
     async fn request(
         &self,
         purpose: &Purpose<'_>,
@@ -269,14 +269,14 @@ impl GitHub {
         path: &str,
         body: Option<&(impl Serialize + Sync)>,
         rules: Rules,
-    ) -> Result<Answer, Error> {
+    ) -> Result<GithubReply, Error> {
         let owner = Owner(purpose.scope.owner().to_owned());
         let request = Request::builder().method(method).uri(path).extension(rules).extension(owner);
         let failed = |error| of_octocrab(purpose, error);
         let request = self.octocrab.build_request(request, body).map_err(failed)?;
         let (parts, body) = self.octocrab.execute(request).await.map_err(failed)?.into_parts();
         let body = body.collect().await.map_err(failed)?.to_bytes();
-        Ok(Answer {
+        Ok(GithubReply {
             status: parts.status,
             reply_details: parts.extensions.get::<ReplyDetails>().copied(),
             headers: parts.headers,
@@ -293,7 +293,7 @@ impl fmt::Debug for GitHub {
 }
 
 /// The answer to a request.
-struct Answer {
+struct GithubReply {
     status: StatusCode,
     headers: HeaderMap,
     reply_details: Option<ReplyDetails>,
@@ -301,7 +301,7 @@ struct Answer {
     signed_with: SignedWith,
 }
 
-impl Answer {
+impl GithubReply {
     fn success(&self, purpose: &Purpose<'_>) -> Result<(), Error> {
         if self.status.is_success() {
             return Ok(());
@@ -334,7 +334,7 @@ fn of_octocrab(purpose: &Purpose<'_>, error: octocrab::Error) -> Error {
 
 /// Identifies a store in a scope. Neither owners nor repositories nor
 /// environments are distinguished by case.
-fn place(store: Store, scope: &Scope) -> String {
+fn scope_key(store: Store, scope: &Scope) -> String {
     paths::secrets(store, scope).to_ascii_lowercase()
 }
 

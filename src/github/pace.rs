@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use crate::config::Period;
 use crate::config::diagnostic::{Invalid, quoted};
 use crate::http::retry::{asked_wait, is_rate_limit};
-use crate::http::{Gate, Permit, Reply};
+use crate::http::{Permit, RateLimiter, Reply};
 
 /// Points of a read.
 const READ: u32 = 1;
@@ -228,13 +228,13 @@ impl State {
 }
 
 #[async_trait]
-impl Gate for Arc<Pacer> {
-    async fn enter(&self, method: &Method) -> Permit {
+impl RateLimiter for Arc<Pacer> {
+    async fn acquire(&self, method: &Method) -> Permit {
         let is_write = *method != Method::GET;
         Box::new(self.pass(if is_write { WRITE } else { READ }, is_write).await)
     }
 
-    fn answered(&self, reply: &Reply) {
+    fn record(&self, reply: &Reply) {
         let mut state = self.lock();
         let limit = number(&reply.headers, "x-ratelimit-limit");
         match (limit, state.is_limited) {

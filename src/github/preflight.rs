@@ -44,7 +44,7 @@ impl GitHub {
     /// target wants that; `None`: it could be made, and this run makes nothing.
     pub(super) async fn key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
         let Destination { store, scope, .. } = &target.destination;
-        self.keys.get(&super::place(*store, scope), || self.fetch_key(target)).await
+        self.keys.get(&super::scope_key(*store, scope), || self.fetch_key(target)).await
     }
 
     async fn fetch_key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {

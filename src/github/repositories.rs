@@ -21,7 +21,7 @@ const MOST_PAGES: usize = 2000;
 /// A repository, as far as it matters here. octocrab's type wants all of its
 /// description to be there.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Listed {
+pub(super) struct ListedRepository {
     pub(super) id: u64,
     pub(super) full_name: String,
     #[serde(flatten)]
@@ -32,8 +32,8 @@ pub(super) struct Listed {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Page {
-    Bare(Vec<Listed>),
-    Counted { repositories: Vec<Listed> },
+    Bare(Vec<ListedRepository>),
+    Counted { repositories: Vec<ListedRepository> },
 }
 
 /// The repositories that a pattern stands for.
@@ -73,7 +73,10 @@ impl GitHub {
         Ok(expansion)
     }
 
-    async fn ask_for_repositories(&self, owner: &str) -> Result<std::sync::Arc<Vec<Listed>>, Error> {
+    async fn ask_for_repositories(
+        &self,
+        owner: &str,
+    ) -> Result<std::sync::Arc<Vec<ListedRepository>>, Error> {
         let signed_with = self.auth.signed_with();
         let token = match &*self.auth {
             Auth::Token(token) => token.clone(),
@@ -110,7 +113,7 @@ pub(super) async fn of_installation(
     token: &SecretString,
     owner: &str,
     signed_with: SignedWith,
-) -> Result<Vec<Listed>, Error> {
+) -> Result<Vec<ListedRepository>, Error> {
     pages(api, token, paths::INSTALLATION_REPOSITORIES, owner, signed_with).await
 }
 
@@ -121,7 +124,7 @@ async fn pages(
     path: &str,
     owner: &str,
     signed_with: SignedWith,
-) -> Result<Vec<Listed>, Error> {
+) -> Result<Vec<ListedRepository>, Error> {
     let subject = Subject::Repositories(owner);
     let failed = |error: HttpError| Error::of_http(&subject, &error);
     let mut listed = Vec::new();

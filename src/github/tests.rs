@@ -92,8 +92,8 @@ fn list(total: usize, names: &[String]) -> Value {
     json!({"total_count": total, "secrets": secrets})
 }
 
-fn upstatus() -> Reading {
-    Reading::UpdatedAt("1994-10-01T00:00:00Z".parse().unwrap())
+fn upstatus() -> SecretState {
+    SecretState::UpdatedAt("1994-10-01T00:00:00Z".parse().unwrap())
 }
 
 async fn given(server: &MockServer, verb: &str, at: &str, answer: ResponseTemplate, times: u64) {
@@ -175,7 +175,7 @@ async fn a_scope_is_listed_once_however_many_ask() {
         let seen = github.observe(&targets).await;
         assert_eq!(seen[0].as_ref().unwrap_err().kind, ErrorKind::NotFound);
         assert_eq!(*seen[1].as_ref().unwrap(), upstatus());
-        assert_eq!(*seen[2].as_ref().unwrap(), Reading::Missing);
+        assert_eq!(*seen[2].as_ref().unwrap(), SecretState::Missing);
         assert_eq!(*seen[3].as_ref().unwrap(), upstatus());
     }
 }
@@ -226,7 +226,7 @@ async fn a_few_secrets_of_a_large_organization_are_asked_for_by_name() {
     let seen = github.observe(&[named(org(), "S005"), named(org(), "S200"), org()]).await;
     assert_eq!(
         seen.into_iter().map(Result::unwrap).collect::<Vec<_>>(),
-        [upstatus(), upstatus(), Reading::Missing]
+        [upstatus(), upstatus(), SecretState::Missing]
     );
 }
 
@@ -245,7 +245,7 @@ async fn many_secrets_of_a_large_organization_are_listed() {
         (100..140).map(|n| named(organization(Store::Actions), &format!("S{n}"))).collect();
     targets.push(named(organization(Store::Actions), "LAST"));
     let seen = github.observe(&targets).await;
-    let missing = seen.iter().filter(|reading| *reading.as_ref().unwrap() == Reading::Missing).count();
+    let missing = seen.iter().filter(|reading| *reading.as_ref().unwrap() == SecretState::Missing).count();
     assert_eq!((seen.len(), missing), (41, 1));
 }
 
@@ -489,7 +489,7 @@ async fn a_missing_environment_is_made_where_that_is_wanted() {
         .mount(&server)
         .await;
     let github = connect(&server);
-    assert_eq!(*github.observe(&[environment(true)]).await[0].as_ref().unwrap(), Reading::Missing);
+    assert_eq!(*github.observe(&[environment(true)]).await[0].as_ref().unwrap(), SecretState::Missing);
     github.preflight(&environment(true)).await.unwrap();
 }
 
@@ -522,7 +522,7 @@ async fn a_renamed_repository_is_read_and_written() {
     given(&server, "GET", "/repositories/7/actions/secrets/public-key", ok(&key.body), 1).await;
     given(&server, "PUT", "/repositories/7/actions/secrets/TOKEN", status(201), 1).await;
     let github = connect(&server);
-    assert_eq!(*github.observe(&[repository("api")]).await[0].as_ref().unwrap(), Reading::Missing);
+    assert_eq!(*github.observe(&[repository("api")]).await[0].as_ref().unwrap(), SecretState::Missing);
     write(&github, &repository("api")).await.unwrap();
     assert_eq!(key.open(puts(&server).await.last().unwrap()), VALUE);
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::octocrab_service::Rules;
 use super::preflight::Readers;
 use super::seal::seal;
-use super::{Answer, Error, ErrorKind, GitHub, WriteError, paths};
+use super::{Error, ErrorKind, GitHub, GithubReply, WriteError, paths};
 use crate::config::{SecretTarget, Store, Visibility};
 
 /// How far an acknowledgement may lie behind the window's end, because servers'
@@ -66,8 +66,8 @@ impl GitHub {
         let mut answer = self.put(target, value, &key, readers.as_ref(), until).await?;
         let mut may_have_been_applied = answer.may_have_been_applied();
         if may_mean_another_key(answer.status) {
-            let place = super::place(target.destination.store, &target.destination.scope);
-            self.keys.forget(&place, |known| known.as_ref() == Some(&key));
+            let scope_key = super::scope_key(target.destination.store, &target.destination.scope);
+            self.keys.forget(&scope_key, |known| known.as_ref() == Some(&key));
             // Without a new key there is nothing to try, and the refusal stands.
             if let Some(new) = self.key(target).await.ok().flatten().filter(|new| *new != key) {
                 answer = self.put(target, value, &new, readers.as_ref(), until).await?;
@@ -86,7 +86,7 @@ impl GitHub {
         key: &PublicKey,
         readers: Option<&Readers>,
         until: Timestamp,
-    ) -> Result<Answer, WriteError> {
+    ) -> Result<GithubReply, WriteError> {
         let destination = &target.destination;
         let purpose = self.purpose(destination.store, &destination.scope);
         let sealed = seal(&key.key, value).map_err(|error| WriteError {
@@ -111,7 +111,7 @@ impl GitHub {
     fn acknowledged(
         &self,
         target: &SecretTarget,
-        answer: &Answer,
+        answer: &GithubReply,
         may_have_been_applied: bool,
         until: Timestamp,
     ) -> Result<(), WriteError> {

@@ -19,18 +19,18 @@ use super::body::LIMIT;
 use super::{HttpError, JSON, Retry, Values, origin};
 use crate::clock::Peer;
 
-/// A request under way, as a [`Gate`] counts it: until this is dropped.
+/// A request under way, as a [`RateLimiter`] counts it: until this is dropped.
 pub type Permit = Box<dyn Send + Sync>;
 
 /// Who may send when. Asked before every request, be it another attempt or a step
 /// of a redirect; nothing is held while waiting for the next one.
 #[async_trait]
-pub trait Gate: Send + Sync {
+pub trait RateLimiter: Send + Sync {
     /// Waits until one more request may be under way.
-    async fn enter(&self, method: &Method) -> Permit;
+    async fn acquire(&self, method: &Method) -> Permit;
 
     /// Told of every reply, before its turn ends.
-    fn answered(&self, _: &Reply) {}
+    fn record(&self, _: &Reply) {}
 }
 
 /// One request.
@@ -59,7 +59,7 @@ pub struct Call {
     /// The longest body that is read, in bytes.
     pub longest_body: usize,
     /// Bounds how many requests are under way.
-    pub gate: Option<Arc<dyn Gate>>,
+    pub rate_limiter: Option<Arc<dyn RateLimiter>>,
     /// The new secrets that its replies may hold.
     pub values: Option<Values>,
 }
@@ -79,7 +79,7 @@ impl Call {
             deadline: None,
             until: None,
             longest_body: LIMIT,
-            gate: None,
+            rate_limiter: None,
             values: None,
         }
     }

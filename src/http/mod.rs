@@ -26,7 +26,7 @@ use http::{HeaderMap, header};
 use url::Url;
 use zeroize::Zeroizing;
 
-pub use call::{Call, Gate, Permit, Reply, anything, json};
+pub use call::{Call, Permit, RateLimiter, Reply, anything, json};
 pub use error::HttpError;
 pub(crate) use page::text_of_page;
 pub use retry::{Retry, RetryPolicy};
@@ -130,15 +130,15 @@ impl Http {
     async fn attempt(&self, call: &Call, number: u32, began: &OnceLock<Instant>) -> Result<Reply, Failed> {
         let mut url = call.url.clone();
         for _ in 0..=redirect::MOST {
-            let permit = match &call.gate {
-                Some(gate) => Some(gate.enter(&call.method).await),
+            let permit = match &call.rate_limiter {
+                Some(rate_limiter) => Some(rate_limiter.acquire(&call.method).await),
                 None => None,
             };
             // A long wait for a turn leaves as much time for the rest.
             let _ = began.set(Instant::now());
             let reply = self.exchange(call, &url, number).await?;
-            if let Some(gate) = &call.gate {
-                gate.answered(&reply);
+            if let Some(rate_limiter) = &call.rate_limiter {
+                rate_limiter.record(&reply);
             }
             drop(permit);
             match redirect::target(call.peer, &call.method, &reply)? {

@@ -290,8 +290,8 @@ async fn a_deadline_ends_the_attempts() {
 struct Turnstile(Arc<Semaphore>);
 
 #[async_trait::async_trait]
-impl Gate for Turnstile {
-    async fn enter(&self, _: &Method) -> Permit {
+impl RateLimiter for Turnstile {
+    async fn acquire(&self, _: &Method) -> Permit {
         Box::new(Arc::clone(&self.0).acquire_owned().await.unwrap())
     }
 }
@@ -301,10 +301,10 @@ async fn the_permit_is_not_held_between_attempts() {
     let server = MockServer::start().await;
     answers(&server, vec![status(500)]).await;
     let turns = Arc::new(Semaphore::new(1));
-    let gate: Arc<dyn Gate> = Arc::new(Turnstile(Arc::clone(&turns)));
+    let rate_limiter: Arc<dyn RateLimiter> = Arc::new(Turnstile(Arc::clone(&turns)));
     // The second attempt comes a second after the first at the earliest.
     let http = Http::new(HttpSettings::default(), Arc::default());
-    let call = Call { gate: Some(gate), ..Call::get(Peer::Github, url(&server, "/x")) };
+    let call = Call { rate_limiter: Some(rate_limiter), ..Call::get(Peer::Github, url(&server, "/x")) };
     tokio::time::timeout(Duration::from_millis(700), async {
         tokio::join!(http.send(call), async {
             tokio::time::sleep(Duration::from_millis(500)).await;

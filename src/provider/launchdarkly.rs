@@ -64,7 +64,7 @@ fn connect(settings: &ProviderSettings, endpoint: Endpoint) -> Result<Arc<dyn Pr
 
 /// A page of the list.
 #[derive(Deserialize)]
-struct Listed {
+struct TokenPage {
     // Required: an answer of something else must not read as "there are no tokens".
     items: Vec<Map<String, Value>>,
     #[serde(rename = "totalCount")]
@@ -99,7 +99,7 @@ impl Provider for LaunchDarkly {
         loop {
             let offset = all.items.len().to_string();
             let query = [("showAll", "true"), ("limit", PAGE), ("offset", offset.as_str())];
-            let Listed { items, total } =
+            let TokenPage { items, total } =
                 self.connection.get(request(&["tokens"], &query, credential)?).await?;
             let known = all.items.len() + items.len();
             if !all.add(items, total.is_none_or(|total| known < total))? {

@@ -64,7 +64,7 @@ fn connect(settings: &ProviderSettings, endpoint: Endpoint) -> Result<Arc<dyn Pr
 
 /// A page of the list.
 #[derive(Deserialize)]
-struct Listed {
+struct TokenPage {
     #[serde(rename = "$meta", default)]
     meta: Meta,
     // Required: an answer of something else must not read as "there are no tokens".
@@ -117,7 +117,7 @@ impl Provider for SoftwareOne {
             let offset = all.items.len().to_string();
             let query = [("limit", PAGE), ("offset", offset.as_str()), SELECT];
             let page = self.connection.get(request(&["accounts", "api-tokens"], &query, credential)?).await?;
-            let Listed { meta, data } = page;
+            let TokenPage { meta, data } = page;
             let known = all.items.len() + data.len();
             if !all.add(data, meta.pagination.total.is_none_or(|total| known < total))? {
                 break;

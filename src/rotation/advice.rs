@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::apply::{RotationRun, Write};
 use super::error::{RotationError, some};
-use super::lineage::{Holder, Member, Reading};
+use super::lineage::{Holder, Member, Observation};
 use crate::config::Rotation;
 use crate::provider::{self, ErrorKind};
 
@@ -49,10 +49,11 @@ pub(super) fn advice(rotation: &Rotation, run: &RotationRun, error: &RotationErr
         } else if !members.is_empty() && !members.iter().any(|member| member.is_live(now)) {
             said.push("No token of this rotation is valid any more".to_owned());
         }
-        let told = groups.iter().take(GROUPS).map(|(holds, names)| sentence(members, *holds, names, now));
+        let sentences =
+            groups.iter().take(GROUPS).map(|(holds, names)| sentence(members, *holds, names, now));
         let rest: usize = groups.values().skip(GROUPS).map(Vec::len).sum();
         let rest = (rest > 0).then(|| format!("{rest} more secrets hold something else: see the report"));
-        said.splice(0..0, told.chain(rest).collect::<Vec<_>>());
+        said.splice(0..0, sentences.chain(rest).collect::<Vec<_>>());
     } else {
         said.push(
             "Nothing was changed: what the secrets hold stays valid until it ends by itself".to_owned(),
@@ -135,7 +136,7 @@ fn holds(run: &RotationRun, index: usize) -> Holds {
     let older = run.lineage.members.iter().skip(usize::from(has_new_token));
     let has_begun = older.clone().any(|member| member.marker.is_some());
     let is_changing = run.error.as_ref().is_some_and(RotationError::is_another_run);
-    let is_there = matches!(run.readings.get(index), Some(Reading::UpdatedAt(_)));
+    let is_there = matches!(run.observations.get(index), Some(Observation::UpdatedAt(_)));
     if is_there && !has_begun && older.count() == 1 && !is_changing {
         return Holds::Presumably(usize::from(has_new_token));
     }
@@ -163,14 +164,14 @@ mod tests {
 
     #[test]
     fn a_token_is_told_with_its_end() {
-        let told = |end, disabled| {
+        let sentences = |end, disabled| {
             let mut member = minted("tok", day(0), end);
             member.token.disabled = disabled;
             described(&member, day(10))
         };
-        assert_eq!(told(Some(day(20)), false), "token tok (until 2026-03-22T08:00:00Z)");
-        assert_eq!(told(Some(day(10)), false), "token tok (ended at 2026-03-12T08:00:00Z)");
-        assert_eq!(told(None, false), "token tok (without an end)");
-        assert_eq!(told(None, true), "token tok (disabled)");
+        assert_eq!(sentences(Some(day(20)), false), "token tok (until 2026-03-22T08:00:00Z)");
+        assert_eq!(sentences(Some(day(10)), false), "token tok (ended at 2026-03-12T08:00:00Z)");
+        assert_eq!(sentences(None, false), "token tok (without an end)");
+        assert_eq!(sentences(None, true), "token tok (disabled)");
     }
 }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::RunContext;
 use super::error::{Cleanup, RotationError};
-use super::lineage::{Holder, Lineage, Reading, SKEW};
+use super::lineage::{Holder, Lineage, Observation, SKEW};
 use super::mint::{MintAttempt, MintFailure, NewToken};
 use super::plan::{self, MintPlan, Plan, PlanInput, Retirement, Step};
 use super::retire;
@@ -27,9 +27,9 @@ pub(super) struct RotationRun {
     /// The rotation's tokens; after a mint with the newborn in front.
     pub(super) lineage: Lineage,
     /// One for each destination, as they are known at the end.
-    pub(super) readings: Vec<Reading>,
+    pub(super) observations: Vec<Observation>,
     /// The same as they were first read; empty: none was.
-    pub(super) first_readings: Vec<Reading>,
+    pub(super) first_observations: Vec<Observation>,
     /// The verdict, if it came to one.
     pub(super) plan: Option<Plan>,
     /// What was minted and offered to the destinations.
@@ -98,12 +98,12 @@ async fn execute(
     let now = context.now()?;
     run.now = Some(now);
     let at = PlanInput { rotation, profile: session.provider.profile(), now, force: context.force };
-    let mut plan = plan::plan(&at, &run.lineage, &run.readings)?;
+    let mut plan = plan::plan(&at, &run.lineage, &run.observations)?;
     if matches!(plan.step, Step::Mint(_)) && !context.read_only {
-        let prepared = preflight(context, rotation, &mut run.readings, &mut run.warnings);
+        let prepared = preflight(context, rotation, &mut run.observations, &mut run.warnings);
         let all_writable =
             context.stop_signal.unless_stopped(prepared).await.map_err(RotationError::Stopped)?;
-        plan = plan::plan(&at, &run.lineage, &run.readings)?;
+        plan = plan::plan(&at, &run.lineage, &run.observations)?;
         if let Step::Mint(mint) = &mut plan.step {
             // A dry run sends no write check, and tells what a run will find most likely.
             mint.keeps_predecessor = !all_writable && !context.dry_run;
@@ -149,16 +149,16 @@ async fn observe(
     rotation: &Rotation,
     run: &mut RotationRun,
 ) -> Result<(), RotationError> {
-    let (tokens, readings) = tokio::join!(session.tokens(), context.github.observe(&rotation.secrets));
-    run.readings = readings
+    let (tokens, observations) = tokio::join!(session.tokens(), context.github.observe(&rotation.secrets));
+    run.observations = observations
         .into_iter()
-        .map(|reading| match reading {
-            Ok(github::Reading::Missing) => Reading::Missing,
-            Ok(github::Reading::UpdatedAt(at)) => Reading::UpdatedAt(at),
-            Err(error) => Reading::Unreadable(error.to_string()),
+        .map(|observation| match observation {
+            Ok(github::SecretState::Missing) => Observation::Missing,
+            Ok(github::SecretState::UpdatedAt(at)) => Observation::UpdatedAt(at),
+            Err(error) => Observation::Unreadable(error.to_string()),
         })
         .collect();
-    run.first_readings.clone_from(&run.readings);
+    run.first_observations.clone_from(&run.observations);
     let tokens = tokens.map_err(RotationError::Observe)?;
     let Some(now) = context.clock.now() else {
         return Err(run.dead_destination(rotation).unwrap_or(RotationError::NoClock));
@@ -194,17 +194,19 @@ fn check_clocks(skew: SignedDuration) -> Result<(), RotationError> {
 async fn preflight(
     context: &RunContext<'_>,
     rotation: &Rotation,
-    readings: &mut [Reading],
+    observations: &mut [Observation],
     warnings: &mut Vec<String>,
 ) -> bool {
     let prepared =
-        rotation.secrets.iter().zip(readings.iter()).map(async |(secret, reading)| match reading {
-            Reading::Unreadable(_) => Ok(Evidence::default()),
-            _ => context.github.preflight(secret).await,
-        });
+        rotation.secrets.iter().zip(observations.iter()).map(
+            async |(secret, observation)| match observation {
+                Observation::Unreadable(_) => Ok(Evidence::default()),
+                _ => context.github.preflight(secret).await,
+            },
+        );
     let prepared = join_all(prepared).await;
     let mut all_writable = true;
-    for (reading, result) in readings.iter_mut().zip(prepared) {
+    for (observation, result) in observations.iter_mut().zip(prepared) {
         match result {
             Ok(Evidence { is_writable, warning }) => {
                 all_writable &= is_writable;
@@ -212,7 +214,7 @@ async fn preflight(
             }
             Err(error) => {
                 all_writable = false;
-                *reading = Reading::Unreadable(error.to_string());
+                *observation = Observation::Unreadable(error.to_string());
             }
         }
     }
@@ -247,15 +249,16 @@ async fn rotate(
     };
     let NewToken { member, value, until, verification, predecessor, lost_attempts, warnings } = new_token;
     run.warnings.extend(warnings);
-    let writes = deliver(context, at.rotation, &value, until, &run.readings).await;
+    let writes = deliver(context, at.rotation, &value, until, &run.observations).await;
     let minted = Minted { token: member.token.clone(), value };
-    let error = delivery_error(&attempt, &minted, predecessor.as_ref(), until, &writes, &run.readings).await;
+    let error =
+        delivery_error(&attempt, &minted, predecessor.as_ref(), until, &writes, &run.observations).await;
     let revoked = matches!(error, Some(RotationError::RefusedEverywhere { cleanup: Cleanup::Revoked, .. }));
     let written_at = context.now().unwrap_or(at.now);
-    for (reading, write) in run.readings.iter_mut().zip(&writes) {
+    for (observation, write) in run.observations.iter_mut().zip(&writes) {
         match write {
-            Write::Written => *reading = Reading::UpdatedAt(written_at.min(until)),
-            Write::Failed { refused: false, why } => *reading = Reading::Unreadable(why.clone()),
+            Write::Written => *observation = Observation::UpdatedAt(written_at.min(until)),
+            Write::Failed { refused: false, why } => *observation = Observation::Unreadable(why.clone()),
             Write::Skipped | Write::Failed { refused: true, .. } => {}
         }
     }
@@ -282,10 +285,10 @@ async fn deliver(
     rotation: &Rotation,
     value: &secrecy::SecretString,
     until: Timestamp,
-    readings: &[Reading],
+    observations: &[Observation],
 ) -> Vec<Write> {
-    let writes = rotation.secrets.iter().zip(readings).map(async |(secret, reading)| {
-        if matches!(reading, Reading::Unreadable(_)) {
+    let writes = rotation.secrets.iter().zip(observations).map(async |(secret, observation)| {
+        if matches!(observation, Observation::Unreadable(_)) {
             return Write::Skipped;
         }
         match context.github.write(secret, value, until).await {
@@ -304,7 +307,7 @@ async fn delivery_error(
     predecessor: Option<&Token>,
     until: Timestamp,
     writes: &[Write],
-    readings: &[Reading],
+    observations: &[Observation],
 ) -> Option<RotationError> {
     let id = minted.token.id.clone();
     let is_refused = |write: &Write| matches!(write, Write::Skipped | Write::Failed { refused: true, .. });
@@ -314,10 +317,10 @@ async fn delivery_error(
     }
     let secrets = attempt.at.rotation.secrets.iter();
     let (mut failed, mut dead, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
-    for ((secret, write), reading) in secrets.zip(writes).zip(readings) {
-        match (write, reading) {
+    for ((secret, write), observation) in secrets.zip(writes).zip(observations) {
+        match (write, observation) {
             (Write::Written, _) => {}
-            (Write::Skipped, Reading::Unreadable(why)) => {
+            (Write::Skipped, Observation::Unreadable(why)) => {
                 dead.push(secret.destination.to_string());
                 reasons.push(why.clone());
             }
@@ -340,7 +343,7 @@ async fn retire_previous(
     run: &mut RotationRun,
     minted: Option<&Minted>,
 ) {
-    for one in plan::retirements(&at, &run.lineage, &run.readings) {
+    for one in plan::retirements(&at, &run.lineage, &run.observations) {
         let member = &run.lineage.members[one.member];
         let token = member.token.clone();
         if run.retired.contains(&token.id) {
@@ -359,7 +362,7 @@ async fn retire_previous(
             run.warn_of_use(&at, one);
         }
     }
-    for one in plan::expiries_to_set(&at, &run.lineage, &run.readings) {
+    for one in plan::expiries_to_set(&at, &run.lineage, &run.observations) {
         set_expiry(session, run, one, minted).await;
     }
 }
@@ -420,7 +423,10 @@ impl RotationRun {
     /// The token that a destination holds. While another run is at work, only what
     /// holds the newest token is known: the others may be written at any moment.
     pub(super) fn holder(&self, index: usize) -> Holder {
-        let holder = self.readings.get(index).map_or(Holder::Unknown, |reading| self.lineage.holder(reading));
+        let holder = self
+            .observations
+            .get(index)
+            .map_or(Holder::Unknown, |observation| self.lineage.holder(observation));
         match (&self.error, holder) {
             (Some(RotationError::InFlight { .. }), Holder::Member(0)) => holder,
             (Some(error), _) if error.is_another_run() => Holder::Unknown,
@@ -439,11 +445,11 @@ impl RotationRun {
     /// A secret that was written just before the mint, and refused since, looks as if
     /// it held the newborn. It does not, so nobody knows what it holds.
     fn doubt_refused(&mut self, writes: &[Write]) {
-        for (reading, write) in self.readings.iter_mut().zip(writes) {
+        for (observation, write) in self.observations.iter_mut().zip(writes) {
             if let Write::Failed { refused: true, why } = write
-                && self.lineage.holder(reading) == Holder::Member(0)
+                && self.lineage.holder(observation) == Holder::Member(0)
             {
-                *reading = Reading::Unreadable(why.clone());
+                *observation = Observation::Unreadable(why.clone());
             }
         }
     }
@@ -453,7 +459,7 @@ impl RotationRun {
     fn warn_of_doubts(&mut self, at: &PlanInput<'_>, plan: &Plan) {
         self.warnings.extend(self.lineage.ignored.iter().map(ToString::to_string));
         let id = |member: usize| self.lineage.members[member].token.id.as_str();
-        let kept = plan::withheld(at, &self.lineage, &self.readings);
+        let kept = plan::withheld(at, &self.lineage, &self.observations);
         let mut doubts: Vec<String> = kept
             .into_iter()
             .map(|member| {
@@ -486,7 +492,8 @@ impl RotationRun {
 
     /// Says who may miss a token that is ended: whoever used it of late.
     fn warn_of_use(&mut self, at: &PlanInput<'_>, one: Retirement) {
-        let Some(used_at) = plan::used_since_replaced(at, &self.lineage, &self.readings, one.member) else {
+        let Some(used_at) = plan::used_since_replaced(at, &self.lineage, &self.observations, one.member)
+        else {
             return;
         };
         let id = &self.lineage.members[one.member].token.id;
@@ -508,8 +515,8 @@ impl RotationRun {
     /// Every destination is unreadable: the reason why there is no clock.
     fn dead_destination(&self, rotation: &Rotation) -> Option<RotationError> {
         let (mut destinations, mut reasons) = (Vec::new(), Vec::new());
-        for (secret, reading) in rotation.secrets.iter().zip(&self.readings) {
-            if let Reading::Unreadable(why) = reading {
+        for (secret, observation) in rotation.secrets.iter().zip(&self.observations) {
+            if let Observation::Unreadable(why) = observation {
                 destinations.push(secret.destination.to_string());
                 reasons.push(why.clone());
             }

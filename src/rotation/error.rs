@@ -490,11 +490,11 @@ mod tests {
 
     #[test]
     fn one_cause_is_told_once() {
-        let told = |reasons: [&str; 3]| causes(&reasons.map(str::to_owned));
-        assert_eq!(told(["a: no", "b: no", "c: no"]), "a: no");
-        assert_eq!(told(["a: no", "b: down", "c: no"]), "a: no; b: down");
-        assert_eq!(told(["no", "no", "down"]), "no; down");
-        assert_eq!(told(["a: casino", "b: no", "b: no"]), "a: casino; b: no");
+        let text = |reasons: [&str; 3]| causes(&reasons.map(str::to_owned));
+        assert_eq!(text(["a: no", "b: no", "c: no"]), "a: no");
+        assert_eq!(text(["a: no", "b: down", "c: no"]), "a: no; b: down");
+        assert_eq!(text(["no", "no", "down"]), "no; down");
+        assert_eq!(text(["a: casino", "b: no", "b: no"]), "a: casino; b: no");
     }
 
     #[test]

@@ -111,12 +111,12 @@ fn refuse_shared(expanded: &mut [Expanded<'_>], config: &Config) {
     if config.rotations.iter().all(|rotation| rotation.patterns.is_empty()) {
         return;
     }
-    let claims = Claims::of(config);
+    let owners = SecretOwners::of(config);
     for (one, written) in expanded.iter_mut().zip(&config.rotations) {
         // What is written out comes first; the rest was found by patterns.
         let found = one.rotation.secrets.iter().skip(written.secrets.len());
         let shared = found.map(|secret| &secret.destination).find_map(|destination| {
-            let other = claims.another(written, destination)?;
+            let other = owners.other_than(written, destination)?;
             Some(RotationError::Claimed { destination: destination.to_string(), other: other.name.clone() })
         });
         one.error = one.error.take().or(shared);
@@ -124,27 +124,27 @@ fn refuse_shared(expanded: &mut [Expanded<'_>], config: &Config) {
 }
 
 /// Which rotation of the file lays claim to which secret.
-struct Claims<'a> {
+struct SecretOwners<'a> {
     named: HashMap<&'a Destination, &'a Rotation>,
     /// By the secret's store and name.
     patterns: HashMap<(Store, &'a str), Vec<(&'a Rotation, &'a SecretPattern)>>,
 }
 
-impl<'a> Claims<'a> {
+impl<'a> SecretOwners<'a> {
     fn of(config: &'a Config) -> Self {
-        let mut claims = Self { named: HashMap::new(), patterns: HashMap::new() };
+        let mut owners = Self { named: HashMap::new(), patterns: HashMap::new() };
         for rotation in config.rotations.iter().chain(&config.unselected) {
-            claims.named.extend(rotation.secrets.iter().map(|secret| (&secret.destination, rotation)));
+            owners.named.extend(rotation.secrets.iter().map(|secret| (&secret.destination, rotation)));
             for pattern in &rotation.patterns {
                 let key = (pattern.store, pattern.name.as_str());
-                claims.patterns.entry(key).or_default().push((rotation, pattern));
+                owners.patterns.entry(key).or_default().push((rotation, pattern));
             }
         }
-        claims
+        owners
     }
 
     /// Another rotation than `own` that claims a secret.
-    fn another(&self, own: &Rotation, destination: &Destination) -> Option<&'a Rotation> {
+    fn other_than(&self, own: &Rotation, destination: &Destination) -> Option<&'a Rotation> {
         if let Some(named) = self.named.get(destination).filter(|named| named.key != own.key) {
             return Some(named);
         }

@@ -56,7 +56,7 @@ impl Member {
 
 /// What GitHub tells of one destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
+pub enum Observation {
     /// There is no such secret.
     Missing,
     /// The secret was last written then.
@@ -121,11 +121,11 @@ impl Lineage {
     /// token's window and in no other's. The attempts of one run share a window,
     /// and the last of them is the one that was delivered.
     #[must_use]
-    pub fn holder(&self, reading: &Reading) -> Holder {
-        let at = match reading {
-            Reading::Missing => return Holder::Nothing,
-            Reading::Unreadable(_) => return Holder::Unknown,
-            Reading::UpdatedAt(at) => *at,
+    pub fn holder(&self, observation: &Observation) -> Holder {
+        let at = match observation {
+            Observation::Missing => return Holder::Nothing,
+            Observation::Unreadable(_) => return Holder::Unknown,
+            Observation::UpdatedAt(at) => *at,
         };
         let mut candidates =
             self.members.iter().enumerate().filter(|(_, member)| member.window_contains(at)).map(|(i, _)| i);
@@ -160,13 +160,13 @@ impl Lineage {
     /// Whether a destination may hold this member. `false` only when that is
     /// certain: it holds another, or it was last written before this was minted.
     #[must_use]
-    pub fn may_hold(&self, reading: &Reading, index: usize) -> bool {
-        let at = match reading {
-            Reading::Missing => return false,
-            Reading::Unreadable(_) => return true,
-            Reading::UpdatedAt(at) => *at,
+    pub fn may_hold(&self, observation: &Observation, index: usize) -> bool {
+        let at = match observation {
+            Observation::Missing => return false,
+            Observation::Unreadable(_) => return true,
+            Observation::UpdatedAt(at) => *at,
         };
-        match self.holder(reading) {
+        match self.holder(observation) {
             Holder::Nothing => false,
             Holder::Member(held) => held == index,
             Holder::Unknown => {
@@ -179,12 +179,12 @@ impl Lineage {
     /// Whether nobody ever took this member: every destination was last written
     /// before it was minted, or has no secret at all.
     #[must_use]
-    pub fn never_taken(&self, readings: &[Reading], index: usize) -> bool {
+    pub fn never_taken(&self, observations: &[Observation], index: usize) -> bool {
         let Some(marker) = &self.members[index].marker else { return false };
-        readings.iter().all(|reading| match reading {
-            Reading::Missing => true,
-            Reading::Unreadable(_) => false,
-            Reading::UpdatedAt(at) => *at < before(marker.minted_at, TOLERANCE),
+        observations.iter().all(|observation| match observation {
+            Observation::Missing => true,
+            Observation::Unreadable(_) => false,
+            Observation::UpdatedAt(at) => *at < before(marker.minted_at, TOLERANCE),
         })
     }
 
@@ -194,15 +194,14 @@ impl Lineage {
     /// of the rotation was written to, if there is one: the list of destinations may
     /// be another by now.
     #[must_use]
-    pub fn orphans(&self, readings: &[Reading], now: Timestamp) -> Vec<usize> {
-        let is_there = |reading: &Reading| matches!(reading, Reading::UpdatedAt(_));
+    pub fn orphans(&self, observations: &[Observation], now: Timestamp) -> Vec<usize> {
+        let is_there = |observation: &Observation| matches!(observation, Observation::UpdatedAt(_));
         let unreceived =
-            (0..self.members.len()).take_while(|index| self.never_taken(readings, *index)).count();
-        let is_delivered =
-            |reading: &Reading| matches!(self.holder(reading), Holder::Member(held) if held >= unreceived);
+            (0..self.members.len()).take_while(|index| self.never_taken(observations, *index)).count();
+        let is_delivered = |observation: &Observation| matches!(self.holder(observation), Holder::Member(held) if held >= unreceived);
         let is_first =
             self.members.iter().all(|other| other.marker.is_none() || run_of(other) == self.run(0));
-        if !readings.iter().all(is_there) || !(is_first || readings.iter().any(is_delivered)) {
+        if !observations.iter().all(is_there) || !(is_first || observations.iter().any(is_delivered)) {
             return Vec::new();
         }
         (0..unreceived).filter(|index| self.members[*index].is_live(now)).collect()

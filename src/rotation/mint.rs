@@ -81,7 +81,7 @@ struct Examined {
 }
 
 /// A mint whose reply arrived.
-struct Answered {
+struct MintReply {
     minted: Minted,
     marker: Marker,
     predecessor: Option<Token>,
@@ -94,7 +94,7 @@ impl MintAttempt<'_> {
     /// Whatever happened, no secret was touched; the error says what became of a
     /// token that was minted.
     pub(super) async fn mint(&self, plan: &MintPlan) -> Result<NewToken, MintFailure> {
-        let Answered { minted, marker, predecessor } = self.mint_with_retries(plan).await?;
+        let MintReply { minted, marker, predecessor } = self.mint_with_retries(plan).await?;
         if !is_maskable(&minted.value) {
             let why = "its value is not 16 to 4096 visible ASCII characters";
             return Err(self.reject(&minted, predecessor, Rejection::Unfit(why.to_owned())).await);
@@ -161,7 +161,7 @@ impl MintAttempt<'_> {
     }
 
     /// Asks for a token until a reply arrives, and looks for what a lost reply made.
-    async fn mint_with_retries(&self, plan: &MintPlan) -> Result<Answered, MintFailure> {
+    async fn mint_with_retries(&self, plan: &MintPlan) -> Result<MintReply, MintFailure> {
         let run = marker::new_run(self.lineage.original().map(|token| token.id.as_str()));
         let mut attempt = 1;
         let mut plan = plan.clone();
@@ -189,7 +189,7 @@ impl MintAttempt<'_> {
             let error = match self.request(&plan, old.as_ref(), ends_at, &marker).await {
                 Ok(minted) => {
                     let predecessor = touched.or_else(|| ended(old.as_ref(), ends_at));
-                    return Ok(Answered { minted, marker, predecessor });
+                    return Ok(MintReply { minted, marker, predecessor });
                 }
                 Err(error) if error.kind.is_refusal() => {
                     return Err(MintFailure {

@@ -103,7 +103,7 @@ pub async fn run(
     let expanded = expand::expand(context, config).await;
     let served = expanded.iter().filter(|one| one.error.is_none());
     context.github.expect(served.flat_map(|one| &one.rotation.secrets));
-    let told = expanded.into_iter().filter_map(|Expanded { rotation, notes, error }| {
+    let reports = expanded.into_iter().filter_map(|Expanded { rotation, notes, error }| {
         let session = sessions.get(&rotation.provider)?;
         Some(async move {
             let run = match error {
@@ -114,7 +114,7 @@ pub async fn run(
             RotationReport { notes, ..report }
         })
     });
-    let rotations: Vec<RotationReport> = join_all(told).await;
+    let rotations: Vec<RotationReport> = join_all(reports).await;
     Report {
         now: context.clock.now(),
         dry_run: context.dry_run,

@@ -9,7 +9,7 @@ use super::RunContext;
 use super::advice::advice;
 use super::apply::{RotationRun, Write};
 use super::error::RotationError;
-use super::lineage::{Holder, Member, Reading, after};
+use super::lineage::{Holder, Member, Observation, after};
 use super::plan::{self, Plan, PlanInput, Step, Verdict};
 use super::session::ProviderSession;
 use crate::config::Rotation;
@@ -133,10 +133,11 @@ impl ReportBuilder<'_> {
     /// Every token that lives, or lived until this run.
     fn token_spans(&self) -> Vec<TokenSpan> {
         let Some(now) = self.run.now else { return Vec::new() };
-        let RotationRun { lineage, readings, retired, .. } = self.run;
+        let RotationRun { lineage, observations, retired, .. } = self.run;
         let at = self.plan_input(now);
-        let waiting = plan::waiting(&at, lineage, readings);
-        let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
+        let waiting = plan::waiting(&at, lineage, observations);
+        let holders: Vec<Holder> =
+            observations.iter().map(|observation| lineage.holder(observation)).collect();
         let has_ended = |member: &Member| member.token.expires_at.is_some_and(|end| end <= now);
         let span = |(index, member): (usize, &Member)| {
             let was_ended = !self.context.dry_run && retired.contains(&member.token.id);
@@ -194,11 +195,11 @@ impl ReportBuilder<'_> {
     /// The destinations that may hold a token of this rotation. While there is one,
     /// no advice says to end the token.
     fn possible_holders(&self, id: &str) -> Option<Vec<String>> {
-        let RotationRun { lineage, readings, .. } = self.run;
+        let RotationRun { lineage, observations, .. } = self.run;
         let member = lineage.members.iter().position(|member| member.token.id == id)?;
         let at = self.plan_input(self.run.now?);
-        let secrets = self.rotation.secrets.iter().zip(readings);
-        let may_hold = secrets.filter(|(_, reading)| plan::may_hold(&at, lineage, reading, member));
+        let secrets = self.rotation.secrets.iter().zip(observations);
+        let may_hold = secrets.filter(|(_, observation)| plan::may_hold(&at, lineage, observation, member));
         Some(may_hold.map(|(secret, _)| secret.destination.to_string()).collect())
     }
 
@@ -213,10 +214,10 @@ impl ReportBuilder<'_> {
 
     /// From when on a later run ends a token, if it need not wait for anything else.
     fn retired_from(&self, token: &Token, now: Timestamp) -> Option<Timestamp> {
-        let RotationRun { lineage, readings, .. } = self.run;
+        let RotationRun { lineage, observations, .. } = self.run;
         let at = self.plan_input(now);
         let member = lineage.members.iter().rposition(|member| member.token.id == token.id)?;
-        plan::waiting(&at, lineage, readings).iter().find(|one| one.member == member).map(|one| one.from)
+        plan::waiting(&at, lineage, observations).iter().find(|one| one.member == member).map(|one| one.from)
     }
 
     fn planned(&self) -> Option<PlannedMint> {
@@ -243,27 +244,29 @@ impl ReportBuilder<'_> {
     /// Whether the next run mints, forced or not: as things are, or because a
     /// destination did not take the new token.
     fn next_run_mints(&self) -> bool {
-        let RotationRun { now: Some(now), lineage, readings, delivery, .. } = self.run else { return false };
+        let RotationRun { now: Some(now), lineage, observations, delivery, .. } = self.run else {
+            return false;
+        };
         let profile = self.session.provider.profile();
         let at = PlanInput { rotation: self.rotation, profile, now: *now, force: false };
         let lacks_it = |write: &Write| !matches!(write, Write::Written);
         self.new_token_is_valid() && delivery.iter().any(|delivery| delivery.writes.iter().any(lacks_it))
-            || plan::next_run_mints(&at, lineage, readings, self.token())
+            || plan::next_run_mints(&at, lineage, observations, self.token())
     }
 
     fn destination(&self, index: usize) -> DestinationReport {
         let name = self.rotation.secrets[index].destination.to_string();
-        let reading = self.run.readings.get(index);
-        let first_reading = self.run.first_readings.get(index);
+        let observation = self.run.observations.get(index);
+        let first_observation = self.run.first_observations.get(index);
         let write = self.run.delivery.as_ref().and_then(|delivery| delivery.writes.get(index));
         let holder = self.run.holder(index);
-        let (outcome, error) = match (write, first_reading, reading) {
+        let (outcome, error) = match (write, first_observation, observation) {
             (Some(Write::Written), ..) => (DestinationOutcome::Written, None),
             (Some(Write::Failed { why, .. }), ..) => (DestinationOutcome::Failed, Some(why.clone())),
             (_, None, _) => (DestinationOutcome::NotRead, None),
-            (_, Some(Reading::Unreadable(why)), _) => (DestinationOutcome::NotRead, Some(why.clone())),
+            (_, Some(Observation::Unreadable(why)), _) => (DestinationOutcome::NotRead, Some(why.clone())),
             // It was read, and could not be prepared.
-            (_, _, Some(Reading::Unreadable(why))) => (DestinationOutcome::Failed, Some(why.clone())),
+            (_, _, Some(Observation::Unreadable(why))) => (DestinationOutcome::Failed, Some(why.clone())),
             _ if self.context.dry_run && !self.context.read_only && self.mint().is_some() => {
                 (DestinationOutcome::Planned, None)
             }
@@ -274,14 +277,14 @@ impl ReportBuilder<'_> {
         };
         let mut report = DestinationReport::new(name, outcome);
         report.error = error;
-        report.updated_at = match (reading, first_reading) {
-            (Some(Reading::UpdatedAt(at)), _) => Some(*at),
-            (Some(Reading::Unreadable(_)), Some(Reading::UpdatedAt(at)))
+        report.updated_at = match (observation, first_observation) {
+            (Some(Observation::UpdatedAt(at)), _) => Some(*at),
+            (Some(Observation::Unreadable(_)), Some(Observation::UpdatedAt(at)))
                 if !matches!(write, Some(Write::Failed { .. })) =>
             {
                 Some(*at)
             }
-            (Some(Reading::Missing | Reading::Unreadable(_)) | None, _) => None,
+            (Some(Observation::Missing | Observation::Unreadable(_)) | None, _) => None,
         };
         if let (Holder::Member(held), Some(now)) = (holder, self.run.now)
             && (self.token() != Some(held) || outcome == DestinationOutcome::Planned)

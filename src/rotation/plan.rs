@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::RotationError;
-use super::lineage::{Holder, Lineage, Member, Reading, TOLERANCE, after, before};
+use super::lineage::{Holder, Lineage, Member, Observation, TOLERANCE, after, before};
 use super::trust::{self, Support};
 use super::window::delivery_window;
 use crate::config::{Policy, Rotation};
@@ -109,11 +109,15 @@ pub struct MintPlan {
 ///
 /// # Errors
 /// When the newest token cannot be trusted.
-pub fn plan(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> Result<Plan, RotationError> {
-    let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
-    let current = current(at, lineage, readings);
+pub fn plan(
+    at: &PlanInput<'_>,
+    lineage: &Lineage,
+    observations: &[Observation],
+) -> Result<Plan, RotationError> {
+    let holders: Vec<Holder> = observations.iter().map(|observation| lineage.holder(observation)).collect();
+    let current = current(at, lineage, observations);
     trust::compare_privileges(lineage, at.now)?;
-    let (mut verdict, mut why) = verdict(at, lineage, readings, &holders, current);
+    let (mut verdict, mut why) = verdict(at, lineage, observations, &holders, current);
     let would_mint = verdict != Verdict::Fresh;
     let open = lineage.members.iter().find(|member| member.window_is_open(at.now));
     let mut step = Step::Nothing;
@@ -126,22 +130,22 @@ pub fn plan(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> Resu
             until: after(marker.until, TOLERANCE),
         });
     } else if would_mint {
-        step = mint_or_refuse(at, lineage, readings, &holders, verdict, current);
+        step = mint_or_refuse(at, lineage, observations, &holders, verdict, current);
     }
     if matches!(step, Step::Nothing) {
-        step = unreadable(at, readings).map_or(Step::Nothing, |(destinations, reasons)| {
+        step = unreadable(at, observations).map_or(Step::Nothing, |(destinations, reasons)| {
             Step::Refuse(RotationError::DeadDestination { destinations, reasons })
         });
     }
-    let retire = retirements(at, lineage, readings);
+    let retire = retirements(at, lineage, observations);
     Ok(Plan { verdict, why, current, holders, step, retire })
 }
 
 /// The newest token, but for dead ones that no destination received. Where markers
 /// are signed, only a signed one counts.
-fn current(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> Option<usize> {
+fn current(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> Option<usize> {
     let is_leftover =
-        |index: &usize| !lineage.members[*index].is_live(at.now) && lineage.never_taken(readings, *index);
+        |index: &usize| !lineage.members[*index].is_live(at.now) && lineage.never_taken(observations, *index);
     let counts = |index: &usize| lineage.members[*index].is_proven || !lineage.is_signed;
     let mut counting = (0..lineage.members.len()).filter(counts);
     let newest = counting.clone().next();
@@ -153,19 +157,19 @@ fn current(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> Optio
 pub fn next_run_mints(
     at: &PlanInput<'_>,
     lineage: &Lineage,
-    readings: &[Reading],
+    observations: &[Observation],
     current: Option<usize>,
 ) -> bool {
     let at = PlanInput { force: false, ..*at };
-    let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
-    verdict(&at, lineage, readings, &holders, current).0 != Verdict::Fresh
+    let holders: Vec<Holder> = observations.iter().map(|observation| lineage.holder(observation)).collect();
+    verdict(&at, lineage, observations, &holders, current).0 != Verdict::Fresh
 }
 
 /// The verdict as if no other run were at work.
 fn verdict(
     at: &PlanInput<'_>,
     lineage: &Lineage,
-    readings: &[Reading],
+    observations: &[Observation],
     holders: &[Holder],
     current: Option<usize>,
 ) -> (Verdict, String) {
@@ -183,10 +187,10 @@ fn verdict(
         .rotation
         .secrets
         .iter()
-        .zip(readings.iter().zip(holders))
-        .filter(|(_, (reading, holder))| lacks(member, current, reading, **holder))
-        .map(|(secret, (reading, _))| match reading {
-            Reading::Missing => format!("{} does not exist", secret.destination),
+        .zip(observations.iter().zip(holders))
+        .filter(|(_, (observation, holder))| lacks(member, current, observation, **holder))
+        .map(|(secret, (observation, _))| match observation {
+            Observation::Missing => format!("{} does not exist", secret.destination),
             _ => format!("{} was not written with token {}", secret.destination, member.token.id),
         })
         .collect();
@@ -202,11 +206,11 @@ fn verdict(
 
 /// Whether a readable destination is without the current token. Before the first
 /// rotation there are no windows: then only a missing secret tells.
-fn lacks(member: &Member, current: usize, reading: &Reading, holder: Holder) -> bool {
-    match reading {
-        Reading::Missing => true,
-        Reading::Unreadable(_) => false,
-        Reading::UpdatedAt(_) => member.marker.is_some() && holder != Holder::Member(current),
+fn lacks(member: &Member, current: usize, observation: &Observation, holder: Holder) -> bool {
+    match observation {
+        Observation::Missing => true,
+        Observation::Unreadable(_) => false,
+        Observation::UpdatedAt(_) => member.marker.is_some() && holder != Holder::Member(current),
     }
 }
 
@@ -271,7 +275,7 @@ pub fn predecessor_ends_at(
 fn mint_or_refuse(
     at: &PlanInput<'_>,
     lineage: &Lineage,
-    readings: &[Reading],
+    observations: &[Observation],
     holders: &[Holder],
     verdict: Verdict,
     current: Option<usize>,
@@ -279,22 +283,22 @@ fn mint_or_refuse(
     if current.is_none() && at.rotation.create.is_none() {
         return Step::Refuse(RotationError::NoSuchToken { token: at.rotation.token.clone(), nearest: None });
     }
-    if let Some((destinations, reasons)) = unreadable(at, readings)
-        && !must_be_served(at, lineage, readings)
+    if let Some((destinations, reasons)) = unreadable(at, observations)
+        && !must_be_served(at, lineage, observations)
     {
         return Step::Refuse(RotationError::Unreadable { destinations, reasons });
     }
     if verdict == Verdict::Undelivered
-        && !would_expire(at, lineage, readings, LAST_DAY)
+        && !would_expire(at, lineage, observations, LAST_DAY)
         && let Some(until) = limit::held_back_until(at, lineage)
     {
-        return Step::Refuse(held_back(at, lineage, readings, holders, current, until));
+        return Step::Refuse(held_back(at, lineage, observations, holders, current, until));
     }
     let is_old = |index: &usize| {
         let marker = lineage.members[*index].marker.as_ref();
         marker.is_some_and(|marker| after(marker.until, ORPHAN_AGE) <= at.now)
     };
-    let mut orphans: Vec<usize> = lineage.orphans(readings, at.now).into_iter().filter(is_old).collect();
+    let mut orphans: Vec<usize> = lineage.orphans(observations, at.now).into_iter().filter(is_old).collect();
     let predecessor = predecessor(at, lineage, &orphans, current);
     let is_predecessor = |index: &usize| Some(*index) == predecessor;
     let predecessor_is_orphan = orphans.iter().any(is_predecessor);
@@ -335,18 +339,20 @@ fn predecessor(
 fn held_back(
     at: &PlanInput<'_>,
     lineage: &Lineage,
-    readings: &[Reading],
+    observations: &[Observation],
     holders: &[Holder],
     current: Option<usize>,
     until: Timestamp,
 ) -> RotationError {
     let minted_at = current.and_then(|current| lineage.members[current].minted_at());
     let (mut failing, mut overwritten) = (Vec::new(), Vec::new());
-    for (secret, (reading, holder)) in at.rotation.secrets.iter().zip(readings.iter().zip(holders)) {
+    for (secret, (observation, holder)) in at.rotation.secrets.iter().zip(observations.iter().zip(holders)) {
         let name = secret.destination.to_string();
-        match (reading, holder) {
+        match (observation, holder) {
             (_, Holder::Member(held)) if Some(*held) == current => {}
-            (Reading::UpdatedAt(written), Holder::Unknown) if minted_at.is_some_and(|at| *written > at) => {
+            (Observation::UpdatedAt(written), Holder::Unknown)
+                if minted_at.is_some_and(|at| *written > at) =>
+            {
                 overwritten.push(name);
             }
             _ => failing.push(name),
@@ -358,10 +364,15 @@ fn held_back(
 /// Whether a destination may hold this member. `false` only when that is certain: it
 /// holds another one, as more than that one's own marker tells, or it was last
 /// written before this one was minted.
-pub(super) fn may_hold(at: &PlanInput<'_>, lineage: &Lineage, reading: &Reading, index: usize) -> bool {
-    match lineage.holder(reading) {
+pub(super) fn may_hold(
+    at: &PlanInput<'_>,
+    lineage: &Lineage,
+    observation: &Observation,
+    index: usize,
+) -> bool {
+    match lineage.holder(observation) {
         Holder::Member(held) if held < index => support(at, lineage, held, index) == Support::None,
-        _ => lineage.may_hold(reading, index),
+        _ => lineage.may_hold(observation, index),
     }
 }
 
@@ -372,14 +383,14 @@ fn support(at: &PlanInput<'_>, lineage: &Lineage, successor: usize, previous: us
 }
 
 /// The destinations that could not be read, and why; `None`: all could.
-fn unreadable(at: &PlanInput<'_>, readings: &[Reading]) -> Option<(Vec<String>, Vec<String>)> {
+fn unreadable(at: &PlanInput<'_>, observations: &[Observation]) -> Option<(Vec<String>, Vec<String>)> {
     let dead: (Vec<String>, Vec<String>) = at
         .rotation
         .secrets
         .iter()
-        .zip(readings)
-        .filter_map(|(secret, reading)| match reading {
-            Reading::Unreadable(why) => Some((secret.destination.to_string(), why.clone())),
+        .zip(observations)
+        .filter_map(|(secret, observation)| match observation {
+            Observation::Unreadable(why) => Some((secret.destination.to_string(), why.clone())),
             _ => None,
         })
         .unzip();
@@ -390,28 +401,33 @@ fn unreadable(at: &PlanInput<'_>, readings: &[Reading]) -> Option<(Vec<String>, 
 fn live_holdings<'a>(
     at: &'a PlanInput<'_>,
     lineage: &'a Lineage,
-    readings: &'a [Reading],
+    observations: &'a [Observation],
 ) -> impl Iterator<Item = Vec<&'a Token>> {
-    let readable = readings.iter().filter(|reading| matches!(reading, Reading::UpdatedAt(_)));
-    readable.map(|reading| {
+    let readable = observations.iter().filter(|observation| matches!(observation, Observation::UpdatedAt(_)));
+    readable.map(|observation| {
         let members = lineage.members.iter().enumerate();
-        let may_be_held = members.filter(|(index, _)| may_hold(at, lineage, reading, *index));
+        let may_be_held = members.filter(|(index, _)| may_hold(at, lineage, observation, *index));
         may_be_held.filter(|(_, member)| member.is_live(at.now)).map(|(_, member)| &member.token).collect()
     })
 }
 
 /// Whether a live token that a readable destination may hold ends within this time.
-fn would_expire(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading], within: SignedDuration) -> bool {
+fn would_expire(
+    at: &PlanInput<'_>,
+    lineage: &Lineage,
+    observations: &[Observation],
+    within: SignedDuration,
+) -> bool {
     let horizon = after(at.now, within);
     let ends = |token: &&Token| token.expires_at.is_some_and(|end| end <= horizon);
-    live_holdings(at, lineage, readings).any(|tokens| tokens.iter().any(ends))
+    live_holdings(at, lineage, observations).any(|tokens| tokens.iter().any(ends))
 }
 
 /// Whether a readable destination holds nothing that lives, or would hold nothing
 /// before the overlap is over: then it is served although another one is unreadable.
-fn must_be_served(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> bool {
-    live_holdings(at, lineage, readings).any(|tokens| tokens.is_empty())
-        || would_expire(at, lineage, readings, at.rotation.policy.overlap.duration())
+fn must_be_served(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> bool {
+    live_holdings(at, lineage, observations).any(|tokens| tokens.is_empty())
+        || would_expire(at, lineage, observations, at.rotation.policy.overlap.duration())
 }
 
 #[cfg(test)]

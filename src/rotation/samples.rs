@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::lineage::{Lineage, Member, Reading};
+use super::lineage::{Lineage, Member, Observation};
 use super::marker::{Marker, MarkerKeys};
 use super::plan::PlanInput;
 use crate::config::{Destination, Policy, Repository, Rotation, RotationKey, SecretTarget};
@@ -103,6 +103,6 @@ pub(super) fn input(rotation: &Rotation, now: Timestamp) -> PlanInput<'_> {
     PlanInput { rotation, profile: NATIVE, now, force: false }
 }
 
-pub(super) fn written(at: Timestamp) -> Reading {
-    Reading::UpdatedAt(at)
+pub(super) fn written(at: Timestamp) -> Observation {
+    Observation::UpdatedAt(at)
 }

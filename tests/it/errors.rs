@@ -205,7 +205,7 @@ fn what_happens_on_the_way_to_a_server() {
 }
 
 /// What the report says of a failed rotation: the error, and what to do.
-fn told(ran: &crate::support::Ran) -> String {
+fn text(ran: &crate::support::Ran) -> String {
     assert_eq!(ran.exit_code, 1, "{}", ran.everything());
     let rotation = ran.rotation();
     let text = |key: &str| rotation[key].as_str().unwrap_or("(nothing)").to_owned();
@@ -222,7 +222,7 @@ async fn what_github_refuses() {
         world.github.break_scope("acme/infra@prod", On::All, status);
         let ran =
             Invocation::rotate(&world).arg("--format", "json").arg("--request-timeout", "200ms").run().await;
-        let text = told(&ran).replace(&world.original.id, "<id>");
+        let text = text(&ran).replace(&world.original.id, "<id>");
         all.push((format!("HTTP {status}"), text));
     }
     insta::assert_snapshot!("github", listed(all.iter().map(|(kind, text)| (kind.as_str(), text.clone()))));
@@ -249,14 +249,14 @@ async fn what_a_provider_refuses() {
         Mock::given(any()).respond_with(answer).mount(&server).await;
         let invocation = Invocation::of("rotate").scene(&world, &world.github.url(), &server.uri());
         let ran = invocation.arg("--format", "json").arg("--request-timeout", "200ms").run().await;
-        let text = told(&ran).replace(&server.uri(), "<provider>");
+        let text = text(&ran).replace(&server.uri(), "<provider>");
         all.push((format!("HTTP {status}"), text));
     }
     let nobody = "http://127.0.0.1:9";
     let invocation = Invocation::of("rotate").scene(&world, &world.github.url(), nobody);
     let ran = invocation.arg("--format", "json").arg("--request-timeout", "200ms").run().await;
     // The number is the system's own.
-    let text = told(&ran);
+    let text = text(&ran);
     let (before, after) = text.split_once(" (os error ").unwrap_or((&text, ") "));
     all.push(("no server".to_owned(), format!("{before}{}", after.split_once(')').unwrap().1)));
     insta::assert_snapshot!("provider", listed(all.iter().map(|(kind, text)| (kind.as_str(), text.clone()))));

@@ -61,7 +61,7 @@ impl Observers {
     }
 
     /// Tells everybody.
-    pub fn tell(&self, event: &Event) {
+    pub fn notify(&self, event: &Event) {
         let hooks = self.0.lock().unwrap().clone();
         for hook in hooks {
             hook(event);

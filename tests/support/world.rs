@@ -125,7 +125,7 @@ impl World {
     pub fn advance(&self, by: SignedDuration) {
         self.clock.advance(by);
         let event = Event { at: self.clock.now(), peer: Peer::Github, what: format!("{by} later") };
-        self.github.observers().tell(&event);
+        self.github.observers().notify(&event);
     }
 
     /// Lets days pass.

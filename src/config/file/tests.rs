@@ -222,8 +222,8 @@ fn the_schema_describes_every_key_and_the_reader_knows_it() {
         assert_eq!(properties.keys().collect::<Vec<_>>(), keys, "{pointer}");
         for (key, property) in properties {
             assert!(property["description"].as_str().is_some_and(|d| d.len() > 15), "{key}");
-            let told = problems(&text.replace("KEY", key)).to_string();
-            assert!(!told.contains("unknown key"), "{key}: {told}");
+            let text = problems(&text.replace("KEY", key)).to_string();
+            assert!(!text.contains("unknown key"), "{key}: {text}");
         }
     }
 }

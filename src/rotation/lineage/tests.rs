@@ -78,8 +78,8 @@ fn a_destination_holds_the_token_in_whose_window_alone_it_was_written() {
     ] {
         assert_eq!(holder(minute(minutes)), expected, "{minutes}");
     }
-    assert_eq!(lineage.holder(&Reading::Missing), Holder::Nothing);
-    assert_eq!(lineage.holder(&Reading::Unreadable("503".into())), Holder::Unknown);
+    assert_eq!(lineage.holder(&Observation::Missing), Holder::Nothing);
+    assert_eq!(lineage.holder(&Observation::Unreadable("503".into())), Holder::Unknown);
 }
 
 #[test]
@@ -113,11 +113,11 @@ fn what_was_written_before_a_mint_cannot_hold_what_it_made() {
     assert!(lineage.never_taken(std::slice::from_ref(&earlier), 0));
     assert!(!lineage.never_taken(std::slice::from_ref(&just), 0));
     assert!(!lineage.never_taken(&[earlier.clone(), just.clone()], 0));
-    assert!(lineage.never_taken(&[Reading::Missing], 0));
-    assert!(!lineage.never_taken(&[Reading::Unreadable("503".into())], 0));
+    assert!(lineage.never_taken(&[Observation::Missing], 0));
+    assert!(!lineage.never_taken(&[Observation::Unreadable("503".into())], 0));
     assert!(!lineage.may_hold(&earlier, 0) && lineage.may_hold(&just, 0));
-    assert!(!lineage.may_hold(&Reading::Missing, 0));
-    assert!(lineage.may_hold(&Reading::Unreadable("503".into()), 0));
+    assert!(!lineage.may_hold(&Observation::Missing, 0));
+    assert!(lineage.may_hold(&Observation::Unreadable("503".into()), 0));
 }
 
 #[test]
@@ -138,9 +138,9 @@ fn a_copied_marker_leaves_the_holder_unknown_and_both_tokens_alive() {
     let copy = Member { token: token("copy", None), ..minted.clone() };
     for members in [vec![minted.clone(), copy.clone()], vec![copy, minted]] {
         let lineage = self::lineage(members);
-        let reading = written(minute(1));
-        assert_eq!(lineage.holder(&reading), Holder::Unknown);
-        assert!(lineage.may_hold(&reading, 0) && lineage.may_hold(&reading, 1));
+        let observation = written(minute(1));
+        assert_eq!(lineage.holder(&observation), Holder::Unknown);
+        assert!(lineage.may_hold(&observation, 0) && lineage.may_hold(&observation, 1));
     }
 }
 

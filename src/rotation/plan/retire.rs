@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::super::lineage::{Holder, Lineage, Reading, TOLERANCE, after};
+use super::super::lineage::{Holder, Lineage, Observation, TOLERANCE, after};
 use super::super::trust::Support;
 use super::{PlanInput, may_hold, support};
 use crate::config::Policy;
@@ -24,17 +24,17 @@ pub struct Retirement {
 /// Previous tokens that can be ended now: those that [wait](waiting), their
 /// overlap over.
 #[must_use]
-pub fn retirements(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
-    waiting(at, lineage, readings).into_iter().filter(|one| at.now >= one.from).collect()
+pub fn retirements(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> Vec<Retirement> {
+    waiting(at, lineage, observations).into_iter().filter(|one| at.now >= one.from).collect()
 }
 
 /// Previous tokens that are to be ended now or later: ours, held by no destination
 /// and by no unknown one, replaced by a token that lives.
 #[must_use]
-pub fn waiting(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
+pub fn waiting(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> Vec<Retirement> {
     let Policy { overlap, delete_after, .. } = at.rotation.policy;
     let retirement = |member: usize| {
-        let Replaced { at: replaced_at, support } = replaced(at, lineage, readings, member)?;
+        let Replaced { at: replaced_at, support } = replaced(at, lineage, observations, member)?;
         let expired_at = expired_at(at, lineage, member);
         if support == Support::None && expired_at.is_none() {
             return None;
@@ -64,7 +64,11 @@ pub fn waiting(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> V
 /// Previous tokens that the provider can be told to end by itself: those that
 /// [wait](waiting) and would outlive their overlap. `from` is the expiry to set.
 #[must_use]
-pub fn expiries_to_set(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<Retirement> {
+pub fn expiries_to_set(
+    at: &PlanInput<'_>,
+    lineage: &Lineage,
+    observations: &[Observation],
+) -> Vec<Retirement> {
     if !at.profile.can_set_expiry {
         return Vec::new();
     }
@@ -73,7 +77,7 @@ pub fn expiries_to_set(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Readin
         let latest = after(one.from, TOLERANCE);
         lineage.members[one.member].token.expires_at.is_none_or(|end| end > latest)
     };
-    waiting(at, lineage, readings).into_iter().filter(|one| at.now < one.from && outlives(one)).collect()
+    waiting(at, lineage, observations).into_iter().filter(|one| at.now < one.from && outlives(one)).collect()
 }
 
 /// When a previous token was last used, if that was after the last destination
@@ -82,10 +86,10 @@ pub fn expiries_to_set(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Readin
 pub fn used_since_replaced(
     at: &PlanInput<'_>,
     lineage: &Lineage,
-    readings: &[Reading],
+    observations: &[Observation],
     member: usize,
 ) -> Option<Timestamp> {
-    let replaced_at = replaced(at, lineage, readings, member)?.at;
+    let replaced_at = replaced(at, lineage, observations, member)?.at;
     if expired_at(at, lineage, member).is_some() {
         return None;
     }
@@ -95,10 +99,10 @@ pub fn used_since_replaced(
 /// Live previous tokens that are not ended because nothing but an unsigned marker says
 /// that they were replaced.
 #[must_use]
-pub fn withheld(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading]) -> Vec<usize> {
+pub fn withheld(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> Vec<usize> {
     let is_withheld = |member: &usize| {
         lineage.members[*member].is_live(at.now)
-            && replaced(at, lineage, readings, *member)
+            && replaced(at, lineage, observations, *member)
                 .is_some_and(|replaced| replaced.support == Support::None)
     };
     (0..lineage.members.len()).filter(is_withheld).collect()
@@ -112,23 +116,28 @@ struct Replaced {
 
 /// When the last destination took a successor of a token that no destination holds
 /// any more; `None`: it must not be ended, or was ended by hand.
-fn replaced(at: &PlanInput<'_>, lineage: &Lineage, readings: &[Reading], member: usize) -> Option<Replaced> {
+fn replaced(
+    at: &PlanInput<'_>,
+    lineage: &Lineage,
+    observations: &[Observation],
+    member: usize,
+) -> Option<Replaced> {
     let candidate = &lineage.members[member];
     let is_gone = candidate.token.disabled && !at.profile.can_disable;
     if is_gone || !lineage.is_ours(at.rotation, member) {
         return None;
     }
     let mut last: Option<Replaced> = None;
-    for reading in readings {
-        match (reading, lineage.holder(reading)) {
-            (Reading::UpdatedAt(written), Holder::Member(held)) if held < member => {
+    for observation in observations {
+        match (observation, lineage.holder(observation)) {
+            (Observation::UpdatedAt(written), Holder::Member(held)) if held < member => {
                 let support = support(at, lineage, held, member);
                 let known = last.take().unwrap_or(Replaced { at: Timestamp::MIN, support });
                 // A successor that does not live replaces nothing.
                 let written = if lineage.members[held].is_live(at.now) { *written } else { Timestamp::MIN };
                 last = Some(Replaced { at: known.at.max(written), support: known.support.min(support) });
             }
-            _ if may_hold(at, lineage, reading, member) => return None,
+            _ if may_hold(at, lineage, observation, member) => return None,
             _ => {}
         }
     }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::super::lineage::Reading;
+use super::super::lineage::Observation;
 use super::super::marker::annotate;
 use super::super::plan::{self, PlanInput, Step};
 use super::super::samples::{
@@ -175,7 +175,7 @@ fn forged() -> impl Strategy<Value = Forged> {
 struct Honest {
     tokens: Vec<Token>,
     markers: Vec<Marker>,
-    readings: Vec<Reading>,
+    observations: Vec<Observation>,
     held: Vec<String>,
 }
 
@@ -188,7 +188,7 @@ fn honest(
 ) -> Honest {
     let mut tokens = vec![original(Some(day(40))).token];
     let mut markers = Vec::new();
-    let mut readings = vec![written(run_at(-1)); 2];
+    let mut observations = vec![written(run_at(-1)); 2];
     let mut held = vec!["original".to_owned(); 2];
     for (n, delivered) in runs.iter().enumerate() {
         let at = run_at(i64::try_from(n).unwrap());
@@ -202,11 +202,11 @@ fn honest(
         markers.push(Marker::find(&token.note).unwrap());
         tokens.push(Token { created_at: has_dates.then_some(at), ..token });
         for (index, _) in delivered.iter().enumerate().filter(|(_, delivered)| **delivered) {
-            readings[index] = written(after(at, SignedDuration::from_mins(1)));
+            observations[index] = written(after(at, SignedDuration::from_mins(1)));
             held[index] = format!("honest{n}");
         }
     }
-    Honest { tokens, markers, readings, held }
+    Honest { tokens, markers, observations, held }
 }
 
 fn forge(forged: &Forged, index: usize, honest: &Honest, has_dates: bool) -> Token {
@@ -236,14 +236,14 @@ fn acts(
     profile: Profile,
     keys: &MarkerKeys,
     tokens: &[Token],
-    readings: &[Reading],
+    observations: &[Observation],
     force: bool,
 ) -> Option<(Vec<Token>, Option<Token>)> {
     let rotation = rotation(2);
     let now = now();
     let lineage = Lineage::trace(&rotation, tokens, keys, now).ok()?;
     let at = PlanInput { rotation: &rotation, profile, now, force };
-    let plan = plan::plan(&at, &lineage, readings).ok()?;
+    let plan = plan::plan(&at, &lineage, observations).ok()?;
     let token = |index: &usize| lineage.members[*index].token.clone();
     let mut ended: Vec<Token> = plan.retire.iter().map(|one| token(&one.member)).collect();
     let Step::Mint(mint) = &plan.step else { return Some((ended, None)) };
@@ -274,7 +274,7 @@ proptest! {
         let is_signed = with_key && runs.len() > first_signed;
         let mut tokens = honest.tokens.clone();
         tokens.extend(forgeries.iter().enumerate().map(|(n, forged)| forge(forged, n, &honest, has_dates)));
-        let Some((ended, inherited)) = acts(profile, &keys, &tokens, &honest.readings, force) else { return Ok(()) };
+        let Some((ended, inherited)) = acts(profile, &keys, &tokens, &honest.observations, force) else { return Ok(()) };
         // Without a signature, tokens without dates are told apart by privileges alone,
         // and those with dates by the few minutes around a write (docs/reliability.md).
         let created_in_time = |forged: &Forged| {

@@ -46,7 +46,7 @@ struct Desk {
 impl Respond for Desk {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let (template, event) = self.state.lock().unwrap().serve(request);
-        self.observers.tell(&event);
+        self.observers.notify(&event);
         template
     }
 }
@@ -346,7 +346,7 @@ impl FakeGithub {
 
     fn by_hand(&self, what: &str) {
         let at = self.now();
-        self.observers.tell(&Event { at, peer: Peer::Github, what: format!("by hand: {what}") });
+        self.observers.notify(&Event { at, peer: Peer::Github, what: format!("by hand: {what}") });
     }
 }
 

@@ -157,7 +157,7 @@ struct Desk {
 impl Respond for Desk {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let (template, event) = self.state.lock().unwrap().serve(request);
-        self.observers.tell(&event);
+        self.observers.notify(&event);
         template
     }
 }
@@ -337,7 +337,7 @@ impl FakeProvider {
 
     fn by_hand(&self, what: &str) {
         let at = self.now();
-        self.observers.tell(&Event { at, peer: Peer::Provider, what: format!("by hand: {what}") });
+        self.observers.notify(&Event { at, peer: Peer::Provider, what: format!("by hand: {what}") });
     }
 }
 
