@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn github_tells_the_time_and_nobody_turns_it_back() {
+    fn github_s_clock_never_goes_back() {
         let clock = Clock::default();
         clock.observe(PROVIDER, minute(3));
         assert_eq!((clock.now(), clock.skew(PROVIDER), clock.latest()), (None, None, None));

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     };
     let streams = Streams { stdout: stdout(), stderr: stderr() };
     let environment = Environment::from_process();
-    ExitCode::from(runtime.block_on(run(std::env::args_os(), &environment, streams, told_to_stop())))
+    ExitCode::from(runtime.block_on(run(std::env::args_os(), &environment, streams, stop_requested())))
 }
 
 /// How wide a terminal is that does not tell.
@@ -47,7 +47,7 @@ fn stderr() -> Stream {
 
 /// Resolves when the process is told to stop: a cancelled job sends such a signal
 /// and kills seconds later.
-async fn told_to_stop() {
+async fn stop_requested() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

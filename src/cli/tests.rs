@@ -157,7 +157,7 @@ fn flags_override_the_selected_rotations_of_a_file() {
 }
 
 #[test]
-fn everything_that_is_missing_is_told_at_once() {
+fn everything_missing_is_reported_at_once() {
     insta::assert_snapshot!(refusal(invoke(&["rotate", "--token", "ci"], &[])), @r#"
     error: there is no GitHub credential
       = help: set CROSSFADE_GITHUB_TOKEN (input `github-token`), or CROSSFADE_GITHUB_APP_ID and CROSSFADE_GITHUB_APP_PRIVATE_KEY (inputs `github-app-id` and `github-app-private-key`)
@@ -176,7 +176,7 @@ fn everything_that_is_missing_is_told_at_once() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_at_once() {
+fn everything_unreadable_is_reported_at_once() {
     let variables =
         with(&[("CROSSFADE_FORCE", "yes"), ("CROSSFADE_OVERLAP", "9x"), ("CROSSFADE_SHARD", "3/2")]);
     let arguments = [

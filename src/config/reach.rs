@@ -37,7 +37,7 @@ pub(super) fn decide(
     let kinds: Vec<Kind> = rotations.iter().filter_map(|one| kind(one, defaults, flags)).collect();
     let has_several = kinds.iter().any(|kind| *kind != kinds[0]);
     if has_several && defaults.provider.is_none() {
-        refuse_defaults_of_nobody(defaults, problems);
+        refuse_ambiguous_defaults(defaults, problems);
     }
     let in_file: Vec<RotationKeys> = rotations
         .iter()
@@ -76,7 +76,7 @@ fn policy_alone(defaults: &DefaultsKeys) -> DefaultsKeys {
 }
 
 /// A default that belongs to one service, where nothing says to which.
-fn refuse_defaults_of_nobody(defaults: &DefaultsKeys, problems: &mut Problems) {
+fn refuse_ambiguous_defaults(defaults: &DefaultsKeys, problems: &mut Problems) {
     let origins = [
         ("credential", defaults.credential.as_ref().map(|field| field.origin)),
         ("provider_url", defaults.provider_url.as_ref().map(|field| field.origin)),

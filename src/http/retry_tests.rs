@@ -51,7 +51,7 @@ fn errors() -> Vec<HttpError> {
 }
 
 #[test]
-fn what_a_reply_asks_for_is_told_to_others() {
+fn a_requested_wait_is_passed_on() {
     let asked = |headers: &[(&str, &str)]| match reply(429, headers, "") {
         Failed::Reply(reply) => asked_wait(&reply).map(|wait| wait.as_secs()),
         Failed::Error(error) => panic!("{error}"),
@@ -61,7 +61,7 @@ fn what_a_reply_asks_for_is_told_to_others() {
 }
 
 #[test]
-fn a_server_in_trouble_is_asked_again() {
+fn a_server_error_is_retried() {
     for status in 400..600 {
         let again = matches!(status, 429 | 500 | 502 | 503 | 504);
         let expected = again.then_some(2);
@@ -104,7 +104,7 @@ fn what_another_attempt_cannot_change_is_not_repeated() {
 }
 
 #[test]
-fn a_missing_permission_is_told_from_a_rate_limit() {
+fn a_missing_permission_is_no_rate_limit() {
     let permission = r#"{"message": "Resource not accessible by personal access token"}"#;
     let secondary = r#"{"message": "You have exceeded a Secondary Rate Limit"}"#;
     let github = |headers: &[(&str, &str)], body: &str| seconds(Peer::Github, &reply(403, headers, body));
@@ -197,7 +197,7 @@ fn waits_are_in_proportion_to_the_timeout() {
 }
 
 #[test]
-fn what_may_have_been_processed_is_told_from_what_was_refused_or_never_sent() {
+fn an_error_says_whether_the_request_may_have_been_processed() {
     for status in [400, 401, 403, 404, 409, 422, 429] {
         assert!(!reply(status, &[], "").may_have_been_processed(), "{status}");
     }
@@ -213,7 +213,7 @@ fn what_may_have_been_processed_is_told_from_what_was_refused_or_never_sent() {
 }
 
 #[test]
-fn a_failed_attempt_is_told_without_its_body() {
+fn a_failed_attempt_is_logged_without_its_body() {
     assert_eq!(reply(503, &[], "xaat-1").to_string(), "answered 503 Service Unavailable");
     let timeout = Failed::from(errors().swap_remove(6)).to_string();
     assert!(timeout.contains("did not answer in time"), "{timeout}");

@@ -142,7 +142,7 @@ async fn rude_server(answer: &'static str) -> (Url, Arc<AtomicU32>) {
 }
 
 #[tokio::test]
-async fn a_lost_connection_is_told_from_one_that_never_was() {
+async fn a_lost_connection_differs_from_a_refused_one() {
     for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{\"tok"] {
         let (target, seen) = rude_server(answer).await;
         let mint = Call::new(Peer::Provider(0), Method::POST, target.clone());

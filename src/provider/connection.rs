@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_grants_is_told_from_one_that_records() {
+    fn granting_fields_differ_from_recording_ones() {
         for field in ["orgCapabilities", "telepathyCapabilities", "dataset_permissions", "scopes"] {
             assert!(grants(field), "{field}");
         }

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_told_as_well_as_it_is_known() {
+    fn a_time_is_as_precise_as_it_is_known() {
         let time = "2026-09-01T08:00:59Z".parse().ok();
         let now = "2026-09-01T06:00:00Z".parse().ok();
         assert_eq!(when(time, now, "never"), "2026-09-01 08:00 UTC (in 2 hours)");

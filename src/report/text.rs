@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn one_dead_destination() {
+    fn one_unreadable_destination() {
         assert_snapshot!(one(samples::failed()), @r#"
         FAILED ci-ingest: 1 of 2 destinations does not hold the new token
           why             it is due: 12 days left, rotates at 14

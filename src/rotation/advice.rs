@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_told_with_its_end() {
+    fn a_token_is_described_with_its_expiry() {
         let sentences = |end, disabled| {
             let mut member = minted("tok", day(0), end);
             member.token.disabled = disabled;

@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn one_cause_is_told_once() {
+    fn one_cause_is_reported_once() {
         let text = |reasons: [&str; 3]| causes(&reasons.map(str::to_owned));
         assert_eq!(text(["a: no", "b: no", "c: no"]), "a: no");
         assert_eq!(text(["a: no", "b: down", "c: no"]), "a: no; b: down");

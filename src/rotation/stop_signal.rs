@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_may_be_given_up_is_given_up() {
+    async fn waits_end_at_the_deadline_or_when_stopped() {
         let seconds = Duration::from_secs;
         let stop_signal = StopSignal::new(seconds(600), seconds(120), seconds(30));
         assert_eq!(stop_signal.unless_stopped(async { 7 }).await, Ok(7));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_brake_is_felt_by_who_waits() {
+    async fn a_stop_ends_the_wait() {
         let stop_signal = StopSignal::new(Duration::from_secs(600), Duration::ZERO, Duration::ZERO);
         let stop = async { stop_signal.stop() };
         let (held, ()) = tokio::join!(stop_signal.unless_stopped(std::future::pending::<()>()), stop);

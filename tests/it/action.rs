@@ -79,9 +79,9 @@ fn by_inputs<'s>(scene: &'s Scene, world: &World, more_inputs: &str) -> Act<'s> 
 async fn it_rotates_by_inputs_alone_and_the_log_hides_the_value() {
     act_or_skip!();
     // The same seed gives the same values: so this one is known in advance.
-    let twin = World::start().await;
-    Invocation::rotate(&twin).run().await;
-    let value = twin.newest().unwrap().value;
+    let reference = World::start().await;
+    Invocation::rotate(&reference).run().await;
+    let value = reference.newest().unwrap().value;
 
     let world = World::start().await;
     let scene = Scene::released();

@@ -164,7 +164,7 @@ fn what_stops_a_rotation() {
     }
     assert_eq!(errors.len(), WORDS.len());
     insta::assert_snapshot!(
-        "troubles",
+        "rotation-errors",
         listed(errors.iter().map(|(kind, error)| (*kind, error.to_string())))
     );
 }

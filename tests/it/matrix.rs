@@ -83,7 +83,10 @@ const ROWS: &[Row] = rows! {
 async fn lagging_list(service: &'static Service, lag: SignedDuration) -> Scene {
     let scene = due(service, 1).await;
     // deepset's short reply names no id, so a list must show the token.
-    scene.world.provider.switch(|switches| (switches.newborn_hidden_for, switches.whole_reply) = (lag, true));
+    scene
+        .world
+        .provider
+        .switch(|switches| (switches.new_token_hidden_for, switches.whole_reply) = (lag, true));
     scene.signing("a marker key for the matrix")
 }
 

@@ -178,7 +178,7 @@ async fn a_run_that_lost_its_window_starts_no_write() {
 }
 
 #[tokio::test]
-async fn a_run_that_was_overtaken_withdraws_its_own() {
+async fn an_overtaken_run_revokes_its_own_token() {
     let scene = Scene::new(World::start().await, Credential::Admin).watch();
     let (gate, other) = (hold_after_the_mint(&scene.faults), Other::of(&scene));
     let run = scene.rotate(PATIENT);
@@ -199,7 +199,7 @@ async fn a_run_that_was_overtaken_withdraws_its_own() {
 /// Where a run stalls between what it saw and its mint, the other one's token is
 /// not in its picture, and may be long delivered.
 #[tokio::test]
-async fn a_run_that_acts_on_an_old_picture_withdraws_its_own() {
+async fn a_run_with_an_outdated_list_revokes_its_own_token() {
     let scene = Scene::new(World::start().await, Credential::Admin).watch();
     let (gate, other) = (Gate::new(), Other::of(&scene));
     let hold = Fault::Hold { when: When::Before, gate: gate.clone() };
@@ -220,7 +220,7 @@ async fn a_run_that_acts_on_an_old_picture_withdraws_its_own() {
 /// A write that is on its way when its run dies may land hours later. What it
 /// brings is alive, because a token that a destination may hold is not ended.
 #[tokio::test]
-async fn a_write_that_lands_late_brings_a_token_that_lives() {
+async fn a_write_that_arrives_late_brings_a_valid_token() {
     let scene = Scene::new(World::start().await, Credential::Admin).watch();
     let gate = Gate::new();
     let hold = Fault::Hold { when: When::Before, gate: gate.clone() };

@@ -46,7 +46,7 @@ async fn in_the_overlap() {
 }
 
 #[tokio::test]
-async fn on_a_terminal_lives_are_drawn() {
+async fn a_terminal_shows_the_timeline() {
     let world = after_a_rotation(3).await;
     let plain = status(&world).on_terminal(100).env("NO_COLOR", "1").run().await;
     insta::assert_snapshot!("status-terminal", named(&world, &plain.stdout));
@@ -191,7 +191,7 @@ async fn in_an_emergency_it_says_what_breaks() {
 }
 
 #[tokio::test]
-async fn in_an_emergency_that_fails_it_says_that_the_old_token_lives() {
+async fn a_failed_emergency_says_that_the_old_token_is_valid() {
     let world = World::builder().destination_count(2).expires_in_days(60).start().await;
     world.github.break_secret("acme/service-1:AXIOM_TOKEN", On::Writes, 403);
     let ran = Invocation::rotate(&world).flag("--force").arg("--overlap", "0h").run().await;

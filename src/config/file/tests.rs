@@ -13,7 +13,7 @@ fn problems(text: &str) -> Problems {
 }
 
 #[test]
-fn everything_wrong_is_told_at_once_with_its_place() {
+fn every_problem_is_reported_at_once_with_its_origin() {
     let text = "\
 defaults: { lifetme: 90d }
 rotations:

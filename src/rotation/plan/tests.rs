@@ -144,7 +144,7 @@ fn what_may_have_been_taken_elsewhere_is_given_its_overlap() {
 }
 
 #[test]
-fn a_dead_leftover_gives_way_to_the_token_in_use() {
+fn an_expired_orphan_gives_way_to_the_token_in_use() {
     let members = [minted("dead", day(0), Some(day(0))), original(Some(day(60)))];
     let plan = decide(day(1), &members, &[written(day(-30))]);
     assert_eq!((plan.verdict, plan.current), (Verdict::Fresh, Some(1)));
@@ -258,7 +258,7 @@ fn live_tokens_with_different_privileges_stop_the_rotation_held_or_not() {
 }
 
 #[test]
-fn an_older_token_with_other_privileges_is_nobody_s_predecessor() {
+fn an_older_token_with_other_privileges_is_no_predecessor() {
     let mut older = minted("older", day(-10), Some(day(300)));
     older.token.privileges = json!({"orgCapabilities": {"apiTokens": ["create"]}});
     let members = [minted("ended", day(0), Some(day(90))), older];
@@ -267,7 +267,7 @@ fn an_older_token_with_other_privileges_is_nobody_s_predecessor() {
 }
 
 #[test]
-fn a_namesake_of_the_original_is_nobody_s_predecessor() {
+fn a_namesake_of_the_original_is_no_predecessor() {
     let members = [minted("ended", day(0), Some(day(90))), original(Some(day(300)))];
     let plan = decide(day(100), &members, &[written(day(0))]);
     assert_eq!((plan.verdict, mint(&plan).predecessor), (Verdict::Due, Some(0)), "the ended one is ours");
@@ -320,7 +320,7 @@ fn a_predecessor_keeps_its_end_where_the_delivery_is_not_sure() {
 }
 
 #[test]
-fn the_next_rotation_is_told_by_the_end_or_by_the_age() {
+fn the_next_rotation_follows_from_the_expiry_or_the_age() {
     let token = minted("new", day(0), Some(day(90)));
     let next = |profile, member: &Member| next_rotation_at(Policy::default(), profile, member);
     assert_eq!(next(NATIVE, &token), Some(day(76)));

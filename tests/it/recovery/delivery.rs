@@ -84,7 +84,7 @@ async fn who_holds_an_earlier_token_is_not_said_to_hold_the_newest() {
 }
 
 #[tokio::test]
-async fn what_every_destination_refuses_is_withdrawn() {
+async fn a_new_token_that_every_destination_refuses_is_revoked() {
     let scene = scene(World::builder().destination_count(2)).await;
     for secret in [SECRET, OTHER] {
         scene.world.github.break_secret(secret, On::Writes, 403);
@@ -112,7 +112,7 @@ async fn what_a_person_wrote_just_before_a_refused_write_is_not_taken_for_delive
 /// The first attempt may have been processed: that the second is refused does not
 /// mean that nobody holds the token.
 #[tokio::test]
-async fn what_a_destination_may_hold_is_not_withdrawn() {
+async fn a_new_token_that_a_destination_may_hold_is_not_revoked() {
     let scene = due().await;
     let world = scene.world.detached();
     scene.faults.inject(
@@ -212,7 +212,7 @@ async fn in_an_emergency_the_old_token_is_ended_as_soon_as_its_successor_is_deli
 }
 
 #[tokio::test]
-async fn an_emergency_without_the_right_to_delete_is_told() {
+async fn an_emergency_without_the_right_to_delete_is_reported() {
     let scene = due().await.flag("--overlap").flag("0h").flag("--force");
     scene.world.axiom.switch(|switches| switches.refuse_delete = true);
     let ran = faulty(&scene).await;

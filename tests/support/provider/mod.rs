@@ -70,15 +70,15 @@ pub struct Switches {
     /// Newborns live no longer than this, whatever was asked.
     pub longest_life: Option<SignedDuration>,
     /// Newborns are refused for so many authentications.
-    pub newborn_refused_uses: u32,
+    pub new_token_refused_uses: u32,
     /// Newborns are refused for so long.
-    pub newborn_refused_for: SignedDuration,
+    pub new_token_refused_for: SignedDuration,
     /// Newborns are missing from so many lists.
-    pub newborn_hidden_lists: u32,
+    pub new_token_hidden_lists: u32,
     /// Newborns are missing from lists for so long.
-    pub newborn_hidden_for: SignedDuration,
+    pub new_token_hidden_for: SignedDuration,
     /// Changes what a newborn may do.
-    pub alter_newborn: Option<Alter>,
+    pub alter_new_token: Option<Alter>,
     /// Every deletion is refused with 403.
     pub refuse_delete: bool,
     /// Every change of an expiry is refused with 403.
@@ -105,11 +105,11 @@ impl Default for Switches {
         Self {
             unauthenticated: 401,
             longest_life: None,
-            newborn_refused_uses: 0,
-            newborn_refused_for: SignedDuration::ZERO,
-            newborn_hidden_lists: 0,
-            newborn_hidden_for: SignedDuration::ZERO,
-            alter_newborn: None,
+            new_token_refused_uses: 0,
+            new_token_refused_for: SignedDuration::ZERO,
+            new_token_hidden_lists: 0,
+            new_token_hidden_for: SignedDuration::ZERO,
+            alter_new_token: None,
             refuse_delete: false,
             refuse_expiry_change: false,
             ignore_expiry: false,
@@ -425,7 +425,7 @@ impl State {
     }
 
     /// A token that a client asked for, as the switches have it.
-    fn born(
+    fn issue_token(
         &mut self,
         mut raw: Map<String, Value>,
         expires_at: Option<Timestamp>,
@@ -439,7 +439,7 @@ impl State {
         {
             return Err((self.service.refusal)(422, &format!("{field} cannot be set")));
         }
-        if let Some(alter) = &self.switches.alter_newborn {
+        if let Some(alter) = &self.switches.alter_new_token {
             alter(&mut raw);
         }
         let now = self.clock.now();
@@ -449,10 +449,10 @@ impl State {
             value,
             expires_at: [expires_at, cap].into_iter().flatten().min().map(seconds),
             parent: parent.map(str::to_owned),
-            hidden_lists: self.switches.newborn_hidden_lists,
-            listed_from: now.checked_add(self.switches.newborn_hidden_for).unwrap(),
-            refused_uses: self.switches.newborn_refused_uses,
-            accepted_from: now.checked_add(self.switches.newborn_refused_for).unwrap(),
+            hidden_lists: self.switches.new_token_hidden_lists,
+            listed_from: now.checked_add(self.switches.new_token_hidden_for).unwrap(),
+            refused_uses: self.switches.new_token_refused_uses,
+            accepted_from: now.checked_add(self.switches.new_token_refused_for).unwrap(),
             ..FakeToken::new(id, raw, now)
         };
         self.tokens.push(token.clone());
