@@ -1,9 +1,8 @@
 //! One invocation, from arguments to exit code.
 //!
-//! Puts the parts together and knows no policy: what is done to a rotation lives
-//! in [`crate::rotation`], what is printed in [`crate::report`]. Nothing of the
-//! process itself is touched, so that tests and the sandbox can run many
-//! invocations side by side.
+//! Connects the parts without any policy: [`crate::rotation`] decides what is done,
+//! [`crate::report`] what is printed. Does not use the process's own state, so that
+//! tests and the sandbox can run many invocations side by side.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -33,18 +32,18 @@ use crate::rotation::stop_signal::StopSignal;
 use crate::rotation::{self, RunContext, window};
 use crate::streams::Streams;
 
-/// Something is wrong with what the user wrote; nothing was contacted.
+/// Exit code of an invalid command line or configuration; no request was sent.
 const USAGE: u8 = 2;
-/// Something is not as it should be.
+/// Exit code of a failed rotation.
 const FAILED: u8 = 1;
 
-/// The longest time that a newborn is given to be accepted.
+/// The longest wait until the provider accepts a new token.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs one invocation to its end and returns the exit code: 0 all is well,
 /// 1 a rotation failed, 2 usage or configuration.
 ///
-/// When `stop` resolves, no new mint is started; what was minted is delivered.
+/// When `stop` resolves, no new mint is started; a new token is still delivered.
 pub async fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &Environment,
@@ -56,7 +55,7 @@ pub async fn run(
     let run = match cli::invocation(arguments, environment, &redactor) {
         Ok(run) => run,
         Err(EarlyExit { stdout, stderr, exit_code, problems }) => {
-            // A reader that went away is not an error.
+            // A closed pipe is not an error.
             let (stdout, stderr) = (redactor.scrub(&stdout), redactor.scrub(&stderr));
             let _ = streams.stdout.write_all(stdout.as_bytes()).and_then(|()| streams.stdout.flush());
             let _ = streams.stderr.write_all(stderr.as_bytes()).and_then(|()| streams.stderr.flush());
@@ -76,7 +75,7 @@ pub async fn run(
     if on_actions {
         let _ = actions::annotate_problems(&run.warnings, &redactor, &mut streams.stderr);
     }
-    // One line a request is a long log: there it is folded.
+    // One line per request makes a long log, so the runner folds it.
     let is_folded = on_actions && verbosity > Verbosity::Normal;
     if is_folded {
         let _ = actions::group("crossfade: what was asked and answered", &mut streams.stderr);
@@ -116,7 +115,6 @@ pub async fn run(
     }
 }
 
-/// Everything that needs the network.
 async fn carry_out(
     run: &Run,
     redactor: &Arc<Redactor>,
@@ -164,7 +162,7 @@ async fn carry_out(
     let work = rotation::run(&context, &run.config, &sessions);
     tokio::pin!(work, stop);
     tokio::select! {
-        // A signal that is there already is heeded before anything goes on.
+        // A signal that arrived already is handled first.
         biased;
         () = &mut stop => {
             tracing::warn!("told to stop: nothing more is begun, and what was minted is delivered");
@@ -175,7 +173,7 @@ async fn carry_out(
     Ok(complete(work.await, run))
 }
 
-/// Adds what is known of the whole run alone.
+/// Adds what concerns the run as a whole.
 fn complete(mut report: Report, run: &Run) -> Report {
     if let Command::Status { fail_within: Some(within) } = run.command {
         report.look_ahead(within.duration());
@@ -183,7 +181,7 @@ fn complete(mut report: Report, run: &Run) -> Report {
     report
 }
 
-/// Every value that is made is masked and hidden before anything can carry it.
+/// Masks and registers every new value before any output can contain it.
 fn announce(redactor: &Arc<Redactor>, on_actions: bool, streams: &Streams) -> Announce {
     let (redactor, stderr) = (Arc::clone(redactor), streams.stderr.clone());
     Arc::new(move |value: &SecretString| {
@@ -217,7 +215,7 @@ fn sessions(
     Ok(sessions)
 }
 
-/// Every secret that this run was given is kept out of every output.
+/// Keeps every secret of this run out of every output.
 fn register(run: &Run, redactor: &Redactor) {
     run.credentials.values().for_each(|credential| redactor.register(credential));
     run.marker_keys.iter().for_each(|key| redactor.register(key));

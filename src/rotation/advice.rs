@@ -1,8 +1,7 @@
-//! What a person needs to know when a rotation has failed: which token each
-//! destination holds, until when it is valid, and what the next run will do.
+//! The advice after a failure: which token each destination holds, until when it is
+//! valid, and what the next run will do.
 //!
-//! Words only; what happened is read off the [`RotationRun`], and nothing is claimed
-//! that its timestamps do not tell.
+//! Formats what a [`RotationRun`] knows, and claims nothing beyond its timestamps.
 
 use std::collections::BTreeMap;
 
@@ -14,21 +13,22 @@ use super::lineage::{Holder, Member, Observation};
 use crate::config::Rotation;
 use crate::provider::{self, ErrorKind};
 
-/// So many groups of destinations are described: what to do must not be cut off.
+/// Groups of destinations described, so that what to do is not cut off.
 const GROUPS: usize = 3;
 
-/// What a destination holds, as far as anybody can tell.
+/// What a destination holds, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Holds {
-    /// Its timestamp tells, or it acknowledged the write.
+    /// By its timestamp, or because it acknowledged the write.
     Certainly(usize),
-    /// It was never written by crossfade; the user says that it holds the original.
+    /// crossfade never wrote it; the user's configuration says that it holds the
+    /// original.
     Presumably(usize),
-    /// A write was not acknowledged: the newborn, or what it held before.
+    /// A write was not acknowledged: it holds the new token, or what it held before.
     NewTokenOrBefore,
     /// There is no such secret.
     Nothing,
-    /// It could not be read, or somebody else wrote it.
+    /// It could not be read, or something other than crossfade wrote it.
     Unknown,
 }
 
@@ -115,7 +115,7 @@ fn sentence(members: &[Member], holds: Holds, names: &[String], now: Timestamp) 
 }
 
 impl Holds {
-    /// The token that it speaks of, by its place in the lineage.
+    /// The index of the token in the lineage.
     fn token(self) -> Option<usize> {
         match self {
             Self::Certainly(index) | Self::Presumably(index) => Some(index),

@@ -1,8 +1,7 @@
-//! One rotation from beginning to end: the only place where a plan is acted on.
+//! Runs one rotation from beginning to end: the only place where a plan is carried out.
 //!
-//! *Observe, plan, preflight, mint, probe, deliver, retire.* What a dry run leaves
-//! out is everything after the preflight. The [`RotationRun`] that comes out is turned
-//! into a report by [`super::outcome`].
+//! *Observe, plan, preflight, mint, verify, deliver, retire.* A dry run stops after the
+//! preflight. [`super::outcome`] turns the resulting [`RotationRun`] into a report.
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -19,59 +18,55 @@ use crate::config::Rotation;
 use crate::github::{self, Evidence, WriteError};
 use crate::provider::{Ending, Minted, Token, Verification};
 
-/// What happened to one rotation, as far as it came.
+/// What one rotation observed, planned and did, up to the point that it reached.
 #[derive(Debug, Default)]
 pub(super) struct RotationRun {
     /// GitHub's time when the plan was made.
     pub(super) now: Option<Timestamp>,
-    /// The rotation's tokens; after a mint with the newborn in front.
+    /// The rotation's tokens, newest first; after a mint, the new token is the first.
     pub(super) lineage: Lineage,
-    /// One for each destination, as they are known at the end.
+    /// One for each destination, updated after the delivery.
     pub(super) observations: Vec<Observation>,
-    /// The same as they were first read; empty: none was.
+    /// The same as first read; empty if nothing was read.
     pub(super) first_observations: Vec<Observation>,
-    /// The verdict, if it came to one.
+    /// `None` if the run failed before it had a plan.
     pub(super) plan: Option<Plan>,
-    /// What was minted and offered to the destinations.
     pub(super) delivery: Option<Delivery>,
-    /// Ids of the tokens that were ended; in a dry run, that would be.
+    /// Ids of the retired tokens; in a dry run, of those that would be.
     pub(super) retired: Vec<String>,
-    /// What went less well than it should, without failing the rotation.
+    /// Problems that did not fail the rotation.
     pub(super) warnings: Vec<String>,
-    /// Why the rotation failed.
     pub(super) error: Option<RotationError>,
 }
 
-/// A newborn's way to the destinations.
+/// The delivery of a new token.
 #[derive(Debug)]
 pub(super) struct Delivery {
-    /// Whether the provider was seen to accept it.
     pub(super) verification: Verification,
-    /// Its predecessor, its new end included.
+    /// The previous token, with its new expiry.
     pub(super) predecessor: Option<Token>,
     /// For each destination: written, not tried, or why not.
     pub(super) writes: Vec<Write>,
-    /// It was refused everywhere and ended again.
+    /// Every destination refused it, so it was revoked.
     pub(super) revoked: bool,
 }
 
-/// What became of the write to one destination.
+/// The result of the write to one destination.
 #[derive(Debug, Clone)]
 pub(super) enum Write {
     /// GitHub acknowledged it.
     Written,
-    /// It was not tried, because the destination could not be read or prepared.
+    /// Not tried, because the destination could not be read or prepared.
     Skipped,
-    /// It failed; whether it took place nobody knows unless it was `refused`.
+    /// The write failed. Unless `refused`, GitHub may still have applied it.
     Failed {
-        /// Certainly not written, and never will be.
+        /// GitHub certainly did not apply it, and will refuse it again.
         refused: bool,
         /// Why.
         why: String,
     },
 }
 
-/// Carries a rotation as far as it goes.
 pub(super) async fn apply(
     context: &RunContext<'_>,
     session: &ProviderSession,
@@ -105,7 +100,7 @@ async fn execute(
             context.stop_signal.unless_stopped(prepared).await.map_err(RotationError::Stopped)?;
         plan = plan::plan(&at, &run.lineage, &run.observations)?;
         if let Step::Mint(mint) = &mut plan.step {
-            // A dry run sends no write check, and tells what a run will find most likely.
+            // A dry run sends no write check, so it reports the most likely result.
             mint.keeps_predecessor = !all_writable && !context.dry_run;
         }
     }
@@ -142,7 +137,8 @@ async fn execute(
     refused.map_or(Ok(()), Err)
 }
 
-/// The provider's tokens and GitHub's timestamps, in parallel; then the clocks.
+/// Reads the provider's tokens and GitHub's timestamps in parallel, then compares the
+/// clocks.
 async fn observe(
     context: &RunContext<'_>,
     session: &ProviderSession,
@@ -169,7 +165,8 @@ async fn observe(
     }
     run.lineage = Lineage::trace(rotation, tokens, &context.marker_keys, now)?;
     if run.lineage.members.is_empty() && session.provider.could_be_id(&rotation.token) {
-        // A list may leave a token out; one that was named by its id can be asked for.
+        // A list may leave a token out; one that is named by its id can be read
+        // directly.
         let found = session.provider.get(&session.credential, &rotation.token).await;
         if let Some(token) = found.map_err(RotationError::Observe)? {
             run.lineage = Lineage::trace(rotation, &[token], &context.marker_keys, now)?;
@@ -178,8 +175,8 @@ async fn observe(
     Ok(())
 }
 
-/// Expiry dates mean nothing across clocks that differ much. `skew`: how far the
-/// provider's is ahead of GitHub's.
+/// Expiry dates cannot be compared across clocks that differ much. `skew`: how far the
+/// provider's clock is ahead of GitHub's.
 fn check_clocks(skew: SignedDuration) -> Result<(), RotationError> {
     if skew.abs() <= SKEW {
         return Ok(());
@@ -188,9 +185,9 @@ fn check_clocks(skew: SignedDuration) -> Result<(), RotationError> {
     Err(RotationError::ClocksDiffer { minutes: skew.abs().as_mins(), direction })
 }
 
-/// Whatever the writes will need is fetched; a destination that cannot be
-/// prepared, or is known to refuse writes, counts as unreadable. Tells whether all
-/// were shown to take them.
+/// Fetches what the writes will need. A destination that cannot be prepared, or is known
+/// to refuse writes, becomes unreadable. Returns whether all destinations are known to
+/// accept writes.
 async fn preflight(
     context: &RunContext<'_>,
     rotation: &Rotation,
@@ -221,8 +218,8 @@ async fn preflight(
     all_writable
 }
 
-/// Mint, probe, deliver, retire. The trouble that it returns leaves everything
-/// in order; the one that it fails with leaves nothing changed.
+/// Mints, verifies, delivers and retires. `Ok` with an error: the delivery was
+/// incomplete, and its state is in `run`. `Err`: no secret was changed.
 async fn rotate(
     context: &RunContext<'_>,
     session: &ProviderSession,
@@ -279,7 +276,7 @@ async fn rotate(
     Ok(error)
 }
 
-/// To every destination at once. One that fails does not stop the others.
+/// Writes to all destinations at once. One failure does not stop the others.
 async fn deliver(
     context: &RunContext<'_>,
     rotation: &Rotation,
@@ -299,8 +296,8 @@ async fn deliver(
     join_all(writes).await
 }
 
-/// Whether every destination took the token; if none did and none will, it is
-/// withdrawn.
+/// The error of an incomplete delivery. If every destination refused the token, it is
+/// revoked.
 async fn delivery_error(
     attempt: &MintAttempt<'_>,
     minted: &Minted,
@@ -335,8 +332,8 @@ async fn delivery_error(
     (!dead.is_empty()).then_some(RotationError::DeadDestination { destinations: dead, reasons })
 }
 
-/// Ends the previous tokens that nobody can hold any more, but not the credential
-/// that all this is done with.
+/// Retires the previous tokens that no destination can hold any more, except the
+/// provider credential in use.
 async fn retire_previous(
     session: &ProviderSession,
     at: PlanInput<'_>,
@@ -349,7 +346,7 @@ async fn retire_previous(
         if run.retired.contains(&token.id) {
             continue;
         }
-        // Nothing works with one that has ended.
+        // An ended token cannot be the credential in use.
         if member.is_live(at.now) && session.provider.could_be_value_of(&token, &session.credential) {
             let until =
                 token.expires_at.map(|end| format!("; it ends by itself at {end}")).unwrap_or_default();
@@ -367,8 +364,8 @@ async fn retire_previous(
     }
 }
 
-/// Tells the provider when to end a previous token. Where that fails, a run after the
-/// overlap retires the token.
+/// Sets the expiry of a previous token. If that fails, a run after the overlap retires
+/// it.
 async fn set_expiry(
     session: &ProviderSession,
     run: &mut RotationRun,
@@ -404,7 +401,6 @@ fn credentials<'a>(
     }
 }
 
-/// Ends one token.
 async fn end(
     session: &ProviderSession,
     run: &mut RotationRun,
@@ -420,8 +416,8 @@ async fn end(
 }
 
 impl RotationRun {
-    /// The token that a destination holds. While another run is at work, only what
-    /// holds the newest token is known: the others may be written at any moment.
+    /// The token that a destination holds. While another run delivers, only the holders
+    /// of the newest token are known: the others may be written at any moment.
     pub(super) fn holder(&self, index: usize) -> Holder {
         let holder = self
             .observations
@@ -434,7 +430,7 @@ impl RotationRun {
         }
     }
 
-    /// Takes note of the end that a mint gave to the predecessor.
+    /// Records the expiry that a mint gave to the previous token.
     fn set_end(&mut self, predecessor: Option<&Token>) {
         let Some(ended) = predecessor else { return };
         for old in self.lineage.members.iter_mut().filter(|old| old.token.id == ended.id) {
@@ -442,8 +438,8 @@ impl RotationRun {
         }
     }
 
-    /// A secret that was written just before the mint, and refused since, looks as if
-    /// it held the newborn. It does not, so nobody knows what it holds.
+    /// A secret that was written right before the mint, and refused the new token, has a
+    /// timestamp as if it held that token. Its content is unknown.
     fn doubt_refused(&mut self, writes: &[Write]) {
         for (observation, write) in self.observations.iter_mut().zip(writes) {
             if let Write::Failed { refused: true, why } = write
@@ -454,8 +450,8 @@ impl RotationRun {
         }
     }
 
-    /// Says which tokens are left alone because of their markers, and which are ended
-    /// although little supports that they were replaced.
+    /// Warns of tokens that are kept because of their markers, and of tokens that are
+    /// retired on weak evidence of a successor.
     fn warn_of_doubts(&mut self, at: &PlanInput<'_>, plan: &Plan) {
         self.warnings.extend(self.lineage.ignored.iter().map(ToString::to_string));
         let id = |member: usize| self.lineage.members[member].token.id.as_str();
@@ -490,7 +486,7 @@ impl RotationRun {
         self.warnings.extend(doubts);
     }
 
-    /// Says who may miss a token that is ended: whoever used it of late.
+    /// Warns when a retired token was used recently.
     fn warn_of_use(&mut self, at: &PlanInput<'_>, one: Retirement) {
         let Some(used_at) = plan::used_since_replaced(at, &self.lineage, &self.observations, one.member)
         else {
@@ -502,7 +498,7 @@ impl RotationRun {
                 "It is disabled, and deleted {} later: enable it at the provider if it is needed",
                 at.rotation.policy.delete_disabled_after()
             ),
-            // It was disabled a while ago, and that was said then.
+            // The warning was given when the token was disabled.
             Ending::Delete if at.profile.can_disable => return,
             Ending::Delete => "It is deleted".to_owned(),
         };
@@ -512,7 +508,8 @@ impl RotationRun {
         ));
     }
 
-    /// Every destination is unreadable: the reason why there is no clock.
+    /// Without any readable destination there is no GitHub date either: reports the
+    /// cause.
     fn dead_destination(&self, rotation: &Rotation) -> Option<RotationError> {
         let (mut destinations, mut reasons) = (Vec::new(), Vec::new());
         for (secret, observation) in rotation.secrets.iter().zip(&self.observations) {

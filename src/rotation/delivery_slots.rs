@@ -1,14 +1,14 @@
-//! How many rotations may be between mint and delivery at once.
+//! Limits how many rotations are between mint and delivery at once.
 //!
-//! The more there are, the longer each new token waits for its turn. So no more
-//! than GitHub takes in a minute are to be written at a time, which is what a
-//! delivery window counts on ([`super::window::delivery_window`]).
+//! More rotations at once make each new token wait longer. So no more secrets are
+//! delivered at a time than GitHub accepts in a minute, which the delivery window relies
+//! on ([`super::window::delivery_window`]).
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::github::WRITES_A_MINUTE;
 
-/// The berths of a run.
+/// The delivery slots of a run.
 #[derive(Debug)]
 pub struct DeliverySlots {
     writes: Semaphore,
@@ -16,15 +16,15 @@ pub struct DeliverySlots {
 }
 
 impl DeliverySlots {
-    /// Berths for `rotations` at most.
+    /// Slots for at most this many rotations.
     #[must_use]
     pub fn new(rotations: usize) -> Self {
         let least = WRITES_A_MINUTE / rotations.clamp(1, WRITES_A_MINUTE);
         Self { writes: Semaphore::new(WRITES_A_MINUTE), least }
     }
 
-    /// Waits until a rotation with so many writes may mint. One with more than a
-    /// minute's goes alone.
+    /// Waits until a rotation with so many writes may mint. One with more writes than
+    /// fit in a minute runs alone.
     pub async fn acquire(&self, writes: usize) -> Option<SemaphorePermit<'_>> {
         let share = writes.clamp(self.least, WRITES_A_MINUTE);
         // `None` only when the semaphore is closed, which never happens.

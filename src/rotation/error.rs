@@ -1,8 +1,8 @@
-//! Everything that can stop a rotation, and the one place for its words.
+//! Every error that stops a rotation, with its message.
 //!
-//! Each text says what failed and what to do; the report adds which token is
-//! still valid until when. What a provider or GitHub said arrives as one
-//! sentence, already without any reply's body.
+//! Each message says what failed and what to do; the report adds which tokens are valid
+//! until when. Errors of providers and GitHub arrive as one sentence without any reply's
+//! body.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use crate::{github, provider};
 /// Why a rotation stopped.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RotationError {
-    /// A marker from the future.
+    /// A marker has a date in the future.
     #[error(
         "token {id} carries this rotation's marker with a date in the future ({minted_at}, now is {now}). \
          crossfade never writes that, so it is not trusted and nothing is minted. \
@@ -27,7 +27,8 @@ pub enum RotationError {
         /// GitHub's clock.
         now: Timestamp,
     },
-    /// A marker that would block the rotation for days.
+    /// A marker's delivery window is longer than any run, and would block the rotation
+    /// for days.
     #[error(
         "token {id} carries this rotation's marker with a delivery window until {until}, longer than any \
          run of crossfade. It is not trusted and nothing is minted. Delete that token at the provider"
@@ -38,7 +39,7 @@ pub enum RotationError {
         /// What its marker says.
         until: Timestamp,
     },
-    /// A marker whose token was created at another time.
+    /// The provider's creation date contradicts the marker.
     #[error(
         "token {id} carries this rotation's marker, which says that it was minted at {minted_at}, but the provider \
          created it at {created_at}. The marker was copied or forged, so nothing is minted or ended. \
@@ -52,7 +53,7 @@ pub enum RotationError {
         /// What the provider says.
         created_at: Timestamp,
     },
-    /// Signed markers, and no key to verify them with.
+    /// A marker is signed, and there is no key to verify it.
     #[error(
         "token {id} carries a signed marker, and CROSSFADE_MARKER_KEY is not set. Without the key crossfade cannot \
          tell its own tokens from forged ones, so nothing was minted or ended. \
@@ -62,7 +63,7 @@ pub enum RotationError {
         /// A signed token.
         id: String,
     },
-    /// Signed markers, and not one that these keys made.
+    /// A marker is signed by an unknown key.
     #[error(
         "token {id} carries a signed marker, and no key in CROSSFADE_MARKER_KEY made its signature, so nothing was \
          minted or ended. If you replaced the key, add the earlier one on a second line; otherwise delete that token"
@@ -71,7 +72,7 @@ pub enum RotationError {
         /// The token.
         id: String,
     },
-    /// Live tokens of one rotation that may do different things.
+    /// Valid tokens of one rotation have different privileges.
     #[error(
         "tokens {newest} and {other} of this rotation have different privileges. One of them may be forged, so \
          nothing was minted or ended. Delete the wrong one at the provider, or name the right one in the rotation: \
@@ -83,7 +84,7 @@ pub enum RotationError {
         /// The newest that differs from it.
         other: String,
     },
-    /// The name is not unique.
+    /// Several tokens have the name.
     #[error("{} tokens are called \"{name}\": {}. Name the one to rotate by its id", ids.len(), some(ids))]
     SeveralMatch {
         /// What the user gave.
@@ -91,7 +92,7 @@ pub enum RotationError {
         /// The ids of all that match.
         ids: Vec<String>,
     },
-    /// The named token is another rotation's.
+    /// The named token belongs to another rotation.
     #[error(
         "token {id} carries the marker of another rotation ({marker}, not verified). If that is this rotation under \
          an earlier name, add `formerly: [{}]`; otherwise give each rotation a token of its own",
@@ -103,7 +104,7 @@ pub enum RotationError {
         /// The marker.
         marker: String,
     },
-    /// No token and no `create`.
+    /// There is no such token, and the rotation has no `create`.
     #[error("{}", no_such_token(token, nearest.as_deref()))]
     NoSuchToken {
         /// What the user gave.
@@ -124,7 +125,7 @@ pub enum RotationError {
         /// The end of its window, tolerance included.
         until: Timestamp,
     },
-    /// *Undelivered* alone has minted often enough.
+    /// Minting for *undelivered* is suspended, because earlier runs minted often enough.
     #[error(
         "the current token is missing from {}, but no new one is created before {until}: {} live tokens of this \
          rotation exist, and earlier runs failed to deliver. {}Run with --force to create one now",
@@ -140,7 +141,7 @@ pub enum RotationError {
         /// Secrets that were written since, but not by crossfade.
         overwritten: Vec<String>,
     },
-    /// What a pattern stands for is not known.
+    /// The repositories of a pattern could not be listed.
     #[error("nothing was minted, because it is not known what {pattern} stands for: {error}")]
     PatternUnreadable {
         /// As the user wrote it.
@@ -148,7 +149,7 @@ pub enum RotationError {
         /// Why.
         error: github::Error,
     },
-    /// A pattern that stands for nothing.
+    /// No repository matches a pattern.
     #[error(
         "nothing was minted, because no repository fits {pattern} ({archived} archived ones are left out). \
          Check the pattern, and what the GitHub credential may see"
@@ -156,10 +157,10 @@ pub enum RotationError {
     PatternEmpty {
         /// As the user wrote it.
         pattern: String,
-        /// Repositories that would fit, if they could be written.
+        /// Archived repositories that match.
         archived: usize,
     },
-    /// More secrets than can be written in time.
+    /// More secrets than one delivery window allows.
     #[error(
         "nothing was minted, because the patterns stand for {count} secrets, and {} are the most that one \
          rotation can deliver to in time. Give some of them a token of their own",
@@ -169,7 +170,7 @@ pub enum RotationError {
         /// How many.
         count: usize,
     },
-    /// A pattern that takes in what belongs to another rotation.
+    /// A pattern matches a secret of another rotation.
     #[error(
         "nothing was minted, because {destination}, found by a pattern, belongs to the rotation {other} too: \
          it can hold one token. Leave it out by a pattern with ! in front"
@@ -180,7 +181,7 @@ pub enum RotationError {
         /// The other rotation's name.
         other: String,
     },
-    /// A destination that cannot be read or prepared.
+    /// A destination could not be read or prepared.
     #[error(
         "nothing was minted, because {} could not be read or prepared: {}",
         some(destinations),
@@ -192,7 +193,7 @@ pub enum RotationError {
         /// Why, one each.
         reasons: Vec<String>,
     },
-    /// GitHub did not say what time it is.
+    /// GitHub sent no date.
     #[error("GitHub sent no date, so there is no clock to go by and nothing was minted")]
     NoClock,
     /// The clocks of GitHub and the provider are too far apart.
@@ -206,16 +207,16 @@ pub enum RotationError {
         /// "ahead of" or "behind".
         direction: &'static str,
     },
-    /// The run may not start a mint any more.
+    /// The run was stopped, or its deadline is near.
     #[error("nothing was minted, because {0}")]
     Stopped(String),
-    /// The provider could not be asked.
+    /// The provider's tokens could not be read.
     #[error("the provider's tokens could not be read: {0}")]
     Observe(provider::Error),
     /// The provider refused to mint.
     #[error("the provider refused to mint the successor: {0}. No secret was changed")]
     MintRefused(provider::Error),
-    /// Nobody knows whether something was minted.
+    /// Every reply to the mint was lost; a token may exist.
     #[error(
         "no successor came of {attempts} ({last}). No secret was changed. If the provider made one all the \
          same, it carries this rotation's marker, nobody has its value, and a later run ends it",
@@ -227,37 +228,37 @@ pub enum RotationError {
         /// The last error.
         last: provider::Error,
     },
-    /// The newborn is not what was asked for.
+    /// The new token differs from the request, or is not accepted.
     #[error("the new token {id} is not used: {why}. {cleanup}. No secret was changed")]
     Unfit {
-        /// The newborn.
+        /// The new token.
         id: String,
         /// What is wrong with it.
         why: String,
-        /// What became of it.
+        /// Whether it was revoked.
         cleanup: Cleanup,
     },
-    /// Another run minted, too.
+    /// Another run minted a token too.
     #[error(
         "another run minted token {rival} at {minted_at} and may be delivering it, so the new token {id} is not \
          used. {cleanup}. This run changed no secret"
     )]
     Overtaken {
-        /// The newborn.
+        /// The new token.
         id: String,
         /// The other run's.
         rival: String,
         /// When that was minted.
         minted_at: Timestamp,
-        /// What became of the newborn.
+        /// Whether the new token was revoked.
         cleanup: Cleanup,
     },
-    /// No destination took the new token, and none will.
+    /// Every destination refused the new token.
     #[error("every destination refused the new token {id}. {cleanup}")]
     RefusedEverywhere {
-        /// The newborn.
+        /// The new token.
         id: String,
-        /// What became of it.
+        /// Whether it was revoked.
         cleanup: Cleanup,
     },
     /// Some destinations did not take the new token.
@@ -266,14 +267,14 @@ pub enum RotationError {
         some(destinations)
     )]
     Undelivered {
-        /// The newborn.
+        /// The new token.
         id: String,
         /// Those that failed.
         destinations: Vec<String>,
         /// The end of the delivery window, tolerance included.
         until: Timestamp,
     },
-    /// Everything is fresh, but a destination is dead.
+    /// Nothing is due, but a destination could not be read.
     #[error("{} could not be read: {}", some(destinations), causes(reasons))]
     DeadDestination {
         /// Their short forms.
@@ -332,7 +333,7 @@ impl RotationError {
     }
 }
 
-/// What became of a newborn that is not used.
+/// What happened to a new token that is not used.
 #[derive(Debug, Clone)]
 pub enum Cleanup {
     /// It was deleted.
@@ -363,12 +364,11 @@ impl std::fmt::Display for Cleanup {
     }
 }
 
-/// The rotation's key in the text of a marker.
 fn key_of(marker: &str) -> &str {
     marker.split('.').nth(1).unwrap_or_default()
 }
 
-/// Why the current token is missing, as sentences with a space behind.
+/// Why the current token is missing: sentences, each with a trailing space.
 fn why_undelivered(failing: &[String], overwritten: &[String]) -> String {
     let failing = (!failing.is_empty()).then(|| format!("Writing {} keeps failing. ", some(failing)));
     let overwritten = (!overwritten.is_empty())
@@ -393,10 +393,10 @@ fn counted(attempts: u32) -> String {
     format!("{attempts} {}", if attempts == 1 { "request" } else { "requests" })
 }
 
-/// So many of a list are named; the rest are counted.
+/// Names shown of a list; the rest are counted.
 const NAMED: usize = 5;
 
-/// So many characters of a list are shown: what follows it must not be cut off.
+/// Characters shown of a list, so that the text after it is not cut off.
 const SHOWN: usize = 300;
 
 /// The first few, and how many more there are.
@@ -423,7 +423,7 @@ pub(super) fn some(names: &[String]) -> String {
 
 /// Why destinations failed: each reason once, however many destinations it hit.
 fn causes(reasons: &[String]) -> String {
-    // GitHub's texts begin with the scope that was asked: what follows is the cause.
+    // GitHub's messages begin with the scope; the cause follows.
     let cause = |reason: &'_ str| reason.split_once(": ").map_or(reason.to_owned(), |(_, it)| it.to_owned());
     let mut known = HashSet::new();
     let distinct: Vec<String> =

@@ -1,8 +1,7 @@
-//! Before anything else: patterns become destinations.
+//! Expands patterns into destinations, before anything else.
 //!
-//! Which repositories there are is GitHub's to say, so this takes requests; what
-//! the configuration already ruled out for written destinations is ruled out here
-//! for those found.
+//! The repositories come from GitHub, so this sends requests. The checks that the
+//! configuration makes of listed destinations are repeated here for those found.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -17,11 +16,11 @@ use crate::github::GitHub;
 
 /// A rotation with all its destinations.
 pub(super) struct Expanded<'a> {
-    /// Its secrets are complete, unless there is trouble.
+    /// Its secrets are complete unless there is an error.
     pub(super) rotation: Cow<'a, Rotation>,
     /// What was found, one line for each pattern.
     pub(super) notes: Vec<String>,
-    /// Why it is not to be rotated.
+    /// Why it is not rotated.
     pub(super) error: Option<RotationError>,
 }
 
@@ -83,8 +82,8 @@ async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a>
     expanded
 }
 
-/// A pattern as the user wrote it; of a long list the first few, so that what is said
-/// of it is not cut off.
+/// A pattern as the user wrote it, or the first few of a long list, so that the message
+/// is not cut off.
 fn shown(pattern: &SecretPattern) -> String {
     let whole = pattern.to_string();
     let parts: Vec<String> = whole.split(", ").map(str::to_owned).collect();
@@ -104,16 +103,16 @@ fn target(pattern: &SecretPattern, repository: crate::config::Repository) -> Sec
     }
 }
 
-/// A secret can hold one token: a rotation whose pattern takes in what another one
-/// names or takes in too is not rotated. Decided over the whole file, so that it is
-/// the same whatever is selected, and without a request.
+/// A secret can hold one token: a rotation is refused if its pattern matches a secret of
+/// another rotation. Decided over the whole file, so that the selection does not matter,
+/// and without requests.
 fn refuse_shared(expanded: &mut [Expanded<'_>], config: &Config) {
     if config.rotations.iter().all(|rotation| rotation.patterns.is_empty()) {
         return;
     }
     let owners = SecretOwners::of(config);
     for (one, written) in expanded.iter_mut().zip(&config.rotations) {
-        // What is written out comes first; the rest was found by patterns.
+        // Listed secrets come first; the rest was found by patterns.
         let found = one.rotation.secrets.iter().skip(written.secrets.len());
         let shared = found.map(|secret| &secret.destination).find_map(|destination| {
             let other = owners.other_than(written, destination)?;
@@ -123,7 +122,7 @@ fn refuse_shared(expanded: &mut [Expanded<'_>], config: &Config) {
     }
 }
 
-/// Which rotation of the file lays claim to which secret.
+/// Which rotation of the file owns which secret.
 struct SecretOwners<'a> {
     named: HashMap<&'a Destination, &'a Rotation>,
     /// By the secret's store and name.
@@ -143,7 +142,7 @@ impl<'a> SecretOwners<'a> {
         owners
     }
 
-    /// Another rotation than `own` that claims a secret.
+    /// A rotation other than `own` that owns the secret.
     fn other_than(&self, own: &Rotation, destination: &Destination) -> Option<&'a Rotation> {
         if let Some(named) = self.named.get(destination).filter(|named| named.key != own.key) {
             return Some(named);

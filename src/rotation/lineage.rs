@@ -1,7 +1,8 @@
-//! Which of the provider's tokens belong to a rotation, and who holds them.
+//! Which of the provider's tokens belong to a rotation, and which destinations hold
+//! them.
 //!
-//! Pure: a provider's list and GitHub's timestamps go in, facts come out. What
-//! is done about them is decided in [`super::plan`].
+//! A pure function of the provider's list and GitHub's timestamps. [`super::plan`]
+//! decides what to do.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,7 +25,7 @@ pub struct Member {
     pub token: Token,
     /// Its marker; `None`: the original that the user named.
     pub marker: Option<Marker>,
-    /// Its marker is certainly crossfade's: signed, or written by this run.
+    /// crossfade certainly wrote its marker: it is signed, or written by this run.
     pub is_proven: bool,
 }
 
@@ -54,7 +55,7 @@ impl Member {
     }
 }
 
-/// What GitHub tells of one destination.
+/// What GitHub reports of one destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
     /// There is no such secret.
@@ -81,7 +82,7 @@ pub enum Holder {
 pub struct Lineage {
     /// Newest first.
     pub members: Vec<Member>,
-    /// Tokens with this rotation's marker on which no run acts.
+    /// Tokens with this rotation's marker that no run may act on.
     pub ignored: Vec<Ignored>,
     /// Whether a listed token carries a signature that one of the keys made.
     pub is_signed: bool,
@@ -117,9 +118,8 @@ impl Lineage {
         Ok(lineage)
     }
 
-    /// Who holds what: a destination holds a token when it was written in that
-    /// token's window and in no other's. The attempts of one run share a window,
-    /// and the last of them is the one that was delivered.
+    /// A destination holds a token if it was written in that token's window and in no
+    /// other's. The attempts of one run share a window; the last of them was delivered.
     #[must_use]
     pub fn holder(&self, observation: &Observation) -> Holder {
         let at = match observation {
@@ -134,8 +134,8 @@ impl Lineage {
         if candidates.any(|other| self.run(other) != run) {
             return Holder::Unknown;
         }
-        // Of a run only the last attempt is delivered: what was written before it
-        // was minted was written by somebody else.
+        // Only the last attempt of a run is delivered: an earlier write came from
+        // elsewhere.
         match self.members.iter().position(|member| run_of(member) == run) {
             Some(last) if self.members[last].window_contains(at) && !self.is_copied(last) => {
                 Holder::Member(last)
@@ -144,8 +144,8 @@ impl Lineage {
         }
     }
 
-    /// Whether another token carries the same marker: a person regenerated this one
-    /// in the provider's pages, say, and its description was copied.
+    /// Whether another token carries the same marker, such as a copy that a user made in
+    /// the provider's pages.
     fn is_copied(&self, index: usize) -> bool {
         let Member { token, marker, .. } = &self.members[index];
         self.members.iter().any(|other| other.token.id != token.id && other.marker == *marker)
@@ -176,8 +176,8 @@ impl Lineage {
         }
     }
 
-    /// Whether nobody ever took this member: every destination was last written
-    /// before it was minted, or has no secret at all.
+    /// Whether no destination ever held this member: every one was last written before
+    /// it was minted, or has no secret.
     #[must_use]
     pub fn never_taken(&self, observations: &[Observation], index: usize) -> bool {
         let Some(marker) = &self.members[index].marker else { return false };
@@ -207,9 +207,9 @@ impl Lineage {
         (0..unreceived).filter(|index| self.members[*index].is_live(now)).collect()
     }
 
-    /// Whether this member is certainly this rotation's: it carries its marker, or
-    /// it is the original, named by its id or by the marker of a successor. A name
-    /// alone proves nothing: somebody may have made another token of that name.
+    /// Whether this member certainly belongs to this rotation: it carries its marker, or
+    /// it is the original, named by its id or by a successor's marker. A name alone
+    /// proves nothing: a user may have created another token of that name.
     #[must_use]
     pub fn is_ours(&self, rotation: &Rotation, index: usize) -> bool {
         let member = &self.members[index];
@@ -254,14 +254,14 @@ fn original<'a>(
     };
     if let Some((token, foreign)) = others.iter().find(|(token, _)| token.id == *named) {
         return match foreign {
-            // A rotation whose key nobody gave may have begun with it.
+            // It may be the original of a rotation that `formerly` does not list.
             None => match taken_by(token).filter(|_| must_exist) {
                 None => Ok(Some(token)),
                 Some(marker) => {
                     Err(RotationError::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
                 }
             },
-            // Once our own tokens exist, somebody else's are not our concern.
+            // Once this rotation has tokens of its own, those of others do not matter.
             Some(_) if !must_exist => Ok(None),
             Some(marker) => {
                 Err(RotationError::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })

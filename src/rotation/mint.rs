@@ -1,9 +1,9 @@
-//! From the decision to mint to a newborn that may be delivered.
+//! From the decision to mint to a new token that may be delivered.
 //!
-//! A mint is never blindly repeated: its reply may be lost, so the attempt's
-//! marker is looked for first. A newborn that is not what was asked for, that the
-//! provider does not accept, or that has a rival is withdrawn before any secret
-//! was touched.
+//! A mint is never repeated blindly: if its reply is lost, the list of tokens is
+//! searched for the attempt's marker first. A new token is revoked before any secret is
+//! written if it differs from the request, if the provider does not accept its value, or
+//! if another run minted too.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -27,10 +27,9 @@ use crate::redact::is_maskable;
 /// Requests to mint in one run, lost ones included.
 const ATTEMPTS: u32 = 3;
 
-/// How often a lost newborn is looked for, over some seconds.
+/// How often the token of a lost attempt is looked for, over some seconds.
 const LOOKS: usize = 3;
 
-/// Everything that a mint needs to know.
 pub(super) struct MintAttempt<'a> {
     pub(super) context: &'a RunContext<'a>,
     pub(super) session: &'a ProviderSession,
@@ -38,49 +37,43 @@ pub(super) struct MintAttempt<'a> {
     pub(super) lineage: &'a Lineage,
 }
 
-/// A minted token that may be delivered.
+/// A new token that passed every check and may be delivered.
 pub(super) struct NewToken {
-    /// The token and its marker.
     pub(super) member: Member,
-    /// Its value.
     pub(super) value: SecretString,
-    /// By when its delivery must have ended.
+    /// The end of the delivery window.
     pub(super) until: Timestamp,
-    /// What the provider said when it was asked whether it accepts the value.
     pub(super) verification: Verification,
-    /// The predecessor as it is after the mint, its new end included.
+    /// The previous token after the mint, with its new expiry.
     pub(super) predecessor: Option<Token>,
-    /// Earlier attempts of this run whose replies were lost.
+    /// Tokens of earlier attempts of this run whose replies were lost.
     pub(super) lost_attempts: Vec<Token>,
-    /// What went less well than it should.
     pub(super) warnings: Vec<String>,
 }
 
-/// A mint that gave nothing to deliver.
+/// A mint without a token to deliver.
 pub(super) struct MintFailure {
-    /// Why.
     pub(super) error: RotationError,
-    /// The predecessor as it may be now: a mint whose reply was lost or whose
-    /// newborn was withdrawn has set its end all the same.
+    /// The previous token as it may be now: a lost attempt, or one whose token was
+    /// revoked, has set its expiry all the same.
     pub(super) predecessor: Option<Token>,
 }
 
-/// Why a newborn is not delivered.
+/// Why a new token is not delivered.
 enum Rejection {
-    /// Another run is at work, or was.
+    /// Another run minted a token too.
     Rival { id: String, minted_at: Timestamp },
-    /// It is not what was asked for, or is not accepted.
+    /// The token differs from the request, or the provider does not accept its value.
     Unfit(String),
 }
 
-/// A newborn that is what was asked for.
+/// A new token that matches the request.
 struct Examined {
     member: Member,
     lost_attempts: Vec<Token>,
     warnings: Vec<String>,
 }
 
-/// A mint whose reply arrived.
 struct MintReply {
     minted: Minted,
     marker: Marker,
@@ -88,18 +81,17 @@ struct MintReply {
 }
 
 impl MintAttempt<'_> {
-    /// Mints, checks and probes.
+    /// Mints a token, checks it and verifies its value.
     ///
     /// # Errors
-    /// Whatever happened, no secret was touched; the error says what became of a
-    /// token that was minted.
+    /// No secret was written; the error says whether a token was minted and revoked.
     pub(super) async fn mint(&self, plan: &MintPlan) -> Result<NewToken, MintFailure> {
         let MintReply { minted, marker, predecessor } = self.mint_with_retries(plan).await?;
         if !is_maskable(&minted.value) {
             let why = "its value is not 16 to 4096 visible ASCII characters";
             return Err(self.reject(&minted, predecessor, Rejection::Unfit(why.to_owned())).await);
         }
-        // Whichever finds something wrong first spares the wait for the other.
+        // The first of the two checks that fails ends the wait for the other.
         let mut listed = None;
         let looked = tokio::try_join!(
             self.verify(&minted),
@@ -122,7 +114,8 @@ impl MintAttempt<'_> {
         })
     }
 
-    /// Lists once more: is there a rival, and is the newborn what was asked for?
+    /// Lists the tokens again to look for a token of another run, and compares the new
+    /// token with the request.
     async fn examine(
         &self,
         minted: &Minted,
@@ -160,7 +153,8 @@ impl MintAttempt<'_> {
         Ok(Examined { member, lost_attempts, warnings })
     }
 
-    /// Asks for a token until a reply arrives, and looks for what a lost reply made.
+    /// Requests a token until a reply arrives; after a lost reply, looks for the token
+    /// that the attempt may have created.
     async fn mint_with_retries(&self, plan: &MintPlan) -> Result<MintReply, MintFailure> {
         let run = marker::new_run(self.lineage.original().map(|token| token.id.as_str()));
         let mut attempt = 1;
@@ -171,7 +165,7 @@ impl MintAttempt<'_> {
             .stop_signal
             .check()
             .map_err(|why| MintFailure { error: RotationError::Stopped(why), predecessor: None })?;
-        // The original predecessor, once a request may have set its end.
+        // The previous token as it was before, once a request may have set its expiry.
         let mut touched: Option<Token> = None;
         loop {
             let keys = &self.context.marker_keys;
@@ -206,7 +200,7 @@ impl MintAttempt<'_> {
             let lost = match self.look_for(&marker, &error).await {
                 Some(lost) if !is_last => lost,
                 looked => {
-                    // Its value is lost, and no attempt of this run succeeds it.
+                    // Its value is lost and this run makes no further attempt.
                     if let Some(Some(lost)) = looked {
                         self.end(&lost).await;
                     }
@@ -215,13 +209,14 @@ impl MintAttempt<'_> {
                 }
             };
             match (lost, self.at.profile.overlap) {
-                // Nobody has its value: it is the one to succeed, and ends now.
+                // Its value is lost, so the next attempt replaces it and ends it at
+                // once.
                 (Some(lost), Overlap::Native) => {
                     plan.predecessor_is_orphan = true;
                     old = Some(Member { token: lost, marker: Some(marker), is_proven: true });
                 }
                 (Some(lost), Overlap::AcrossRuns) => self.end(&lost).await,
-                // The lost request may have set an end, and that is not extended.
+                // The lost request may have set an expiry, which must not be extended.
                 (None, _) => {
                     old = old.zip(now_ends).map(|(old, token)| Member { token, ..old });
                 }
@@ -230,8 +225,8 @@ impl MintAttempt<'_> {
         }
     }
 
-    /// One request to mint; by creation if the predecessor is dead and the
-    /// provider will not regenerate it.
+    /// One request to mint. Creates the token if the previous one has ended and the
+    /// provider refuses to regenerate it.
     async fn request(
         &self,
         plan: &MintPlan,
@@ -272,9 +267,9 @@ impl MintAttempt<'_> {
         }
     }
 
-    /// Looks for the token of an attempt whose reply was lost. `None`: nobody knows
-    /// whether there is one, so there is no further attempt; it is left to the next
-    /// run, which sees it.
+    /// Looks for the token of a lost attempt. `None`: the list could not be read, so it
+    /// is unknown whether there is one. Then this run makes no further attempt; the next
+    /// run sees the token.
     async fn look_for(&self, marker: &Marker, lost: &Error) -> Option<Option<Token>> {
         let asked = lost.retry_after.unwrap_or_default();
         if asked > self.context.patience {
@@ -284,7 +279,7 @@ impl MintAttempt<'_> {
         let look = async || {
             let listed = self.session.provider.list(&self.session.credential).await.map_err(|_| None)?;
             let is_lost = |token: &Token| Marker::find(&token.note).is_some_and(|found| found == *marker);
-            // Not there yet, perhaps: a list may lag.
+            // The list may lag behind.
             listed.into_iter().find(is_lost).map(Some).ok_or(Some(()))
         };
         match look.retry(self.backoff().with_max_times(LOOKS - 1)).await {
@@ -293,7 +288,7 @@ impl MintAttempt<'_> {
         }
     }
 
-    /// Whether the provider accepts the new value; a newborn may need seconds.
+    /// Verifies that the provider accepts the new value, which may take some seconds.
     async fn verify(&self, minted: &Minted) -> Result<Verification, Rejection> {
         let verify = self.at.rotation.verify.as_deref();
         let ask = async || match self.session.provider.verify(minted, verify).await {
@@ -320,7 +315,8 @@ impl MintAttempt<'_> {
             .with_jitter()
     }
 
-    /// Another run's token: its window is open, or it came after our list.
+    /// A token that another run minted: its delivery window is open, or it is newer than
+    /// this run's first list.
     fn rival(&self, listed: &[Token], own: &Marker) -> Option<Rejection> {
         let now = self.context.now().unwrap_or(self.at.now);
         listed.iter().find_map(|token| {
@@ -333,8 +329,8 @@ impl MintAttempt<'_> {
         })
     }
 
-    /// The marker of a listed token if it is this rotation's. With a signing key,
-    /// only a signed one counts.
+    /// The marker of a listed token if it belongs to this rotation. With a signing key,
+    /// only signed markers count.
     fn own_marker(&self, token: &Token) -> Option<Marker> {
         let keys = &self.context.marker_keys;
         Marker::find(&token.note)
@@ -342,7 +338,7 @@ impl MintAttempt<'_> {
             .filter(|marker| keys.is_empty() || keys.verify(marker))
     }
 
-    /// What is wrong with the newborn, if anything.
+    /// Why the new token cannot be used, if there is a reason.
     fn unfit(&self, new_token: &Member, predecessor: Option<&Token>) -> Option<String> {
         if Marker::find(&new_token.token.note) != new_token.marker {
             return Some(
@@ -362,7 +358,7 @@ impl MintAttempt<'_> {
         plan::due(&self.at, new_token).map(|why| format!("it would have to be replaced at once: {why}"))
     }
 
-    /// Deletes a newborn that no destination has seen.
+    /// Revokes a new token that was not written anywhere.
     async fn reject(&self, minted: &Minted, predecessor: Option<Token>, rejection: Rejection) -> MintFailure {
         let cleanup = self.revoke(minted, predecessor.as_ref()).await;
         let id = minted.token.id.clone();
@@ -375,7 +371,7 @@ impl MintAttempt<'_> {
         MintFailure { error, predecessor }
     }
 
-    /// Deletes a newborn, and tells what became of it.
+    /// Deletes a new token; returns whether that succeeded.
     pub(super) async fn revoke(&self, minted: &Minted, predecessor: Option<&Token>) -> Cleanup {
         let credentials = CredentialFallback::after_mint(self.session, &minted.value, predecessor);
         match retire(self.session, &credentials, &minted.token, Ending::Delete).await {
@@ -390,7 +386,7 @@ impl MintAttempt<'_> {
             || self.lineage.ignored.iter().any(|ignored| ignored.id == token.id)
     }
 
-    /// Deletes a token that nobody has the value of; a later run does it otherwise.
+    /// Deletes the token of a lost attempt. If that fails, a later run does it.
     async fn end(&self, lost: &Token) {
         let credentials = CredentialFallback::before_mint(self.session);
         if let Err(error) = retire(self.session, &credentials, lost, Ending::Delete).await {
@@ -399,13 +395,12 @@ impl MintAttempt<'_> {
     }
 }
 
-/// A token as a list shows it, which tells more than a reply that leaves fields
-/// out; as it is known, where the list does not have it.
+/// The token as the list shows it, because a reply may leave fields out; `token` itself
+/// if the list lacks it.
 fn shown<'a>(token: &'a Token, listed: Option<&'a [Token]>) -> &'a Token {
     listed.and_then(|all| all.iter().find(|other| other.id == token.id)).unwrap_or(token)
 }
 
-/// The names of the privileges that differ.
 fn differing_fields(one: &Value, other: &Value) -> String {
     let names = [one, other].into_iter().filter_map(Value::as_object).flat_map(Map::keys);
     let differing: BTreeSet<&str> =
@@ -413,13 +408,13 @@ fn differing_fields(one: &Value, other: &Value) -> String {
     Vec::from_iter(differing).join(", ")
 }
 
-/// A token with the end that a mint gives it.
+/// The token with the expiry that a mint gives it.
 fn ended(old: Option<&Member>, end: Option<Timestamp>) -> Option<Token> {
     old.map(|old| Token { expires_at: end.or(old.token.expires_at), ..old.token.clone() })
 }
 
-/// The most that may pass before the delivery begins: its window is open. A request
-/// that was sent while there was patience left may use its time.
+/// The longest check before the delivery, whose window is already open. A request sent
+/// before `patience` runs out may still finish.
 fn longest_look(patience: Duration) -> Duration {
     patience + patience / 2
 }

@@ -1,21 +1,22 @@
-//! The job: what is done to keep a rotation's token alive.
+//! Decides what a rotation needs, and does it.
 //!
-//! - [`lineage`]: which tokens are the rotation's, and who holds them (pure)
+//! - [`lineage`]: which tokens belong to a rotation, and which destinations hold them (pure)
 //! - [`plan`]: the verdict and what follows from it (pure)
 //! - [`window`]: how long a delivery may take (pure)
-//! - [`marker`]: what a minted token is recognised by
-//! - [`trust`]: which markers are believed, and what may be ended on their word (pure)
+//! - [`marker`]: the text by which crossfade recognises its tokens
+//! - [`trust`]: which markers are believed, and what may be retired because of them (pure)
 //! - `expand`: from patterns to destinations
-//! - `apply`: one rotation from the first reading to the last retirement
-//! - `mint`: the part of it in which replies get lost and rivals appear
+//! - `apply`: one rotation from the first observation to the last retirement
+//! - `mint`: creating and checking the new token, with lost replies and concurrent runs
 //! - `retire`: the only place where a token is disabled or deleted
-//! - [`session`]: a provider credential, shared by the rotations that use it
+//! - [`session`]: a provider with its credential, shared by the rotations that use it
 //! - [`delivery_slots`]: how many rotations may deliver at once
 //! - [`stop_signal`]: whether a mint may still be started
-//! - [`error`]: everything that stops a rotation, in words
-//! - `outcome`: what is reported of it; `advice`: what is said after a failure
+//! - [`error`]: every error that stops a rotation
+//! - `outcome`: the report of a rotation; `advice`: what to do after a failure
 //!
-//! How to speak to a provider or to GitHub is not known here.
+//! Requests to providers and to GitHub are built in [`crate::provider`] and
+//! [`crate::github`].
 
 pub mod delivery_slots;
 pub mod error;
@@ -56,28 +57,28 @@ use marker::MarkerKeys;
 use session::ProviderSession;
 use stop_signal::StopSignal;
 
-/// What every rotation of a run works with.
+/// What all rotations of a run share.
 pub struct RunContext<'a> {
-    /// Where secrets are kept.
+    /// The client that reads and writes the secrets.
     pub github: &'a GitHub,
     /// The servers' time.
     pub clock: &'a Clock,
     /// Whether a mint may still be started.
     pub stop_signal: &'a StopSignal,
-    /// How many rotations may be between mint and delivery at once: the more
-    /// there are, the longer each new token waits for its turn.
+    /// Limits how many rotations deliver at once: the more there are, the longer each
+    /// new token waits.
     pub delivery_slots: &'a DeliverySlots,
-    /// The wait before something is asked again that may need seconds.
+    /// The first wait before a check that may need seconds is repeated.
     pub first_wait: Duration,
-    /// How long a newborn may take to be accepted.
+    /// How long the provider may take to accept a new token.
     pub patience: Duration,
     /// Rotate even if nothing is due.
     pub force: bool,
-    /// Change nothing.
+    /// Plan without changing anything.
     pub dry_run: bool,
-    /// Only look: a dry run that leaves out the preflight as well.
+    /// A dry run without the preflight (`crossfade status`).
     pub read_only: bool,
-    /// What signs the markers of new tokens, and verifies those that are listed.
+    /// Signs the markers of new tokens and verifies those of listed tokens.
     pub marker_keys: MarkerKeys,
 }
 
@@ -86,8 +87,9 @@ impl RunContext<'_> {
         self.clock.now().ok_or(RotationError::NoClock)
     }
 
-    /// How far the provider's clock is ahead of GitHub's; as far as it may be, if
-    /// it is not known. Headers count whole seconds, so one is nothing.
+    /// How far the provider's clock is ahead of GitHub's; the largest tolerated skew if
+    /// unknown. `Date` headers have whole seconds, so a difference of one second counts
+    /// as none.
     fn ahead(&self, provider: Peer) -> SignedDuration {
         let skew = self.clock.skew(provider).unwrap_or(lineage::SKEW);
         if skew.as_secs() <= 1 { SignedDuration::ZERO } else { skew }

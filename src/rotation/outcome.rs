@@ -1,7 +1,6 @@
-//! What is reported of a rotation: the truth, as far as it is known.
+//! Turns a [`RotationRun`] into a [`RotationReport`] that claims no more than is known.
 //!
-//! Turns a [`RotationRun`] into a [`RotationReport`]; how that is printed is decided in
-//! [`crate::report`].
+//! [`crate::report`] decides how it is printed.
 
 use jiff::Timestamp;
 
@@ -19,7 +18,6 @@ use crate::report::{
     TokenReport, TokenSpan, VerificationOutcome,
 };
 
-/// Tells a story's end.
 pub(super) fn report(
     rotation: &Rotation,
     session: &ProviderSession,
@@ -81,7 +79,7 @@ impl ReportBuilder<'_> {
         }
     }
 
-    /// What the plan was made for; whether it was forced does not matter here.
+    /// The input of the plan; whether it was forced does not matter here.
     fn plan_input(&self, now: Timestamp) -> PlanInput<'_> {
         let profile = self.session.provider.profile();
         PlanInput { rotation: self.rotation, profile, now, force: false }
@@ -98,13 +96,13 @@ impl ReportBuilder<'_> {
         self.run.delivery.as_ref().is_some_and(|delivery| !delivery.revoked)
     }
 
-    /// The token that destinations should hold now: the newborn if it lives.
+    /// The token that destinations should hold now: the new token unless it was revoked.
     fn token(&self) -> Option<usize> {
         if self.new_token_is_valid() { Some(0) } else { self.run.plan.as_ref()?.current }
     }
 
-    /// The one before it, if it still lives or lived until this run: what jobs at work
-    /// may carry, so not an orphan, which nobody ever had.
+    /// The one before it, if it is valid or was until this run: running jobs may use it.
+    /// Not an orphan, which no destination ever held.
     fn previous(&self) -> Option<TokenEnd> {
         let now = self.run.now?;
         let mint = self.mint().map(|(_, mint)| mint);
@@ -118,7 +116,7 @@ impl ReportBuilder<'_> {
         Some(self.end(&members[previous], now))
     }
 
-    /// Until when a token can be used, as far as crossfade has a say in it.
+    /// Until when a token can be used, as far as crossfade decides it.
     fn end(&self, member: &Member, now: Timestamp) -> TokenEnd {
         let token = &member.token;
         let valid_until = if !self.context.dry_run && self.run.retired.contains(&token.id) {
@@ -130,7 +128,7 @@ impl ReportBuilder<'_> {
         TokenEnd { id: token.id.clone(), valid_until }
     }
 
-    /// Every token that lives, or lived until this run.
+    /// Every token that is valid, or was until this run.
     fn token_spans(&self) -> Vec<TokenSpan> {
         let Some(now) = self.run.now else { return Vec::new() };
         let RotationRun { lineage, observations, retired, .. } = self.run;
@@ -158,7 +156,7 @@ impl ReportBuilder<'_> {
         lineage.members.iter().enumerate().filter(shown).map(span).collect()
     }
 
-    /// What breaks when the old token does not outlive the mint.
+    /// What breaks when the previous token has no overlap.
     fn emergency(&self) -> Option<String> {
         if !self.rotation.policy.overlap.duration().is_zero() {
             return None;
@@ -203,7 +201,7 @@ impl ReportBuilder<'_> {
         Some(may_hold.map(|(secret, _)| secret.destination.to_string()).collect())
     }
 
-    /// How a person ends a token that no destination can hold.
+    /// How a user ends a token that no destination can hold.
     fn way_to_end(&self, token: &Token) -> String {
         if self.session.provider.could_be_value_of(token, &self.session.credential) {
             let variable = &self.rotation.provider.credential;
@@ -212,7 +210,7 @@ impl ReportBuilder<'_> {
         "The next run tries again; or end it at the provider by hand".to_owned()
     }
 
-    /// From when on a later run ends a token, if it need not wait for anything else.
+    /// When a later run retires a token, unless it must wait for something else.
     fn retired_from(&self, token: &Token, now: Timestamp) -> Option<Timestamp> {
         let RotationRun { lineage, observations, .. } = self.run;
         let at = self.plan_input(now);

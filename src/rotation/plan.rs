@@ -1,8 +1,8 @@
-//! What to do about one rotation: a pure function of what was observed and now.
+//! Plans one rotation: a pure function of the observations and the time.
 //!
-//! Exactly one [`Verdict`], with a reason that a person understands; the mint, if
-//! there is to be one; and the previous tokens that can be retired. Nothing here
-//! contacts anybody; what is planned is carried out in [`super::apply`].
+//! Gives exactly one [`Verdict`] with a reason for users; the mint, if there is one; and
+//! the previous tokens that can be retired. Sends no requests; [`super::apply`] carries
+//! the plan out.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,23 +18,23 @@ pub use retire::{Retirement, expiries_to_set, retirements, used_since_replaced, 
 mod limit;
 mod retire;
 
-/// An expiry may lie this much beyond the policy's lifetime: providers round.
+/// Providers round expiries, so one may exceed the policy's lifetime by this much.
 const ROUNDING: SignedDuration = SignedDuration::from_hours(24);
 
-/// An orphan is ended at once only so long after its delivery window: GitHub's
-/// timestamps may lag.
+/// How long after its delivery window an orphan is ended at once: GitHub's timestamps
+/// may lag.
 const ORPHAN_AGE: SignedDuration = SignedDuration::from_hours(1);
 
-/// A token that ends within this time must be replaced in every destination that
-/// may hold it, however often a mint has failed.
+/// A token that ends within this time is replaced in every destination that may hold it,
+/// however often minting has failed.
 const LAST_DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// Why a rotation is, or is not, to be rotated now.
+/// Why a rotation is rotated now, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Nothing to do.
     Fresh,
-    /// The token ends soon, is too old, or lives longer than the policy allows.
+    /// The token ends soon, is too old, or is valid for longer than the policy allows.
     Due,
     /// The user asked for it.
     Forced,
@@ -46,12 +46,12 @@ pub enum Verdict {
     Missing,
 }
 
-/// What everything depends on, besides the user's own words.
+/// What a plan depends on besides tokens and observations.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanInput<'a> {
     /// The rotation.
     pub rotation: &'a Rotation,
-    /// What is true of the provider's tokens.
+    /// What the provider's tokens can do.
     pub profile: Profile,
     /// GitHub's clock.
     pub now: Timestamp,
@@ -64,13 +64,13 @@ pub struct PlanInput<'a> {
 pub struct Plan {
     /// The one verdict.
     pub verdict: Verdict,
-    /// The verdict's reason, for people.
+    /// The verdict's reason, for users.
     pub why: String,
     /// Index of the current token in the lineage.
     pub current: Option<usize>,
     /// The token that each destination holds.
     pub holders: Vec<Holder>,
-    /// The mint, none, or what forbids it.
+    /// Whether to mint.
     pub step: Step,
     /// Previous tokens that can be retired now.
     pub retire: Vec<Retirement>,
@@ -87,25 +87,25 @@ pub enum Step {
     Refuse(RotationError),
 }
 
-/// The mint that is to be.
+/// How to mint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MintPlan {
     /// Index of the token to succeed; `None`: create from the rotation's `create`.
     pub predecessor: Option<usize>,
-    /// The successor is made by creation: the predecessor is not ended by the mint.
+    /// Create the successor: the mint does not end the previous token.
     pub by_creation: bool,
-    /// Nobody ever took the predecessor: it is ended by this mint.
+    /// No destination ever held the previous token: this mint ends it.
     pub predecessor_is_orphan: bool,
-    /// The mint leaves the predecessor its own end, where it has one: it is not known
-    /// that every destination will take the successor.
+    /// Keep the previous token's expiry if it has one, because it is not known whether
+    /// every destination accepts writes.
     pub keeps_predecessor: bool,
-    /// Other tokens that nobody ever took; ended once their successor is delivered.
+    /// Other tokens that no destination ever held.
     pub orphans: Vec<usize>,
-    /// The most that may pass from the mint to the last write.
+    /// The most time from the mint to the last write.
     pub window: SignedDuration,
 }
 
-/// Decides.
+/// Makes the plan.
 ///
 /// # Errors
 /// When the newest token cannot be trusted.
@@ -141,8 +141,8 @@ pub fn plan(
     Ok(Plan { verdict, why, current, holders, step, retire })
 }
 
-/// The newest token, but for dead ones that no destination received. Where markers
-/// are signed, only a signed one counts.
+/// The newest token, except ended ones that no destination received. Where markers are
+/// signed, only a signed one counts.
 fn current(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> Option<usize> {
     let is_leftover =
         |index: &usize| !lineage.members[*index].is_live(at.now) && lineage.never_taken(observations, *index);
@@ -214,7 +214,7 @@ fn lacks(member: &Member, current: usize, observation: &Observation, holder: Hol
     }
 }
 
-/// Why a token must be replaced now, whoever holds it; `None`: it need not.
+/// Why a token must be replaced now; `None`: not yet.
 #[must_use]
 pub fn due(at: &PlanInput<'_>, member: &Member) -> Option<String> {
     let Policy { lifetime, rotate_before, .. } = at.rotation.policy;
@@ -242,7 +242,7 @@ pub fn due(at: &PlanInput<'_>, member: &Member) -> Option<String> {
     (end > latest).then(|| format!("it ends at {end}, later than the policy's {lifetime} allow"))
 }
 
-/// When a token will be due; `None`: already, or nobody knows.
+/// When a token will be due; `None`: it is due already, or unknown.
 #[must_use]
 pub fn next_rotation_at(policy: Policy, profile: Profile, member: &Member) -> Option<Timestamp> {
     match profile.expiry {
@@ -253,9 +253,9 @@ pub fn next_rotation_at(policy: Policy, profile: Profile, member: &Member) -> Op
     }
 }
 
-/// When the predecessor ends where the mint says so: its life is
-/// never extended, and never ends inside the delivery, by the clock of the
-/// provider either. `ahead` is how far that one is ahead of GitHub's.
+/// The expiry that a mint sets for the previous token: never later than its own, and
+/// never inside the delivery window, not even by the provider's clock. `ahead`: how far
+/// that clock is ahead of GitHub's.
 #[must_use]
 pub fn predecessor_ends_at(
     at: &PlanInput<'_>,
@@ -313,9 +313,9 @@ fn mint_or_refuse(
     })
 }
 
-/// The token that the new one is made like, and that a native overlap ends. A token
-/// that only has the original's name is no predecessor unless it is all there is,
-/// and neither is one that can do something else than the current one.
+/// The token that the new one copies, and that a native overlap ends. A token that only
+/// shares the original's name is not used unless it is the only one, and neither is one
+/// with privileges other than the current token's.
 fn predecessor(
     at: &PlanInput<'_>,
     lineage: &Lineage,
@@ -335,7 +335,7 @@ fn predecessor(
     fit().find(is_wanted).or_else(|| fit().next()).or(current)
 }
 
-/// Why *undelivered* alone mints nothing for now.
+/// Why minting for *undelivered* alone is suspended.
 fn held_back(
     at: &PlanInput<'_>,
     lineage: &Lineage,
@@ -397,7 +397,7 @@ fn unreadable(at: &PlanInput<'_>, observations: &[Observation]) -> Option<(Vec<S
     (!dead.0.is_empty()).then_some(dead)
 }
 
-/// The tokens that a readable destination may hold and that live.
+/// The valid tokens that a readable destination may hold.
 fn live_holdings<'a>(
     at: &'a PlanInput<'_>,
     lineage: &'a Lineage,
@@ -423,8 +423,9 @@ fn would_expire(
     live_holdings(at, lineage, observations).any(|tokens| tokens.iter().any(ends))
 }
 
-/// Whether a readable destination holds nothing that lives, or would hold nothing
-/// before the overlap is over: then it is served although another one is unreadable.
+/// Whether a readable destination holds no valid token, or will hold none before the
+/// overlap is over. Then the rotation goes on although another destination is
+/// unreadable.
 fn must_be_served(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> bool {
     live_holdings(at, lineage, observations).any(|tokens| tokens.is_empty())
         || would_expire(at, lineage, observations, at.rotation.policy.overlap.duration())

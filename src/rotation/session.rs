@@ -1,9 +1,9 @@
-//! One provider credential at work: who asks, with which value, and what it saw.
+//! A provider with its credential, and the list of tokens that it can see.
 //!
 //! Rotations that share a credential share one list of tokens. A token may rotate
-//! itself: then what follows the mint must go out with the new value, and nobody
-//! can tell in advance for every provider whether that is the case. So a
-//! [`CredentialFallback`] knows both values and falls back from one to the other.
+//! itself; then requests after the mint need the new value. Not every provider tells in
+//! advance whether that is the case, so [`CredentialFallback`] tries one value and falls
+//! back to the other.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub struct ProviderSession {
 }
 
 impl ProviderSession {
-    /// A session that has not asked for anything yet.
+    /// A session without any request made.
     #[must_use]
     pub fn new(
         provider: Arc<dyn Provider>,
@@ -49,7 +49,7 @@ impl ProviderSession {
     }
 }
 
-/// The values that a rotation's calls can be made with.
+/// The credentials that a rotation's calls can use.
 pub(super) struct CredentialFallback<'a> {
     old: &'a SecretString,
     new: Option<&'a SecretString>,
@@ -82,7 +82,7 @@ impl<'a> CredentialFallback<'a> {
         let (first, second) = if self.new_first { (new, self.old) } else { (self.old, new) };
         match call(first).await {
             Err(error) if matches!(error.kind, ErrorKind::Unauthenticated | ErrorKind::Forbidden) => {
-                // The first refusal tells more: the second value is a guess.
+                // Report the first refusal: the second value is a guess.
                 call(second).await.map_err(|_| error)
             }
             result => result,
@@ -97,8 +97,7 @@ mod tests {
 
     use super::*;
 
-    /// Which values a call is made with, if each is refused in this way, and what
-    /// comes of it in the end.
+    /// The values that a call tries if each is refused in this way, and its result.
     fn tried(credentials: &CredentialFallback<'_>, refused: ErrorKind) -> (Vec<String>, Result<(), String>) {
         let tried = std::cell::RefCell::new(Vec::new());
         let call = credentials.call(async |value: &SecretString| {

@@ -1,8 +1,8 @@
 //! Whether a mint may still be started.
 //!
-//! A cancelled job gets a signal and seconds later it is killed; a run has a
-//! deadline. Neither interrupts a mint or what follows it: what was minted is
-//! delivered. They keep new mints from starting, and end the waiting before them.
+//! A cancelled job receives a signal and is killed seconds later; a run has a deadline.
+//! Neither interrupts a mint or its delivery. Both prevent new mints and end the waits
+//! before them.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 const STOPPED: &str = "the run was told to stop";
 
-/// Lets mints start until the run is told to stop or its deadline nears.
+/// Allows mints until the process is asked to stop or the deadline is near.
 #[derive(Debug)]
 pub struct StopSignal {
     stopped: watch::Sender<bool>,
@@ -19,9 +19,9 @@ pub struct StopSignal {
 }
 
 impl StopSignal {
-    /// A brake for a run that begins now and may take `deadline` in all. It closes
-    /// a quarter of that before its end, but no more than `window` before. What waits
-    /// for an answer then may still get it within `grace` after the end.
+    /// For a run that begins now and may take `deadline`. No mint starts in the last
+    /// quarter of that time, or in the last `window` if that is shorter. Requests under
+    /// way at the end may finish within `grace`.
     #[must_use]
     pub fn new(deadline: Duration, window: Duration, grace: Duration) -> Self {
         let margin = window.min(deadline / 4);
@@ -29,13 +29,13 @@ impl StopSignal {
         Self { stopped: watch::Sender::new(false), last_mint: end - margin, end: end + grace }
     }
 
-    /// Pulls the brake for good: the process was told to stop.
+    /// Stops the run: the process received a stop signal.
     pub fn stop(&self) {
         self.stopped.send_replace(true);
     }
 
-    /// Waits for what may be given up: `Err` with the reason once the run is told to
-    /// stop, or its time is over.
+    /// Waits for work that may be abandoned: `Err` with the reason once the run is
+    /// stopped or its time is over.
     ///
     /// # Errors
     /// As [`Self::check`].
@@ -43,17 +43,17 @@ impl StopSignal {
         let mut stopped = self.stopped.subscribe();
         tokio::select! {
             biased;
-            // An error means that nobody can pull the brake any more.
+            // An error means that the sender is gone, so no stop can arrive.
             Ok(_) = stopped.wait_for(|stopped| *stopped) => Err(STOPPED.to_owned()),
             done = work => Ok(done),
             () = tokio::time::sleep_until(self.end.into()) => Err("the run's deadline is over".to_owned()),
         }
     }
 
-    /// Passes, or says why no mint may be started any more.
+    /// Whether a mint may still be started.
     ///
     /// # Errors
-    /// The reason, as the end of a sentence that begins with "because".
+    /// Why not: the end of a sentence that begins with "because".
     pub fn check(&self) -> Result<(), String> {
         if *self.stopped.borrow() {
             return Err(STOPPED.to_owned());

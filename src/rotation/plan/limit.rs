@@ -1,5 +1,5 @@
-//! How often *undelivered* alone may mint: a destination that keeps failing must not
-//! make a token a run, and must not keep the others from being healed either.
+//! Limits how often *undelivered* alone may mint: a destination that keeps failing must
+//! neither cause a new token in every run nor prevent the others from being repaired.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::PlanInput;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// So many runs may mint in any 24 hours.
+/// Runs that may mint in any 24 hours.
 const RUNS_A_DAY: usize = 3;
 
 /// With so many live tokens, one run in 24 hours.
@@ -19,8 +19,8 @@ const MANY: usize = 8;
 /// With so many live tokens, one run in an overlap.
 const TOO_MANY: usize = 16;
 
-/// Until when nothing is minted because of *undelivered* alone; `None`: it may be.
-/// Every run of which the provider still shows a marker counts once.
+/// Until when *undelivered* alone does not mint; `None`: no limit applies. Every run
+/// whose marker the provider still shows counts once.
 pub(super) fn held_back_until(at: &PlanInput<'_>, lineage: &Lineage) -> Option<Timestamp> {
     let mut runs: BTreeMap<&str, Timestamp> = BTreeMap::new();
     for marker in lineage.members.iter().filter_map(|member| member.marker.as_ref()) {
@@ -37,7 +37,7 @@ pub(super) fn held_back_until(at: &PlanInput<'_>, lineage: &Lineage) -> Option<T
     ends.max().filter(|end| *end > at.now)
 }
 
-/// How many marked tokens of the rotation the provider accepts.
+/// How many tokens of the rotation with a marker are valid.
 pub(super) fn live_marked(at: &PlanInput<'_>, lineage: &Lineage) -> usize {
     lineage.members.iter().filter(|member| member.marker.is_some() && member.is_live(at.now)).count()
 }

@@ -1,4 +1,4 @@
-//! When a previous token is ended: pure, like the rest of the plan.
+//! Decides when a previous token is retired.
 
 use jiff::Timestamp;
 
@@ -8,16 +8,16 @@ use super::{PlanInput, may_hold, support};
 use crate::config::Policy;
 use crate::provider::Ending;
 
-/// A previous token to end.
+/// A previous token to retire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retirement {
     /// Index in the lineage.
     pub member: usize,
-    /// How it is ended.
+    /// Whether to disable or delete it.
     pub ending: Ending,
-    /// From when on.
+    /// The earliest time.
     pub from: Timestamp,
-    /// What supports that every destination holds a newer token.
+    /// The evidence that every destination holds a newer token.
     pub support: Support,
 }
 
@@ -28,8 +28,8 @@ pub fn retirements(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observ
     waiting(at, lineage, observations).into_iter().filter(|one| at.now >= one.from).collect()
 }
 
-/// Previous tokens that are to be ended now or later: ours, held by no destination
-/// and by no unknown one, replaced by a token that lives.
+/// Previous tokens to retire now or later: they belong to this rotation, no destination
+/// can hold them, and a valid token replaced them.
 #[must_use]
 pub fn waiting(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> Vec<Retirement> {
     let Policy { overlap, delete_after, .. } = at.rotation.policy;
@@ -41,11 +41,11 @@ pub fn waiting(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observatio
         }
         let token = &lineage.members[member].token;
         let overlap_ends_at = after(replaced_at, overlap.duration());
-        // Somebody who enables it again needs it; and it is kept for as long as was
-        // said when it was disabled, however late that was.
+        // A user who enables it again needs it; and it is kept as long as announced when
+        // it was disabled, however late that was.
         let changed_at = token.changed_at.unwrap_or(replaced_at);
         let (ending, from) = match (expired_at, at.profile.can_disable, token.disabled) {
-            // Nothing works with it any more: what is left is cleared away on demand.
+            // An ended token is deleted only if the user asks for it.
             (Some(expired_at), ..) => (Ending::Delete, after(expired_at, delete_after?.duration())),
             (None, true, false) => {
                 (Ending::Disable, overlap_ends_at.max(after(changed_at, overlap.duration())))
@@ -80,8 +80,8 @@ pub fn expiries_to_set(
     waiting(at, lineage, observations).into_iter().filter(|one| at.now < one.from && outlives(one)).collect()
 }
 
-/// When a previous token was last used, if that was after the last destination
-/// took its successor: somebody else still has it, or a job that waited long.
+/// When a previous token was last used, if that was after every destination had its
+/// successor: a copy is in use elsewhere, or a job waited long.
 #[must_use]
 pub fn used_since_replaced(
     at: &PlanInput<'_>,
@@ -108,7 +108,7 @@ pub fn withheld(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observati
     (0..lineage.members.len()).filter(is_withheld).collect()
 }
 
-/// By when every destination held a newer token, and what supports that.
+/// When every destination held a newer token, and the evidence for it.
 struct Replaced {
     at: Timestamp,
     support: Support,
@@ -133,7 +133,7 @@ fn replaced(
             (Observation::UpdatedAt(written), Holder::Member(held)) if held < member => {
                 let support = support(at, lineage, held, member);
                 let known = last.take().unwrap_or(Replaced { at: Timestamp::MIN, support });
-                // A successor that does not live replaces nothing.
+                // A successor that has ended replaces nothing.
                 let written = if lineage.members[held].is_live(at.now) { *written } else { Timestamp::MIN };
                 last = Some(Replaced { at: known.at.max(written), support: known.support.min(support) });
             }
