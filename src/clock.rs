@@ -1,9 +1,8 @@
-//! The only source of time: what servers say in their `Date` headers.
+//! The only source of time: the `Date` headers of the servers.
 //!
-//! GitHub's clock is the one that a secret's `updated_at` is written by, so it
-//! is *now*. The runner's own clocks are never asked for a date; they only measure
-//! how long ago the last header was seen. What is decided with a time lives in
-//! [`crate::rotation`], not here.
+//! *Now* is GitHub's clock, which also sets a secret's `updated_at`. The runner's own
+//! clocks only measure how long ago the last header was seen. [`crate::rotation`]
+//! decides what follows from a time.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
@@ -20,7 +19,7 @@ pub enum Peer {
     Provider(usize),
 }
 
-/// Time as the servers tell it. One per run, shared by every request.
+/// The servers' time; one per run, shared by every request.
 #[derive(Debug, Default)]
 pub struct Clock {
     github: Mutex<Option<Anchor>>,
@@ -66,8 +65,8 @@ impl Anchor {
 }
 
 impl Clock {
-    /// Takes note of a `Date` header. A date older than what the clock already
-    /// shows (a cached reply, a server that lags) does not turn it back.
+    /// Records a `Date` header. A date older than the clock (a cached reply, a server
+    /// that lags) is ignored.
     pub fn observe(&self, peer: Peer, date: Timestamp) {
         let mut github = self.github.lock().unwrap_or_else(|e| e.into_inner());
         let mut providers = self.providers.lock().unwrap_or_else(|e| e.into_inner());
@@ -95,8 +94,8 @@ impl Clock {
         Timestamp::from_second(now.as_second()).ok()
     }
 
-    /// How far the clock of a side is ahead of GitHub's (negative: behind).
-    /// `None` until both have sent a date.
+    /// How far a peer's clock is ahead of GitHub's (negative: behind). `None` until both
+    /// have sent a date.
     #[must_use]
     pub fn skew(&self, peer: Peer) -> Option<SignedDuration> {
         let github = self.github();
@@ -106,13 +105,13 @@ impl Clock {
         }
     }
 
-    /// GitHub's clock, or later if there are signs that more time has passed. A run
-    /// that was frozen notices by it that its window is over: by the first answer
-    /// of whichever server, and even before that if the machine slept.
+    /// GitHub's clock, or later if there is evidence that more time has passed. A run
+    /// that was suspended notices in this way that its delivery window is over: from the
+    /// first reply of any server, or before that if the machine slept.
     #[must_use]
     pub fn latest(&self) -> Option<Timestamp> {
         let github = self.github()?.latest();
-        // Their clocks tell how much time passed, not what time it is.
+        // Providers' clocks show how much time has passed, not what time it is.
         let by_provider = |provider: Other| provider.anchor?.latest().checked_sub(provider.first_skew?).ok();
         Some(self.providers().into_iter().filter_map(by_provider).fold(github, Timestamp::max))
     }

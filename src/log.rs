@@ -1,7 +1,6 @@
-//! What is told on standard error while a run goes on.
+//! The log on standard error.
 //!
-//! One line per event, past the gate of [`crate::redact`]. What deserves an event
-//! is decided where it happens; how much of it is shown, here.
+//! One redacted line per event. This module decides which levels are shown.
 
 use std::io;
 use std::sync::Arc;
@@ -39,7 +38,7 @@ pub(crate) fn subscriber(
         .with(lines.with_filter(Targets::new().with_target(env!("CARGO_CRATE_NAME"), level)))
 }
 
-/// Lets an event through as one harmless line.
+/// Writes an event as one redacted line.
 #[derive(Clone)]
 struct RedactingWriter {
     redactor: Arc<Redactor>,

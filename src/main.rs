@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     ExitCode::from(runtime.block_on(run(std::env::args_os(), &environment, streams, stop_requested())))
 }
 
-/// How wide a terminal is that does not tell.
+/// The width of a terminal that does not report one.
 const USUAL: usize = 80;
 
 /// Standard output, and how wide its terminal is if it is one.
@@ -45,8 +45,8 @@ fn stderr() -> Stream {
     if std::io::stderr().is_terminal() { stream.on_terminal(USUAL) } else { stream }
 }
 
-/// Resolves when the process is told to stop: a cancelled job sends such a signal
-/// and kills seconds later.
+/// Resolves when the process receives a stop signal: a cancelled job sends one, and
+/// kills the process seconds later.
 async fn stop_requested() {
     #[cfg(unix)]
     {

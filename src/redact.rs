@@ -1,10 +1,10 @@
-//! The one gate through which strings from outside reach an output.
+//! Makes strings from outside safe to print. Every one of them passes here.
 //!
-//! Two dangers are met here. A string may carry a secret: [`Redactor::scrub`]
-//! takes it out. And a string may be made to be obeyed, by a terminal, by the
-//! Actions runner or by a Markdown renderer: [`Redactor::line`] and
-//! [`Redactor::message`] make it one harmless line, [`markdown`], [`code`],
-//! [`workflow_data`] and [`workflow_property`] fit such a line to one place.
+//! A string may contain a secret: [`Redactor::scrub`] removes it. A string may contain
+//! commands for a terminal, the Actions runner or a Markdown renderer:
+//! [`Redactor::line`] and [`Redactor::message`] make it one harmless line, [`markdown`],
+//! [`code`], [`workflow_data`] and [`workflow_property`] escape such a line for one
+//! output.
 //!
 //! The one value that is printed on purpose, to have the runner mask it, is
 //! written by [`crate::report::actions::add_mask`], not here.

@@ -31,8 +31,8 @@ impl Stream {
         self.columns.is_some()
     }
 
-    /// The screen behind it. The environment may ask for another width, or for no
-    /// colours (see no-color.org).
+    /// Its terminal. The environment may set another width, or disable colors (see
+    /// no-color.org).
     pub(crate) fn terminal(&self, environment: &Environment) -> Terminal {
         let asked = || environment.get("COLUMNS")?.parse().ok();
         let columns = self.columns.map(|columns| asked().unwrap_or(columns));

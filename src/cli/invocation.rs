@@ -1,4 +1,4 @@
-//! What was typed, made into a run: checked as far as that is possible offline.
+//! Turns arguments and environment into a run, checked as far as possible offline.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -23,10 +23,10 @@ use crate::provider::Kind;
 use crate::redact::{GRAM, Redactor, looks_like_a_secret};
 use crate::report::Format;
 
-/// Where the configuration file is unless somebody says otherwise.
+/// The default path of the configuration file.
 const DEFAULT_FILE: &str = ".github/crossfade.yml";
 
-/// What `check` calls the repository that rotates when nobody says which it is.
+/// The name that `check` uses for the repository that rotates if none is given.
 const SOME_REPOSITORY: (&str, &str) = ("this", "repository");
 
 /// Something to do over the network; everything offline has been checked.
@@ -47,7 +47,7 @@ pub struct Run {
     pub credentials: BTreeMap<String, SecretString>,
     /// The keys that sign markers; none: markers are not signed.
     pub marker_keys: Vec<SecretString>,
-    /// What people should know and nothing stops for.
+    /// Warnings, which do not stop the run.
     pub warnings: Problems,
 }
 
@@ -63,8 +63,8 @@ pub enum Command {
     },
 }
 
-/// All that there is to say when nothing needs to be contacted: help, a schema,
-/// the result of `check`, or what is wrong.
+/// The whole output of an invocation that sends no request: help, a schema, the result
+/// of `check`, or errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EarlyExit {
     /// For standard output.
@@ -73,7 +73,7 @@ pub struct EarlyExit {
     pub stderr: String,
     /// 0, or 2 for usage and configuration.
     pub exit_code: u8,
-    /// The same that the streams say, one by one and with places: for annotations.
+    /// The problems in the output, with their origins, for annotations.
     pub problems: Box<Problems>,
 }
 
@@ -224,7 +224,8 @@ fn render(problems: &Problems) -> String {
     format!("{problems}\n\n{ending}; nothing was contacted.\n")
 }
 
-/// Arguments are visible to every process of the machine, and stay in histories.
+/// Refuses secrets in arguments: every process of the machine can see them, and shells
+/// record them.
 fn refuse_secrets(arguments: &[OsString], known: &[SecretString]) -> Result<(), EarlyExit> {
     let any = arguments.iter().any(|argument| {
         let argument = argument.to_string_lossy();

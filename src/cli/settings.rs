@@ -1,4 +1,4 @@
-//! Everything about a run that is not a rotation: options, and who may write.
+//! Settings of a run that belong to no rotation: options, and the GitHub credential.
 
 use std::ops::RangeInclusive;
 
@@ -29,11 +29,11 @@ pub struct RunOptions {
     pub request_timeout: Period,
     /// How long the whole run may take; never nothing.
     pub deadline: Period,
-    /// How much is told on standard error.
+    /// How much is logged on standard error.
     pub verbosity: Verbosity,
 }
 
-/// How much is told on standard error.
+/// How much is logged on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Verbosity {
     /// `-q`: errors alone.

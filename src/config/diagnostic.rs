@@ -1,7 +1,7 @@
-//! What is wrong with what the user wrote, and how that is shown.
+//! Problems of the configuration, and how they are shown.
 //!
-//! [`Problems`] collects: nothing stops at the first problem. Every text from
-//! outside that ends up here went through `quoted` or `printable`.
+//! [`Problems`] collects all of them instead of stopping at the first. Every text from
+//! outside passes `quoted` or `printable` first.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use serde::ser::SerializeStruct as _;
 
 use crate::redact::starred;
 
-/// Why a single value was refused; where it stood is known to who read it.
+/// Why a single value was refused. The caller knows its origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Invalid {
@@ -56,7 +56,7 @@ pub struct Position {
     pub length: usize,
 }
 
-/// Where something was written.
+/// Where a setting was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// In the configuration file.
@@ -89,15 +89,15 @@ pub struct Problems {
     list: Vec<Problem>,
     /// There are more than are kept.
     is_cut_off: bool,
-    /// Where secrets stand: whatever else is wrong there would quote parts of them.
+    /// Origins of secrets: any other problem there would quote parts of them.
     secrets: Vec<Origin>,
 }
 
-/// So many errors, and so many warnings, are told at once: more help nobody.
+/// The most errors, and the most warnings, that are shown.
 const MOST: usize = 100;
 
 impl Problems {
-    /// One error, of no place.
+    /// One error without an origin.
     pub(crate) fn of(invalid: Invalid) -> Self {
         let mut problems = Self::default();
         problems.error(Origin::Missing, invalid);
@@ -116,12 +116,12 @@ impl Problems {
         &self.path
     }
 
-    /// Takes note of an error.
+    /// Adds an error.
     pub(crate) fn error(&mut self, origin: Origin, invalid: Invalid) {
         self.add(Severity::Error, origin, invalid);
     }
 
-    /// Takes note of a secret; nothing else is told of that place.
+    /// Adds the problem of a secret; no other problem of that origin is shown.
     pub(crate) fn secret(&mut self, origin: Origin, invalid: Invalid) {
         self.error(origin, invalid);
         if !self.secrets.contains(&origin) {
@@ -129,12 +129,12 @@ impl Problems {
         }
     }
 
-    /// Takes note of a warning.
+    /// Adds a warning.
     pub(crate) fn warning(&mut self, origin: Origin, invalid: Invalid) {
         self.add(Severity::Warning, origin, invalid);
     }
 
-    /// The same problem at the same place is said once (defaults are shared).
+    /// The same problem of the same origin is shown once (defaults are shared).
     fn add(&mut self, severity: Severity, origin: Origin, Invalid { message, help }: Invalid) {
         let problem = Problem { severity, message, help, origin };
         if self.secrets.contains(&origin) || self.list.contains(&problem) {
@@ -147,7 +147,7 @@ impl Problems {
         self.list.push(problem);
     }
 
-    /// Whether so many errors are known that another one would not be told.
+    /// Whether another error would not be shown any more.
     pub(crate) fn is_full(&self) -> bool {
         self.errors() >= MOST
     }
@@ -181,7 +181,7 @@ impl Problems {
         self.list.is_empty()
     }
 
-    /// All of them, by their place in the file.
+    /// All of them, by their position in the file.
     #[must_use]
     pub fn sorted(&self) -> Vec<&Problem> {
         let mut all: Vec<&Problem> = self.list.iter().collect();

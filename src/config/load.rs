@@ -14,7 +14,7 @@ use crate::redact::looks_like_a_secret;
 /// The variable that holds the provider credential unless a rotation names another.
 pub const DEFAULT_CREDENTIAL: &str = "CROSSFADE_PROVIDER_TOKEN";
 
-/// Everything that the user said about rotations.
+/// What the file, flags and variables say about rotations.
 #[derive(Debug)]
 pub(crate) struct Request {
     /// The configuration file's text; `None`: the flags describe the one rotation.
@@ -173,7 +173,7 @@ pub(super) fn under(keys: RotationKeys, defaults: &DefaultsKeys) -> RotationKeys
     }
 }
 
-/// Where a rotation comes from, and where its problems go.
+/// Builds one rotation from its keys, and collects the problems.
 pub(super) struct RotationBuilder<'a> {
     pub(super) origin: Origin,
     pub(super) by_flags: bool,
@@ -263,7 +263,7 @@ impl RotationBuilder<'_> {
         given(field)
     }
 
-    /// A checked value with its place, or its problem noted.
+    /// A checked value with its origin, or `None` and a problem.
     fn legal<T, U>(&mut self, field: &Option<Field<T>>, result: Result<U, Invalid>) -> Option<(U, Origin)> {
         let origin = field.as_ref().map_or(self.origin, |f| f.origin);
         self.problems.note(origin, result).map(|value| (value, origin))

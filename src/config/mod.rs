@@ -1,9 +1,8 @@
-//! What the user wrote, as checked rotations.
+//! The configuration: checked rotations.
 //!
-//! The file and flags both end here: a [`Config`] is complete, its policy
-//! can work, its names are legal and its destinations are distinct. Reading the
-//! file, the flags, durations and destinations each have their own module; what
-//! is done with a rotation lives in [`crate::rotation`].
+//! The file and the flags both become a [`Config`]: complete, with a possible policy,
+//! legal names and distinct destinations. [`crate::rotation`] decides what to do with
+//! it.
 
 pub mod address;
 pub mod destination;
@@ -65,7 +64,7 @@ pub struct Rotation {
     /// Id of the token whose privileges are the right ones, where live tokens of
     /// this rotation differ.
     pub trusted: Option<String>,
-    /// When to rotate and how long both tokens live side by side.
+    /// When to rotate and how long both tokens are valid.
     pub policy: Policy,
     /// What to create when the token is missing, in the provider's own terms,
     /// without name and expiry. `None`: a missing token is an error.
@@ -87,7 +86,7 @@ impl Rotation {
     }
 }
 
-/// When to rotate, and for how long two tokens live side by side.
+/// When to rotate, and how long both tokens are valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// How long a minted token lives. Default 90 days.
@@ -131,8 +130,8 @@ pub struct SecretTarget {
     pub visibility: Option<Visibility>,
 }
 
-/// A secret of the same name in every repository that fits; which those are is
-/// asked of GitHub.
+/// A secret of the same name in every matching repository; GitHub is asked which those
+/// are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretPattern {
     /// Repositories that fit any of these are taken in; never empty.

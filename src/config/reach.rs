@@ -1,9 +1,9 @@
-//! Where each credential may go: to the one service and origin that it is
-//! configured for, and nowhere else.
+//! Makes sure that each credential is sent only to the service and origin that it is
+//! configured for.
 //!
-//! Pure. [`decide`] looks at everything that was written, by whichever door (the
-//! file, its defaults, flags, variables), and says which defaults each rotation
-//! takes; [`values`] looks at what the variables hold. Both note what they refuse.
+//! [`decide`] checks the file, its defaults, flags and variables together, and decides
+//! which defaults apply to each rotation; [`values`] checks the credentials in the
+//! variables. Both add the problems that they find.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use crate::github;
 use crate::provider::{DESCRIPTORS, Kind, ProviderSettings};
 use crate::redact::issuer;
 
-/// One rotation as it was written.
+/// One rotation of the file, before defaults and flags apply.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ConfiguredRotation<'a> {
     pub(super) keys: &'a RotationKeys,
@@ -25,9 +25,9 @@ pub(super) struct ConfiguredRotation<'a> {
     pub(super) is_selected: bool,
 }
 
-/// The keys of every rotation with flags and defaults filled in, in order.
-/// Whatever would send a credential to a service or an origin that it is not
-/// configured for is noted, for the whole file and whichever rotations are selected.
+/// The keys of every rotation with flags and defaults filled in, in order. Adds a
+/// problem for everything in the file, selected or not, that would send a credential to
+/// a service or an origin that it is not configured for.
 pub(super) fn decide(
     rotations: &[ConfiguredRotation<'_>],
     defaults: &DefaultsKeys,
@@ -75,7 +75,8 @@ fn policy_alone(defaults: &DefaultsKeys) -> DefaultsKeys {
     DefaultsKeys { provider_url: None, credential: None, org_id: None, ..defaults.clone() }
 }
 
-/// A default that belongs to one service, where nothing says to which.
+/// Refuses a default that belongs to one service if the file has several and does not
+/// say which.
 fn refuse_ambiguous_defaults(defaults: &DefaultsKeys, problems: &mut Problems) {
     let origins = [
         ("credential", defaults.credential.as_ref().map(|field| field.origin)),
@@ -128,7 +129,7 @@ fn refuse_flags(flags: &RotationKeys, selected: &[&RotationKeys], problems: &mut
     }
 }
 
-/// One variable holds one credential, and that is for one service at one origin.
+/// One variable holds one credential, for one service at one origin.
 fn one_service_each<'a>(
     rotations: impl Iterator<Item = (&'a RotationKeys, Origin)>,
     problems: &mut Problems,

@@ -102,7 +102,7 @@ pub(super) fn credential(variable: &str) -> Result<String, Invalid> {
     Ok(variable.to_owned())
 }
 
-/// What a rotation says that others may say too, and where.
+/// What a rotation claims for itself, and where: no other rotation may claim the same.
 #[derive(Debug)]
 pub(super) struct Claims {
     pub(super) name: Option<(String, Origin)>,
@@ -112,7 +112,7 @@ pub(super) struct Claims {
     pub(super) destinations: Vec<(Destination, Origin)>,
 }
 
-/// Notes what several rotations, or one of them twice, lay claim to.
+/// Adds problems for what several rotations, or one of them twice, claim.
 pub(super) fn together(rotations: &[Claims], problems: &mut Problems) {
     let mut names: HashMap<&str, Origin> = HashMap::new();
     let mut destinations: HashMap<&Destination, (usize, Origin)> = HashMap::new();
@@ -150,7 +150,7 @@ pub(super) fn together(rotations: &[Claims], problems: &mut Problems) {
     }
 }
 
-/// Says where something stands for the first time.
+/// Adds a help text with the first origin.
 fn at(invalid: Invalid, first: Origin) -> Invalid {
     match first {
         Origin::File(position) => invalid.help(format!("it stands on line {} already", position.line)),

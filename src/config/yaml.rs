@@ -1,7 +1,7 @@
-//! YAML as a tree in which everything knows its place.
+//! Parses YAML into a tree of nodes with their origins.
 //!
-//! The text is untrusted: its size, its depth and what its aliases grow to are
-//! bounded. What the tree means is decided in [`super::file`].
+//! The text is untrusted: size, depth and the expansion of aliases are bounded.
+//! [`super::file`] interprets the tree.
 
 use std::fmt;
 
@@ -30,7 +30,7 @@ pub(crate) enum Value {
     Null,
     /// Text, a number, a truth value.
     Scalar {
-        /// As the user wrote it: `12e5` may be somebody's name.
+        /// As the user wrote it: `12e5` may be a name.
         text: String,
         /// As YAML understands it.
         json: Json,
@@ -42,7 +42,7 @@ pub(crate) enum Value {
 }
 
 impl Node {
-    /// What it is, in words.
+    /// Its kind, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.value {
             Value::Null => "nothing",

@@ -1,8 +1,8 @@
-//! A GitHub App: from its private key to one token for each owner.
+//! A GitHub App: creates one installation token for each owner from its private key.
 //!
-//! The App signs in by a JWT, finds its installation at the owner, checks what
-//! was granted to it, and asks for a token that is good for the places of this
-//! run alone. Times are GitHub's: the machine's own clock may be wrong.
+//! The App signs in with a JWT, finds its installation at the owner, checks its
+//! permissions, and requests a token for the repositories of this run only. Times are
+//! GitHub's, because the machine's clock may be wrong.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,14 +25,14 @@ use crate::clock::Peer;
 use crate::config::{Scope, SecretTarget};
 use crate::http::{Announce, Call, HttpError, Reply, Values};
 
-/// So long before its end a token is replaced.
+/// How long before its expiry a token is replaced.
 const MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
-/// A token can be narrowed to so many repositories.
-/// Source: GitHub's page on installation access tokens.
+/// The most repositories that a token can be limited to. Source: GitHub's page on
+/// installation access tokens.
 const MOST_REPOSITORIES: usize = 500;
 
-/// The answer to the wish for a token describes all its repositories.
+/// The reply to a token request describes all its repositories.
 const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
 
 /// The App, and what it has found out in this run.
@@ -48,24 +48,23 @@ pub(super) struct App {
     tokens: Mutex<HashMap<String, Slot>>,
 }
 
-/// An owner's token: `None` before the first one. Whoever needs it while it is
-/// being made waits here.
+/// An owner's token: `None` before the first one. Requests wait here while it is
+/// created.
 type Slot = Arc<tokio::sync::Mutex<Option<Result<Granted, Error>>>>;
 
-/// A token and its end.
 #[derive(Clone)]
 struct Granted {
     token: SecretString,
     expires_at: Timestamp,
 }
 
-/// What a run will do at one owner's places.
+/// What a run needs at one owner.
 #[derive(Debug, Clone, Default)]
 struct Needs {
     permissions: BTreeMap<Permission, Right>,
     repositories: BTreeSet<String>,
-    /// Who may read an organization secret is a list of repositories, and must be
-    /// read whole: a token that sees only some of them will not do.
+    /// The repositories that may read an organization secret must be read completely, so
+    /// the token must see all of them.
     all_repositories: bool,
 }
 
@@ -99,7 +98,7 @@ enum Reach<'a> {
 }
 
 impl App {
-    /// Reads the key; contacts nobody.
+    /// Reads the key; sends no request.
     pub(super) fn new(
         id: &str,
         private_key: &SecretString,
@@ -121,7 +120,7 @@ impl App {
         })
     }
 
-    /// Takes note of what tokens will be needed for.
+    /// Records what the tokens will be used for.
     pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
         let mut all = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
         for target in targets {
@@ -130,8 +129,8 @@ impl App {
         }
     }
 
-    /// Whether the installation was granted what a target takes; contacts GitHub once
-    /// for each owner.
+    /// Whether the installation has the permissions that a destination needs; one
+    /// request for each owner.
     ///
     /// # Errors
     /// When something is missing, or the App is not installed there.
@@ -143,7 +142,7 @@ impl App {
         needs.check(owner, &installation)
     }
 
-    /// The owner's token: made when first needed, and anew before it ends.
+    /// The owner's token: created when first needed, and again before it expires.
     pub(super) async fn token(&self, owner: &str) -> Result<SecretString, Error> {
         let slot = self.slot(owner);
         let mut slot = slot.lock().await;
@@ -155,13 +154,13 @@ impl App {
             Some(Err(error)) => return Err(error.clone()),
             Some(Ok(_)) | None => {}
         }
-        // On the heap: every request to GitHub would grow by it, be it an App's or not.
+        // Boxed, because the future of every GitHub request would grow by it.
         let granted = Box::pin(self.grant(owner)).await;
         *slot = Some(granted.clone());
         granted.map(|granted| granted.token)
     }
 
-    /// Gives up a token that GitHub does not accept any more.
+    /// Drops a token that GitHub no longer accepts.
     pub(super) async fn forget(&self, owner: &str, token: &SecretString) -> bool {
         let slot = self.slot(owner);
         let mut slot = slot.lock().await;
@@ -172,7 +171,8 @@ impl App {
         true
     }
 
-    /// A token that sees which repositories the installation covers, and no more.
+    /// A token that can only list the installation's repositories (permission
+    /// *metadata*).
     pub(super) async fn metadata_token(&self, owner: &str) -> Result<SecretString, Error> {
         let ask = async || {
             let installation = self.installation(owner).await?;
@@ -193,7 +193,7 @@ impl App {
             all.get(&owner.to_ascii_lowercase()).cloned().unwrap_or_default()
         };
         let installation = self.installation(owner).await?;
-        // What is missing is missing for some secrets: the others are served.
+        // A missing permission affects some secrets: the others are still written.
         let permissions = needs.asked(self.mode, &installation);
         if permissions.is_empty() {
             needs.check(owner, &installation)?;
@@ -202,7 +202,7 @@ impl App {
             return self.ask(owner, &installation, &permissions, &Reach::All).await;
         }
         match self.ask(owner, &installation, &permissions, &Reach::Names(&needs.repositories)).await {
-            // One name that the installation does not cover spoils them all.
+            // GitHub refuses the whole list if the installation does not cover one name.
             Err(error) if error.kind == ErrorKind::Invalid => {
                 let ids = self.covered(owner, &needs.repositories).await?;
                 if ids.is_empty() {
@@ -334,7 +334,7 @@ impl App {
         self.api.send(call).await.map_err(failed)
     }
 
-    /// What the App signs in with, good for some minutes of GitHub's clock.
+    /// The App's JWT, valid for some minutes by GitHub's clock.
     async fn jwt(&self, about: &str) -> Result<SecretString, Error> {
         let mut kept = self.jwt.lock().await;
         let now = self.now(about).await?;
@@ -349,8 +349,8 @@ impl App {
         Ok(jwt)
     }
 
-    /// GitHub's time. If it has not told yet, it is asked by a request that needs
-    /// no credential and counts for no limit; any answer will do.
+    /// GitHub's time. If it is not known yet, a request without a credential that counts
+    /// towards no limit fetches it; any reply has a date.
     async fn now(&self, about: &str) -> Result<Timestamp, Error> {
         let clock = self.api.http.clock();
         if let Some(now) = clock.now() {
@@ -358,7 +358,7 @@ impl App {
         }
         let failed = |error: HttpError| Error::of_http(&about, &error);
         let call = self.api.call(Method::GET, paths::RATE_LIMIT).map_err(failed)?;
-        // The status does not matter, so it is no reason to ask again.
+        // The status does not matter, so the request is not repeated.
         let once = Call::new(Peer::Github, Method::GET, call.url.clone());
         if self.api.send(once).await.is_err() {
             self.api.send(call).await.map_err(failed)?;
@@ -416,7 +416,7 @@ impl Needs {
         Err(Error::new(ErrorKind::Forbidden, message))
     }
 
-    /// What a token is asked for: no more than this run will use, and was granted.
+    /// The permissions to request: those that this run uses and the installation has.
     fn asked(&self, mode: Mode, installation: &Installation) -> BTreeMap<Permission, Right> {
         let used = |permission: &Permission, right: Right| match mode {
             Mode::Apply => right,
@@ -431,7 +431,6 @@ impl Needs {
     }
 }
 
-/// How messages begin.
 fn about(owner: &str) -> String {
     format!("GitHub App at {owner}")
 }

@@ -1,4 +1,4 @@
-//! Who asks GitHub: the token that goes with a request to an owner's places.
+//! Authentication: which token goes with a request for an owner.
 
 use std::sync::Arc;
 
@@ -11,16 +11,15 @@ use super::{Credentials, Error, ErrorKind, Mode};
 use crate::config::SecretTarget;
 use crate::http::{Announce, Call};
 
-/// Who asks.
 pub(super) enum Auth {
-    /// The same token for everybody.
+    /// One token for all owners.
     Token(SecretString),
     /// A GitHub App: a token for each owner.
     App(Box<App>),
 }
 
 impl Auth {
-    /// Checks that the credential can be used at all; contacts nobody.
+    /// Checks that the credential can be sent; sends no request.
     pub(super) fn new(
         credentials: &Credentials,
         api: &Arc<Api>,
@@ -40,15 +39,15 @@ impl Auth {
         }
     }
 
-    /// Tells what will be read and written, before any of it is: an App's tokens
-    /// are good for that and no more.
+    /// Announces what will be read and written: an App's tokens get only the permissions
+    /// for that.
     pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
         if let Self::App(app) = self {
             app.expect(targets);
         }
     }
 
-    /// The token for requests to an owner's places.
+    /// The token for requests about an owner.
     pub(super) async fn token(&self, owner: &str) -> Result<SecretString, Error> {
         match self {
             Self::Token(token) => Ok(token.clone()),
@@ -56,7 +55,7 @@ impl Auth {
         }
     }
 
-    /// Gives a token up that GitHub does not accept; whether there can be another.
+    /// Drops a token that GitHub rejected; returns whether there can be another.
     pub(super) async fn forget(&self, owner: &str, token: &SecretString) -> bool {
         match self {
             Self::Token(_) => false,
@@ -64,7 +63,7 @@ impl Auth {
         }
     }
 
-    /// What requests about secrets and repositories are signed with.
+    /// The kind of credential that requests about secrets and repositories use.
     pub(super) fn signed_with(&self) -> SignedWith {
         match self {
             Self::Token(_) => SignedWith::Token,
@@ -72,7 +71,8 @@ impl Auth {
         }
     }
 
-    /// Whether the token is an installation's, which sees its own repositories alone.
+    /// Whether it is an installation token, which sees only the installation's
+    /// repositories.
     pub(super) fn is_installation(&self) -> bool {
         match self {
             Self::Token(token) => token.expose_secret().starts_with("ghs_"),

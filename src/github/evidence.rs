@@ -1,11 +1,11 @@
-//! Whether a secret may be written, found out before a token is minted, from the
-//! cheapest source that tells.
+//! Finds out whether a secret may be written before a token is minted, with as few
+//! requests as possible.
 //!
-//! A repository is archived or not: a pattern's list says it, else one read. An
-//! App's permissions come with its installation, a classic token's scopes with
-//! every reply. Of other tokens nothing but a write tells: it is tried with a body
-//! that no server can store, once for each owner and permission, because such a
-//! token has the same permissions everywhere.
+//! Whether a repository is archived comes from a pattern's list, or from one read. An
+//! App's permissions come with its installation, a classic token's scopes with every
+//! reply. Other tokens need a *write check*: a write whose body no server can store. One
+//! check for each owner and permission is enough, because such a token has the same
+//! permissions everywhere.
 
 use http::{Method, StatusCode};
 use serde::Deserialize;
@@ -22,21 +22,20 @@ use crate::http::{HttpError, Reply, Retry, anything};
 /// The name that the write check writes to.
 const WRITE_CHECK: &str = "CROSSFADE_WRITE_CHECK";
 
-/// How many repositories of an owner are tried at most, where one after the other
-/// refuses for a reason of its own.
+/// The most repositories of an owner to try, if each refuses for a reason of its own.
 const MOST_CHECKS: usize = 3;
 
-/// What is known of a secret before it is written. That it may not be written is
+/// What is known of a secret before it is written. A secret that may not be written is
 /// an error instead.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// It was shown that it may be written; `false`: unknown.
+    /// The secret is known to be writable; `false`: unknown.
     pub is_writable: bool,
-    /// What went other than expected while that was found out.
+    /// An unexpected result of the write check.
     pub warning: Option<String>,
 }
 
-/// What a write check has shown.
+/// The result of a write check.
 #[derive(Debug, Clone)]
 pub(super) struct Checked {
     /// Where it was made: a repository, or an organization.
@@ -49,9 +48,9 @@ enum Outcome {
     Writable,
     /// Writable, and the secret was stored all the same.
     Stored(String),
-    /// Refused to this credential, so everywhere at this owner.
+    /// This credential is refused, so everywhere at this owner.
     Refused(Error),
-    /// Refused for a reason of this repository's.
+    /// This repository refuses writes, for a reason of its own.
     RefusedHere(Error),
     NotKnown,
 }
@@ -84,7 +83,7 @@ impl Condition {
 }
 
 impl GitHub {
-    /// What tells whether a target may be written.
+    /// Whether a destination may be written.
     ///
     /// # Errors
     /// When it was shown that it may not, with the reason.
@@ -140,7 +139,7 @@ impl GitHub {
         if self.mode != Mode::Apply {
             return Ok(Evidence::default());
         }
-        // On the heap: thousands of targets wait for one check.
+        // Boxed: thousands of destinations may wait for one check.
         Box::pin(self.written_to(target, token)).await
     }
 
@@ -154,7 +153,7 @@ impl GitHub {
         let Destination { store, scope, .. } = &target.destination;
         let scope_key = place_of(scope);
         for attempt in 0..MOST_CHECKS {
-            // What is archived is known by then, and cannot tell anything of others.
+            // An archived repository is known by then, and says nothing about others.
             if attempt > 0 && !self.is_open(target).await? {
                 break;
             }
@@ -180,8 +179,7 @@ impl GitHub {
     async fn write_check(&self, target: &SecretTarget, token: &secrecy::SecretString) -> Checked {
         let scope = &target.destination.scope;
         let scope_key = place_of(scope);
-        // An environment that is still to be made takes nothing. That it cannot be
-        // made is said where that is tried.
+        // A missing environment accepts no write. Creating it reports its own errors.
         if target.create_environment && self.key(target).await.is_err() {
             return Checked { scope_key, outcome: Outcome::NotKnown };
         }

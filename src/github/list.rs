@@ -1,5 +1,5 @@
-//! Reading what GitHub tells about secrets: that they exist, since when they
-//! hold their value, and who may read those of an organization.
+//! Lists secrets: which exist, when they were last written, and who may read those of an
+//! organization.
 //!
 //! One list serves all secrets of a scope. It also proves that the scope can be
 //! read: after it, "not found" means that the secret alone is missing.
@@ -23,12 +23,12 @@ const PAGE: usize = 100;
 /// organization.
 const MOST_PAGES: usize = 100;
 
-/// What GitHub tells about one secret.
+/// One secret as GitHub lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ListedSecret {
     name: String,
     pub(super) updated_at: Timestamp,
-    /// Of organization secrets alone.
+    /// Only organization secrets have one.
     pub(super) visibility: Option<Visibility>,
 }
 
@@ -39,11 +39,11 @@ pub(super) struct Listing {
     /// How many of the expected secrets the first page does not show.
     beyond: usize,
     rest: OnceCell<Result<HashMap<String, ListedSecret>, Error>>,
-    /// How many secrets beyond the first page were asked for by name.
+    /// How many secrets beyond the first page were read by name.
     by_name: AtomicUsize,
 }
 
-/// Which secrets of each place will be asked for, as far as that was told.
+/// The secrets that will be read, by scope.
 #[derive(Default)]
 pub(super) struct Expected(Mutex<HashMap<String, HashSet<String>>>);
 
@@ -55,7 +55,7 @@ impl Expected {
         }
     }
 
-    /// How many of a place's are not among these.
+    /// How many of a scope's secrets are not among these.
     fn beyond(&self, scope_key: &str, first: &HashMap<String, ListedSecret>) -> usize {
         let expected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(names) = expected.get(scope_key) else { return 0 };

@@ -1,8 +1,7 @@
-//! The service that keeps secrets: what is known of them, and writing them.
+//! GitHub: reads the state of secrets and writes them.
 //!
-//! octocrab brings GitHub's types and reads its errors; every request goes
-//! through the one client in [`crate::http`]. When to write what is decided in
-//! [`crate::rotation`].
+//! octocrab provides GitHub's types; every request goes through the one client in
+//! [`crate::http`]. [`crate::rotation`] decides when to write what.
 
 mod api;
 mod app;
@@ -58,19 +57,19 @@ use octocrab_service::{NoReply, OctocrabService, Owner, ReplyDetails, Rules};
 use pace::Pacer;
 use preflight::Readers;
 
-/// How to reach GitHub, and as whom.
+/// The address of GitHub's API and the GitHub credential.
 #[derive(Debug, Clone)]
 pub struct GithubSettings {
     /// The REST API, with its path where it has one (`/api/v3`).
     pub api_url: Url,
-    /// Who writes.
+    /// The GitHub credential.
     pub credentials: Credentials,
 }
 
-/// Who writes.
+/// The GitHub credential.
 #[derive(Debug, Clone)]
 pub enum Credentials {
-    /// A personal access token, or an installation token that somebody else made.
+    /// A personal access token, or an installation token that the workflow created.
     Token(SecretString),
     /// A GitHub App, which makes its own tokens.
     App {
@@ -81,14 +80,14 @@ pub enum Credentials {
     },
 }
 
-/// What a run may do at GitHub, and wants to be sure of.
+/// What a run may do at GitHub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Read; whether it could write does not matter.
+    /// Read only (`crossfade status`).
     ReadOnly,
-    /// Read, and find out whether it could write.
+    /// Read, and check whether writes would be accepted (`--dry-run`).
     DryRun,
-    /// Write.
+    /// Read and write.
     Apply,
 }
 
@@ -105,30 +104,30 @@ pub const TOKENS: &[TokenShape] = &[
     TokenShape { prefix: "ghr_", body: Body::DottedWord(16) },
 ];
 
-/// How a run behaves towards GitHub.
+/// Options of the GitHub client.
 pub struct GithubOptions {
-    /// At most so many requests are under way at a time.
+    /// The most requests under way at a time.
     pub concurrency: usize,
     /// What the server allows, if it publishes limits.
     pub pace: Pace,
     /// Nothing is changed without [`Mode::Apply`].
     pub mode: Mode,
-    /// Told of every token that is made.
+    /// Called with every installation token that is created.
     pub announce: Announce,
-    /// Told of every secret that was looked at or written.
+    /// Counts every secret that was read or written.
     pub progress: Progress,
 }
 
-/// What GitHub tells about one secret.
+/// The state of one secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretState {
     /// Its scope exists, and has no such secret.
     Missing,
-    /// Since when it holds its value.
+    /// When the secret was last written.
     UpdatedAt(Timestamp),
 }
 
-/// GitHub, for one run. What was read once is not read again.
+/// The GitHub client of one run. Each result is fetched once.
 pub struct GitHub {
     octocrab: Octocrab,
     http: Arc<Http>,
@@ -136,7 +135,7 @@ pub struct GitHub {
     auth: Arc<Auth>,
     mode: Mode,
     progress: Progress,
-    /// Every store is there: this is github.com or a ghe.com tenant.
+    /// Whether every store exists: true for github.com and ghe.com tenants.
     has_every_store: bool,
     expected: Expected,
     listings: Cache<Arc<Listing>>,
@@ -148,7 +147,8 @@ pub struct GitHub {
 }
 
 impl GitHub {
-    /// Gets ready; contacts nobody. To be called from within the runtime.
+    /// Builds the client without sending a request. Must be called from within the
+    /// runtime.
     ///
     /// # Errors
     /// When the credential cannot be sent at all.
@@ -182,9 +182,8 @@ impl GitHub {
         })
     }
 
-    /// Tells what will be read and written, before any of it is. A GitHub App asks
-    /// for tokens that are good for that and no more, and lists are read in as few
-    /// requests as that takes.
+    /// Announces what will be read and written. A GitHub App requests tokens with only
+    /// the permissions for that, and lists are read in as few requests as possible.
     pub fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
         let targets: Vec<&SecretTarget> = targets.into_iter().collect();
         self.progress.expect(targets.len());
@@ -192,8 +191,8 @@ impl GitHub {
         self.auth.expect(targets);
     }
 
-    /// When the token that all this is done with ends. `None`: GitHub has not
-    /// said, or it is an App, which makes its tokens anew.
+    /// When the GitHub credential expires. `None`: GitHub has not reported it, or the
+    /// credential is an App.
     #[must_use]
     pub fn token_expires_at(&self) -> Option<Timestamp> {
         match &*self.auth {
@@ -202,11 +201,11 @@ impl GitHub {
         }
     }
 
-    /// What GitHub tells about each target, in order. Targets of one scope share
-    /// a list, in this call and in later ones.
+    /// The state of each secret, in order. Secrets of one scope share a list, in this
+    /// call and in later ones.
     ///
-    /// A secret that is not there is [`SecretState::Missing`]; so is one in an
-    /// environment that is still to be made.
+    /// A secret in an environment that is still to be created is
+    /// [`SecretState::Missing`] too.
     pub async fn observe(&self, targets: &[SecretTarget]) -> Vec<Result<SecretState, Error>> {
         join_all(targets.iter().map(|target| self.observe_one(target))).await
     }
@@ -231,9 +230,9 @@ impl GitHub {
         }
     }
 
-    /// Fetches what a write will need, and finds out whether it would be taken.
-    /// Makes the environment where the target wants that and there is none: the only
-    /// thing that this changes, and not without [`Mode::Apply`].
+    /// Fetches what a write will need, and finds out whether it would be accepted. With
+    /// [`Mode::Apply`], creates a missing environment if the configuration asks for
+    /// that: the only change that this makes.
     ///
     /// # Errors
     /// When the secret could not be written either.
@@ -254,14 +253,13 @@ impl GitHub {
         Purpose { store, scope, creates_environment: false, has_every_store: self.has_every_store }
     }
 
-    /// A GET whose answer is a `T`.
     async fn read<T: DeserializeOwned>(&self, purpose: &Purpose<'_>, path: &str) -> Result<T, Error> {
         let answer = self.request(purpose, Method::GET, path, None::<&()>, Rules::default()).await?;
         answer.success(purpose)?;
         serde_json::from_slice(&answer.body).map_err(|_| Error::unreadable(purpose))
     }
 
-    /// Any request. An answer of failure is no error here: see [`GithubReply::success`].
+    /// Any request. A failure status is no error here: see [`GithubReply::success`].
     async fn request(
         &self,
         purpose: &Purpose<'_>,
@@ -292,7 +290,6 @@ impl fmt::Debug for GitHub {
     }
 }
 
-/// The answer to a request.
 struct GithubReply {
     status: StatusCode,
     headers: HeaderMap,
@@ -315,7 +312,7 @@ impl GithubReply {
         self.reply_details?.date
     }
 
-    /// An earlier attempt may have been processed; true where it is not known.
+    /// Whether GitHub may have applied an earlier attempt; true if unknown.
     fn may_have_been_applied(&self) -> bool {
         self.reply_details.is_none_or(|reply_details| reply_details.may_have_been_applied)
     }
@@ -332,13 +329,12 @@ fn of_octocrab(purpose: &Purpose<'_>, error: octocrab::Error) -> Error {
     }
 }
 
-/// Identifies a store in a scope. Neither owners nor repositories nor
-/// environments are distinguished by case.
+/// Identifies a store in a scope. Owners, repositories and environments ignore case.
 fn scope_key(store: Store, scope: &Scope) -> String {
     paths::secrets(store, scope).to_ascii_lowercase()
 }
 
-/// GitHub's own servers have every store; a server of one's own may lack some.
+/// GitHub's own servers have every store; a GitHub Enterprise Server may lack some.
 fn has_every_store(api_url: &Url) -> bool {
     api_url.domain().is_some_and(|host| host == "api.github.com" || host.ends_with(".ghe.com"))
 }

@@ -1,4 +1,4 @@
-//! The way from octocrab to the one HTTP client: a relative request becomes a
+//! Connects octocrab to the one HTTP client: turns a relative request into a
 //! [`crate::http::Call`] with address, credential and rules.
 
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use super::api::Api;
 use super::auth::Auth;
 use crate::http::{HttpError, JSON, json};
 
-/// Rules for one request, put into its extensions. Without: those of a read.
+/// Rules for one request, in its extensions. The default is for reads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     /// See [`crate::http::Call::is_valid_body`].
@@ -52,15 +52,15 @@ pub(super) struct ReplyDetails {
 /// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoReply {
-    /// No whole one came.
+    /// No complete reply arrived.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// There is nothing to sign in with.
+    /// No token could be obtained.
     #[error(transparent)]
     Auth(Error),
 }
 
-/// Sends what octocrab wants sent.
+/// The service through which octocrab sends its requests.
 #[derive(Clone)]
 pub(super) struct OctocrabService {
     pub(super) api: Arc<Api>,
@@ -102,7 +102,7 @@ impl OctocrabService {
 
         let token = self.auth.token(owner).await.map_err(NoReply::Auth)?;
         let reply = self.api.send(call.clone().bearer(&token)?).await?;
-        // Whoever waits long for its turn may come with a token that has ended.
+        // A token may expire while its request waits for the rate limiter.
         let mut may_have_been_applied = reply.may_have_been_applied;
         let reply = match reply.status == StatusCode::UNAUTHORIZED && self.auth.forget(owner, &token).await {
             true => {

@@ -1,4 +1,4 @@
-//! Which repositories there are: what a pattern stands for.
+//! Lists repositories, to expand patterns.
 
 use http::Method;
 use secrecy::SecretString;
@@ -59,7 +59,8 @@ impl GitHub {
             let ask = || self.ask_for_repositories(owner);
             let listed = self.repositories.get(&owner.to_ascii_lowercase(), ask).await?;
             for found in listed.iter() {
-                // A name that GitHub would not give is no name to build a path of.
+                // Skip names that GitHub would not allow: they must not become part of a
+                // path.
                 let Ok(repository) = found.full_name.parse::<Repository>() else { continue };
                 match (pattern.takes(&repository), found.record.archived == Some(true)) {
                     (false, _) => {}

@@ -1,4 +1,4 @@
-//! Writing a secret: seal, PUT, and believe nothing but 201 and 204.
+//! Writes a secret: seals it, sends a PUT, and accepts only 201 and 204.
 
 use std::time::{Duration, Instant};
 
@@ -48,8 +48,8 @@ impl<'a> RepositoryIds<'a> {
 }
 
 impl GitHub {
-    /// Seals a value and writes it. Repeated while that may help and `until` has
-    /// not come; a key that GitHub no longer takes is fetched anew, once.
+    /// Seals a value and writes it. Repeated until `until` while that may help; a key
+    /// that GitHub no longer accepts is fetched again once.
     ///
     /// # Errors
     /// Unless GitHub acknowledged the write within the window. The secret may
@@ -117,7 +117,7 @@ impl GitHub {
     ) -> Result<(), WriteError> {
         let purpose = self.purpose(target.destination.store, &target.destination.scope);
         if let Err(error) = answer.success(&purpose) {
-            // Rate limits, conflicts and servers in trouble may let the next run pass.
+            // Rate limits, conflicts and server errors may be over at the next run.
             let refused = error.kind.is_refusal() && !may_have_been_applied;
             return Err(WriteError { refused, late: false, error });
         }
@@ -129,14 +129,14 @@ impl GitHub {
         Ok(())
     }
 
-    /// `until` on this machine's stopwatch.
+    /// `until` by this machine's monotonic clock.
     fn moment(&self, until: Timestamp) -> Option<Instant> {
         let left = until.duration_since(self.http.clock().latest()?);
         Some(Instant::now() + Duration::try_from(left).unwrap_or_default())
     }
 }
 
-/// A run that only looks was asked to write.
+/// A write without [`Mode::Apply`].
 fn not_writing() -> Error {
     Error::new(ErrorKind::Invalid, "this run may not change anything at GitHub")
 }

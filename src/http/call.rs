@@ -19,17 +19,17 @@ use super::body::LIMIT;
 use super::{HttpError, JSON, Retry, Values, origin};
 use crate::clock::Peer;
 
-/// A request under way, as a [`RateLimiter`] counts it: until this is dropped.
+/// Counts as one request under way until it is dropped.
 pub type Permit = Box<dyn Send + Sync>;
 
-/// Who may send when. Asked before every request, be it another attempt or a step
-/// of a redirect; nothing is held while waiting for the next one.
+/// Decides when a request may be sent. Applies to every attempt and every redirect; no
+/// permit is held while waiting for the next one.
 #[async_trait]
 pub trait RateLimiter: Send + Sync {
     /// Waits until one more request may be under way.
     async fn acquire(&self, method: &Method) -> Permit;
 
-    /// Told of every reply, before its turn ends.
+    /// Called with every reply, before its permit is dropped.
     fn record(&self, _: &Reply) {}
 }
 
@@ -49,8 +49,8 @@ pub struct Call {
     pub body: Option<Bytes>,
     /// Whether it may be sent again.
     pub retry: Retry,
-    /// Whether a reply of success has the form it must have. One that has not is
-    /// treated like a connection that broke.
+    /// Whether the body of a success reply has the expected form. Otherwise the reply is
+    /// treated like a broken connection.
     pub is_valid_body: fn(StatusCode, &[u8]) -> bool,
     /// No further attempt after this moment; `None`: as the retry policy says.
     pub deadline: Option<Instant>,
@@ -142,8 +142,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// This reply's own `Date`.
     pub date: Option<Timestamp>,
-    /// An earlier attempt of the same call may have been processed: that this
-    /// reply is a refusal does not mean that nothing was done.
+    /// An earlier attempt of the same call may have been applied, even if this reply is
+    /// a refusal.
     pub may_have_been_applied: bool,
     /// Who answered, after redirects.
     pub url: Url,

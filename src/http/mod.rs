@@ -1,9 +1,8 @@
 //! The one HTTP client, under both GitHub and the providers.
 //!
-//! What every request shares lives here: time limits, bounded bodies, retries
-//! ([`retry`]), redirects, dates for the [`Clock`], and one log
-//! line each. What a status *means* is the business of [`crate::github`] and
-//! [`crate::provider`].
+//! All requests share time limits, bounded bodies, retries ([`retry`]), redirects, dates
+//! for the [`Clock`], and one log line each. [`crate::github`] and [`crate::provider`]
+//! interpret the status.
 
 mod body;
 mod call;
@@ -60,7 +59,7 @@ impl Default for HttpSettings {
     }
 }
 
-/// The client. One per run, shared by everybody.
+/// The client; one per run.
 #[derive(Debug)]
 pub struct Http {
     settings: HttpSettings,
@@ -73,7 +72,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// A client that tells `clock` every date it sees. Contacts nobody.
+    /// A client that sets `clock` from every reply. Sends no request.
     #[must_use]
     pub fn new(settings: HttpSettings, clock: Arc<Clock>) -> Self {
         Self { settings, clock, public: OnceLock::new(), loopback: OnceLock::new() }
@@ -95,8 +94,8 @@ impl Http {
     /// last reply, whatever its status.
     ///
     /// # Errors
-    /// When no whole reply came. [`HttpError::certainly_not_sent`] tells whether
-    /// the other side can have seen the request.
+    /// When no complete reply arrived. [`HttpError::certainly_not_sent`] tells whether
+    /// the server can have seen the request.
     pub async fn send(&self, call: Call) -> Result<Reply, HttpError> {
         let began = OnceLock::new();
         let attempts = AtomicU32::new(0);
@@ -126,7 +125,7 @@ impl Http {
         Ok(Reply { may_have_been_applied: may_have_been_applied.into_inner(), ..reply })
     }
 
-    /// One attempt: wait for a turn, send, follow redirects, judge the reply.
+    /// One attempt: wait for the rate limiter, send, follow redirects, check the reply.
     async fn attempt(&self, call: &Call, number: u32, began: &OnceLock<Instant>) -> Result<Reply, Failed> {
         let mut url = call.url.clone();
         for _ in 0..=redirect::MOST {
@@ -134,7 +133,7 @@ impl Http {
                 Some(rate_limiter) => Some(rate_limiter.acquire(&call.method).await),
                 None => None,
             };
-            // A long wait for a turn leaves as much time for the rest.
+            // The wait for the rate limiter does not count towards the timeout.
             let _ = began.set(Instant::now());
             let reply = self.exchange(call, &url, number).await?;
             if let Some(rate_limiter) = &call.rate_limiter {
@@ -195,7 +194,8 @@ impl Http {
         let headers = std::mem::take(response.headers_mut());
         let mut body = Zeroizing::new(Vec::new());
         let read = body::read(url, response, call.longest_body, &mut body).await;
-        // Before anything else, an incomplete body's error included, can carry it.
+        // Before any log line or error, even one about an incomplete body, can contain
+        // it.
         if let Some(values) = &call.values {
             values.announce_in(&body);
         }
@@ -203,7 +203,7 @@ impl Http {
         Ok(Reply { status, headers, date, may_have_been_applied: false, url: url.clone(), body })
     }
 
-    /// A mint may always use its whole time: cutting it short loses the reply.
+    /// A mint may always use its whole timeout: ending it early loses the reply.
     fn time_limit(&self, call: &Call) -> Duration {
         let most = self.settings.request_timeout;
         match (call.retry, call.deadline) {
@@ -234,7 +234,7 @@ fn known_or<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, HttpError>) 
     Ok(cell.get_or_init(|| made))
 }
 
-/// Tells a reply to work with from one to try again after.
+/// Separates replies that are used from those that lead to another attempt.
 fn judge(call: &Call, reply: Reply) -> Result<Reply, Failed> {
     if !reply.status.is_success() {
         return Err(Failed::Reply(Box::new(reply)));
@@ -244,7 +244,7 @@ fn judge(call: &Call, reply: Reply) -> Result<Reply, Failed> {
             .headers
             .get(header::CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-        // What a provider sends in its place may be the value of a token.
+        // An unexpected reply of a provider may contain a token's value.
         let said = match call.peer {
             Peer::Github if is_page => format!(": \"{}\"", Redactor::new().line(&text_of_page(reply.body()))),
             Peer::Github | Peer::Provider(_) => String::new(),

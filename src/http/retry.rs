@@ -1,8 +1,8 @@
-//! When a request is sent again, and after how long. The one place that decides it.
+//! Decides when a request is sent again, and after which wait.
 //!
-//! Sent again is only what may be sent twice without harm, and only after an
-//! outcome that another attempt may change. How long to wait comes from the
-//! server where it says so, else from an exponential back-off with jitter.
+//! A request is repeated only if sending it twice does no harm, and only after a result
+//! that another attempt may change. The wait comes from the server if it names one, else
+//! from an exponential back-off with jitter.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -18,9 +18,9 @@ use crate::clock::Peer;
 /// Whether a request may be sent twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// Twice is as good as once: a read, the write of a secret, a deletion.
+    /// Safe to repeat: a read, the write of a secret, a deletion.
     Idempotent,
-    /// Twice is harm (a mint): repeated only when nothing can have arrived.
+    /// Not safe to repeat (a mint): repeated only if the server cannot have received it.
     Never,
     /// Only a look: repeated when nothing can have arrived, or when GitHub says
     /// that it was too much at once.
@@ -108,8 +108,8 @@ pub(super) enum Failed {
 }
 
 impl Failed {
-    /// Whether the other side may have done what it was asked. A server error
-    /// tells nothing; any other status of failure is a refusal.
+    /// Whether the server may have processed the request. A server error does not tell;
+    /// any other failure status is a refusal.
     pub(super) fn may_have_been_processed(&self) -> bool {
         match self {
             Self::Reply(reply) => reply.status.is_server_error(),

@@ -23,8 +23,7 @@ use super::{
 };
 use crate::redact::{Body, TokenShape};
 
-/// What is known of Axiom without asking it. Its token calls live at one origin,
-/// whatever the region.
+/// Static facts about Axiom. Its token API has one origin for all regions.
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "axiom",
     origin: "https://api.axiom.co",
@@ -74,7 +73,6 @@ impl Axiom {
         Ok(ProviderRequest { path, query: &[], headers, needs })
     }
 
-    /// One request that makes a token.
     async fn create_or_regenerate(
         &self,
         credential: &SecretString,
@@ -166,8 +164,9 @@ impl Provider for Axiom {
         self.connection.delete(self.request(&["tokens", &token.id], credential, "apiTokens: delete")?).await
     }
 
-    /// An API token tells nobody its id. But the credential lists and regenerates
-    /// tokens, so a token that may not do that is certainly not the credential.
+    /// The value of an API token does not contain its id. But the credential lists and
+    /// regenerates tokens, so a token without these rights is certainly not the
+    /// credential.
     fn could_be_value_of(&self, token: &Token, credential: &SecretString) -> bool {
         let rights = token.raw.get("orgCapabilities").and_then(|rights| rights.get("apiTokens"));
         let rights = rights.and_then(Value::as_array);

@@ -1,8 +1,8 @@
-//! What the calls of every provider have in common: addresses, headers, and the
-//! few kinds of error that a reply is mapped to.
+//! What all providers' calls share: addresses, headers, and the mapping of replies to
+//! errors.
 //!
-//! The words of an error are the provider's own only where it refused a request;
-//! the body of a reply that may carry a token's value is never quoted.
+//! An error quotes the provider only where it refused a request; the body of a reply
+//! that may contain a token's value is never quoted.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -24,21 +24,21 @@ use crate::clock::Peer;
 use crate::http::retry::asked_wait;
 use crate::http::{Announce, Call, Http, HttpError, Reply, Values, json};
 
-/// The API of one provider: the client, and where it lives.
+/// The API of one provider: its endpoint and base URL.
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
     endpoint: Endpoint,
     base: Url,
 }
 
-/// The way to one provider: the client, and whose clock its replies set.
+/// The HTTP client, and whose clock its replies set.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     pub(super) http: Arc<Http>,
     pub(super) peer: Peer,
-    /// Told of every value that a reply shows.
+    /// Called with every token value that a reply contains.
     pub(super) announce: Announce,
-    /// Where a reply may show one.
+    /// The fields that may contain one.
     pub(super) value_fields: &'static [&'static str],
 }
 
@@ -85,9 +85,8 @@ impl Connection {
         read(&self.send(Call { is_valid_body: json, ..call }, request.needs).await?)
     }
 
-    /// Mints: sent exactly once, whatever happens. Gives the new token's value, and
-    /// the reply without it. An error's [`ErrorKind`] tells whether it may have been
-    /// processed.
+    /// Mints: sent exactly once. Returns the new token's value, and the reply without
+    /// it. An error's [`ErrorKind`] tells whether the request may have been processed.
     pub(super) async fn mint(
         &self,
         request: ProviderRequest<'_>,
@@ -143,7 +142,7 @@ impl Connection {
         is_documented: impl Fn(StatusCode, &[u8]) -> bool,
     ) -> Result<(), Error> {
         let mut call = self.call(method, &request)?;
-        // Not even a connection that fails is tried again here.
+        // Not repeated even if the connection fails.
         call.deadline = Some(Instant::now());
         let reply = self.send(call, request.needs).await?;
         if is_documented(reply.status, reply.body()) {
@@ -156,9 +155,8 @@ impl Connection {
         Err(Error { kind: ErrorKind::Unreadable, message, retry_after: None })
     }
 
-    /// Asks with a new value whether the provider accepts it, by reading a token that
-    /// `is_meant` recognises. An answer without that token does not come from an API
-    /// that knows it, so it is no evidence.
+    /// Verifies a new value by reading a token that `is_meant` recognises. A reply
+    /// without that token is no evidence: it may come from something else.
     pub(super) async fn identify(
         &self,
         request: ProviderRequest<'_>,
@@ -169,8 +167,8 @@ impl Connection {
         Ok(if is_meant { Verification::Verified } else { Verification::Unverified })
     }
 
-    /// Asks whether `headers` may GET a path on the provider's own origin. An answer
-    /// of success that is not JSON may come from a proxy: it verifies nothing.
+    /// Verifies that `headers` may GET a path on the provider's own origin. A success
+    /// reply that is not JSON may come from a proxy: it verifies nothing.
     pub(super) async fn verify(&self, path: &str, headers: HeaderMap) -> Result<Verification, Error> {
         let url = self.base.join(path).ok().filter(|url| url.origin() == self.base.origin());
         let url = url.ok_or_else(|| Error::invalid("`verify` is no path on the provider's origin"))?;
@@ -192,7 +190,7 @@ impl Connection {
         let is_unsafe =
             |segment: &str| matches!(segment, "" | "." | "..") || segment.contains(char::is_control);
         if request.path.iter().any(|segment| is_unsafe(segment)) {
-            // Not a refusal of the provider's, which could mean that there is no such token.
+            // Not a refusal: that could mean that there is no such token.
             let message = "the id of a token cannot be part of an address, so nothing was sent".to_owned();
             return Err(Error { kind: ErrorKind::Unreadable, message, retry_after: None });
         }
@@ -210,7 +208,7 @@ impl Connection {
         Ok(call)
     }
 
-    /// Whatever a reply answers, it may show a value.
+    /// Any reply may contain a token's value.
     fn values(&self) -> Values {
         Values { fields: self.endpoint.value_fields, announce: Arc::clone(&self.endpoint.announce) }
     }
@@ -241,9 +239,9 @@ impl Pages {
         Self { items: Vec::new(), count: 0, id, ids: HashSet::new() }
     }
 
-    /// Adds a page; tells whether there is another one to ask for. `more`: whether
-    /// the service says so. One that shows nothing new is asked no more, and what
-    /// moved to the next page because something came in front of it counts once.
+    /// Adds a page; returns whether to request another. `more`: whether the service says
+    /// that there is one. A page without new items ends the list, and an item that moved
+    /// to the next page counts once.
     pub(super) fn add(&mut self, page: Vec<Map<String, Value>>, more: bool) -> Result<bool, Error> {
         self.count += 1;
         if self.count > MOST_PAGES {
@@ -296,8 +294,8 @@ pub(super) fn published(body: &Map<String, Value>, schema: &[&str]) -> Option<Ma
     (published.len() < body.len()).then_some(published)
 }
 
-/// Makes sure that a mint which was `refused` made nothing, before it is sent again in
-/// another form. `note`: what the new token's note would be.
+/// Makes sure that a `refused` mint created no token, before it is sent again in another
+/// form. `note`: the note of the new token.
 ///
 /// # Errors
 /// The refusal, if the provider shows such a token or cannot be asked.
@@ -324,7 +322,7 @@ pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
     offset.to_timestamp(at).ok().or(end)
 }
 
-/// The same privileges in the same form: sets sorted, empty parts left out.
+/// Canonical form of privileges: sets sorted, empty parts removed.
 pub(super) fn canonicalize(value: Value) -> Value {
     let is_empty = |value: &Value| match value {
         Value::Null => true,
@@ -367,7 +365,7 @@ fn unsent(error: &HttpError) -> Error {
     Error { kind, message: error.to_string(), retry_after: None }
 }
 
-/// Maps a reply that is no success.
+/// Maps a failure reply to an error.
 fn refusal(reply: &Reply, needs: &str) -> Error {
     let kind = match reply.status {
         StatusCode::UNAUTHORIZED => ErrorKind::Unauthenticated,
@@ -545,7 +543,7 @@ mod tests {
         }
     }
 
-    /// What was never asked for is not known to be gone.
+    /// A request that was not sent does not show that a token is gone.
     #[tokio::test]
     async fn a_token_that_cannot_be_asked_for_is_not_taken_for_gone() {
         for kind in ["axiom", "deepset", "launchdarkly", "softwareone"] {

@@ -24,8 +24,8 @@ use super::{
 };
 use crate::redact::{Body, TokenShape};
 
-/// What is known of deepset without asking it. In the United States its API lives
-/// at `https://api.us.deepset.ai`.
+/// Static facts about deepset. Its API in the United States is
+/// `https://api.us.deepset.ai`.
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "deepset",
     origin: "https://api.cloud.deepset.ai",
@@ -125,7 +125,7 @@ impl Provider for Deepset {
             Some(predecessor) => successor_of(&predecessor.raw),
             None => mint.template.cloned().unwrap_or_default(),
         };
-        // A personal token dies with its user's account.
+        // A personal token ends with its user's account.
         successor.entry("personal").or_insert(json!(false));
         successor.insert("name".to_owned(), json!(mint.note));
         successor.insert("expires".to_owned(), json!(mint.expires_at.is_some()));
@@ -148,7 +148,7 @@ impl Provider for Deepset {
         let is_new = |token: &Token| token.note == mint.note && self.could_be_value_of(token, &value);
         match listed.into_iter().find(is_new) {
             Some(token) => Ok(Minted { token, value }),
-            // As good as lost: the caller looks for it, and begins anew.
+            // Treated as a lost reply: the caller looks for the token, and starts again.
             None => Err(Error::unreadable("a new token that the list does not show")),
         }
     }
@@ -165,7 +165,7 @@ impl Provider for Deepset {
             Ok(verification) => Ok(verification),
             Err(error) => match error.kind {
                 ErrorKind::Unauthenticated => Ok(Verification::Rejected),
-                // A token that may not see tokens is told so, or that there is none.
+                // A token that may not list tokens gets 403 or 404.
                 ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Invalid => {
                     Ok(Verification::Unverified)
                 }

@@ -24,8 +24,8 @@ use super::{
 };
 use crate::redact::{Body, TokenShape};
 
-/// What is known of LaunchDarkly without asking it. The federal and the European
-/// instance have hosts of their own.
+/// Static facts about LaunchDarkly. The federal and the European instance have hosts of
+/// their own.
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "launchdarkly",
     origin: "https://app.launchdarkly.com",

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::redact::{Body, TokenShape};
 
-/// What is known of the Marketplace without asking it.
+/// Static facts about the Marketplace.
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "softwareone",
     origin: "https://api.platform.softwareone.com",
@@ -142,7 +142,7 @@ impl Provider for SoftwareOne {
     async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
         let mut successor = match mint.predecessor {
             Some(old) if old.raw.contains_key("modules") => successor_of(&old.raw)?,
-            // A list that leaves the modules out must not cost the successor its rights.
+            // If the list leaves the modules out, the new token must not lose them.
             Some(old) => successor_of(&self.raw(credential, &old.id).await?)?,
             None => mint.template.cloned().unwrap_or_default(),
         };
@@ -194,7 +194,7 @@ impl Provider for SoftwareOne {
         self.connection.end(method, request(path, &[], credential)?, is_documented).await
     }
 
-    /// A value tells its token's id.
+    /// A value contains its token's id.
     fn could_be_value_of(&self, token: &Token, credential: &SecretString) -> bool {
         id_of(credential.expose_secret()).is_none_or(|id| id == token.id)
     }

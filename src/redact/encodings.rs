@@ -42,7 +42,7 @@ pub(super) fn decodings(text: &str) -> Vec<Decoding> {
 }
 
 impl Decoding {
-    /// A reading with room for `capacity` bytes, so that growing leaves no copies.
+    /// A decoding with room for `capacity` bytes, so that growing leaves no copies.
     fn with_capacity(capacity: usize) -> Self {
         Self { bytes: Zeroizing::new(Vec::with_capacity(capacity)), origins: Vec::with_capacity(capacity) }
     }

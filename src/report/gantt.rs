@@ -1,4 +1,4 @@
-//! Each token's life as a Mermaid Gantt chart, which GitHub draws in a summary.
+//! The tokens' spans as a Mermaid Gantt chart, which GitHub draws in a summary.
 //!
 //! Mermaid has no way to quote: a word from outside could end a task, begin a
 //! directive or be markup. So names become letters, digits, dots, dashes and
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::model::RotationReport;
 use super::spans;
 
-/// More bars than these are a wall, not a chart.
+/// The most bars in a readable chart.
 const MOST: usize = 30;
 /// Of a name, so many characters are shown: what the left margin has room for.
 const NAME: usize = 24;

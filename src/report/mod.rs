@@ -1,8 +1,7 @@
-//! Tells people and machines what happened, and no more than that.
+//! Prints what happened, for users and for programs.
 //!
-//! [`model`] is the document; every other form is made from a [`RedactedReport`], a
-//! report that has passed the gate of [`crate::redact`]. Which form goes where is
-//! decided in [`publish`]. What happened is known in [`crate::rotation`].
+//! [`model`] is the document. Every form is made from a [`RedactedReport`], whose
+//! strings passed [`crate::redact`]. [`publish`] decides which form goes where.
 
 pub mod actions;
 mod color;
@@ -32,19 +31,19 @@ pub use model::{
 /// The form of the report on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// For users.
     #[default]
     Text,
     /// One JSON document.
     Json,
 }
 
-/// What is known of the screen that standard output goes to.
+/// The terminal that standard output is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Terminal {
-    /// How wide it is; `None`: it is no terminal, so nothing is wrapped or drawn.
+    /// Its width; `None`: not a terminal, so nothing is wrapped or drawn.
     pub columns: Option<usize>,
-    /// Whether colours are wanted.
+    /// Whether to use colors.
     pub colors: bool,
 }
 
@@ -52,7 +51,7 @@ pub struct Terminal {
 pub struct Outputs<'a> {
     /// The form of what goes to `stdout`.
     pub format: Format,
-    /// What `stdout` is shown on.
+    /// The terminal of `stdout`.
     pub terminal: Terminal,
     /// Takes the report, and nothing else.
     pub stdout: &'a mut dyn Write,
@@ -71,9 +70,9 @@ pub struct ActionsFiles {
     pub summary: Option<PathBuf>,
 }
 
-/// Publishes a report everywhere it goes. One outlet that fails does not keep it
-/// from the others. A reader that went away is not an error, and neither is a file
-/// of the runner's that cannot be written: what is missing is said in a warning.
+/// Publishes a report to every output. One output that fails does not stop the others. A
+/// closed pipe is not an error, and neither is a file of the runner that cannot be
+/// written: a warning says what is missing.
 ///
 /// # Errors
 /// When standard output or standard error could not be written.

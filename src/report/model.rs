@@ -1,9 +1,9 @@
-//! The report: what happened to each rotation, as people and machines are told.
+//! The report: what happened to each rotation.
 //!
-//! This is the document that `--format json` prints; the other forms are made
-//! from it. It is filled in by [`crate::rotation`] and never claims more than
-//! happened: a new [`RotationReport`] has failed until somebody says otherwise,
-//! and *rotated* is believed only if every destination acknowledged the write.
+//! `--format json` prints this document; the other forms are made from it.
+//! [`crate::rotation`] fills it in. It never claims more than happened: a new
+//! [`RotationReport`] is *failed* until its outcome is set, and *rotated* counts only if
+//! every destination acknowledged the write.
 
 mod destination;
 mod rotation;
@@ -24,10 +24,10 @@ pub use token::{PlannedMint, TokenEnd, TokenReport, TokenSpan};
 
 use time::optional_time;
 
-/// What a run did, or would do; or how things are.
+/// What a run did or would do, or the current state.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Report {
-    /// GitHub's clock at the end of the run; `None` if GitHub never told.
+    /// GitHub's clock at the end of the run; `None` if GitHub sent no date.
     #[serde(serialize_with = "optional_time")]
     pub now: Option<Timestamp>,
     /// Nothing was written: what is reported is what a run would do.
@@ -52,7 +52,7 @@ pub enum Reporter {
     /// What was done, or with `--dry-run` would be.
     #[default]
     Rotate,
-    /// How things are, and what a run would do.
+    /// The current state, and what a run would do.
     Status,
 }
 
@@ -98,8 +98,8 @@ impl Report {
             .collect();
     }
 
-    /// The report as it may be printed: every string past the gate, and no
-    /// outcome beyond what the destinations bear out.
+    /// The report that may be printed: every string is redacted, and no outcome claims
+    /// more than the destinations show.
     #[must_use]
     pub fn redacted(&self, redactor: &Redactor) -> RedactedReport {
         let mut report = self.clone();
@@ -117,8 +117,8 @@ impl Report {
     }
 }
 
-/// A [`Report`] that has passed the gate: its strings are single lines without
-/// secrets. Every output is made from one of these.
+/// A [`Report`] whose strings are single lines without secrets. Every output is made
+/// from one of these.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub struct RedactedReport(Report);

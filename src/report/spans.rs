@@ -1,25 +1,25 @@
-//! The tokens of a rotation as bars from a beginning to an end, for whoever draws
-//! them: [`super::timeline`] in characters, [`super::gantt`] as a Mermaid chart.
+//! The time spans of a rotation's tokens, drawn by [`super::timeline`] in characters and
+//! by [`super::gantt`] as a Mermaid chart.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::model::{Reason, RotationOutcome, RotationReport};
 
-/// So far back and ahead is drawn at most.
+/// How far back and ahead is drawn at most.
 const PAST: SignedDuration = SignedDuration::from_hours(180 * 24);
 const FUTURE: SignedDuration = SignedDuration::from_hours(400 * 24);
-/// What is drawn at least, so that a token without an end is a bar too.
+/// How much is drawn at least, so that a token without an expiry is visible.
 const SOME_TIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// One token.
 pub(super) struct Span {
     /// The provider's id; `None`: it is still to be minted.
     pub(super) id: Option<String>,
-    /// When it was minted, if anybody knows.
+    /// When it was minted; `None`: unknown.
     pub(super) begin: Option<Timestamp>,
     /// When its successor began.
     pub(super) replaced: Option<Timestamp>,
-    /// When it ends or is retired; `None`: nobody knows.
+    /// When it ends or is retired; `None`: unknown.
     pub(super) end: Option<Timestamp>,
     /// From when on it is due.
     pub(super) due: Option<Timestamp>,
@@ -57,8 +57,8 @@ pub(super) fn of(rotation: &RotationReport, now: Timestamp) -> Vec<Span> {
     spans
 }
 
-/// The first and the last moment that a drawing of these lives needs. Some of the
-/// past is always there, so that a beginning can be seen.
+/// The first and the last moment of a drawing of these spans. Some of the past is always
+/// included, so that their beginnings are visible.
 pub(super) fn range<'a>(
     spans: impl IntoIterator<Item = &'a Span>,
     written: impl IntoIterator<Item = Timestamp>,

@@ -1,8 +1,8 @@
-//! How things are, for people: the page of `crossfade status`.
+//! The page of `crossfade status`.
 //!
-//! Tables first; on a terminal also each token's life, drawn by
-//! [`super::timeline`]. The first column of every table is ours, so that what is
-//! coloured there is never a word from outside.
+//! Tables first; on a terminal also a timeline of the tokens ([`super::timeline`]). The
+//! first column of every table has only crossfade's own words, so that no text from
+//! outside is colored.
 
 use std::fmt::Write as _;
 
@@ -109,7 +109,7 @@ fn why(report: &RedactedReport, rotation: &RotationReport) -> String {
     }
 }
 
-/// Old tokens that nobody holds, and what ends them when.
+/// Previous tokens that no destination holds, and when they end.
 fn retirements(report: &RedactedReport) -> String {
     let mut block = String::new();
     for rotation in &report.rotations {

@@ -1,5 +1,5 @@
-//! The job summary on GitHub: verdict first, then a short table, what to know, each
-//! token's life, and every destination.
+//! The job summary on GitHub: the verdict, a short table, warnings, a chart of the
+//! tokens, and every destination.
 //!
 //! Markdown is written here alone. Everything that is not ours goes through
 //! [`code`] or [`markdown`], so it can neither end a cell nor be markup.
@@ -50,7 +50,7 @@ fn render(report: &RedactedReport, limit: usize) -> String {
     if rotations.is_empty() {
         return page;
     }
-    // A quarter of the room for each part, so that there is some for the trouble.
+    // A quarter of the room for each part, so that some is left for the errors.
     let part = room / 4;
     let rows = rotations.iter().map(|rotation| row(report, rotation));
     let columns = ["Rotation", "Verdict", "Token", "Expires", "Previous token", "Destinations"];
@@ -74,7 +74,8 @@ fn render(report: &RedactedReport, limit: usize) -> String {
     page
 }
 
-/// Each token's life, in `room` bytes at most, and how many rotations are not in it.
+/// The chart of the tokens, in `room` bytes at most, and how many rotations are not in
+/// it.
 fn chart(report: &RedactedReport, rotations: &[&RotationReport], room: usize) -> String {
     let drawn =
         report.now.and_then(|now| gantt::render(rotations, now)).filter(|(chart, _)| chart.len() <= room);

@@ -1,4 +1,4 @@
-//! The report for people, on standard output.
+//! The report for users, on standard output.
 //!
 //! Verdict first, then why, then what changed and what did not; one fact a line,
 //! what came from outside last on it, so that no column depends on its width.
@@ -19,7 +19,7 @@ const COLUMN: usize = 18;
 /// The whole report.
 pub(super) fn render(report: &RedactedReport) -> String {
     let mut output = Vec::new();
-    // A vector takes everything.
+    // Writing to a vector cannot fail.
     let _ = write(report, &mut output);
     String::from_utf8(output).unwrap_or_default()
 }

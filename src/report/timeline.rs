@@ -1,12 +1,12 @@
-//! Each token's life, drawn in characters: the old one fading, the new one
-//! starting, now, and when the next rotation is due.
+//! A timeline of the tokens in characters: the previous one in its overlap, the new one,
+//! now, and when the next rotation is due.
 
 use jiff::Timestamp;
 
 use super::model::{RedactedReport, RotationReport};
 use super::spans::{self, Span};
 
-/// A token that lives.
+/// A valid token.
 pub(super) const LIVE: char = '█';
 /// What a run would mint.
 pub(super) const PLANNED: char = '┄';
@@ -19,7 +19,7 @@ pub(super) const DUE: char = '◆';
 const FADING: [char; 3] = ['▓', '▒', '░'];
 /// Of an id, so many characters are shown.
 const LABEL: usize = 12;
-/// With fewer columns nothing can be told from a drawing.
+/// With fewer columns a timeline is unreadable.
 const NARROWEST: usize = 50;
 /// A drawing is no wider.
 const WIDEST: usize = 120;
@@ -88,7 +88,7 @@ impl Scale {
     fn cell(&self, span: &Span, column: usize, now: Timestamp) -> char {
         let at = i64::try_from(column).unwrap_or(i64::MAX);
         let begin = span.begin.map_or(0, |begin| self.column(begin));
-        // Even the shortest life is a cell wide.
+        // Even the shortest span is a cell wide.
         let end = span.end.map_or(i64::MAX, |end| self.column(end)).max(begin + 1);
         let is_at = |time: Option<Timestamp>| time.is_some_and(|time| self.column(time) == at);
         if is_at(Some(now)) {

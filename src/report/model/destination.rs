@@ -1,4 +1,4 @@
-//! A destination, and what became of it.
+//! A destination and its outcome.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -36,7 +36,8 @@ pub enum DestinationOutcome {
     Planned,
     /// Holds the token, as far as its timestamp tells; not written now.
     Held,
-    /// Somebody else wrote it, or it is not known what it holds; not written now.
+    /// Something other than crossfade wrote it, or it is unknown what it holds; not
+    /// written now.
     Unknown,
     /// Was never read, or its read failed; not written now.
     NotRead,

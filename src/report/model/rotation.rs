@@ -16,10 +16,10 @@ pub struct RotationReport {
     pub outcome: RotationOutcome,
     /// The verdict; `None` when the run failed before it had one.
     pub reason: Option<Reason>,
-    /// The token that destinations should hold after the run: the newborn if it
-    /// lives, else the old one.
+    /// The token that destinations should hold after the run: the new token unless it
+    /// was revoked, else the previous one.
     pub token: Option<TokenReport>,
-    /// The token before that, if it still lives or lived until this run.
+    /// The token before that, if it is valid or was until this run.
     pub previous: Option<TokenEnd>,
     /// Whether the provider accepted the new value before it was delivered.
     #[serde(rename = "probe")]
@@ -46,7 +46,7 @@ pub struct RotationReport {
     pub warnings: Vec<String>,
     /// What was found on the way and is as it should be.
     pub notes: Vec<String>,
-    /// The rotation's tokens that live, or lived until this run; newest first.
+    /// The rotation's tokens that are valid, or were until this run; newest first.
     pub tokens: Vec<TokenSpan>,
 }
 
@@ -82,21 +82,20 @@ pub enum Reason {
     Missing,
 }
 
-/// What the probe of a new value told.
+/// Whether the provider accepted the new value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VerificationOutcome {
     /// The provider accepts the value.
     Verified,
-    /// The provider's answer could not tell.
+    /// The provider's reply does not tell.
     Unverified,
     /// Nothing was minted, or the run did not get that far.
     Skipped,
 }
 
 impl RotationReport {
-    /// A rotation of which nothing is known yet. It has failed, until somebody
-    /// says otherwise.
+    /// A rotation of which nothing is known yet: *failed* until its outcome is set.
     #[must_use]
     pub fn new(name: impl Into<String>, provider: impl Into<String>) -> Self {
         Self {
@@ -136,8 +135,7 @@ impl RotationReport {
         self.destinations.iter().filter(|destination| destination.outcome == outcome).count()
     }
 
-    /// Sends every string through the gate. Names all fields, so that a new one
-    /// cannot be forgotten.
+    /// Redacts every string. Names all fields, so that a new one cannot be forgotten.
     pub(super) fn pass(&mut self, redactor: &Redactor) {
         let Self {
             name,

@@ -1,4 +1,4 @@
-//! Tokens: the one that counts, the one before it, and each from its birth to its end.
+//! Tokens: the current one, the previous one, and the time span of each.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -32,7 +32,7 @@ pub struct TokenEnd {
 pub struct TokenSpan {
     /// The provider's id.
     pub id: String,
-    /// When it was minted; `None`: nobody knows.
+    /// When it was minted; `None`: unknown.
     #[serde(serialize_with = "optional_time")]
     pub minted_at: Option<Timestamp>,
     /// When it ends by itself, or was ended by this run; `None`: never.
