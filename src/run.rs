@@ -18,7 +18,7 @@ use crate::cli::{self, Command, EarlyExit, Environment, Run, Verbosity};
 use crate::clock::{Clock, Peer};
 use crate::config::Period;
 use crate::config::diagnostic::{Invalid, Problems};
-use crate::github::{Credentials, GitHub, GithubOptions, Mode};
+use crate::github::{GitHub, GithubCredential, GithubOptions, Mode};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::log;
 use crate::progress::Progress;
@@ -219,9 +219,9 @@ fn sessions(
 fn register(run: &Run, redactor: &Redactor) {
     run.credentials.values().for_each(|credential| redactor.register(credential));
     run.marker_keys.iter().for_each(|key| redactor.register(key));
-    match &run.github.credentials {
-        Credentials::Token(token) => redactor.register(token),
-        Credentials::App { private_key, .. } => redactor.register(private_key),
+    match &run.github.credential {
+        GithubCredential::Token(token) => redactor.register(token),
+        GithubCredential::App { private_key, .. } => redactor.register(private_key),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::config::{
     Config, DEFAULT_CREDENTIAL, Field, Held, MAX_BYTES, Period, Repository, Request, RotationKeys,
     SecretKeys, check_values, load, summary,
 };
-use crate::github::{Credentials, GithubSettings};
+use crate::github::{GithubCredential, GithubSettings};
 use crate::provider::Kind;
 use crate::redact::{GRAM, Redactor, looks_like_a_secret};
 use crate::report::Format;
@@ -388,10 +388,10 @@ fn compare_values(
     problems: &mut Problems,
 ) {
     let mut held: Vec<Held<'_>> = Vec::new();
-    let token = github.map(|github| &github.credentials);
+    let token = github.map(|github| &github.credential);
     let of_github = match token {
-        Some(Credentials::Token(token)) => Some((settings::GITHUB_TOKEN, token.clone())),
-        Some(Credentials::App { private_key, .. }) => Some((settings::APP_KEY, private_key.clone())),
+        Some(GithubCredential::Token(token)) => Some((settings::GITHUB_TOKEN, token.clone())),
+        Some(GithubCredential::App { private_key, .. }) => Some((settings::APP_KEY, private_key.clone())),
         None => {
             let token = environment.get(settings::GITHUB_TOKEN);
             token.map(|token| (settings::GITHUB_TOKEN, token.to_owned().into()))

@@ -9,7 +9,7 @@ use super::{Environment, NetworkArgs, OutputArgs};
 use crate::config::Period;
 use crate::config::address::origin;
 use crate::config::diagnostic::{Invalid, Origin, Problems, named, quoted};
-use crate::github::{Credentials, GithubSettings, Pace};
+use crate::github::{GithubCredential, GithubSettings, Pace};
 use crate::report::Format;
 
 /// How a run goes about its work.
@@ -104,8 +104,8 @@ pub(super) fn github(network: &NetworkArgs, inputs: &mut Inputs<'_>) -> Option<G
         Some(field) => field.value,
         None => origin("https://api.github.com").ok(),
     };
-    let credentials = credentials(inputs);
-    Some(GithubSettings { api_url: api_url?, credentials: credentials? })
+    let credential = credential(inputs);
+    Some(GithubSettings { api_url: api_url?, credential: credential? })
 }
 
 /// The keys that sign markers, one a line: the first signs, all verify.
@@ -122,11 +122,11 @@ pub(super) fn marker_keys(inputs: &mut Inputs<'_>) -> Vec<SecretString> {
     keys.into_iter().map(SecretString::from).collect()
 }
 
-fn credentials(inputs: &mut Inputs<'_>) -> Option<Credentials> {
+fn credential(inputs: &mut Inputs<'_>) -> Option<GithubCredential> {
     let given = |name| inputs.environment.get(name).is_some_and(|value| !value.trim().is_empty());
     match (given(GITHUB_TOKEN), given(APP_ID), given(APP_KEY)) {
         (true, false, false) => {
-            secret(inputs.environment, GITHUB_TOKEN, inputs.problems).map(Credentials::Token)
+            secret(inputs.environment, GITHUB_TOKEN, inputs.problems).map(GithubCredential::Token)
         }
         (false, true, true) => {
             let id = inputs.environment.get(APP_ID).unwrap_or_default().trim();
@@ -147,7 +147,7 @@ fn credentials(inputs: &mut Inputs<'_>) -> Option<Credentials> {
                 );
             }
             (id_is_legal && key.contains("-----BEGIN"))
-                .then(|| Credentials::App { id: id.to_owned(), private_key: key.to_owned().into() })
+                .then(|| GithubCredential::App { id: id.to_owned(), private_key: key.to_owned().into() })
         }
         (false, false, false) => {
             let invalid = Invalid::new("there is no GitHub credential");

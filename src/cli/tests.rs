@@ -237,7 +237,9 @@ fn credentials_are_checked_without_being_shown() {
     };
     let pem = "-----BEGIN RSA PRIVATE KEY-----\nhunter2hunter2\n-----END RSA PRIVATE KEY-----\n";
     let run = with_values("value", "", "12345", pem).unwrap();
-    assert!(matches!(&run.github.credentials, crate::github::Credentials::App { id, .. } if id == "12345"));
+    assert!(
+        matches!(&run.github.credential, crate::github::GithubCredential::App { id, .. } if id == "12345")
+    );
     for refused in [
         with_values("", "value", "", ""),
         with_values("ghp_hunter2hunter2", "value", "", ""),

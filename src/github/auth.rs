@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::api::Api;
 use super::app::App;
 use super::error::SignedWith;
-use super::{Credentials, Error, ErrorKind, Mode};
+use super::{Error, ErrorKind, GithubCredential, Mode};
 use crate::config::SecretTarget;
 use crate::http::{Announce, Call};
 
@@ -21,19 +21,19 @@ pub(super) enum Auth {
 impl Auth {
     /// Checks that the credential can be sent; sends no request.
     pub(super) fn new(
-        credentials: &Credentials,
+        credential: &GithubCredential,
         api: &Arc<Api>,
         mode: Mode,
         announce: Announce,
     ) -> Result<Self, Error> {
-        match credentials {
-            Credentials::Token(token) => {
+        match credential {
+            GithubCredential::Token(token) => {
                 Call::get(crate::clock::Peer::Github, api.url.clone())
                     .bearer(token)
                     .map_err(|error| Error::new(ErrorKind::Unauthenticated, format!("GitHub: {error}")))?;
                 Ok(Self::Token(token.clone()))
             }
-            Credentials::App { id, private_key } => {
+            GithubCredential::App { id, private_key } => {
                 App::new(id, private_key, Arc::clone(api), mode, announce).map(|app| Self::App(Box::new(app)))
             }
         }

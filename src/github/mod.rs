@@ -63,12 +63,12 @@ pub struct GithubSettings {
     /// The REST API, with its path where it has one (`/api/v3`).
     pub api_url: Url,
     /// The GitHub credential.
-    pub credentials: Credentials,
+    pub credential: GithubCredential,
 }
 
 /// The GitHub credential.
 #[derive(Debug, Clone)]
-pub enum Credentials {
+pub enum GithubCredential {
     /// A personal access token, or an installation token that the workflow created.
     Token(SecretString),
     /// A GitHub App, which makes its own tokens.
@@ -160,7 +160,7 @@ impl GitHub {
         let GithubOptions { concurrency, pace, mode, announce, progress } = options;
         let rate_limiter = Arc::new(Pacer::new(pace, concurrency));
         let api = Arc::new(Api::new(Arc::clone(&http), settings.api_url.clone(), rate_limiter));
-        let auth = Arc::new(Auth::new(&settings.credentials, &api, mode, announce)?);
+        let auth = Arc::new(Auth::new(&settings.credential, &api, mode, announce)?);
         let service = OctocrabService { api: Arc::clone(&api), auth: Arc::clone(&auth) };
         let built = OctocrabBuilder::new_empty().with_service(service).with_auth(AuthState::None).build();
         let Ok(octocrab) = built;
@@ -194,7 +194,7 @@ impl GitHub {
     /// When the GitHub credential expires. `None`: GitHub has not reported it, or the
     /// credential is an App.
     #[must_use]
-    pub fn token_expires_at(&self) -> Option<Timestamp> {
+    pub fn credential_expires_at(&self) -> Option<Timestamp> {
         match &*self.auth {
             Auth::Token(_) => self.api.earliest_end(),
             Auth::App(_) => None,

@@ -32,7 +32,7 @@ fn connect_with(server: &MockServer, concurrency: usize) -> GitHub {
     let http = Arc::new(Http::new(settings, clock));
     let settings = GithubSettings {
         api_url: Url::parse(&server.uri()).unwrap(),
-        credentials: Credentials::Token(SecretString::from("token")),
+        credential: GithubCredential::Token(SecretString::from("token")),
     };
     let options = GithubOptions {
         concurrency,

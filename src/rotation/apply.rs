@@ -92,13 +92,13 @@ async fn execute(
         .map_err(RotationError::Stopped)??;
     let now = context.now()?;
     run.now = Some(now);
-    let at = PlanInput { rotation, profile: session.provider.profile(), now, force: context.force };
-    let mut plan = plan::plan(&at, &run.lineage, &run.observations)?;
+    let input = PlanInput { rotation, profile: session.provider.profile(), now, force: context.force };
+    let mut plan = plan::plan(&input, &run.lineage, &run.observations)?;
     if matches!(plan.step, Step::Mint(_)) && !context.read_only {
         let prepared = preflight(context, rotation, &mut run.observations, &mut run.warnings);
         let all_writable =
             context.stop_signal.unless_stopped(prepared).await.map_err(RotationError::Stopped)?;
-        plan = plan::plan(&at, &run.lineage, &run.observations)?;
+        plan = plan::plan(&input, &run.lineage, &run.observations)?;
         if let Step::Mint(mint) = &mut plan.step {
             // A dry run sends no write check, so it reports the most likely result.
             mint.keeps_predecessor = !all_writable && !context.dry_run;
@@ -112,10 +112,10 @@ async fn execute(
         *nearest = crate::config::diagnostic::nearest(token, known).map(str::to_owned);
     }
     let step = plan.step.clone();
-    run.warn_of_doubts(&at, &plan);
+    run.warn_of_doubts(&input, &plan);
     run.retired = plan.retire.iter().map(|one| run.lineage.members[one.member].token.id.clone()).collect();
     if context.dry_run {
-        plan.retire.iter().for_each(|one| run.warn_of_use(&at, *one));
+        plan.retire.iter().for_each(|one| run.warn_of_use(&input, *one));
     }
     run.plan = Some(plan);
     if context.dry_run {
@@ -129,10 +129,10 @@ async fn execute(
         Step::Nothing => None,
         Step::Refuse(error) => Some(error),
         // On the heap: of a thousand rotations few mint on the same day.
-        Step::Mint(mint) => Box::pin(rotate(context, session, at, &mint, run)).await?,
+        Step::Mint(mint) => Box::pin(rotate(context, session, input, &mint, run)).await?,
     };
     if run.delivery.is_none() {
-        retire_previous(session, at, run, None).await;
+        retire_previous(session, input, run, None).await;
     }
     refused.map_or(Ok(()), Err)
 }
@@ -223,12 +223,14 @@ async fn preflight(
 async fn rotate(
     context: &RunContext<'_>,
     session: &ProviderSession,
-    at: PlanInput<'_>,
+    input: PlanInput<'_>,
     plan: &MintPlan,
     run: &mut RotationRun,
 ) -> Result<Option<RotationError>, RotationError> {
-    let slot =
-        context.stop_signal.unless_stopped(context.delivery_slots.acquire(at.rotation.secrets.len())).await;
+    let slot = context
+        .stop_signal
+        .unless_stopped(context.delivery_slots.acquire(input.rotation.secrets.len()))
+        .await;
     let _slot = slot.map_err(RotationError::Stopped)?;
     if !plan.orphans.is_empty() && context.stop_signal.check().is_ok() {
         let orphans = plan.orphans.iter().map(|index| run.lineage.members[*index].token.clone());
@@ -236,7 +238,7 @@ async fn rotate(
             end(session, run, &orphan, Ending::Delete, None).await;
         }
     }
-    let attempt = MintAttempt { context, session, at, lineage: &run.lineage };
+    let attempt = MintAttempt { context, session, input, lineage: &run.lineage };
     let new_token = match attempt.mint(plan).await {
         Ok(new_token) => new_token,
         Err(MintFailure { error, predecessor }) => {
@@ -246,12 +248,12 @@ async fn rotate(
     };
     let NewToken { member, value, until, verification, predecessor, lost_attempts, warnings } = new_token;
     run.warnings.extend(warnings);
-    let writes = deliver(context, at.rotation, &value, until, &run.observations).await;
+    let writes = deliver(context, input.rotation, &value, until, &run.observations).await;
     let minted = Minted { token: member.token.clone(), value };
     let error =
         delivery_error(&attempt, &minted, predecessor.as_ref(), until, &writes, &run.observations).await;
     let revoked = matches!(error, Some(RotationError::RefusedEverywhere { cleanup: Cleanup::Revoked, .. }));
-    let written_at = context.now().unwrap_or(at.now);
+    let written_at = context.now().unwrap_or(input.now);
     for (observation, write) in run.observations.iter_mut().zip(&writes) {
         match write {
             Write::Written => *observation = Observation::UpdatedAt(written_at.min(until)),
@@ -270,8 +272,8 @@ async fn rotate(
         for lost_attempt in &lost_attempts {
             end(session, run, lost_attempt, Ending::Delete, Some(&minted)).await;
         }
-        let at = PlanInput { now: written_at, ..at };
-        retire_previous(session, at, run, Some(&minted)).await;
+        let input = PlanInput { now: written_at, ..input };
+        retire_previous(session, input, run, Some(&minted)).await;
     }
     Ok(error)
 }
@@ -312,7 +314,7 @@ async fn delivery_error(
         let cleanup = attempt.revoke(minted, predecessor).await;
         return Some(RotationError::RefusedEverywhere { id, cleanup });
     }
-    let secrets = attempt.at.rotation.secrets.iter();
+    let secrets = attempt.input.rotation.secrets.iter();
     let (mut failed, mut dead, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
     for ((secret, write), observation) in secrets.zip(writes).zip(observations) {
         match (write, observation) {
@@ -336,18 +338,18 @@ async fn delivery_error(
 /// provider credential in use.
 async fn retire_previous(
     session: &ProviderSession,
-    at: PlanInput<'_>,
+    input: PlanInput<'_>,
     run: &mut RotationRun,
     minted: Option<&Minted>,
 ) {
-    for one in plan::retirements(&at, &run.lineage, &run.observations) {
+    for one in plan::retirements(&input, &run.lineage, &run.observations) {
         let member = &run.lineage.members[one.member];
         let token = member.token.clone();
         if run.retired.contains(&token.id) {
             continue;
         }
         // An ended token cannot be the credential in use.
-        if member.is_live(at.now) && session.provider.could_be_value_of(&token, &session.credential) {
+        if member.is_live(input.now) && session.provider.could_be_value_of(&token, &session.credential) {
             let until =
                 token.expires_at.map(|end| format!("; it ends by itself at {end}")).unwrap_or_default();
             run.warnings
@@ -356,10 +358,10 @@ async fn retire_previous(
         }
         end(session, run, &token, one.ending, minted).await;
         if run.retired.contains(&token.id) {
-            run.warn_of_use(&at, one);
+            run.warn_of_use(&input, one);
         }
     }
-    for one in plan::expiries_to_set(&at, &run.lineage, &run.observations) {
+    for one in plan::expiries_to_set(&input, &run.lineage, &run.observations) {
         set_expiry(session, run, one, minted).await;
     }
 }
@@ -452,10 +454,10 @@ impl RotationRun {
 
     /// Warns of tokens that are kept because of their markers, and of tokens that are
     /// retired on weak evidence of a successor.
-    fn warn_of_doubts(&mut self, at: &PlanInput<'_>, plan: &Plan) {
+    fn warn_of_doubts(&mut self, input: &PlanInput<'_>, plan: &Plan) {
         self.warnings.extend(self.lineage.ignored.iter().map(ToString::to_string));
         let id = |member: usize| self.lineage.members[member].token.id.as_str();
-        let kept = plan::withheld(at, &self.lineage, &self.observations);
+        let kept = plan::withheld(input, &self.lineage, &self.observations);
         let mut doubts: Vec<String> = kept
             .into_iter()
             .map(|member| {
@@ -465,7 +467,7 @@ impl RotationRun {
                 )
             })
             .collect();
-        for one in plan.retire.iter().filter(|one| self.lineage.members[one.member].is_live(at.now)) {
+        for one in plan.retire.iter().filter(|one| self.lineage.members[one.member].is_live(input.now)) {
             if let Some(newer) = self.lineage.siblings(one.member).next() {
                 doubts.push(format!(
                     "token {} is retired because token {} says that it is a later attempt of the same run, which this \
@@ -487,8 +489,8 @@ impl RotationRun {
     }
 
     /// Warns when a retired token was used recently.
-    fn warn_of_use(&mut self, at: &PlanInput<'_>, one: Retirement) {
-        let Some(used_at) = plan::used_since_replaced(at, &self.lineage, &self.observations, one.member)
+    fn warn_of_use(&mut self, input: &PlanInput<'_>, one: Retirement) {
+        let Some(used_at) = plan::used_since_replaced(input, &self.lineage, &self.observations, one.member)
         else {
             return;
         };
@@ -496,10 +498,10 @@ impl RotationRun {
         let what = match one.ending {
             Ending::Disable => format!(
                 "It is disabled, and deleted {} later: enable it at the provider if it is needed",
-                at.rotation.policy.delete_disabled_after()
+                input.rotation.policy.delete_disabled_after()
             ),
             // The warning was given when the token was disabled.
-            Ending::Delete if at.profile.can_disable => return,
+            Ending::Delete if input.profile.can_disable => return,
             Ending::Delete => "It is deleted".to_owned(),
         };
         self.warnings.push(format!(

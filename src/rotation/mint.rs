@@ -33,7 +33,7 @@ const LOOKS: usize = 3;
 pub(super) struct MintAttempt<'a> {
     pub(super) context: &'a RunContext<'a>,
     pub(super) session: &'a ProviderSession,
-    pub(super) at: PlanInput<'a>,
+    pub(super) input: PlanInput<'a>,
     pub(super) lineage: &'a Lineage,
 }
 
@@ -147,7 +147,7 @@ impl MintAttempt<'_> {
         let is_lost_attempt = |token: &&Token| {
             token.id != minted.token.id
                 && self.own_marker(token).is_some_and(|other| other.run == marker.run)
-                && token.expires_at.is_none_or(|end| end > self.at.now)
+                && token.expires_at.is_none_or(|end| end > self.input.now)
         };
         let lost_attempts = listed.iter().filter(is_lost_attempt).cloned().collect();
         Ok(Examined { member, lost_attempts, warnings })
@@ -160,7 +160,7 @@ impl MintAttempt<'_> {
         let mut attempt = 1;
         let mut plan = plan.clone();
         let mut old = plan.predecessor.map(|index| self.lineage.members[index].clone());
-        let now = || self.context.now().unwrap_or(self.at.now);
+        let now = || self.context.now().unwrap_or(self.input.now);
         self.context
             .stop_signal
             .check()
@@ -169,11 +169,11 @@ impl MintAttempt<'_> {
         let mut touched: Option<Token> = None;
         loop {
             let keys = &self.context.marker_keys;
-            let key = self.at.rotation.key.clone();
+            let key = self.input.rotation.key.clone();
             let marker = Marker::new(key, now(), plan.window, run.clone(), keys).at_attempt(attempt, keys);
             let ends_at = old.as_ref().and_then(|old| {
                 plan::predecessor_ends_at(
-                    &self.at,
+                    &self.input,
                     marker.minted_at,
                     self.context.ahead(self.session.peer),
                     &plan,
@@ -208,7 +208,7 @@ impl MintAttempt<'_> {
                     return Err(MintFailure { error, predecessor: touched });
                 }
             };
-            match (lost, self.at.profile.overlap) {
+            match (lost, self.input.profile.overlap) {
                 // Its value is lost, so the next attempt replaces it and ends it at
                 // once.
                 (Some(lost), Overlap::Native) => {
@@ -234,7 +234,7 @@ impl MintAttempt<'_> {
         predecessor_ends_at: Option<Timestamp>,
         marker: &Marker,
     ) -> Result<Minted, Error> {
-        let PlanInput { rotation, profile, now, .. } = self.at;
+        let PlanInput { rotation, profile, now, .. } = self.input;
         let (name, note) = match (old, &rotation.create, profile.marker_in) {
             (Some(old), _, _) => (marker::strip(&old.token.name), old.token.note.clone()),
             (None, _, MarkerIn::Name) => (rotation.token.clone(), rotation.token.clone()),
@@ -290,7 +290,7 @@ impl MintAttempt<'_> {
 
     /// Verifies that the provider accepts the new value, which may take some seconds.
     async fn verify(&self, minted: &Minted) -> Result<Verification, Rejection> {
-        let verify = self.at.rotation.verify.as_deref();
+        let verify = self.input.rotation.verify.as_deref();
         let ask = async || match self.session.provider.verify(minted, verify).await {
             Ok(Verification::Rejected) => {
                 Err(Rejection::Unfit("the provider does not accept its value".to_owned()))
@@ -318,7 +318,7 @@ impl MintAttempt<'_> {
     /// A token that another run minted: its delivery window is open, or it is newer than
     /// this run's first list.
     fn rival(&self, listed: &[Token], own: &Marker) -> Option<Rejection> {
-        let now = self.context.now().unwrap_or(self.at.now);
+        let now = self.context.now().unwrap_or(self.input.now);
         listed.iter().find_map(|token| {
             let marker = self.own_marker(token)?;
             let minted_at = marker.minted_at;
@@ -334,7 +334,7 @@ impl MintAttempt<'_> {
     fn own_marker(&self, token: &Token) -> Option<Marker> {
         let keys = &self.context.marker_keys;
         Marker::find(&token.note)
-            .filter(|marker| self.at.rotation.has_key(&marker.key))
+            .filter(|marker| self.input.rotation.has_key(&marker.key))
             .filter(|marker| keys.is_empty() || keys.verify(marker))
     }
 
@@ -350,12 +350,12 @@ impl MintAttempt<'_> {
             return Some(format!("its privileges are not those of its predecessor ({fields})"));
         }
         // It would be due at once, and again after every mint.
-        if self.at.profile.expiry == Expiry::Native && new_token.token.expires_at.is_none() {
+        if self.input.profile.expiry == Expiry::Native && new_token.token.expires_at.is_none() {
             let why = "it does not show the requested expiry, so crossfade could not tell when to replace it. \
                        This server may not support token expiries";
             return Some(why.to_owned());
         }
-        plan::due(&self.at, new_token).map(|why| format!("it would have to be replaced at once: {why}"))
+        plan::due(&self.input, new_token).map(|why| format!("it would have to be replaced at once: {why}"))
     }
 
     /// Revokes a new token that was not written anywhere.

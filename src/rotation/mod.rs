@@ -122,7 +122,7 @@ pub async fn run(
         dry_run: context.dry_run,
         rotations,
         command: if context.read_only { Reporter::Status } else { Reporter::Rotate },
-        github_credential_expires_at: context.github.token_expires_at(),
+        github_credential_expires_at: context.github.credential_expires_at(),
         ..Report::default()
     }
 }

@@ -132,8 +132,8 @@ impl ReportBuilder<'_> {
     fn token_spans(&self) -> Vec<TokenSpan> {
         let Some(now) = self.run.now else { return Vec::new() };
         let RotationRun { lineage, observations, retired, .. } = self.run;
-        let at = self.plan_input(now);
-        let waiting = plan::waiting(&at, lineage, observations);
+        let input = self.plan_input(now);
+        let waiting = plan::waiting(&input, lineage, observations);
         let holders: Vec<Holder> =
             observations.iter().map(|observation| lineage.holder(observation)).collect();
         let has_ended = |member: &Member| member.token.expires_at.is_some_and(|end| end <= now);
@@ -195,9 +195,10 @@ impl ReportBuilder<'_> {
     fn possible_holders(&self, id: &str) -> Option<Vec<String>> {
         let RotationRun { lineage, observations, .. } = self.run;
         let member = lineage.members.iter().position(|member| member.token.id == id)?;
-        let at = self.plan_input(self.run.now?);
+        let input = self.plan_input(self.run.now?);
         let secrets = self.rotation.secrets.iter().zip(observations);
-        let may_hold = secrets.filter(|(_, observation)| plan::may_hold(&at, lineage, observation, member));
+        let may_hold =
+            secrets.filter(|(_, observation)| plan::may_hold(&input, lineage, observation, member));
         Some(may_hold.map(|(secret, _)| secret.destination.to_string()).collect())
     }
 
@@ -213,26 +214,29 @@ impl ReportBuilder<'_> {
     /// When a later run retires a token, unless it must wait for something else.
     fn retired_from(&self, token: &Token, now: Timestamp) -> Option<Timestamp> {
         let RotationRun { lineage, observations, .. } = self.run;
-        let at = self.plan_input(now);
+        let input = self.plan_input(now);
         let member = lineage.members.iter().rposition(|member| member.token.id == token.id)?;
-        plan::waiting(&at, lineage, observations).iter().find(|one| one.member == member).map(|one| one.from)
+        plan::waiting(&input, lineage, observations)
+            .iter()
+            .find(|one| one.member == member)
+            .map(|one| one.from)
     }
 
     fn planned(&self) -> Option<PlannedMint> {
         let (_, mint) = self.mint().filter(|_| self.context.dry_run)?;
         let now = self.run.now?;
-        let at = self.plan_input(now);
+        let input = self.plan_input(now);
         let old = mint.predecessor.map(|index| &self.run.lineage.members[index]);
         let overlap = after(now, self.rotation.policy.overlap.duration());
         let at_once = self.rotation.policy.overlap.duration().is_zero();
         Some(PlannedMint {
-            expires_at: (at.profile.expiry == Expiry::Native)
+            expires_at: (input.profile.expiry == Expiry::Native)
                 .then(|| after(now, self.rotation.policy.lifetime.duration())),
             previous_valid_until: old.map(|old| {
                 // An overlap of nothing is ended explicitly, after the last delivery.
                 let overlap = if at_once { now } else { overlap };
                 let ends_at =
-                    plan::predecessor_ends_at(&at, now, self.context.ahead(self.session.peer), mint, old);
+                    plan::predecessor_ends_at(&input, now, self.context.ahead(self.session.peer), mint, old);
                 let ends_at = ends_at.filter(|_| !at_once);
                 ends_at.unwrap_or_else(|| old.token.expires_at.map_or(overlap, |end| end.min(overlap)))
             }),
@@ -246,10 +250,10 @@ impl ReportBuilder<'_> {
             return false;
         };
         let profile = self.session.provider.profile();
-        let at = PlanInput { rotation: self.rotation, profile, now: *now, force: false };
+        let input = PlanInput { rotation: self.rotation, profile, now: *now, force: false };
         let lacks_it = |write: &Write| !matches!(write, Write::Written);
         self.new_token_is_valid() && delivery.iter().any(|delivery| delivery.writes.iter().any(lacks_it))
-            || plan::next_run_mints(&at, lineage, observations, self.token())
+            || plan::next_run_mints(&input, lineage, observations, self.token())
     }
 
     fn destination(&self, index: usize) -> DestinationReport {

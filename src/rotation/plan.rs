@@ -110,16 +110,16 @@ pub struct MintPlan {
 /// # Errors
 /// When the newest token cannot be trusted.
 pub fn plan(
-    at: &PlanInput<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
     observations: &[Observation],
 ) -> Result<Plan, RotationError> {
     let holders: Vec<Holder> = observations.iter().map(|observation| lineage.holder(observation)).collect();
-    let current = current(at, lineage, observations);
-    trust::compare_privileges(lineage, at.now)?;
-    let (mut verdict, mut why) = verdict(at, lineage, observations, &holders, current);
+    let current = current(input, lineage, observations);
+    trust::compare_privileges(lineage, input.now)?;
+    let (mut verdict, mut why) = verdict(input, lineage, observations, &holders, current);
     let would_mint = verdict != Verdict::Fresh;
-    let open = lineage.members.iter().find(|member| member.window_is_open(at.now));
+    let open = lineage.members.iter().find(|member| member.window_is_open(input.now));
     let mut step = Step::Nothing;
     if let (true, Some((member, marker))) = (would_mint, open.and_then(|m| Some((m, m.marker.as_ref()?)))) {
         verdict = Verdict::InFlight;
@@ -130,22 +130,23 @@ pub fn plan(
             until: after(marker.until, TOLERANCE),
         });
     } else if would_mint {
-        step = mint_or_refuse(at, lineage, observations, &holders, verdict, current);
+        step = mint_or_refuse(input, lineage, observations, &holders, verdict, current);
     }
     if matches!(step, Step::Nothing) {
-        step = unreadable(at, observations).map_or(Step::Nothing, |(destinations, reasons)| {
+        step = unreadable(input, observations).map_or(Step::Nothing, |(destinations, reasons)| {
             Step::Refuse(RotationError::DeadDestination { destinations, reasons })
         });
     }
-    let retire = retirements(at, lineage, observations);
+    let retire = retirements(input, lineage, observations);
     Ok(Plan { verdict, why, current, holders, step, retire })
 }
 
 /// The newest token, except ended ones that no destination received. Where markers are
 /// signed, only a signed one counts.
-fn current(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> Option<usize> {
-    let is_leftover =
-        |index: &usize| !lineage.members[*index].is_live(at.now) && lineage.never_taken(observations, *index);
+fn current(input: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> Option<usize> {
+    let is_leftover = |index: &usize| {
+        !lineage.members[*index].is_live(input.now) && lineage.never_taken(observations, *index)
+    };
     let counts = |index: &usize| lineage.members[*index].is_proven || !lineage.is_signed;
     let mut counting = (0..lineage.members.len()).filter(counts);
     let newest = counting.clone().next();
@@ -155,35 +156,35 @@ fn current(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) 
 /// Whether the next run would mint, as things are and unless it is forced.
 #[must_use]
 pub fn next_run_mints(
-    at: &PlanInput<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
     observations: &[Observation],
     current: Option<usize>,
 ) -> bool {
-    let at = PlanInput { force: false, ..*at };
+    let input = PlanInput { force: false, ..*input };
     let holders: Vec<Holder> = observations.iter().map(|observation| lineage.holder(observation)).collect();
-    verdict(&at, lineage, observations, &holders, current).0 != Verdict::Fresh
+    verdict(&input, lineage, observations, &holders, current).0 != Verdict::Fresh
 }
 
 /// The verdict as if no other run were at work.
 fn verdict(
-    at: &PlanInput<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
     observations: &[Observation],
     holders: &[Holder],
     current: Option<usize>,
 ) -> (Verdict, String) {
     let Some(current) = current else {
-        return (Verdict::Missing, format!("there is no token \"{}\"", at.rotation.token));
+        return (Verdict::Missing, format!("there is no token \"{}\"", input.rotation.token));
     };
     let member = &lineage.members[current];
-    if at.force {
+    if input.force {
         return (Verdict::Forced, "it was asked for".to_owned());
     }
-    if let Some(why) = due(at, member) {
+    if let Some(why) = due(input, member) {
         return (Verdict::Due, why);
     }
-    let waiting: Vec<String> = at
+    let waiting: Vec<String> = input
         .rotation
         .secrets
         .iter()
@@ -197,7 +198,7 @@ fn verdict(
     if !waiting.is_empty() {
         return (Verdict::Undelivered, waiting.join("; "));
     }
-    let why = match next_rotation_at(at.rotation.policy, at.profile, member) {
+    let why = match next_rotation_at(input.rotation.policy, input.profile, member) {
         Some(next) => format!("due from {next} on"),
         None => "it has no end".to_owned(),
     };
@@ -216,29 +217,29 @@ fn lacks(member: &Member, current: usize, observation: &Observation, holder: Hol
 
 /// Why a token must be replaced now; `None`: not yet.
 #[must_use]
-pub fn due(at: &PlanInput<'_>, member: &Member) -> Option<String> {
-    let Policy { lifetime, rotate_before, .. } = at.rotation.policy;
+pub fn due(input: &PlanInput<'_>, member: &Member) -> Option<String> {
+    let Policy { lifetime, rotate_before, .. } = input.rotation.policy;
     if member.token.disabled {
         return Some(format!("token {} is disabled", member.token.id));
     }
-    if at.profile.expiry == Expiry::ByAge {
+    if input.profile.expiry == Expiry::ByAge {
         let Some(minted) = member.minted_at() else {
             return Some(format!("nobody knows how old token {} is", member.token.id));
         };
         let replace_at = after(minted, lifetime.duration() - rotate_before.duration());
-        return (at.now >= replace_at)
+        return (input.now >= replace_at)
             .then(|| format!("it was made at {minted}, its time was up at {replace_at}"));
     }
     let Some(end) = member.token.expires_at else {
         return Some(format!("it never ends, and the policy allows {lifetime}"));
     };
-    if end <= at.now {
+    if end <= input.now {
         return Some(format!("it ended at {end}"));
     }
-    if end <= after(at.now, rotate_before.duration()) {
+    if end <= after(input.now, rotate_before.duration()) {
         return Some(format!("it ends at {end}, less than {rotate_before} from now"));
     }
-    let latest = after(after(at.now, lifetime.duration()), ROUNDING);
+    let latest = after(after(input.now, lifetime.duration()), ROUNDING);
     (end > latest).then(|| format!("it ends at {end}, later than the policy's {lifetime} allow"))
 }
 
@@ -258,14 +259,14 @@ pub fn next_rotation_at(policy: Policy, profile: Profile, member: &Member) -> Op
 /// that clock is ahead of GitHub's.
 #[must_use]
 pub fn predecessor_ends_at(
-    at: &PlanInput<'_>,
+    input: &PlanInput<'_>,
     now: Timestamp,
     ahead: SignedDuration,
     plan: &MintPlan,
     old: &Member,
 ) -> Option<Timestamp> {
     (!plan.by_creation).then(|| {
-        let overlap = at.rotation.policy.overlap.duration().max(plan.window + ahead);
+        let overlap = input.rotation.policy.overlap.duration().max(plan.window + ahead);
         let end = if plan.predecessor_is_orphan { now } else { after(now, overlap) };
         let keeps = plan.keeps_predecessor && !plan.predecessor_is_orphan;
         old.token.expires_at.map_or(end, |expiry| if keeps { expiry } else { expiry.min(end) })
@@ -273,43 +274,47 @@ pub fn predecessor_ends_at(
 }
 
 fn mint_or_refuse(
-    at: &PlanInput<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
     observations: &[Observation],
     holders: &[Holder],
     verdict: Verdict,
     current: Option<usize>,
 ) -> Step {
-    if current.is_none() && at.rotation.create.is_none() {
-        return Step::Refuse(RotationError::NoSuchToken { token: at.rotation.token.clone(), nearest: None });
+    if current.is_none() && input.rotation.create.is_none() {
+        return Step::Refuse(RotationError::NoSuchToken {
+            token: input.rotation.token.clone(),
+            nearest: None,
+        });
     }
-    if let Some((destinations, reasons)) = unreadable(at, observations)
-        && !must_be_served(at, lineage, observations)
+    if let Some((destinations, reasons)) = unreadable(input, observations)
+        && !must_be_served(input, lineage, observations)
     {
         return Step::Refuse(RotationError::Unreadable { destinations, reasons });
     }
     if verdict == Verdict::Undelivered
-        && !would_expire(at, lineage, observations, LAST_DAY)
-        && let Some(until) = limit::held_back_until(at, lineage)
+        && !would_expire(input, lineage, observations, LAST_DAY)
+        && let Some(until) = limit::held_back_until(input, lineage)
     {
-        return Step::Refuse(held_back(at, lineage, observations, holders, current, until));
+        return Step::Refuse(held_back(input, lineage, observations, holders, current, until));
     }
     let is_old = |index: &usize| {
         let marker = lineage.members[*index].marker.as_ref();
-        marker.is_some_and(|marker| after(marker.until, ORPHAN_AGE) <= at.now)
+        marker.is_some_and(|marker| after(marker.until, ORPHAN_AGE) <= input.now)
     };
-    let mut orphans: Vec<usize> = lineage.orphans(observations, at.now).into_iter().filter(is_old).collect();
-    let predecessor = predecessor(at, lineage, &orphans, current);
+    let mut orphans: Vec<usize> =
+        lineage.orphans(observations, input.now).into_iter().filter(is_old).collect();
+    let predecessor = predecessor(input, lineage, &orphans, current);
     let is_predecessor = |index: &usize| Some(*index) == predecessor;
     let predecessor_is_orphan = orphans.iter().any(is_predecessor);
     orphans.retain(|index| !is_predecessor(index));
     Step::Mint(MintPlan {
         predecessor,
-        by_creation: at.profile.overlap == Overlap::AcrossRuns,
+        by_creation: input.profile.overlap == Overlap::AcrossRuns,
         predecessor_is_orphan,
         keeps_predecessor: false,
         orphans,
-        window: delivery_window(at.rotation.secrets.len()),
+        window: delivery_window(input.rotation.secrets.len()),
     })
 }
 
@@ -317,27 +322,27 @@ fn mint_or_refuse(
 /// shares the original's name is not used unless it is the only one, and neither is one
 /// with privileges other than the current token's.
 fn predecessor(
-    at: &PlanInput<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
     orphans: &[usize],
     current: Option<usize>,
 ) -> Option<usize> {
     let privileges = |index: usize| &lineage.members[index].token.privileges;
     let is_fit = |index: &usize| {
-        lineage.members[*index].is_live(at.now)
-            && lineage.is_ours(at.rotation, *index)
+        lineage.members[*index].is_live(input.now)
+            && lineage.is_ours(input.rotation, *index)
             && (lineage.members[*index].is_proven || !lineage.is_signed)
             && current.is_none_or(|current| privileges(*index) == privileges(current))
     };
     let fit = || (0..lineage.members.len()).filter(is_fit);
     // A creation needs no orphan, so orphans can be ended before it.
-    let is_wanted = |index: &usize| at.profile.overlap == Overlap::Native || !orphans.contains(index);
+    let is_wanted = |index: &usize| input.profile.overlap == Overlap::Native || !orphans.contains(index);
     fit().find(is_wanted).or_else(|| fit().next()).or(current)
 }
 
 /// Why minting for *undelivered* alone is suspended.
 fn held_back(
-    at: &PlanInput<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
     observations: &[Observation],
     holders: &[Holder],
@@ -346,7 +351,8 @@ fn held_back(
 ) -> RotationError {
     let minted_at = current.and_then(|current| lineage.members[current].minted_at());
     let (mut failing, mut overwritten) = (Vec::new(), Vec::new());
-    for (secret, (observation, holder)) in at.rotation.secrets.iter().zip(observations.iter().zip(holders)) {
+    for (secret, (observation, holder)) in input.rotation.secrets.iter().zip(observations.iter().zip(holders))
+    {
         let name = secret.destination.to_string();
         match (observation, holder) {
             (_, Holder::Member(held)) if Some(*held) == current => {}
@@ -358,33 +364,33 @@ fn held_back(
             _ => failing.push(name),
         }
     }
-    RotationError::HeldBack { live: limit::live_marked(at, lineage), until, failing, overwritten }
+    RotationError::HeldBack { live: limit::live_marked(input, lineage), until, failing, overwritten }
 }
 
 /// Whether a destination may hold this member. `false` only when that is certain: it
 /// holds another one, as more than that one's own marker tells, or it was last
 /// written before this one was minted.
 pub(super) fn may_hold(
-    at: &PlanInput<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
     observation: &Observation,
     index: usize,
 ) -> bool {
     match lineage.holder(observation) {
-        Holder::Member(held) if held < index => support(at, lineage, held, index) == Support::None,
+        Holder::Member(held) if held < index => support(input, lineage, held, index) == Support::None,
         _ => lineage.may_hold(observation, index),
     }
 }
 
 /// What supports the claim that one member replaced an older one.
-fn support(at: &PlanInput<'_>, lineage: &Lineage, successor: usize, previous: usize) -> Support {
+fn support(input: &PlanInput<'_>, lineage: &Lineage, successor: usize, previous: usize) -> Support {
     let [successor, previous] = [successor, previous].map(|index| &lineage.members[index]);
-    trust::support(lineage, at.profile, at.rotation.policy.overlap.duration(), successor, previous)
+    trust::support(lineage, input.profile, input.rotation.policy.overlap.duration(), successor, previous)
 }
 
 /// The destinations that could not be read, and why; `None`: all could.
-fn unreadable(at: &PlanInput<'_>, observations: &[Observation]) -> Option<(Vec<String>, Vec<String>)> {
-    let dead: (Vec<String>, Vec<String>) = at
+fn unreadable(input: &PlanInput<'_>, observations: &[Observation]) -> Option<(Vec<String>, Vec<String>)> {
+    let dead: (Vec<String>, Vec<String>) = input
         .rotation
         .secrets
         .iter()
@@ -399,36 +405,36 @@ fn unreadable(at: &PlanInput<'_>, observations: &[Observation]) -> Option<(Vec<S
 
 /// The valid tokens that a readable destination may hold.
 fn live_holdings<'a>(
-    at: &'a PlanInput<'_>,
+    input: &'a PlanInput<'_>,
     lineage: &'a Lineage,
     observations: &'a [Observation],
 ) -> impl Iterator<Item = Vec<&'a Token>> {
     let readable = observations.iter().filter(|observation| matches!(observation, Observation::UpdatedAt(_)));
     readable.map(|observation| {
         let members = lineage.members.iter().enumerate();
-        let may_be_held = members.filter(|(index, _)| may_hold(at, lineage, observation, *index));
-        may_be_held.filter(|(_, member)| member.is_live(at.now)).map(|(_, member)| &member.token).collect()
+        let may_be_held = members.filter(|(index, _)| may_hold(input, lineage, observation, *index));
+        may_be_held.filter(|(_, member)| member.is_live(input.now)).map(|(_, member)| &member.token).collect()
     })
 }
 
 /// Whether a live token that a readable destination may hold ends within this time.
 fn would_expire(
-    at: &PlanInput<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
     observations: &[Observation],
     within: SignedDuration,
 ) -> bool {
-    let horizon = after(at.now, within);
+    let horizon = after(input.now, within);
     let ends = |token: &&Token| token.expires_at.is_some_and(|end| end <= horizon);
-    live_holdings(at, lineage, observations).any(|tokens| tokens.iter().any(ends))
+    live_holdings(input, lineage, observations).any(|tokens| tokens.iter().any(ends))
 }
 
 /// Whether a readable destination holds no valid token, or will hold none before the
 /// overlap is over. Then the rotation goes on although another destination is
 /// unreadable.
-fn must_be_served(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> bool {
-    live_holdings(at, lineage, observations).any(|tokens| tokens.is_empty())
-        || would_expire(at, lineage, observations, at.rotation.policy.overlap.duration())
+fn must_be_served(input: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> bool {
+    live_holdings(input, lineage, observations).any(|tokens| tokens.is_empty())
+        || would_expire(input, lineage, observations, input.rotation.policy.overlap.duration())
 }
 
 #[cfg(test)]

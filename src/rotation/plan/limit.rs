@@ -21,7 +21,7 @@ const TOO_MANY: usize = 16;
 
 /// Until when *undelivered* alone does not mint; `None`: no limit applies. Every run
 /// whose marker the provider still shows counts once.
-pub(super) fn held_back_until(at: &PlanInput<'_>, lineage: &Lineage) -> Option<Timestamp> {
+pub(super) fn held_back_until(input: &PlanInput<'_>, lineage: &Lineage) -> Option<Timestamp> {
     let mut runs: BTreeMap<&str, Timestamp> = BTreeMap::new();
     for marker in lineage.members.iter().filter_map(|member| member.marker.as_ref()) {
         let minted_at = runs.entry(&marker.run).or_insert(marker.minted_at);
@@ -29,17 +29,17 @@ pub(super) fn held_back_until(at: &PlanInput<'_>, lineage: &Lineage) -> Option<T
     }
     let mut minted: Vec<Timestamp> = runs.into_values().collect();
     minted.sort_unstable_by(|one, other| other.cmp(one));
-    let live = live_marked(at, lineage);
-    let overlap = at.rotation.policy.overlap.duration();
+    let live = live_marked(input, lineage);
+    let overlap = input.rotation.policy.overlap.duration();
     let limits = [(true, RUNS_A_DAY, DAY), (live >= MANY, 1, DAY), (live >= TOO_MANY, 1, overlap)];
     let applying = limits.into_iter().filter(|(applies, ..)| *applies);
     let ends = applying.filter_map(|(_, runs, within)| Some(after(*minted.get(runs - 1)?, within)));
-    ends.max().filter(|end| *end > at.now)
+    ends.max().filter(|end| *end > input.now)
 }
 
 /// How many tokens of the rotation with a marker are valid.
-pub(super) fn live_marked(at: &PlanInput<'_>, lineage: &Lineage) -> usize {
-    lineage.members.iter().filter(|member| member.marker.is_some() && member.is_live(at.now)).count()
+pub(super) fn live_marked(input: &PlanInput<'_>, lineage: &Lineage) -> usize {
+    lineage.members.iter().filter(|member| member.marker.is_some() && member.is_live(input.now)).count()
 }
 
 #[cfg(test)]

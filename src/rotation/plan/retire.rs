@@ -24,18 +24,22 @@ pub struct Retirement {
 /// Previous tokens that can be ended now: those that [wait](waiting), their
 /// overlap over.
 #[must_use]
-pub fn retirements(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> Vec<Retirement> {
-    waiting(at, lineage, observations).into_iter().filter(|one| at.now >= one.from).collect()
+pub fn retirements(
+    input: &PlanInput<'_>,
+    lineage: &Lineage,
+    observations: &[Observation],
+) -> Vec<Retirement> {
+    waiting(input, lineage, observations).into_iter().filter(|one| input.now >= one.from).collect()
 }
 
 /// Previous tokens to retire now or later: they belong to this rotation, no destination
 /// can hold them, and a valid token replaced them.
 #[must_use]
-pub fn waiting(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> Vec<Retirement> {
-    let Policy { overlap, delete_after, .. } = at.rotation.policy;
+pub fn waiting(input: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> Vec<Retirement> {
+    let Policy { overlap, delete_after, .. } = input.rotation.policy;
     let retirement = |member: usize| {
-        let Replaced { at: replaced_at, support } = replaced(at, lineage, observations, member)?;
-        let expired_at = expired_at(at, lineage, member);
+        let Replaced { at: replaced_at, support } = replaced(input, lineage, observations, member)?;
+        let expired_at = expired_at(input, lineage, member);
         if support == Support::None && expired_at.is_none() {
             return None;
         }
@@ -44,14 +48,14 @@ pub fn waiting(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observatio
         // A user who enables it again needs it; and it is kept as long as announced when
         // it was disabled, however late that was.
         let changed_at = token.changed_at.unwrap_or(replaced_at);
-        let (ending, from) = match (expired_at, at.profile.can_disable, token.disabled) {
+        let (ending, from) = match (expired_at, input.profile.can_disable, token.disabled) {
             // An ended token is deleted only if the user asks for it.
             (Some(expired_at), ..) => (Ending::Delete, after(expired_at, delete_after?.duration())),
             (None, true, false) => {
                 (Ending::Disable, overlap_ends_at.max(after(changed_at, overlap.duration())))
             }
             (None, true, true) => {
-                let kept_for = at.rotation.policy.delete_disabled_after();
+                let kept_for = input.rotation.policy.delete_disabled_after();
                 (Ending::Delete, after(overlap_ends_at.max(changed_at), kept_for.duration()))
             }
             (None, false, _) => (Ending::Delete, overlap_ends_at),
@@ -65,11 +69,11 @@ pub fn waiting(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observatio
 /// [wait](waiting) and would outlive their overlap. `from` is the expiry to set.
 #[must_use]
 pub fn expiries_to_set(
-    at: &PlanInput<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
     observations: &[Observation],
 ) -> Vec<Retirement> {
-    if !at.profile.can_set_expiry {
+    if !input.profile.can_set_expiry {
         return Vec::new();
     }
     let outlives = |one: &Retirement| {
@@ -77,20 +81,23 @@ pub fn expiries_to_set(
         let latest = after(one.from, TOLERANCE);
         lineage.members[one.member].token.expires_at.is_none_or(|end| end > latest)
     };
-    waiting(at, lineage, observations).into_iter().filter(|one| at.now < one.from && outlives(one)).collect()
+    waiting(input, lineage, observations)
+        .into_iter()
+        .filter(|one| input.now < one.from && outlives(one))
+        .collect()
 }
 
 /// When a previous token was last used, if that was after every destination had its
 /// successor: a copy is in use elsewhere, or a job waited long.
 #[must_use]
 pub fn used_since_replaced(
-    at: &PlanInput<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
     observations: &[Observation],
     member: usize,
 ) -> Option<Timestamp> {
-    let replaced_at = replaced(at, lineage, observations, member)?.at;
-    if expired_at(at, lineage, member).is_some() {
+    let replaced_at = replaced(input, lineage, observations, member)?.at;
+    if expired_at(input, lineage, member).is_some() {
         return None;
     }
     lineage.members[member].token.last_used_at.filter(|used_at| *used_at > replaced_at)
@@ -99,10 +106,10 @@ pub fn used_since_replaced(
 /// Live previous tokens that are not ended because nothing but an unsigned marker says
 /// that they were replaced.
 #[must_use]
-pub fn withheld(at: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> Vec<usize> {
+pub fn withheld(input: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> Vec<usize> {
     let is_withheld = |member: &usize| {
-        lineage.members[*member].is_live(at.now)
-            && replaced(at, lineage, observations, *member)
+        lineage.members[*member].is_live(input.now)
+            && replaced(input, lineage, observations, *member)
                 .is_some_and(|replaced| replaced.support == Support::None)
     };
     (0..lineage.members.len()).filter(is_withheld).collect()
@@ -117,27 +124,28 @@ struct Replaced {
 /// When the last destination took a successor of a token that no destination holds
 /// any more; `None`: it must not be ended, or was ended by hand.
 fn replaced(
-    at: &PlanInput<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
     observations: &[Observation],
     member: usize,
 ) -> Option<Replaced> {
     let candidate = &lineage.members[member];
-    let is_gone = candidate.token.disabled && !at.profile.can_disable;
-    if is_gone || !lineage.is_ours(at.rotation, member) {
+    let is_gone = candidate.token.disabled && !input.profile.can_disable;
+    if is_gone || !lineage.is_ours(input.rotation, member) {
         return None;
     }
     let mut last: Option<Replaced> = None;
     for observation in observations {
         match (observation, lineage.holder(observation)) {
             (Observation::UpdatedAt(written), Holder::Member(held)) if held < member => {
-                let support = support(at, lineage, held, member);
+                let support = support(input, lineage, held, member);
                 let known = last.take().unwrap_or(Replaced { at: Timestamp::MIN, support });
                 // A successor that has ended replaces nothing.
-                let written = if lineage.members[held].is_live(at.now) { *written } else { Timestamp::MIN };
+                let written =
+                    if lineage.members[held].is_live(input.now) { *written } else { Timestamp::MIN };
                 last = Some(Replaced { at: known.at.max(written), support: known.support.min(support) });
             }
-            _ if may_hold(at, lineage, observation, member) => return None,
+            _ if may_hold(input, lineage, observation, member) => return None,
             _ => {}
         }
     }
@@ -145,6 +153,6 @@ fn replaced(
 }
 
 /// When the provider ended a token by itself.
-fn expired_at(at: &PlanInput<'_>, lineage: &Lineage, member: usize) -> Option<Timestamp> {
-    lineage.members[member].token.expires_at.filter(|end| *end <= at.now)
+fn expired_at(input: &PlanInput<'_>, lineage: &Lineage, member: usize) -> Option<Timestamp> {
+    lineage.members[member].token.expires_at.filter(|end| *end <= input.now)
 }
