@@ -248,7 +248,7 @@ fn refuse_secrets(arguments: &[OsString], known: &[SecretString]) -> Result<(), 
     ))
 }
 
-/// The repository that rotates. `check` does without where nobody says which.
+/// The repository that rotates. `check` does not need one.
 fn repository(
     args: &RotationArgs,
     environment: &Environment,

@@ -170,8 +170,8 @@ fn credential(inputs: &mut Inputs<'_>) -> Option<GithubCredential> {
     }
 }
 
-/// A secret from its variable, without the line end that copying left; what is
-/// wrong with it is told without showing it.
+/// A secret from its variable, without the line end that copying left. Errors do not
+/// show it.
 pub(super) fn secret(
     environment: &Environment,
     variable: &'static str,

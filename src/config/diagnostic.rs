@@ -263,8 +263,8 @@ impl Serialize for Located<'_> {
     }
 }
 
-/// The line of a position, fit to be printed, and the bytes of it that are meant.
-/// What follows them is left out: it may be a secret that somebody put there.
+/// The line of a position, safe to print, and the bytes of it that the problem is about.
+/// The rest of the line is left out: it may contain a secret.
 fn excerpt(line: &str, at: Position) -> (String, std::ops::Range<usize>) {
     let before: String = line.chars().take(at.column - 1).collect();
     let meant: String = line.chars().skip(at.column - 1).take(at.length.clamp(1, 80)).collect();

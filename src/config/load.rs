@@ -1,7 +1,7 @@
 //! From keys to a checked [`Config`]: selection, flags over file over defaults,
 //! one [`Rotation`] after the other.
 //!
-//! What must hold between values and between rotations lives in [`super::validate`].
+//! [`super::validate`] checks values and rotations against each other.
 
 use super::diagnostic::{Invalid, Origin, Problems, quoted};
 use super::file::{self, DefaultsKeys, Field, FileKeys, RotationKeys};

@@ -89,7 +89,7 @@ impl Rotation {
 /// When to rotate, and how long both tokens are valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// How long a minted token lives. Default 90 days.
+    /// Lifetime of a new token. Default 90 days.
     pub lifetime: Period,
     /// How long the previous token stays valid after the mint. Default 7 days.
     pub overlap: Period,

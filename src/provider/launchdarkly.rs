@@ -3,9 +3,9 @@
 //! Sources: LaunchDarkly's Python client 25.0.1, generated from its API description
 //! (access tokens, caller identity, JSON patch, versions), and its documentation of
 //! personal and service tokens. Tokens have an `expiry` since 25.0.0, which also
-//! discourages the older way, a reset of the value. Fields that a server does not
-//! know are ignored without an error, so every reply is checked for what was asked.
-//! Types and calls only; policy lives in [`crate::rotation`].
+//! discourages the older way, a reset of the value. A server ignores unknown fields
+//! without an error, so every reply is checked for what was requested. Types and calls
+//! only; the policy is in [`crate::rotation`].
 
 use std::sync::Arc;
 

@@ -162,7 +162,7 @@ fn failure(rotation: &RotationReport) -> String {
 /// Appends the step's outputs to the file that the runner named. Those with one
 /// value describe the only rotation, and are empty if there are several.
 ///
-/// A report that is too long for an output is left out, and `warnings` is told.
+/// A report that is too long for an output is left out, with a warning on `warnings`.
 ///
 /// # Errors
 /// When the file, or the warning, cannot be written.
@@ -202,7 +202,7 @@ pub(super) fn outputs_of(report: &RedactedReport) -> io::Result<[(&'static str, 
     ])
 }
 
-/// One output, ended by a line that nobody can foresee and the value does not hold.
+/// One output, ended by a random line that the value does not contain.
 fn output(name: &str, value: &str) -> String {
     let delimiter = loop {
         let candidate = format!("crossfade_{:032x}", rand::random::<u128>());

@@ -36,8 +36,7 @@ pub struct Report {
     pub rotations: Vec<RotationReport>,
     /// Which command reports.
     pub command: Reporter,
-    /// When GitHub ends the credential that reads and writes the secrets; `None`:
-    /// never, or GitHub does not tell.
+    /// When the GitHub credential expires; `None`: never, or GitHub does not report it.
     #[serde(serialize_with = "optional_time")]
     pub github_credential_expires_at: Option<Timestamp>,
     /// What ends within the time that `status --fail-within` names. Whatever is

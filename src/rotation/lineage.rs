@@ -30,7 +30,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// Whether the provider accepts it at `now`, as far as it tells.
+    /// Whether it is valid at `now`, according to the provider.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         !self.token.disabled && self.token.expires_at.is_none_or(|end| end > now)
@@ -66,7 +66,7 @@ pub enum Observation {
     Unreadable(String),
 }
 
-/// The token that a destination holds, as far as its timestamp tells.
+/// The token that a destination holds, according to its timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
     /// No secret, so no token.
@@ -188,11 +188,11 @@ impl Lineage {
         })
     }
 
-    /// The orphans, as far as timestamps tell: live tokens newer than every delivered
-    /// one, that no destination received. A secret that is missing proves nothing (it
-    /// may have been deleted, or renamed), and neither do secrets that no earlier token
-    /// of the rotation was written to, if there is one: the list of destinations may
-    /// be another by now.
+    /// The orphans according to the timestamps: live tokens newer than every delivered
+    /// one that no destination received. A missing secret proves nothing (it may have
+    /// been deleted or renamed), and neither do secrets that no earlier token of the
+    /// rotation was written to, if there is one: the list of destinations may have
+    /// changed.
     #[must_use]
     pub fn orphans(&self, observations: &[Observation], now: Timestamp) -> Vec<usize> {
         let is_there = |observation: &Observation| matches!(observation, Observation::UpdatedAt(_));
@@ -285,7 +285,7 @@ fn original<'a>(
             }
             _ => Ok(None),
         },
-        // After the first rotation the name alone no longer tells which was first.
+        // After the first rotation, the name alone does not identify the original.
         _ if !must_exist => Ok(None),
         several => Err(RotationError::SeveralMatch {
             name: named.clone(),

@@ -205,8 +205,8 @@ fn verdict(
     (Verdict::Fresh, why)
 }
 
-/// Whether a readable destination is without the current token. Before the first
-/// rotation there are no windows: then only a missing secret tells.
+/// Whether a readable destination lacks the current token. Before the first rotation
+/// there are no windows: then only a missing secret shows it.
 fn lacks(member: &Member, current: usize, observation: &Observation, holder: Holder) -> bool {
     match observation {
         Observation::Missing => true,
@@ -368,7 +368,7 @@ fn held_back(
 }
 
 /// Whether a destination may hold this member. `false` only when that is certain: it
-/// holds another one, as more than that one's own marker tells, or it was last
+/// holds another one, on more evidence than that one's own marker, or it was last
 /// written before this one was minted.
 pub(super) fn may_hold(
     input: &PlanInput<'_>,

@@ -84,7 +84,7 @@ fn errors() -> Vec<(&'static str, RotationError)> {
     all.into_iter().map(|error| (kind(&error), error)).collect()
 }
 
-/// Words that each trouble is recognised by; docs/recipes.md explains them.
+/// Words by which each error is recognised; docs/recipes.md explains them.
 pub(crate) const WORDS: [(&str, &str); 27] = [
     ("FutureMarker", "a date in the future"),
     ("ImplausibleWindow", "with a delivery window until"),

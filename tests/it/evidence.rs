@@ -352,7 +352,7 @@ async fn where_nothing_can_be_known_the_previous_token_keeps_its_end() {
 #[tokio::test]
 async fn a_refusal_never_shortens_the_life_of_the_token_in_use() {
     // The check is answered with 500, and every write is refused: day after day a new
-    // token is withdrawn, and the one in use keeps its own end.
+    // token is revoked, and the one in use keeps its own end.
     let world = scene(&["acme/infra:T"]).await;
     world.github.switch(|switches| switches.write_check = Some(WriteCheck::Fails(500)));
     world.github.break_secret("acme/infra:T", On::Writes, 403);

@@ -138,7 +138,7 @@ async fn two_runs_in_any_order_do_no_harm() {
     assert_eq!(broken.len(), 0, "of {count}: {}", broken[0].join("\n"));
 }
 
-/// The probe and the list after the mint tell a run that was held how late it is.
+/// The verification and the list after the mint show a delayed run how late it is.
 fn hold_after_the_mint(faults: &Faults) -> Gate {
     let gate = Gate::new();
     let hold = Fault::Hold { when: When::Before, gate: gate.clone() };
@@ -217,8 +217,8 @@ async fn a_run_with_an_outdated_list_revokes_its_own_token() {
     assert_eq!(scene.broken(), Vec::<String>::new());
 }
 
-/// A write that is on its way when its run dies may land hours later. What it
-/// brings is alive, because a token that a destination may hold is not ended.
+/// A write that is under way when its run is killed may arrive hours later. Its token is
+/// still valid, because a token that a destination may hold is not ended.
 #[tokio::test]
 async fn a_write_that_arrives_late_brings_a_valid_token() {
     let scene = Scene::new(World::start().await, Credential::Admin).watch();
@@ -239,7 +239,7 @@ async fn a_write_that_arrives_late_brings_a_valid_token() {
     assert_eq!(scene.broken(), Vec::<String>::new());
 }
 
-/// The acknowledgement tells that the write landed after the window.
+/// The acknowledgement shows that the write arrived after the window.
 #[tokio::test]
 async fn an_acknowledgement_after_the_window_is_no_success() {
     let scene = Scene::new(World::start().await, Credential::Admin).watch();

@@ -1,4 +1,4 @@
-//! What a marker is trusted for, against somebody who may create tokens.
+//! What a marker is trusted for, against an attacker who may create tokens.
 
 use jiff::SignedDuration;
 
@@ -47,7 +47,7 @@ fn digest(id: &str) -> String {
     digest.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A run past the overlap of whatever is held.
+/// A run after the overlap of every held token.
 async fn much_later(scene: &Scene) -> Ran {
     scene.world.advance(SignedDuration::from_hours(8 * 24));
     scene.run().await

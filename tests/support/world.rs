@@ -116,7 +116,7 @@ impl World {
         self.watch.destinations.lock().unwrap().push(destination.to_owned());
     }
 
-    /// From now on, a destination is nobody's business.
+    /// From now on, a destination is ignored.
     pub fn forget_destination(&self, destination: &str) {
         self.watch.destinations.lock().unwrap().retain(|d| d != destination);
     }

@@ -12,7 +12,7 @@ pub struct TokenReport {
     pub id: String,
     /// The name as people know it.
     pub name: String,
-    /// When the provider ends it; `None`: never, as far as it tells.
+    /// When it expires; `None`: the provider reports no expiry.
     #[serde(serialize_with = "optional_time")]
     pub expires_at: Option<Timestamp>,
 }
@@ -22,7 +22,7 @@ pub struct TokenReport {
 pub struct TokenEnd {
     /// The provider's id.
     pub id: String,
-    /// When it ends; `None`: not by itself, as far as the provider tells.
+    /// When it ends; `None`: the provider reports no expiry.
     #[serde(serialize_with = "optional_time")]
     pub valid_until: Option<Timestamp>,
 }
@@ -43,7 +43,7 @@ pub struct TokenSpan {
     pub retire_at: Option<Timestamp>,
     /// Disabled at the provider: not accepted, and not yet deleted.
     pub disabled: bool,
-    /// How many destinations hold it, as far as their timestamps tell.
+    /// How many destinations hold it according to their timestamps.
     pub held_by: usize,
 }
 

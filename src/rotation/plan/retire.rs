@@ -65,8 +65,8 @@ pub fn waiting(input: &PlanInput<'_>, lineage: &Lineage, observations: &[Observa
     (0..lineage.members.len()).filter_map(retirement).collect()
 }
 
-/// Previous tokens that the provider can be told to end by itself: those that
-/// [wait](waiting) and would outlive their overlap. `from` is the expiry to set.
+/// Previous tokens to give an expiry: those that [wait](waiting) and would otherwise
+/// stay valid after their overlap. `from` is the expiry to set.
 #[must_use]
 pub fn expiries_to_set(
     input: &PlanInput<'_>,

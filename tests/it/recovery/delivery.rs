@@ -1,4 +1,4 @@
-//! From a newborn to the secrets: crashes, refusals, keys that change, emergencies.
+//! From a new token to the secrets: crashes, refusals, keys that change, emergencies.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -35,7 +35,8 @@ async fn where_old_tokens_are_retired_by_later_runs_an_orphan_is_ended_at_once()
     assert!(scene.world.provider.is_accepted(&scene.world.original.value), "it has its overlap");
 }
 
-/// The other run may write at any moment, so what its destinations hold is not told.
+/// The other run may write at any moment, so the report does not say what its
+/// destinations hold.
 #[tokio::test]
 async fn while_another_run_is_at_work_nothing_is_claimed() {
     let scene = scene(World::builder().destination_count(2)).await;
@@ -96,7 +97,7 @@ async fn a_new_token_that_every_destination_refuses_is_revoked() {
     heals(&scene).await;
 }
 
-/// It looks as if it held the newborn, whose window begins a little earlier.
+/// It looks as if it held the new token, whose window begins a little earlier.
 #[tokio::test]
 async fn what_a_person_wrote_just_before_a_refused_write_is_not_taken_for_delivered() {
     let scene =

@@ -1,5 +1,5 @@
-//! Between the decision to mint and a newborn that may be delivered: lost replies, what
-//! is not accepted, and what is not what was asked for.
+//! From the decision to mint to a new token that may be delivered: lost replies, tokens
+//! that the provider does not accept, and tokens that differ from the request.
 
 use std::sync::Arc;
 

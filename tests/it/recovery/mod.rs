@@ -97,7 +97,7 @@ fn writes(scene: &Scene) -> usize {
 
 const MINT: (&str, &str) = ("POST", "/regenerate");
 
-/// A run that dies at a request.
+/// A run that is killed at a request.
 async fn killed(scene: &Scene, target: Target, when: When) {
     let killed = Arc::new(Notify::new());
     let kill = Arc::clone(&killed);

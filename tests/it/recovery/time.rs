@@ -81,7 +81,8 @@ async fn a_run_that_is_told_to_stop_starts_no_mint() {
     heals(&scene).await;
 }
 
-/// Whoever cancelled it kills it seconds later: it must have told where it stands.
+/// GitHub kills a cancelled job seconds later: by then the run must have reported its
+/// state.
 #[tokio::test]
 async fn a_run_that_waits_for_an_answer_is_stopped_at_once() {
     for (method, path) in [("GET", "/v2/tokens"), ("GET", "/actions/secrets"), ("GET", "/public-key")] {

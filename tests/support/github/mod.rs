@@ -85,7 +85,7 @@ impl FakeGithub {
         }
     }
 
-    /// Who is told of every event here.
+    /// The observers of every event here.
     #[must_use]
     pub fn observers(&self) -> &Observers {
         &self.observers

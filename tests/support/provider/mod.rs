@@ -1,8 +1,8 @@
-//! Fake providers: API tokens that live and die by the virtual clock.
+//! Fake providers: API tokens with expiries by the virtual clock.
 //!
-//! What is the same for all of them lives here: what a test can arrange and see,
-//! and how a token is born, accepted and found. What requests do, and what a
-//! token looks like, is one file for each [`Service`].
+//! This module has what all of them share: what a test can arrange and see, and how a
+//! token is created, accepted and found. Requests and token formats are in one file for
+//! each [`Service`].
 
 pub mod axiom;
 pub mod deepset;
@@ -58,7 +58,7 @@ pub struct Service {
 /// How long crossfade lets a token live where its rotation says nothing.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(90 * 24);
 
-/// Changes a newborn token behind the client's back.
+/// Changes a new token without the client's knowledge.
 pub type Alter = Arc<dyn Fn(&mut Map<String, Value>) + Send + Sync>;
 
 /// How the fake behaves where the real service may.
@@ -67,7 +67,7 @@ pub struct Switches {
     /// The status for a credential that is missing, unknown or expired: 401 (the
     /// default, as the Go client has it) or 403 (as the documentation has it).
     pub unauthenticated: u16,
-    /// Newborns live no longer than this, whatever was asked.
+    /// New tokens expire after this time at the latest, whatever was requested.
     pub longest_life: Option<SignedDuration>,
     /// Newborns are refused for so many authentications.
     pub new_token_refused_uses: u32,
@@ -77,7 +77,7 @@ pub struct Switches {
     pub new_token_hidden_lists: u32,
     /// Newborns are missing from lists for so long.
     pub new_token_hidden_for: SignedDuration,
-    /// Changes what a newborn may do.
+    /// Changes the privileges of new tokens.
     pub alter_new_token: Option<Alter>,
     /// Every deletion is refused with 403.
     pub refuse_delete: bool,
@@ -203,13 +203,13 @@ impl FakeProvider {
         }
     }
 
-    /// Who is told of every event here.
+    /// The observers of every event here.
     #[must_use]
     pub fn observers(&self) -> &Observers {
         &self.observers
     }
 
-    /// Adds a token, as if somebody had made it in the web interface.
+    /// Adds a token, as if a user had created it in the web interface.
     pub fn add_token(&self, spec: TokenSpec) -> FakeToken {
         let token = self.lock().add(spec);
         self.by_hand(&format!("token {} added", token.id));
@@ -224,7 +224,7 @@ impl FakeProvider {
         value
     }
 
-    /// Deletes a token, as if somebody had done it in the web interface.
+    /// Deletes a token, as if a user had done it in the web interface.
     pub fn delete_by_hand(&self, id: &str) {
         self.edit(id, |token| token.deleted = true);
     }

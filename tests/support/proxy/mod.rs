@@ -135,7 +135,8 @@ async fn accept(listener: TcpListener, post: Post) {
         let post = post.clone();
         post.connections.send_modify(|count| *count += 1);
         tokio::spawn(async move {
-            // An error is a client or a fake that has gone: nothing to tell anybody.
+            // An error means that the client or the fake closed the connection, which is
+            // fine.
             let _ = post.serve(client).await;
             post.connections.send_modify(|count| *count -= 1);
         });
