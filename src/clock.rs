@@ -1,9 +1,8 @@
-//! The only source of time: what servers say in their `Date` headers.
+//! The only source of time: the `Date` headers of the servers.
 //!
-//! GitHub's clock is the one that a secret's `updated_at` is written by, so it
-//! is *now*. The runner's own clocks are never asked for a date; they only measure
-//! how long ago the last header was seen. What is decided with a time lives in
-//! [`crate::rotation`], not here.
+//! *Now* is GitHub's clock, which also sets a secret's `updated_at`. The runner's own
+//! clocks only measure how long ago the last header was seen. [`crate::rotation`]
+//! decides what follows from a time.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
@@ -12,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Who sent a `Date` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub enum Peer {
     /// The GitHub API.
     Github,
     /// A service that issues tokens. Each of a run's services has a number, because
@@ -20,7 +19,7 @@ pub enum Side {
     Provider(usize),
 }
 
-/// Time as the servers tell it. One per run, shared by every request.
+/// The servers' time; one per run, shared by every request.
 #[derive(Debug, Default)]
 pub struct Clock {
     github: Mutex<Option<Anchor>>,
@@ -66,14 +65,14 @@ impl Anchor {
 }
 
 impl Clock {
-    /// Takes note of a `Date` header. A date older than what the clock already
-    /// shows (a cached reply, a server that lags) does not turn it back.
-    pub fn observe(&self, side: Side, date: Timestamp) {
+    /// Records a `Date` header. A date older than the clock (a cached reply, a server
+    /// that lags) is ignored.
+    pub fn observe(&self, peer: Peer, date: Timestamp) {
         let mut github = self.github.lock().unwrap_or_else(|e| e.into_inner());
         let mut providers = self.providers.lock().unwrap_or_else(|e| e.into_inner());
-        let anchor = match side {
-            Side::Github => &mut *github,
-            Side::Provider(number) => {
+        let anchor = match peer {
+            Peer::Github => &mut *github,
+            Peer::Provider(number) => {
                 let known = providers.len().max(number + 1);
                 providers.resize(known, Other::default());
                 &mut providers[number].anchor
@@ -95,24 +94,24 @@ impl Clock {
         Timestamp::from_second(now.as_second()).ok()
     }
 
-    /// How far the clock of a side is ahead of GitHub's (negative: behind).
-    /// `None` until both have sent a date.
+    /// How far a peer's clock is ahead of GitHub's (negative: behind). `None` until both
+    /// have sent a date.
     #[must_use]
-    pub fn skew(&self, side: Side) -> Option<SignedDuration> {
+    pub fn skew(&self, peer: Peer) -> Option<SignedDuration> {
         let github = self.github();
-        match side {
-            Side::Github => skew(github, github),
-            Side::Provider(number) => skew(github, self.providers().get(number)?.anchor),
+        match peer {
+            Peer::Github => skew(github, github),
+            Peer::Provider(number) => skew(github, self.providers().get(number)?.anchor),
         }
     }
 
-    /// GitHub's clock, or later if there are signs that more time has passed. A run
-    /// that was frozen notices by it that its window is over: by the first answer
-    /// of whichever server, and even before that if the machine slept.
+    /// GitHub's clock, or later if there is evidence that more time has passed. A run
+    /// that was suspended notices in this way that its delivery window is over: from the
+    /// first reply of any server, or before that if the machine slept.
     #[must_use]
     pub fn latest(&self) -> Option<Timestamp> {
         let github = self.github()?.latest();
-        // Their clocks tell how much time passed, not what time it is.
+        // Providers' clocks show how much time has passed, not what time it is.
         let by_provider = |provider: Other| provider.anchor?.latest().checked_sub(provider.first_skew?).ok();
         Some(self.providers().into_iter().filter_map(by_provider).fold(github, Timestamp::max))
     }
@@ -135,7 +134,7 @@ fn skew(github: Option<Anchor>, other: Option<Anchor>) -> Option<SignedDuration>
 mod tests {
     use super::*;
 
-    const PROVIDER: Side = Side::Provider(0);
+    const PROVIDER: Peer = Peer::Provider(0);
 
     fn minute(minute: i64) -> Timestamp {
         let start: Timestamp = "2026-03-02T08:00:00Z".parse().unwrap();
@@ -147,22 +146,22 @@ mod tests {
     }
 
     #[test]
-    fn github_tells_the_time_and_nobody_turns_it_back() {
+    fn github_s_clock_never_goes_back() {
         let clock = Clock::default();
         clock.observe(PROVIDER, minute(3));
         assert_eq!((clock.now(), clock.skew(PROVIDER), clock.latest()), (None, None, None));
-        clock.observe(Side::Github, minute(1));
-        clock.observe(Side::Github, minute(0));
+        clock.observe(Peer::Github, minute(1));
+        clock.observe(Peer::Github, minute(0));
         assert!(is_about(clock.now(), minute(1)));
         assert_eq!(clock.skew(PROVIDER).map(|skew| skew.as_mins()), Some(2));
     }
 
     #[test]
     fn a_provider_that_is_ahead_makes_it_no_later() {
-        for (first, second) in [(Side::Github, PROVIDER), (PROVIDER, Side::Github)] {
+        for (first, second) in [(Peer::Github, PROVIDER), (PROVIDER, Peer::Github)] {
             let clock = Clock::default();
-            for side in [first, second] {
-                clock.observe(side, minute(if side == PROVIDER { 4 } else { 0 }));
+            for peer in [first, second] {
+                clock.observe(peer, minute(if peer == PROVIDER { 4 } else { 0 }));
             }
             assert!(is_about(clock.latest(), minute(0)), "{:?}", clock.latest());
             clock.observe(PROVIDER, minute(4 + 60));
@@ -174,11 +173,11 @@ mod tests {
     #[test]
     fn each_provider_has_a_clock_of_its_own() {
         let clock = Clock::default();
-        clock.observe(Side::Github, minute(0));
-        clock.observe(Side::Provider(2), minute(20));
-        clock.observe(Side::Provider(0), minute(-1));
+        clock.observe(Peer::Github, minute(0));
+        clock.observe(Peer::Provider(2), minute(20));
+        clock.observe(Peer::Provider(0), minute(-1));
         let minutes = |skew: SignedDuration| (skew.as_secs_f64() / 60.0).round();
-        let skews = [0, 1, 2, 3].map(|n| clock.skew(Side::Provider(n)).map(minutes));
+        let skews = [0, 1, 2, 3].map(|n| clock.skew(Peer::Provider(n)).map(minutes));
         assert_eq!(skews, [Some(-1.0), None, Some(20.0), None]);
         assert!(is_about(clock.latest(), minute(0)));
     }

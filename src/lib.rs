@@ -1,20 +1,19 @@
-//! crossfade replaces an expiring API token before it dies.
+//! crossfade replaces an API token before it expires.
 //!
-//! A rotation is a story in eight steps, and the modules follow it:
+//! A rotation goes through these steps, and the modules follow them:
 //!
-//! 1. [`cli`] and [`config`] turn what the user wrote into checked rotations;
-//!    nothing has been contacted yet.
+//! 1. [`cli`] and [`config`] check the arguments and the configuration file, and make
+//!    rotations of them; no request has been sent yet.
 //! 2. [`rotation`] *observes* the provider's tokens and GitHub's timestamps,
-//!    *plans* (a pure function), checks by a *preflight* that what it will write
-//!    can be written, *mints* the successor, *probes* it, *delivers* it to every
-//!    destination, *retires* what is no longer held, and hands over an outcome.
-//! 3. [`provider`] speaks to the services that issue tokens, [`github`] to the
-//!    service that keeps secrets; both through the one client in [`http`].
-//! 4. [`report`] tells people and machines what happened, and no more than that.
+//!    *plans* (a pure function), checks in a *preflight* that the secrets can be
+//!    written, *mints* the new token, *verifies* it, *delivers* it to every
+//!    destination and *retires* the tokens that no destination holds any more.
+//! 3. [`provider`] sends requests to the services that issue tokens, [`github`] to
+//!    GitHub; both through the one client in [`http`].
+//! 4. [`report`] prints what happened, for users and for programs.
 //!
-//! [`run`] puts them together for one invocation.
-//! [`clock`] is the only source of time, [`redact`] the only gate through which
-//! strings from outside reach an output.
+//! [`run`] connects them for one invocation. [`clock`] is the only source of time.
+//! Every string from outside passes [`redact`] before it reaches an output.
 
 pub mod cli;
 pub mod clock;

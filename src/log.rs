@@ -1,7 +1,6 @@
-//! What is told on standard error while a run goes on.
+//! The log on standard error.
 //!
-//! One line per event, past the gate of [`crate::redact`]. What deserves an event
-//! is decided where it happens; how much of it is shown, here.
+//! One redacted line per event. This module decides which levels are shown.
 
 use std::io;
 use std::sync::Arc;
@@ -34,20 +33,20 @@ pub(crate) fn subscriber(
         .without_time()
         .with_target(false)
         .with_ansi(false)
-        .with_writer(Gate { redactor, stream, progress });
+        .with_writer(RedactingWriter { redactor, stream, progress });
     tracing_subscriber::registry()
         .with(lines.with_filter(Targets::new().with_target(env!("CARGO_CRATE_NAME"), level)))
 }
 
-/// Lets an event through as one harmless line.
+/// Writes an event as one redacted line.
 #[derive(Clone)]
-struct Gate {
+struct RedactingWriter {
     redactor: Arc<Redactor>,
     stream: Stream,
     progress: Progress,
 }
 
-impl io::Write for Gate {
+impl io::Write for RedactingWriter {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let line = self.redactor.message(&String::from_utf8_lossy(event));
         let Self { stream, progress, .. } = self;
@@ -60,7 +59,7 @@ impl io::Write for Gate {
     }
 }
 
-impl<'a> MakeWriter<'a> for Gate {
+impl<'a> MakeWriter<'a> for RedactingWriter {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {

@@ -23,10 +23,10 @@ fn main() -> ExitCode {
     };
     let streams = Streams { stdout: stdout(), stderr: stderr() };
     let environment = Environment::from_process();
-    ExitCode::from(runtime.block_on(run(std::env::args_os(), &environment, streams, told_to_stop())))
+    ExitCode::from(runtime.block_on(run(std::env::args_os(), &environment, streams, stop_requested())))
 }
 
-/// How wide a terminal is that does not tell.
+/// The width of a terminal that does not report one.
 const USUAL: usize = 80;
 
 /// Standard output, and how wide its terminal is if it is one.
@@ -45,9 +45,9 @@ fn stderr() -> Stream {
     if std::io::stderr().is_terminal() { stream.on_terminal(USUAL) } else { stream }
 }
 
-/// Resolves when the process is told to stop: a cancelled job sends such a signal
-/// and kills seconds later.
-async fn told_to_stop() {
+/// Resolves when the process receives a stop signal: a cancelled job sends one, and
+/// kills the process seconds later.
+async fn stop_requested() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -1,4 +1,4 @@
-//! How far a run has come: one line on a terminal, gone when the run is over.
+//! Progress of a run: one line on a terminal, removed at the end.
 //!
 //! Off a terminal there is nothing to see here; what must be known is in the report.
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// So often the line moves, even while nothing is answered.
+/// Redraw interval.
 const TICK: Duration = Duration::from_millis(100);
 
 /// The line. Clones share it.
@@ -32,17 +32,17 @@ impl Progress {
         Self { line, written: ProgressBar::hidden() }
     }
 
-    /// So many more secrets will be looked at.
+    /// Announces secrets that will be read.
     pub(crate) fn expect(&self, secrets: usize) {
         self.line.inc_length(u64::try_from(secrets).unwrap_or_default());
     }
 
-    /// One was looked at.
+    /// A secret was read.
     pub(crate) fn looked(&self) {
         self.line.inc(1);
     }
 
-    /// One was written.
+    /// A secret was written.
     pub(crate) fn wrote(&self) {
         self.written.inc(1);
         self.line.set_message(format!(", {} written", self.written.position()));

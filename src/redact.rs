@@ -1,10 +1,10 @@
-//! The one gate through which strings from outside reach an output.
+//! Makes strings from outside safe to print. Every one of them passes here.
 //!
-//! Two dangers are met here. A string may carry a secret: [`Redactor::scrub`]
-//! takes it out. And a string may be made to be obeyed, by a terminal, by the
-//! Actions runner or by a Markdown renderer: [`Redactor::line`] and
-//! [`Redactor::message`] make it one harmless line, [`markdown`], [`code`],
-//! [`workflow_data`] and [`workflow_property`] fit such a line to one place.
+//! A string may contain a secret: [`Redactor::scrub`] removes it. A string may contain
+//! commands for a terminal, the Actions runner or a Markdown renderer:
+//! [`Redactor::line`] and [`Redactor::message`] make it one harmless line, [`markdown`],
+//! [`code`], [`workflow_data`] and [`workflow_property`] escape such a line for one
+//! output.
 //!
 //! The one value that is printed on purpose, to have the runner mask it, is
 //! written by [`crate::report::actions::add_mask`], not here.
@@ -33,7 +33,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use encodings::Reading;
+use encodings::Decoding;
 
 pub use escape::{code, markdown, workflow_data, workflow_property};
 pub use shapes::{Body, TokenShape, issuer, looks_like_a_secret, secret_part};
@@ -172,13 +172,13 @@ impl Grams {
         self.by_length.entry(length).or_default().extend(hashes);
     }
 
-    /// Where the original text of `reading` shows a gram.
-    fn find(&self, reading: &Reading) -> Vec<Range<usize>> {
+    /// Where the original text of `decoding` shows a gram.
+    fn find(&self, decoding: &Decoding) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         for (&length, known) in &self.by_length {
-            for (start, window) in reading.bytes().windows(length).enumerate() {
+            for (start, window) in decoding.bytes().windows(length).enumerate() {
                 if known.contains(&self.hasher.hash_one(window)) {
-                    found.push(reading.origin(start..start + length));
+                    found.push(decoding.origin(start..start + length));
                 }
             }
         }
@@ -228,11 +228,11 @@ pub(crate) fn starred(text: &str) -> String {
 /// Every part of `text` to be hidden, in no order; parts may overlap.
 fn marks(grams: &Grams, text: &str) -> Vec<Range<usize>> {
     let mut marks = Vec::new();
-    for reading in encodings::readings(text) {
-        marks.extend(shapes::find(reading.bytes()).into_iter().map(|found| reading.origin(found)));
+    for decoding in encodings::decodings(text) {
+        marks.extend(shapes::find(decoding.bytes()).into_iter().map(|found| decoding.origin(found)));
         let Some(&shortest) = grams.by_length.keys().next() else { continue };
-        marks.extend(grams.find(&reading));
-        for unpacked in reading.unpacked(shortest) {
+        marks.extend(grams.find(&decoding));
+        for unpacked in decoding.unpacked(shortest) {
             marks.extend(grams.find(&unpacked));
         }
     }

@@ -1,9 +1,8 @@
 //! One invocation, from arguments to exit code.
 //!
-//! Puts the parts together and knows no policy: what is done to a rotation lives
-//! in [`crate::rotation`], what is printed in [`crate::report`]. Nothing of the
-//! process itself is touched, so that tests and the sandbox can run many
-//! invocations side by side.
+//! Connects the parts without any policy: [`crate::rotation`] decides what is done,
+//! [`crate::report`] what is printed. Does not use the process's own state, so that
+//! tests and the sandbox can run many invocations side by side.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -15,36 +14,36 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tracing::instrument::WithSubscriber as _;
 
-use crate::cli::{self, Answer, Command, Environment, Run, Verbosity};
-use crate::clock::{Clock, Side};
+use crate::cli::{self, Command, EarlyExit, Environment, Run, Verbosity};
+use crate::clock::{Clock, Peer};
 use crate::config::Period;
 use crate::config::diagnostic::{Invalid, Problems};
-use crate::github::{Access, Credentials, GitHub, Terms};
+use crate::github::{GitHub, GithubCredential, GithubOptions, Mode};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::log;
 use crate::progress::Progress;
 use crate::provider::{self, ProviderSettings};
 use crate::redact::Redactor;
-use crate::report::{self, ActionsFiles, Outlets, Report, actions};
-use crate::rotation::berths::Berths;
-use crate::rotation::brake::Brake;
+use crate::report::{self, ActionsFiles, Outputs, Report, actions};
+use crate::rotation::delivery_slots::DeliverySlots;
 use crate::rotation::marker::MarkerKeys;
-use crate::rotation::session::Session;
-use crate::rotation::{self, Tools, window};
+use crate::rotation::session::ProviderSession;
+use crate::rotation::stop_signal::StopSignal;
+use crate::rotation::{self, RunContext, window};
 use crate::streams::Streams;
 
-/// Something is wrong with what the user wrote; nothing was contacted.
+/// Exit code of an invalid command line or configuration; no request was sent.
 const USAGE: u8 = 2;
-/// Something is not as it should be.
+/// Exit code of a failed rotation.
 const FAILED: u8 = 1;
 
-/// The longest time that a newborn is given to be accepted.
+/// The longest wait until the provider accepts a new token.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs one invocation to its end and returns the exit code: 0 all is well,
 /// 1 a rotation failed, 2 usage or configuration.
 ///
-/// When `stop` resolves, no new mint is started; what was minted is delivered.
+/// When `stop` resolves, no new mint is started; a new token is still delivered.
 pub async fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &Environment,
@@ -55,8 +54,8 @@ pub async fn run(
     let redactor = Arc::new(Redactor::new());
     let run = match cli::invocation(arguments, environment, &redactor) {
         Ok(run) => run,
-        Err(Answer { stdout, stderr, exit_code, problems }) => {
-            // A reader that went away is not an error.
+        Err(EarlyExit { stdout, stderr, exit_code, problems }) => {
+            // A closed pipe is not an error.
             let (stdout, stderr) = (redactor.scrub(&stdout), redactor.scrub(&stderr));
             let _ = streams.stdout.write_all(stdout.as_bytes()).and_then(|()| streams.stdout.flush());
             let _ = streams.stderr.write_all(stderr.as_bytes()).and_then(|()| streams.stderr.flush());
@@ -76,7 +75,7 @@ pub async fn run(
     if on_actions {
         let _ = actions::annotate_problems(&run.warnings, &redactor, &mut streams.stderr);
     }
-    // One line a request is a long log: there it is folded.
+    // One line per request makes a long log, so the runner folds it.
     let is_folded = on_actions && verbosity > Verbosity::Normal;
     if is_folded {
         let _ = actions::group("crossfade: what was asked and answered", &mut streams.stderr);
@@ -102,11 +101,11 @@ pub async fn run(
         output: environment.get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
     });
-    let screen = streams.stdout.screen(environment);
+    let terminal = streams.stdout.terminal(environment);
     let Streams { stdout, stderr } = &mut streams;
     let format = run.options.format;
-    let mut outlets = Outlets { format, screen, stdout, stderr, actions: files };
-    match report::publish(&report, &redactor, &mut outlets) {
+    let mut outputs = Outputs { format, terminal, stdout, stderr, actions: files };
+    match report::publish(&report, &redactor, &mut outputs) {
         Ok(()) => report.exit_code(),
         Err(error) => {
             let error = redactor.message(&error.to_string());
@@ -116,7 +115,6 @@ pub async fn run(
     }
 }
 
-/// Everything that needs the network.
 async fn carry_out(
     run: &Run,
     redactor: &Arc<Redactor>,
@@ -130,51 +128,52 @@ async fn carry_out(
     let request_timeout = std_duration(options.request_timeout);
     let settings = HttpSettings::new(request_timeout);
     let http = Arc::new(Http::new(settings, Arc::clone(&clock)));
-    let access = match run.command {
-        Command::Status { .. } => Access::Look,
-        Command::Rotate if options.dry_run => Access::Rehearse,
-        Command::Rotate => Access::Write,
+    let mode = match run.command {
+        Command::Status { .. } => Mode::ReadOnly,
+        Command::Rotate if options.dry_run => Mode::DryRun,
+        Command::Rotate => Mode::Apply,
     };
     let announce = announce(redactor, on_actions, streams);
-    let terms = Terms {
+    let github_options = GithubOptions {
         concurrency: options.concurrency,
         pace: options.pace,
-        access,
+        mode,
         announce: Arc::clone(&announce),
         progress: progress.clone(),
     };
-    let github = GitHub::connect(Arc::clone(&http), &run.github, terms).map_err(|error| error.to_string())?;
+    let github =
+        GitHub::connect(Arc::clone(&http), &run.github, github_options).map_err(|error| error.to_string())?;
     let sessions = sessions(run, &http, &announce)?;
     let window = window::delivery_window(1).unsigned_abs();
-    let brake = Brake::new(std_duration(options.deadline), window, request_timeout);
-    let berths = Berths::new(options.concurrency);
-    let tools = Tools {
+    let stop_signal = StopSignal::new(std_duration(options.deadline), window, request_timeout);
+    let delivery_slots = DeliverySlots::new(options.concurrency);
+    let context = RunContext {
         github: &github,
         clock: &clock,
-        brake: &brake,
-        berths: &berths,
+        stop_signal: &stop_signal,
+        delivery_slots: &delivery_slots,
         first_wait: settings.retry.first_wait,
         patience: PATIENCE.min(request_timeout * 2),
         force: options.force,
-        dry_run: access != Access::Write,
-        look_only: access == Access::Look,
+        dry_run: mode != Mode::Apply,
+        read_only: mode == Mode::ReadOnly,
         marker_keys: MarkerKeys::new(run.marker_keys.clone()),
     };
-    let work = rotation::run(&tools, &run.config, &sessions);
+    let work = rotation::run(&context, &run.config, &sessions);
     tokio::pin!(work, stop);
     tokio::select! {
-        // A signal that is there already is heeded before anything goes on.
+        // A signal that arrived already is handled first.
         biased;
         () = &mut stop => {
             tracing::warn!("told to stop: nothing more is begun, and what was minted is delivered");
-            brake.stop();
+            stop_signal.stop();
         }
         report = &mut work => return Ok(complete(report, run)),
     }
     Ok(complete(work.await, run))
 }
 
-/// Adds what is known of the whole run alone.
+/// Adds what concerns the run as a whole.
 fn complete(mut report: Report, run: &Run) -> Report {
     if let Command::Status { fail_within: Some(within) } = run.command {
         report.look_ahead(within.duration());
@@ -182,7 +181,7 @@ fn complete(mut report: Report, run: &Run) -> Report {
     report
 }
 
-/// Every value that is made is masked and hidden before anything can carry it.
+/// Masks and registers every new value before any output can contain it.
 fn announce(redactor: &Arc<Redactor>, on_actions: bool, streams: &Streams) -> Announce {
     let (redactor, stderr) = (Arc::clone(redactor), streams.stderr.clone());
     Arc::new(move |value: &SecretString| {
@@ -198,31 +197,31 @@ fn sessions(
     run: &Run,
     http: &Arc<Http>,
     announce: &Announce,
-) -> Result<HashMap<ProviderSettings, Arc<Session>>, String> {
+) -> Result<HashMap<ProviderSettings, Arc<ProviderSession>>, String> {
     let mut sessions = HashMap::new();
     for settings in run.config.rotations.iter().map(|rotation| &rotation.provider) {
         if sessions.contains_key(settings) {
             continue;
         }
-        let side = Side::Provider(sessions.len());
-        let provider = provider::connect(settings, Arc::clone(http), side, Arc::clone(announce))
+        let peer = Peer::Provider(sessions.len());
+        let provider = provider::connect(settings, Arc::clone(http), peer, Arc::clone(announce))
             .map_err(|error| error.to_string())?;
         let credential = run.credentials.get(&settings.credential).cloned().unwrap_or_default();
         sessions.insert(
             settings.clone(),
-            Arc::new(Session::new(provider, credential, side, http.retry_policy())),
+            Arc::new(ProviderSession::new(provider, credential, peer, http.retry_policy())),
         );
     }
     Ok(sessions)
 }
 
-/// Every secret that this run was given is kept out of every output.
+/// Keeps every secret of this run out of every output.
 fn register(run: &Run, redactor: &Redactor) {
     run.credentials.values().for_each(|credential| redactor.register(credential));
     run.marker_keys.iter().for_each(|key| redactor.register(key));
-    match &run.github.credentials {
-        Credentials::Token(token) => redactor.register(token),
-        Credentials::App { private_key, .. } => redactor.register(private_key),
+    match &run.github.credential {
+        GithubCredential::Token(token) => redactor.register(token),
+        GithubCredential::App { private_key, .. } => redactor.register(private_key),
     }
 }
 

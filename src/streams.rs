@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cli::Environment;
-use crate::report::Screen;
+use crate::report::Terminal;
 
 /// A stream that several writers share.
 #[derive(Clone)]
@@ -31,13 +31,13 @@ impl Stream {
         self.columns.is_some()
     }
 
-    /// The screen behind it. The environment may ask for another width, or for no
-    /// colours (see no-color.org).
-    pub(crate) fn screen(&self, environment: &Environment) -> Screen {
+    /// Its terminal. The environment may set another width, or disable colors (see
+    /// no-color.org).
+    pub(crate) fn terminal(&self, environment: &Environment) -> Terminal {
         let asked = || environment.get("COLUMNS")?.parse().ok();
         let columns = self.columns.map(|columns| asked().unwrap_or(columns));
         let is_plain = environment.get("NO_COLOR").is_some() || environment.get("TERM") == Some("dumb");
-        Screen { columns, colours: columns.is_some() && !is_plain }
+        Terminal { columns, colors: columns.is_some() && !is_plain }
     }
 }
 

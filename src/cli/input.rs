@@ -4,7 +4,7 @@ use std::str::FromStr as _;
 
 use super::Environment;
 use crate::config::Field;
-use crate::config::diagnostic::{Invalid, Place, Problems, quoted};
+use crate::config::diagnostic::{Invalid, Origin, Problems, quoted};
 use crate::redact::looks_like_a_secret;
 
 /// The two names of an input.
@@ -27,16 +27,16 @@ pub(super) struct Inputs<'a> {
 
 impl Inputs<'_> {
     /// What was given, and by which of the two names.
-    fn given(&self, flag: Option<&str>, input: Input) -> Option<(String, Place)> {
+    fn given(&self, flag: Option<&str>, input: Input) -> Option<(String, Origin)> {
         let flag = flag.filter(|text| !text.is_empty()).map(|text| (text, input.flag));
         let variable = || self.environment.get(input.variable).map(|text| (text, input.variable));
-        flag.or_else(variable).map(|(text, name)| (text.to_owned(), Place::Input(name)))
+        flag.or_else(variable).map(|(text, name)| (text.to_owned(), Origin::Input(name)))
     }
 
     /// An input as it was written.
     pub(super) fn text(&mut self, flag: Option<&str>, input: Input) -> Option<Field<String>> {
-        let (text, place) = self.given(flag, input)?;
-        Some(Field { place, value: self.problems.note(place, no_secret(text)) })
+        let (text, origin) = self.given(flag, input)?;
+        Some(Field { origin, value: self.problems.note(origin, no_secret(text)) })
     }
 
     /// An input read by a parser.
@@ -46,9 +46,9 @@ impl Inputs<'_> {
         input: Input,
         parse: impl FnOnce(&str) -> Result<T, Invalid>,
     ) -> Option<Field<T>> {
-        let (text, place) = self.given(flag, input)?;
+        let (text, origin) = self.given(flag, input)?;
         let result = no_secret(text).and_then(|text| parse(text.trim()));
-        Some(Field { place, value: self.problems.note(place, result) })
+        Some(Field { origin, value: self.problems.note(origin, result) })
     }
 
     /// An input read by a parser, or its default.
@@ -66,8 +66,8 @@ impl Inputs<'_> {
     pub(super) fn list(&mut self, flags: &[String], input: Input, separators: &[char]) -> Vec<Field<String>> {
         let problems = &mut *self.problems;
         let mut field = |text: &str, name| {
-            let place = Place::Input(name);
-            Field { place, value: problems.note(place, no_secret(text.to_owned())) }
+            let origin = Origin::Input(name);
+            Field { origin, value: problems.note(origin, no_secret(text.to_owned())) }
         };
         let flags: Vec<_> = flags.iter().filter(|f| !f.is_empty()).map(|f| field(f, input.flag)).collect();
         if !flags.is_empty() {

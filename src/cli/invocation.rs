@@ -1,4 +1,4 @@
-//! What was typed, made into a run: checked as far as that is possible offline.
+//! Turns arguments and environment into a run, checked as far as possible offline.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,21 +12,21 @@ use super::input::{Input, Inputs, input};
 use super::settings::{self, RunOptions};
 use super::{Cli, Environment, OutputArgs, RotationArgs, Subcommands};
 use crate::config::address::origin;
-use crate::config::diagnostic::{Invalid, Place, Problems, printable};
+use crate::config::diagnostic::{Invalid, Origin, Problems, printable};
 use crate::config::selection::{Selection, Shard};
 use crate::config::{
     Config, DEFAULT_CREDENTIAL, Field, Held, MAX_BYTES, Period, Repository, Request, RotationKeys,
     SecretKeys, check_values, load, summary,
 };
-use crate::github::{Credentials, GithubSettings};
+use crate::github::{GithubCredential, GithubSettings};
 use crate::provider::Kind;
 use crate::redact::{GRAM, Redactor, looks_like_a_secret};
 use crate::report::Format;
 
-/// Where the configuration file is unless somebody says otherwise.
+/// The default path of the configuration file.
 const DEFAULT_FILE: &str = ".github/crossfade.yml";
 
-/// What `check` calls the repository that rotates when nobody says which it is.
+/// The name that `check` uses for the repository that rotates if none is given.
 const SOME_REPOSITORY: (&str, &str) = ("this", "repository");
 
 /// Something to do over the network; everything offline has been checked.
@@ -47,7 +47,7 @@ pub struct Run {
     pub credentials: BTreeMap<String, SecretString>,
     /// The keys that sign markers; none: markers are not signed.
     pub marker_keys: Vec<SecretString>,
-    /// What people should know and nothing stops for.
+    /// Warnings, which do not stop the run.
     pub warnings: Problems,
 }
 
@@ -63,21 +63,21 @@ pub enum Command {
     },
 }
 
-/// All that there is to say when nothing needs to be contacted: help, a schema,
-/// the result of `check`, or what is wrong.
+/// The whole output of an invocation that sends no request: help, a schema, the result
+/// of `check`, or errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct EarlyExit {
     /// For standard output.
     pub stdout: String,
     /// For standard error.
     pub stderr: String,
     /// 0, or 2 for usage and configuration.
     pub exit_code: u8,
-    /// The same that the streams say, one by one and with places: for annotations.
+    /// The problems in the output, with their origins, for annotations.
     pub problems: Box<Problems>,
 }
 
-impl Answer {
+impl EarlyExit {
     fn good(stdout: String) -> Self {
         Self { stdout, stderr: String::new(), exit_code: 0, problems: Box::default() }
     }
@@ -90,7 +90,7 @@ impl Answer {
     }
 
     fn of(problems: Problems) -> Self {
-        Self { stdout: String::new(), stderr: told(&problems), exit_code: 2, problems: Box::new(problems) }
+        Self { stdout: String::new(), stderr: render(&problems), exit_code: 2, problems: Box::new(problems) }
     }
 }
 
@@ -115,13 +115,13 @@ const FAIL_WITHIN: Input = input("--fail-within", "CROSSFADE_FAIL_WITHIN");
 /// What arguments (the program's name first) and environment ask for.
 ///
 /// # Errors
-/// An [`Answer`] when nothing needs to be contacted, which includes everything
+/// An [`EarlyExit`] when nothing needs to be contacted, which includes everything
 /// that is wrong with the arguments, the environment or the configuration file.
 pub fn invocation(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &Environment,
     redactor: &Redactor,
-) -> Result<Run, Answer> {
+) -> Result<Run, EarlyExit> {
     let known = settings::SECRETS.into_iter().chain([DEFAULT_CREDENTIAL]);
     let known: Vec<SecretString> =
         known.filter_map(|name| Some(environment.get(name)?.to_owned().into())).collect();
@@ -130,11 +130,11 @@ pub fn invocation(
     refuse_secrets(&arguments, &known)?;
     let cli = Cli::try_parse_from(arguments).map_err(|error| {
         let text: String = error.to_string().split('\n').map(printable).collect::<Vec<_>>().join("\n");
-        if error.exit_code() == 0 { Answer::good(text) } else { Answer::refusal(text) }
+        if error.exit_code() == 0 { EarlyExit::good(text) } else { EarlyExit::refusal(text) }
     })?;
     let mut problems = Problems::default();
     match cli.command {
-        Subcommands::Schema => Err(Answer::good(crate::config::schema_text())),
+        Subcommands::Schema => Err(EarlyExit::good(crate::config::schema_text())),
         Subcommands::Check(args) => {
             Err(check(&args.rotations, &args.output, environment, redactor, problems))
         }
@@ -167,7 +167,7 @@ fn run(
     environment: &Environment,
     redactor: &Redactor,
     mut problems: Problems,
-) -> Result<Run, Answer> {
+) -> Result<Run, EarlyExit> {
     let repository = repository(args, environment, true, &mut problems);
     let config = configuration(args, repository.clone(), environment, redactor, &mut problems);
     let credentials = credentials(config.as_ref(), environment, &mut problems);
@@ -184,7 +184,7 @@ fn run(
             marker_keys,
             warnings: problems,
         }),
-        _ => Err(Answer::of(problems)),
+        _ => Err(EarlyExit::of(problems)),
     }
 }
 
@@ -194,7 +194,7 @@ fn check(
     environment: &Environment,
     redactor: &Redactor,
     mut problems: Problems,
-) -> Answer {
+) -> EarlyExit {
     let format = settings::format(output, &mut Inputs { environment, problems: &mut problems });
     let repository = repository(args, environment, false, &mut problems);
     let config = configuration(args, repository, environment, redactor, &mut problems);
@@ -204,18 +204,18 @@ fn check(
     match format {
         Format::Json => {
             let stdout = summary::json(config.as_ref(), &problems, redactor);
-            Answer { stdout, stderr: String::new(), exit_code, problems: Box::new(problems) }
+            EarlyExit { stdout, stderr: String::new(), exit_code, problems: Box::new(problems) }
         }
         Format::Text => {
-            let stderr = if problems.is_empty() { String::new() } else { told(&problems) };
+            let stderr = if problems.is_empty() { String::new() } else { render(&problems) };
             let stdout = config.as_ref().map(summary::text).unwrap_or_default();
-            Answer { stdout, stderr, exit_code, problems: Box::new(problems) }
+            EarlyExit { stdout, stderr, exit_code, problems: Box::new(problems) }
         }
     }
 }
 
 /// All problems as text, and how many there are.
-fn told(problems: &Problems) -> String {
+fn render(problems: &Problems) -> String {
     let ending = match problems.errors() {
         0 => return format!("{problems}\n"),
         1 => "1 error".to_owned(),
@@ -224,8 +224,9 @@ fn told(problems: &Problems) -> String {
     format!("{problems}\n\n{ending}; nothing was contacted.\n")
 }
 
-/// Arguments are visible to every process of the machine, and stay in histories.
-fn refuse_secrets(arguments: &[OsString], known: &[SecretString]) -> Result<(), Answer> {
+/// Refuses secrets in arguments: every process of the machine can see them, and shells
+/// record them.
+fn refuse_secrets(arguments: &[OsString], known: &[SecretString]) -> Result<(), EarlyExit> {
     let any = arguments.iter().any(|argument| {
         let argument = argument.to_string_lossy();
         let is_known = |secret: &SecretString| {
@@ -239,7 +240,7 @@ fn refuse_secrets(arguments: &[OsString], known: &[SecretString]) -> Result<(), 
     if !any {
         return Ok(());
     }
-    Err(Answer::refusal(
+    Err(EarlyExit::refusal(
         "error: an argument looks like a secret, which would be visible to others on this machine; it is not shown here\n  \
          = help: secrets come from environment variables alone: CROSSFADE_PROVIDER_TOKEN and CROSSFADE_GITHUB_TOKEN;\n          \
          --token takes the name or id of a token; replace a token that was typed as an argument\n"
@@ -247,7 +248,7 @@ fn refuse_secrets(arguments: &[OsString], known: &[SecretString]) -> Result<(), 
     ))
 }
 
-/// The repository that rotates. `check` does without where nobody says which.
+/// The repository that rotates. `check` does not need one.
 fn repository(
     args: &RotationArgs,
     environment: &Environment,
@@ -260,7 +261,7 @@ fn repository(
         .or_else(|| inputs.parsed(None, GITHUB_REPOSITORY, Repository::from_str));
     if given.is_none() && required {
         problems.error(
-            Place::Missing,
+            Origin::Missing,
             Invalid::new("no repository is given").help(
                 "give --repository owner/name, the variable CROSSFADE_REPOSITORY or the action's input `repository`; GITHUB_REPOSITORY is not set",
             ),
@@ -282,7 +283,7 @@ fn configuration(
     let shard = inputs.parsed(args.shard.as_deref(), SHARD, Shard::from_str).and_then(|field| field.value);
     let selection = Selection { only: inputs.list(&args.only, ONLY, &[',', '\n']), shard };
     let path =
-        inputs.text(args.config.as_deref(), CONFIG).and_then(|field| Some((field.value?, field.place)));
+        inputs.text(args.config.as_deref(), CONFIG).and_then(|field| Some((field.value?, field.origin)));
     // A token or a secret alone may be meant for the one rotation of the usual file.
     let describes = flags.token.is_some() || flags.secrets.is_some();
     let by_flags = path.is_none()
@@ -313,7 +314,7 @@ fn register_named(file: &str, environment: &Environment, redactor: &Redactor) {
 fn flags(args: &RotationArgs, inputs: &mut Inputs<'_>) -> RotationKeys {
     let secrets = inputs.list(&args.secret, SECRET, &['\n']);
     let short = |field: &Field<String>| Field {
-        place: field.place,
+        origin: field.origin,
         value: field.value.clone().map(SecretKeys::Short),
     };
     RotationKeys {
@@ -327,14 +328,14 @@ fn flags(args: &RotationArgs, inputs: &mut Inputs<'_>) -> RotationKeys {
         rotate_before: inputs.parsed(args.rotate_before.as_deref(), ROTATE_BEFORE, Period::from_str),
         secrets: secrets
             .first()
-            .map(|first| Field { place: first.place, value: Some(secrets.iter().map(short).collect()) }),
+            .map(|first| Field { origin: first.origin, value: Some(secrets.iter().map(short).collect()) }),
         ..RotationKeys::default()
     }
 }
 
 /// The configuration file's text.
-fn file(path: Option<(String, Place)>, problems: &mut Problems) -> Option<String> {
-    let (path, place) = path.unwrap_or_else(|| (DEFAULT_FILE.to_owned(), Place::Missing));
+fn file(path: Option<(String, Origin)>, problems: &mut Problems) -> Option<String> {
+    let (path, origin) = path.unwrap_or_else(|| (DEFAULT_FILE.to_owned(), Origin::Missing));
     let mut bytes = Vec::new();
     // One byte too many is enough to know that there are too many.
     let bound = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
@@ -343,13 +344,13 @@ fn file(path: Option<(String, Place)>, problems: &mut Problems) -> Option<String
         Ok(_) => {
             String::from_utf8(bytes).map_err(|_| Invalid::new(format!("{} is not UTF-8", printable(&path))))
         }
-        Err(error) if error.kind() == ErrorKind::NotFound && place == Place::Missing => {
+        Err(error) if error.kind() == ErrorKind::NotFound && origin == Origin::Missing => {
             Err(Invalid::new(format!("there is no {DEFAULT_FILE}, and no flags describe a rotation"))
                 .help("write the file, name another with --config, or give --provider, --token and --secret"))
         }
         Err(error) => Err(Invalid::new(format!("{} cannot be read: {}", printable(&path), error.kind()))),
     };
-    let text = problems.note(place, text)?;
+    let text = problems.note(origin, text)?;
     problems.set_file(&path, &text);
     Some(text)
 }
@@ -372,7 +373,7 @@ fn credentials(
                 "set it in the step's `env`; CROSSFADE_PROVIDER_TOKEN is the action's input `provider-token`",
             )),
         };
-        found.extend(problems.note(Place::Missing, value).map(|value| (variable.clone(), value)));
+        found.extend(problems.note(Origin::Missing, value).map(|value| (variable.clone(), value)));
     }
     found
 }
@@ -387,10 +388,10 @@ fn compare_values(
     problems: &mut Problems,
 ) {
     let mut held: Vec<Held<'_>> = Vec::new();
-    let token = github.map(|github| &github.credentials);
+    let token = github.map(|github| &github.credential);
     let of_github = match token {
-        Some(Credentials::Token(token)) => Some((settings::GITHUB_TOKEN, token.clone())),
-        Some(Credentials::App { private_key, .. }) => Some((settings::APP_KEY, private_key.clone())),
+        Some(GithubCredential::Token(token)) => Some((settings::GITHUB_TOKEN, token.clone())),
+        Some(GithubCredential::App { private_key, .. }) => Some((settings::APP_KEY, private_key.clone())),
         None => {
             let token = environment.get(settings::GITHUB_TOKEN);
             token.map(|token| (settings::GITHUB_TOKEN, token.to_owned().into()))

@@ -14,7 +14,7 @@ mod tests;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 pub use environment::Environment;
-pub use invocation::{Answer, Command, Run, invocation};
+pub use invocation::{Command, EarlyExit, Run, invocation};
 pub use settings::{RunOptions, Verbosity};
 
 /// Every command and flag, for completions and the manual page.

@@ -1,4 +1,4 @@
-//! Everything about a run that is not a rotation: options, and who may write.
+//! Settings of a run that belong to no rotation: options, and the GitHub credential.
 
 use std::ops::RangeInclusive;
 
@@ -8,8 +8,8 @@ use super::input::{Input, Inputs, input};
 use super::{Environment, NetworkArgs, OutputArgs};
 use crate::config::Period;
 use crate::config::address::origin;
-use crate::config::diagnostic::{Invalid, Place, Problems, named, quoted};
-use crate::github::{Credentials, GithubSettings, Pace};
+use crate::config::diagnostic::{Invalid, Origin, Problems, named, quoted};
+use crate::github::{GithubCredential, GithubSettings, Pace};
 use crate::report::Format;
 
 /// How a run goes about its work.
@@ -29,11 +29,11 @@ pub struct RunOptions {
     pub request_timeout: Period,
     /// How long the whole run may take; never nothing.
     pub deadline: Period,
-    /// How much is told on standard error.
+    /// How much is logged on standard error.
     pub verbosity: Verbosity,
 }
 
-/// How much is told on standard error.
+/// How much is logged on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Verbosity {
     /// `-q`: errors alone.
@@ -104,8 +104,8 @@ pub(super) fn github(network: &NetworkArgs, inputs: &mut Inputs<'_>) -> Option<G
         Some(field) => field.value,
         None => origin("https://api.github.com").ok(),
     };
-    let credentials = credentials(inputs);
-    Some(GithubSettings { api_url: api_url?, credentials: credentials? })
+    let credential = credential(inputs);
+    Some(GithubSettings { api_url: api_url?, credential: credential? })
 }
 
 /// The keys that sign markers, one a line: the first signs, all verify.
@@ -115,18 +115,18 @@ pub(super) fn marker_keys(inputs: &mut Inputs<'_>) -> Vec<SecretString> {
     for key in keys.iter().filter(|key| !MARKER_KEY_LENGTH.contains(&key.len())) {
         let invalid = Invalid::new(format!("a marker key has {} characters; expected 16 to 4096", key.len()));
         inputs.problems.error(
-            Place::Input(MARKER_KEY),
+            Origin::Input(MARKER_KEY),
             invalid.help("make one with `openssl rand -hex 32`; several keys stand on a line each"),
         );
     }
     keys.into_iter().map(SecretString::from).collect()
 }
 
-fn credentials(inputs: &mut Inputs<'_>) -> Option<Credentials> {
+fn credential(inputs: &mut Inputs<'_>) -> Option<GithubCredential> {
     let given = |name| inputs.environment.get(name).is_some_and(|value| !value.trim().is_empty());
     match (given(GITHUB_TOKEN), given(APP_ID), given(APP_KEY)) {
         (true, false, false) => {
-            secret(inputs.environment, GITHUB_TOKEN, inputs.problems).map(Credentials::Token)
+            secret(inputs.environment, GITHUB_TOKEN, inputs.problems).map(GithubCredential::Token)
         }
         (false, true, true) => {
             let id = inputs.environment.get(APP_ID).unwrap_or_default().trim();
@@ -135,49 +135,49 @@ fn credentials(inputs: &mut Inputs<'_>) -> Option<Credentials> {
             if !id_is_legal {
                 let invalid = Invalid::new("this is no id of a GitHub App");
                 inputs.problems.error(
-                    Place::Input(APP_ID),
+                    Origin::Input(APP_ID),
                     invalid.help("the App's settings show its App ID, a number"),
                 );
             }
             if !key.contains("-----BEGIN") {
                 let invalid = Invalid::new("this is no private key");
                 inputs.problems.error(
-                    Place::Input(APP_KEY),
+                    Origin::Input(APP_KEY),
                     invalid.help("the whole .pem file belongs here, from -----BEGIN to its last line"),
                 );
             }
             (id_is_legal && key.contains("-----BEGIN"))
-                .then(|| Credentials::App { id: id.to_owned(), private_key: key.to_owned().into() })
+                .then(|| GithubCredential::App { id: id.to_owned(), private_key: key.to_owned().into() })
         }
         (false, false, false) => {
             let invalid = Invalid::new("there is no GitHub credential");
-            inputs.problems.error(Place::Missing, invalid.help(format!(
+            inputs.problems.error(Origin::Missing, invalid.help(format!(
                 "set {GITHUB_TOKEN} (input `github-token`), or {APP_ID} and {APP_KEY} (inputs `github-app-id` and `github-app-private-key`)"
             )));
             None
         }
         (true, _, _) => {
             let invalid = Invalid::new("there are two GitHub credentials, a token and an App");
-            inputs.problems.error(Place::Input(GITHUB_TOKEN), invalid.help("give only one of them"));
+            inputs.problems.error(Origin::Input(GITHUB_TOKEN), invalid.help("give only one of them"));
             None
         }
         (false, id, _) => {
             let missing = if id { APP_KEY } else { APP_ID };
             let invalid = Invalid::new("only half of a GitHub App is given");
-            inputs.problems.error(Place::Input(missing), invalid.help(format!("set {missing} too")));
+            inputs.problems.error(Origin::Input(missing), invalid.help(format!("set {missing} too")));
             None
         }
     }
 }
 
-/// A secret from its variable, without the line end that copying left; what is
-/// wrong with it is told without showing it.
+/// A secret from its variable, without the line end that copying left. Errors do not
+/// show it.
 pub(super) fn secret(
     environment: &Environment,
     variable: &'static str,
     problems: &mut Problems,
 ) -> Option<SecretString> {
-    problems.note(Place::Input(variable), visible(environment.get(variable).unwrap_or_default()))
+    problems.note(Origin::Input(variable), visible(environment.get(variable).unwrap_or_default()))
 }
 
 /// A secret that can be sent in a header.

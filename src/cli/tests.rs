@@ -23,7 +23,7 @@ const BASE: &[(&str, &str)] = &[
     ("SECOND", "second-value"),
 ];
 
-fn invoke(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Run, Answer> {
+fn invoke(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Run, EarlyExit> {
     let environment: Environment = variables.iter().copied().collect();
     invocation(
         std::iter::once("crossfade").chain(arguments.iter().copied()).map(Into::into),
@@ -42,10 +42,10 @@ fn file(text: &str) -> tempfile::NamedTempFile {
     file
 }
 
-fn refusal(result: Result<Run, Answer>) -> String {
-    let answer = result.expect_err("must be refused");
-    assert_eq!((answer.exit_code, answer.stdout.as_str()), (2, ""));
-    answer.stderr
+fn refusal(result: Result<Run, EarlyExit>) -> String {
+    let early_exit = result.expect_err("must be refused");
+    assert_eq!((early_exit.exit_code, early_exit.stdout.as_str()), (2, ""));
+    early_exit.stderr
 }
 
 #[test]
@@ -138,8 +138,8 @@ fn flags_override_the_selected_rotations_of_a_file() {
     assert!(rotation.policy.overlap.is_zero());
     assert_eq!(run.credentials.keys().collect::<Vec<_>>(), ["SECOND"]);
     let all = ["rotate", "--config", path, "--provider", "deepset"];
-    let told = refusal(invoke(&all, BASE));
-    assert!(told.contains("is a rotation of the provider `axiom`, not `deepset`"), "{told}");
+    let text = refusal(invoke(&all, BASE));
+    assert!(text.contains("is a rotation of the provider `axiom`, not `deepset`"), "{text}");
     assert!(invoke(&["rotate", "--config", path, "--provider", "axiom"], BASE).is_ok());
     assert!(refusal(invoke(&[&all[..], &["--only", "one"]].concat(), BASE)).contains("not `deepset`"));
 
@@ -157,7 +157,7 @@ fn flags_override_the_selected_rotations_of_a_file() {
 }
 
 #[test]
-fn everything_that_is_missing_is_told_at_once() {
+fn everything_missing_is_reported_at_once() {
     insta::assert_snapshot!(refusal(invoke(&["rotate", "--token", "ci"], &[])), @r#"
     error: there is no GitHub credential
       = help: set CROSSFADE_GITHUB_TOKEN (input `github-token`), or CROSSFADE_GITHUB_APP_ID and CROSSFADE_GITHUB_APP_PRIVATE_KEY (inputs `github-app-id` and `github-app-private-key`)
@@ -176,7 +176,7 @@ fn everything_that_is_missing_is_told_at_once() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_at_once() {
+fn everything_unreadable_is_reported_at_once() {
     let variables =
         with(&[("CROSSFADE_FORCE", "yes"), ("CROSSFADE_OVERLAP", "9x"), ("CROSSFADE_SHARD", "3/2")]);
     let arguments = [
@@ -237,7 +237,9 @@ fn credentials_are_checked_without_being_shown() {
     };
     let pem = "-----BEGIN RSA PRIVATE KEY-----\nhunter2hunter2\n-----END RSA PRIVATE KEY-----\n";
     let run = with_values("value", "", "12345", pem).unwrap();
-    assert!(matches!(&run.github.credentials, crate::github::Credentials::App { id, .. } if id == "12345"));
+    assert!(
+        matches!(&run.github.credential, crate::github::GithubCredential::App { id, .. } if id == "12345")
+    );
     for refused in [
         with_values("", "value", "", ""),
         with_values("ghp_hunter2hunter2", "value", "", ""),
@@ -259,8 +261,8 @@ fn secrets_are_no_arguments() {
         ["xaat-1", "xapt-12345678", "ghp_0123456789", "github_pat_0123456789", "idt:TKN-1234-5678:abc"]
     {
         for arguments in [vec!["rotate", "--token", secret], vec!["rotate", secret]] {
-            let told = refusal(invoke(&arguments, BASE));
-            assert!(!told.contains(secret) && told.contains("CROSSFADE_PROVIDER_TOKEN"), "{told}");
+            let text = refusal(invoke(&arguments, BASE));
+            assert!(!text.contains(secret) && text.contains("CROSSFADE_PROVIDER_TOKEN"), "{text}");
         }
         let joined = format!("--token={secret}");
         assert!(!refusal(invoke(&["rotate", &joined], BASE)).contains(secret));
@@ -274,9 +276,9 @@ fn secrets_are_no_arguments() {
 fn check_needs_no_credentials_and_answers_in_both_formats() {
     let good = file(FILE);
     let path = good.path().to_str().unwrap();
-    let answer = invoke(&["check", "--config", path], &[]).unwrap_err();
-    assert_eq!((answer.exit_code, answer.stderr.as_str()), (0, ""));
-    insta::assert_snapshot!(answer.stdout, @r#"
+    let early_exit = invoke(&["check", "--config", path], &[]).unwrap_err();
+    assert_eq!((early_exit.exit_code, early_exit.stderr.as_str()), (0, ""));
+    insta::assert_snapshot!(early_exit.stdout, @r#"
     The configuration is good: 2 rotations, 2 secrets.
       one: axiom token t1, lifetime 90d, overlap 3d, rotated 14d before its end, into 1 secret
       two: axiom token t2, lifetime 90d, overlap 7d, rotated 14d before its end, into 1 secret
@@ -284,9 +286,9 @@ fn check_needs_no_credentials_and_answers_in_both_formats() {
 
     let bad = file("rotations: [{ name: a, provider: axiom, token: a, secrets: [1] }]");
     let path = bad.path().to_str().unwrap();
-    let answer = invoke(&["check", "--config", path, "--format", "json"], &[]).unwrap_err();
-    assert_eq!(answer.exit_code, 2);
-    let document: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
+    let early_exit = invoke(&["check", "--config", path, "--format", "json"], &[]).unwrap_err();
+    assert_eq!(early_exit.exit_code, 2);
+    let document: serde_json::Value = serde_json::from_str(&early_exit.stdout).unwrap();
     assert_eq!(document["ok"], false);
     assert_eq!(
         (&document["problems"][0]["line"], &document["problems"][0]["column"]),
@@ -295,11 +297,11 @@ fn check_needs_no_credentials_and_answers_in_both_formats() {
 }
 
 #[test]
-fn help_and_schema_are_answers() {
+fn help_and_schema_exit_early() {
     for arguments in [&["--help"][..], &["schema"], &["rotate", "--help"], &["--version"]] {
-        let answer = invoke(arguments, &[]).unwrap_err();
-        assert_eq!((answer.exit_code, answer.stderr.as_str()), (0, ""), "{arguments:?}");
-        assert!(!answer.stdout.is_empty());
+        let early_exit = invoke(arguments, &[]).unwrap_err();
+        assert_eq!((early_exit.exit_code, early_exit.stderr.as_str()), (0, ""), "{arguments:?}");
+        assert!(!early_exit.stdout.is_empty());
     }
     assert_eq!(invoke(&["status", "--fail-within", "x"], BASE).unwrap_err().exit_code, 2);
     assert_eq!(invoke(&["nonsense"], &[]).unwrap_err().exit_code, 2);

@@ -118,7 +118,7 @@ impl FromStr for Repository {
     }
 }
 
-/// Where a secret lives. Compared without case, as GitHub does.
+/// What a secret belongs to. Compared without case, as GitHub does.
 #[derive(Debug, Clone)]
 pub enum Scope {
     /// A repository.

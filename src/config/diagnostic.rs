@@ -1,7 +1,7 @@
-//! What is wrong with what the user wrote, and how that is shown.
+//! Problems of the configuration, and how they are shown.
 //!
-//! [`Problems`] collects: nothing stops at the first problem. Every text from
-//! outside that ends up here went through `quoted` or `printable`.
+//! [`Problems`] collects all of them instead of stopping at the first. Every text from
+//! outside passes `quoted` or `printable` first.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use serde::ser::SerializeStruct as _;
 
 use crate::redact::starred;
 
-/// Why a single value was refused; where it stood is known to who read it.
+/// Why a single value was refused. The caller knows its origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Invalid {
@@ -56,9 +56,9 @@ pub struct Position {
     pub length: usize,
 }
 
-/// Where something was written.
+/// Where a setting was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Origin {
     /// In the configuration file.
     File(Position),
     /// In this flag or environment variable.
@@ -77,7 +77,7 @@ pub struct Problem {
     /// What to write instead.
     pub help: Option<String>,
     /// Where it was written.
-    pub place: Place,
+    pub origin: Origin,
 }
 
 /// Everything that is wrong, in the order in which it was found.
@@ -89,55 +89,55 @@ pub struct Problems {
     list: Vec<Problem>,
     /// There are more than are kept.
     is_cut_off: bool,
-    /// Where secrets stand: whatever else is wrong there would quote parts of them.
-    secrets: Vec<Place>,
+    /// Origins of secrets: any other problem there would quote parts of them.
+    secrets: Vec<Origin>,
 }
 
-/// So many errors, and so many warnings, are told at once: more help nobody.
+/// The most errors, and the most warnings, that are shown.
 const MOST: usize = 100;
 
 impl Problems {
-    /// One error, of no place.
+    /// One error without an origin.
     pub(crate) fn of(invalid: Invalid) -> Self {
         let mut problems = Self::default();
-        problems.error(Place::Missing, invalid);
+        problems.error(Origin::Missing, invalid);
         problems
     }
 
-    /// Names the file that [`Place::File`] refers to.
+    /// Names the file that [`Origin::File`] refers to.
     pub(crate) fn set_file(&mut self, path: &str, text: &str) {
         self.path = printable(path);
         self.lines = starred(text).lines().map(str::to_owned).collect();
     }
 
-    /// The file that [`Place::File`] refers to, fit to be printed.
+    /// The file that [`Origin::File`] refers to, fit to be printed.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Takes note of an error.
-    pub(crate) fn error(&mut self, place: Place, invalid: Invalid) {
-        self.add(Severity::Error, place, invalid);
+    /// Adds an error.
+    pub(crate) fn error(&mut self, origin: Origin, invalid: Invalid) {
+        self.add(Severity::Error, origin, invalid);
     }
 
-    /// Takes note of a secret; nothing else is told of that place.
-    pub(crate) fn secret(&mut self, place: Place, invalid: Invalid) {
-        self.error(place, invalid);
-        if !self.secrets.contains(&place) {
-            self.secrets.push(place);
+    /// Adds the problem of a secret; no other problem of that origin is shown.
+    pub(crate) fn secret(&mut self, origin: Origin, invalid: Invalid) {
+        self.error(origin, invalid);
+        if !self.secrets.contains(&origin) {
+            self.secrets.push(origin);
         }
     }
 
-    /// Takes note of a warning.
-    pub(crate) fn warning(&mut self, place: Place, invalid: Invalid) {
-        self.add(Severity::Warning, place, invalid);
+    /// Adds a warning.
+    pub(crate) fn warning(&mut self, origin: Origin, invalid: Invalid) {
+        self.add(Severity::Warning, origin, invalid);
     }
 
-    /// The same problem at the same place is said once (defaults are shared).
-    fn add(&mut self, severity: Severity, place: Place, Invalid { message, help }: Invalid) {
-        let problem = Problem { severity, message, help, place };
-        if self.secrets.contains(&place) || self.list.contains(&problem) {
+    /// The same problem of the same origin is shown once (defaults are shared).
+    fn add(&mut self, severity: Severity, origin: Origin, Invalid { message, help }: Invalid) {
+        let problem = Problem { severity, message, help, origin };
+        if self.secrets.contains(&origin) || self.list.contains(&problem) {
             return;
         }
         if self.list.iter().filter(|known| known.severity == severity).count() >= MOST {
@@ -147,7 +147,7 @@ impl Problems {
         self.list.push(problem);
     }
 
-    /// Whether so many errors are known that another one would not be told.
+    /// Whether another error would not be shown any more.
     pub(crate) fn is_full(&self) -> bool {
         self.errors() >= MOST
     }
@@ -159,8 +159,8 @@ impl Problems {
     }
 
     /// The value, or its problem noted.
-    pub(crate) fn note<T>(&mut self, place: Place, result: Result<T, Invalid>) -> Option<T> {
-        result.map_err(|invalid| self.error(place, invalid)).ok()
+    pub(crate) fn note<T>(&mut self, origin: Origin, result: Result<T, Invalid>) -> Option<T> {
+        result.map_err(|invalid| self.error(origin, invalid)).ok()
     }
 
     /// Whether any of it stops a run.
@@ -181,26 +181,26 @@ impl Problems {
         self.list.is_empty()
     }
 
-    /// All of them, by their place in the file.
+    /// All of them, by their position in the file.
     #[must_use]
     pub fn sorted(&self) -> Vec<&Problem> {
         let mut all: Vec<&Problem> = self.list.iter().collect();
-        all.sort_by_key(|p| match p.place {
-            Place::File(at) => (1, at.line, at.column),
-            Place::Input(_) | Place::Missing => (0, 0, 0),
+        all.sort_by_key(|p| match p.origin {
+            Origin::File(at) => (1, at.line, at.column),
+            Origin::Input(_) | Origin::Missing => (0, 0, 0),
         });
         all
     }
 
     fn render(&self, problem: &Problem) -> String {
-        let Place::File(at) = problem.place else {
+        let Origin::File(at) = problem.origin else {
             let level = if problem.severity == Severity::Error { "error" } else { "warning" };
-            let place = match problem.place {
-                Place::Input(name) => format!("\n  --> {name}"),
-                Place::File(_) | Place::Missing => String::new(),
+            let origin = match problem.origin {
+                Origin::Input(name) => format!("\n  --> {name}"),
+                Origin::File(_) | Origin::Missing => String::new(),
             };
             let help = problem.help.as_ref().map(|help| format!("\n  = help: {help}")).unwrap_or_default();
-            return format!("{level}: {}{place}{help}", problem.message);
+            return format!("{level}: {}{origin}{help}", problem.message);
         };
         let level = if problem.severity == Severity::Error { Level::ERROR } else { Level::WARNING };
         let line = self.lines.get(at.line - 1).map_or("", String::as_str);
@@ -246,10 +246,10 @@ struct Located<'a> {
 
 impl Serialize for Located<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (file, input, at) = match self.problem.place {
-            Place::File(at) => (Some(self.path), None, Some(at)),
-            Place::Input(name) => (None, Some(name), None),
-            Place::Missing => (None, None, None),
+        let (file, input, at) = match self.problem.origin {
+            Origin::File(at) => (Some(self.path), None, Some(at)),
+            Origin::Input(name) => (None, Some(name), None),
+            Origin::Missing => (None, None, None),
         };
         let mut json = serializer.serialize_struct("Problem", 7)?;
         json.serialize_field("severity", &self.problem.severity)?;
@@ -263,8 +263,8 @@ impl Serialize for Located<'_> {
     }
 }
 
-/// The line of a position, fit to be printed, and the bytes of it that are meant.
-/// What follows them is left out: it may be a secret that somebody put there.
+/// The line of a position, safe to print, and the bytes of it that the problem is about.
+/// The rest of the line is left out: it may contain a secret.
 fn excerpt(line: &str, at: Position) -> (String, std::ops::Range<usize>) {
     let before: String = line.chars().take(at.column - 1).collect();
     let meant: String = line.chars().skip(at.column - 1).take(at.length.clamp(1, 80)).collect();

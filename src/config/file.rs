@@ -3,16 +3,16 @@
 //! Each group of keys is written down once, by `keys!`; the reader and the
 //! schema both come from there, so they cannot disagree. A value that is refused
 //! is noted and the reading goes on: every problem is told at once. What values
-//! mean together is decided in [`super::check`].
+//! mean together is decided in [`super::validate`].
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value as Json};
 use std::borrow::Cow;
 use url::Url;
 
-use super::diagnostic::{Invalid, Place, Problems, nearest, one_of, quoted};
-use super::node::{self, Node, Value};
-use super::value::Read;
+use super::diagnostic::{Invalid, Origin, Problems, nearest, one_of, quoted};
+use super::scalar::Read;
+use super::yaml::{self, Node, Value};
 use super::{Period, Repository, Store, Visibility};
 use crate::provider::Kind;
 use crate::redact::looks_like_a_secret;
@@ -21,7 +21,7 @@ use crate::redact::looks_like_a_secret;
 #[derive(Debug, Clone)]
 pub(crate) struct Field<T> {
     /// Where it was written.
-    pub(crate) place: Place,
+    pub(crate) origin: Origin,
     /// `None`: it was refused, and that has been noted.
     pub(crate) value: Option<T>,
 }
@@ -31,7 +31,7 @@ pub(crate) type List<T> = Vec<Field<T>>;
 
 impl<T: Read> Field<T> {
     fn read(node: &Node, problems: &mut Problems) -> Self {
-        Self { place: node.place, value: T::read(node, problems) }
+        Self { origin: node.origin, value: T::read(node, problems) }
     }
 }
 
@@ -195,7 +195,7 @@ keys! {
 }
 
 pub(crate) use super::RotationKey;
-pub(crate) use super::value::{Creation, SignedPattern};
+pub(crate) use super::scalar::{Creation, SignedPattern};
 
 /// A secret in its short form, or as a mapping.
 #[derive(Debug, Clone)]
@@ -268,25 +268,25 @@ impl<T: Read> Read for List<T> {
             return Some(items.iter().map(|item| Field::read(item, problems)).collect());
         }
         let invalid = Invalid::new(format!("a list is needed here, not {}", node.kind()));
-        problems.error(node.place, invalid.help("begin each item with a dash: `- item`"));
+        problems.error(node.origin, invalid.help("begin each item with a dash: `- item`"));
         None
     }
 }
 
 /// Reads a file's text: every problem of its keys and single values is noted.
 pub(crate) fn read(text: &str, problems: &mut Problems) -> FileKeys {
-    match node::parse(text) {
-        Ok(Node { value: Value::Null, place }) => {
+    match yaml::parse(text) {
+        Ok(Node { value: Value::Null, origin }) => {
             problems
-                .error(place, Invalid::new("the configuration file is empty").help("it needs `rotations:`"));
+                .error(origin, Invalid::new("the configuration file is empty").help("it needs `rotations:`"));
             FileKeys::default()
         }
         Ok(root) => {
             refuse_secrets(&root, problems);
             FileKeys::read(&root, problems).unwrap_or_default()
         }
-        Err((place, invalid)) => {
-            problems.error(place, invalid);
+        Err((origin, invalid)) => {
+            problems.error(origin, invalid);
             FileKeys::default()
         }
     }
@@ -299,7 +299,7 @@ fn refuse_secrets(node: &Node, problems: &mut Problems) {
         Value::Null => {}
         Value::Scalar { text, .. } => {
             if looks_like_a_secret(text) {
-                problems.secret(node.place, secret_in_file());
+                problems.secret(node.origin, secret_in_file());
             }
         }
         Value::List(items) => items.iter().for_each(|item| refuse_secrets(item, problems)),
@@ -333,31 +333,31 @@ fn entries<'a>(
 ) -> Option<Vec<(&'static str, &'a Node)>> {
     let Value::Map(map) = &node.value else {
         let invalid = Invalid::new(format!("a mapping is needed here, not {}", node.kind()));
-        problems.error(node.place, invalid.help(format!("its keys: {}", one_of(known.iter().copied()))));
+        problems.error(node.origin, invalid.help(format!("its keys: {}", one_of(known.iter().copied()))));
         return None;
     };
     let mut found: Vec<(&'static str, &Node)> = Vec::new();
-    let mut places: Vec<(&'static str, Place)> = Vec::new();
+    let mut origins: Vec<(&'static str, Origin)> = Vec::new();
     for (key, value) in map {
         let Value::Scalar { text, .. } = &key.value else {
-            problems.error(key.place, Invalid::new("a key must be a word"));
+            problems.error(key.origin, Invalid::new("a key must be a word"));
             continue;
         };
         let Some(name) = known.iter().copied().find(|k| k == text) else {
             // Beyond what is told, nobody asks for the nearest name.
             let is_told = !problems.is_full();
             problems.error(
-                key.place,
+                key.origin,
                 if is_told { unknown_key(text, known) } else { Invalid::new("unknown key") },
             );
             continue;
         };
-        if let Some((_, Place::File(first))) = places.iter().find(|(k, _)| *k == name) {
+        if let Some((_, Origin::File(first))) = origins.iter().find(|(k, _)| *k == name) {
             let invalid = Invalid::new(format!("`{name}` is given twice"));
-            problems.error(key.place, invalid.help(format!("it stands on line {} already", first.line)));
+            problems.error(key.origin, invalid.help(format!("it stands on line {} already", first.line)));
             continue;
         }
-        places.push((name, key.place));
+        origins.push((name, key.origin));
         // `key:` with nothing behind it is a key that was not given.
         if !matches!(value.value, Value::Null) {
             found.push((name, value));

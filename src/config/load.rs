@@ -1,12 +1,12 @@
 //! From keys to a checked [`Config`]: selection, flags over file over defaults,
 //! one [`Rotation`] after the other.
 //!
-//! What must hold between values and between rotations lives in [`super::check`].
+//! [`super::validate`] checks values and rotations against each other.
 
-use super::check::{self, Written};
-use super::diagnostic::{Invalid, Place, Problems, quoted};
+use super::diagnostic::{Invalid, Origin, Problems, quoted};
 use super::file::{self, DefaultsKeys, Field, FileKeys, RotationKeys};
 use super::selection::Selection;
+use super::validate::{self, Claims};
 use super::{Config, Policy, Repository, Rotation, RotationKey, address, reach};
 use crate::provider::ProviderSettings;
 use crate::redact::looks_like_a_secret;
@@ -14,7 +14,7 @@ use crate::redact::looks_like_a_secret;
 /// The variable that holds the provider credential unless a rotation names another.
 pub const DEFAULT_CREDENTIAL: &str = "CROSSFADE_PROVIDER_TOKEN";
 
-/// Everything that the user said about rotations.
+/// What the file, flags and variables say about rotations.
 #[derive(Debug)]
 pub(crate) struct Request {
     /// The configuration file's text; `None`: the flags describe the one rotation.
@@ -35,7 +35,7 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
         Some(text) => file::read(text, problems),
         None => FileKeys {
             defaults: None,
-            rotations: Some(Field { place: Place::Missing, value: Some(vec![by_flags(&request.flags)]) }),
+            rotations: Some(Field { origin: Origin::Missing, value: Some(vec![by_flags(&request.flags)]) }),
         },
     };
     let defaults = defaults.and_then(|field| field.value).unwrap_or_default();
@@ -44,7 +44,7 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
         None => Vec::new(),
     };
     if rotations.is_empty() && problems.errors() == before {
-        problems.error(Place::Missing, Invalid::new("the configuration file has no `rotations`"));
+        problems.error(Origin::Missing, Invalid::new("the configuration file has no `rotations`"));
     }
     let names: Vec<&str> =
         rotations.iter().filter_map(|r| given(&r.value.as_ref()?.name).map(String::as_str)).collect();
@@ -56,25 +56,25 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
 
     let is_selected =
         |keys: &RotationKeys| given(&keys.name).is_some_and(|name| request.selection.takes(name));
-    let as_written: Vec<reach::Written<'_>> = rotations
+    let configured: Vec<reach::ConfiguredRotation<'_>> = rotations
         .iter()
-        .filter_map(|Field { place, value }| {
+        .filter_map(|Field { origin, value }| {
             let keys = value.as_ref()?;
-            Some(reach::Written { keys, place: *place, is_selected: is_selected(keys) })
+            Some(reach::ConfiguredRotation { keys, origin: *origin, is_selected: is_selected(keys) })
         })
         .collect();
     let flags = request.file.is_some().then_some(&request.flags);
-    let resolved = reach::decide(&as_written, &defaults, flags, problems);
-    let mut written = Vec::new();
+    let resolved = reach::decide(&configured, &defaults, flags, problems);
+    let mut claims = Vec::new();
     let mut config = Config { rotations: Vec::new(), unselected: Vec::new() };
-    for (reach::Written { place, is_selected, .. }, keys) in as_written.iter().zip(&resolved) {
-        let mut source = Source { place: *place, by_flags: request.file.is_none(), problems };
-        let (rotation, places) = source.rotation(keys, &request.repository);
-        written.push(places);
+    for (reach::ConfiguredRotation { origin, is_selected, .. }, keys) in configured.iter().zip(&resolved) {
+        let mut builder = RotationBuilder { origin: *origin, by_flags: request.file.is_none(), problems };
+        let (rotation, origins) = builder.rotation(keys, &request.repository);
+        claims.push(origins);
         let group = if *is_selected { &mut config.rotations } else { &mut config.unselected };
         group.extend(rotation);
     }
-    check::together(&written, problems);
+    validate::together(&claims, problems);
     (problems.errors() == before).then_some(config)
 }
 
@@ -87,7 +87,7 @@ pub(super) fn given<T>(field: &Option<Field<T>>) -> Option<&T> {
 fn by_flags(flags: &RotationKeys) -> Field<RotationKeys> {
     let mut keys = flags.clone();
     keys.name = keys.name.or_else(|| keys.token.clone());
-    Field { place: Place::Missing, value: Some(keys) }
+    Field { origin: Origin::Missing, value: Some(keys) }
 }
 
 /// Flags that describe one rotation need exactly one.
@@ -95,16 +95,16 @@ fn flags_fit(flags: &RotationKeys, selected: &[&str], problems: &mut Problems) {
     if let Some(name) = &flags.name {
         let invalid =
             Invalid::new("a name is for the rotation that flags describe, and here is a configuration file");
-        problems.error(name.place, invalid.help("choose a rotation of the file with --only"));
+        problems.error(name.origin, invalid.help("choose a rotation of the file with --only"));
     }
-    let token = flags.token.as_ref().map(|f| f.place);
-    let secrets = flags.secrets.as_ref().map(|f| f.place);
-    for place in [token, secrets].into_iter().flatten() {
+    let token = flags.token.as_ref().map(|f| f.origin);
+    let secrets = flags.secrets.as_ref().map(|f| f.origin);
+    for origin in [token, secrets].into_iter().flatten() {
         if selected.len() > 1 {
             let count = selected.len();
             let invalid =
                 Invalid::new(format!("this belongs to one rotation, and {count} of the file are selected"));
-            problems.error(place, invalid.help("choose one with --only"));
+            problems.error(origin, invalid.help("choose one with --only"));
         }
     }
 }
@@ -173,18 +173,18 @@ pub(super) fn under(keys: RotationKeys, defaults: &DefaultsKeys) -> RotationKeys
     }
 }
 
-/// Where a rotation comes from, and where its problems go.
-pub(super) struct Source<'a> {
-    pub(super) place: Place,
+/// Builds one rotation from its keys, and collects the problems.
+pub(super) struct RotationBuilder<'a> {
+    pub(super) origin: Origin,
     pub(super) by_flags: bool,
     pub(super) problems: &'a mut Problems,
 }
 
-impl Source<'_> {
-    fn rotation(&mut self, keys: &RotationKeys, repository: &Repository) -> (Option<Rotation>, Written) {
+impl RotationBuilder<'_> {
+    fn rotation(&mut self, keys: &RotationKeys, repository: &Repository) -> (Option<Rotation>, Claims) {
         let name = self
             .required(&keys.name, "name", "--name")
-            .and_then(|name| self.legal(&keys.name, check::rotation_name(name)));
+            .and_then(|name| self.legal(&keys.name, validate::rotation_name(name)));
         let kind = self.required(&keys.provider, "provider", "--provider").copied();
         let token = self
             .required(&keys.token, "token", "--token")
@@ -192,22 +192,22 @@ impl Source<'_> {
         let trusted = given(&keys.trusted).and_then(|id| self.legal(&keys.trusted, token_name(id)));
         let credential = match given(&keys.credential) {
             // Its line is not shown.
-            Some(variable) if check::may_be_a_value(variable) => self.problems.note(self.place, Err(
+            Some(variable) if validate::could_be_a_credential(variable) => self.problems.note(self.origin, Err(
                 Invalid::new("`credential` of this rotation looks like a credential itself, and is not shown here")
                     .help("write the name of the environment variable that holds it, like AXIOM_ADMIN_TOKEN; replace a credential that was written down"),
             )),
-            Some(variable) => self.legal(&keys.credential, check::credential(variable)),
-            None => Some((DEFAULT_CREDENTIAL.to_owned(), self.place)),
+            Some(variable) => self.legal(&keys.credential, validate::credential(variable)),
+            None => Some((DEFAULT_CREDENTIAL.to_owned(), self.origin)),
         };
         let verify = given(&keys.verify).and_then(|path| self.legal(&keys.verify, address::path(path)));
         let policy = self.policy(keys);
         let (secrets, patterns) = self.secrets(keys, repository);
 
         let key = name.clone().map(|(name, _)| RotationKey::new(repository, &name));
-        let formerly: Vec<(RotationKey, Place)> = given(&keys.formerly)
+        let formerly: Vec<(RotationKey, Origin)> = given(&keys.formerly)
             .into_iter()
             .flat_map(|keys| &keys.0)
-            .filter_map(|f| Some((f.value.clone()?, f.place)))
+            .filter_map(|f| Some((f.value.clone()?, f.origin)))
             .collect();
         let provider = kind.zip(credential).map(|(kind, (credential, _))| ProviderSettings {
             kind,
@@ -215,17 +215,17 @@ impl Source<'_> {
             org_id: given(&keys.org_id).cloned(),
             credential,
         });
-        let written = Written {
+        let claims = Claims {
             name: name.clone(),
             formerly: formerly.clone(),
             key: key.clone(),
             token: provider
                 .clone()
                 .zip(token.clone())
-                .map(|(provider, (token, place))| (provider, token, place)),
+                .map(|(provider, (token, origin))| (provider, token, origin)),
             destinations: secrets
                 .iter()
-                .map(|(target, place)| (target.destination.clone(), *place))
+                .map(|(target, origin)| (target.destination.clone(), *origin))
                 .collect(),
         };
         let rotation = (|| {
@@ -243,7 +243,7 @@ impl Source<'_> {
                 patterns,
             })
         })();
-        (rotation, written)
+        (rotation, claims)
     }
 
     /// A key without which there is no rotation.
@@ -258,15 +258,15 @@ impl Source<'_> {
             } else {
                 Invalid::new(format!("this rotation has no `{key}`"))
             };
-            self.problems.error(self.place, invalid);
+            self.problems.error(self.origin, invalid);
         }
         given(field)
     }
 
-    /// A checked value with its place, or its problem noted.
-    fn legal<T, U>(&mut self, field: &Option<Field<T>>, result: Result<U, Invalid>) -> Option<(U, Place)> {
-        let place = field.as_ref().map_or(self.place, |f| f.place);
-        self.problems.note(place, result).map(|value| (value, place))
+    /// A checked value with its origin, or `None` and a problem.
+    fn legal<T, U>(&mut self, field: &Option<Field<T>>, result: Result<U, Invalid>) -> Option<(U, Origin)> {
+        let origin = field.as_ref().map_or(self.origin, |f| f.origin);
+        self.problems.note(origin, result).map(|value| (value, origin))
     }
 
     fn policy(&mut self, keys: &RotationKeys) -> Policy {
@@ -281,14 +281,14 @@ impl Source<'_> {
         };
         // A value that could not be read is no reason to complain about the others.
         if fields.iter().all(|f| f.as_ref().is_none_or(|f| f.value.is_some())) {
-            let place = |field: &Option<Field<super::Period>>| field.as_ref().map(|f| f.place);
-            let places = check::PolicyPlaces {
-                lifetime: place(&keys.lifetime),
-                overlap: place(&keys.overlap),
-                rotate_before: place(&keys.rotate_before),
-                rotation: self.place,
+            let origin = |field: &Option<Field<super::Period>>| field.as_ref().map(|f| f.origin);
+            let origins = validate::PolicyOrigins {
+                lifetime: origin(&keys.lifetime),
+                overlap: origin(&keys.overlap),
+                rotate_before: origin(&keys.rotate_before),
+                rotation: self.origin,
             };
-            check::policy(policy, places, self.problems);
+            validate::policy(policy, origins, self.problems);
         }
         policy
     }

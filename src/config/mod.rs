@@ -1,25 +1,24 @@
-//! What the user wrote, as checked rotations.
+//! The configuration: checked rotations.
 //!
-//! The file and flags both end here: a [`Config`] is complete, its policy
-//! can work, its names are legal and its destinations are distinct. Reading the
-//! file, the flags, durations and destinations each have their own module; what
-//! is done with a rotation lives in [`crate::rotation`].
+//! The file and the flags both become a [`Config`]: complete, with a possible policy,
+//! legal names and distinct destinations. [`crate::rotation`] decides what to do with
+//! it.
 
 pub mod address;
-mod check;
 pub mod destination;
 pub mod diagnostic;
 mod file;
 mod key;
 mod load;
-mod node;
 pub mod pattern;
 pub mod period;
 mod reach;
+mod scalar;
+mod secrets;
 pub mod selection;
 pub mod summary;
-mod targets;
-mod value;
+mod validate;
+mod yaml;
 
 use std::fmt;
 
@@ -33,10 +32,10 @@ pub use load::DEFAULT_CREDENTIAL;
 #[cfg(test)]
 pub(crate) use load::read_for_tests;
 pub(crate) use load::{Request, load};
-pub(crate) use node::MAX_BYTES;
 pub use pattern::RepositoryPattern;
 pub use period::Period;
 pub(crate) use reach::{Held, values as check_values};
+pub(crate) use yaml::MAX_BYTES;
 
 use crate::provider::ProviderSettings;
 
@@ -65,7 +64,7 @@ pub struct Rotation {
     /// Id of the token whose privileges are the right ones, where live tokens of
     /// this rotation differ.
     pub trusted: Option<String>,
-    /// When to rotate and how long both tokens live side by side.
+    /// When to rotate and how long both tokens are valid.
     pub policy: Policy,
     /// What to create when the token is missing, in the provider's own terms,
     /// without name and expiry. `None`: a missing token is an error.
@@ -87,10 +86,10 @@ impl Rotation {
     }
 }
 
-/// When to rotate, and for how long two tokens live side by side.
+/// When to rotate, and how long both tokens are valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// How long a minted token lives. Default 90 days.
+    /// Lifetime of a new token. Default 90 days.
     pub lifetime: Period,
     /// How long the previous token stays valid after the mint. Default 7 days.
     pub overlap: Period,
@@ -131,8 +130,8 @@ pub struct SecretTarget {
     pub visibility: Option<Visibility>,
 }
 
-/// A secret of the same name in every repository that fits; which those are is
-/// asked of GitHub.
+/// A secret of the same name in every matching repository; GitHub is asked which those
+/// are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretPattern {
     /// Repositories that fit any of these are taken in; never empty.

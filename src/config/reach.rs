@@ -1,35 +1,35 @@
-//! Where each credential may go: to the one service and origin that it is
-//! configured for, and nowhere else.
+//! Makes sure that each credential is sent only to the service and origin that it is
+//! configured for.
 //!
-//! Pure. [`decide`] looks at everything that was written, by whichever door (the
-//! file, its defaults, flags, variables), and says which defaults each rotation
-//! takes; [`values`] looks at what the variables hold. Both note what they refuse.
+//! [`decide`] checks the file, its defaults, flags and variables together, and decides
+//! which defaults apply to each rotation; [`values`] checks the credentials in the
+//! variables. Both add the problems that they find.
 
 use std::collections::HashMap;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::diagnostic::{Invalid, Place, Problems, one_of, quoted};
+use super::diagnostic::{Invalid, Origin, Problems, one_of, quoted};
 use super::file::{DefaultsKeys, Field, RotationKeys};
 use super::load::{DEFAULT_CREDENTIAL, given, over, under};
 use crate::github;
 use crate::provider::{DESCRIPTORS, Kind, ProviderSettings};
 use crate::redact::issuer;
 
-/// One rotation as it was written.
+/// One rotation of the file, before defaults and flags apply.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Written<'a> {
+pub(super) struct ConfiguredRotation<'a> {
     pub(super) keys: &'a RotationKeys,
-    pub(super) place: Place,
+    pub(super) origin: Origin,
     pub(super) is_selected: bool,
 }
 
-/// The keys of every rotation with flags and defaults filled in, in order.
-/// Whatever would send a credential to a service or an origin that it is not
-/// configured for is noted, for the whole file and whichever rotations are selected.
+/// The keys of every rotation with flags and defaults filled in, in order. Adds a
+/// problem for everything in the file, selected or not, that would send a credential to
+/// a service or an origin that it is not configured for.
 pub(super) fn decide(
-    rotations: &[Written<'_>],
+    rotations: &[ConfiguredRotation<'_>],
     defaults: &DefaultsKeys,
     flags: Option<&RotationKeys>,
     problems: &mut Problems,
@@ -37,7 +37,7 @@ pub(super) fn decide(
     let kinds: Vec<Kind> = rotations.iter().filter_map(|one| kind(one, defaults, flags)).collect();
     let has_several = kinds.iter().any(|kind| *kind != kinds[0]);
     if has_several && defaults.provider.is_none() {
-        refuse_defaults_of_nobody(defaults, problems);
+        refuse_ambiguous_defaults(defaults, problems);
     }
     let in_file: Vec<RotationKeys> = rotations
         .iter()
@@ -51,7 +51,7 @@ pub(super) fn decide(
         })
         .collect();
     let all = || rotations.iter().zip(&in_file);
-    one_service_each(all().map(|(one, keys)| (keys, one.place)), problems);
+    one_service_each(all().map(|(one, keys)| (keys, one.origin)), problems);
     let Some(flags) = flags else { return in_file };
     let selected: Vec<&RotationKeys> =
         all().filter(|(one, _)| one.is_selected).map(|(_, keys)| keys).collect();
@@ -59,12 +59,12 @@ pub(super) fn decide(
     let resolved: Vec<RotationKeys> =
         all().map(|(one, keys)| if one.is_selected { over(flags, keys) } else { keys.clone() }).collect();
     let of_run = rotations.iter().zip(&resolved).filter(|(one, _)| one.is_selected);
-    one_service_each(of_run.map(|(one, keys)| (keys, one.place)), problems);
+    one_service_each(of_run.map(|(one, keys)| (keys, one.origin)), problems);
     resolved
 }
 
 /// The service that a rotation is about.
-fn kind(one: &Written<'_>, defaults: &DefaultsKeys, flags: Option<&RotationKeys>) -> Option<Kind> {
+fn kind(one: &ConfiguredRotation<'_>, defaults: &DefaultsKeys, flags: Option<&RotationKeys>) -> Option<Kind> {
     let flags = flags.filter(|_| one.is_selected);
     let of_file = given(&one.keys.provider).or_else(|| given(&defaults.provider));
     of_file.or_else(|| given(&flags?.provider)).copied()
@@ -75,19 +75,20 @@ fn policy_alone(defaults: &DefaultsKeys) -> DefaultsKeys {
     DefaultsKeys { provider_url: None, credential: None, org_id: None, ..defaults.clone() }
 }
 
-/// A default that belongs to one service, where nothing says to which.
-fn refuse_defaults_of_nobody(defaults: &DefaultsKeys, problems: &mut Problems) {
-    let places = [
-        ("credential", defaults.credential.as_ref().map(|field| field.place)),
-        ("provider_url", defaults.provider_url.as_ref().map(|field| field.place)),
-        ("org_id", defaults.org_id.as_ref().map(|field| field.place)),
+/// Refuses a default that belongs to one service if the file has several and does not
+/// say which.
+fn refuse_ambiguous_defaults(defaults: &DefaultsKeys, problems: &mut Problems) {
+    let origins = [
+        ("credential", defaults.credential.as_ref().map(|field| field.origin)),
+        ("provider_url", defaults.provider_url.as_ref().map(|field| field.origin)),
+        ("org_id", defaults.org_id.as_ref().map(|field| field.origin)),
     ];
-    for (key, place) in places.into_iter().filter_map(|(key, place)| Some((key, place?))) {
+    for (key, origin) in origins.into_iter().filter_map(|(key, origin)| Some((key, origin?))) {
         let invalid = Invalid::new(format!(
             "a default `{key}` in a file of several providers must say for which provider it is"
         ));
         problems.error(
-            place,
+            origin,
             invalid.help("add `provider` to `defaults`, and it applies to the rotations of that provider alone; or write it in each rotation"),
         );
     }
@@ -95,7 +96,7 @@ fn refuse_defaults_of_nobody(defaults: &DefaultsKeys, problems: &mut Problems) {
 
 /// Flags and variables that would send the selected rotations' credentials elsewhere.
 fn refuse_flags(flags: &RotationKeys, selected: &[&RotationKeys], problems: &mut Problems) {
-    if let (Some(Field { place, .. }), Some(wanted)) = (&flags.provider, given(&flags.provider)) {
+    if let (Some(Field { origin, .. }), Some(wanted)) = (&flags.provider, given(&flags.provider)) {
         let other = selected.iter().filter_map(|keys| given(&keys.provider)).find(|own| *own != wanted);
         if let Some(other) = other {
             let invalid = Invalid::new(format!(
@@ -103,46 +104,49 @@ fn refuse_flags(flags: &RotationKeys, selected: &[&RotationKeys], problems: &mut
                 if selected.len() == 1 { "the selected rotation" } else { "a selected rotation" },
             ));
             problems.error(
-                *place,
+                *origin,
                 invalid.help(
                     "choose the rotations that are meant with --only, or leave the provider to the file",
                 ),
             );
         }
     }
-    let (Some(Field { place, .. }), Some(url)) = (&flags.provider_url, given(&flags.provider_url)) else {
+    let (Some(Field { origin, .. }), Some(url)) = (&flags.provider_url, given(&flags.provider_url)) else {
         return;
     };
     let kind = |keys: &&&RotationKeys| given(&keys.provider).or_else(|| given(&flags.provider)).copied();
     let kinds: Vec<Kind> = selected.iter().filter_map(|keys| kind(&keys)).collect();
     if kinds.iter().any(|kind| *kind != kinds[0]) {
         let invalid = Invalid::new("one provider URL for rotations of several providers");
-        problems.error(*place, invalid.help("each provider has its own; choose the rotations of one provider with --only, or write `provider_url` in the file"));
+        problems.error(*origin, invalid.help("each provider has its own; choose the rotations of one provider with --only, or write `provider_url` in the file"));
     }
     let own = selected.iter().filter_map(|keys| keys.provider_url.as_ref());
     for Field { value, .. } in own {
         if value.as_ref().is_some_and(|own| own.origin() != url.origin()) {
             let invalid = Invalid::new("a selected rotation has its own `provider_url`, with another origin");
-            problems.error(*place, invalid.help("its credential is for that origin; choose other rotations with --only, or change the file"));
+            problems.error(*origin, invalid.help("its credential is for that origin; choose other rotations with --only, or change the file"));
         }
     }
 }
 
-/// One variable holds one credential, and that is for one service at one origin.
-fn one_service_each<'a>(rotations: impl Iterator<Item = (&'a RotationKeys, Place)>, problems: &mut Problems) {
-    let mut known: HashMap<String, (ProviderSettings, Place)> = HashMap::new();
+/// One variable holds one credential, for one service at one origin.
+fn one_service_each<'a>(
+    rotations: impl Iterator<Item = (&'a RotationKeys, Origin)>,
+    problems: &mut Problems,
+) {
+    let mut known: HashMap<String, (ProviderSettings, Origin)> = HashMap::new();
     for (keys, rotation) in rotations {
         let Some(settings) = settings(keys) else { continue };
-        let place = keys.credential.as_ref().map_or(rotation, |field| field.place);
+        let origin = keys.credential.as_ref().map_or(rotation, |field| field.origin);
         if let (Some(field), Some(other)) = (&keys.provider_url, foreign_origin(&settings)) {
             let invalid = Invalid::new(format!(
                 "this is the address of {other}, and the rotation's provider is `{}`",
                 settings.kind
             ));
-            problems.error(field.place, invalid.help("the provider's credential would be sent there"));
+            problems.error(field.origin, invalid.help("the provider's credential would be sent there"));
         }
-        let Some((first, first_place)) = known.get(&settings.credential) else {
-            known.insert(settings.credential.clone(), (settings, place));
+        let Some((first, first_origin)) = known.get(&settings.credential) else {
+            known.insert(settings.credential.clone(), (settings, origin));
             continue;
         };
         if first.kind == settings.kind && first.origin() == settings.origin() {
@@ -160,11 +164,11 @@ fn one_service_each<'a>(rotations: impl Iterator<Item = (&'a RotationKeys, Place
                 "the credential in {variable} would be sent to two services, `{one}` and `{other}`"
             ))
         };
-        let other_line = match first_place {
-            Place::File(at) => format!(" (line {} uses it already)", at.line),
-            Place::Input(_) | Place::Missing => String::new(),
+        let other_line = match first_origin {
+            Origin::File(at) => format!(" (line {} uses it already)", at.line),
+            Origin::Input(_) | Origin::Missing => String::new(),
         };
-        problems.error(place, invalid.help(format!("name another variable with `credential`{other_line}")));
+        problems.error(origin, invalid.help(format!("name another variable with `credential`{other_line}")));
     }
 }
 
@@ -214,8 +218,8 @@ impl Held<'_> {
         (self.service(), self.provider.map(ProviderSettings::origin))
     }
 
-    fn place(&self) -> Place {
-        Place::Missing
+    fn origin(&self) -> Origin {
+        Origin::Missing
     }
 }
 
@@ -233,7 +237,7 @@ pub(crate) fn values(held: &[Held<'_>], problems: &mut Problems) {
                 one.service()
             ));
             problems.error(
-                one.place(),
+                one.origin(),
                 invalid.help("were two credentials exchanged? No service may see another one's"),
             );
         }
@@ -244,7 +248,7 @@ pub(crate) fn values(held: &[Held<'_>], problems: &mut Problems) {
             let invalid =
                 Invalid::new(format!("{} holds a personal token, which needs `org_id`", quoted(variable)));
             problems.error(
-                one.place(),
+                one.origin(),
                 invalid.help("write the organization's id at `org_id` of the rotation, or give --org-id (CROSSFADE_ORG_ID)"),
             );
         }
@@ -256,7 +260,7 @@ pub(crate) fn values(held: &[Held<'_>], problems: &mut Problems) {
                 one_of([other.variable, variable]).replace(" or ", " and ")
             ));
             problems.error(
-                one.place(),
+                one.origin(),
                 invalid.help("a credential is sent to the service that it is for, and to no other"),
             );
         }

@@ -66,12 +66,12 @@ impl Selection {
 
     /// Notes names that no rotation has.
     pub(crate) fn check(&self, names: &[&str], problems: &mut Problems) {
-        for Field { place, value } in &self.only {
+        for Field { origin, value } in &self.only {
             let Some(name) = value.as_deref().filter(|name| !names.contains(name)) else { continue };
             let invalid = Invalid::new(format!("there is no rotation {}", quoted(name)));
             let known = names.iter().copied();
             problems.error(
-                *place,
+                *origin,
                 match nearest(name, known.clone()) {
                     Some(meant) => invalid.help(format!("did you mean {}?", quoted(meant))),
                     None if names.len() <= 10 => invalid.help(format!("there is {}", one_of(known))),

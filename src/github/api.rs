@@ -1,5 +1,5 @@
-//! What every request to GitHub's API has in common: the address, two headers,
-//! and the gate that it waits at.
+//! What all requests to GitHub's API share: the address, two headers and the rate
+//! limiter.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::error;
-use crate::clock::Side;
-use crate::http::{Call, Gate, Http, HttpError, Reply, json};
+use crate::clock::Peer;
+use crate::http::{Call, Http, HttpError, RateLimiter, Reply, json};
 
 /// The media type that GitHub's API asks for.
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
@@ -17,39 +17,39 @@ const ACCEPT: HeaderValue = HeaderValue::from_static("application/vnd.github+jso
 const API_VERSION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-github-api-version"), HeaderValue::from_static("2022-11-28"));
 
-/// When the token that a request came with ends. Source: GitHub's pages on
-/// personal access tokens.
+/// The header with the expiry of the request's token. Source: GitHub's pages on personal
+/// access tokens.
 const EXPIRATION: &str = "github-authentication-token-expiration";
 
 /// GitHub's API at one server.
 pub(super) struct Api {
     pub(super) http: Arc<Http>,
     pub(super) url: Url,
-    pub(super) gate: Arc<dyn Gate>,
+    pub(super) rate_limiter: Arc<dyn RateLimiter>,
     earliest_end: Mutex<Option<Timestamp>>,
     scopes: Mutex<Option<String>>,
 }
 
 impl Api {
     /// The API at `url`.
-    pub(super) fn new(http: Arc<Http>, url: Url, gate: Arc<dyn Gate>) -> Self {
-        Self { http, url, gate, earliest_end: Mutex::new(None), scopes: Mutex::new(None) }
+    pub(super) fn new(http: Arc<Http>, url: Url, rate_limiter: Arc<dyn RateLimiter>) -> Self {
+        Self { http, url, rate_limiter, earliest_end: Mutex::new(None), scopes: Mutex::new(None) }
     }
 
-    /// A request that may be repeated and is answered with JSON; still without a
-    /// credential. Everything that is sent to GitHub may be sent twice: reads,
-    /// writes by PUT, and the wish for one more installation token.
+    /// A request without a credential that may be repeated and expects JSON. Every
+    /// request to GitHub may be sent twice: reads, writes by PUT, and requests for an
+    /// installation token.
     pub(super) fn call(&self, method: Method, path: &str) -> Result<Call, HttpError> {
-        let mut call = Call::new(Side::Github, method, address(&self.url, path)?)
+        let mut call = Call::new(Peer::Github, method, address(&self.url, path)?)
             .header(header::ACCEPT, ACCEPT)
             .header(API_VERSION.0, API_VERSION.1)
             .idempotent();
-        call.intact = json;
-        call.gate = Some(Arc::clone(&self.gate));
+        call.is_valid_body = json;
+        call.rate_limiter = Some(Arc::clone(&self.rate_limiter));
         Ok(call)
     }
 
-    /// Sends it. On the heap, because whatever awaits this would grow by it.
+    /// Boxed, because the future of every caller would grow by it.
     pub(super) async fn send(&self, call: Call) -> Result<Reply, HttpError> {
         let reply = Box::pin(self.http.send(call)).await?;
         if let Some(end) = reply.headers.get(EXPIRATION).and_then(|value| expiration(value.to_str().ok()?)) {
@@ -62,13 +62,13 @@ impl Api {
         Ok(reply)
     }
 
-    /// The scopes of a classic token, as the last reply told them; `None`: it is
-    /// another kind of credential.
+    /// The scopes of a classic token, from the last reply; `None`: another kind of
+    /// credential.
     pub(super) fn scopes(&self) -> Option<String> {
         self.scopes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// When the credential in use ends, as far as GitHub has told.
+    /// When the GitHub credential expires, as far as GitHub has reported it.
     pub(super) fn earliest_end(&self) -> Option<Timestamp> {
         *self.earliest_end.lock().unwrap_or_else(PoisonError::into_inner)
     }

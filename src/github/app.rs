@@ -1,8 +1,8 @@
-//! A GitHub App: from its private key to one token for each owner.
+//! A GitHub App: creates one installation token for each owner from its private key.
 //!
-//! The App signs in by a JWT, finds its installation at the owner, checks what
-//! was granted to it, and asks for a token that is good for the places of this
-//! run alone. Times are GitHub's: the machine's own clock may be wrong.
+//! The App signs in with a JWT, finds its installation at the owner, checks its
+//! permissions, and requests a token for the repositories of this run only. Times are
+//! GitHub's, because the machine's clock may be wrong.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,58 +14,57 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::Api;
+use super::cache::Cache;
 use super::error::{Refusal, SignedWith, Subject};
 use super::jwt::Signer;
 use super::paths;
 use super::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission, Right};
-use super::repositories::{self, Listed};
-use super::shared::Shared;
-use super::{Access, Error, ErrorKind};
-use crate::clock::Side;
+use super::repositories::{self, ListedRepository};
+use super::{Error, ErrorKind, Mode};
+use crate::clock::Peer;
 use crate::config::{Scope, SecretTarget};
 use crate::http::{Announce, Call, HttpError, Reply, Values};
 
-/// So long before its end a token is replaced.
+/// How long before its expiry a token is replaced.
 const MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
-/// A token can be narrowed to so many repositories.
-/// Source: GitHub's page on installation access tokens.
+/// The most repositories that a token can be limited to. Source: GitHub's page on
+/// installation access tokens.
 const MOST_REPOSITORIES: usize = 500;
 
-/// The answer to the wish for a token describes all its repositories.
+/// The reply to a token request describes all its repositories.
 const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
 
 /// The App, and what it has found out in this run.
 pub(super) struct App {
     signer: Signer,
     api: Arc<Api>,
-    access: Access,
+    mode: Mode,
     announce: Announce,
     needs: Mutex<HashMap<String, Needs>>,
-    installations: Shared<Arc<Installation>>,
-    lookouts: Shared<SecretString>,
+    installations: Cache<Arc<Installation>>,
+    metadata_tokens: Cache<SecretString>,
     jwt: tokio::sync::Mutex<Option<(SecretString, Timestamp)>>,
     tokens: Mutex<HashMap<String, Slot>>,
 }
 
-/// An owner's token: `None` before the first one. Whoever needs it while it is
-/// being made waits here.
+/// An owner's token: `None` before the first one. Requests wait here while it is
+/// created.
 type Slot = Arc<tokio::sync::Mutex<Option<Result<Granted, Error>>>>;
 
-/// A token and its end.
 #[derive(Clone)]
 struct Granted {
     token: SecretString,
     expires_at: Timestamp,
 }
 
-/// What a run will do at one owner's places.
+/// What a run needs at one owner.
 #[derive(Debug, Clone, Default)]
 struct Needs {
     permissions: BTreeMap<Permission, Right>,
     repositories: BTreeSet<String>,
-    /// Who may read an organization secret is a list of repositories, and must be
-    /// read whole: a token that sees only some of them will not do.
+    /// The repositories that may read an organization secret must be read completely, so
+    /// the token must see all of them.
     all_repositories: bool,
 }
 
@@ -99,39 +98,39 @@ enum Reach<'a> {
 }
 
 impl App {
-    /// Reads the key; contacts nobody.
+    /// Reads the key; sends no request.
     pub(super) fn new(
         id: &str,
         private_key: &SecretString,
         api: Arc<Api>,
-        access: Access,
+        mode: Mode,
         announce: Announce,
     ) -> Result<Self, Error> {
         let signer = Signer::new(id, private_key)?;
         Ok(Self {
             signer,
             api,
-            access,
+            mode,
             announce,
             needs: Mutex::default(),
-            installations: Shared::new(),
-            lookouts: Shared::new(),
+            installations: Cache::new(),
+            metadata_tokens: Cache::new(),
             jwt: tokio::sync::Mutex::new(None),
             tokens: Mutex::default(),
         })
     }
 
-    /// Takes note of what tokens will be needed for.
+    /// Records what the tokens will be used for.
     pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
         let mut all = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
         for target in targets {
             let owner = target.destination.scope.owner().to_ascii_lowercase();
-            all.entry(owner).or_default().add(target, self.access);
+            all.entry(owner).or_default().add(target, self.mode);
         }
     }
 
-    /// Whether the installation was granted what a target takes; contacts GitHub once
-    /// for each owner.
+    /// Whether the installation has the permissions that a destination needs; one
+    /// request for each owner.
     ///
     /// # Errors
     /// When something is missing, or the App is not installed there.
@@ -139,11 +138,11 @@ impl App {
         let owner = target.destination.scope.owner();
         let installation = self.installation(owner).await?;
         let mut needs = Needs::default();
-        needs.add(target, self.access);
+        needs.add(target, self.mode);
         needs.check(owner, &installation)
     }
 
-    /// The owner's token: made when first needed, and anew before it ends.
+    /// The owner's token: created when first needed, and again before it expires.
     pub(super) async fn token(&self, owner: &str) -> Result<SecretString, Error> {
         let slot = self.slot(owner);
         let mut slot = slot.lock().await;
@@ -155,13 +154,13 @@ impl App {
             Some(Err(error)) => return Err(error.clone()),
             Some(Ok(_)) | None => {}
         }
-        // On the heap: every request to GitHub would grow by it, be it an App's or not.
+        // Boxed, because the future of every GitHub request would grow by it.
         let granted = Box::pin(self.grant(owner)).await;
         *slot = Some(granted.clone());
         granted.map(|granted| granted.token)
     }
 
-    /// Gives up a token that GitHub does not accept any more.
+    /// Drops a token that GitHub no longer accepts.
     pub(super) async fn forget(&self, owner: &str, token: &SecretString) -> bool {
         let slot = self.slot(owner);
         let mut slot = slot.lock().await;
@@ -172,14 +171,15 @@ impl App {
         true
     }
 
-    /// A token that sees which repositories the installation covers, and no more.
-    pub(super) async fn lookout(&self, owner: &str) -> Result<SecretString, Error> {
+    /// A token that can only list the installation's repositories (permission
+    /// *metadata*).
+    pub(super) async fn metadata_token(&self, owner: &str) -> Result<SecretString, Error> {
         let ask = async || {
             let installation = self.installation(owner).await?;
             let permissions = BTreeMap::from([(METADATA, Right::Read)]);
             self.ask(owner, &installation, &permissions, &Reach::All).await.map(|granted| granted.token)
         };
-        self.lookouts.get(&owner.to_ascii_lowercase(), ask).await
+        self.metadata_tokens.get(&owner.to_ascii_lowercase(), ask).await
     }
 
     fn slot(&self, owner: &str) -> Slot {
@@ -193,8 +193,8 @@ impl App {
             all.get(&owner.to_ascii_lowercase()).cloned().unwrap_or_default()
         };
         let installation = self.installation(owner).await?;
-        // What is missing is missing for some secrets: the others are served.
-        let permissions = needs.asked(self.access, &installation);
+        // A missing permission affects some secrets: the others are still written.
+        let permissions = needs.asked(self.mode, &installation);
         if permissions.is_empty() {
             needs.check(owner, &installation)?;
         }
@@ -202,7 +202,7 @@ impl App {
             return self.ask(owner, &installation, &permissions, &Reach::All).await;
         }
         match self.ask(owner, &installation, &permissions, &Reach::Names(&needs.repositories)).await {
-            // One name that the installation does not cover spoils them all.
+            // GitHub refuses the whole list if the installation does not cover one name.
             Err(error) if error.kind == ErrorKind::Invalid => {
                 let ids = self.covered(owner, &needs.repositories).await?;
                 if ids.is_empty() {
@@ -223,16 +223,17 @@ impl App {
     /// Those of the repositories that the installation covers, by their ids. A
     /// renamed one is found by its old name.
     async fn covered(&self, owner: &str, names: &BTreeSet<String>) -> Result<Vec<u64>, Error> {
-        let lookout = self.lookout(owner).await?;
+        let metadata_token = self.metadata_token(owner).await?;
         let covered =
-            repositories::of_installation(&self.api, &lookout, owner, SignedWith::InstallationToken).await?;
+            repositories::of_installation(&self.api, &metadata_token, owner, SignedWith::InstallationToken)
+                .await?;
         let mut ids = Vec::new();
         for name in names {
             let full_name = format!("{owner}/{name}");
             let known = covered.iter().find(|found| found.full_name.eq_ignore_ascii_case(&full_name));
             let id = match known {
                 Some(known) => Some(known.id),
-                None => self.id_by_old_name(owner, name, &lookout).await?,
+                None => self.id_by_old_name(owner, name, &metadata_token).await?,
             };
             ids.extend(id.filter(|id| covered.iter().any(|found| found.id == *id)));
         }
@@ -243,18 +244,18 @@ impl App {
         &self,
         owner: &str,
         name: &str,
-        lookout: &SecretString,
+        metadata_token: &SecretString,
     ) -> Result<Option<u64>, Error> {
         let repository = crate::config::Repository { owner: owner.to_owned(), name: name.to_owned() };
         let failed = |error: HttpError| Error::of_http(&about(owner), &error);
         let call = self.api.call(Method::GET, &paths::repository(&repository)).map_err(failed)?;
-        let reply = self.api.send(call.bearer(lookout).map_err(failed)?).await.map_err(failed)?;
+        let reply = self.api.send(call.bearer(metadata_token).map_err(failed)?).await.map_err(failed)?;
         if !reply.status.is_success() {
             let refusal = Refusal::of(&reply, SignedWith::InstallationToken);
             let error = Error::refused(&Subject::Repositories(owner), &refusal);
             return if error.kind.is_refusal() { Ok(None) } else { Err(error) };
         }
-        reply.json::<Listed>().map(|found| Some(found.id)).map_err(failed)
+        reply.json::<ListedRepository>().map(|found| Some(found.id)).map_err(failed)
     }
 
     /// The App's installation at an owner, looked up once.
@@ -333,7 +334,7 @@ impl App {
         self.api.send(call).await.map_err(failed)
     }
 
-    /// What the App signs in with, good for some minutes of GitHub's clock.
+    /// The App's JWT, valid for some minutes by GitHub's clock.
     async fn jwt(&self, about: &str) -> Result<SecretString, Error> {
         let mut kept = self.jwt.lock().await;
         let now = self.now(about).await?;
@@ -348,8 +349,8 @@ impl App {
         Ok(jwt)
     }
 
-    /// GitHub's time. If it has not told yet, it is asked by a request that needs
-    /// no credential and counts for no limit; any answer will do.
+    /// GitHub's time. If it is not known yet, a request without a credential that counts
+    /// towards no limit fetches it; any reply has a date.
     async fn now(&self, about: &str) -> Result<Timestamp, Error> {
         let clock = self.api.http.clock();
         if let Some(now) = clock.now() {
@@ -357,8 +358,8 @@ impl App {
         }
         let failed = |error: HttpError| Error::of_http(&about, &error);
         let call = self.api.call(Method::GET, paths::RATE_LIMIT).map_err(failed)?;
-        // The status does not matter, so it is no reason to ask again.
-        let once = Call::new(Side::Github, Method::GET, call.url.clone());
+        // The status does not matter, so the request is not repeated.
+        let once = Call::new(Peer::Github, Method::GET, call.url.clone());
         if self.api.send(once).await.is_err() {
             self.api.send(call).await.map_err(failed)?;
         }
@@ -370,14 +371,14 @@ impl App {
 }
 
 impl Needs {
-    fn add(&mut self, target: &SecretTarget, access: Access) {
+    fn add(&mut self, target: &SecretTarget, mode: Mode) {
         let scope = &target.destination.scope;
         let mut need = |permission, right: Right| {
             let known = self.permissions.entry(permission).or_insert(right);
             *known = (*known).max(right);
         };
         let permission = Permission::of(target.destination.store, scope);
-        let right = if access == Access::Look { permission.to_list() } else { Right::Write };
+        let right = if mode == Mode::ReadOnly { permission.to_list() } else { Right::Write };
         need(permission, right);
         match scope {
             Scope::Repository(repository) | Scope::Environment { repository, .. } => {
@@ -385,7 +386,7 @@ impl Needs {
             }
             Scope::Organization(_) => self.all_repositories = true,
         }
-        if target.create_environment && access != Access::Look {
+        if target.create_environment && mode != Mode::ReadOnly {
             need(ACTIONS, Right::Read);
             need(ADMINISTRATION, Right::Write);
         }
@@ -415,11 +416,11 @@ impl Needs {
         Err(Error::new(ErrorKind::Forbidden, message))
     }
 
-    /// What a token is asked for: no more than this run will use, and was granted.
-    fn asked(&self, access: Access, installation: &Installation) -> BTreeMap<Permission, Right> {
-        let used = |permission: &Permission, right: Right| match access {
-            Access::Write => right,
-            Access::Look | Access::Rehearse => right.min(permission.to_list()),
+    /// The permissions to request: those that this run uses and the installation has.
+    fn asked(&self, mode: Mode, installation: &Installation) -> BTreeMap<Permission, Right> {
+        let used = |permission: &Permission, right: Right| match mode {
+            Mode::Apply => right,
+            Mode::ReadOnly | Mode::DryRun => right.min(permission.to_list()),
         };
         let needed =
             self.permissions.iter().map(|(permission, right)| (*permission, used(permission, *right)));
@@ -430,7 +431,6 @@ impl Needs {
     }
 }
 
-/// How messages begin.
 fn about(owner: &str) -> String {
     format!("GitHub App at {owner}")
 }

@@ -1,4 +1,4 @@
-//! What went wrong at GitHub, in few kinds and in words that say what to do.
+//! Errors of GitHub: a few kinds, and messages that say what to do.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use crate::http::retry::is_rate_limit;
 use crate::http::{HttpError, Reply, text_of_page};
 use crate::redact::Redactor;
 
-/// A request to GitHub that did not do what it was for.
+/// A failed request to GitHub.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
     /// What callers branch on.
     pub kind: ErrorKind,
-    /// One or two sentences for people: the scope, what is wrong, what to do.
+    /// One or two sentences for users: the scope, what is wrong, what to do.
     pub message: String,
 }
 
@@ -28,22 +28,22 @@ pub enum ErrorKind {
     Unauthenticated,
     /// The token may not do this.
     Forbidden,
-    /// No such place, or none that the token can see.
+    /// The scope does not exist, or the token cannot see it.
     NotFound,
-    /// GitHub refuses the request as it stands, or it cannot be made.
+    /// GitHub rejects the request as invalid, or it cannot be built.
     Invalid,
     /// Too many requests.
     RateLimited,
-    /// No answer, or one of a server in trouble.
+    /// No reply, or a server error.
     Unavailable,
-    /// An answer that was not understood.
+    /// An unexpected reply.
     Unreadable,
     /// The delivery window is over.
     Late,
 }
 
 impl ErrorKind {
-    /// Whether GitHub has said no, and will say it again.
+    /// Whether GitHub refused, and will refuse again.
     #[must_use]
     pub(super) fn is_refusal(self) -> bool {
         matches!(self, Self::Unauthenticated | Self::Forbidden | Self::NotFound | Self::Invalid)
@@ -75,13 +75,13 @@ pub(super) struct Purpose<'a> {
     pub(super) has_every_store: bool,
 }
 
-/// Everything that GitHub is asked for. Errors begin with it, and a refusal is
-/// explained by it.
+/// What a request is about. Errors begin with it, and the advice after a refusal depends
+/// on it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Subject<'a> {
     /// The secrets of a scope, or the environment that holds them.
     Secrets(Purpose<'a>),
-    /// A write check there, which tells of all of the owner's.
+    /// A write check, which holds for all of the owner's repositories.
     WriteCheck(Purpose<'a>),
     /// The repositories of this owner.
     Repositories(&'a str),
@@ -91,7 +91,7 @@ pub(super) enum Subject<'a> {
     InstallationToken(&'a str),
 }
 
-/// What a request was signed with.
+/// The credential of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SignedWith {
     /// `CROSSFADE_GITHUB_TOKEN`.
@@ -102,7 +102,7 @@ pub(super) enum SignedWith {
     InstallationToken,
 }
 
-/// What a reply of failure says.
+/// A failure reply.
 pub(super) struct Refusal<'a> {
     pub(super) status: StatusCode,
     pub(super) headers: &'a HeaderMap,
@@ -123,8 +123,8 @@ impl<'a> Refusal<'a> {
         }
     }
 
-    /// Whether the words are about this one repository, and not about the credential
-    /// or the whole organization.
+    /// Whether the message is about this repository, and not about the credential or the
+    /// whole organization.
     pub(super) fn is_about_the_repository(&self) -> bool {
         ["archived", "read-only", "locked", "disabled", "access blocked"].iter().any(|word| self.says(word))
     }
@@ -161,14 +161,14 @@ impl Error {
         Self::new(kind, format!("{about}: {error}"))
     }
 
-    /// A reply of success that is not what it should be.
+    /// A success reply with an unexpected body.
     pub(super) fn unreadable(about: &dyn fmt::Display) -> Self {
         Self::new(ErrorKind::Unreadable, format!("{about}: GitHub's answer was not understood"))
     }
 
-    /// A reply of failure: the one place that says what a status means. GitHub uses one
-    /// status for many causes, and a proxy answers with the same ones, so the message
-    /// that came with it is always shown.
+    /// The one place that explains a failure status. GitHub uses one status for many
+    /// causes, and proxies use the same ones, so the message of the reply is always
+    /// shown.
     pub(super) fn refused(subject: &Subject<'_>, refusal: &Refusal<'_>) -> Self {
         let Refusal { status, headers, body, .. } = *refusal;
         let said = refusal.said();
@@ -268,7 +268,7 @@ impl Subject<'_> {
         }
     }
 
-    /// What to do about a 403, as far as GitHub's words tell the cause.
+    /// What to do about a 403, as far as GitHub's message gives the cause.
     fn hint(&self, refusal: &Refusal<'_>) -> Option<String> {
         let headers = refusal.headers;
         if refusal.requires_sso() {
@@ -314,7 +314,7 @@ impl Subject<'_> {
         text
     }
 
-    /// What a classic token lacks, which GitHub tells with every reply.
+    /// The scope that a classic token lacks; GitHub sends its scopes with every reply.
     fn missing_scope(&self, headers: &HeaderMap) -> Option<String> {
         let (Self::Secrets(purpose) | Self::WriteCheck(purpose)) = self else { return None };
         missing_scope(&scopes(headers)?, purpose.scope)
@@ -369,7 +369,7 @@ fn store_name(store: Store) -> &'static str {
     }
 }
 
-/// What GitHub itself names, in its API's words: `secrets=write`.
+/// The permission that GitHub's reply names, in its API's form: `secrets=write`.
 fn accepted_permissions(headers: &HeaderMap) -> Option<String> {
     let value = headers.get("x-accepted-github-permissions")?.to_str().ok()?;
     let harmless = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '=' | ';' | ',' | ' ');
@@ -377,9 +377,9 @@ fn accepted_permissions(headers: &HeaderMap) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Words from outside, in quotes: one harmless line, of 300 characters at most,
-/// without what looks like a credential. What this run knows as a secret is taken
-/// out where the report is printed.
+/// Text from outside, in quotes: one line without control characters, at most 300
+/// characters, without anything that looks like a credential. The report removes the
+/// secrets of this run when it is printed.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", Redactor::new().line(text).replace('"', "'"))
 }

@@ -1,20 +1,20 @@
-//! Whether a secret may be written, found out before a token is minted, from the
-//! cheapest source that tells.
+//! Finds out whether a secret may be written before a token is minted, with as few
+//! requests as possible.
 //!
-//! A repository is archived or not: a pattern's list says it, else one read. An
-//! App's permissions come with its installation, a classic token's scopes with
-//! every reply. Of other tokens nothing but a write tells: it is tried with a body
-//! that no server can store, once for each owner and permission, because such a
-//! token has the same permissions everywhere.
+//! Whether a repository is archived comes from a pattern's list, or from one read. An
+//! App's permissions come with its installation, a classic token's scopes with every
+//! reply. Other tokens need a *write check*: a write whose body no server can store. One
+//! check for each owner and permission is enough, because such a token has the same
+//! permissions everywhere.
 
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::auth::Auth;
 use super::error::{Refusal, SignedWith, Subject, missing_scope};
 use super::permission::Permission;
-use super::signin::Signin;
-use super::{Access, Error, ErrorKind, GitHub, paths};
+use super::{Error, ErrorKind, GitHub, Mode, paths};
 use crate::config::{Destination, Repository, Scope, SecretTarget};
 use crate::http::retry::is_rate_limit;
 use crate::http::{HttpError, Reply, Retry, anything};
@@ -22,25 +22,24 @@ use crate::http::{HttpError, Reply, Retry, anything};
 /// The name that the write check writes to.
 const WRITE_CHECK: &str = "CROSSFADE_WRITE_CHECK";
 
-/// How many repositories of an owner are tried at most, where one after the other
-/// refuses for a reason of its own.
+/// The most repositories of an owner to try, if each refuses for a reason of its own.
 const MOST_CHECKS: usize = 3;
 
-/// What is known of a secret before it is written. That it may not be written is
+/// What is known of a secret before it is written. A secret that may not be written is
 /// an error instead.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// It was shown that it may be written; `false`: unknown.
+    /// The secret is known to be writable; `false`: unknown.
     pub is_writable: bool,
-    /// What went other than expected while that was found out.
+    /// An unexpected result of the write check.
     pub warning: Option<String>,
 }
 
-/// What a write check has shown.
+/// The result of a write check.
 #[derive(Debug, Clone)]
 pub(super) struct Checked {
     /// Where it was made: a repository, or an organization.
-    place: String,
+    scope_key: String,
     outcome: Outcome,
 }
 
@@ -49,9 +48,9 @@ enum Outcome {
     Writable,
     /// Writable, and the secret was stored all the same.
     Stored(String),
-    /// Refused to this credential, so everywhere at this owner.
+    /// This credential is refused, so everywhere at this owner.
     Refused(Error),
-    /// Refused for a reason of this repository's.
+    /// This repository refuses writes, for a reason of its own.
     RefusedHere(Error),
     NotKnown,
 }
@@ -84,7 +83,7 @@ impl Condition {
 }
 
 impl GitHub {
-    /// What tells whether a target may be written.
+    /// Whether a destination may be written.
     ///
     /// # Errors
     /// When it was shown that it may not, with the reason.
@@ -128,19 +127,19 @@ impl GitHub {
     async fn is_permitted(&self, target: &SecretTarget) -> Result<Evidence, Error> {
         let scope = &target.destination.scope;
         let shown = Evidence { is_writable: true, warning: None };
-        let token = match &*self.signin {
-            Signin::App(app) => return app.check(target).await.map(|()| shown),
-            Signin::Token(token) => token,
+        let token = match &*self.auth {
+            Auth::App(app) => return app.check(target).await.map(|()| shown),
+            Auth::Token(token) => token,
         };
         if let Some(scopes) = self.api.scopes() {
             let purpose = self.purpose(target.destination.store, scope);
             let refused = |lack| Error::new(ErrorKind::Forbidden, format!("{purpose}: {lack}"));
             return missing_scope(&scopes, scope).map_or(Ok(shown), |lack| Err(refused(lack)));
         }
-        if self.access != Access::Write {
+        if self.mode != Mode::Apply {
             return Ok(Evidence::default());
         }
-        // On the heap: thousands of targets wait for one check.
+        // Boxed: thousands of destinations may wait for one check.
         Box::pin(self.written_to(target, token)).await
     }
 
@@ -152,9 +151,9 @@ impl GitHub {
         token: &secrecy::SecretString,
     ) -> Result<Evidence, Error> {
         let Destination { store, scope, .. } = &target.destination;
-        let place = place_of(scope);
+        let scope_key = place_of(scope);
         for attempt in 0..MOST_CHECKS {
-            // What is archived is known by then, and cannot tell anything of others.
+            // An archived repository is known by then, and says nothing about others.
             if attempt > 0 && !self.is_open(target).await? {
                 break;
             }
@@ -164,11 +163,11 @@ impl GitHub {
             match checked.outcome {
                 Outcome::Writable => return Ok(Evidence { is_writable: true, warning: None }),
                 Outcome::Stored(warning) => {
-                    let warning = (checked.place == place).then_some(warning);
+                    let warning = (checked.scope_key == scope_key).then_some(warning);
                     return Ok(Evidence { is_writable: true, warning });
                 }
                 Outcome::Refused(error) => return Err(error),
-                Outcome::RefusedHere(error) if checked.place == place => return Err(error),
+                Outcome::RefusedHere(error) if checked.scope_key == scope_key => return Err(error),
                 Outcome::RefusedHere(_) => {}
                 Outcome::NotKnown => break,
             }
@@ -179,11 +178,10 @@ impl GitHub {
     /// One write that no server can store.
     async fn write_check(&self, target: &SecretTarget, token: &secrecy::SecretString) -> Checked {
         let scope = &target.destination.scope;
-        let place = place_of(scope);
-        // An environment that is still to be made takes nothing. That it cannot be
-        // made is said where that is tried.
+        let scope_key = place_of(scope);
+        // A missing environment accepts no write. Creating it reports its own errors.
         if target.create_environment && self.key(target).await.is_err() {
-            return Checked { place, outcome: Outcome::NotKnown };
+            return Checked { scope_key, outcome: Outcome::NotKnown };
         }
         let mut body = json!({ "encrypted_value": "(no base64: only a check)", "key_id": "0" });
         if matches!(scope, Scope::Organization(_)) {
@@ -195,7 +193,7 @@ impl GitHub {
             Ok(reply) => self.judge_check(&reply, &secret, token).await,
             Err(_) => Outcome::NotKnown,
         };
-        Checked { place, outcome }
+        Checked { scope_key, outcome }
     }
 
     async fn send_check(
@@ -210,7 +208,7 @@ impl GitHub {
             call = call.json(body).map_err(|error| HttpError::Setup { cause: error.to_string() })?;
             call.retry = Retry::AfterLimit;
         }
-        call.intact = anything;
+        call.is_valid_body = anything;
         self.api.send(call).await
     }
 

@@ -1,5 +1,5 @@
-//! Reading what GitHub tells about secrets: that they exist, since when they
-//! hold their value, and who may read those of an organization.
+//! Lists secrets: which exist, when they were last written, and who may read those of an
+//! organization.
 //!
 //! One list serves all secrets of a scope. It also proves that the scope can be
 //! read: after it, "not found" means that the secret alone is missing.
@@ -23,27 +23,27 @@ const PAGE: usize = 100;
 /// organization.
 const MOST_PAGES: usize = 100;
 
-/// What GitHub tells about one secret.
+/// One secret as GitHub lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Listed {
+pub(super) struct ListedSecret {
     name: String,
     pub(super) updated_at: Timestamp,
-    /// Of organization secrets alone.
+    /// Only organization secrets have one.
     pub(super) visibility: Option<Visibility>,
 }
 
 /// The secrets of a scope, as far as they were needed.
 pub(super) struct Listing {
-    first: HashMap<String, Listed>,
+    first: HashMap<String, ListedSecret>,
     pages: usize,
     /// How many of the expected secrets the first page does not show.
     beyond: usize,
-    rest: OnceCell<Result<HashMap<String, Listed>, Error>>,
-    /// How many secrets beyond the first page were asked for by name.
+    rest: OnceCell<Result<HashMap<String, ListedSecret>, Error>>,
+    /// How many secrets beyond the first page were read by name.
     by_name: AtomicUsize,
 }
 
-/// Which secrets of each place will be asked for, as far as that was told.
+/// The secrets that will be read, by scope.
 #[derive(Default)]
 pub(super) struct Expected(Mutex<HashMap<String, HashSet<String>>>);
 
@@ -51,24 +51,24 @@ impl Expected {
     pub(super) fn add<'a>(&self, destinations: impl IntoIterator<Item = &'a Destination>) {
         let mut expected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for Destination { store, scope, name } in destinations {
-            expected.entry(super::place(*store, scope)).or_default().insert(name.to_ascii_uppercase());
+            expected.entry(super::scope_key(*store, scope)).or_default().insert(name.to_ascii_uppercase());
         }
     }
 
-    /// How many of a place's are not among these.
-    fn beyond(&self, place: &str, first: &HashMap<String, Listed>) -> usize {
+    /// How many of a scope's secrets are not among these.
+    fn beyond(&self, scope_key: &str, first: &HashMap<String, ListedSecret>) -> usize {
         let expected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(names) = expected.get(place) else { return 0 };
+        let Some(names) = expected.get(scope_key) else { return 0 };
         names.iter().filter(|name| !first.contains_key(*name)).count()
     }
 }
 
 impl GitHub {
     /// One secret; `None`: the scope exists, and has no such secret.
-    pub(super) async fn find(&self, destination: &Destination) -> Result<Option<Listed>, Error> {
+    pub(super) async fn find(&self, destination: &Destination) -> Result<Option<ListedSecret>, Error> {
         let Destination { store, scope, name } = destination;
-        let place = super::place(*store, scope);
-        let listing = self.listings.get(&place, || self.first_page(*store, scope)).await?;
+        let scope_key = super::scope_key(*store, scope);
+        let listing = self.listings.get(&scope_key, || self.first_page(*store, scope)).await?;
         let name = name.to_ascii_uppercase();
         if let Some(found) = listing.first.get(&name) {
             return Ok(Some(found.clone()));
@@ -97,7 +97,7 @@ impl GitHub {
         let pages = if complete { 1 } else { total.div_ceil(PAGE).min(MOST_PAGES) };
         let first = by_upper_name(first);
         Ok(Arc::new(Listing {
-            beyond: self.expected.beyond(&super::place(store, scope), &first),
+            beyond: self.expected.beyond(&super::scope_key(store, scope), &first),
             first,
             pages,
             rest: OnceCell::new(),
@@ -110,23 +110,28 @@ impl GitHub {
         store: Store,
         scope: &Scope,
         pages: usize,
-    ) -> Result<HashMap<String, Listed>, Error> {
+    ) -> Result<HashMap<String, ListedSecret>, Error> {
         let pages = try_join_all((2..=pages).map(|number| self.page(store, scope, number))).await?;
         Ok(by_upper_name(pages.into_iter().flat_map(|(_, secrets)| secrets)))
     }
 
     /// One page, and how many secrets there are on all of them.
-    async fn page(&self, store: Store, scope: &Scope, number: usize) -> Result<(usize, Vec<Listed>), Error> {
+    async fn page(
+        &self,
+        store: Store,
+        scope: &Scope,
+        number: usize,
+    ) -> Result<(usize, Vec<ListedSecret>), Error> {
         let path = format!("{}?per_page={PAGE}&page={number}", paths::secrets(store, scope));
         let purpose = self.purpose(store, scope);
-        let (total, secrets): (i32, Result<Vec<Listed>, Error>) = match scope {
+        let (total, secrets): (i32, Result<Vec<ListedSecret>, Error>) = match scope {
             Scope::Organization(_) => {
                 let page: org::OrganizationSecrets = self.read(&purpose, &path).await?;
-                (page.total_count, page.secrets.into_iter().map(Listed::try_from).collect())
+                (page.total_count, page.secrets.into_iter().map(ListedSecret::try_from).collect())
             }
             Scope::Repository(_) | Scope::Environment { .. } => {
                 let page: repo::RepositorySecrets = self.read(&purpose, &path).await?;
-                (page.total_count, page.secrets.into_iter().map(Listed::try_from).collect())
+                (page.total_count, page.secrets.into_iter().map(ListedSecret::try_from).collect())
             }
         };
         let total = usize::try_from(total).map_err(|_| Error::unreadable(&purpose))?;
@@ -134,15 +139,15 @@ impl GitHub {
     }
 
     /// One secret of a scope that is known to be readable.
-    async fn by_name(&self, destination: &Destination) -> Result<Option<Listed>, Error> {
+    async fn by_name(&self, destination: &Destination) -> Result<Option<ListedSecret>, Error> {
         let path = paths::secret(destination);
         let purpose = self.purpose(destination.store, &destination.scope);
         let found = match destination.scope {
             Scope::Organization(_) => {
-                self.read::<org::OrganizationSecret>(&purpose, &path).await.and_then(Listed::try_from)
+                self.read::<org::OrganizationSecret>(&purpose, &path).await.and_then(ListedSecret::try_from)
             }
             Scope::Repository(_) | Scope::Environment { .. } => {
-                self.read::<repo::RepositorySecret>(&purpose, &path).await.and_then(Listed::try_from)
+                self.read::<repo::RepositorySecret>(&purpose, &path).await.and_then(ListedSecret::try_from)
             }
         };
         match found {
@@ -152,7 +157,7 @@ impl GitHub {
     }
 }
 
-impl TryFrom<repo::RepositorySecret> for Listed {
+impl TryFrom<repo::RepositorySecret> for ListedSecret {
     type Error = Error;
 
     fn try_from(secret: repo::RepositorySecret) -> Result<Self, Error> {
@@ -162,7 +167,7 @@ impl TryFrom<repo::RepositorySecret> for Listed {
     }
 }
 
-impl TryFrom<org::OrganizationSecret> for Listed {
+impl TryFrom<org::OrganizationSecret> for ListedSecret {
     type Error = Error;
 
     fn try_from(secret: org::OrganizationSecret) -> Result<Self, Error> {
@@ -186,6 +191,6 @@ fn timestamp(seconds: i64, nanoseconds: u32) -> Result<Timestamp, Error> {
 }
 
 /// Names of secrets are the same in any case; GitHub keeps them in upper case.
-fn by_upper_name(secrets: impl IntoIterator<Item = Listed>) -> HashMap<String, Listed> {
+fn by_upper_name(secrets: impl IntoIterator<Item = ListedSecret>) -> HashMap<String, ListedSecret> {
     secrets.into_iter().map(|secret| (secret.name.to_ascii_uppercase(), secret)).collect()
 }

@@ -1,24 +1,23 @@
-//! The service that keeps secrets: what is known of them, and writing them.
+//! GitHub: reads the state of secrets and writes them.
 //!
-//! octocrab brings GitHub's types and reads its errors; every request goes
-//! through the one client in [`crate::http`]. When to write what is decided in
-//! [`crate::rotation`].
+//! octocrab provides GitHub's types; every request goes through the one client in
+//! [`crate::http`]. [`crate::rotation`] decides when to write what.
 
 mod api;
 mod app;
+mod auth;
+mod cache;
 mod error;
 mod evidence;
 mod jwt;
 mod list;
+mod octocrab_service;
 mod pace;
 mod paths;
 mod permission;
-mod prepare;
+mod preflight;
 mod repositories;
 mod seal;
-mod service;
-mod shared;
-mod signin;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -49,28 +48,28 @@ use crate::http::{Announce, Http};
 use crate::progress::Progress;
 use crate::redact::{Body, TokenShape};
 use api::Api;
+use auth::Auth;
+use cache::Cache;
 use error::{Purpose, Refusal, SignedWith, Subject};
 use evidence::{Checked, Condition};
 use list::{Expected, Listing};
+use octocrab_service::{NoReply, OctocrabService, Owner, ReplyDetails, Rules};
 use pace::Pacer;
-use prepare::Readers;
-use service::{Circumstances, GithubService, NoReply, Owner, Rules};
-use shared::Shared;
-use signin::Signin;
+use preflight::Readers;
 
-/// How to reach GitHub, and as whom.
+/// The address of GitHub's API and the GitHub credential.
 #[derive(Debug, Clone)]
 pub struct GithubSettings {
     /// The REST API, with its path where it has one (`/api/v3`).
     pub api_url: Url,
-    /// Who writes.
-    pub credentials: Credentials,
+    /// The GitHub credential.
+    pub credential: GithubCredential,
 }
 
-/// Who writes.
+/// The GitHub credential.
 #[derive(Debug, Clone)]
-pub enum Credentials {
-    /// A personal access token, or an installation token that somebody else made.
+pub enum GithubCredential {
+    /// A personal access token, or an installation token that the workflow created.
     Token(SecretString),
     /// A GitHub App, which makes its own tokens.
     App {
@@ -81,15 +80,15 @@ pub enum Credentials {
     },
 }
 
-/// What a run may do at GitHub, and wants to be sure of.
+/// What a run may do at GitHub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Read; whether it could write does not matter.
-    Look,
-    /// Read, and find out whether it could write.
-    Rehearse,
-    /// Write.
-    Write,
+pub enum Mode {
+    /// Read only (`crossfade status`).
+    ReadOnly,
+    /// Read, and check whether writes would be accepted (`--dry-run`).
+    DryRun,
+    /// Read and write.
+    Apply,
 }
 
 /// What the table of token shapes calls this service.
@@ -105,112 +104,116 @@ pub const TOKENS: &[TokenShape] = &[
     TokenShape { prefix: "ghr_", body: Body::DottedWord(16) },
 ];
 
-/// How a run behaves towards GitHub.
-pub struct Terms {
-    /// At most so many requests are under way at a time.
+/// Options of the GitHub client.
+pub struct GithubOptions {
+    /// The most requests under way at a time.
     pub concurrency: usize,
     /// What the server allows, if it publishes limits.
     pub pace: Pace,
-    /// Nothing is changed without [`Access::Write`].
-    pub access: Access,
-    /// Told of every token that is made.
+    /// Nothing is changed without [`Mode::Apply`].
+    pub mode: Mode,
+    /// Called with every installation token that is created.
     pub announce: Announce,
-    /// Told of every secret that was looked at or written.
+    /// Counts every secret that was read or written.
     pub progress: Progress,
 }
 
-/// What GitHub tells about one secret.
+/// The state of one secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
+pub enum SecretState {
     /// Its scope exists, and has no such secret.
     Missing,
-    /// Since when it holds its value.
+    /// When the secret was last written.
     UpdatedAt(Timestamp),
 }
 
-/// GitHub, for one run. What was read once is not read again.
+/// The GitHub client of one run. Each result is fetched once.
 pub struct GitHub {
     octocrab: Octocrab,
     http: Arc<Http>,
     api: Arc<Api>,
-    signin: Arc<Signin>,
-    access: Access,
+    auth: Arc<Auth>,
+    mode: Mode,
     progress: Progress,
-    /// Every store is there: this is github.com or a ghe.com tenant.
+    /// Whether every store exists: true for github.com and ghe.com tenants.
     has_every_store: bool,
     expected: Expected,
-    listings: Shared<Arc<Listing>>,
-    keys: Shared<Option<PublicKey>>,
-    readers: Shared<Readers>,
-    repositories: Shared<Arc<Vec<repositories::Listed>>>,
-    conditions: Shared<Condition>,
-    checks: Shared<Checked>,
+    listings: Cache<Arc<Listing>>,
+    keys: Cache<Option<PublicKey>>,
+    readers: Cache<Readers>,
+    repositories: Cache<Arc<Vec<repositories::ListedRepository>>>,
+    conditions: Cache<Condition>,
+    checks: Cache<Checked>,
 }
 
 impl GitHub {
-    /// Gets ready; contacts nobody. To be called from within the runtime.
+    /// Builds the client without sending a request. Must be called from within the
+    /// runtime.
     ///
     /// # Errors
     /// When the credential cannot be sent at all.
-    pub fn connect(http: Arc<Http>, settings: &GithubSettings, terms: Terms) -> Result<Self, Error> {
-        let Terms { concurrency, pace, access, announce, progress } = terms;
-        let gate = Arc::new(Pacer::new(pace, concurrency));
-        let api = Arc::new(Api::new(Arc::clone(&http), settings.api_url.clone(), gate));
-        let signin = Arc::new(Signin::new(&settings.credentials, &api, access, announce)?);
-        let service = GithubService { api: Arc::clone(&api), signin: Arc::clone(&signin) };
+    pub fn connect(
+        http: Arc<Http>,
+        settings: &GithubSettings,
+        options: GithubOptions,
+    ) -> Result<Self, Error> {
+        let GithubOptions { concurrency, pace, mode, announce, progress } = options;
+        let rate_limiter = Arc::new(Pacer::new(pace, concurrency));
+        let api = Arc::new(Api::new(Arc::clone(&http), settings.api_url.clone(), rate_limiter));
+        let auth = Arc::new(Auth::new(&settings.credential, &api, mode, announce)?);
+        let service = OctocrabService { api: Arc::clone(&api), auth: Arc::clone(&auth) };
         let built = OctocrabBuilder::new_empty().with_service(service).with_auth(AuthState::None).build();
         let Ok(octocrab) = built;
         Ok(Self {
             octocrab,
             http,
             api,
-            signin,
-            access,
+            auth,
+            mode,
             progress,
             has_every_store: has_every_store(&settings.api_url),
             expected: Expected::default(),
-            listings: Shared::new(),
-            keys: Shared::new(),
-            readers: Shared::new(),
-            repositories: Shared::new(),
-            conditions: Shared::new(),
-            checks: Shared::new(),
+            listings: Cache::new(),
+            keys: Cache::new(),
+            readers: Cache::new(),
+            repositories: Cache::new(),
+            conditions: Cache::new(),
+            checks: Cache::new(),
         })
     }
 
-    /// Tells what will be read and written, before any of it is. A GitHub App asks
-    /// for tokens that are good for that and no more, and lists are read in as few
-    /// requests as that takes.
+    /// Announces what will be read and written. A GitHub App requests tokens with only
+    /// the permissions for that, and lists are read in as few requests as possible.
     pub fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
         let targets: Vec<&SecretTarget> = targets.into_iter().collect();
         self.progress.expect(targets.len());
         self.expected.add(targets.iter().map(|target| &target.destination));
-        self.signin.expect(targets);
+        self.auth.expect(targets);
     }
 
-    /// When the token that all this is done with ends. `None`: GitHub has not
-    /// said, or it is an App, which makes its tokens anew.
+    /// When the GitHub credential expires. `None`: GitHub has not reported it, or the
+    /// credential is an App.
     #[must_use]
-    pub fn token_expires_at(&self) -> Option<Timestamp> {
-        match &*self.signin {
-            Signin::Token(_) => self.api.earliest_end(),
-            Signin::App(_) => None,
+    pub fn credential_expires_at(&self) -> Option<Timestamp> {
+        match &*self.auth {
+            Auth::Token(_) => self.api.earliest_end(),
+            Auth::App(_) => None,
         }
     }
 
-    /// What GitHub tells about each target, in order. Targets of one scope share
-    /// a list, in this call and in later ones.
+    /// The state of each secret, in order. Secrets of one scope share a list, in this
+    /// call and in later ones.
     ///
-    /// A secret that is not there is [`Reading::Missing`]; so is one in an
-    /// environment that is still to be made.
-    pub async fn observe(&self, targets: &[SecretTarget]) -> Vec<Result<Reading, Error>> {
+    /// A secret in an environment that is still to be created is
+    /// [`SecretState::Missing`] too.
+    pub async fn observe(&self, targets: &[SecretTarget]) -> Vec<Result<SecretState, Error>> {
         join_all(targets.iter().map(|target| self.observe_one(target))).await
     }
 
-    async fn observe_one(&self, target: &SecretTarget) -> Result<Reading, Error> {
-        let found = match &*self.signin {
-            Signin::App(app) => app.check(target).await,
-            Signin::Token(_) => Ok(()),
+    async fn observe_one(&self, target: &SecretTarget) -> Result<SecretState, Error> {
+        let found = match &*self.auth {
+            Auth::App(app) => app.check(target).await,
+            Auth::Token(_) => Ok(()),
         };
         let found = match found {
             Ok(()) => self.find(&target.destination).await,
@@ -218,22 +221,22 @@ impl GitHub {
         };
         self.progress.looked();
         match found {
-            Ok(Some(secret)) => Ok(Reading::UpdatedAt(secret.updated_at)),
-            Ok(None) => Ok(Reading::Missing),
+            Ok(Some(secret)) => Ok(SecretState::UpdatedAt(secret.updated_at)),
+            Ok(None) => Ok(SecretState::Missing),
             Err(error) if error.kind == ErrorKind::NotFound && target.create_environment => {
-                Ok(Reading::Missing)
+                Ok(SecretState::Missing)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Fetches what a write will need, and finds out whether it would be taken.
-    /// Makes the environment where the target wants that and there is none: the only
-    /// thing that this changes, and not without [`Access::Write`].
+    /// Fetches what a write will need, and finds out whether it would be accepted. With
+    /// [`Mode::Apply`], creates a missing environment if the configuration asks for
+    /// that: the only change that this makes.
     ///
     /// # Errors
     /// When the secret could not be written either.
-    pub async fn prepare(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+    pub async fn preflight(&self, target: &SecretTarget) -> Result<Evidence, Error> {
         let (key, readers, evidence) =
             futures_util::future::join3(self.key(target), self.readers(target), self.evidence(target)).await;
         readers?;
@@ -250,14 +253,13 @@ impl GitHub {
         Purpose { store, scope, creates_environment: false, has_every_store: self.has_every_store }
     }
 
-    /// A GET whose answer is a `T`.
     async fn read<T: DeserializeOwned>(&self, purpose: &Purpose<'_>, path: &str) -> Result<T, Error> {
         let answer = self.request(purpose, Method::GET, path, None::<&()>, Rules::default()).await?;
         answer.success(purpose)?;
         serde_json::from_slice(&answer.body).map_err(|_| Error::unreadable(purpose))
     }
 
-    /// Any request. An answer of failure is no error here: see [`Answer::success`].
+    /// Any request. A failure status is no error here: see [`GithubReply::success`].
     async fn request(
         &self,
         purpose: &Purpose<'_>,
@@ -265,19 +267,19 @@ impl GitHub {
         path: &str,
         body: Option<&(impl Serialize + Sync)>,
         rules: Rules,
-    ) -> Result<Answer, Error> {
+    ) -> Result<GithubReply, Error> {
         let owner = Owner(purpose.scope.owner().to_owned());
         let request = Request::builder().method(method).uri(path).extension(rules).extension(owner);
         let failed = |error| of_octocrab(purpose, error);
         let request = self.octocrab.build_request(request, body).map_err(failed)?;
         let (parts, body) = self.octocrab.execute(request).await.map_err(failed)?.into_parts();
         let body = body.collect().await.map_err(failed)?.to_bytes();
-        Ok(Answer {
+        Ok(GithubReply {
             status: parts.status,
-            circumstances: parts.extensions.get::<Circumstances>().copied(),
+            reply_details: parts.extensions.get::<ReplyDetails>().copied(),
             headers: parts.headers,
             body,
-            signed_with: self.signin.signed_with(),
+            signed_with: self.auth.signed_with(),
         })
     }
 }
@@ -288,16 +290,15 @@ impl fmt::Debug for GitHub {
     }
 }
 
-/// The answer to a request.
-struct Answer {
+struct GithubReply {
     status: StatusCode,
     headers: HeaderMap,
-    circumstances: Option<Circumstances>,
+    reply_details: Option<ReplyDetails>,
     body: Bytes,
     signed_with: SignedWith,
 }
 
-impl Answer {
+impl GithubReply {
     fn success(&self, purpose: &Purpose<'_>) -> Result<(), Error> {
         if self.status.is_success() {
             return Ok(());
@@ -308,12 +309,12 @@ impl Answer {
     }
 
     fn date(&self) -> Option<Timestamp> {
-        self.circumstances?.date
+        self.reply_details?.date
     }
 
-    /// An earlier attempt may have been processed; true where it is not known.
-    fn doubtful(&self) -> bool {
-        self.circumstances.is_none_or(|circumstances| circumstances.doubtful)
+    /// Whether GitHub may have applied an earlier attempt; true if unknown.
+    fn may_have_been_applied(&self) -> bool {
+        self.reply_details.is_none_or(|reply_details| reply_details.may_have_been_applied)
     }
 }
 
@@ -321,20 +322,19 @@ fn of_octocrab(purpose: &Purpose<'_>, error: octocrab::Error) -> Error {
     match error {
         octocrab::Error::Service { source, .. } => match source.downcast::<NoReply>().map(|error| *error) {
             Ok(NoReply::Http(error)) => Error::of_http(purpose, &error),
-            Ok(NoReply::Signin(error)) => error,
+            Ok(NoReply::Auth(error)) => error,
             Err(_) => Error::new(ErrorKind::Unavailable, format!("{purpose}: the request was not sent")),
         },
         _ => Error::unreadable(purpose),
     }
 }
 
-/// Identifies a store in a scope. Neither owners nor repositories nor
-/// environments are distinguished by case.
-fn place(store: Store, scope: &Scope) -> String {
+/// Identifies a store in a scope. Owners, repositories and environments ignore case.
+fn scope_key(store: Store, scope: &Scope) -> String {
     paths::secrets(store, scope).to_ascii_lowercase()
 }
 
-/// GitHub's own servers have every store; a server of one's own may lack some.
+/// GitHub's own servers have every store; a GitHub Enterprise Server may lack some.
 fn has_every_store(api_url: &Url) -> bool {
     api_url.domain().is_some_and(|host| host == "api.github.com" || host.ends_with(".ghe.com"))
 }

@@ -1,17 +1,16 @@
-//! How fast requests may follow each other: under the limits that GitHub
-//! publishes, and slower when it complains.
+//! Paces requests: below the limits that GitHub publishes, and slower after a rate limit
+//! reply.
 //!
 //! Source: GitHub's page on secondary rate limits: 900 points a minute, 5 for a
 //! write and 1 for a read, and 100 requests at once, for each token.
 //!
-//! What counts is every minute, wherever it begins. So each request is kept in
-//! mind until a minute after its *answer*: the server saw it before that, however
-//! long it travelled. A bucket that refills steadily would be shorter, but one
-//! that is safe in every minute can only be shallow, and would spread over most of
-//! a minute what may be sent at once: a token that was minted would wait for it.
+//! The limit holds for every minute, wherever it begins. So each request counts until a
+//! minute after its *reply*: the server saw it before that. A token bucket would be
+//! simpler, but one that is safe in every minute must be small, and would spread a burst
+//! over most of a minute while a new token waits for its delivery.
 //!
-//! A server that publishes no limits (one of one's own, as it is installed) is not
-//! paced. Writes go before reads: whoever writes has a new token waiting.
+//! A server that publishes no limits (GitHub Enterprise Server by default) is not paced.
+//! Writes go before reads, because a new token waits for them.
 
 use std::collections::VecDeque;
 use std::str::FromStr;
@@ -27,7 +26,7 @@ use tokio::time::Instant;
 use crate::config::Period;
 use crate::config::diagnostic::{Invalid, quoted};
 use crate::http::retry::{asked_wait, is_rate_limit};
-use crate::http::{Gate, Reply, Turn};
+use crate::http::{Permit, RateLimiter, Reply};
 
 /// Points of a read.
 const READ: u32 = 1;
@@ -35,14 +34,13 @@ const READ: u32 = 1;
 const WRITE: u32 = 5;
 /// GitHub's limit: points in a minute.
 const PUBLISHED: u32 = 900;
-/// Of a hundred points that are allowed, so many are used.
+/// The percentage of the allowed points that is used.
 const USED_OF_100: u32 = 99;
 
-/// So many writes are certainly let through in a minute. What a delivery window is
-/// sized by.
+/// The writes that are certainly possible in a minute. Delivery windows are sized by it.
 pub const WRITES_A_MINUTE: usize = (PUBLISHED * USED_OF_100 / 100 / WRITE) as usize;
 
-/// What a server allows.
+/// The rate limit of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     /// Points, in every period of this length.
@@ -59,8 +57,8 @@ impl Default for Pace {
 impl FromStr for Pace {
     type Err = Invalid;
 
-    /// `900/1m`. Never less than GitHub's own, because delivery windows count on
-    /// that.
+    /// `900/1m`. Never less than GitHub's own limit, because delivery windows rely on
+    /// it.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let parse = || {
             let (points, period) = text.split_once('/')?;
@@ -80,31 +78,31 @@ impl FromStr for Pace {
     }
 }
 
-/// Lets requests through.
+/// Limits the rate of requests.
 pub(super) struct Pacer {
     pace: Pace,
     at_once: usize,
     state: Mutex<State>,
     writes_waiting: AtomicUsize,
-    /// Each holds whoever is next of its kind; the others wait for it in order.
+    /// Held by the next request of each kind; the others wait in order.
     next_read: tokio::sync::Mutex<()>,
     next_write: tokio::sync::Mutex<()>,
     changed: Notify,
 }
 
-/// What was sent lately, and what the server said of it.
+/// What was sent within the last period, and what the server reported.
 struct State {
     under_way: usize,
     points_under_way: u32,
-    /// Points of answered requests, and when they count no longer.
+    /// Points of answered requests, and until when they count.
     spent: VecDeque<(Instant, u32)>,
     /// Whether the server publishes limits; `None`: not known yet.
     is_limited: Option<bool>,
-    /// Points that may be spent in a period, as things stand.
+    /// Points that may be spent in a period at present.
     allowance: u32,
-    /// Of those, how many hundredths the hour's limit leaves.
+    /// The percentage of those that the hourly limit leaves.
     left_in_100: u32,
-    /// After a complaint: nothing is sent before.
+    /// After a rate limit reply: nothing is sent before this time.
     closed_until: Option<Instant>,
     /// When the allowance was last changed.
     changed_at: Option<Instant>,
@@ -154,7 +152,7 @@ impl Pacer {
             match self.admit(points, is_write) {
                 Admission::Now => return Passage { pacer: Arc::clone(self), points },
                 Admission::At(moment) => {
-                    // Which of the two came does not matter: look again.
+                    // Check again, whichever of the two happened.
                     let _ = tokio::time::timeout_at(moment, changed).await;
                 }
                 Admission::AfterAChange => changed.await,
@@ -205,7 +203,7 @@ impl State {
         Admission::Now
     }
 
-    /// A tenth more for every period without complaint.
+    /// Raises the allowance by a tenth for every period without a rate limit reply.
     fn recover(&mut self, pace: &Pace, now: Instant) {
         if let Some(changed_at) = self.changed_at
             && now.duration_since(changed_at) >= pace.period
@@ -215,7 +213,7 @@ impl State {
         }
     }
 
-    /// Half as much, and a rest, unless that was done for this complaint already.
+    /// Halves the allowance and pauses, unless a pause is under way already.
     fn slow_down(&mut self, pace: &Pace, rest: Duration, now: Instant) {
         if self.closed_until.is_some_and(|moment| now < moment) {
             return;
@@ -228,13 +226,13 @@ impl State {
 }
 
 #[async_trait]
-impl Gate for Arc<Pacer> {
-    async fn enter(&self, method: &Method) -> Turn {
+impl RateLimiter for Arc<Pacer> {
+    async fn acquire(&self, method: &Method) -> Permit {
         let is_write = *method != Method::GET;
         Box::new(self.pass(if is_write { WRITE } else { READ }, is_write).await)
     }
 
-    fn answered(&self, reply: &Reply) {
+    fn record(&self, reply: &Reply) {
         let mut state = self.lock();
         let limit = number(&reply.headers, "x-ratelimit-limit");
         match (limit, state.is_limited) {
@@ -280,7 +278,7 @@ impl Drop for Passage {
     }
 }
 
-/// A write that waits, so that reads do.
+/// A waiting write, for which reads wait.
 struct Waiting<'a>(&'a Pacer);
 
 impl<'a> Waiting<'a> {

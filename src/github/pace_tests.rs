@@ -20,7 +20,7 @@ fn limits(remaining: u64) -> Reply {
 
 fn pacer(at_once: usize) -> Arc<Pacer> {
     let pacer = Pacer::new(Pace::default(), at_once);
-    Gate::answered(&pacer, &limits(5000));
+    RateLimiter::record(&pacer, &limits(5000));
     pacer
 }
 
@@ -34,11 +34,11 @@ async fn arrivals(
 ) -> Vec<(Duration, u32)> {
     let began = Instant::now();
     let sent = methods.into_iter().map(|method| async move {
-        let turn = pacer.enter(&method).await;
+        let permit = pacer.acquire(&method).await;
         tokio::time::sleep(there).await;
         let arrived = began.elapsed();
         tokio::time::sleep(back).await;
-        drop(turn);
+        drop(permit);
         (arrived, if method == Method::GET { READ } else { WRITE })
     });
     let mut arrived = join_all(sent).await;
@@ -74,7 +74,7 @@ async fn no_minute_sees_more_than_is_published_and_hardly_any_less() {
 #[tokio::test(start_paused = true)]
 async fn a_server_without_limits_is_not_paced() {
     let pacer = Pacer::new(Pace::default(), 8);
-    Gate::answered(&pacer, &reply(200, &[]));
+    RateLimiter::record(&pacer, &reply(200, &[]));
     let short = Duration::from_millis(10);
     let arrived = arrivals(&pacer, vec![Method::PUT; 1000], short, short).await;
     assert!(arrived.last().unwrap().0 < Duration::from_secs(4));
@@ -83,29 +83,32 @@ async fn a_server_without_limits_is_not_paced() {
 #[tokio::test(start_paused = true)]
 async fn no_more_than_permitted_are_under_way() {
     let pacer = pacer(3);
-    let turns =
-        [pacer.enter(&Method::GET).await, pacer.enter(&Method::GET).await, pacer.enter(&Method::GET).await];
-    let fourth = tokio::time::timeout(MINUTE * 3, pacer.enter(&Method::GET)).await;
+    let turns = [
+        pacer.acquire(&Method::GET).await,
+        pacer.acquire(&Method::GET).await,
+        pacer.acquire(&Method::GET).await,
+    ];
+    let fourth = tokio::time::timeout(MINUTE * 3, pacer.acquire(&Method::GET)).await;
     assert!(fourth.is_err());
     drop(turns);
-    tokio::time::timeout(MINUTE, pacer.enter(&Method::GET)).await.unwrap();
+    tokio::time::timeout(MINUTE, pacer.acquire(&Method::GET)).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn writes_go_before_reads_that_came_earlier() {
     let pacer = pacer(1);
-    let turn = pacer.enter(&Method::GET).await;
+    let permit = pacer.acquire(&Method::GET).await;
     let order = Mutex::new(Vec::new());
     let go = async |method: Method, after: u64| {
         tokio::time::sleep(Duration::from_millis(after)).await;
-        let turn = pacer.enter(&method).await;
+        let permit = pacer.acquire(&method).await;
         order.lock().unwrap().push(method);
         tokio::time::sleep(Duration::from_millis(1)).await;
-        drop(turn);
+        drop(permit);
     };
     let release = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        drop(turn);
+        drop(permit);
     };
     tokio::join!(go(Method::GET, 0), go(Method::GET, 0), go(Method::PUT, 10), go(Method::PUT, 20), release);
     assert_eq!(*order.lock().unwrap(), [Method::PUT, Method::PUT, Method::GET, Method::GET]);
@@ -114,10 +117,10 @@ async fn writes_go_before_reads_that_came_earlier() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_gives_up_waiting_lets_reads_pass() {
     let pacer = pacer(1);
-    let turn = pacer.enter(&Method::GET).await;
-    tokio::time::timeout(MINUTE, pacer.enter(&Method::PUT)).await.err().unwrap();
-    drop(turn);
-    tokio::time::timeout(MINUTE, pacer.enter(&Method::GET)).await.unwrap();
+    let permit = pacer.acquire(&Method::GET).await;
+    tokio::time::timeout(MINUTE, pacer.acquire(&Method::PUT)).await.err().unwrap();
+    drop(permit);
+    tokio::time::timeout(MINUTE, pacer.acquire(&Method::GET)).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,21 +128,21 @@ async fn a_complaint_stops_everything_and_then_half_as_much_goes() {
     let pacer = pacer(8);
     // Eight answers to one and the same complaint count once.
     for _ in 0..8 {
-        Gate::answered(&pacer, &reply(429, &[("retry-after", "30")]));
+        RateLimiter::record(&pacer, &reply(429, &[("retry-after", "30")]));
     }
     let began = Instant::now();
-    drop(pacer.enter(&Method::GET).await);
+    drop(pacer.acquire(&Method::GET).await);
     assert_eq!(began.elapsed().as_secs(), 30);
     assert_eq!(pacer.lock().allowance, Pace::default().most() / 2);
     // Where it names no time, it is a minute.
-    Gate::answered(&pacer, &reply(403, &[("retry-after", "soon")]));
+    RateLimiter::record(&pacer, &reply(403, &[("retry-after", "soon")]));
     let began = Instant::now();
-    drop(pacer.enter(&Method::GET).await);
+    drop(pacer.acquire(&Method::GET).await);
     assert_eq!(began.elapsed().as_secs(), 60);
     // It recovers.
     for _ in 0..20 {
         tokio::time::sleep(MINUTE).await;
-        drop(pacer.enter(&Method::GET).await);
+        drop(pacer.acquire(&Method::GET).await);
     }
     assert_eq!(pacer.lock().allowance, Pace::default().most());
 }
@@ -147,12 +150,12 @@ async fn a_complaint_stops_everything_and_then_half_as_much_goes() {
 #[tokio::test(start_paused = true)]
 async fn the_last_of_the_hour_is_spent_slowly() {
     let pacer = pacer(8);
-    Gate::answered(&pacer, &limits(250));
+    RateLimiter::record(&pacer, &limits(250));
     let short = Duration::from_millis(10);
     let arrived = arrivals(&pacer, vec![Method::PUT; 200], short, short).await;
     assert!(busiest(&arrived) <= PUBLISHED / 2, "half of the last tenth is left");
-    Gate::answered(&pacer, &limits(0));
-    tokio::time::timeout(2 * MINUTE, pacer.enter(&Method::PUT)).await.unwrap();
+    RateLimiter::record(&pacer, &limits(0));
+    tokio::time::timeout(2 * MINUTE, pacer.acquire(&Method::PUT)).await.unwrap();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Where the REST API keeps things: store × scope → path. Nothing is sent here.
+//! Paths of the REST API: store × scope → path. Sends nothing.
 //!
 //! Every part that a user chose is percent-encoded, so that it stays one segment
 //! of its path whatever it holds.

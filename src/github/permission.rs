@@ -1,4 +1,4 @@
-//! Which permission a place takes, as GitHub's settings and as its API call it.
+//! Which permission a scope needs, as GitHub's settings and its API name it.
 //!
 //! Sources: GitHub's pages on permissions of fine-grained tokens and of Apps.
 
@@ -79,9 +79,9 @@ impl fmt::Display for Permission {
 /// How far a permission goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Right {
-    /// To look.
+    /// Read.
     Read,
-    /// To change.
+    /// Write.
     Write,
 }
 

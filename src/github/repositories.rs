@@ -1,13 +1,13 @@
-//! Which repositories there are: what a pattern stands for.
+//! Lists repositories, to expand patterns.
 
 use http::Method;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::api::Api;
+use super::auth::Auth;
 use super::error::{Refusal, SignedWith, Subject};
 use super::evidence::{Condition, Record};
-use super::signin::Signin;
 use super::{Error, ErrorKind, GitHub, paths};
 use crate::config::{Repository, SecretPattern};
 use crate::http::HttpError;
@@ -21,7 +21,7 @@ const MOST_PAGES: usize = 2000;
 /// A repository, as far as it matters here. octocrab's type wants all of its
 /// description to be there.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Listed {
+pub(super) struct ListedRepository {
     pub(super) id: u64,
     pub(super) full_name: String,
     #[serde(flatten)]
@@ -32,8 +32,8 @@ pub(super) struct Listed {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Page {
-    Bare(Vec<Listed>),
-    Counted { repositories: Vec<Listed> },
+    Bare(Vec<ListedRepository>),
+    Counted { repositories: Vec<ListedRepository> },
 }
 
 /// The repositories that a pattern stands for.
@@ -59,7 +59,8 @@ impl GitHub {
             let ask = || self.ask_for_repositories(owner);
             let listed = self.repositories.get(&owner.to_ascii_lowercase(), ask).await?;
             for found in listed.iter() {
-                // A name that GitHub would not give is no name to build a path of.
+                // Skip names that GitHub would not allow: they must not become part of a
+                // path.
                 let Ok(repository) = found.full_name.parse::<Repository>() else { continue };
                 match (pattern.takes(&repository), found.record.archived == Some(true)) {
                     (false, _) => {}
@@ -73,13 +74,16 @@ impl GitHub {
         Ok(expansion)
     }
 
-    async fn ask_for_repositories(&self, owner: &str) -> Result<std::sync::Arc<Vec<Listed>>, Error> {
-        let signed_with = self.signin.signed_with();
-        let token = match &*self.signin {
-            Signin::Token(token) => token.clone(),
-            Signin::App(app) => app.lookout(owner).await?,
+    async fn ask_for_repositories(
+        &self,
+        owner: &str,
+    ) -> Result<std::sync::Arc<Vec<ListedRepository>>, Error> {
+        let signed_with = self.auth.signed_with();
+        let token = match &*self.auth {
+            Auth::Token(token) => token.clone(),
+            Auth::App(app) => app.metadata_token(owner).await?,
         };
-        let listed = if self.signin.is_installation() {
+        let listed = if self.auth.is_installation() {
             of_installation(&self.api, &token, owner, signed_with).await?
         } else {
             let pages = async |path: &str| pages(&self.api, &token, path, owner, signed_with).await;
@@ -110,7 +114,7 @@ pub(super) async fn of_installation(
     token: &SecretString,
     owner: &str,
     signed_with: SignedWith,
-) -> Result<Vec<Listed>, Error> {
+) -> Result<Vec<ListedRepository>, Error> {
     pages(api, token, paths::INSTALLATION_REPOSITORIES, owner, signed_with).await
 }
 
@@ -121,7 +125,7 @@ async fn pages(
     path: &str,
     owner: &str,
     signed_with: SignedWith,
-) -> Result<Vec<Listed>, Error> {
+) -> Result<Vec<ListedRepository>, Error> {
     let subject = Subject::Repositories(owner);
     let failed = |error: HttpError| Error::of_http(&subject, &error);
     let mut listed = Vec::new();

@@ -1,4 +1,4 @@
-//! Sealing: what GitHub's public key makes unreadable for everybody but GitHub.
+//! Seals a value with GitHub's public key, so that only GitHub can read it.
 //!
 //! libsodium's `crypto_box_seal`, which GitHub's API asks for: an ephemeral
 //! X25519 key in front, XSalsa20-Poly1305 behind it.
@@ -42,13 +42,13 @@ pub enum SealError {
 /// # Errors
 /// When the key is none.
 pub fn seal(public_key: &str, value: &SecretString) -> Result<Sealed, SealError> {
-    // The plaintext stays where `value` keeps it, and is wiped with it.
+    // The plaintext is not copied; it is wiped with `value`.
     let sealed =
         key(public_key)?.seal(&mut OsRng, value.expose_secret().as_bytes()).map_err(|_| SealError::Cipher)?;
     Ok(Sealed(BASE64_STANDARD.encode(sealed)))
 }
 
-/// Reads a key. To be known before a value exists that should be sealed with it.
+/// Reads a key. Checked before a value exists that should be sealed with it.
 pub(super) fn key(public_key: &str) -> Result<PublicKey, SealError> {
     let key = BASE64_STANDARD.decode(public_key).map_err(|_| SealError::Key)?;
     let key: [u8; 32] = key.try_into().map_err(|_| SealError::Key)?;

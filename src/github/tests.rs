@@ -8,7 +8,7 @@ use wiremock::matchers::{any, body_json, header, method, path, path_regex, query
 use wiremock::{Match, Mock, MockServer, Request as Received, ResponseTemplate};
 
 use super::*;
-use crate::clock::{Clock, Side};
+use crate::clock::{Clock, Peer};
 use crate::config::{Destination, Repository, Visibility};
 use crate::http::{HttpSettings, RetryPolicy};
 
@@ -26,22 +26,22 @@ fn window() -> Timestamp {
 
 fn connect_with(server: &MockServer, concurrency: usize) -> GitHub {
     let clock = Arc::new(Clock::default());
-    clock.observe(Side::Github, now());
+    clock.observe(Peer::Github, now());
     let retry = RetryPolicy::for_timeout(Duration::from_millis(300));
     let settings = HttpSettings { request_timeout: Duration::from_secs(10), retry };
     let http = Arc::new(Http::new(settings, clock));
     let settings = GithubSettings {
         api_url: Url::parse(&server.uri()).unwrap(),
-        credentials: Credentials::Token(SecretString::from("token")),
+        credential: GithubCredential::Token(SecretString::from("token")),
     };
-    let terms = Terms {
+    let options = GithubOptions {
         concurrency,
         pace: Pace::default(),
-        access: Access::Write,
+        mode: Mode::Apply,
         announce: Arc::new(|_| {}),
         progress: Progress::new(false),
     };
-    GitHub::connect(http, &settings, terms).unwrap()
+    GitHub::connect(http, &settings, options).unwrap()
 }
 
 fn connect(server: &MockServer) -> GitHub {
@@ -92,8 +92,8 @@ fn list(total: usize, names: &[String]) -> Value {
     json!({"total_count": total, "secrets": secrets})
 }
 
-fn upstatus() -> Reading {
-    Reading::UpdatedAt("1994-10-01T00:00:00Z".parse().unwrap())
+fn upstatus() -> SecretState {
+    SecretState::UpdatedAt("1994-10-01T00:00:00Z".parse().unwrap())
 }
 
 async fn given(server: &MockServer, verb: &str, at: &str, answer: ResponseTemplate, times: u64) {
@@ -175,7 +175,7 @@ async fn a_scope_is_listed_once_however_many_ask() {
         let seen = github.observe(&targets).await;
         assert_eq!(seen[0].as_ref().unwrap_err().kind, ErrorKind::NotFound);
         assert_eq!(*seen[1].as_ref().unwrap(), upstatus());
-        assert_eq!(*seen[2].as_ref().unwrap(), Reading::Missing);
+        assert_eq!(*seen[2].as_ref().unwrap(), SecretState::Missing);
         assert_eq!(*seen[3].as_ref().unwrap(), upstatus());
     }
 }
@@ -226,7 +226,7 @@ async fn a_few_secrets_of_a_large_organization_are_asked_for_by_name() {
     let seen = github.observe(&[named(org(), "S005"), named(org(), "S200"), org()]).await;
     assert_eq!(
         seen.into_iter().map(Result::unwrap).collect::<Vec<_>>(),
-        [upstatus(), upstatus(), Reading::Missing]
+        [upstatus(), upstatus(), SecretState::Missing]
     );
 }
 
@@ -245,7 +245,7 @@ async fn many_secrets_of_a_large_organization_are_listed() {
         (100..140).map(|n| named(organization(Store::Actions), &format!("S{n}"))).collect();
     targets.push(named(organization(Store::Actions), "LAST"));
     let seen = github.observe(&targets).await;
-    let missing = seen.iter().filter(|reading| *reading.as_ref().unwrap() == Reading::Missing).count();
+    let missing = seen.iter().filter(|reading| *reading.as_ref().unwrap() == SecretState::Missing).count();
     assert_eq!((seen.len(), missing), (41, 1));
 }
 
@@ -272,8 +272,8 @@ async fn what_is_written_can_be_opened_by_github_alone() {
     given(&server, "PUT", &format!("{LIST}/OTHER"), status(204), 1).await;
     let github = connect(&server);
     let other = named(repository("api"), "OTHER");
-    github.prepare(&repository("api")).await.unwrap();
-    github.prepare(&other).await.unwrap();
+    github.preflight(&repository("api")).await.unwrap();
+    github.preflight(&other).await.unwrap();
     write(&github, &repository("api")).await.unwrap();
     write(&github, &other).await.unwrap();
     for put in puts(&server).await {
@@ -361,8 +361,8 @@ async fn nothing_is_written_after_the_window() {
     Mock::given(method("PUT")).respond_with(status(204)).expect(0).mount(&server).await;
     let github = connect(&server);
     // The provider's clock tells how much time has passed since it was first seen.
-    github.http.clock().observe(Side::Provider(0), now());
-    github.http.clock().observe(Side::Provider(0), window());
+    github.http.clock().observe(Peer::Provider(0), now());
+    github.http.clock().observe(Peer::Provider(0), window());
     let error = write(&github, &repository("api")).await.unwrap_err();
     assert!(error.late && !error.refused, "{error}");
     assert_eq!(error.error.kind, ErrorKind::Late);
@@ -408,7 +408,7 @@ async fn an_organization_secret_keeps_all_its_readers() {
         let github = connect(&server);
         let wish = SecretTarget { visibility: Some(Visibility::All), ..organization(store) };
         assert_eq!(*github.observe(std::slice::from_ref(&wish)).await[0].as_ref().unwrap(), upstatus());
-        github.prepare(&wish).await.unwrap();
+        github.preflight(&wish).await.unwrap();
         write(&github, &wish).await.unwrap();
         let put = &puts(&server).await[0];
         assert_eq!(put["visibility"], "selected", "the configuration's wish is for new secrets alone");
@@ -426,7 +426,7 @@ async fn an_incomplete_list_of_readers_stops_the_write() {
     given(&server, "GET", &format!("{base}/public-key"), ok(&new_key("1").body), 1).await;
     let torn = json!({"total_count": 3, "repositories": [{"id": 1}, {"id": 2}]});
     given(&server, "GET", &format!("{base}/TOKEN/repositories"), ok(&torn), 2).await;
-    let error = connect(&server).prepare(&organization(Store::Actions)).await.unwrap_err();
+    let error = connect(&server).preflight(&organization(Store::Actions)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreadable, "{error}");
 }
 
@@ -438,7 +438,7 @@ async fn a_new_organization_secret_needs_to_know_its_readers() {
     Mock::given(path(base)).respond_with(ok(&list(0, &[]))).mount(&server).await;
     Mock::given(path(format!("{base}/public-key"))).respond_with(ok(&new_key("1").body)).mount(&server).await;
     Mock::given(method("PUT")).respond_with(status(201)).mount(&server).await;
-    let error = connect(&server).prepare(&organization(Store::Dependabot)).await.unwrap_err();
+    let error = connect(&server).preflight(&organization(Store::Dependabot)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Invalid);
     assert!(error.to_string().contains("`visibility`"), "{error}");
 
@@ -450,7 +450,7 @@ async fn a_new_organization_secret_needs_to_know_its_readers() {
     for (visibility, name, ids) in cases {
         let github = connect(&server);
         let wish = SecretTarget { visibility: Some(visibility), ..organization(Store::Dependabot) };
-        github.prepare(&wish).await.unwrap();
+        github.preflight(&wish).await.unwrap();
         write(&github, &wish).await.unwrap();
         let put = puts(&server).await.pop().unwrap();
         assert_eq!(put["visibility"], name);
@@ -467,7 +467,7 @@ async fn a_missing_environment_is_an_error() {
     let github = connect(&server);
     let seen = github.observe(&[environment(false)]).await;
     assert_eq!(seen[0].as_ref().unwrap_err().kind, ErrorKind::NotFound);
-    let error = github.prepare(&environment(false)).await.unwrap_err();
+    let error = github.preflight(&environment(false)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
     assert!(error.to_string().contains("`create_environment: true`"), "{error}");
 }
@@ -489,8 +489,8 @@ async fn a_missing_environment_is_made_where_that_is_wanted() {
         .mount(&server)
         .await;
     let github = connect(&server);
-    assert_eq!(*github.observe(&[environment(true)]).await[0].as_ref().unwrap(), Reading::Missing);
-    github.prepare(&environment(true)).await.unwrap();
+    assert_eq!(*github.observe(&[environment(true)]).await[0].as_ref().unwrap(), SecretState::Missing);
+    github.preflight(&environment(true)).await.unwrap();
 }
 
 #[tokio::test]
@@ -500,7 +500,7 @@ async fn an_environment_that_exists_keeps_its_rules() {
     given(&server, "GET", &format!("{base}/secrets/public-key"), status(404), 1).await;
     given(&server, "GET", base, ok(&json!({"id": 1})), 1).await;
     Mock::given(method("PUT")).respond_with(status(200)).expect(0).mount(&server).await;
-    connect(&server).prepare(&environment(true)).await.unwrap_err();
+    connect(&server).preflight(&environment(true)).await.unwrap_err();
 }
 
 #[tokio::test]
@@ -522,7 +522,7 @@ async fn a_renamed_repository_is_read_and_written() {
     given(&server, "GET", "/repositories/7/actions/secrets/public-key", ok(&key.body), 1).await;
     given(&server, "PUT", "/repositories/7/actions/secrets/TOKEN", status(201), 1).await;
     let github = connect(&server);
-    assert_eq!(*github.observe(&[repository("api")]).await[0].as_ref().unwrap(), Reading::Missing);
+    assert_eq!(*github.observe(&[repository("api")]).await[0].as_ref().unwrap(), SecretState::Missing);
     write(&github, &repository("api")).await.unwrap();
     assert_eq!(key.open(puts(&server).await.last().unwrap()), VALUE);
 }
@@ -549,7 +549,7 @@ async fn a_key_that_is_none_stops_the_preflight() {
     let server = MockServer::start().await;
     let body = json!({"key_id": "1", "key": "bm90IGEga2V5"});
     Mock::given(any()).respond_with(ok(&body)).mount(&server).await;
-    let error = connect(&server).prepare(&repository("api")).await.unwrap_err();
+    let error = connect(&server).preflight(&repository("api")).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreadable, "{error}");
 }
 

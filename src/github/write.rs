@@ -1,4 +1,4 @@
-//! Writing a secret: seal, PUT, and believe nothing but 201 and 204.
+//! Writes a secret: seals it, sends a PUT, and accepts only 201 and 204.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,10 @@ use octocrab::models::PublicKey;
 use secrecy::SecretString;
 use serde::Serialize;
 
-use super::prepare::Readers;
+use super::octocrab_service::Rules;
+use super::preflight::Readers;
 use super::seal::seal;
-use super::service::Rules;
-use super::{Answer, Error, ErrorKind, GitHub, WriteError, paths};
+use super::{Error, ErrorKind, GitHub, GithubReply, WriteError, paths};
 use crate::config::{SecretTarget, Store, Visibility};
 
 /// How far an acknowledgement may lie behind the window's end, because servers'
@@ -48,8 +48,8 @@ impl<'a> RepositoryIds<'a> {
 }
 
 impl GitHub {
-    /// Seals a value and writes it. Repeated while that may help and `until` has
-    /// not come; a key that GitHub no longer takes is fetched anew, once.
+    /// Seals a value and writes it. Repeated until `until` while that may help; a key
+    /// that GitHub no longer accepts is fetched again once.
     ///
     /// # Errors
     /// Unless GitHub acknowledged the write within the window. The secret may
@@ -64,17 +64,17 @@ impl GitHub {
         let readers = self.readers(target).await.map_err(before)?;
         let key = self.key(target).await.and_then(|key| key.ok_or_else(not_writing)).map_err(before)?;
         let mut answer = self.put(target, value, &key, readers.as_ref(), until).await?;
-        let mut doubtful = answer.doubtful();
+        let mut may_have_been_applied = answer.may_have_been_applied();
         if may_mean_another_key(answer.status) {
-            let place = super::place(target.destination.store, &target.destination.scope);
-            self.keys.forget(&place, |known| known.as_ref() == Some(&key));
+            let scope_key = super::scope_key(target.destination.store, &target.destination.scope);
+            self.keys.forget(&scope_key, |known| known.as_ref() == Some(&key));
             // Without a new key there is nothing to try, and the refusal stands.
             if let Some(new) = self.key(target).await.ok().flatten().filter(|new| *new != key) {
                 answer = self.put(target, value, &new, readers.as_ref(), until).await?;
-                doubtful |= answer.doubtful();
+                may_have_been_applied |= answer.may_have_been_applied();
             }
         }
-        self.acknowledged(target, &answer, doubtful, until)?;
+        self.acknowledged(target, &answer, may_have_been_applied, until)?;
         self.progress.wrote();
         Ok(())
     }
@@ -86,7 +86,7 @@ impl GitHub {
         key: &PublicKey,
         readers: Option<&Readers>,
         until: Timestamp,
-    ) -> Result<Answer, WriteError> {
+    ) -> Result<GithubReply, WriteError> {
         let destination = &target.destination;
         let purpose = self.purpose(destination.store, &destination.scope);
         let sealed = seal(&key.key, value).map_err(|error| WriteError {
@@ -102,7 +102,7 @@ impl GitHub {
                 .and_then(|readers| readers.selected.as_deref())
                 .map(|ids| RepositoryIds::of(destination.store, ids)),
         };
-        let rules = Rules { intact: acknowledges, deadline: self.moment(until), until: Some(until) };
+        let rules = Rules { is_valid_body: acknowledges, deadline: self.moment(until), until: Some(until) };
         self.request(&purpose, Method::PUT, &paths::secret(destination), Some(&body), rules)
             .await
             .map_err(|error| WriteError { refused: false, late: error.kind == ErrorKind::Late, error })
@@ -111,14 +111,14 @@ impl GitHub {
     fn acknowledged(
         &self,
         target: &SecretTarget,
-        answer: &Answer,
-        doubtful: bool,
+        answer: &GithubReply,
+        may_have_been_applied: bool,
         until: Timestamp,
     ) -> Result<(), WriteError> {
         let purpose = self.purpose(target.destination.store, &target.destination.scope);
         if let Err(error) = answer.success(&purpose) {
-            // Rate limits, conflicts and servers in trouble may let the next run pass.
-            let refused = error.kind.is_refusal() && !doubtful;
+            // Rate limits, conflicts and server errors may be over at the next run.
+            let refused = error.kind.is_refusal() && !may_have_been_applied;
             return Err(WriteError { refused, late: false, error });
         }
         if answer.date().is_some_and(|date| date.duration_since(until) > TOLERANCE) {
@@ -129,14 +129,14 @@ impl GitHub {
         Ok(())
     }
 
-    /// `until` on this machine's stopwatch.
+    /// `until` by this machine's monotonic clock.
     fn moment(&self, until: Timestamp) -> Option<Instant> {
         let left = until.duration_since(self.http.clock().latest()?);
         Some(Instant::now() + Duration::try_from(left).unwrap_or_default())
     }
 }
 
-/// A run that only looks was asked to write.
+/// A write without [`Mode::Apply`].
 fn not_writing() -> Error {
     Error::new(ErrorKind::Invalid, "this run may not change anything at GitHub")
 }

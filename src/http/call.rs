@@ -17,20 +17,20 @@ use zeroize::Zeroizing;
 
 use super::body::LIMIT;
 use super::{HttpError, JSON, Retry, Values, origin};
-use crate::clock::Side;
+use crate::clock::Peer;
 
-/// A request under way, as a [`Gate`] counts it: until this is dropped.
-pub type Turn = Box<dyn Send + Sync>;
+/// Counts as one request under way until it is dropped.
+pub type Permit = Box<dyn Send + Sync>;
 
-/// Who may send when. Asked before every request, be it another attempt or a step
-/// of a redirect; nothing is held while waiting for the next one.
+/// Decides when a request may be sent. Applies to every attempt and every redirect; no
+/// permit is held while waiting for the next one.
 #[async_trait]
-pub trait Gate: Send + Sync {
+pub trait RateLimiter: Send + Sync {
     /// Waits until one more request may be under way.
-    async fn enter(&self, method: &Method) -> Turn;
+    async fn acquire(&self, method: &Method) -> Permit;
 
-    /// Told of every reply, before its turn ends.
-    fn answered(&self, _: &Reply) {}
+    /// Called with every reply, before its permit is dropped.
+    fn record(&self, _: &Reply) {}
 }
 
 /// One request.
@@ -38,7 +38,7 @@ pub trait Gate: Send + Sync {
 pub struct Call {
     /// Whose clock the reply's date sets, and whose rules for redirects and
     /// rate limits apply.
-    pub side: Side,
+    pub peer: Peer,
     /// The method.
     pub method: Method,
     /// The whole address.
@@ -49,9 +49,9 @@ pub struct Call {
     pub body: Option<Bytes>,
     /// Whether it may be sent again.
     pub retry: Retry,
-    /// Whether a reply of success has the form it must have. One that has not is
-    /// treated like a connection that broke.
-    pub intact: fn(StatusCode, &[u8]) -> bool,
+    /// Whether the body of a success reply has the expected form. Otherwise the reply is
+    /// treated like a broken connection.
+    pub is_valid_body: fn(StatusCode, &[u8]) -> bool,
     /// No further attempt after this moment; `None`: as the retry policy says.
     pub deadline: Option<Instant>,
     /// No attempt is started once the servers' clocks show this time.
@@ -59,7 +59,7 @@ pub struct Call {
     /// The longest body that is read, in bytes.
     pub longest_body: usize,
     /// Bounds how many requests are under way.
-    pub gate: Option<Arc<dyn Gate>>,
+    pub rate_limiter: Option<Arc<dyn RateLimiter>>,
     /// The new secrets that its replies may hold.
     pub values: Option<Values>,
 }
@@ -67,27 +67,27 @@ pub struct Call {
 impl Call {
     /// A request that may not be repeated, and whose reply may be anything.
     #[must_use]
-    pub fn new(side: Side, method: Method, url: Url) -> Self {
+    pub fn new(peer: Peer, method: Method, url: Url) -> Self {
         Self {
-            side,
+            peer,
             method,
             url,
             headers: HeaderMap::new(),
             body: None,
             retry: Retry::Never,
-            intact: anything,
+            is_valid_body: anything,
             deadline: None,
             until: None,
             longest_body: LIMIT,
-            gate: None,
+            rate_limiter: None,
             values: None,
         }
     }
 
     /// A read: may be repeated, and is answered with JSON.
     #[must_use]
-    pub fn get(side: Side, url: Url) -> Self {
-        Self { retry: Retry::Idempotent, intact: json, ..Self::new(side, Method::GET, url) }
+    pub fn get(peer: Peer, url: Url) -> Self {
+        Self { retry: Retry::Idempotent, is_valid_body: json, ..Self::new(peer, Method::GET, url) }
     }
 
     /// The same request, which may be repeated.
@@ -142,9 +142,9 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// This reply's own `Date`.
     pub date: Option<Timestamp>,
-    /// An earlier attempt of the same call may have been processed: that this
-    /// reply is a refusal does not mean that nothing was done.
-    pub doubtful: bool,
+    /// An earlier attempt of the same call may have been applied, even if this reply is
+    /// a refusal.
+    pub may_have_been_applied: bool,
     /// Who answered, after redirects.
     pub url: Url,
     pub(super) body: Zeroizing<Vec<u8>>,
@@ -175,7 +175,14 @@ impl Reply {
     /// A reply without a body, from nowhere.
     pub(crate) fn of(status: StatusCode, headers: HeaderMap) -> Self {
         let url = Url::parse("https://api.example/").unwrap();
-        Self { status, headers, date: None, doubtful: false, url, body: Zeroizing::new(Vec::new()) }
+        Self {
+            status,
+            headers,
+            date: None,
+            may_have_been_applied: false,
+            url,
+            body: Zeroizing::new(Vec::new()),
+        }
     }
 
     /// The same reply with this body.
@@ -243,7 +250,7 @@ mod tests {
     #[test]
     fn nothing_secret_is_in_debug() {
         let url = Url::parse("https://api.example/tokens/secret-id?secret=1").unwrap();
-        let call = Call::get(Side::Github, url).bearer(&SecretString::from("secret-token")).unwrap();
+        let call = Call::get(Peer::Github, url).bearer(&SecretString::from("secret-token")).unwrap();
         let shown = format!("{call:?}");
         assert!(!shown.contains("secret"), "{shown}");
     }
@@ -251,7 +258,7 @@ mod tests {
     #[test]
     fn a_line_break_in_a_credential_is_refused() {
         let url = Url::parse("https://api.example/").unwrap();
-        let call = Call::get(Side::Github, url).bearer(&SecretString::from("token\n"));
+        let call = Call::get(Peer::Github, url).bearer(&SecretString::from("token\n"));
         assert!(matches!(call, Err(HttpError::Credential)));
     }
 

@@ -1,12 +1,12 @@
-//! What can go wrong before a whole reply is there.
+//! Errors before a complete reply arrived.
 
 use http::StatusCode;
 use url::Url;
 
 use super::origin;
 
-/// No whole reply. Every text names the origin alone: paths and queries may
-/// hold ids from outside.
+/// No complete reply. Messages name only the origin: paths and queries may contain ids
+/// from outside.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum HttpError {
     /// No connection: refused, unknown host, or none in time.
@@ -162,7 +162,7 @@ fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     innermost.to_string().chars().filter(|c| matches!(c, ' '..='~')).take(200).collect()
 }
 
-/// What to do where nobody vouches for a server: most often it is one of a company's own.
+/// What to do about an untrusted certificate: most often the server is a company's own.
 fn help_with_trust(cause: &str) -> &'static str {
     match cause.contains("UnknownIssuer") {
         true => {

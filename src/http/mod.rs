@@ -1,9 +1,8 @@
 //! The one HTTP client, under both GitHub and the providers.
 //!
-//! What every request shares lives here: time limits, bounded bodies, retries
-//! ([`retry`]), redirects, dates for the [`Clock`], and one log
-//! line each. What a status *means* is the business of [`crate::github`] and
-//! [`crate::provider`].
+//! All requests share time limits, bounded bodies, retries ([`retry`]), redirects, dates
+//! for the [`Clock`], and one log line each. [`crate::github`] and [`crate::provider`]
+//! interpret the status.
 
 mod body;
 mod call;
@@ -26,13 +25,13 @@ use http::{HeaderMap, header};
 use url::Url;
 use zeroize::Zeroizing;
 
-pub use call::{Call, Gate, Reply, Turn, anything, json};
+pub use call::{Call, Permit, RateLimiter, Reply, anything, json};
 pub use error::HttpError;
 pub(crate) use page::text_of_page;
 pub use retry::{Retry, RetryPolicy};
 pub use values::{Announce, Values};
 
-use crate::clock::{Clock, Side};
+use crate::clock::{Clock, Peer};
 use crate::redact::Redactor;
 use proxy::Proxies;
 use retry::Failed;
@@ -60,7 +59,7 @@ impl Default for HttpSettings {
     }
 }
 
-/// The client. One per run, shared by everybody.
+/// The client; one per run.
 #[derive(Debug)]
 pub struct Http {
     settings: HttpSettings,
@@ -73,7 +72,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// A client that tells `clock` every date it sees. Contacts nobody.
+    /// A client that sets `clock` from every reply. Sends no request.
     #[must_use]
     pub fn new(settings: HttpSettings, clock: Arc<Clock>) -> Self {
         Self { settings, clock, public: OnceLock::new(), loopback: OnceLock::new() }
@@ -95,21 +94,21 @@ impl Http {
     /// last reply, whatever its status.
     ///
     /// # Errors
-    /// When no whole reply came. [`HttpError::certainly_not_sent`] tells whether
-    /// the other side can have seen the request.
+    /// When no complete reply arrived. [`HttpError::certainly_not_sent`] tells whether
+    /// the server can have seen the request.
     pub async fn send(&self, call: Call) -> Result<Reply, HttpError> {
         let began = OnceLock::new();
         let attempts = AtomicU32::new(0);
-        let doubtful = AtomicBool::new(false);
+        let may_have_been_applied = AtomicBool::new(false);
         let outcome = (|| self.attempt(&call, attempts.fetch_add(1, Ordering::Relaxed) + 1, &began))
             .retry(self.settings.retry.backoff(call.deadline.is_some()))
             .adjust(|failed, backoff| {
                 let end = call.deadline.or_else(|| Some(*began.get()? + self.settings.retry.budget))?;
                 let left = end.saturating_duration_since(Instant::now());
-                retry::wait(&self.settings.retry, call.side, call.retry, failed, backoff?, left)
+                retry::wait(&self.settings.retry, call.peer, call.retry, failed, backoff?, left)
             })
             .notify(|failed, wait| {
-                doubtful.fetch_or(failed.may_have_been_processed(), Ordering::Relaxed);
+                may_have_been_applied.fetch_or(failed.may_have_been_processed(), Ordering::Relaxed);
                 tracing::debug!(
                     method = %call.method,
                     path = %shown_path(&call.url),
@@ -123,25 +122,25 @@ impl Http {
             Err(Failed::Reply(reply)) => *reply,
             Err(Failed::Error(error)) => return Err(error),
         };
-        Ok(Reply { doubtful: doubtful.into_inner(), ..reply })
+        Ok(Reply { may_have_been_applied: may_have_been_applied.into_inner(), ..reply })
     }
 
-    /// One attempt: wait for a turn, send, follow redirects, judge the reply.
+    /// One attempt: wait for the rate limiter, send, follow redirects, check the reply.
     async fn attempt(&self, call: &Call, number: u32, began: &OnceLock<Instant>) -> Result<Reply, Failed> {
         let mut url = call.url.clone();
         for _ in 0..=redirect::MOST {
-            let turn = match &call.gate {
-                Some(gate) => Some(gate.enter(&call.method).await),
+            let permit = match &call.rate_limiter {
+                Some(rate_limiter) => Some(rate_limiter.acquire(&call.method).await),
                 None => None,
             };
-            // A long wait for a turn leaves as much time for the rest.
+            // The wait for the rate limiter does not count towards the timeout.
             let _ = began.set(Instant::now());
             let reply = self.exchange(call, &url, number).await?;
-            if let Some(gate) = &call.gate {
-                gate.answered(&reply);
+            if let Some(rate_limiter) = &call.rate_limiter {
+                rate_limiter.record(&reply);
             }
-            drop(turn);
-            match redirect::target(call.side, &call.method, &reply)? {
+            drop(permit);
+            match redirect::target(call.peer, &call.method, &reply)? {
                 Some(next) => url = next,
                 None => return judge(call, reply),
             }
@@ -189,21 +188,22 @@ impl Http {
         })?;
         let date = call::date(response.headers());
         if let Some(date) = date {
-            self.clock.observe(call.side, date);
+            self.clock.observe(call.peer, date);
         }
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let mut body = Zeroizing::new(Vec::new());
         let read = body::read(url, response, call.longest_body, &mut body).await;
-        // Before anything else, an incomplete body's error included, can carry it.
+        // Before any log line or error, even one about an incomplete body, can contain
+        // it.
         if let Some(values) = &call.values {
             values.announce_in(&body);
         }
         read?;
-        Ok(Reply { status, headers, date, doubtful: false, url: url.clone(), body })
+        Ok(Reply { status, headers, date, may_have_been_applied: false, url: url.clone(), body })
     }
 
-    /// A mint may always use its whole time: cutting it short loses the reply.
+    /// A mint may always use its whole timeout: ending it early loses the reply.
     fn time_limit(&self, call: &Call) -> Duration {
         let most = self.settings.request_timeout;
         match (call.retry, call.deadline) {
@@ -234,20 +234,20 @@ fn known_or<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, HttpError>) 
     Ok(cell.get_or_init(|| made))
 }
 
-/// Tells a reply to work with from one to try again after.
+/// Separates replies that are used from those that lead to another attempt.
 fn judge(call: &Call, reply: Reply) -> Result<Reply, Failed> {
     if !reply.status.is_success() {
         return Err(Failed::Reply(Box::new(reply)));
     }
-    if !(call.intact)(reply.status, reply.body()) {
+    if !(call.is_valid_body)(reply.status, reply.body()) {
         let is_page = reply
             .headers
             .get(header::CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-        // What a provider sends in its place may be the value of a token.
-        let said = match call.side {
-            Side::Github if is_page => format!(": \"{}\"", Redactor::new().line(&text_of_page(reply.body()))),
-            Side::Github | Side::Provider(_) => String::new(),
+        // An unexpected reply of a provider may contain a token's value.
+        let said = match call.peer {
+            Peer::Github if is_page => format!(": \"{}\"", Redactor::new().line(&text_of_page(reply.body()))),
+            Peer::Github | Peer::Provider(_) => String::new(),
         };
         return Err(HttpError::Garbled { origin: origin(&reply.url), status: reply.status, said }.into());
     }

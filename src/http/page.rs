@@ -1,4 +1,4 @@
-//! Pages in place of answers: what a proxy, or a failing server, shows people.
+//! HTML pages that a proxy or a failing server sends in place of a reply.
 
 /// So much of a page is looked at, in bytes.
 const LONGEST: usize = 16 * 1024;

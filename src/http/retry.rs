@@ -1,8 +1,8 @@
-//! When a request is sent again, and after how long. The one place that decides it.
+//! Decides when a request is sent again, and after which wait.
 //!
-//! Sent again is only what may be sent twice without harm, and only after an
-//! outcome that another attempt may change. How long to wait comes from the
-//! server where it says so, else from an exponential back-off with jitter.
+//! A request is repeated only if sending it twice does no harm, and only after a result
+//! that another attempt may change. The wait comes from the server if it names one, else
+//! from an exponential back-off with jitter.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -13,14 +13,14 @@ use jiff::Timestamp;
 
 use super::call::http_date;
 use super::{HttpError, Reply};
-use crate::clock::Side;
+use crate::clock::Peer;
 
 /// Whether a request may be sent twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// Twice is as good as once: a read, the write of a secret, a deletion.
+    /// Safe to repeat: a read, the write of a secret, a deletion.
     Idempotent,
-    /// Twice is harm (a mint): repeated only when nothing can have arrived.
+    /// Not safe to repeat (a mint): repeated only if the server cannot have received it.
     Never,
     /// Only a look: repeated when nothing can have arrived, or when GitHub says
     /// that it was too much at once.
@@ -108,8 +108,8 @@ pub(super) enum Failed {
 }
 
 impl Failed {
-    /// Whether the other side may have done what it was asked. A server error
-    /// tells nothing; any other status of failure is a refusal.
+    /// Whether the server may have processed the request. A server error does not tell;
+    /// any other failure status is a refusal.
     pub(super) fn may_have_been_processed(&self) -> bool {
         match self {
             Self::Reply(reply) => reply.status.is_server_error(),
@@ -139,7 +139,7 @@ impl fmt::Display for Failed {
 /// still has.
 pub(super) fn wait(
     policy: &RetryPolicy,
-    side: Side,
+    peer: Peer,
     retry: Retry,
     failed: &Failed,
     backoff: Duration,
@@ -155,10 +155,10 @@ pub(super) fn wait(
         (Failed::Reply(reply), Retry::AfterLimit)
             if is_rate_limit(reply.status, &reply.headers, reply.body()) =>
         {
-            asked_by(policy, side, reply.status, &reply.headers, reply.body(), reply.date)?
+            asked_by(policy, peer, reply.status, &reply.headers, reply.body(), reply.date)?
         }
         (Failed::Reply(reply), Retry::Idempotent) => {
-            asked_by(policy, side, reply.status, &reply.headers, reply.body(), reply.date)?
+            asked_by(policy, peer, reply.status, &reply.headers, reply.body(), reply.date)?
         }
         (Failed::Error(_), _) | (Failed::Reply(_), Retry::Never | Retry::AfterLimit) => return None,
     };
@@ -188,7 +188,7 @@ fn may_pass(error: &HttpError) -> bool {
 /// try again after.
 fn asked_by(
     policy: &RetryPolicy,
-    side: Side,
+    peer: Peer,
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
@@ -201,7 +201,7 @@ fn asked_by(
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => Some(asked.unwrap_or_default()),
         // GitHub's rule for a limit without a time is "at least one minute".
-        status if side == Side::Github && is_rate_limit(status, headers, body) => {
+        status if peer == Peer::Github && is_rate_limit(status, headers, body) => {
             Some(asked.unwrap_or(policy.max_asked_wait / 2))
         }
         StatusCode::TOO_MANY_REQUESTS => Some(asked.unwrap_or_default()),

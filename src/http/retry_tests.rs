@@ -21,14 +21,14 @@ fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Failed {
         status: StatusCode::from_u16(status).unwrap(),
         date: super::super::call::date(&headers),
         headers,
-        doubtful: false,
+        may_have_been_applied: false,
         url: Url::parse("https://api.example/").unwrap(),
         body: Zeroizing::new(body.as_bytes().to_vec()),
     }))
 }
 
-fn seconds(side: Side, failed: &Failed) -> Option<u64> {
-    wait(&policy(), side, Retry::Idempotent, failed, BACKOFF, LEFT).map(|wait| wait.as_secs())
+fn seconds(peer: Peer, failed: &Failed) -> Option<u64> {
+    wait(&policy(), peer, Retry::Idempotent, failed, BACKOFF, LEFT).map(|wait| wait.as_secs())
 }
 
 fn errors() -> Vec<HttpError> {
@@ -51,7 +51,7 @@ fn errors() -> Vec<HttpError> {
 }
 
 #[test]
-fn what_a_reply_asks_for_is_told_to_others() {
+fn a_requested_wait_is_passed_on() {
     let asked = |headers: &[(&str, &str)]| match reply(429, headers, "") {
         Failed::Reply(reply) => asked_wait(&reply).map(|wait| wait.as_secs()),
         Failed::Error(error) => panic!("{error}"),
@@ -61,11 +61,11 @@ fn what_a_reply_asks_for_is_told_to_others() {
 }
 
 #[test]
-fn a_server_in_trouble_is_asked_again() {
+fn a_server_error_is_retried() {
     for status in 400..600 {
         let again = matches!(status, 429 | 500 | 502 | 503 | 504);
         let expected = again.then_some(2);
-        assert_eq!(seconds(Side::Provider(0), &reply(status, &[], "")), expected, "{status}");
+        assert_eq!(seconds(Peer::Provider(0), &reply(status, &[], "")), expected, "{status}");
     }
 }
 
@@ -74,7 +74,7 @@ fn what_must_not_be_sent_twice_is_repeated_only_if_it_was_not_sent() {
     for status in 400..600 {
         let failed = reply(status, &[("retry-after", "1")], "");
         assert_eq!(
-            wait(&policy(), Side::Provider(0), Retry::Never, &failed, BACKOFF, LEFT),
+            wait(&policy(), Peer::Provider(0), Retry::Never, &failed, BACKOFF, LEFT),
             None,
             "{status}"
         );
@@ -82,7 +82,7 @@ fn what_must_not_be_sent_twice_is_repeated_only_if_it_was_not_sent() {
     for error in errors() {
         let connect = matches!(error, HttpError::Connect { .. } | HttpError::Proxy { .. });
         let failed = Failed::Error(error);
-        let again = wait(&policy(), Side::Provider(0), Retry::Never, &failed, BACKOFF, LEFT).is_some();
+        let again = wait(&policy(), Peer::Provider(0), Retry::Never, &failed, BACKOFF, LEFT).is_some();
         assert_eq!(again, connect, "{failed}");
     }
 }
@@ -99,30 +99,30 @@ fn what_another_attempt_cannot_change_is_not_repeated() {
                 | HttpError::Garbled { .. }
         );
         let failed = Failed::Error(error);
-        assert_eq!(seconds(Side::Github, &failed).is_some(), passes, "{failed}");
+        assert_eq!(seconds(Peer::Github, &failed).is_some(), passes, "{failed}");
     }
 }
 
 #[test]
-fn a_missing_permission_is_told_from_a_rate_limit() {
+fn a_missing_permission_is_no_rate_limit() {
     let permission = r#"{"message": "Resource not accessible by personal access token"}"#;
     let secondary = r#"{"message": "You have exceeded a Secondary Rate Limit"}"#;
-    let github = |headers: &[(&str, &str)], body: &str| seconds(Side::Github, &reply(403, headers, body));
+    let github = |headers: &[(&str, &str)], body: &str| seconds(Peer::Github, &reply(403, headers, body));
 
     assert_eq!(github(&[("x-ratelimit-remaining", "4000")], permission), None);
     assert_eq!(github(&[], permission), None);
     assert_eq!(github(&[], secondary), Some(60), "GitHub's rule: at least a minute");
     assert_eq!(github(&[], "You have triggered an abuse detection mechanism"), Some(60));
     assert_eq!(github(&[("retry-after", "7")], ""), Some(7));
-    assert_eq!(seconds(Side::Github, &reply(429, &[], "")), Some(60));
-    assert_eq!(seconds(Side::Provider(0), &reply(403, &[("retry-after", "7")], secondary)), None);
+    assert_eq!(seconds(Peer::Github, &reply(429, &[], "")), Some(60));
+    assert_eq!(seconds(Peer::Provider(0), &reply(403, &[("retry-after", "7")], secondary)), None);
 }
 
 #[test]
 fn a_server_says_how_long() {
     let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
     let after =
-        |status, value| seconds(Side::Provider(0), &reply(status, &[date, ("retry-after", value)], ""));
+        |status, value| seconds(Peer::Provider(0), &reply(status, &[date, ("retry-after", value)], ""));
     assert_eq!(after(503, "9"), Some(9));
     assert_eq!(after(429, "0"), Some(2), "never sooner than the back-off");
     assert_eq!(after(429, "Sun, 06 Nov 1994 08:49:57 GMT"), Some(20));
@@ -134,7 +134,7 @@ fn a_server_says_how_long() {
     // 784111777 is the date above.
     let reset = |at| {
         let headers = [date, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", at)];
-        seconds(Side::Github, &reply(403, &headers, ""))
+        seconds(Peer::Github, &reply(403, &headers, ""))
     };
     assert_eq!(reset("784111787"), Some(11));
     assert_eq!(reset("784111000"), Some(2));
@@ -145,7 +145,7 @@ fn a_server_says_how_long() {
 #[test]
 fn nothing_is_tried_beyond_the_time_left() {
     let failed = reply(500, &[], "");
-    let within = |left| wait(&policy(), Side::Github, Retry::Idempotent, &failed, BACKOFF, left);
+    let within = |left| wait(&policy(), Peer::Github, Retry::Idempotent, &failed, BACKOFF, left);
     assert_eq!(within(BACKOFF), None);
     assert_eq!(within(BACKOFF + Duration::from_millis(1)), Some(BACKOFF));
 }
@@ -181,7 +181,7 @@ proptest! {
             ("date", date.as_str()),
         ];
         for headers in [&headers[..], &headers[1..]] {
-            if let Some(wait) = seconds(Side::Github, &reply(status, headers, "")) {
+            if let Some(wait) = seconds(Peer::Github, &reply(status, headers, "")) {
                 prop_assert!((2..=120).contains(&wait));
             }
         }
@@ -197,23 +197,23 @@ fn waits_are_in_proportion_to_the_timeout() {
 }
 
 #[test]
-fn what_may_have_been_processed_is_told_from_what_was_refused_or_never_sent() {
+fn an_error_says_whether_the_request_may_have_been_processed() {
     for status in [400, 401, 403, 404, 409, 422, 429] {
         assert!(!reply(status, &[], "").may_have_been_processed(), "{status}");
     }
     for status in [500, 502, 503] {
         assert!(reply(status, &[], "").may_have_been_processed(), "{status}");
     }
-    let doubtful: Vec<String> = errors()
+    let may_have_been_applied: Vec<String> = errors()
         .into_iter()
         .filter(|error| Failed::from(error.clone()).may_have_been_processed())
         .map(|error| format!("{error:?}").split([' ', '{']).next().unwrap().to_owned())
         .collect();
-    assert_eq!(doubtful, ["Timeout", "Dropped", "Garbled", "TooLarge", "Redirect"]);
+    assert_eq!(may_have_been_applied, ["Timeout", "Dropped", "Garbled", "TooLarge", "Redirect"]);
 }
 
 #[test]
-fn a_failed_attempt_is_told_without_its_body() {
+fn a_failed_attempt_is_logged_without_its_body() {
     assert_eq!(reply(503, &[], "xaat-1").to_string(), "answered 503 Service Unavailable");
     let timeout = Failed::from(errors().swap_remove(6)).to_string();
     assert!(timeout.contains("did not answer in time"), "{timeout}");

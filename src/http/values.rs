@@ -17,7 +17,7 @@ use crate::redact::GRAM;
 /// Told of every new secret, before anything else can carry it.
 pub type Announce = Arc<dyn Fn(&SecretString) + Send + Sync>;
 
-/// Which fields of a reply's JSON hold new secrets, and who is told of them.
+/// Which fields of a reply's JSON hold new secrets, and the callback that receives them.
 #[derive(Clone)]
 pub struct Values {
     /// Names of fields, wherever in the document they stand.

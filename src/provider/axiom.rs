@@ -14,16 +14,16 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
 use super::connection::{
-    Ask, Connection, Line, bearer, granted, grants, made_nothing, normalise, published, timestamp,
+    Connection, Endpoint, ProviderRequest, bearer, canonicalize, granted, grants, made_nothing, published,
+    timestamp,
 };
 use super::{
-    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
-    ProviderSettings, Token,
+    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Profile, Provider,
+    ProviderSettings, Token, Verification,
 };
 use crate::redact::{Body, TokenShape};
 
-/// What is known of Axiom without asking it. Its token calls live at one origin,
-/// whatever the region.
+/// Static facts about Axiom. Its token API has one origin for all regions.
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "axiom",
     origin: "https://api.axiom.co",
@@ -51,30 +51,29 @@ struct Axiom {
 }
 
 /// Connects to Axiom; the URL is the origin, with or without `/v2`.
-fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(line, settings.url.as_ref(), DESCRIPTOR.origin, "v2")?;
+fn connect(settings: &ProviderSettings, endpoint: Endpoint) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(endpoint, settings.url.as_ref(), DESCRIPTOR.origin, "v2")?;
     let org_id = settings.org_id.as_deref().map(HeaderValue::from_str).transpose();
     let org_id = org_id.map_err(|_| Error::invalid("the Axiom organization id is no header value"))?;
     Ok(Arc::new(Axiom { connection, org_id }))
 }
 
 impl Axiom {
-    fn ask<'a>(
+    fn request<'a>(
         &self,
         path: &'a [&'a str],
         credential: &SecretString,
         needs: &'a str,
-    ) -> Result<Ask<'a>, Error> {
+    ) -> Result<ProviderRequest<'a>, Error> {
         let mut headers = bearer(credential)?;
         // Personal tokens need it; API tokens carry their organization.
         if let Some(org) = self.org_id.clone().filter(|_| is_personal(credential)) {
             headers.insert("X-Axiom-Org-Id", org);
         }
-        Ok(Ask { path, query: &[], headers, needs })
+        Ok(ProviderRequest { path, query: &[], headers, needs })
     }
 
-    /// One request that makes a token.
-    async fn request(
+    async fn create_or_regenerate(
         &self,
         credential: &SecretString,
         mint: &Mint<'_>,
@@ -82,12 +81,12 @@ impl Axiom {
     ) -> Result<(SecretString, Map<String, Value>), Error> {
         let regenerated = mint.predecessor.filter(|_| !mint.by_creation).zip(mint.predecessor_ends_at);
         let Some((old, end)) = regenerated else {
-            let ask = self.ask(&["tokens"], credential, "apiTokens: create")?;
-            return self.connection.mint(ask, &Value::Object(body)).await;
+            let request = self.request(&["tokens"], credential, "apiTokens: create")?;
+            return self.connection.mint(request, &Value::Object(body)).await;
         };
         let path = ["tokens", &old.id, "regenerate"];
         let body = json!({ "existingTokenExpiresAt": end, "newToken": body });
-        self.connection.mint(self.ask(&path, credential, "apiTokens: update")?, &body).await
+        self.connection.mint(self.request(&path, credential, "apiTokens: update")?, &body).await
     }
 }
 
@@ -104,12 +103,12 @@ impl Provider for Axiom {
     }
 
     async fn list(&self, credential: &SecretString) -> Result<Vec<Token>, Error> {
-        let ask = self.ask(&["tokens"], credential, "apiTokens: read")?;
-        self.connection.get::<Vec<Map<String, Value>>>(ask).await?.into_iter().map(token).collect()
+        let request = self.request(&["tokens"], credential, "apiTokens: read")?;
+        self.connection.get::<Vec<Map<String, Value>>>(request).await?.into_iter().map(token).collect()
     }
 
     async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
-        match self.connection.get(self.ask(&["tokens", id], credential, "apiTokens: read")?).await {
+        match self.connection.get(self.request(&["tokens", id], credential, "apiTokens: read")?).await {
             Ok(raw) => token(raw).map(Some),
             // What is no id is refused as invalid.
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
@@ -133,41 +132,42 @@ impl Provider for Axiom {
             None => body.shift_remove("expiresAt"),
         };
         let published = mint.predecessor.and_then(|_| published(&body, &SCHEMA));
-        let (value, raw) = match (self.request(credential, mint, body).await, published) {
+        let (value, raw) = match (self.create_or_regenerate(credential, mint, body).await, published) {
             (Err(error), Some(published)) if error.kind == ErrorKind::Invalid => {
                 made_nothing(self, credential, mint.note, error).await?;
-                self.request(credential, mint, published).await?
+                self.create_or_regenerate(credential, mint, published).await?
             }
             (result, _) => result?,
         };
         Ok(Minted { token: token(raw)?, value })
     }
 
-    async fn probe(&self, minted: &Minted, verify: Option<&str>) -> Result<Probe, Error> {
+    async fn verify(&self, minted: &Minted, verify: Option<&str>) -> Result<Verification, Error> {
         let path = ["tokens", minted.token.id.as_str()];
-        let ask = self.ask(&path, &minted.value, "apiTokens: read")?;
+        let request = self.request(&path, &minted.value, "apiTokens: read")?;
         if let Some(path) = verify {
-            return self.connection.verify(path, ask.headers).await;
+            return self.connection.verify(path, request.headers).await;
         }
         let is_meant = |raw: &Map<String, Value>| raw.get("id").is_some_and(|id| *id == *minted.token.id);
-        match self.connection.identify(ask, is_meant).await {
-            Ok(probe) => Ok(probe),
+        match self.connection.identify(request, is_meant).await {
+            Ok(verification) => Ok(verification),
             Err(error) => match error.kind {
-                ErrorKind::Unauthenticated => Ok(Probe::Rejected),
+                ErrorKind::Unauthenticated => Ok(Verification::Rejected),
                 // 403 is said to be used for both "not accepted" and "not permitted".
-                ErrorKind::Forbidden | ErrorKind::NotFound => Ok(Probe::Unverified),
+                ErrorKind::Forbidden | ErrorKind::NotFound => Ok(Verification::Unverified),
                 _ => Err(error),
             },
         }
     }
 
     async fn end(&self, credential: &SecretString, token: &Token, _: Ending) -> Result<(), Error> {
-        self.connection.delete(self.ask(&["tokens", &token.id], credential, "apiTokens: delete")?).await
+        self.connection.delete(self.request(&["tokens", &token.id], credential, "apiTokens: delete")?).await
     }
 
-    /// An API token tells nobody its id. But the credential lists and regenerates
-    /// tokens, so a token that may not do that is certainly not the credential.
-    fn may_be(&self, token: &Token, credential: &SecretString) -> bool {
+    /// The value of an API token does not contain its id. But the credential lists and
+    /// regenerates tokens, so a token without these rights is certainly not the
+    /// credential.
+    fn could_be_value_of(&self, token: &Token, credential: &SecretString) -> bool {
         let rights = token.raw.get("orgCapabilities").and_then(|rights| rights.get("apiTokens"));
         let rights = rights.and_then(Value::as_array);
         let may = |right: &str| rights.is_some_and(|all| all.iter().any(|one| one == right));
@@ -188,7 +188,7 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
         None | Some(Value::Null) => None,
         Some(end) => Some(expiry(end)?),
     };
-    let privileges = normalise(Value::Object(granted(&raw)));
+    let privileges = canonicalize(Value::Object(granted(&raw)));
     Ok(Token {
         name: text("name").unwrap_or_default(),
         note: text("description").unwrap_or_default(),

@@ -1,8 +1,8 @@
-//! What the calls of every provider have in common: addresses, headers, and the
-//! few kinds of error that a reply is mapped to.
+//! What all providers' calls share: addresses, headers, and the mapping of replies to
+//! errors.
 //!
-//! The words of an error are the provider's own only where it refused a request;
-//! the body of a reply that may carry a token's value is never quoted.
+//! An error quotes the provider only where it refused a request; the body of a reply
+//! that may contain a token's value is never quoted.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -19,37 +19,37 @@ use serde_json::{Map, Value};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{Error, ErrorKind, Probe, Provider};
-use crate::clock::Side;
+use super::{Error, ErrorKind, Provider, Verification};
+use crate::clock::Peer;
 use crate::http::retry::asked_wait;
 use crate::http::{Announce, Call, Http, HttpError, Reply, Values, json};
 
-/// The API of one provider: the client, and where it lives.
+/// The API of one provider: its endpoint and base URL.
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
-    line: Line,
+    endpoint: Endpoint,
     base: Url,
 }
 
-/// The way to one provider: the client, and whose clock its replies set.
+/// The HTTP client, and whose clock its replies set.
 #[derive(Clone)]
-pub(crate) struct Line {
+pub(crate) struct Endpoint {
     pub(super) http: Arc<Http>,
-    pub(super) side: Side,
-    /// Told of every value that a reply shows.
+    pub(super) peer: Peer,
+    /// Called with every token value that a reply contains.
     pub(super) announce: Announce,
-    /// Where a reply may show one.
+    /// The fields that may contain one.
     pub(super) value_fields: &'static [&'static str],
 }
 
-impl fmt::Debug for Line {
+impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").field("side", &self.side).finish_non_exhaustive()
+        f.debug_struct("Line").field("side", &self.peer).finish_non_exhaustive()
     }
 }
 
 /// One request to a provider.
-pub(super) struct Ask<'a> {
+pub(super) struct ProviderRequest<'a> {
     /// Path segments below the API's base; encoded when they are sent.
     pub(super) path: &'a [&'a str],
     /// Query parameters.
@@ -63,7 +63,12 @@ pub(super) struct Ask<'a> {
 impl Connection {
     /// A connection to `url` if the user gave one, else to the `public` origin.
     /// `path` is the API's path, added unless the URL ends in it already.
-    pub(super) fn new(line: Line, url: Option<&Url>, public: &str, path: &str) -> Result<Self, Error> {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        url: Option<&Url>,
+        public: &str,
+        path: &str,
+    ) -> Result<Self, Error> {
         let mut base = match url {
             Some(url) => url.clone(),
             None => Url::parse(public).map_err(|_| Error::invalid("the provider's address is no URL"))?,
@@ -71,33 +76,32 @@ impl Connection {
         let given = base.path().trim_end_matches('/').to_owned();
         let whole = if given.ends_with(&format!("/{path}")) { given } else { format!("{given}/{path}") };
         base.set_path(&whole);
-        Ok(Self { line, base })
+        Ok(Self { endpoint, base })
     }
 
     /// Reads. Repeated as the retry policy allows.
-    pub(super) async fn get<T: DeserializeOwned>(&self, ask: Ask<'_>) -> Result<T, Error> {
-        let call = self.call(Method::GET, &ask)?.idempotent();
-        read(&self.send(Call { intact: json, ..call }, ask.needs).await?)
+    pub(super) async fn get<T: DeserializeOwned>(&self, request: ProviderRequest<'_>) -> Result<T, Error> {
+        let call = self.call(Method::GET, &request)?.idempotent();
+        read(&self.send(Call { is_valid_body: json, ..call }, request.needs).await?)
     }
 
-    /// Mints: sent exactly once, whatever happens. Gives the new token's value, and
-    /// the reply without it. An error's [`ErrorKind`] tells whether it may have been
-    /// processed.
+    /// Mints: sent exactly once. Returns the new token's value, and the reply without
+    /// it. An error's [`ErrorKind`] tells whether the request may have been processed.
     pub(super) async fn mint(
         &self,
-        ask: Ask<'_>,
+        request: ProviderRequest<'_>,
         body: &Value,
     ) -> Result<(SecretString, Map<String, Value>), Error> {
-        let call = self.call(Method::POST, &ask)?;
+        let call = self.call(Method::POST, &request)?;
         let call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
-        self.take_value(read(&self.send(call, ask.needs).await?)?)
+        self.take_value(read(&self.send(call, request.needs).await?)?)
     }
 
     /// Takes a token's value out of the reply that minted it. It was announced when
     /// the reply arrived.
     fn take_value(&self, mut raw: Map<String, Value>) -> Result<(SecretString, Map<String, Value>), Error> {
         let values: Vec<Value> =
-            self.line.value_fields.iter().filter_map(|field| raw.remove(*field)).collect();
+            self.endpoint.value_fields.iter().filter_map(|field| raw.remove(*field)).collect();
         let value = values.into_iter().find_map(|value| match value {
             Value::String(value) => Some(SecretString::from(value)),
             _ => None,
@@ -111,12 +115,12 @@ impl Connection {
     /// there is no such token.
     pub(super) async fn patch(
         &self,
-        ask: Ask<'_>,
+        request: ProviderRequest<'_>,
         body: &Value,
     ) -> Result<Option<Map<String, Value>>, Error> {
-        let call = self.call(Method::PATCH, &ask)?.idempotent();
+        let call = self.call(Method::PATCH, &request)?.idempotent();
         let call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
-        match self.send(Call { intact: json, ..call }, ask.needs).await {
+        match self.send(Call { is_valid_body: json, ..call }, request.needs).await {
             Ok(reply) => read(&reply).map(Some),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -124,8 +128,8 @@ impl Connection {
     }
 
     /// Deletes a token, where the provider documents 204 for that. Sent once.
-    pub(super) async fn delete(&self, ask: Ask<'_>) -> Result<(), Error> {
-        self.end(Method::DELETE, ask, |status, _| status == StatusCode::NO_CONTENT).await
+    pub(super) async fn delete(&self, request: ProviderRequest<'_>) -> Result<(), Error> {
+        self.end(Method::DELETE, request, |status, _| status == StatusCode::NO_CONTENT).await
     }
 
     /// Disables or deletes a token. Sent once, because the token must be read again
@@ -134,13 +138,13 @@ impl Connection {
     pub(super) async fn end(
         &self,
         method: Method,
-        ask: Ask<'_>,
+        request: ProviderRequest<'_>,
         is_documented: impl Fn(StatusCode, &[u8]) -> bool,
     ) -> Result<(), Error> {
-        let mut call = self.call(method, &ask)?;
-        // Not even a connection that fails is tried again here.
+        let mut call = self.call(method, &request)?;
+        // Not repeated even if the connection fails.
         call.deadline = Some(Instant::now());
-        let reply = self.send(call, ask.needs).await?;
+        let reply = self.send(call, request.needs).await?;
         if is_documented(reply.status, reply.body()) {
             return Ok(());
         }
@@ -151,67 +155,66 @@ impl Connection {
         Err(Error { kind: ErrorKind::Unreadable, message, retry_after: None })
     }
 
-    /// Asks with a new value whether the provider accepts it, by reading a token that
-    /// `is_meant` recognises. An answer without that token does not come from an API
-    /// that knows it, so it is no evidence.
+    /// Verifies a new value by reading a token that `is_meant` recognises. A reply
+    /// without that token is no evidence: it may come from something else.
     pub(super) async fn identify(
         &self,
-        ask: Ask<'_>,
+        request: ProviderRequest<'_>,
         is_meant: impl Fn(&Map<String, Value>) -> bool,
-    ) -> Result<Probe, Error> {
-        let shown: Value = self.get(ask).await?;
+    ) -> Result<Verification, Error> {
+        let shown: Value = self.get(request).await?;
         let is_meant = shown.as_object().is_some_and(is_meant);
-        Ok(if is_meant { Probe::Verified } else { Probe::Unverified })
+        Ok(if is_meant { Verification::Verified } else { Verification::Unverified })
     }
 
-    /// Asks whether `headers` may GET a path on the provider's own origin. An answer
-    /// of success that is not JSON may come from a proxy: it verifies nothing.
-    pub(super) async fn verify(&self, path: &str, headers: HeaderMap) -> Result<Probe, Error> {
+    /// Verifies that `headers` may GET a path on the provider's own origin. A success
+    /// reply that is not JSON may come from a proxy: it verifies nothing.
+    pub(super) async fn verify(&self, path: &str, headers: HeaderMap) -> Result<Verification, Error> {
         let url = self.base.join(path).ok().filter(|url| url.origin() == self.base.origin());
         let url = url.ok_or_else(|| Error::invalid("`verify` is no path on the provider's origin"))?;
-        let mut call = Call::new(self.line.side, Method::GET, url).idempotent();
+        let mut call = Call::new(self.endpoint.peer, Method::GET, url).idempotent();
         call.headers = headers;
         call.values = Some(self.values());
         match self.send(call, "what `verify` names").await {
-            Ok(reply) if json(reply.status, reply.body()) => Ok(Probe::Verified),
-            Ok(_) => Ok(Probe::Unverified),
-            Err(error) if error.kind.is_refusal() => Ok(Probe::Rejected),
+            Ok(reply) if json(reply.status, reply.body()) => Ok(Verification::Verified),
+            Ok(_) => Ok(Verification::Unverified),
+            Err(error) if error.kind.is_refusal() => Ok(Verification::Rejected),
             Err(error) => Err(error),
         }
     }
 
-    fn call(&self, method: Method, ask: &Ask<'_>) -> Result<Call, Error> {
+    fn call(&self, method: Method, request: &ProviderRequest<'_>) -> Result<Call, Error> {
         let mut url = self.base.clone();
         // Dot segments would be resolved away, and the request with them. `Url` drops
         // tabs and line breaks, which would make one id of another.
         let is_unsafe =
             |segment: &str| matches!(segment, "" | "." | "..") || segment.contains(char::is_control);
-        if ask.path.iter().any(|segment| is_unsafe(segment)) {
-            // Not a refusal of the provider's, which could mean that there is no such token.
+        if request.path.iter().any(|segment| is_unsafe(segment)) {
+            // Not a refusal: that could mean that there is no such token.
             let message = "the id of a token cannot be part of an address, so nothing was sent".to_owned();
             return Err(Error { kind: ErrorKind::Unreadable, message, retry_after: None });
         }
         url.path_segments_mut()
             .map_err(|()| Error::invalid("the provider's address is no base for paths"))?
             .pop_if_empty()
-            .extend(ask.path);
-        if !ask.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(ask.query);
+            .extend(request.path);
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(request.query);
         }
-        let mut call = Call::new(self.line.side, method, url);
-        call.headers = ask.headers.clone();
+        let mut call = Call::new(self.endpoint.peer, method, url);
+        call.headers = request.headers.clone();
         call.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         call.values = Some(self.values());
         Ok(call)
     }
 
-    /// Whatever a reply answers, it may show a value.
+    /// Any reply may contain a token's value.
     fn values(&self) -> Values {
-        Values { fields: self.line.value_fields, announce: Arc::clone(&self.line.announce) }
+        Values { fields: self.endpoint.value_fields, announce: Arc::clone(&self.endpoint.announce) }
     }
 
     async fn send(&self, call: Call, needs: &str) -> Result<Reply, Error> {
-        let reply = self.line.http.send(call).await.map_err(|error| unsent(&error))?;
+        let reply = self.endpoint.http.send(call).await.map_err(|error| unsent(&error))?;
         if reply.status.is_success() { Ok(reply) } else { Err(refusal(&reply, needs)) }
     }
 }
@@ -236,9 +239,9 @@ impl Pages {
         Self { items: Vec::new(), count: 0, id, ids: HashSet::new() }
     }
 
-    /// Adds a page; tells whether there is another one to ask for. `more`: whether
-    /// the service says so. One that shows nothing new is asked no more, and what
-    /// moved to the next page because something came in front of it counts once.
+    /// Adds a page; returns whether to request another. `more`: whether the service says
+    /// that there is one. A page without new items ends the list, and an item that moved
+    /// to the next page counts once.
     pub(super) fn add(&mut self, page: Vec<Map<String, Value>>, more: bool) -> Result<bool, Error> {
         self.count += 1;
         if self.count > MOST_PAGES {
@@ -291,8 +294,8 @@ pub(super) fn published(body: &Map<String, Value>, schema: &[&str]) -> Option<Ma
     (published.len() < body.len()).then_some(published)
 }
 
-/// Makes sure that a mint which was `refused` made nothing, before it is sent again in
-/// another form. `note`: what the new token's note would be.
+/// Makes sure that a `refused` mint created no token, before it is sent again in another
+/// form. `note`: the note of the new token.
 ///
 /// # Errors
 /// The refusal, if the provider shows such a token or cannot be asked.
@@ -319,8 +322,8 @@ pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
     offset.to_timestamp(at).ok().or(end)
 }
 
-/// The same privileges in the same form: sets sorted, empty parts left out.
-pub(super) fn normalise(value: Value) -> Value {
+/// Canonical form of privileges: sets sorted, empty parts removed.
+pub(super) fn canonicalize(value: Value) -> Value {
     let is_empty = |value: &Value| match value {
         Value::Null => true,
         Value::Array(all) => all.is_empty(),
@@ -329,7 +332,7 @@ pub(super) fn normalise(value: Value) -> Value {
     };
     match value {
         Value::Array(all) => {
-            let mut all: Vec<Value> = all.into_iter().map(normalise).collect();
+            let mut all: Vec<Value> = all.into_iter().map(canonicalize).collect();
             all.sort_by_cached_key(Value::to_string);
             all.dedup();
             Value::Array(all)
@@ -337,7 +340,7 @@ pub(super) fn normalise(value: Value) -> Value {
         Value::Object(all) => {
             let mut all: Vec<(String, Value)> = all
                 .into_iter()
-                .map(|(key, value)| (key, normalise(value)))
+                .map(|(key, value)| (key, canonicalize(value)))
                 .filter(|(_, v)| !is_empty(v))
                 .collect();
             all.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -362,7 +365,7 @@ fn unsent(error: &HttpError) -> Error {
     Error { kind, message: error.to_string(), retry_after: None }
 }
 
-/// Maps a reply that is no success.
+/// Maps a failure reply to an error.
 fn refusal(reply: &Reply, needs: &str) -> Error {
     let kind = match reply.status {
         StatusCode::UNAUTHORIZED => ErrorKind::Unauthenticated,
@@ -438,11 +441,11 @@ mod tests {
 
     use super::*;
 
-    fn line() -> Line {
+    fn endpoint() -> Endpoint {
         let http = Http::new(crate::http::HttpSettings::default(), Arc::default());
-        Line {
+        Endpoint {
             http: Arc::new(http),
-            side: Side::Provider(0),
+            peer: Peer::Provider(0),
             announce: Arc::new(|_| {}),
             value_fields: &["token"],
         }
@@ -452,12 +455,12 @@ mod tests {
     fn equal_rights_compare_equal() {
         let one = json!({"b": {"query": ["read"], "ingest": []}, "a": ["x", "y"], "c": {}});
         let other = json!({"a": ["y", "x", "x"], "b": {"query": ["read"]}});
-        assert_eq!(normalise(one), normalise(other));
-        assert_ne!(normalise(json!({"a": ["x"]})), normalise(json!({"a": ["x", "y"]})));
+        assert_eq!(canonicalize(one), canonicalize(other));
+        assert_ne!(canonicalize(json!({"a": ["x"]})), canonicalize(json!({"a": ["x", "y"]})));
     }
 
     #[test]
-    fn a_field_that_grants_is_told_from_one_that_records() {
+    fn granting_fields_differ_from_recording_ones() {
         for field in ["orgCapabilities", "telepathyCapabilities", "dataset_permissions", "scopes"] {
             assert!(grants(field), "{field}");
         }
@@ -525,21 +528,22 @@ mod tests {
             ["http://127.0.0.1:1", "http://127.0.0.1:1/", "http://127.0.0.1:1/v2", "http://127.0.0.1:1/v2/"]
         {
             let url = Url::parse(given).unwrap();
-            let connection = Connection::new(line(), Some(&url), "https://x.invalid", "v2").unwrap();
+            let connection = Connection::new(endpoint(), Some(&url), "https://x.invalid", "v2").unwrap();
             assert_eq!(connection.base.as_str(), "http://127.0.0.1:1/v2", "{given}");
         }
     }
 
     #[test]
     fn an_id_with_control_characters_is_refused() {
-        let connection = Connection::new(line(), None, "https://x.invalid", "v2").unwrap();
+        let connection = Connection::new(endpoint(), None, "https://x.invalid", "v2").unwrap();
         for id in ["vic\ttim", "vic\rtim", "vic\ntim", "\t..", ".\n.", "\0", "a\u{7f}", "a\u{85}"] {
-            let ask = Ask { path: &["tokens", id], query: &[], headers: HeaderMap::new(), needs: "" };
-            assert!(connection.call(Method::DELETE, &ask).is_err(), "{id:?}");
+            let request =
+                ProviderRequest { path: &["tokens", id], query: &[], headers: HeaderMap::new(), needs: "" };
+            assert!(connection.call(Method::DELETE, &request).is_err(), "{id:?}");
         }
     }
 
-    /// What was never asked for is not known to be gone.
+    /// A request that was not sent does not show that a token is gone.
     #[tokio::test]
     async fn a_token_that_cannot_be_asked_for_is_not_taken_for_gone() {
         for kind in ["axiom", "deepset", "launchdarkly", "softwareone"] {
@@ -550,8 +554,8 @@ mod tests {
                 org_id: None,
                 credential: "X".to_owned(),
             };
-            let Line { http, side, announce, .. } = line();
-            let provider = crate::provider::connect(&settings, http, side, announce).unwrap();
+            let Endpoint { http, peer, announce, .. } = endpoint();
+            let provider = crate::provider::connect(&settings, http, peer, announce).unwrap();
             for id in ["vic\ttim", "TKN-0000\n-0001", "..", ""] {
                 let read = provider.get(&SecretString::from("credential"), id).await;
                 assert_eq!(read.unwrap_err().kind, ErrorKind::Unreadable, "{kind} {id:?}");
@@ -575,9 +579,9 @@ mod tests {
     proptest! {
         #[test]
         fn an_id_never_leaves_its_segment(id in r"[\x00-\x20./\\%?#a-c\u{7f}-\u{a0}é]{0,12}") {
-            let connection = Connection::new(line(), None, "https://x.invalid", "v2").unwrap();
-            let ask = Ask { path: &["tokens", &id], query: &[], headers: HeaderMap::new(), needs: "" };
-            if let Ok(call) = connection.call(Method::GET, &ask) {
+            let connection = Connection::new(endpoint(), None, "https://x.invalid", "v2").unwrap();
+            let request = ProviderRequest { path: &["tokens", &id], query: &[], headers: HeaderMap::new(), needs: "" };
+            if let Ok(call) = connection.call(Method::GET, &request) {
                 let segments: Vec<_> = call.url.path_segments().unwrap().collect();
                 prop_assert_eq!(segments.len(), 3, "{}", call.url);
                 prop_assert_eq!(call.url.query(), None);

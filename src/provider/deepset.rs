@@ -15,16 +15,17 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::connection::{
-    Ask, Connection, Line, Pages, bearer, granted, grants, made_nothing, normalise, published, timestamp,
+    Connection, Endpoint, Pages, ProviderRequest, bearer, canonicalize, granted, grants, made_nothing,
+    published, timestamp,
 };
 use super::{
-    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
-    ProviderSettings, Token,
+    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Profile, Provider,
+    ProviderSettings, Token, Verification,
 };
 use crate::redact::{Body, TokenShape};
 
-/// What is known of deepset without asking it. In the United States its API lives
-/// at `https://api.us.deepset.ai`.
+/// Static facts about deepset. Its API in the United States is
+/// `https://api.us.deepset.ai`.
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "deepset",
     origin: "https://api.cloud.deepset.ai",
@@ -54,8 +55,8 @@ struct Deepset {
 }
 
 /// Connects to deepset; the URL is the origin, with or without `/api/v1`.
-fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(line, settings.url.as_ref(), DESCRIPTOR.origin, "api/v1")?;
+fn connect(settings: &ProviderSettings, endpoint: Endpoint) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(endpoint, settings.url.as_ref(), DESCRIPTOR.origin, "api/v1")?;
     Ok(Arc::new(Deepset { connection }))
 }
 
@@ -71,12 +72,12 @@ enum Listed {
     Whole(Vec<Map<String, Value>>),
 }
 
-fn ask<'a>(
+fn request<'a>(
     path: &'a [&'a str],
     query: &'a [(&'a str, &'a str)],
     credential: &SecretString,
-) -> Result<Ask<'a>, Error> {
-    Ok(Ask { path, query, headers: bearer(credential)?, needs: NEEDS })
+) -> Result<ProviderRequest<'a>, Error> {
+    Ok(ProviderRequest { path, query, headers: bearer(credential)?, needs: NEEDS })
 }
 
 #[async_trait]
@@ -96,7 +97,7 @@ impl Provider for Deepset {
         loop {
             let number = (all.count + 1).to_string();
             let query = [("limit", PAGE), ("page_number", number.as_str())];
-            let more = match self.connection.get(ask(&["token"], &query, credential)?).await? {
+            let more = match self.connection.get(request(&["token"], &query, credential)?).await? {
                 Listed::Page { data, has_more } => all.add(data, has_more)?,
                 Listed::Whole(data) => all.add(data, false)?,
             };
@@ -107,12 +108,12 @@ impl Provider for Deepset {
         all.items.into_iter().map(token).collect()
     }
 
-    fn may_be_id(&self, text: &str) -> bool {
+    fn could_be_id(&self, text: &str) -> bool {
         is_uuid(text)
     }
 
     async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
-        match self.connection.get(ask(&["token", id], &[], credential)?).await {
+        match self.connection.get(request(&["token", id], &[], credential)?).await {
             Ok(raw) => token(raw).map(Some),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -124,14 +125,14 @@ impl Provider for Deepset {
             Some(predecessor) => successor_of(&predecessor.raw),
             None => mint.template.cloned().unwrap_or_default(),
         };
-        // A personal token dies with its user's account.
+        // A personal token ends with its user's account.
         successor.entry("personal").or_insert(json!(false));
         successor.insert("name".to_owned(), json!(mint.note));
         successor.insert("expires".to_owned(), json!(mint.expires_at.is_some()));
         successor.insert("expires_at".to_owned(), json!(mint.expires_at));
         let published = mint.predecessor.and_then(|_| published(&successor, &SCHEMA));
         let request = async |body: Map<String, Value>| {
-            self.connection.mint(ask(&["token"], &[], credential)?, &Value::Object(body)).await
+            self.connection.mint(request(&["token"], &[], credential)?, &Value::Object(body)).await
         };
         let (value, raw) = match (request(successor).await, published) {
             (Err(error), Some(published)) if error.kind == ErrorKind::Invalid => {
@@ -144,28 +145,30 @@ impl Provider for Deepset {
             return Ok(Minted { token: token(raw)?, value });
         }
         let listed = self.list(credential).await.map_err(Error::after_the_fact)?;
-        let is_new = |token: &Token| token.note == mint.note && self.may_be(token, &value);
+        let is_new = |token: &Token| token.note == mint.note && self.could_be_value_of(token, &value);
         match listed.into_iter().find(is_new) {
             Some(token) => Ok(Minted { token, value }),
-            // As good as lost: the caller looks for it, and begins anew.
+            // Treated as a lost reply: the caller looks for the token, and starts again.
             None => Err(Error::unreadable("a new token that the list does not show")),
         }
     }
 
-    async fn probe(&self, minted: &Minted, verify: Option<&str>) -> Result<Probe, Error> {
+    async fn verify(&self, minted: &Minted, verify: Option<&str>) -> Result<Verification, Error> {
         let path = ["token", minted.token.id.as_str()];
-        let ask = ask(&path, &[], &minted.value)?;
+        let request = request(&path, &[], &minted.value)?;
         if let Some(path) = verify {
-            return self.connection.verify(path, ask.headers).await;
+            return self.connection.verify(path, request.headers).await;
         }
         let is_meant =
             |raw: &Map<String, Value>| raw.get("api_token_id").is_some_and(|id| *id == *minted.token.id);
-        match self.connection.identify(ask, is_meant).await {
-            Ok(probe) => Ok(probe),
+        match self.connection.identify(request, is_meant).await {
+            Ok(verification) => Ok(verification),
             Err(error) => match error.kind {
-                ErrorKind::Unauthenticated => Ok(Probe::Rejected),
-                // A token that may not see tokens is told so, or that there is none.
-                ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Invalid => Ok(Probe::Unverified),
+                ErrorKind::Unauthenticated => Ok(Verification::Rejected),
+                // A token that may not list tokens gets 403 or 404.
+                ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Invalid => {
+                    Ok(Verification::Unverified)
+                }
                 _ => Err(error),
             },
         }
@@ -174,11 +177,11 @@ impl Provider for Deepset {
     async fn end(&self, credential: &SecretString, token: &Token, _: Ending) -> Result<(), Error> {
         // 200 is documented too, but without a body of its own: a proxy's looks the
         // same, so the caller reads the token again.
-        self.connection.delete(ask(&["token", &token.id], &[], credential)?).await
+        self.connection.delete(request(&["token", &token.id], &[], credential)?).await
     }
 
     /// A token shows a mask: the first and last characters of its value.
-    fn may_be(&self, token: &Token, credential: &SecretString) -> bool {
+    fn could_be_value_of(&self, token: &Token, credential: &SecretString) -> bool {
         let mask = token.raw.get("masked_token").and_then(Value::as_str).unwrap_or_default();
         fits_mask(credential.expose_secret(), mask)
     }
@@ -239,7 +242,7 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
         }
     };
     let workspaces = if is_for_all(&raw) { json!("all") } else { json!(workspaces(&raw)) };
-    let privileges = normalise(json!({
+    let privileges = canonicalize(json!({
         "organization_role": raw.get("organization_role"),
         "role": raw.get("role"),
         "personal": raw.get("personal"),

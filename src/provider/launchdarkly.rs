@@ -3,9 +3,9 @@
 //! Sources: LaunchDarkly's Python client 25.0.1, generated from its API description
 //! (access tokens, caller identity, JSON patch, versions), and its documentation of
 //! personal and service tokens. Tokens have an `expiry` since 25.0.0, which also
-//! discourages the older way, a reset of the value. Fields that a server does not
-//! know are ignored without an error, so every reply is checked for what was asked.
-//! Types and calls only; policy lives in [`crate::rotation`].
+//! discourages the older way, a reset of the value. A server ignores unknown fields
+//! without an error, so every reply is checked for what was requested. Types and calls
+//! only; the policy is in [`crate::rotation`].
 
 use std::sync::Arc;
 
@@ -17,15 +17,15 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::connection::{Ask, Connection, Line, Pages, authorization, normalise};
+use super::connection::{Connection, Endpoint, Pages, ProviderRequest, authorization, canonicalize};
 use super::{
-    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
-    ProviderSettings, Token,
+    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Profile, Provider,
+    ProviderSettings, Token, Verification,
 };
 use crate::redact::{Body, TokenShape};
 
-/// What is known of LaunchDarkly without asking it. The federal and the European
-/// instance have hosts of their own.
+/// Static facts about LaunchDarkly. The federal and the European instance have hosts of
+/// their own.
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "launchdarkly",
     origin: "https://app.launchdarkly.com",
@@ -57,14 +57,14 @@ struct LaunchDarkly {
 }
 
 /// Connects to LaunchDarkly; the URL is the origin, with or without `/api/v2`.
-fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(line, settings.url.as_ref(), DESCRIPTOR.origin, "api/v2")?;
+fn connect(settings: &ProviderSettings, endpoint: Endpoint) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(endpoint, settings.url.as_ref(), DESCRIPTOR.origin, "api/v2")?;
     Ok(Arc::new(LaunchDarkly { connection }))
 }
 
 /// A page of the list.
 #[derive(Deserialize)]
-struct Listed {
+struct TokenPage {
     // Required: an answer of something else must not read as "there are no tokens".
     items: Vec<Map<String, Value>>,
     #[serde(rename = "totalCount")]
@@ -72,14 +72,14 @@ struct Listed {
 }
 
 /// The token stands in the header as it is, without a scheme.
-fn ask<'a>(
+fn request<'a>(
     path: &'a [&'a str],
     query: &'a [(&'a str, &'a str)],
     credential: &SecretString,
-) -> Result<Ask<'a>, Error> {
+) -> Result<ProviderRequest<'a>, Error> {
     let mut headers = authorization(credential.expose_secret())?;
     headers.extend([VERSION]);
-    Ok(Ask { path, query, headers, needs: NEEDS })
+    Ok(ProviderRequest { path, query, headers, needs: NEEDS })
 }
 
 #[async_trait]
@@ -99,7 +99,8 @@ impl Provider for LaunchDarkly {
         loop {
             let offset = all.items.len().to_string();
             let query = [("showAll", "true"), ("limit", PAGE), ("offset", offset.as_str())];
-            let Listed { items, total } = self.connection.get(ask(&["tokens"], &query, credential)?).await?;
+            let TokenPage { items, total } =
+                self.connection.get(request(&["tokens"], &query, credential)?).await?;
             let known = all.items.len() + items.len();
             if !all.add(items, total.is_none_or(|total| known < total))? {
                 break;
@@ -108,12 +109,12 @@ impl Provider for LaunchDarkly {
         all.items.into_iter().map(token).collect()
     }
 
-    fn may_be_id(&self, text: &str) -> bool {
+    fn could_be_id(&self, text: &str) -> bool {
         text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
     }
 
     async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
-        match self.connection.get(ask(&["tokens", id], &[], credential)?).await {
+        match self.connection.get(request(&["tokens", id], &[], credential)?).await {
             Ok(raw) => token(raw).map(Some),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -129,28 +130,28 @@ impl Provider for LaunchDarkly {
         if let Some(end) = mint.expires_at {
             successor.insert("expiry".to_owned(), json!(end.as_millisecond()));
         }
-        let ask = ask(&["tokens"], &[], credential)?;
-        let (value, raw) = self.connection.mint(ask, &Value::Object(successor)).await?;
+        let request = request(&["tokens"], &[], credential)?;
+        let (value, raw) = self.connection.mint(request, &Value::Object(successor)).await?;
         Ok(Minted { token: token(raw)?, value })
     }
 
-    async fn probe(&self, minted: &Minted, verify: Option<&str>) -> Result<Probe, Error> {
-        let ask = ask(&["caller-identity"], &[], &minted.value)?;
+    async fn verify(&self, minted: &Minted, verify: Option<&str>) -> Result<Verification, Error> {
+        let request = request(&["caller-identity"], &[], &minted.value)?;
         if let Some(path) = verify {
-            return self.connection.verify(path, ask.headers).await;
+            return self.connection.verify(path, request.headers).await;
         }
-        match self.connection.get::<IgnoredAny>(ask).await {
-            Ok(_) => Ok(Probe::Verified),
+        match self.connection.get::<IgnoredAny>(request).await {
+            Ok(_) => Ok(Verification::Verified),
             Err(error) => match error.kind {
-                ErrorKind::Unauthenticated => Ok(Probe::Rejected),
-                ErrorKind::Forbidden | ErrorKind::NotFound => Ok(Probe::Unverified),
+                ErrorKind::Unauthenticated => Ok(Verification::Rejected),
+                ErrorKind::Forbidden | ErrorKind::NotFound => Ok(Verification::Unverified),
                 _ => Err(error),
             },
         }
     }
 
     async fn end(&self, credential: &SecretString, token: &Token, _: Ending) -> Result<(), Error> {
-        self.connection.delete(ask(&["tokens", &token.id], &[], credential)?).await
+        self.connection.delete(request(&["tokens", &token.id], &[], credential)?).await
     }
 
     async fn set_expiry(
@@ -162,7 +163,7 @@ impl Provider for LaunchDarkly {
         // `add` also replaces an expiry that is there (RFC 6902).
         let change = json!({ "op": "add", "path": "/expiry", "value": expires_at.as_millisecond() });
         let path = ["tokens", token.id.as_str()];
-        match self.connection.patch(ask(&path, &[], credential)?, &json!([change])).await? {
+        match self.connection.patch(request(&path, &[], credential)?, &json!([change])).await? {
             Some(shown) if expiry(&shown)?.is_none_or(|end| end > expires_at) => {
                 Err(Error::invalid("the provider answered with success, but did not change the expiry"))
             }
@@ -171,7 +172,7 @@ impl Provider for LaunchDarkly {
     }
 
     /// A token shows the last characters of its present value.
-    fn may_be(&self, token: &Token, credential: &SecretString) -> bool {
+    fn could_be_value_of(&self, token: &Token, credential: &SecretString) -> bool {
         let shown = token.raw.get(SHOWN).and_then(Value::as_str).unwrap_or_default();
         credential.expose_secret().ends_with(shown)
     }
@@ -199,7 +200,7 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
     let id = text("_id").ok_or_else(|| Error::unreadable("a token without an id"))?;
     let name = text("name").unwrap_or_default();
     let is_service = raw.get("serviceToken") == Some(&json!(true));
-    let privileges = normalise(json!({
+    let privileges = canonicalize(json!({
         "role": raw.get("role"),
         "customRoleIds": raw.get("customRoleIds"),
         "inlineRole": raw.get("inlineRole"),

@@ -1,8 +1,7 @@
 //! The services that issue tokens: one trait, one file each.
 //!
-//! A provider file holds the service's types and calls and nothing else. When
-//! to mint, what to retire and what a lost reply means is policy, and lives in
-//! [`crate::rotation`].
+//! A provider file holds only the service's types and calls. [`crate::rotation`] decides
+//! when to mint, what to retire and what a lost reply means.
 //!
 //! To add a provider: one file, declared below, and its descriptor in [`DESCRIPTORS`].
 //! `docs/providers.md` walks through it.
@@ -23,15 +22,14 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::clock::Side;
+use crate::clock::Peer;
 use crate::http::{Announce, Http};
 use crate::redact::TokenShape;
-use connection::Line;
+use connection::Endpoint;
 
-/// Makes a provider ready to be asked.
-type Connect = fn(&ProviderSettings, Line) -> Result<Arc<dyn Provider>, Error>;
+type Connect = fn(&ProviderSettings, Endpoint) -> Result<Arc<dyn Provider>, Error>;
 
-/// What is known of a service without asking it. Each provider declares its own.
+/// Static facts about a service. Each provider declares its own.
 #[derive(Debug)]
 pub struct Descriptor {
     /// What the configuration calls it.
@@ -44,7 +42,7 @@ pub struct Descriptor {
     pub needs_org_id: &'static [&'static str],
     /// The fields in which a reply may show a token's value.
     pub value_fields: &'static [&'static str],
-    /// Makes it ready to be asked.
+    /// Builds the client.
     connect: Connect,
 }
 
@@ -111,30 +109,30 @@ impl Hash for Kind {
     }
 }
 
-/// How the previous token stays alive after a mint.
+/// How the previous token stays valid after a mint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overlap {
-    /// The mint itself says when the previous token ends.
+    /// The mint sets the expiry of the previous token.
     Native,
-    /// The previous token lives on until a later run retires it.
+    /// The previous token stays valid until a later run retires it.
     AcrossRuns,
 }
 
-/// How a token of this provider comes to its end.
+/// How a token of this provider ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
     /// The provider ends it at a date that it reports.
     Native,
-    /// Never by itself: it is replaced by its age.
+    /// It does not expire; it is replaced by its age.
     ByAge,
 }
 
-/// What is true of every token of a provider.
+/// What the tokens of a provider can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Profile {
-    /// How the previous token stays alive.
+    /// How the previous token stays valid.
     pub overlap: Overlap,
-    /// How a token comes to its end.
+    /// How a token ends.
     pub expiry: Expiry,
     /// Where a marker is kept.
     pub marker_in: MarkerIn,
@@ -164,17 +162,17 @@ pub struct Token {
     /// The text that may hold a marker: the description, or the name once more
     /// where the provider has no description.
     pub note: String,
-    /// When the provider ends it; `None`: never, as far as it tells.
+    /// When it expires; `None`: the provider reports no expiry.
     pub expires_at: Option<Timestamp>,
-    /// When it was made, where the provider tells.
+    /// When it was created, if the provider reports it.
     pub created_at: Option<Timestamp>,
-    /// When it was last changed by somebody, where the provider tells.
+    /// When it was last changed by a user, if the provider reports it.
     pub changed_at: Option<Timestamp>,
-    /// When it was last used, where the provider tells.
+    /// When it was last used, if the provider reports it.
     pub last_used_at: Option<Timestamp>,
-    /// Disabled by somebody, and can be enabled again.
+    /// Disabled; can be enabled again.
     pub disabled: bool,
-    /// Everything that it may do, normalised so that equal rights compare equal.
+    /// Its privileges, canonicalized so that equal privileges compare equal.
     pub privileges: Value,
     /// The provider's own JSON, without any secret, to build the successor from.
     pub raw: Map<String, Value>,
@@ -200,21 +198,21 @@ pub struct Mint<'a> {
     pub predecessor_ends_at: Option<Timestamp>,
 }
 
-/// What a mint gave.
+/// The result of a mint.
 #[derive(Debug)]
 pub struct Minted {
-    /// The newborn.
+    /// The new token.
     pub token: Token,
     /// Its value.
     pub value: SecretString,
 }
 
-/// What a probe of a new value told.
+/// Whether the provider accepts a new value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Probe {
+pub enum Verification {
     /// The provider accepts the value.
     Verified,
-    /// The answer cannot tell *not accepted* from *accepted, not permitted*.
+    /// The reply does not distinguish *not accepted* from *accepted, not permitted*.
     Unverified,
     /// The provider does not accept the value (yet).
     Rejected,
@@ -232,7 +230,7 @@ pub enum Ending {
 /// A service that issues tokens.
 #[async_trait]
 pub trait Provider: Send + Sync {
-    /// What is true of all its tokens.
+    /// What its tokens can do.
     fn profile(&self) -> Profile;
 
     /// Every token that the credential can see.
@@ -240,22 +238,22 @@ pub trait Provider: Send + Sync {
 
     /// Whether a text that a user wrote may be the id of a token. `false` only when
     /// it is certainly a name.
-    fn may_be_id(&self, _text: &str) -> bool {
+    fn could_be_id(&self, _text: &str) -> bool {
         true
     }
 
     /// One token by its id; `None` if the provider says that there is no such token.
     async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error>;
 
-    /// Makes the successor. Sent once: the caller decides what a lost reply means.
+    /// Creates the new token. Sent once: the caller decides what a lost reply means.
     async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error>;
 
-    /// Asks the provider whether it accepts a new value.
-    async fn probe(&self, minted: &Minted, verify: Option<&str>) -> Result<Probe, Error>;
+    /// Verifies that the provider accepts a new value.
+    async fn verify(&self, minted: &Minted, verify: Option<&str>) -> Result<Verification, Error>;
 
-    /// Asks the provider, once, to end a token. `Ok` only for the answer that the
-    /// provider documents for it. Call it through [`crate::rotation`]'s `retire`,
-    /// which reads the token before each request.
+    /// Disables or deletes a token with one request. `Ok` only for the documented reply.
+    /// Call it through [`crate::rotation`]'s `retire`, which reads the token before each
+    /// request.
     async fn end(&self, credential: &SecretString, token: &Token, ending: Ending) -> Result<(), Error>;
 
     /// Gives a token another expiry, where the profile says that this is possible. A
@@ -271,32 +269,32 @@ pub trait Provider: Send + Sync {
 
     /// Whether `credential` may be the value of `token`. `false` only when that
     /// is certain.
-    fn may_be(&self, token: &Token, credential: &SecretString) -> bool;
+    fn could_be_value_of(&self, token: &Token, credential: &SecretString) -> bool;
 }
 
-/// The provider that the user named, ready to be asked. Its replies set the clock
-/// of `side`, and `announce` is told of every value that they show. Contacts nobody.
+/// Builds the client of the configured provider without sending a request. Its replies
+/// set the clock of `peer`, and `announce` is called with every value that they contain.
 ///
 /// # Errors
 /// When the settings cannot work.
 pub fn connect(
     settings: &ProviderSettings,
     http: Arc<Http>,
-    side: Side,
+    peer: Peer,
     announce: Announce,
 ) -> Result<Arc<dyn Provider>, Error> {
     let descriptor = settings.kind.descriptor();
-    let line = Line { http, side, announce, value_fields: descriptor.value_fields };
-    (descriptor.connect)(settings, line)
+    let endpoint = Endpoint { http, peer, announce, value_fields: descriptor.value_fields };
+    (descriptor.connect)(settings, endpoint)
 }
 
-/// What went wrong at a provider: one of a few kinds, whoever the provider is.
+/// An error of any provider.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
     /// What callers branch on.
     pub kind: ErrorKind,
-    /// One sentence for people; never part of a reply that may carry a value.
+    /// One sentence for users; never contains part of a reply that may carry a value.
     pub message: String,
     /// How long the provider asks to wait before the next request.
     pub retry_after: Option<std::time::Duration>,
@@ -311,15 +309,15 @@ pub enum ErrorKind {
     Forbidden,
     /// No such token.
     NotFound,
-    /// The request collides with something that exists.
+    /// Conflict with something that exists.
     Conflict,
-    /// The provider refuses the request as it stands.
+    /// The provider rejects the request as invalid.
     Invalid,
     /// Too many requests.
     RateLimited,
-    /// No answer, or one of a server in trouble; the request may have been processed.
+    /// No reply, or a server error; the request may have been processed.
     Unavailable,
-    /// An answer that was not understood; the request may have been processed.
+    /// An unexpected reply; the request may have been processed.
     Unreadable,
 }
 
@@ -329,13 +327,13 @@ impl Error {
         Self { kind: ErrorKind::Invalid, message: message.to_owned(), retry_after: None }
     }
 
-    /// The same, said to a request that followed one which was processed: it refuses
-    /// nothing of that.
+    /// The same error, for a request that followed a processed one, so it is no refusal
+    /// of the whole.
     fn after_the_fact(self) -> Self {
         Self { kind: ErrorKind::Unreadable, ..self }
     }
 
-    /// The reply holds something that makes no sense.
+    /// The reply has an unexpected content.
     fn unreadable(what: &str) -> Self {
         let message = format!("the provider's reply holds {what}");
         Self { kind: ErrorKind::Unreadable, message, retry_after: None }
@@ -343,8 +341,8 @@ impl Error {
 }
 
 impl ErrorKind {
-    /// Whether the provider objects to the token that the request names, and not
-    /// to who asks.
+    /// Whether the error is about the token that the request names, and not about the
+    /// credential.
     #[must_use]
     pub fn is_about_the_token(self) -> bool {
         matches!(self, Self::NotFound | Self::Conflict | Self::Invalid)

@@ -16,15 +16,16 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::connection::{
-    Ask, Connection, Line, Pages, bearer, granted, made_nothing, normalise, published, timestamp,
+    Connection, Endpoint, Pages, ProviderRequest, bearer, canonicalize, granted, made_nothing, published,
+    timestamp,
 };
 use super::{
-    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Profile, Provider,
-    ProviderSettings, Token,
+    Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Profile, Provider,
+    ProviderSettings, Token, Verification,
 };
 use crate::redact::{Body, TokenShape};
 
-/// What is known of the Marketplace without asking it.
+/// Static facts about the Marketplace.
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "softwareone",
     origin: "https://api.platform.softwareone.com",
@@ -56,14 +57,14 @@ struct SoftwareOne {
 }
 
 /// Connects to the Marketplace; the URL is the origin, with or without `/public/v1`.
-fn connect(settings: &ProviderSettings, line: Line) -> Result<Arc<dyn Provider>, Error> {
-    let connection = Connection::new(line, settings.url.as_ref(), DESCRIPTOR.origin, "public/v1")?;
+fn connect(settings: &ProviderSettings, endpoint: Endpoint) -> Result<Arc<dyn Provider>, Error> {
+    let connection = Connection::new(endpoint, settings.url.as_ref(), DESCRIPTOR.origin, "public/v1")?;
     Ok(Arc::new(SoftwareOne { connection }))
 }
 
 /// A page of the list.
 #[derive(Deserialize)]
-struct Listed {
+struct TokenPage {
     #[serde(rename = "$meta", default)]
     meta: Meta,
     // Required: an answer of something else must not read as "there are no tokens".
@@ -81,18 +82,18 @@ struct Pagination {
     total: Option<usize>,
 }
 
-fn ask<'a>(
+fn request<'a>(
     path: &'a [&'a str],
     query: &'a [(&'a str, &'a str)],
     credential: &SecretString,
-) -> Result<Ask<'a>, Error> {
-    Ok(Ask { path, query, headers: bearer(credential)?, needs: NEEDS })
+) -> Result<ProviderRequest<'a>, Error> {
+    Ok(ProviderRequest { path, query, headers: bearer(credential)?, needs: NEEDS })
 }
 
 impl SoftwareOne {
     async fn raw(&self, credential: &SecretString, id: &str) -> Result<Map<String, Value>, Error> {
         let path = ["accounts", "api-tokens", id];
-        let mut raw: Map<String, Value> = self.connection.get(ask(&path, &[SELECT], credential)?).await?;
+        let mut raw: Map<String, Value> = self.connection.get(request(&path, &[SELECT], credential)?).await?;
         raw.remove("token");
         Ok(raw)
     }
@@ -115,8 +116,8 @@ impl Provider for SoftwareOne {
         loop {
             let offset = all.items.len().to_string();
             let query = [("limit", PAGE), ("offset", offset.as_str()), SELECT];
-            let page = self.connection.get(ask(&["accounts", "api-tokens"], &query, credential)?).await?;
-            let Listed { meta, data } = page;
+            let page = self.connection.get(request(&["accounts", "api-tokens"], &query, credential)?).await?;
+            let TokenPage { meta, data } = page;
             let known = all.items.len() + data.len();
             if !all.add(data, meta.pagination.total.is_none_or(|total| known < total))? {
                 break;
@@ -125,7 +126,7 @@ impl Provider for SoftwareOne {
         all.items.into_iter().filter(|raw| !is_deleted(raw)).map(token).collect()
     }
 
-    fn may_be_id(&self, text: &str) -> bool {
+    fn could_be_id(&self, text: &str) -> bool {
         text.starts_with("TKN-")
     }
 
@@ -141,7 +142,7 @@ impl Provider for SoftwareOne {
     async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
         let mut successor = match mint.predecessor {
             Some(old) if old.raw.contains_key("modules") => successor_of(&old.raw)?,
-            // A list that leaves the modules out must not cost the successor its rights.
+            // If the list leaves the modules out, the new token must not lose them.
             Some(old) => successor_of(&self.raw(credential, &old.id).await?)?,
             None => mint.template.cloned().unwrap_or_default(),
         };
@@ -149,8 +150,8 @@ impl Provider for SoftwareOne {
         successor.insert("description".to_owned(), json!(mint.note));
         let published = mint.predecessor.and_then(|_| published(&successor, &SCHEMA));
         let request = async |body: Map<String, Value>| {
-            let ask = ask(&["accounts", "api-tokens"], &[], credential)?;
-            self.connection.mint(ask, &Value::Object(body)).await
+            let request = request(&["accounts", "api-tokens"], &[], credential)?;
+            self.connection.mint(request, &Value::Object(body)).await
         };
         let (value, raw) = match (request(successor).await, published) {
             (Err(error), Some(published)) if error.kind == ErrorKind::Invalid => {
@@ -162,19 +163,19 @@ impl Provider for SoftwareOne {
         Ok(Minted { token: token(raw)?, value })
     }
 
-    async fn probe(&self, minted: &Minted, verify: Option<&str>) -> Result<Probe, Error> {
+    async fn verify(&self, minted: &Minted, verify: Option<&str>) -> Result<Verification, Error> {
         let path = ["accounts", "api-tokens", minted.token.id.as_str()];
-        let ask = ask(&path, &[], &minted.value)?;
+        let request = request(&path, &[], &minted.value)?;
         if let Some(path) = verify {
-            return self.connection.verify(path, ask.headers).await;
+            return self.connection.verify(path, request.headers).await;
         }
         let is_meant = |raw: &Map<String, Value>| raw.get("id").is_some_and(|id| *id == *minted.token.id);
-        match self.connection.identify(ask, is_meant).await {
-            Ok(probe) => Ok(probe),
+        match self.connection.identify(request, is_meant).await {
+            Ok(verification) => Ok(verification),
             Err(error) => match error.kind {
-                ErrorKind::Unauthenticated => Ok(Probe::Rejected),
+                ErrorKind::Unauthenticated => Ok(Verification::Rejected),
                 // A token without the module may not see tokens, its own included.
-                ErrorKind::Forbidden | ErrorKind::NotFound => Ok(Probe::Unverified),
+                ErrorKind::Forbidden | ErrorKind::NotFound => Ok(Verification::Unverified),
                 _ => Err(error),
             },
         }
@@ -190,11 +191,11 @@ impl Provider for SoftwareOne {
             Ending::Disable => status == StatusCode::OK && shows_disabled(body, &token.id),
             Ending::Delete => status == StatusCode::NO_CONTENT,
         };
-        self.connection.end(method, ask(path, &[], credential)?, is_documented).await
+        self.connection.end(method, request(path, &[], credential)?, is_documented).await
     }
 
-    /// A value tells its token's id.
-    fn may_be(&self, token: &Token, credential: &SecretString) -> bool {
+    /// A value contains its token's id.
+    fn could_be_value_of(&self, token: &Token, credential: &SecretString) -> bool {
         id_of(credential.expose_secret()).is_none_or(|id| id == token.id)
     }
 }
@@ -246,7 +247,7 @@ fn token(mut raw: Map<String, Value>) -> Result<Token, Error> {
     let event = |what: &str| time(raw.get("audit")?.get(what)?.get("at"));
     let ids = |value: &Value| value.get("id").cloned().unwrap_or(Value::Null);
     let modules = raw.get("modules").and_then(Value::as_array);
-    let privileges = normalise(json!({
+    let privileges = canonicalize(json!({
         "account": raw.get("account").map(ids),
         "modules": modules.map(|modules| modules.iter().map(ids).collect::<Vec<_>>()),
         "others": granted(&raw),

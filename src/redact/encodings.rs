@@ -14,7 +14,7 @@ const LAYERS: usize = 2;
 type Digit = fn(u8) -> Option<u8>;
 
 /// A text after an encoding was undone. Wiped when dropped.
-pub(super) struct Reading {
+pub(super) struct Decoding {
     bytes: Zeroizing<Vec<u8>>,
     /// For each byte, the part of the original text that it was read from.
     origins: Vec<Range<usize>>,
@@ -22,17 +22,17 @@ pub(super) struct Reading {
 
 /// `text` as it stands, and with percent-encoding and JSON escapes undone where
 /// it has any.
-pub(super) fn readings(text: &str) -> Vec<Reading> {
-    let plain = Reading {
+pub(super) fn decodings(text: &str) -> Vec<Decoding> {
+    let plain = Decoding {
         bytes: Zeroizing::new(text.as_bytes().to_vec()),
         origins: (0..text.len()).map(|at| at..at + 1).collect(),
     };
     let mut all = vec![plain];
     let mut newest = 0..1;
     for _ in 0..LAYERS {
-        let next: Vec<Reading> = all[newest]
+        let next: Vec<Decoding> = all[newest]
             .iter()
-            .flat_map(|reading| [reading.decoded(percent_escape), reading.decoded(json_escape)])
+            .flat_map(|decoding| [decoding.decoded(percent_escape), decoding.decoded(json_escape)])
             .flatten()
             .collect();
         newest = all.len()..all.len() + next.len();
@@ -41,8 +41,8 @@ pub(super) fn readings(text: &str) -> Vec<Reading> {
     all
 }
 
-impl Reading {
-    /// A reading with room for `capacity` bytes, so that growing leaves no copies.
+impl Decoding {
+    /// A decoding with room for `capacity` bytes, so that growing leaves no copies.
     fn with_capacity(capacity: usize) -> Self {
         Self { bytes: Zeroizing::new(Vec::with_capacity(capacity)), origins: Vec::with_capacity(capacity) }
     }

@@ -287,18 +287,18 @@ mod tests {
             let nothing = Environment::default();
             for argument in [token.clone(), format!("--token={token}"), format!("--token='{token}'")] {
                 let arguments = ["crossfade", "rotate", &argument].map(Into::into);
-                let told = crate::cli::invocation(arguments, &nothing, &Redactor::new()).unwrap_err();
-                assert_eq!(told.exit_code, 2);
-                assert!(told.stderr.contains("looks like a secret") && !shows_a_part(&told.stderr, &token));
+                let text = crate::cli::invocation(arguments, &nothing, &Redactor::new()).unwrap_err();
+                assert_eq!(text.exit_code, 2);
+                assert!(text.stderr.contains("looks like a secret") && !shows_a_part(&text.stderr, &token));
             }
             for key in ["token", "credential", "org_id", "verify", "name"] {
                 let mut problems = crate::config::diagnostic::Problems::default();
                 let file = format!("rotations:\n- {{ provider: axiom, secrets: [A], {key}: \"{token}\" }}\n");
                 problems.set_file("crossfade.yml", &file);
                 crate::config::read_for_tests(&file, &mut problems);
-                let told = problems.to_string();
-                assert!(told.contains("looks like a secret"), "{service} as {key}: {told}");
-                assert!(!shows_a_part(&told, &token), "{service} as {key}: {told}");
+                let text = problems.to_string();
+                assert!(text.contains("looks like a secret"), "{service} as {key}: {text}");
+                assert!(!shows_a_part(&text, &token), "{service} as {key}: {text}");
             }
         }
     }

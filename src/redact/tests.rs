@@ -354,7 +354,7 @@ proptest! {
     }
 
     #[test]
-    fn a_line_obeys_nobody(text in hostile()) {
+    fn a_line_carries_no_control_sequence(text in hostile()) {
         let line = Redactor::new().line(&text);
         prop_assert!(!line.chars().any(char::is_control));
         prop_assert!(!line.contains(misleads));

@@ -10,9 +10,9 @@ use std::path::Path;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
-use super::model::{DestinationOutcome, Printable, RotationOutcome, RotationReport, rfc3339};
-use super::{json, words};
-use crate::config::diagnostic::{Place, Position, Problem, Problems, Severity};
+use super::model::{DestinationOutcome, RedactedReport, RotationOutcome, RotationReport, rfc3339};
+use super::{format, json};
+use crate::config::diagnostic::{Origin, Position, Problem, Problems, Severity};
 use crate::redact::{Redactor, is_maskable, workflow_data, workflow_property};
 
 /// Longer reports than this, in bytes, are no output: a job's outputs may take
@@ -77,7 +77,7 @@ pub fn end_group(output: &mut dyn Write) -> io::Result<()> {
 ///
 /// # Errors
 /// When `output` cannot be written.
-pub fn annotate(report: &Printable, output: &mut dyn Write) -> io::Result<()> {
+pub fn annotate(report: &RedactedReport, output: &mut dyn Write) -> io::Result<()> {
     for rotation in &report.rotations {
         if rotation.outcome == RotationOutcome::Failed {
             annotation("error", rotation, &failure(rotation), output)?;
@@ -86,12 +86,12 @@ pub fn annotate(report: &Printable, output: &mut dyn Write) -> io::Result<()> {
             annotation("warning", rotation, &rotation.warnings.join("\n"), output)?;
         }
     }
-    if let Some(warning) = words::writer_ends(report) {
+    if let Some(warning) = format::writer_ends(report) {
         writeln!(output, "::warning title=crossfade: GitHub token::{}", workflow_data(&warning))?;
     }
     for one in &report.expiring {
-        let end = words::when(one.expires_at, report.now, "");
-        let message = format!("{} ends soon: {end}", words::expiring(one));
+        let end = format::when(one.expires_at, report.now, "");
+        let message = format!("{} ends soon: {end}", format::expiring(one));
         writeln!(output, "::error title=crossfade::{}", workflow_data(&message))?;
     }
     Ok(())
@@ -103,21 +103,21 @@ pub fn annotate(report: &Printable, output: &mut dyn Write) -> io::Result<()> {
 /// # Errors
 /// When `output` cannot be written.
 pub fn annotate_problems(problems: &Problems, redactor: &Redactor, output: &mut dyn Write) -> io::Result<()> {
-    for Problem { severity, message, help, place } in problems.sorted() {
+    for Problem { severity, message, help, origin } in problems.sorted() {
         let command = match severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
         let mut properties = format!("title={}", workflow_property("crossfade: configuration"));
         let mut lines = vec![redactor.message(message)];
-        match place {
-            Place::File(Position { line, column, length }) => {
+        match origin {
+            Origin::File(Position { line, column, length }) => {
                 let file = workflow_property(&redactor.line(problems.path()));
                 let end = column + length;
                 properties.push_str(&format!(",file={file},line={line},col={column},endColumn={end}"));
             }
-            Place::Input(name) => lines.push(format!("given by {name}")),
-            Place::Missing => {}
+            Origin::Input(name) => lines.push(format!("given by {name}")),
+            Origin::Missing => {}
         }
         lines.extend(help.iter().map(|help| redactor.message(help)));
         writeln!(
@@ -162,11 +162,11 @@ fn failure(rotation: &RotationReport) -> String {
 /// Appends the step's outputs to the file that the runner named. Those with one
 /// value describe the only rotation, and are empty if there are several.
 ///
-/// A report that is too long for an output is left out, and `warnings` is told.
+/// A report that is too long for an output is left out, with a warning on `warnings`.
 ///
 /// # Errors
 /// When the file, or the warning, cannot be written.
-pub fn write_outputs(report: &Printable, file: &Path, warnings: &mut dyn Write) -> io::Result<()> {
+pub fn write_outputs(report: &RedactedReport, file: &Path, warnings: &mut dyn Write) -> io::Result<()> {
     let outputs = outputs_of(report)?;
     let text: String = outputs.iter().map(|(name, value)| output(name, value)).collect();
     OpenOptions::new().append(true).create(true).open(file)?.write_all(text.as_bytes())?;
@@ -180,7 +180,7 @@ pub fn write_outputs(report: &Printable, file: &Path, warnings: &mut dyn Write) 
 }
 
 /// The outputs and their values; a report that is too long is left out.
-pub(super) fn outputs_of(report: &Printable) -> io::Result<[(&'static str, String); 6]> {
+pub(super) fn outputs_of(report: &RedactedReport) -> io::Result<[(&'static str, String); 6]> {
     let document = json::compact(report)?;
     let too_long = document.len() > REPORT_LIMIT;
     let rotated = report.rotations.iter().any(|rotation| rotation.outcome == RotationOutcome::Rotated);
@@ -202,7 +202,7 @@ pub(super) fn outputs_of(report: &Printable) -> io::Result<[(&'static str, Strin
     ])
 }
 
-/// One output, ended by a line that nobody can foresee and the value does not hold.
+/// One output, ended by a random line that the value does not contain.
 fn output(name: &str, value: &str) -> String {
     let delimiter = loop {
         let candidate = format!("crossfade_{:032x}", rand::random::<u128>());
@@ -224,13 +224,13 @@ mod tests {
     use crate::redact::Redactor;
     use crate::report::Report;
 
-    fn printable(report: &Report) -> Printable {
-        report.printable(&Redactor::new())
+    fn redacted(report: &Report) -> RedactedReport {
+        report.redacted(&Redactor::new())
     }
 
     fn annotations(report: &Report) -> String {
         let mut output = Vec::new();
-        annotate(&printable(report), &mut output).unwrap();
+        annotate(&redacted(report), &mut output).unwrap();
         String::from_utf8(output).unwrap()
     }
 
@@ -239,7 +239,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("output");
         std::fs::write(&file, "other=1\n").unwrap();
-        write_outputs(&printable(report), &file, &mut Vec::new()).unwrap();
+        write_outputs(&redacted(report), &file, &mut Vec::new()).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
         let mut lines = text.strip_prefix("other=1\n").unwrap().lines();
         let mut outputs = BTreeMap::new();
@@ -357,7 +357,7 @@ mod tests {
     fn a_report_that_is_too_long_is_left_out_loudly() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("output");
-        let report = printable(&samples::report(vec![samples::rotated(); 1000]));
+        let report = redacted(&samples::report(vec![samples::rotated(); 1000]));
         let mut warnings = Vec::new();
         write_outputs(&report, &file, &mut warnings).unwrap();
         assert!(warnings.starts_with(b"::warning title=crossfade::the report is too long for the output"));

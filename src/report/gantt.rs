@@ -1,4 +1,4 @@
-//! Each token's life as a Mermaid Gantt chart, which GitHub draws in a summary.
+//! The tokens' spans as a Mermaid Gantt chart, which GitHub draws in a summary.
 //!
 //! Mermaid has no way to quote: a word from outside could end a task, begin a
 //! directive or be markup. So names become letters, digits, dots, dashes and
@@ -6,10 +6,10 @@
 
 use jiff::Timestamp;
 
-use super::lives;
 use super::model::RotationReport;
+use super::spans;
 
-/// More bars than these are a wall, not a chart.
+/// The most bars in a readable chart.
 const MOST: usize = 30;
 /// Of a name, so many characters are shown: what the left margin has room for.
 const NAME: usize = 24;
@@ -41,8 +41,8 @@ gantt
 pub(super) fn render(rotations: &[&RotationReport], now: Timestamp) -> Option<(String, usize)> {
     let shown: Vec<_> = rotations
         .iter()
-        .map(|rotation| (rotation, lives::of(rotation, now)))
-        .filter(|(_, lives)| !lives.is_empty())
+        .map(|rotation| (rotation, spans::of(rotation, now)))
+        .filter(|(_, spans)| !spans.is_empty())
         .take(MOST)
         .collect();
     if shown.is_empty() {
@@ -50,14 +50,14 @@ pub(super) fn render(rotations: &[&RotationReport], now: Timestamp) -> Option<(S
     }
     let written = shown.iter().flat_map(|(rotation, _)| &rotation.destinations);
     let written = written.filter_map(|destination| destination.updated_at);
-    let (first, last) = lives::range(shown.iter().flat_map(|(_, lives)| lives), written, now);
+    let (first, last) = spans::range(shown.iter().flat_map(|(_, spans)| spans), written, now);
     let mut chart = format!("{HEAD}{}", axis(first, last));
     let share = |begin: Timestamp, end: Timestamp| {
         end.duration_since(begin).as_secs() * 100 / last.duration_since(first).as_secs().max(1)
     };
     let mut names = Vec::new();
     let inside = |time: Timestamp| time.clamp(first, last);
-    for (rotation, lives) in &shown {
+    for (rotation, spans) in &shown {
         let name = safe(&rotation.name, NAME);
         names.push(name.clone());
         // Mermaid would draw sections of one name as one.
@@ -66,17 +66,17 @@ pub(super) fn render(rotations: &[&RotationReport], now: Timestamp) -> Option<(S
             nth => chart.push_str(&format!("    section {name} {nth}\n")),
         }
         let mut overlap = None;
-        for life in lives {
-            let begin = inside(life.begin.unwrap_or(first));
-            let end = inside(life.end.unwrap_or(last));
-            let turn = life.replaced.or(life.due).map_or(end, inside).clamp(begin.min(end), end);
-            let (share, is_old) = (share(begin, turn), life.replaced.is_some());
-            let tag = match (&life.id, is_old) {
+        for span in spans {
+            let begin = inside(span.begin.unwrap_or(first));
+            let end = inside(span.end.unwrap_or(last));
+            let turn = span.replaced.or(span.due).map_or(end, inside).clamp(begin.min(end), end);
+            let (share, is_old) = (share(begin, turn), span.replaced.is_some());
+            let tag = match (&span.id, is_old) {
                 (None, _) => "",
                 (Some(_), false) => "active, ",
                 (Some(_), true) => "done, ",
             };
-            let name = match &life.id {
+            let name = match &span.id {
                 None => "would be minted".to_owned(),
                 Some(id) if share >= WIDE => format!("token {}", safe(id, ID)),
                 // Never alone: some words begin a directive.
@@ -92,7 +92,7 @@ pub(super) fn render(rotations: &[&RotationReport], now: Timestamp) -> Option<(S
             if let Some((from, to)) = overlap.take() {
                 bar(&mut chart, "overlap", "done, crit, ", from, to);
             }
-            match life.replaced {
+            match span.replaced {
                 Some(_) => overlap = Some((turn, end)),
                 None => bar(&mut chart, "due", "active, crit, ", turn, end),
             }
@@ -141,8 +141,8 @@ mod tests {
     use jiff::SignedDuration;
     use proptest::prelude::*;
 
-    use super::super::model::TokenLife;
-    use super::super::samples::{self, life, time};
+    use super::super::model::TokenSpan;
+    use super::super::samples::{self, span, time};
     use super::*;
 
     fn chart(rotations: &[RotationReport]) -> String {
@@ -166,14 +166,14 @@ mod tests {
         let named = |days: i64| {
             let now = time("2026-09-01T06:00:00Z").unwrap();
             let minted = now - SignedDuration::from_hours(days * 24);
-            let old = life(id, "2026-03-15T06:00:00Z", Some("2026-09-08T06:00:00Z"), 0);
-            let new = TokenLife {
+            let old = span(id, "2026-03-15T06:00:00Z", Some("2026-09-08T06:00:00Z"), 0);
+            let new = TokenSpan {
                 ends_at: Some(minted + SignedDuration::from_hours(100 * 24)),
-                ..life("new", &minted.to_string(), None, 1)
+                ..span("new", &minted.to_string(), None, 1)
             };
             let tokens = vec![
                 new,
-                TokenLife { minted_at: Some(minted - SignedDuration::from_hours(days * 24)), ..old },
+                TokenSpan { minted_at: Some(minted - SignedDuration::from_hours(days * 24)), ..old },
             ];
             let chart = chart(&[RotationReport { tokens, ..RotationReport::new("ci", "axiom") }]);
             let line =
@@ -224,13 +224,13 @@ mod tests {
             for (days, share) in [(40, "wide"), (12, "narrow"), (7, "small")] {
                 let now = time("2026-09-01T06:00:00Z").unwrap();
                 let minted = now - SignedDuration::from_hours(days * 24);
-                let old = life(
+                let old = span(
                     id,
                     &(minted - SignedDuration::from_hours(days * 24)).to_string(),
                     Some("2026-09-08T06:00:00Z"),
                     0,
                 );
-                let tokens = vec![life(id, &minted.to_string(), Some("2026-12-10T06:00:00Z"), 1), old];
+                let tokens = vec![span(id, &minted.to_string(), Some("2026-12-10T06:00:00Z"), 1), old];
                 let chart = chart(&[RotationReport { tokens, ..RotationReport::new(id, "axiom") }]);
                 let body = chart.strip_prefix(HEAD).unwrap().lines().skip(2).map(str::trim);
                 for line in body.filter(|line| !line.starts_with("section ")) {
@@ -244,7 +244,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_name_can_be_anything_but_a_name(name in ".{0,60}", id in ".{0,60}") {
-            let tokens = vec![life(&id, "2026-08-01T06:00:00Z", None, 1)];
+            let tokens = vec![span(&id, "2026-08-01T06:00:00Z", None, 1)];
             let chart = chart(&[RotationReport { tokens, ..RotationReport::new(name, "axiom") }]);
             let lines: Vec<&str> = chart.strip_prefix(HEAD).unwrap().lines().skip(2).collect();
             prop_assert_eq!(lines[2], "```");

@@ -2,13 +2,13 @@
 
 use std::io::{self, Write};
 
-use super::model::Printable;
+use super::model::RedactedReport;
 
 /// Writes one indented document and a newline.
 ///
 /// # Errors
 /// When `output` cannot be written.
-pub fn write(report: &Printable, output: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &RedactedReport, output: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *output, report)?;
     writeln!(output)
 }
@@ -17,7 +17,7 @@ pub fn write(report: &Printable, output: &mut dyn Write) -> io::Result<()> {
 ///
 /// # Errors
 /// Never, as far as is known: the document consists of strings, numbers and lists.
-pub(super) fn compact(report: &Printable) -> io::Result<String> {
+pub(super) fn compact(report: &RedactedReport) -> io::Result<String> {
     Ok(serde_json::to_string(report)?)
 }
 
@@ -32,7 +32,7 @@ mod tests {
 
     fn written(report: &Report) -> String {
         let mut output = Vec::new();
-        write(&report.printable(&Redactor::new()), &mut output).unwrap();
+        write(&report.redacted(&Redactor::new()), &mut output).unwrap();
         String::from_utf8(output).unwrap()
     }
 
@@ -89,7 +89,9 @@ mod tests {
 
     #[test]
     fn words_are_the_published_ones() {
-        use crate::report::{DestinationOutcome as D, ProbeOutcome as P, Reason as R, RotationOutcome as O};
+        use crate::report::{
+            DestinationOutcome as D, Reason as R, RotationOutcome as O, VerificationOutcome as P,
+        };
         let word = |value: Value| value.as_str().unwrap().to_owned();
         let of = |values: &[Value]| values.iter().cloned().map(word).collect::<Vec<_>>().join("|");
         assert_eq!(

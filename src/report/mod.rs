@@ -1,23 +1,22 @@
-//! Tells people and machines what happened, and no more than that.
+//! Prints what happened, for users and for programs.
 //!
-//! [`model`] is the document; every other form is made from a [`Printable`], a
-//! report that has passed the gate of [`crate::redact`]. Which form goes where is
-//! decided in [`publish`]. What happened is known in [`crate::rotation`].
+//! [`model`] is the document. Every form is made from a [`RedactedReport`], whose
+//! strings passed [`crate::redact`]. [`publish`] decides which form goes where.
 
 pub mod actions;
+mod color;
+mod format;
 mod gantt;
 pub mod json;
-mod lives;
 pub mod model;
-mod paint;
 mod plan;
 #[cfg(test)]
 mod samples;
+mod spans;
 mod status;
 pub mod summary;
 pub mod text;
 mod timeline;
-mod words;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -25,35 +24,35 @@ use std::path::{Path, PathBuf};
 use crate::redact::Redactor;
 
 pub use model::{
-    DestinationOutcome, DestinationReport, Expiring, PlannedMint, Printable, ProbeOutcome, Reason, Report,
-    Reporter, RotationOutcome, RotationReport, TokenEnd, TokenLife, TokenReport,
+    DestinationOutcome, DestinationReport, Expiring, PlannedMint, Reason, RedactedReport, Report, Reporter,
+    RotationOutcome, RotationReport, TokenEnd, TokenReport, TokenSpan, VerificationOutcome,
 };
 
 /// The form of the report on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// For users.
     #[default]
     Text,
     /// One JSON document.
     Json,
 }
 
-/// What is known of the screen that standard output goes to.
+/// The terminal that standard output is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Screen {
-    /// How wide it is; `None`: it is no terminal, so nothing is wrapped or drawn.
+pub struct Terminal {
+    /// Its width; `None`: not a terminal, so nothing is wrapped or drawn.
     pub columns: Option<usize>,
-    /// Whether colours are wanted.
-    pub colours: bool,
+    /// Whether to use colors.
+    pub colors: bool,
 }
 
 /// Where a report goes.
-pub struct Outlets<'a> {
+pub struct Outputs<'a> {
     /// The form of what goes to `stdout`.
     pub format: Format,
-    /// What `stdout` is shown on.
-    pub screen: Screen,
+    /// The terminal of `stdout`.
+    pub terminal: Terminal,
     /// Takes the report, and nothing else.
     pub stdout: &'a mut dyn Write,
     /// Takes workflow commands.
@@ -71,44 +70,44 @@ pub struct ActionsFiles {
     pub summary: Option<PathBuf>,
 }
 
-/// Publishes a report everywhere it goes. One outlet that fails does not keep it
-/// from the others. A reader that went away is not an error, and neither is a file
-/// of the runner's that cannot be written: what is missing is said in a warning.
+/// Publishes a report to every output. One output that fails does not stop the others. A
+/// closed pipe is not an error, and neither is a file of the runner that cannot be
+/// written: a warning says what is missing.
 ///
 /// # Errors
 /// When standard output or standard error could not be written.
-pub fn publish(report: &Report, redactor: &Redactor, outlets: &mut Outlets<'_>) -> io::Result<()> {
-    let report = report.printable(redactor);
+pub fn publish(report: &Report, redactor: &Redactor, outputs: &mut Outputs<'_>) -> io::Result<()> {
+    let report = report.redacted(redactor);
     let mut results = Vec::new();
-    if let Some(files) = &outlets.actions {
-        results.push(actions::annotate(&report, outlets.stderr));
+    if let Some(files) = &outputs.actions {
+        results.push(actions::annotate(&report, outputs.stderr));
         if let Some(file) = files.output.as_deref()
-            && let Err(error) = actions::write_outputs(&report, file, outlets.stderr)
+            && let Err(error) = actions::write_outputs(&report, file, outputs.stderr)
         {
             let missing = format!("the step's outputs {} are missing", actions::OUTPUTS.join(", "));
             let warning = not_written("GITHUB_OUTPUT", file, &error, &missing);
-            results.push(actions::warn(&redactor.message(&warning), outlets.stderr));
+            results.push(actions::warn(&redactor.message(&warning), outputs.stderr));
         }
         if let Some(file) = files.summary.as_deref()
             && let Err(error) = summary::append(&report, file)
         {
             let warning = not_written("GITHUB_STEP_SUMMARY", file, &error, "the job summary is missing");
-            results.push(actions::warn(&redactor.message(&warning), outlets.stderr));
+            results.push(actions::warn(&redactor.message(&warning), outputs.stderr));
         }
-        results.push(outlets.stderr.flush());
+        results.push(outputs.stderr.flush());
     }
-    let printed = match outlets.format {
+    let printed = match outputs.format {
         Format::Text => {
             let page = match report.command {
                 Reporter::Rotate => text::render(&report),
-                Reporter::Status => status::render(&report, outlets.screen),
+                Reporter::Status => status::render(&report, outputs.terminal),
             };
-            let page = if outlets.screen.colours { paint::paint(&page) } else { page };
-            outlets.stdout.write_all(page.as_bytes())
+            let page = if outputs.terminal.colors { color::colorize(&page) } else { page };
+            outputs.stdout.write_all(page.as_bytes())
         }
-        Format::Json => json::write(&report, outlets.stdout),
+        Format::Json => json::write(&report, outputs.stdout),
     };
-    results.push(printed.and_then(|()| outlets.stdout.flush()));
+    results.push(printed.and_then(|()| outputs.stdout.flush()));
     results.into_iter().filter(|result| !is_broken_pipe(result)).collect()
 }
 
@@ -147,9 +146,9 @@ mod tests {
         actions: Option<ActionsFiles>,
     ) -> (io::Result<()>, Vec<u8>, Vec<u8>) {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let screen = Screen::default();
-        let mut outlets = Outlets { format, screen, stdout: &mut stdout, stderr: &mut stderr, actions };
-        let result = publish(report, &Redactor::new(), &mut outlets);
+        let terminal = Terminal::default();
+        let mut outputs = Outputs { format, terminal, stdout: &mut stdout, stderr: &mut stderr, actions };
+        let result = publish(report, &Redactor::new(), &mut outputs);
         (result, stdout, stderr)
     }
 
@@ -187,14 +186,14 @@ mod tests {
             let summary = folder.path().join("summary");
             let files = ActionsFiles { output: None, summary: Some(summary.clone()) };
             let (mut stdout, mut stderr) = (Broken(kind), Vec::new());
-            let mut outlets = Outlets {
+            let mut outputs = Outputs {
                 format,
-                screen: Screen::default(),
+                terminal: Terminal::default(),
                 stdout: &mut stdout,
                 stderr: &mut stderr,
                 actions: Some(files),
             };
-            let result = publish(&sample(), &Redactor::new(), &mut outlets);
+            let result = publish(&sample(), &Redactor::new(), &mut outputs);
             assert!(!stderr.is_empty() && summary.exists());
             result.map_err(|error| error.kind())
         };
@@ -214,7 +213,7 @@ mod tests {
         let warning =
             stderr.lines().find(|line| line.starts_with("::warning title=crossfade::GITHUB_OUTPUT ("));
         let warning = warning.unwrap_or_else(|| panic!("{stderr}"));
-        for (name, _) in actions::outputs_of(&sample().printable(&Redactor::new())).unwrap() {
+        for (name, _) in actions::outputs_of(&sample().redacted(&Redactor::new())).unwrap() {
             assert!(warning.contains(name), "{warning}");
         }
         assert!(!stdout.is_empty(), "the others are written all the same");
@@ -240,14 +239,14 @@ mod tests {
         for format in [Format::Text, Format::Json] {
             let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
             let files = ActionsFiles { output: Some(output.clone()), summary: Some(summary.clone()) };
-            let mut outlets = Outlets {
+            let mut outputs = Outputs {
                 format,
-                screen: Screen::default(),
+                terminal: Terminal::default(),
                 stdout: &mut stdout,
                 stderr: &mut stderr,
                 actions: Some(files),
             };
-            publish(&samples::report(vec![rotation.clone()]), &redactor, &mut outlets).unwrap();
+            publish(&samples::report(vec![rotation.clone()]), &redactor, &mut outputs).unwrap();
             for bytes in [stdout, stderr, std::fs::read(&output).unwrap(), std::fs::read(&summary).unwrap()] {
                 let text = String::from_utf8(bytes).unwrap();
                 assert!(!text.contains("s3cr3t") && !text.contains("Markdown"), "{text}");

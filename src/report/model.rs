@@ -1,9 +1,9 @@
-//! The report: what happened to each rotation, as people and machines are told.
+//! The report: what happened to each rotation.
 //!
-//! This is the document that `--format json` prints; the other forms are made
-//! from it. It is filled in by [`crate::rotation`] and never claims more than
-//! happened: a new [`RotationReport`] has failed until somebody says otherwise,
-//! and *rotated* is believed only if every destination acknowledged the write.
+//! `--format json` prints this document; the other forms are made from it.
+//! [`crate::rotation`] fills it in. It never claims more than happened: a new
+//! [`RotationReport`] is *failed* until its outcome is set, and *rotated* counts only if
+//! every destination acknowledged the write.
 
 mod destination;
 mod rotation;
@@ -18,16 +18,16 @@ use serde::Serialize;
 use crate::redact::Redactor;
 
 pub use destination::{DestinationOutcome, DestinationReport};
-pub use rotation::{ProbeOutcome, Reason, RotationOutcome, RotationReport};
+pub use rotation::{Reason, RotationOutcome, RotationReport, VerificationOutcome};
 pub(super) use time::rfc3339;
-pub use token::{PlannedMint, TokenEnd, TokenLife, TokenReport};
+pub use token::{PlannedMint, TokenEnd, TokenReport, TokenSpan};
 
 use time::optional_time;
 
-/// What a run did, or would do; or how things are.
+/// What a run did or would do, or the current state.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Report {
-    /// GitHub's clock at the end of the run; `None` if GitHub never told.
+    /// GitHub's clock at the end of the run; `None` if GitHub sent no date.
     #[serde(serialize_with = "optional_time")]
     pub now: Option<Timestamp>,
     /// Nothing was written: what is reported is what a run would do.
@@ -36,8 +36,7 @@ pub struct Report {
     pub rotations: Vec<RotationReport>,
     /// Which command reports.
     pub command: Reporter,
-    /// When GitHub ends the credential that reads and writes the secrets; `None`:
-    /// never, or GitHub does not tell.
+    /// When the GitHub credential expires; `None`: never, or GitHub does not report it.
     #[serde(serialize_with = "optional_time")]
     pub github_credential_expires_at: Option<Timestamp>,
     /// What ends within the time that `status --fail-within` names. Whatever is
@@ -52,7 +51,7 @@ pub enum Reporter {
     /// What was done, or with `--dry-run` would be.
     #[default]
     Rotate,
-    /// How things are, and what a run would do.
+    /// The current state, and what a run would do.
     Status,
 }
 
@@ -85,10 +84,10 @@ impl Report {
         let credential = self.github_credential_expires_at.map(|end| (None, None, end));
         let tokens = self.rotations.iter().flat_map(|rotation| {
             let current = rotation.token.as_ref().map(|token| token.id.as_str());
-            let is_in_use = move |life: &&TokenLife| life.held_by > 0 || current == Some(life.id.as_str());
-            rotation.tokens.iter().filter(is_in_use).filter_map(move |life| {
-                let end = if life.disabled { Some(now) } else { life.ends_at };
-                Some((Some(rotation.name.clone()), Some(life.id.clone()), end?))
+            let is_in_use = move |span: &&TokenSpan| span.held_by > 0 || current == Some(span.id.as_str());
+            rotation.tokens.iter().filter(is_in_use).filter_map(move |span| {
+                let end = if span.disabled { Some(now) } else { span.ends_at };
+                Some((Some(rotation.name.clone()), Some(span.id.clone()), end?))
             })
         });
         self.expiring = tokens
@@ -98,10 +97,10 @@ impl Report {
             .collect();
     }
 
-    /// The report as it may be printed: every string past the gate, and no
-    /// outcome beyond what the destinations bear out.
+    /// The report that may be printed: every string is redacted, and no outcome claims
+    /// more than the destinations show.
     #[must_use]
-    pub fn printable(&self, redactor: &Redactor) -> Printable {
+    pub fn redacted(&self, redactor: &Redactor) -> RedactedReport {
         let mut report = self.clone();
         for rotation in &mut report.rotations {
             rotation.outcome = rotation.proven_outcome();
@@ -113,17 +112,17 @@ impl Report {
         for Expiring { rotation, id, expires_at: _ } in &mut report.expiring {
             rotation.iter_mut().chain(id).for_each(|text| *text = redactor.line(text));
         }
-        Printable(report)
+        RedactedReport(report)
     }
 }
 
-/// A [`Report`] that has passed the gate: its strings are single lines without
-/// secrets. Every output is made from one of these.
+/// A [`Report`] whose strings are single lines without secrets. Every output is made
+/// from one of these.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
-pub struct Printable(Report);
+pub struct RedactedReport(Report);
 
-impl Deref for Printable {
+impl Deref for RedactedReport {
     type Target = Report;
 
     fn deref(&self) -> &Report {
@@ -163,10 +162,10 @@ mod tests {
             rotation.destinations.push(DestinationReport::new("acme/web:T", outcome));
             let report = report(vec![rotated(), rotation]);
             assert_eq!(report.exit_code(), 1);
-            let printable = report.printable(&Redactor::new());
-            assert_eq!(printable.rotations[0].outcome, RotationOutcome::Rotated);
-            assert_eq!(printable.rotations[1].outcome, RotationOutcome::Failed);
-            assert!(printable.rotations[1].error.is_some());
+            let redacted = report.redacted(&Redactor::new());
+            assert_eq!(redacted.rotations[0].outcome, RotationOutcome::Rotated);
+            assert_eq!(redacted.rotations[1].outcome, RotationOutcome::Failed);
+            assert!(redacted.rotations[1].error.is_some());
         }
         let unread = RotationReport {
             outcome: RotationOutcome::Fresh,
@@ -198,7 +197,7 @@ mod tests {
             next_step: Some(evil()),
             warnings: vec![evil()],
             notes: vec![evil()],
-            tokens: vec![TokenLife {
+            tokens: vec![TokenSpan {
                 id: evil(),
                 minted_at: None,
                 ends_at: None,
@@ -212,7 +211,7 @@ mod tests {
         redactor.register(&SecretString::from("0123456789abcdef"));
         let expiring = Expiring { rotation: Some(evil()), id: Some(evil()), expires_at: None };
         let report = Report { expiring: vec![expiring], ..report(vec![rotation]) };
-        let json = serde_json::to_string(&report.printable(&redactor)).unwrap();
+        let json = serde_json::to_string(&report.redacted(&redactor)).unwrap();
         assert_eq!(json.matches(": :error::## [x] ***").count(), 17, "{json}");
         assert!(!json.contains("\\n") && !json.contains("\\u001b") && !json.contains("##["), "{json}");
     }

@@ -6,10 +6,10 @@
 
 use jiff::Timestamp;
 
+use super::format;
 use super::model::{
-    DestinationOutcome, DestinationReport, PlannedMint, Printable, RotationOutcome, RotationReport,
+    DestinationOutcome, DestinationReport, PlannedMint, RedactedReport, RotationOutcome, RotationReport,
 };
-use super::words;
 
 /// One line each: a sign, what is done, and to what. `+` makes, `~` changes, `-`
 /// ends, `=` leaves alone.
@@ -27,11 +27,11 @@ pub(super) fn steps(rotation: &RotationReport, now: Option<Timestamp>) -> Vec<St
 }
 
 fn mints(rotation: &RotationReport, mint: &PlannedMint, now: Option<Timestamp>) -> String {
-    let expiry = words::when(mint.expires_at, now, "never");
+    let expiry = format::when(mint.expires_at, now, "never");
     match &rotation.token {
         Some(token) => format!(
             "+ mint    the successor of {}, with the same privileges; expires {expiry}",
-            words::named(&token.id, &token.name)
+            format::named(&token.id, &token.name)
         ),
         None => format!("+ mint    a new token, as `create` says; expires {expiry}"),
     }
@@ -43,14 +43,14 @@ fn keeps(rotation: &RotationReport, mint: &PlannedMint, now: Option<Timestamp>) 
         Some(end) if now.is_some_and(|now| end <= now) => {
             format!("- end     {id}, as soon as every destination has confirmed its successor")
         }
-        Some(end) => format!("= keep    {id} until {}: the overlap", words::when(Some(end), now, "")),
+        Some(end) => format!("= keep    {id} until {}: the overlap", format::when(Some(end), now, "")),
         None => format!("= keep    {id} until a later run retires it"),
     })
 }
 
 fn writes(destination: &DestinationReport, now: Option<Timestamp>) -> String {
     let name = &destination.destination;
-    let written = words::when(destination.updated_at, now, "");
+    let written = format::when(destination.updated_at, now, "");
     let holds = destination.holds.as_ref().map(|holds| format!("; holds {}", holds.id)).unwrap_or_default();
     match destination.outcome {
         DestinationOutcome::Planned if destination.updated_at.is_none() => {
@@ -73,28 +73,28 @@ fn leaves(rotation: &RotationReport, now: Option<Timestamp>) -> Vec<String> {
     rotation
         .tokens
         .iter()
-        .filter(|life| !is_replaced(&life.id) && !rotation.retired.contains(&life.id))
-        .map(|life| match (life.retire_at, life.ends_at) {
+        .filter(|span| !is_replaced(&span.id) && !rotation.retired.contains(&span.id))
+        .map(|span| match (span.retire_at, span.ends_at) {
             (Some(from), _) => {
                 format!(
                     "= leave   {}, until a run after {} retires it",
-                    life.id,
-                    words::when(Some(from), now, "")
+                    span.id,
+                    format::when(Some(from), now, "")
                 )
             }
             (None, Some(end)) => {
-                format!("= leave   {}, which ends {}", life.id, words::when(Some(end), now, ""))
+                format!("= leave   {}, which ends {}", span.id, format::when(Some(end), now, ""))
             }
-            (None, None) => format!("= leave   {}, which does not end by itself", life.id),
+            (None, None) => format!("= leave   {}, which does not end by itself", span.id),
         })
         .collect()
 }
 
 /// `Plan: mint 1 token, write 2 secrets; leave 1 rotation alone.`
-pub(super) fn conclusion(report: &Printable) -> String {
+pub(super) fn conclusion(report: &RedactedReport) -> String {
     let count = |number: usize, verb: &str, noun: &str| {
         let number = number as u64;
-        (number > 0).then(|| format!("{verb} {}", words::counted(number, noun)))
+        (number > 0).then(|| format!("{verb} {}", format::counted(number, noun)))
     };
     let rotations =
         || report.rotations.iter().filter(|rotation| rotation.outcome == RotationOutcome::Planned);

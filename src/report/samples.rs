@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::model::{
-    DestinationOutcome, DestinationReport, PlannedMint, ProbeOutcome, Reason, Report, RotationOutcome,
-    RotationReport, TokenEnd, TokenLife, TokenReport,
+    DestinationOutcome, DestinationReport, PlannedMint, Reason, Report, RotationOutcome, RotationReport,
+    TokenEnd, TokenReport, TokenSpan, VerificationOutcome,
 };
 
 /// A string that tries to be obeyed by everything that may read a report.
@@ -28,8 +28,8 @@ fn end(id: &str) -> Option<TokenEnd> {
     Some(TokenEnd { id: id.to_owned(), valid_until: time("2026-09-08T06:00:00Z") })
 }
 
-pub(super) fn life(id: &str, minted: &str, ends: Option<&str>, held_by: usize) -> TokenLife {
-    TokenLife {
+pub(super) fn span(id: &str, minted: &str, ends: Option<&str>, held_by: usize) -> TokenSpan {
+    TokenSpan {
         id: id.to_owned(),
         minted_at: time(minted),
         ends_at: ends.and_then(time),
@@ -46,15 +46,15 @@ pub(super) fn rotated() -> RotationReport {
         reason_text: Some("12 days left, rotates at 14".to_owned()),
         token: token("tok-2", "2026-11-30T06:00:00Z"),
         previous: end("tok-1"),
-        probe: ProbeOutcome::Verified,
+        verification: VerificationOutcome::Verified,
         destinations: vec![
             DestinationReport::new("acme/api@production:AXIOM_TOKEN", DestinationOutcome::Written),
             DestinationReport::new("dependabot+org:acme:AXIOM_TOKEN", DestinationOutcome::Written),
         ],
         retired: vec!["tok-0".to_owned()],
         tokens: vec![
-            life("tok-2", "2026-09-01T06:00:00Z", Some("2026-11-30T06:00:00Z"), 2),
-            life("tok-1", "2026-06-15T06:00:00Z", Some("2026-09-08T06:00:00Z"), 0),
+            span("tok-2", "2026-09-01T06:00:00Z", Some("2026-11-30T06:00:00Z"), 2),
+            span("tok-1", "2026-06-15T06:00:00Z", Some("2026-09-08T06:00:00Z"), 0),
         ],
         next_rotation_at: time("2026-11-16T06:00:00Z"),
         ..RotationReport::new("ci-ingest", "axiom")
@@ -82,7 +82,7 @@ pub(super) fn planned() -> RotationReport {
         outcome: RotationOutcome::Planned,
         token: token("tok-1", "2026-09-13T06:00:00Z"),
         previous: None,
-        probe: ProbeOutcome::Skipped,
+        verification: VerificationOutcome::Skipped,
         destinations: vec![
             DestinationReport {
                 updated_at: time("2026-06-15T06:00:00Z"),
@@ -91,7 +91,7 @@ pub(super) fn planned() -> RotationReport {
             },
             DestinationReport::new("dependabot+org:acme:AXIOM_TOKEN", DestinationOutcome::Planned),
         ],
-        tokens: vec![life("tok-1", "2026-06-15T06:00:00Z", Some("2026-09-13T06:00:00Z"), 2)],
+        tokens: vec![span("tok-1", "2026-06-15T06:00:00Z", Some("2026-09-13T06:00:00Z"), 2)],
         planned: Some(PlannedMint {
             expires_at: time("2026-11-30T06:00:00Z"),
             previous_valid_until: time("2026-09-08T06:00:00Z"),
@@ -132,7 +132,7 @@ pub(super) fn hostile() -> Report {
     rotation.token =
         Some(TokenReport { id: hostile(), name: hostile(), expires_at: time("2026-11-30T06:00:00Z") });
     rotation.previous = Some(TokenEnd { id: hostile(), valid_until: None });
-    rotation.tokens.iter_mut().for_each(|life| life.id = hostile());
+    rotation.tokens.iter_mut().for_each(|span| span.id = hostile());
     for destination in &mut rotation.destinations {
         destination.destination = hostile();
         destination.error.iter_mut().for_each(|error| *error = hostile());

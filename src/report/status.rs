@@ -1,27 +1,27 @@
-//! How things are, for people: the page of `crossfade status`.
+//! The page of `crossfade status`.
 //!
-//! Tables first; on a terminal also each token's life, drawn by
-//! [`super::timeline`]. The first column of every table is ours, so that what is
-//! coloured there is never a word from outside.
+//! Tables first; on a terminal also a timeline of the tokens ([`super::timeline`]). The
+//! first column of every table has only crossfade's own words, so that no text from
+//! outside is colored.
 
 use std::fmt::Write as _;
 
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::model::{
-    DestinationOutcome, DestinationReport, Printable, Reason, RotationOutcome, RotationReport,
+    DestinationOutcome, DestinationReport, Reason, RedactedReport, RotationOutcome, RotationReport,
 };
-use super::{Screen, timeline, words};
+use super::{Terminal, format, timeline};
 
 /// The whole page.
-pub(super) fn render(report: &Printable, screen: Screen) -> String {
+pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
     let mut page = String::new();
-    let rotations = words::trouble_first(report);
+    let rotations = format::failed_first(report);
     if !rotations.is_empty() {
-        section(&mut page, "", &tokens(report, &rotations, screen));
-        section(&mut page, "", &destinations(report, &rotations, screen));
+        section(&mut page, "", &tokens(report, &rotations, terminal));
+        section(&mut page, "", &destinations(report, &rotations, terminal));
     }
-    if let Some(columns) = screen.columns {
+    if let Some(columns) = terminal.columns {
         section(&mut page, "", &timeline::render(report, columns));
     }
     section(&mut page, "Old tokens:\n", &retirements(report));
@@ -30,7 +30,7 @@ pub(super) fn render(report: &Printable, screen: Screen) -> String {
     section(&mut page, "Found:\n", &notes(&rotations));
     section(&mut page, "Ends too soon:\n", &expiring(report));
     if let Some(end) = report.github_credential_expires_at {
-        let end = words::when(Some(end), report.now, "");
+        let end = format::when(Some(end), report.now, "");
         section(&mut page, "", &format!("The GitHub credential expires {end}.\n"));
     }
     page.push_str(&conclusion(report));
@@ -46,35 +46,35 @@ fn section(page: &mut String, title: &str, block: &str) {
     }
 }
 
-fn tokens(report: &Printable, rotations: &[&RotationReport], screen: Screen) -> String {
+fn tokens(report: &RedactedReport, rotations: &[&RotationReport], terminal: Terminal) -> String {
     let rows = rotations.iter().map(|rotation| {
         let token = rotation.token.as_ref();
         vec![
             verdict(rotation).to_owned(),
             rotation.name.clone(),
             token.map(|token| token.name.clone()).unwrap_or_default(),
-            token.map(|token| words::brief(token.expires_at, report.now, "never")).unwrap_or_default(),
+            token.map(|token| format::brief(token.expires_at, report.now, "never")).unwrap_or_default(),
             why(report, rotation),
         ]
     });
-    table(["VERDICT", "ROTATION", "TOKEN", "EXPIRES", "WHY"], rows, screen)
+    table(["VERDICT", "ROTATION", "TOKEN", "EXPIRES", "WHY"], rows, terminal)
 }
 
-fn destinations(report: &Printable, rotations: &[&RotationReport], screen: Screen) -> String {
+fn destinations(report: &RedactedReport, rotations: &[&RotationReport], terminal: Terminal) -> String {
     let rows = rotations.iter().flat_map(|rotation| {
         rotation.destinations.iter().map(|destination| {
             let (word, note) = held(report, destination);
-            let written = words::brief(destination.updated_at, report.now, "");
+            let written = format::brief(destination.updated_at, report.now, "");
             vec![word.to_owned(), destination.destination.clone(), rotation.name.clone(), written, note]
         })
     });
-    table(["HOLDS", "DESTINATION", "ROTATION", "LAST WRITTEN", "NOTE"], rows, screen)
+    table(["HOLDS", "DESTINATION", "ROTATION", "LAST WRITTEN", "NOTE"], rows, terminal)
 }
 
 /// What a destination holds, in a word, and what to know of it.
-fn held(report: &Printable, destination: &DestinationReport) -> (&'static str, String) {
+fn held(report: &RedactedReport, destination: &DestinationReport) -> (&'static str, String) {
     if let Some(holds) = &destination.holds {
-        let end = words::brief(holds.valid_until, report.now, "not by itself");
+        let end = format::brief(holds.valid_until, report.now, "not by itself");
         return ("older", format!("{}, ends {end}", holds.id));
     }
     match destination.outcome {
@@ -99,31 +99,31 @@ fn verdict(rotation: &RotationReport) -> &'static str {
     }
 }
 
-fn why(report: &Printable, rotation: &RotationReport) -> String {
+fn why(report: &RedactedReport, rotation: &RotationReport) -> String {
     match (rotation.outcome, rotation.next_rotation_at) {
         (RotationOutcome::Failed, _) => rotation.error.clone().unwrap_or_default(),
         (_, Some(next)) if rotation.reason == Some(Reason::Fresh) => {
-            format!("due {}", words::brief(Some(next), report.now, ""))
+            format!("due {}", format::brief(Some(next), report.now, ""))
         }
         _ => rotation.reason_text.clone().unwrap_or_default(),
     }
 }
 
-/// Old tokens that nobody holds, and what ends them when.
-fn retirements(report: &Printable) -> String {
+/// Previous tokens that no destination holds, and when they end.
+fn retirements(report: &RedactedReport) -> String {
     let mut block = String::new();
     for rotation in &report.rotations {
         let current = rotation.token.as_ref().map(|token| &token.id);
-        for life in rotation.tokens.iter().filter(|life| life.held_by == 0 && Some(&life.id) != current) {
-            let end = match (life.retire_at, life.ends_at) {
-                _ if rotation.retired.contains(&life.id) => "the next run ends it".to_owned(),
+        for span in rotation.tokens.iter().filter(|span| span.held_by == 0 && Some(&span.id) != current) {
+            let end = match (span.retire_at, span.ends_at) {
+                _ if rotation.retired.contains(&span.id) => "the next run ends it".to_owned(),
                 (Some(from), _) => {
-                    format!("a run ends it from {} on", words::when(Some(from), report.now, ""))
+                    format!("a run ends it from {} on", format::when(Some(from), report.now, ""))
                 }
-                (None, Some(end)) => format!("ends by itself {}", words::when(Some(end), report.now, "")),
+                (None, Some(end)) => format!("ends by itself {}", format::when(Some(end), report.now, "")),
                 (None, None) => "stays: somebody may still hold it".to_owned(),
             };
-            let _ = writeln!(block, "  token {} of {}: {end}", life.id, rotation.name);
+            let _ = writeln!(block, "  token {} of {}: {end}", span.id, rotation.name);
         }
     }
     block
@@ -148,18 +148,18 @@ fn notes(rotations: &[&RotationReport]) -> String {
     lines.collect()
 }
 
-fn expiring(report: &Printable) -> String {
+fn expiring(report: &RedactedReport) -> String {
     let lines = report.expiring.iter().map(|one| {
-        let end = words::when(one.expires_at, report.now, "");
-        format!("  {}: {end}\n", words::expiring(one))
+        let end = format::when(one.expires_at, report.now, "");
+        format!("  {}: {end}\n", format::expiring(one))
     });
     lines.collect()
 }
 
-fn conclusion(report: &Printable) -> String {
-    let at = report.now.map(|now| format!(" (at {})", words::date(now))).unwrap_or_default();
+fn conclusion(report: &RedactedReport) -> String {
+    let at = report.now.map(|now| format!(" (at {})", format::date(now))).unwrap_or_default();
     let mut counts: Vec<(&str, usize)> = Vec::new();
-    for rotation in words::trouble_first(report) {
+    for rotation in format::failed_first(report) {
         let verdict = verdict(rotation);
         match counts.iter_mut().find(|(known, _)| *known == verdict) {
             Some((_, count)) => *count += 1,
@@ -176,11 +176,11 @@ fn conclusion(report: &Printable) -> String {
 fn table<const N: usize>(
     header: [&str; N],
     rows: impl Iterator<Item = Vec<String>>,
-    screen: Screen,
+    terminal: Terminal,
 ) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);
-    match screen.columns {
+    match terminal.columns {
         Some(columns) => {
             let columns = u16::try_from(columns).unwrap_or(u16::MAX);
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
@@ -208,18 +208,18 @@ fn table<const N: usize>(
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::samples::{self, life, time};
+    use super::super::samples::{self, span, time};
     use super::*;
     use crate::redact::Redactor;
-    use crate::report::{Expiring, Report, Reporter, TokenLife};
+    use crate::report::{Expiring, Report, Reporter, TokenSpan};
 
     fn page(report: Report, columns: Option<usize>) -> String {
         let report = Report { command: Reporter::Status, dry_run: true, ..report };
-        render(&report.printable(&Redactor::new()), Screen { columns, colours: false })
+        render(&report.redacted(&Redactor::new()), Terminal { columns, colors: false })
     }
 
-    fn waiting(id: &str, minted: &str, retire_at: &str) -> TokenLife {
-        TokenLife { retire_at: time(retire_at), ..life(id, minted, None, 0) }
+    fn waiting(id: &str, minted: &str, retire_at: &str) -> TokenSpan {
+        TokenSpan { retire_at: time(retire_at), ..span(id, minted, None, 0) }
     }
 
     /// Every destination in a way of its own, an old token that a run will end,
@@ -234,11 +234,11 @@ mod tests {
         });
         rotation.destinations[0].updated_at = time("2026-08-31T07:00:00Z");
         rotation.tokens = vec![
-            life("tok-7", "2026-08-31T07:00:00Z", Some("2026-10-31T06:00:00Z"), 1),
-            life("tok-6", "2026-06-01T06:00:00Z", Some(end), 1),
+            span("tok-7", "2026-08-31T07:00:00Z", Some("2026-10-31T06:00:00Z"), 1),
+            span("tok-6", "2026-06-01T06:00:00Z", Some(end), 1),
             waiting("tok-5", "2026-05-01T06:00:00Z", "2026-09-07T07:00:00Z"),
             waiting("tok-4", "2026-04-01T06:00:00Z", "2026-08-07T07:00:00Z"),
-            life("tok-3", "2026-03-01T06:00:00Z", None, 0),
+            span("tok-3", "2026-03-01T06:00:00Z", None, 0),
         ];
         rotation.retired = vec!["tok-4".to_owned()];
         rotation
@@ -264,7 +264,7 @@ mod tests {
         for columns in [None, Some(60), Some(110)] {
             let mut report = samples::hostile();
             report.rotations[0].warnings = vec![samples::HOSTILE.to_owned()];
-            report.rotations[0].tokens = vec![life(samples::HOSTILE, "2026-03-01T06:00:00Z", None, 0)];
+            report.rotations[0].tokens = vec![span(samples::HOSTILE, "2026-03-01T06:00:00Z", None, 0)];
             // A name that would make a command of the colon after it.
             report.rotations.push(RotationReport { name: ":".to_owned(), ..samples::failed() });
             for line in page(report, columns).lines() {

@@ -1,5 +1,5 @@
-//! The job summary on GitHub: verdict first, then a short table, what to know, each
-//! token's life, and every destination.
+//! The job summary on GitHub: the verdict, a short table, warnings, a chart of the
+//! tokens, and every destination.
 //!
 //! Markdown is written here alone. Everything that is not ours goes through
 //! [`code`] or [`markdown`], so it can neither end a cell nor be markup.
@@ -9,9 +9,9 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::model::{
-    DestinationOutcome, DestinationReport, Printable, Reporter, RotationOutcome, RotationReport,
+    DestinationOutcome, DestinationReport, RedactedReport, Reporter, RotationOutcome, RotationReport,
 };
-use super::{gantt, words};
+use super::{format, gantt};
 use crate::redact::{code, markdown};
 
 /// GitHub refuses a step's summary above this many bytes.
@@ -28,29 +28,29 @@ const RESERVE: usize = 4096;
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn append(report: &Printable, file: &Path) -> io::Result<()> {
+pub fn append(report: &RedactedReport, file: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).open(file)?;
     let taken = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
     file.write_all(render(report, FILE_LIMIT.saturating_sub(taken)).as_bytes())
 }
 
 /// The summary, in `limit` bytes at most.
-fn render(report: &Printable, limit: usize) -> String {
+fn render(report: &RedactedReport, limit: usize) -> String {
     let Some(room) = limit.checked_sub(RESERVE) else { return String::new() };
-    let mut page = format!("## crossfade: {}\n\n", words::tally(report));
+    let mut page = format!("## crossfade: {}\n\n", format::tally(report));
     match (report.command, report.dry_run) {
         (Reporter::Status, _) => page.push_str("How things are; nothing was changed.\n\n"),
         (Reporter::Rotate, true) => page.push_str("A dry run: nothing was changed.\n\n"),
         (Reporter::Rotate, false) => {}
     }
-    if let Some(warning) = words::writer_ends(report) {
+    if let Some(warning) = format::writer_ends(report) {
         page.push_str(&format!("**Warning**: {}.\n\n", markdown(&warning)));
     }
-    let rotations = words::trouble_first(report);
+    let rotations = format::failed_first(report);
     if rotations.is_empty() {
         return page;
     }
-    // A quarter of the room for each part, so that there is some for the trouble.
+    // A quarter of the room for each part, so that some is left for the errors.
     let part = room / 4;
     let rows = rotations.iter().map(|rotation| row(report, rotation));
     let columns = ["Rotation", "Verdict", "Token", "Expires", "Previous token", "Destinations"];
@@ -66,7 +66,7 @@ fn render(report: &Printable, limit: usize) -> String {
     let columns = ["Rotation", "Destination", "Result", "Last written"];
     let table = table(&columns, rows, part, "destinations");
     if count > OPEN {
-        let what = words::counted(count as u64, "destination");
+        let what = format::counted(count as u64, "destination");
         page.push_str(&format!("<details><summary>{what}</summary>\n\n{table}</details>\n"));
     } else {
         page.push_str(&table);
@@ -74,14 +74,15 @@ fn render(report: &Printable, limit: usize) -> String {
     page
 }
 
-/// Each token's life, in `room` bytes at most, and how many rotations are not in it.
-fn chart(report: &Printable, rotations: &[&RotationReport], room: usize) -> String {
+/// The chart of the tokens, in `room` bytes at most, and how many rotations are not in
+/// it.
+fn chart(report: &RedactedReport, rotations: &[&RotationReport], room: usize) -> String {
     let drawn =
         report.now.and_then(|now| gantt::render(rotations, now)).filter(|(chart, _)| chart.len() <= room);
     let Some((mut chart, shown)) = drawn else { return String::new() };
     let left_out = rotations.iter().filter(|rotation| !rotation.tokens.is_empty()).count() - shown;
     if left_out > 0 {
-        chart.push_str(&format!("{} not drawn.\n\n", words::counted(left_out as u64, "more rotation")));
+        chart.push_str(&format!("{} not drawn.\n\n", format::counted(left_out as u64, "more rotation")));
     }
     chart
 }
@@ -106,20 +107,20 @@ fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>, room: usize,
 }
 
 /// One rotation.
-fn row(report: &Printable, rotation: &RotationReport) -> Vec<String> {
-    let verdict = words::verdict(rotation);
+fn row(report: &RedactedReport, rotation: &RotationReport) -> Vec<String> {
+    let verdict = format::verdict(rotation);
     let verdict = match rotation.outcome {
         RotationOutcome::Failed => format!("**{verdict}**"),
         RotationOutcome::Rotated | RotationOutcome::Fresh | RotationOutcome::Planned => verdict.to_owned(),
     };
     let because =
-        words::because(rotation).map_or_else(String::new, |because| format!(": {}", markdown(&because)));
+        format::because(rotation).map_or_else(String::new, |because| format!(": {}", markdown(&because)));
     let (token, expiry) = match &rotation.token {
-        Some(token) => (code(&token.id), words::brief(token.expires_at, report.now, "never")),
+        Some(token) => (code(&token.id), format::brief(token.expires_at, report.now, "never")),
         None => Default::default(),
     };
     let previous = rotation.previous.as_ref().map_or_else(String::new, |previous| {
-        let until = words::when(previous.valid_until, report.now, "a later run retires it");
+        let until = format::when(previous.valid_until, report.now, "a later run retires it");
         format!("{} until {until}", code(&previous.id))
     });
     vec![code(&rotation.name), format!("{verdict}{because}"), token, expiry, previous, destinations(rotation)]
@@ -145,7 +146,7 @@ fn destinations(rotation: &RotationReport) -> String {
 }
 
 /// Every destination of a rotation, failed ones first.
-fn destination_rows(report: &Printable, rotation: &RotationReport) -> Vec<Vec<String>> {
+fn destination_rows(report: &RedactedReport, rotation: &RotationReport) -> Vec<Vec<String>> {
     let mut destinations: Vec<&DestinationReport> = rotation.destinations.iter().collect();
     destinations.sort_by_key(|destination| {
         !matches!(destination.outcome, DestinationOutcome::Failed | DestinationOutcome::NotRead)
@@ -162,24 +163,24 @@ fn destination_rows(report: &Printable, rotation: &RotationReport) -> Vec<Vec<St
             DestinationOutcome::NotRead => ("**not read**", destination.error.as_deref().map(markdown)),
         };
         let holds = destination.holds.as_ref().map(|holds| {
-            let until = words::when(holds.valid_until, report.now, "somebody ends it");
+            let until = format::when(holds.valid_until, report.now, "somebody ends it");
             format!("holds {}, valid until {until}", code(&holds.id))
         });
         let result: Vec<String> = [Some(word.to_owned()), more, holds].into_iter().flatten().collect();
-        let written = words::when(destination.updated_at, report.now, "");
+        let written = format::when(destination.updated_at, report.now, "");
         vec![code(&rotation.name), code(&destination.destination), result.join("; "), written]
     };
     destinations.into_iter().map(row).collect()
 }
 
 /// What `status` was asked to look out for.
-fn expiring(report: &Printable) -> impl Iterator<Item = Vec<String>> {
+fn expiring(report: &RedactedReport) -> impl Iterator<Item = Vec<String>> {
     report.expiring.iter().map(|one| {
         let what = one
             .id
             .as_ref()
             .map_or_else(|| "the GitHub credential".to_owned(), |id| format!("token {}", code(id)));
-        let end = words::when(one.expires_at, report.now, "");
+        let end = format::when(one.expires_at, report.now, "");
         let rotation = one.rotation.as_deref().map(code).unwrap_or_default();
         vec![rotation, "**ends too soon**".to_owned(), format!("{what}: {end}")]
     })
@@ -208,16 +209,16 @@ mod tests {
     use crate::redact::Redactor;
     use crate::report::Report;
 
-    fn printable(report: &Report) -> Printable {
-        report.printable(&Redactor::new())
+    fn redacted(report: &Report) -> RedactedReport {
+        report.redacted(&Redactor::new())
     }
 
     fn rendered(report: &Report) -> String {
-        render(&printable(report), FILE_LIMIT)
+        render(&redacted(report), FILE_LIMIT)
     }
 
     #[test]
-    fn verdict_first_and_trouble_first() {
+    fn verdict_first_and_failures_first() {
         let report = samples::report(vec![samples::fresh(), samples::rotated(), samples::failed()]);
         assert_snapshot!("summary", rendered(&report));
     }
@@ -250,7 +251,7 @@ mod tests {
     #[test]
     fn stays_under_the_limit_and_says_what_is_missing() {
         let report = samples::report(vec![[samples::failed(), samples::fresh()]; 300].into_flattened());
-        let report = printable(&report);
+        let report = redacted(&report);
         let limit = 100_000;
         let text = render(&report, limit);
         assert!(text.len() > limit * 3 / 4 && text.len() <= limit, "{}", text.len());
@@ -267,11 +268,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("summary.md");
         std::fs::write(&file, "before\n").unwrap();
-        append(&printable(&samples::report(vec![samples::rotated()])), &file).unwrap();
+        append(&redacted(&samples::report(vec![samples::rotated()])), &file).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(text.starts_with("before\n## crossfade: 1 rotated\n\n| Rotation"), "{text}");
         std::fs::write(&file, "x".repeat(FILE_LIMIT - 10)).unwrap();
-        append(&printable(&samples::report(vec![samples::rotated()])), &file).unwrap();
+        append(&redacted(&samples::report(vec![samples::rotated()])), &file).unwrap();
         assert!(std::fs::metadata(&file).unwrap().len() <= FILE_LIMIT as u64);
     }
 }

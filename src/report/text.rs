@@ -1,4 +1,4 @@
-//! The report for people, on standard output.
+//! The report for users, on standard output.
 //!
 //! Verdict first, then why, then what changed and what did not; one fact a line,
 //! what came from outside last on it, so that no column depends on its width.
@@ -8,22 +8,23 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 
 use super::model::{
-    DestinationOutcome, DestinationReport, Printable, ProbeOutcome, RotationOutcome, RotationReport,
+    DestinationOutcome, DestinationReport, RedactedReport, RotationOutcome, RotationReport,
+    VerificationOutcome,
 };
-use super::{plan, words};
+use super::{format, plan};
 
 /// Where the second column begins.
 const COLUMN: usize = 18;
 
 /// The whole report.
-pub(super) fn render(report: &Printable) -> String {
+pub(super) fn render(report: &RedactedReport) -> String {
     let mut output = Vec::new();
-    // A vector takes everything.
+    // Writing to a vector cannot fail.
     let _ = write(report, &mut output);
     String::from_utf8(output).unwrap_or_default()
 }
 
-fn write(report: &Printable, output: &mut dyn Write) -> io::Result<()> {
+fn write(report: &RedactedReport, output: &mut dyn Write) -> io::Result<()> {
     let mut page = Page { output, now: report.now };
     for rotation in &report.rotations {
         page.rotation(rotation)?;
@@ -63,20 +64,20 @@ impl Page<'_> {
             RotationOutcome::Fresh => {
                 return match rotation.next_rotation_at {
                     Some(next) => {
-                        let next = words::when(Some(next), self.now, "");
+                        let next = format::when(Some(next), self.now, "");
                         writeln!(self.output, "fresh: {name}, nothing is due before {next}")
                     }
                     None => writeln!(self.output, "fresh: {name}, nothing is due"),
                 };
             }
-            RotationOutcome::Planned if words::mints(rotation) => "would rotate ",
+            RotationOutcome::Planned if format::mints(rotation) => "would rotate ",
             RotationOutcome::Planned => "would only retire old tokens of ",
             RotationOutcome::Failed => {
                 let error = rotation.error.as_deref().unwrap_or("no reason is known");
                 return writeln!(self.output, "FAILED {name}: {error}");
             }
         };
-        match words::because(rotation) {
+        match format::because(rotation) {
             Some(because) => writeln!(self.output, "{opening}{name}, because {because}"),
             None => writeln!(self.output, "{opening}{name}"),
         }
@@ -85,24 +86,26 @@ impl Page<'_> {
     /// What the tokens are after the run.
     fn tokens(&mut self, rotation: &RotationReport) -> io::Result<()> {
         if rotation.outcome == RotationOutcome::Failed
-            && let Some(because) = words::because(rotation)
+            && let Some(because) = format::because(rotation)
         {
             self.row("why", format_args!("{because}"))?;
         }
         if let Some(token) = &rotation.token {
-            let expiry = words::when(token.expires_at, self.now, "never");
-            self.row("token", format_args!("{}, expires {expiry}", words::named(&token.id, &token.name)))?;
+            let expiry = format::when(token.expires_at, self.now, "never");
+            self.row("token", format_args!("{}, expires {expiry}", format::named(&token.id, &token.name)))?;
         }
         if let Some(previous) = &rotation.previous {
-            let until = words::when(previous.valid_until, self.now, "a later run retires it");
+            let until = format::when(previous.valid_until, self.now, "a later run retires it");
             self.row("previous token", format_args!("{}, valid until {until}", previous.id))?;
         }
-        match rotation.probe {
-            ProbeOutcome::Verified => self.row("probe", format_args!("the provider accepts the new value")),
-            ProbeOutcome::Unverified => {
+        match rotation.verification {
+            VerificationOutcome::Verified => {
+                self.row("probe", format_args!("the provider accepts the new value"))
+            }
+            VerificationOutcome::Unverified => {
                 self.row("probe", format_args!("unverified: the provider's answer could not tell"))
             }
-            ProbeOutcome::Skipped => Ok(()),
+            VerificationOutcome::Skipped => Ok(()),
         }
     }
 
@@ -112,7 +115,7 @@ impl Page<'_> {
         let held = rotation.count(DestinationOutcome::Held);
         if quiet && held > 0 {
             let of = rotation.destinations.len() as u64;
-            self.row("held", format_args!("by {held} of {}", words::counted(of, "destination")))?;
+            self.row("held", format_args!("by {held} of {}", format::counted(of, "destination")))?;
         }
         rotation
             .destinations
@@ -135,7 +138,7 @@ impl Page<'_> {
             self.row("", format_args!("{error}"))?;
         }
         if let Some(holds) = &destination.holds {
-            let until = words::when(holds.valid_until, self.now, "somebody ends it");
+            let until = format::when(holds.valid_until, self.now, "somebody ends it");
             self.row("", format_args!("holds {}, valid until {until}", holds.id))?;
         }
         Ok(())
@@ -150,7 +153,7 @@ impl Page<'_> {
             .filter(|_| !is_known)
             .filter(|next| self.now.is_none_or(|now| now < *next))
         {
-            self.row("next rotation", format_args!("{}", words::when(Some(next), self.now, "")))?;
+            self.row("next rotation", format_args!("{}", format::when(Some(next), self.now, "")))?;
         }
         if rotation.outcome == RotationOutcome::Failed
             && rotation.token.is_some()
@@ -170,13 +173,13 @@ impl Page<'_> {
         Ok(())
     }
 
-    fn conclusion(&mut self, report: &Printable) -> io::Result<()> {
-        let tally = if report.dry_run { plan::conclusion(report) } else { words::tally(report) };
+    fn conclusion(&mut self, report: &RedactedReport) -> io::Result<()> {
+        let tally = if report.dry_run { plan::conclusion(report) } else { format::tally(report) };
         match report.now {
-            Some(now) => writeln!(self.output, "{tally} (at {}).", words::date(now))?,
+            Some(now) => writeln!(self.output, "{tally} (at {}).", format::date(now))?,
             None => writeln!(self.output, "{tally}.")?,
         }
-        match words::writer_ends(report) {
+        match format::writer_ends(report) {
             Some(warning) => writeln!(self.output, "Warning: {warning}."),
             None => Ok(()),
         }
@@ -199,7 +202,7 @@ mod tests {
 
     fn text(report: &Report) -> String {
         let mut output = Vec::new();
-        write(&report.printable(&Redactor::new()), &mut output).unwrap();
+        write(&report.redacted(&Redactor::new()), &mut output).unwrap();
         String::from_utf8(output).unwrap()
     }
 
@@ -258,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn one_dead_destination() {
+    fn one_unreadable_destination() {
         assert_snapshot!(one(samples::failed()), @r#"
         FAILED ci-ingest: 1 of 2 destinations does not hold the new token
           why             it is due: 12 days left, rotates at 14

@@ -1,12 +1,12 @@
-//! Each token's life, drawn in characters: the old one fading, the new one
-//! starting, now, and when the next rotation is due.
+//! A timeline of the tokens in characters: the previous one in its overlap, the new one,
+//! now, and when the next rotation is due.
 
 use jiff::Timestamp;
 
-use super::lives::{self, Life};
-use super::model::{Printable, RotationReport};
+use super::model::{RedactedReport, RotationReport};
+use super::spans::{self, Span};
 
-/// A token that lives.
+/// A valid token.
 pub(super) const LIVE: char = '█';
 /// What a run would mint.
 pub(super) const PLANNED: char = '┄';
@@ -19,7 +19,7 @@ pub(super) const DUE: char = '◆';
 const FADING: [char; 3] = ['▓', '▒', '░'];
 /// Of an id, so many characters are shown.
 const LABEL: usize = 12;
-/// With fewer columns nothing can be told from a drawing.
+/// With fewer columns a timeline is unreadable.
 const NARROWEST: usize = 50;
 /// A drawing is no wider.
 const WIDEST: usize = 120;
@@ -27,7 +27,7 @@ const LEGEND: &str = "█ lives  ▓▒░ overlap  ┄ would be minted  ◆ due
 
 /// A drawing for each rotation of which a token is known; nothing where there is
 /// no room.
-pub(super) fn render(report: &Printable, columns: usize) -> String {
+pub(super) fn render(report: &RedactedReport, columns: usize) -> String {
     let Some(now) = report.now.filter(|_| columns >= NARROWEST) else { return String::new() };
     let width = columns.min(WIDEST) - LABEL - 4;
     let drawn: Vec<String> =
@@ -41,8 +41,8 @@ pub(super) fn is_drawn(line: &str) -> bool {
 }
 
 /// The id, in characters whose width is known.
-fn label(life: &Life) -> String {
-    let Some(id) = &life.id else { return "(next)".to_owned() };
+fn label(span: &Span) -> String {
+    let Some(id) = &span.id else { return "(next)".to_owned() };
     let plain = id.chars().map(|c| if matches!(c, '!'..='~') { c } else { '?' });
     let plain: Vec<char> = plain.collect();
     if plain.len() <= LABEL {
@@ -52,17 +52,17 @@ fn label(life: &Life) -> String {
 }
 
 fn draw(rotation: &RotationReport, now: Timestamp, width: usize) -> Option<String> {
-    let lives = lives::of(rotation, now);
-    if lives.is_empty() {
+    let spans = spans::of(rotation, now);
+    if spans.is_empty() {
         return None;
     }
     let written = rotation.destinations.iter().filter_map(|destination| destination.updated_at);
-    let (first, last) = lives::range(&lives, written, now);
+    let (first, last) = spans::range(&spans, written, now);
     let scale = Scale { first, last, width };
     let mut text = format!("{}\n", rotation.name);
-    for life in &lives {
-        let bar: String = (0..width).map(|column| scale.cell(life, column, now)).collect();
-        text.push_str(&format!("  {:<LABEL$}  {}\n", label(life), bar.trim_end()));
+    for span in &spans {
+        let bar: String = (0..width).map(|column| scale.cell(span, column, now)).collect();
+        text.push_str(&format!("  {:<LABEL$}  {}\n", label(span), bar.trim_end()));
     }
     let days = [scale.first, scale.last].map(|time| time.strftime("%Y-%m-%d").to_string());
     let room = width.saturating_sub(days[0].len());
@@ -85,11 +85,11 @@ impl Scale {
         time.duration_since(self.first).as_secs().saturating_mul(width).div_euclid(span)
     }
 
-    fn cell(&self, life: &Life, column: usize, now: Timestamp) -> char {
+    fn cell(&self, span: &Span, column: usize, now: Timestamp) -> char {
         let at = i64::try_from(column).unwrap_or(i64::MAX);
-        let begin = life.begin.map_or(0, |begin| self.column(begin));
-        // Even the shortest life is a cell wide.
-        let end = life.end.map_or(i64::MAX, |end| self.column(end)).max(begin + 1);
+        let begin = span.begin.map_or(0, |begin| self.column(begin));
+        // Even the shortest span is a cell wide.
+        let end = span.end.map_or(i64::MAX, |end| self.column(end)).max(begin + 1);
         let is_at = |time: Option<Timestamp>| time.is_some_and(|time| self.column(time) == at);
         if is_at(Some(now)) {
             return NOW;
@@ -97,13 +97,13 @@ impl Scale {
         if at < begin || at >= end {
             return ' ';
         }
-        if is_at(life.due) {
+        if is_at(span.due) {
             return DUE;
         }
-        if life.id.is_none() {
+        if span.id.is_none() {
             return PLANNED;
         }
-        match life.replaced.map(|time| self.column(time)) {
+        match span.replaced.map(|time| self.column(time)) {
             Some(replaced) if at >= replaced => {
                 let third = (at - replaced) * 3 / end.saturating_sub(replaced).max(1);
                 FADING[usize::try_from(third).unwrap_or(0).min(2)]

@@ -1,46 +1,46 @@
-//! What a person needs to know when a rotation has failed: which token each
-//! destination holds, until when it is valid, and what the next run will do.
+//! The advice after a failure: which token each destination holds, until when it is
+//! valid, and what the next run will do.
 //!
-//! Words only; what happened is read off the [`Story`], and nothing is claimed
-//! that its timestamps do not tell.
+//! Formats what a [`RotationRun`] knows, and claims nothing beyond its timestamps.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::apply::{Story, Write};
-use super::lineage::{Holder, Member, Reading};
-use super::trouble::{Trouble, some};
+use super::apply::{RotationRun, Write};
+use super::error::{RotationError, some};
+use super::lineage::{Holder, Member, Observation};
 use crate::config::Rotation;
 use crate::provider::{self, ErrorKind};
 
-/// So many groups of destinations are described: what to do must not be cut off.
+/// Groups of destinations described, so that what to do is not cut off.
 const GROUPS: usize = 3;
 
-/// What a destination holds, as far as anybody can tell.
+/// What a destination holds, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Holds {
-    /// Its timestamp tells, or it acknowledged the write.
+    /// By its timestamp, or because it acknowledged the write.
     Certainly(usize),
-    /// It was never written by crossfade; the user says that it holds the original.
+    /// crossfade never wrote it; the user's configuration says that it holds the
+    /// original.
     Presumably(usize),
-    /// A write was not acknowledged: the newborn, or what it held before.
-    NewbornOrBefore,
+    /// A write was not acknowledged: it holds the new token, or what it held before.
+    NewTokenOrBefore,
     /// There is no such secret.
     Nothing,
-    /// It could not be read, or somebody else wrote it.
+    /// It could not be read, or something other than crossfade wrote it.
     Unknown,
 }
 
 /// The advice that follows a failure.
-pub(super) fn advice(rotation: &Rotation, story: &Story, trouble: &Trouble) -> String {
+pub(super) fn advice(rotation: &Rotation, run: &RotationRun, error: &RotationError) -> String {
     let mut said = Vec::new();
-    if let Some(now) = story.now {
+    if let Some(now) = run.now {
         let mut groups: BTreeMap<Holds, Vec<String>> = BTreeMap::new();
         for (index, secret) in rotation.secrets.iter().enumerate() {
-            groups.entry(holds(story, index)).or_default().push(secret.destination.to_string());
+            groups.entry(holds(run, index)).or_default().push(secret.destination.to_string());
         }
-        let members = &story.lineage.members;
+        let members = &run.lineage.members;
         let is_named = |index: &usize| groups.keys().any(|holds| holds.token() == Some(*index));
         let others = (0..members.len()).filter(|index| members[*index].is_live(now) && !is_named(index));
         let others: Vec<String> = others.map(|index| described(&members[index], now)).collect();
@@ -49,30 +49,37 @@ pub(super) fn advice(rotation: &Rotation, story: &Story, trouble: &Trouble) -> S
         } else if !members.is_empty() && !members.iter().any(|member| member.is_live(now)) {
             said.push("No token of this rotation is valid any more".to_owned());
         }
-        let told = groups.iter().take(GROUPS).map(|(holds, names)| sentence(members, *holds, names, now));
+        let sentences =
+            groups.iter().take(GROUPS).map(|(holds, names)| sentence(members, *holds, names, now));
         let rest: usize = groups.values().skip(GROUPS).map(Vec::len).sum();
         let rest = (rest > 0).then(|| format!("{rest} more secrets hold something else: see the report"));
-        said.splice(0..0, told.chain(rest).collect::<Vec<_>>());
+        said.splice(0..0, sentences.chain(rest).collect::<Vec<_>>());
     } else {
         said.push(
             "Nothing was changed: what the secrets hold stays valid until it ends by itself".to_owned(),
         );
     }
-    said.extend(remedy(rotation, trouble));
-    said.push(trouble.next_run().to_owned());
+    said.extend(remedy(rotation, error));
+    said.push(error.next_run().to_owned());
     said.join(". ")
 }
 
 /// What the user can do, where the error itself does not say it.
-fn remedy(rotation: &Rotation, trouble: &Trouble) -> Option<String> {
-    match trouble {
-        Trouble::Observe(error) | Trouble::MintRefused(error) => remedy_at_provider(rotation, error),
-        Trouble::NoClock => Some("Try again; a proxy in between must pass on the header `Date`".to_owned()),
-        Trouble::ClocksDiffer { .. } => Some("Set the clock that is wrong, then run again".to_owned()),
-        Trouble::Unreadable { .. } | Trouble::DeadDestination { .. } | Trouble::Undelivered { .. } => {
+fn remedy(rotation: &Rotation, error: &RotationError) -> Option<String> {
+    match error {
+        RotationError::Observe(error) | RotationError::MintRefused(error) => {
+            remedy_at_provider(rotation, error)
+        }
+        RotationError::NoClock => {
+            Some("Try again; a proxy in between must pass on the header `Date`".to_owned())
+        }
+        RotationError::ClocksDiffer { .. } => Some("Set the clock that is wrong, then run again".to_owned()),
+        RotationError::Unreadable { .. }
+        | RotationError::DeadDestination { .. }
+        | RotationError::Undelivered { .. } => {
             Some("Mend what GitHub says of the destination, or take it out of the rotation".to_owned())
         }
-        Trouble::PatternUnreadable { .. } => Some("Mend what GitHub says, then run again".to_owned()),
+        RotationError::PatternUnreadable { .. } => Some("Mend what GitHub says, then run again".to_owned()),
         _ => None,
     }
 }
@@ -101,39 +108,39 @@ fn sentence(members: &[Member], holds: Holds, names: &[String], now: Timestamp) 
         Holds::Presumably(_) => {
             format!("{names} {hold} what was there before the first rotation, presumably {token}")
         }
-        Holds::NewbornOrBefore => format!("{names} {hold} {token} or what was there before"),
+        Holds::NewTokenOrBefore => format!("{names} {hold} {token} or what was there before"),
         Holds::Nothing => format!("{names} {hold} nothing yet"),
         Holds::Unknown => format!("What {names} {hold} cannot be told"),
     }
 }
 
 impl Holds {
-    /// The token that it speaks of, by its place in the lineage.
+    /// The index of the token in the lineage.
     fn token(self) -> Option<usize> {
         match self {
             Self::Certainly(index) | Self::Presumably(index) => Some(index),
-            Self::NewbornOrBefore => Some(0),
+            Self::NewTokenOrBefore => Some(0),
             Self::Nothing | Self::Unknown => None,
         }
     }
 }
 
-fn holds(story: &Story, index: usize) -> Holds {
-    let delivery = story.delivery.as_ref();
-    let has_newborn = delivery.is_some_and(|delivery| !delivery.withdrawn);
+fn holds(run: &RotationRun, index: usize) -> Holds {
+    let delivery = run.delivery.as_ref();
+    let has_new_token = delivery.is_some_and(|delivery| !delivery.revoked);
     match delivery.and_then(|delivery| delivery.writes.get(index)) {
         Some(Write::Written) => return Holds::Certainly(0),
-        Some(Write::Failed { refused: false, .. }) => return Holds::NewbornOrBefore,
+        Some(Write::Failed { refused: false, .. }) => return Holds::NewTokenOrBefore,
         Some(Write::Skipped | Write::Failed { refused: true, .. }) | None => {}
     }
-    let older = story.lineage.members.iter().skip(usize::from(has_newborn));
+    let older = run.lineage.members.iter().skip(usize::from(has_new_token));
     let has_begun = older.clone().any(|member| member.marker.is_some());
-    let is_changing = story.trouble.as_ref().is_some_and(Trouble::is_another_run);
-    let is_there = matches!(story.readings.get(index), Some(Reading::UpdatedAt(_)));
+    let is_changing = run.error.as_ref().is_some_and(RotationError::is_another_run);
+    let is_there = matches!(run.observations.get(index), Some(Observation::UpdatedAt(_)));
     if is_there && !has_begun && older.count() == 1 && !is_changing {
-        return Holds::Presumably(usize::from(has_newborn));
+        return Holds::Presumably(usize::from(has_new_token));
     }
-    match story.holder(index) {
+    match run.holder(index) {
         Holder::Member(held) => Holds::Certainly(held),
         Holder::Nothing => Holds::Nothing,
         Holder::Unknown => Holds::Unknown,
@@ -156,15 +163,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_told_with_its_end() {
-        let told = |end, disabled| {
+    fn a_token_is_described_with_its_expiry() {
+        let sentences = |end, disabled| {
             let mut member = minted("tok", day(0), end);
             member.token.disabled = disabled;
             described(&member, day(10))
         };
-        assert_eq!(told(Some(day(20)), false), "token tok (until 2026-03-22T08:00:00Z)");
-        assert_eq!(told(Some(day(10)), false), "token tok (ended at 2026-03-12T08:00:00Z)");
-        assert_eq!(told(None, false), "token tok (without an end)");
-        assert_eq!(told(None, true), "token tok (disabled)");
+        assert_eq!(sentences(Some(day(20)), false), "token tok (until 2026-03-22T08:00:00Z)");
+        assert_eq!(sentences(Some(day(10)), false), "token tok (ended at 2026-03-12T08:00:00Z)");
+        assert_eq!(sentences(None, false), "token tok (without an end)");
+        assert_eq!(sentences(None, true), "token tok (disabled)");
     }
 }

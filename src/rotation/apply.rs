@@ -1,106 +1,110 @@
-//! One rotation from beginning to end: the only place where a plan is acted on.
+//! Runs one rotation from beginning to end: the only place where a plan is carried out.
 //!
-//! *Observe, plan, preflight, mint, probe, deliver, retire.* What a dry run leaves
-//! out is everything after the preflight. The [`Story`] that comes out is turned
-//! into a report by [`super::outcome`].
+//! *Observe, plan, preflight, mint, verify, deliver, retire.* A dry run stops after the
+//! preflight. [`super::outcome`] turns the resulting [`RotationRun`] into a report.
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use super::Tools;
-use super::lineage::{Holder, Lineage, Reading, SKEW};
-use super::mint::{Case, Miscarriage, Newborn};
-use super::plan::{self, Circumstances, MintPlan, Plan, Retirement, Step};
+use super::RunContext;
+use super::error::{Cleanup, RotationError};
+use super::lineage::{Holder, Lineage, Observation, SKEW};
+use super::mint::{MintAttempt, MintFailure, NewToken};
+use super::plan::{self, MintPlan, Plan, PlanInput, Retirement, Step};
 use super::retire;
-use super::session::{Keyring, Session};
-use super::trouble::{Fate, Trouble};
+use super::session::{CredentialFallback, ProviderSession};
 use super::trust::Support;
 use crate::config::Rotation;
 use crate::github::{self, Evidence, WriteError};
-use crate::provider::{Ending, ErrorKind, Minted, Probe, Token};
+use crate::provider::{Ending, ErrorKind, Minted, Token, Verification};
 
-/// What happened to one rotation, as far as it came.
+/// What one rotation observed, planned and did, up to the point that it reached.
 #[derive(Debug, Default)]
-pub(super) struct Story {
+pub(super) struct RotationRun {
     /// GitHub's time when the plan was made.
     pub(super) now: Option<Timestamp>,
-    /// The rotation's tokens; after a mint with the newborn in front.
+    /// The rotation's tokens, newest first; after a mint, the new token is the first.
     pub(super) lineage: Lineage,
-    /// One for each destination, as they are known at the end.
-    pub(super) readings: Vec<Reading>,
-    /// The same as they were first read; empty: none was.
-    pub(super) first_readings: Vec<Reading>,
-    /// The verdict, if it came to one.
+    /// One for each destination, updated after the delivery.
+    pub(super) observations: Vec<Observation>,
+    /// The same as first read; empty if nothing was read.
+    pub(super) first_observations: Vec<Observation>,
+    /// `None` if the run failed before it had a plan.
     pub(super) plan: Option<Plan>,
-    /// What was minted and offered to the destinations.
     pub(super) delivery: Option<Delivery>,
-    /// Ids of the tokens that were ended; in a dry run, that would be.
+    /// Ids of the retired tokens; in a dry run, of those that would be.
     pub(super) retired: Vec<String>,
-    /// What went less well than it should, without failing the rotation.
+    /// Problems that did not fail the rotation.
     pub(super) warnings: Vec<String>,
-    /// Why the rotation failed.
-    pub(super) trouble: Option<Trouble>,
+    pub(super) error: Option<RotationError>,
 }
 
-/// A newborn's way to the destinations.
+/// The delivery of a new token.
 #[derive(Debug)]
 pub(super) struct Delivery {
-    /// Whether the provider was seen to accept it.
-    pub(super) probe: Probe,
-    /// Its predecessor, its new end included.
+    pub(super) verification: Verification,
+    /// The previous token, with its new expiry.
     pub(super) predecessor: Option<Token>,
     /// For each destination: written, not tried, or why not.
     pub(super) writes: Vec<Write>,
-    /// It was refused everywhere and ended again.
-    pub(super) withdrawn: bool,
+    /// Every destination refused it, so it was revoked.
+    pub(super) revoked: bool,
 }
 
-/// What became of the write to one destination.
+/// The result of the write to one destination.
 #[derive(Debug, Clone)]
 pub(super) enum Write {
     /// GitHub acknowledged it.
     Written,
-    /// It was not tried, because the destination could not be read or prepared.
+    /// Not tried, because the destination could not be read or prepared.
     Skipped,
-    /// It failed; whether it took place nobody knows unless it was `refused`.
+    /// The write failed. Unless `refused`, GitHub may still have applied it.
     Failed {
-        /// Certainly not written, and never will be.
+        /// GitHub certainly did not apply it, and will refuse it again.
         refused: bool,
         /// Why.
         why: String,
     },
 }
 
-/// Carries a rotation as far as it goes.
-pub(super) async fn apply(tools: &Tools<'_>, session: &Session, rotation: &Rotation) -> Story {
-    let mut story = Story::default();
-    if let Err(trouble) = tell(tools, session, rotation, &mut story).await {
-        story.trouble = Some(trouble);
+pub(super) async fn apply(
+    context: &RunContext<'_>,
+    session: &ProviderSession,
+    rotation: &Rotation,
+) -> RotationRun {
+    let mut run = RotationRun::default();
+    if let Err(error) = execute(context, session, rotation, &mut run).await {
+        run.error = Some(error);
     }
-    story
+    run
 }
 
-async fn tell(
-    tools: &Tools<'_>,
-    session: &Session,
+async fn execute(
+    context: &RunContext<'_>,
+    session: &ProviderSession,
     rotation: &Rotation,
-    story: &mut Story,
-) -> Result<(), Trouble> {
-    tools.brake.hold(observe(tools, session, rotation, story)).await.map_err(Trouble::Stopped)??;
-    let now = tools.now()?;
-    story.now = Some(now);
-    let at = Circumstances { rotation, profile: session.provider.profile(), now, force: tools.force };
-    let mut plan = plan::plan(&at, &story.lineage, &story.readings)?;
-    if matches!(plan.step, Step::Mint(_)) && !tools.look_only {
-        let prepared = preflight(tools, rotation, &mut story.readings, &mut story.warnings);
-        let all_writable = tools.brake.hold(prepared).await.map_err(Trouble::Stopped)?;
-        plan = plan::plan(&at, &story.lineage, &story.readings)?;
+    run: &mut RotationRun,
+) -> Result<(), RotationError> {
+    context
+        .stop_signal
+        .unless_stopped(observe(context, session, rotation, run))
+        .await
+        .map_err(RotationError::Stopped)??;
+    let now = context.now()?;
+    run.now = Some(now);
+    let input = PlanInput { rotation, profile: session.provider.profile(), now, force: context.force };
+    let mut plan = plan::plan(&input, &run.lineage, &run.observations)?;
+    if matches!(plan.step, Step::Mint(_)) && !context.read_only {
+        let prepared = preflight(context, rotation, &mut run.observations, &mut run.warnings);
+        let all_writable =
+            context.stop_signal.unless_stopped(prepared).await.map_err(RotationError::Stopped)?;
+        plan = plan::plan(&input, &run.lineage, &run.observations)?;
         if let Step::Mint(mint) = &mut plan.step {
-            // A dry run sends no write check, and tells what a run will find most likely.
-            mint.keeps_predecessor = !all_writable && !tools.dry_run;
+            // A dry run sends no write check, so it reports the most likely result.
+            mint.keeps_predecessor = !all_writable && !context.dry_run;
         }
     }
-    if let (Step::Refuse(Trouble::NoSuchToken { token, nearest }), Ok(all)) =
+    if let (Step::Refuse(RotationError::NoSuchToken { token, nearest }), Ok(all)) =
         (&mut plan.step, session.tokens().await)
     {
         let names: Vec<String> = all.iter().map(|token| super::marker::strip(&token.name)).collect();
@@ -108,102 +112,103 @@ async fn tell(
         *nearest = crate::config::diagnostic::nearest(token, known).map(str::to_owned);
     }
     let step = plan.step.clone();
-    story.warn_of_doubts(&at, &plan);
-    story.retired =
-        plan.retire.iter().map(|one| story.lineage.members[one.member].token.id.clone()).collect();
-    if tools.dry_run {
-        plan.retire.iter().for_each(|one| story.warn_of_use(&at, *one));
+    run.warn_of_doubts(&input, &plan);
+    run.retired = plan.retire.iter().map(|one| run.lineage.members[one.member].token.id.clone()).collect();
+    if context.dry_run {
+        plan.retire.iter().for_each(|one| run.warn_of_use(&input, *one));
     }
-    story.plan = Some(plan);
-    if tools.dry_run {
+    run.plan = Some(plan);
+    if context.dry_run {
         return match step {
-            Step::Refuse(trouble) => Err(trouble),
+            Step::Refuse(error) => Err(error),
             Step::Nothing | Step::Mint(_) => Ok(()),
         };
     }
-    story.retired.clear();
+    run.retired.clear();
     let refused = match step {
         Step::Nothing => None,
-        Step::Refuse(trouble) => Some(trouble),
+        Step::Refuse(error) => Some(error),
         // On the heap: of a thousand rotations few mint on the same day.
-        Step::Mint(mint) => Box::pin(rotate(tools, session, at, &mint, story)).await?,
+        Step::Mint(mint) => Box::pin(rotate(context, session, input, &mint, run)).await?,
     };
-    if story.delivery.is_none() {
-        retire_previous(session, at, story, None).await;
+    if run.delivery.is_none() {
+        retire_previous(session, input, run, None).await;
     }
     refused.map_or(Ok(()), Err)
 }
 
-/// The provider's tokens and GitHub's timestamps, in parallel; then the clocks.
+/// Reads the provider's tokens and GitHub's timestamps in parallel, then compares the
+/// clocks.
 async fn observe(
-    tools: &Tools<'_>,
-    session: &Session,
+    context: &RunContext<'_>,
+    session: &ProviderSession,
     rotation: &Rotation,
-    story: &mut Story,
-) -> Result<(), Trouble> {
-    let (tokens, readings) = tokio::join!(session.tokens(), tools.github.observe(&rotation.secrets));
-    story.readings = readings
+    run: &mut RotationRun,
+) -> Result<(), RotationError> {
+    let (tokens, observations) = tokio::join!(session.tokens(), context.github.observe(&rotation.secrets));
+    run.observations = observations
         .into_iter()
-        .map(|reading| match reading {
-            Ok(github::Reading::Missing) => Reading::Missing,
-            Ok(github::Reading::UpdatedAt(at)) => Reading::UpdatedAt(at),
-            Err(error) => Reading::Unreadable(error.to_string()),
+        .map(|observation| match observation {
+            Ok(github::SecretState::Missing) => Observation::Missing,
+            Ok(github::SecretState::UpdatedAt(at)) => Observation::UpdatedAt(at),
+            Err(error) => Observation::Unreadable(error.to_string()),
         })
         .collect();
-    story.first_readings.clone_from(&story.readings);
-    let tokens = tokens.map_err(Trouble::Observe)?;
-    let Some(now) = tools.clock.now() else {
-        return Err(story.dead_destination(rotation).unwrap_or(Trouble::NoClock));
+    run.first_observations.clone_from(&run.observations);
+    let tokens = tokens.map_err(RotationError::Observe)?;
+    let Some(now) = context.clock.now() else {
+        return Err(run.dead_destination(rotation).unwrap_or(RotationError::NoClock));
     };
-    match tools.clock.skew(session.side) {
+    match context.clock.skew(session.peer) {
         Some(skew) => check_clocks(skew)?,
-        None => {
-            story.warnings.push("the provider sends no date, so its clock could not be checked".to_owned())
-        }
+        None => run.warnings.push("the provider sends no date, so its clock could not be checked".to_owned()),
     }
-    story.lineage = Lineage::trace(rotation, tokens, &tools.marker_keys, now)?;
-    if story.lineage.members.is_empty() && session.provider.may_be_id(&rotation.token) {
-        // A list may leave a token out; one that was named by its id can be asked for.
+    run.lineage = Lineage::trace(rotation, tokens, &context.marker_keys, now)?;
+    if run.lineage.members.is_empty() && session.provider.could_be_id(&rotation.token) {
+        // A list may leave a token out; one that is named by its id can be read
+        // directly.
         let found = session.provider.get(&session.credential, &rotation.token).await;
         match found {
             Ok(Some(token)) => {
-                story.lineage = Lineage::trace(rotation, &[token], &tools.marker_keys, now)?;
+                run.lineage = Lineage::trace(rotation, &[token], &context.marker_keys, now)?;
             }
             // A name where an id belongs is refused as invalid.
-            Err(error) if error.kind != ErrorKind::Invalid => return Err(Trouble::Observe(error)),
+            Err(error) if error.kind != ErrorKind::Invalid => return Err(RotationError::Observe(error)),
             Ok(None) | Err(_) => {}
         }
     }
     Ok(())
 }
 
-/// Expiry dates mean nothing across clocks that differ much. `skew`: how far the
-/// provider's is ahead of GitHub's.
-fn check_clocks(skew: SignedDuration) -> Result<(), Trouble> {
+/// Expiry dates cannot be compared across clocks that differ much. `skew`: how far the
+/// provider's clock is ahead of GitHub's.
+fn check_clocks(skew: SignedDuration) -> Result<(), RotationError> {
     if skew.abs() <= SKEW {
         return Ok(());
     }
     let direction = if skew.is_negative() { "behind" } else { "ahead of" };
-    Err(Trouble::ClocksDiffer { minutes: skew.abs().as_mins(), direction })
+    Err(RotationError::ClocksDiffer { minutes: skew.abs().as_mins(), direction })
 }
 
-/// Whatever the writes will need is fetched; a destination that cannot be
-/// prepared, or is known to refuse writes, counts as unreadable. Tells whether all
-/// were shown to take them.
+/// Fetches what the writes will need. A destination that cannot be prepared, or is known
+/// to refuse writes, becomes unreadable. Returns whether all destinations are known to
+/// accept writes.
 async fn preflight(
-    tools: &Tools<'_>,
+    context: &RunContext<'_>,
     rotation: &Rotation,
-    readings: &mut [Reading],
+    observations: &mut [Observation],
     warnings: &mut Vec<String>,
 ) -> bool {
     let prepared =
-        rotation.secrets.iter().zip(readings.iter()).map(async |(secret, reading)| match reading {
-            Reading::Unreadable(_) => Ok(Evidence::default()),
-            _ => tools.github.prepare(secret).await,
-        });
+        rotation.secrets.iter().zip(observations.iter()).map(
+            async |(secret, observation)| match observation {
+                Observation::Unreadable(_) => Ok(Evidence::default()),
+                _ => context.github.preflight(secret).await,
+            },
+        );
     let prepared = join_all(prepared).await;
     let mut all_writable = true;
-    for (reading, result) in readings.iter_mut().zip(prepared) {
+    for (observation, result) in observations.iter_mut().zip(prepared) {
         match result {
             Ok(Evidence { is_writable, warning }) => {
                 all_writable &= is_writable;
@@ -211,82 +216,86 @@ async fn preflight(
             }
             Err(error) => {
                 all_writable = false;
-                *reading = Reading::Unreadable(error.to_string());
+                *observation = Observation::Unreadable(error.to_string());
             }
         }
     }
     all_writable
 }
 
-/// Mint, probe, deliver, retire. The trouble that it returns leaves everything
-/// in order; the one that it fails with leaves nothing changed.
+/// Mints, verifies, delivers and retires. `Ok` with an error: the delivery was
+/// incomplete, and its state is in `run`. `Err`: no secret was changed.
 async fn rotate(
-    tools: &Tools<'_>,
-    session: &Session,
-    at: Circumstances<'_>,
+    context: &RunContext<'_>,
+    session: &ProviderSession,
+    input: PlanInput<'_>,
     plan: &MintPlan,
-    story: &mut Story,
-) -> Result<Option<Trouble>, Trouble> {
-    let berth = tools.brake.hold(tools.berths.enter(at.rotation.secrets.len())).await;
-    let _berth = berth.map_err(Trouble::Stopped)?;
-    if !plan.orphans.is_empty() && tools.brake.pass().is_ok() {
-        let orphans = plan.orphans.iter().map(|index| story.lineage.members[*index].token.clone());
+    run: &mut RotationRun,
+) -> Result<Option<RotationError>, RotationError> {
+    let slot = context
+        .stop_signal
+        .unless_stopped(context.delivery_slots.acquire(input.rotation.secrets.len()))
+        .await;
+    let _slot = slot.map_err(RotationError::Stopped)?;
+    if !plan.orphans.is_empty() && context.stop_signal.check().is_ok() {
+        let orphans = plan.orphans.iter().map(|index| run.lineage.members[*index].token.clone());
         for orphan in orphans.collect::<Vec<_>>() {
-            end(session, story, &orphan, Ending::Delete, None).await;
+            end(session, run, &orphan, Ending::Delete, None).await;
         }
     }
-    let case = Case { tools, session, at, lineage: &story.lineage };
-    let newborn = match case.mint(plan).await {
-        Ok(newborn) => newborn,
-        Err(Miscarriage { trouble, predecessor }) => {
-            story.set_end(predecessor.as_ref());
-            return Err(trouble);
+    let attempt = MintAttempt { context, session, input, lineage: &run.lineage };
+    let new_token = match attempt.mint(plan).await {
+        Ok(new_token) => new_token,
+        Err(MintFailure { error, predecessor }) => {
+            run.set_end(predecessor.as_ref());
+            return Err(error);
         }
     };
-    let Newborn { member, value, until, probe, predecessor, twins, warnings } = newborn;
-    story.warnings.extend(warnings);
-    let writes = deliver(tools, at.rotation, &value, until, &story.readings).await;
+    let NewToken { member, value, until, verification, predecessor, lost_attempts, warnings } = new_token;
+    run.warnings.extend(warnings);
+    let writes = deliver(context, input.rotation, &value, until, &run.observations).await;
     let minted = Minted { token: member.token.clone(), value };
-    let trouble = verdict(&case, &minted, predecessor.as_ref(), until, &writes, &story.readings).await;
-    let withdrawn = matches!(trouble, Some(Trouble::RefusedEverywhere { fate: Fate::Withdrawn, .. }));
-    let written_at = tools.now().unwrap_or(at.now);
-    for (reading, write) in story.readings.iter_mut().zip(&writes) {
+    let error =
+        delivery_error(&attempt, &minted, predecessor.as_ref(), until, &writes, &run.observations).await;
+    let revoked = matches!(error, Some(RotationError::RefusedEverywhere { cleanup: Cleanup::Revoked, .. }));
+    let written_at = context.now().unwrap_or(input.now);
+    for (observation, write) in run.observations.iter_mut().zip(&writes) {
         match write {
-            Write::Written => *reading = Reading::UpdatedAt(written_at.min(until)),
-            Write::Failed { refused: false, why } => *reading = Reading::Unreadable(why.clone()),
+            Write::Written => *observation = Observation::UpdatedAt(written_at.min(until)),
+            Write::Failed { refused: false, why } => *observation = Observation::Unreadable(why.clone()),
             Write::Skipped | Write::Failed { refused: true, .. } => {}
         }
     }
-    story.set_end(predecessor.as_ref());
-    if !withdrawn {
-        story.lineage.members.insert(0, member);
-        story.doubt_refused(&writes);
+    run.set_end(predecessor.as_ref());
+    if !revoked {
+        run.lineage.members.insert(0, member);
+        run.doubt_refused(&writes);
     }
     let is_delivered = writes.iter().any(|write| matches!(write, Write::Written));
-    story.delivery = Some(Delivery { probe, predecessor, writes, withdrawn });
+    run.delivery = Some(Delivery { verification, predecessor, writes, revoked });
     if is_delivered {
-        for twin in &twins {
-            end(session, story, twin, Ending::Delete, Some(&minted)).await;
+        for lost_attempt in &lost_attempts {
+            end(session, run, lost_attempt, Ending::Delete, Some(&minted)).await;
         }
-        let at = Circumstances { now: written_at, ..at };
-        retire_previous(session, at, story, Some(&minted)).await;
+        let input = PlanInput { now: written_at, ..input };
+        retire_previous(session, input, run, Some(&minted)).await;
     }
-    Ok(trouble)
+    Ok(error)
 }
 
-/// To every destination at once. One that fails does not stop the others.
+/// Writes to all destinations at once. One failure does not stop the others.
 async fn deliver(
-    tools: &Tools<'_>,
+    context: &RunContext<'_>,
     rotation: &Rotation,
     value: &secrecy::SecretString,
     until: Timestamp,
-    readings: &[Reading],
+    observations: &[Observation],
 ) -> Vec<Write> {
-    let writes = rotation.secrets.iter().zip(readings).map(async |(secret, reading)| {
-        if matches!(reading, Reading::Unreadable(_)) {
+    let writes = rotation.secrets.iter().zip(observations).map(async |(secret, observation)| {
+        if matches!(observation, Observation::Unreadable(_)) {
             return Write::Skipped;
         }
-        match tools.github.write(secret, value, until).await {
+        match context.github.write(secret, value, until).await {
             Ok(()) => Write::Written,
             Err(WriteError { refused, error, .. }) => Write::Failed { refused, why: error.to_string() },
         }
@@ -294,28 +303,28 @@ async fn deliver(
     join_all(writes).await
 }
 
-/// Whether every destination took the token; if none did and none will, it is
-/// withdrawn.
-async fn verdict(
-    case: &Case<'_>,
+/// The error of an incomplete delivery. If every destination refused the token, it is
+/// revoked.
+async fn delivery_error(
+    attempt: &MintAttempt<'_>,
     minted: &Minted,
     predecessor: Option<&Token>,
     until: Timestamp,
     writes: &[Write],
-    readings: &[Reading],
-) -> Option<Trouble> {
+    observations: &[Observation],
+) -> Option<RotationError> {
     let id = minted.token.id.clone();
     let is_refused = |write: &Write| matches!(write, Write::Skipped | Write::Failed { refused: true, .. });
     if !writes.is_empty() && writes.iter().all(is_refused) {
-        let fate = case.fate(minted, predecessor).await;
-        return Some(Trouble::RefusedEverywhere { id, fate });
+        let cleanup = attempt.revoke(minted, predecessor).await;
+        return Some(RotationError::RefusedEverywhere { id, cleanup });
     }
-    let secrets = case.at.rotation.secrets.iter();
+    let secrets = attempt.input.rotation.secrets.iter();
     let (mut failed, mut dead, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
-    for ((secret, write), reading) in secrets.zip(writes).zip(readings) {
-        match (write, reading) {
+    for ((secret, write), observation) in secrets.zip(writes).zip(observations) {
+        match (write, observation) {
             (Write::Written, _) => {}
-            (Write::Skipped, Reading::Unreadable(why)) => {
+            (Write::Skipped, Observation::Unreadable(why)) => {
                 dead.push(secret.destination.to_string());
                 reasons.push(why.clone());
             }
@@ -325,94 +334,110 @@ async fn verdict(
     if !failed.is_empty() {
         failed.extend(dead);
         let until = super::lineage::after(until, super::lineage::TOLERANCE);
-        return Some(Trouble::Undelivered { id, destinations: failed, until });
+        return Some(RotationError::Undelivered { id, destinations: failed, until });
     }
-    (!dead.is_empty()).then_some(Trouble::DeadDestination { destinations: dead, reasons })
+    (!dead.is_empty()).then_some(RotationError::DeadDestination { destinations: dead, reasons })
 }
 
-/// Ends the previous tokens that nobody can hold any more, but not the credential
-/// that all this is done with.
+/// Retires the previous tokens that no destination can hold any more, except the
+/// provider credential in use.
 async fn retire_previous(
-    session: &Session,
-    at: Circumstances<'_>,
-    story: &mut Story,
+    session: &ProviderSession,
+    input: PlanInput<'_>,
+    run: &mut RotationRun,
     minted: Option<&Minted>,
 ) {
-    for one in plan::retirements(&at, &story.lineage, &story.readings) {
-        let member = &story.lineage.members[one.member];
+    for one in plan::retirements(&input, &run.lineage, &run.observations) {
+        let member = &run.lineage.members[one.member];
         let token = member.token.clone();
-        if story.retired.contains(&token.id) {
+        if run.retired.contains(&token.id) {
             continue;
         }
-        // Nothing works with one that has ended.
-        if member.is_live(at.now) && session.provider.may_be(&token, &session.credential) {
+        // An ended token cannot be the credential in use.
+        if member.is_live(input.now) && session.provider.could_be_value_of(&token, &session.credential) {
             let until =
                 token.expires_at.map(|end| format!("; it ends by itself at {end}")).unwrap_or_default();
-            story
-                .warnings
+            run.warnings
                 .push(format!("token {} may be the credential in use and was not ended{until}", token.id));
             continue;
         }
-        end(session, story, &token, one.ending, minted).await;
-        if story.retired.contains(&token.id) {
-            story.warn_of_use(&at, one);
+        end(session, run, &token, one.ending, minted).await;
+        if run.retired.contains(&token.id) {
+            run.warn_of_use(&input, one);
         }
     }
-    for one in plan::expiries_to_set(&at, &story.lineage, &story.readings) {
-        set_expiry(session, story, one, minted).await;
+    for one in plan::expiries_to_set(&input, &run.lineage, &run.observations) {
+        set_expiry(session, run, one, minted).await;
     }
 }
 
-/// Tells the provider when to end a previous token. Where that fails, a run after the
-/// overlap retires the token.
-async fn set_expiry(session: &Session, story: &mut Story, one: Retirement, minted: Option<&Minted>) {
+/// Sets the expiry of a previous token. If that fails, a run after the overlap retires
+/// it.
+async fn set_expiry(
+    session: &ProviderSession,
+    run: &mut RotationRun,
+    one: Retirement,
+    minted: Option<&Minted>,
+) {
     let Retirement { member, from: expires_at, .. } = one;
-    let token = &story.lineage.members[member].token;
-    let is_credential = session.provider.may_be(token, &session.credential);
-    if is_credential || story.retired.contains(&token.id) {
+    let token = &run.lineage.members[member].token;
+    let is_credential = session.provider.could_be_value_of(token, &session.credential);
+    if is_credential || run.retired.contains(&token.id) {
         return;
     }
-    let keys = keyring(session, story, minted);
+    let credentials = credentials(session, run, minted);
     let set = async |credential: &_| session.provider.set_expiry(credential, token, expires_at).await;
-    match keys.call(set).await {
-        Ok(()) => story.lineage.members[member].token.expires_at = Some(expires_at),
-        Err(error) => story.warnings.push(format!(
+    match credentials.call(set).await {
+        Ok(()) => run.lineage.members[member].token.expires_at = Some(expires_at),
+        Err(error) => run.warnings.push(format!(
             "the expiry of token {} could not be set: {error}. A run after {expires_at:.0} retires it",
             token.id
         )),
     }
 }
 
-fn keyring<'a>(session: &'a Session, story: &Story, minted: Option<&'a Minted>) -> Keyring<'a> {
-    let predecessor = story.delivery.as_ref().and_then(|delivery| delivery.predecessor.as_ref());
+fn credentials<'a>(
+    session: &'a ProviderSession,
+    run: &RotationRun,
+    minted: Option<&'a Minted>,
+) -> CredentialFallback<'a> {
+    let predecessor = run.delivery.as_ref().and_then(|delivery| delivery.predecessor.as_ref());
     match minted {
-        Some(minted) => Keyring::after_mint(session, &minted.value, predecessor),
-        None => Keyring::before_mint(session),
+        Some(minted) => CredentialFallback::after_mint(session, &minted.value, predecessor),
+        None => CredentialFallback::before_mint(session),
     }
 }
 
-/// Ends one token.
-async fn end(session: &Session, story: &mut Story, token: &Token, ending: Ending, minted: Option<&Minted>) {
-    let keys = keyring(session, story, minted);
-    match retire::retire(session, &keys, token, ending).await {
-        Ok(()) => story.retired.push(token.id.clone()),
-        Err(error) => story.warnings.push(format!("token {} could not be ended: {error}", token.id)),
+async fn end(
+    session: &ProviderSession,
+    run: &mut RotationRun,
+    token: &Token,
+    ending: Ending,
+    minted: Option<&Minted>,
+) {
+    let credentials = credentials(session, run, minted);
+    match retire::retire(session, &credentials, token, ending).await {
+        Ok(()) => run.retired.push(token.id.clone()),
+        Err(error) => run.warnings.push(format!("token {} could not be ended: {error}", token.id)),
     }
 }
 
-impl Story {
-    /// The token that a destination holds. While another run is at work, only what
-    /// holds the newest token is known: the others may be written at any moment.
+impl RotationRun {
+    /// The token that a destination holds. While another run delivers, only the holders
+    /// of the newest token are known: the others may be written at any moment.
     pub(super) fn holder(&self, index: usize) -> Holder {
-        let holder = self.readings.get(index).map_or(Holder::Unknown, |reading| self.lineage.holder(reading));
-        match (&self.trouble, holder) {
-            (Some(Trouble::InFlight { .. }), Holder::Member(0)) => holder,
-            (Some(trouble), _) if trouble.is_another_run() => Holder::Unknown,
+        let holder = self
+            .observations
+            .get(index)
+            .map_or(Holder::Unknown, |observation| self.lineage.holder(observation));
+        match (&self.error, holder) {
+            (Some(RotationError::InFlight { .. }), Holder::Member(0)) => holder,
+            (Some(error), _) if error.is_another_run() => Holder::Unknown,
             _ => holder,
         }
     }
 
-    /// Takes note of the end that a mint gave to the predecessor.
+    /// Records the expiry that a mint gave to the previous token.
     fn set_end(&mut self, predecessor: Option<&Token>) {
         let Some(ended) = predecessor else { return };
         for old in self.lineage.members.iter_mut().filter(|old| old.token.id == ended.id) {
@@ -420,24 +445,24 @@ impl Story {
         }
     }
 
-    /// A secret that was written just before the mint, and refused since, looks as if
-    /// it held the newborn. It does not, so nobody knows what it holds.
+    /// A secret that was written right before the mint, and refused the new token, has a
+    /// timestamp as if it held that token. Its content is unknown.
     fn doubt_refused(&mut self, writes: &[Write]) {
-        for (reading, write) in self.readings.iter_mut().zip(writes) {
+        for (observation, write) in self.observations.iter_mut().zip(writes) {
             if let Write::Failed { refused: true, why } = write
-                && self.lineage.holder(reading) == Holder::Member(0)
+                && self.lineage.holder(observation) == Holder::Member(0)
             {
-                *reading = Reading::Unreadable(why.clone());
+                *observation = Observation::Unreadable(why.clone());
             }
         }
     }
 
-    /// Says which tokens are left alone because of their markers, and which are ended
-    /// although little supports that they were replaced.
-    fn warn_of_doubts(&mut self, at: &Circumstances<'_>, plan: &Plan) {
+    /// Warns of tokens that are kept because of their markers, and of tokens that are
+    /// retired on weak evidence of a successor.
+    fn warn_of_doubts(&mut self, input: &PlanInput<'_>, plan: &Plan) {
         self.warnings.extend(self.lineage.ignored.iter().map(ToString::to_string));
         let id = |member: usize| self.lineage.members[member].token.id.as_str();
-        let kept = plan::withheld(at, &self.lineage, &self.readings);
+        let kept = plan::withheld(input, &self.lineage, &self.observations);
         let mut doubts: Vec<String> = kept
             .into_iter()
             .map(|member| {
@@ -448,7 +473,7 @@ impl Story {
                 )
             })
             .collect();
-        for one in plan.retire.iter().filter(|one| self.lineage.members[one.member].is_live(at.now)) {
+        for one in plan.retire.iter().filter(|one| self.lineage.members[one.member].is_live(input.now)) {
             if let Some(newer) = self.lineage.siblings(one.member).next() {
                 doubts.push(format!(
                     "token {} is retired because token {} has the marker of a later attempt of the same run. If crossfade \
@@ -469,19 +494,20 @@ impl Story {
         self.warnings.extend(doubts);
     }
 
-    /// Says who may miss a token that is ended: whoever used it of late.
-    fn warn_of_use(&mut self, at: &Circumstances<'_>, one: Retirement) {
-        let Some(used_at) = plan::used_since_replaced(at, &self.lineage, &self.readings, one.member) else {
+    /// Warns when a retired token was used recently.
+    fn warn_of_use(&mut self, input: &PlanInput<'_>, one: Retirement) {
+        let Some(used_at) = plan::used_since_replaced(input, &self.lineage, &self.observations, one.member)
+        else {
             return;
         };
         let id = &self.lineage.members[one.member].token.id;
         let what = match one.ending {
             Ending::Disable => format!(
                 "It is disabled, and deleted {} later: enable it at the provider if it is needed",
-                at.rotation.policy.delete_disabled_after()
+                input.rotation.policy.delete_disabled_after()
             ),
-            // It was disabled a while ago, and that was said then.
-            Ending::Delete if at.profile.can_disable => return,
+            // The warning was given when the token was disabled.
+            Ending::Delete if input.profile.can_disable => return,
             Ending::Delete => "It is deleted".to_owned(),
         };
         self.warnings.push(format!(
@@ -490,16 +516,17 @@ impl Story {
         ));
     }
 
-    /// Every destination is unreadable: the reason why there is no clock.
-    fn dead_destination(&self, rotation: &Rotation) -> Option<Trouble> {
+    /// Without any readable destination there is no GitHub date either: reports the
+    /// cause.
+    fn dead_destination(&self, rotation: &Rotation) -> Option<RotationError> {
         let (mut destinations, mut reasons) = (Vec::new(), Vec::new());
-        for (secret, reading) in rotation.secrets.iter().zip(&self.readings) {
-            if let Reading::Unreadable(why) = reading {
+        for (secret, observation) in rotation.secrets.iter().zip(&self.observations) {
+            if let Observation::Unreadable(why) = observation {
                 destinations.push(secret.destination.to_string());
                 reasons.push(why.clone());
             }
         }
-        (!destinations.is_empty()).then_some(Trouble::Unreadable { destinations, reasons })
+        (!destinations.is_empty()).then_some(RotationError::Unreadable { destinations, reasons })
     }
 }
 
@@ -514,7 +541,7 @@ mod tests {
             assert!(check_clocks(skew).is_ok(), "{skew}");
         }
         for (skew, expected) in [(SKEW + second, "ahead of"), (-SKEW - second, "behind")] {
-            let Err(Trouble::ClocksDiffer { minutes: 5, direction }) = check_clocks(skew) else {
+            let Err(RotationError::ClocksDiffer { minutes: 5, direction }) = check_clocks(skew) else {
                 panic!("{skew} is too much")
             };
             assert_eq!(direction, expected);

@@ -1,38 +1,37 @@
-//! Before anything else: patterns become destinations.
+//! Expands patterns into destinations, before anything else.
 //!
-//! Which repositories there are is GitHub's to say, so this takes requests; what
-//! the configuration already ruled out for written destinations is ruled out here
-//! for those found.
+//! The repositories come from GitHub, so this sends requests. The checks that the
+//! configuration makes of listed destinations are repeated here for those found.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use futures_util::future::join_all;
 
-use super::Tools;
-use super::trouble::{Trouble, some};
+use super::RunContext;
+use super::error::{RotationError, some};
 use super::window::fits;
 use crate::config::{Config, Destination, Rotation, Scope, SecretPattern, SecretTarget, Store};
 use crate::github::GitHub;
 
 /// A rotation with all its destinations.
 pub(super) struct Expanded<'a> {
-    /// Its secrets are complete, unless there is trouble.
+    /// Its secrets are complete unless there is an error.
     pub(super) rotation: Cow<'a, Rotation>,
     /// What was found, one line for each pattern.
     pub(super) notes: Vec<String>,
-    /// Why it is not to be rotated.
-    pub(super) trouble: Option<Trouble>,
+    /// Why it is not rotated.
+    pub(super) error: Option<RotationError>,
 }
 
 /// Expands all patterns of the selected rotations.
-pub(super) async fn expand<'a>(tools: &Tools<'_>, config: &'a Config) -> Vec<Expanded<'a>> {
+pub(super) async fn expand<'a>(context: &RunContext<'_>, config: &'a Config) -> Vec<Expanded<'a>> {
     let expanding = config.rotations.iter().map(async |rotation| {
-        let expanded = tools.brake.hold(expand_one(tools.github, rotation)).await;
+        let expanded = context.stop_signal.unless_stopped(expand_one(context.github, rotation)).await;
         expanded.unwrap_or_else(|why| Expanded {
             rotation: Cow::Borrowed(rotation),
             notes: Vec::new(),
-            trouble: Some(Trouble::Stopped(why)),
+            error: Some(RotationError::Stopped(why)),
         })
     });
     let mut expanded = join_all(expanding).await;
@@ -41,7 +40,7 @@ pub(super) async fn expand<'a>(tools: &Tools<'_>, config: &'a Config) -> Vec<Exp
 }
 
 async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a> {
-    let mut expanded = Expanded { rotation: Cow::Borrowed(rotation), notes: Vec::new(), trouble: None };
+    let mut expanded = Expanded { rotation: Cow::Borrowed(rotation), notes: Vec::new(), error: None };
     let mut known: HashSet<Destination> = HashSet::new();
     if !rotation.patterns.is_empty() {
         known.extend(rotation.secrets.iter().map(|secret| secret.destination.clone()));
@@ -50,13 +49,13 @@ async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a>
         let found = match github.expand(pattern).await {
             Ok(found) => found,
             Err(error) => {
-                expanded.trouble = Some(Trouble::PatternUnreadable { pattern: shown(pattern), error });
+                expanded.error = Some(RotationError::PatternUnreadable { pattern: shown(pattern), error });
                 return expanded;
             }
         };
         if found.repositories.is_empty() {
             let pattern = shown(pattern);
-            expanded.trouble = Some(Trouble::PatternEmpty { pattern, archived: found.archived });
+            expanded.error = Some(RotationError::PatternEmpty { pattern, archived: found.archived });
             return expanded;
         }
         let archived = match found.archived {
@@ -78,13 +77,13 @@ async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a>
     }
     let count = expanded.rotation.secrets.len();
     if !fits(count) {
-        expanded.trouble = Some(Trouble::TooManySecrets { count });
+        expanded.error = Some(RotationError::TooManySecrets { count });
     }
     expanded
 }
 
-/// A pattern as the user wrote it; of a long list the first few, so that what is said
-/// of it is not cut off.
+/// A pattern as the user wrote it, or the first few of a long list, so that the message
+/// is not cut off.
 fn shown(pattern: &SecretPattern) -> String {
     let whole = pattern.to_string();
     let parts: Vec<String> = whole.split(", ").map(str::to_owned).collect();
@@ -104,47 +103,47 @@ fn target(pattern: &SecretPattern, repository: crate::config::Repository) -> Sec
     }
 }
 
-/// A secret can hold one token: a rotation whose pattern takes in what another one
-/// names or takes in too is not rotated. Decided over the whole file, so that it is
-/// the same whatever is selected, and without a request.
+/// A secret can hold one token: a rotation is refused if its pattern matches a secret of
+/// another rotation. Decided over the whole file, so that the selection does not matter,
+/// and without requests.
 fn refuse_shared(expanded: &mut [Expanded<'_>], config: &Config) {
     if config.rotations.iter().all(|rotation| rotation.patterns.is_empty()) {
         return;
     }
-    let claims = Claims::of(config);
+    let owners = SecretOwners::of(config);
     for (one, written) in expanded.iter_mut().zip(&config.rotations) {
-        // What is written out comes first; the rest was found by patterns.
+        // Listed secrets come first; the rest was found by patterns.
         let found = one.rotation.secrets.iter().skip(written.secrets.len());
         let shared = found.map(|secret| &secret.destination).find_map(|destination| {
-            let other = claims.another(written, destination)?;
-            Some(Trouble::Claimed { destination: destination.to_string(), other: other.name.clone() })
+            let other = owners.other_than(written, destination)?;
+            Some(RotationError::Claimed { destination: destination.to_string(), other: other.name.clone() })
         });
-        one.trouble = one.trouble.take().or(shared);
+        one.error = one.error.take().or(shared);
     }
 }
 
-/// Which rotation of the file lays claim to which secret.
-struct Claims<'a> {
+/// Which rotation of the file owns which secret.
+struct SecretOwners<'a> {
     named: HashMap<&'a Destination, &'a Rotation>,
     /// By the secret's store and name.
     patterns: HashMap<(Store, &'a str), Vec<(&'a Rotation, &'a SecretPattern)>>,
 }
 
-impl<'a> Claims<'a> {
+impl<'a> SecretOwners<'a> {
     fn of(config: &'a Config) -> Self {
-        let mut claims = Self { named: HashMap::new(), patterns: HashMap::new() };
+        let mut owners = Self { named: HashMap::new(), patterns: HashMap::new() };
         for rotation in config.rotations.iter().chain(&config.unselected) {
-            claims.named.extend(rotation.secrets.iter().map(|secret| (&secret.destination, rotation)));
+            owners.named.extend(rotation.secrets.iter().map(|secret| (&secret.destination, rotation)));
             for pattern in &rotation.patterns {
                 let key = (pattern.store, pattern.name.as_str());
-                claims.patterns.entry(key).or_default().push((rotation, pattern));
+                owners.patterns.entry(key).or_default().push((rotation, pattern));
             }
         }
-        claims
+        owners
     }
 
-    /// Another rotation than `own` that claims a secret.
-    fn another(&self, own: &Rotation, destination: &Destination) -> Option<&'a Rotation> {
+    /// A rotation other than `own` that owns the secret.
+    fn other_than(&self, own: &Rotation, destination: &Destination) -> Option<&'a Rotation> {
         if let Some(named) = self.named.get(destination).filter(|named| named.key != own.key) {
             return Some(named);
         }

@@ -1,12 +1,13 @@
-//! Which of the provider's tokens belong to a rotation, and who holds them.
+//! Which of the provider's tokens belong to a rotation, and which destinations hold
+//! them.
 //!
-//! Pure: a provider's list and GitHub's timestamps go in, facts come out. What
-//! is done about them is decided in [`super::plan`].
+//! A pure function of the provider's list and GitHub's timestamps. [`super::plan`]
+//! decides what to do.
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::error::RotationError;
 use super::marker::{self, Marker, MarkerKeys};
-use super::trouble::Trouble;
 use super::trust::{self, Believed, Ignored};
 use crate::config::Rotation;
 use crate::provider::Token;
@@ -24,12 +25,12 @@ pub struct Member {
     pub token: Token,
     /// Its marker; `None`: the original that the user named.
     pub marker: Option<Marker>,
-    /// Its marker is certainly crossfade's: signed, or written by this run.
+    /// crossfade certainly wrote its marker: it is signed, or written by this run.
     pub is_proven: bool,
 }
 
 impl Member {
-    /// Whether the provider accepts it at `now`, as far as it tells.
+    /// Whether it is valid at `now`, according to the provider.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         !self.token.disabled && self.token.expires_at.is_none_or(|end| end > now)
@@ -54,9 +55,9 @@ impl Member {
     }
 }
 
-/// What GitHub tells of one destination.
+/// What GitHub reports of one destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
+pub enum Observation {
     /// There is no such secret.
     Missing,
     /// The secret was last written then.
@@ -65,7 +66,7 @@ pub enum Reading {
     Unreadable(String),
 }
 
-/// The token that a destination holds, as far as its timestamp tells.
+/// The token that a destination holds, according to its timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
     /// No secret, so no token.
@@ -81,7 +82,7 @@ pub enum Holder {
 pub struct Lineage {
     /// Newest first.
     pub members: Vec<Member>,
-    /// Tokens with this rotation's marker on which no run acts.
+    /// Tokens with this rotation's marker that no run may act on.
     pub ignored: Vec<Ignored>,
     /// Whether a listed token carries a signature that one of the keys made.
     pub is_signed: bool,
@@ -98,7 +99,7 @@ impl Lineage {
         tokens: &[Token],
         keys: &MarkerKeys,
         now: Timestamp,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, RotationError> {
         let mut marked: Vec<(&Token, Marker)> = Vec::new();
         let mut others: Vec<(&Token, Option<Marker>)> = Vec::new();
         for token in tokens {
@@ -117,15 +118,14 @@ impl Lineage {
         Ok(lineage)
     }
 
-    /// Who holds what: a destination holds a token when it was written in that
-    /// token's window and in no other's. The attempts of one run share a window,
-    /// and the last of them is the one that was delivered.
+    /// A destination holds a token if it was written in that token's window and in no
+    /// other's. The attempts of one run share a window; the last of them was delivered.
     #[must_use]
-    pub fn holder(&self, reading: &Reading) -> Holder {
-        let at = match reading {
-            Reading::Missing => return Holder::Nothing,
-            Reading::Unreadable(_) => return Holder::Unknown,
-            Reading::UpdatedAt(at) => *at,
+    pub fn holder(&self, observation: &Observation) -> Holder {
+        let at = match observation {
+            Observation::Missing => return Holder::Nothing,
+            Observation::Unreadable(_) => return Holder::Unknown,
+            Observation::UpdatedAt(at) => *at,
         };
         let mut candidates =
             self.members.iter().enumerate().filter(|(_, member)| member.window_contains(at)).map(|(i, _)| i);
@@ -134,8 +134,8 @@ impl Lineage {
         if candidates.any(|other| self.run(other) != run) {
             return Holder::Unknown;
         }
-        // Of a run only the last attempt is delivered: what was written before it
-        // was minted was written by somebody else.
+        // Only the last attempt of a run is delivered: an earlier write came from
+        // elsewhere.
         match self.members.iter().position(|member| run_of(member) == run) {
             Some(last) if self.members[last].window_contains(at) && !self.is_copied(last) => {
                 Holder::Member(last)
@@ -144,8 +144,8 @@ impl Lineage {
         }
     }
 
-    /// Whether another token carries the same marker: a person regenerated this one
-    /// in the provider's pages, say, and its description was copied.
+    /// Whether another token carries the same marker, such as a copy that a user made in
+    /// the provider's pages.
     fn is_copied(&self, index: usize) -> bool {
         let Member { token, marker, .. } = &self.members[index];
         self.members.iter().any(|other| other.token.id != token.id && other.marker == *marker)
@@ -160,13 +160,13 @@ impl Lineage {
     /// Whether a destination may hold this member. `false` only when that is
     /// certain: it holds another, or it was last written before this was minted.
     #[must_use]
-    pub fn may_hold(&self, reading: &Reading, index: usize) -> bool {
-        let at = match reading {
-            Reading::Missing => return false,
-            Reading::Unreadable(_) => return true,
-            Reading::UpdatedAt(at) => *at,
+    pub fn may_hold(&self, observation: &Observation, index: usize) -> bool {
+        let at = match observation {
+            Observation::Missing => return false,
+            Observation::Unreadable(_) => return true,
+            Observation::UpdatedAt(at) => *at,
         };
-        match self.holder(reading) {
+        match self.holder(observation) {
             Holder::Nothing => false,
             Holder::Member(held) => held == index,
             Holder::Unknown => {
@@ -176,41 +176,40 @@ impl Lineage {
         }
     }
 
-    /// Whether nobody ever took this member: every destination was last written
-    /// before it was minted, or has no secret at all.
+    /// Whether no destination ever held this member: every one was last written before
+    /// it was minted, or has no secret.
     #[must_use]
-    pub fn never_taken(&self, readings: &[Reading], index: usize) -> bool {
+    pub fn never_taken(&self, observations: &[Observation], index: usize) -> bool {
         let Some(marker) = &self.members[index].marker else { return false };
-        readings.iter().all(|reading| match reading {
-            Reading::Missing => true,
-            Reading::Unreadable(_) => false,
-            Reading::UpdatedAt(at) => *at < before(marker.minted_at, TOLERANCE),
+        observations.iter().all(|observation| match observation {
+            Observation::Missing => true,
+            Observation::Unreadable(_) => false,
+            Observation::UpdatedAt(at) => *at < before(marker.minted_at, TOLERANCE),
         })
     }
 
-    /// The orphans, as far as timestamps tell: live tokens newer than every delivered
-    /// one, that no destination received. A secret that is missing proves nothing (it
-    /// may have been deleted, or renamed), and neither do secrets that no earlier token
-    /// of the rotation was written to, if there is one: the list of destinations may
-    /// be another by now.
+    /// The orphans according to the timestamps: live tokens newer than every delivered
+    /// one that no destination received. A missing secret proves nothing (it may have
+    /// been deleted or renamed), and neither do secrets that no earlier token of the
+    /// rotation was written to, if there is one: the list of destinations may have
+    /// changed.
     #[must_use]
-    pub fn orphans(&self, readings: &[Reading], now: Timestamp) -> Vec<usize> {
-        let is_there = |reading: &Reading| matches!(reading, Reading::UpdatedAt(_));
+    pub fn orphans(&self, observations: &[Observation], now: Timestamp) -> Vec<usize> {
+        let is_there = |observation: &Observation| matches!(observation, Observation::UpdatedAt(_));
         let unreceived =
-            (0..self.members.len()).take_while(|index| self.never_taken(readings, *index)).count();
-        let is_delivered =
-            |reading: &Reading| matches!(self.holder(reading), Holder::Member(held) if held >= unreceived);
+            (0..self.members.len()).take_while(|index| self.never_taken(observations, *index)).count();
+        let is_delivered = |observation: &Observation| matches!(self.holder(observation), Holder::Member(held) if held >= unreceived);
         let is_first =
             self.members.iter().all(|other| other.marker.is_none() || run_of(other) == self.run(0));
-        if !readings.iter().all(is_there) || !(is_first || readings.iter().any(is_delivered)) {
+        if !observations.iter().all(is_there) || !(is_first || observations.iter().any(is_delivered)) {
             return Vec::new();
         }
         (0..unreceived).filter(|index| self.members[*index].is_live(now)).collect()
     }
 
-    /// Whether this member is certainly this rotation's: it carries its marker, or
-    /// it is the original, named by its id or by the marker of a successor. A name
-    /// alone proves nothing: somebody may have made another token of that name.
+    /// Whether this member certainly belongs to this rotation: it carries its marker, or
+    /// it is the original, named by its id or by a successor's marker. A name alone
+    /// proves nothing: a user may have created another token of that name.
     #[must_use]
     pub fn is_ours(&self, rotation: &Rotation, index: usize) -> bool {
         let member = &self.members[index];
@@ -247,7 +246,7 @@ fn original<'a>(
     rotation: &Rotation,
     others: &[(&'a Token, Option<Marker>)],
     must_exist: bool,
-) -> Result<Option<&'a Token>, Trouble> {
+) -> Result<Option<&'a Token>, RotationError> {
     let named = &rotation.token;
     let taken_by = |token: &Token| {
         let markers = others.iter().filter_map(|(_, marker)| marker.as_ref());
@@ -255,17 +254,17 @@ fn original<'a>(
     };
     if let Some((token, foreign)) = others.iter().find(|(token, _)| token.id == *named) {
         return match foreign {
-            // A rotation whose key nobody gave may have begun with it.
+            // It may be the original of a rotation that `formerly` does not list.
             None => match taken_by(token).filter(|_| must_exist) {
                 None => Ok(Some(token)),
                 Some(marker) => {
-                    Err(Trouble::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
+                    Err(RotationError::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
                 }
             },
-            // Once our own tokens exist, somebody else's are not our concern.
+            // Once this rotation has tokens of its own, those of others do not matter.
             Some(_) if !must_exist => Ok(None),
             Some(marker) => {
-                Err(Trouble::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
+                Err(RotationError::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
             }
         };
     }
@@ -276,17 +275,19 @@ fn original<'a>(
         [one] => match taken_by(one) {
             None => Ok(Some(one)),
             Some(_) if !must_exist => Ok(None),
-            Some(marker) => Err(Trouble::BelongsToAnother { id: one.id.clone(), marker: marker.to_string() }),
+            Some(marker) => {
+                Err(RotationError::BelongsToAnother { id: one.id.clone(), marker: marker.to_string() })
+            }
         },
         [] => match by_name().find_map(|(token, marker)| Some((token, marker.as_ref()?))) {
             Some((token, marker)) if must_exist => {
-                Err(Trouble::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
+                Err(RotationError::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
             }
             _ => Ok(None),
         },
-        // After the first rotation the name alone no longer tells which was first.
+        // After the first rotation, the name alone does not identify the original.
         _ if !must_exist => Ok(None),
-        several => Err(Trouble::SeveralMatch {
+        several => Err(RotationError::SeveralMatch {
             name: named.clone(),
             ids: several.iter().map(|token| token.id.clone()).collect(),
         }),

@@ -41,7 +41,7 @@ pub struct Marker {
     pub run: String,
     /// Counted from 1; of several attempts of one run the last is delivered.
     pub attempt: u32,
-    /// Proves that the marker was written by somebody who has the signing key.
+    /// Proves that the writer of the marker has the signing key.
     pub mac: Option<String>,
 }
 
@@ -104,14 +104,14 @@ pub fn new_run(original: Option<&str>) -> String {
     original.map_or(name.clone(), |id| format!("{name}-{}", digest_of(id)))
 }
 
-/// A text without any marker: what people wrote there.
+/// The text without its marker.
 #[must_use]
 pub fn strip(text: &str) -> String {
     let is_text = |word: &&str| word.trim_end().parse::<Marker>().is_err();
     text.split_inclusive(char::is_whitespace).filter(is_text).collect::<String>().trim().to_owned()
 }
 
-/// A text that carries this marker and keeps what people wrote there.
+/// The text with this marker in place of an earlier one.
 #[must_use]
 pub fn annotate(text: &str, marker: &Marker) -> String {
     format!("{} {marker}", strip(text)).trim_start().to_owned()

@@ -1,9 +1,9 @@
-//! From the decision to mint to a newborn that may be delivered.
+//! From the decision to mint to a new token that may be delivered.
 //!
-//! A mint is never blindly repeated: its reply may be lost, so the attempt's
-//! marker is looked for first. A newborn that is not what was asked for, that the
-//! provider does not accept, or that has a rival is withdrawn before any secret
-//! was touched.
+//! A mint is never repeated blindly: if its reply is lost, the list of tokens is
+//! searched for the attempt's marker first. A new token is revoked before any secret is
+//! written if it differs from the request, if the provider does not accept its value, or
+//! if another run minted too.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,118 +14,119 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use super::Tools;
+use super::RunContext;
+use super::error::{Cleanup, RotationError};
 use super::lineage::{Lineage, Member};
 use super::marker::{self, Marker};
-use super::plan::{self, Circumstances, MintPlan};
+use super::plan::{self, MintPlan, PlanInput};
 use super::retire::retire;
-use super::session::{Keyring, Session};
-use super::trouble::{Fate, Trouble};
-use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Overlap, Probe, Token};
+use super::session::{CredentialFallback, ProviderSession};
+use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Overlap, Token, Verification};
 use crate::redact::is_maskable;
 
 /// Requests to mint in one run, lost ones included.
 const ATTEMPTS: u32 = 3;
 
-/// How often a lost newborn is looked for, over some seconds.
+/// How often the token of a lost attempt is looked for, over some seconds.
 const LOOKS: usize = 3;
 
-/// Everything that a mint needs to know.
-pub(super) struct Case<'a> {
-    pub(super) tools: &'a Tools<'a>,
-    pub(super) session: &'a Session,
-    pub(super) at: Circumstances<'a>,
+pub(super) struct MintAttempt<'a> {
+    pub(super) context: &'a RunContext<'a>,
+    pub(super) session: &'a ProviderSession,
+    pub(super) input: PlanInput<'a>,
     pub(super) lineage: &'a Lineage,
 }
 
-/// A minted token that may be delivered.
-pub(super) struct Newborn {
-    /// The token and its marker.
+/// A new token that passed every check and may be delivered.
+pub(super) struct NewToken {
     pub(super) member: Member,
-    /// Its value.
     pub(super) value: SecretString,
-    /// By when its delivery must have ended.
+    /// The end of the delivery window.
     pub(super) until: Timestamp,
-    /// What the provider said when it was asked whether it accepts the value.
-    pub(super) probe: Probe,
-    /// The predecessor as it is after the mint, its new end included.
+    pub(super) verification: Verification,
+    /// The previous token after the mint, with its new expiry.
     pub(super) predecessor: Option<Token>,
-    /// Earlier attempts of this run whose replies were lost.
-    pub(super) twins: Vec<Token>,
-    /// What went less well than it should.
+    /// Tokens of earlier attempts of this run whose replies were lost.
+    pub(super) lost_attempts: Vec<Token>,
     pub(super) warnings: Vec<String>,
 }
 
-/// A mint that gave nothing to deliver.
-pub(super) struct Miscarriage {
-    /// Why.
-    pub(super) trouble: Trouble,
-    /// The predecessor as it may be now: a mint whose reply was lost or whose
-    /// newborn was withdrawn has set its end all the same.
+/// A mint without a token to deliver.
+pub(super) struct MintFailure {
+    pub(super) error: RotationError,
+    /// The previous token as it may be now: a lost attempt, or one whose token was
+    /// revoked, has set its expiry all the same.
     pub(super) predecessor: Option<Token>,
 }
 
-/// Why a newborn is not delivered.
-enum Flaw {
-    /// Another run is at work, or was.
+/// Why a new token is not delivered.
+enum Rejection {
+    /// Another run minted a token too.
     Rival { id: String, minted_at: Timestamp },
-    /// It is not what was asked for, or is not accepted.
+    /// The token differs from the request, or the provider does not accept its value.
     Unfit(String),
 }
 
-/// A newborn that is what was asked for.
+/// A new token that matches the request.
 struct Examined {
     member: Member,
-    twins: Vec<Token>,
+    lost_attempts: Vec<Token>,
     warnings: Vec<String>,
 }
 
-/// A mint whose reply arrived.
-struct Answered {
+struct MintReply {
     minted: Minted,
     marker: Marker,
     predecessor: Option<Token>,
 }
 
-impl Case<'_> {
-    /// Mints, checks and probes.
+impl MintAttempt<'_> {
+    /// Mints a token, checks it and verifies its value.
     ///
     /// # Errors
-    /// Whatever happened, no secret was touched; the error says what became of a
-    /// token that was minted.
-    pub(super) async fn mint(&self, plan: &MintPlan) -> Result<Newborn, Miscarriage> {
-        let Answered { minted, marker, predecessor } = self.attempt(plan).await?;
+    /// No secret was written; the error says whether a token was minted and revoked.
+    pub(super) async fn mint(&self, plan: &MintPlan) -> Result<NewToken, MintFailure> {
+        let MintReply { minted, marker, predecessor } = self.mint_with_retries(plan).await?;
         if !is_maskable(&minted.value) {
             let why = "its value is not 16 to 4096 visible ASCII characters";
-            return Err(self.withdraw(&minted, predecessor, Flaw::Unfit(why.to_owned())).await);
+            return Err(self.reject(&minted, predecessor, Rejection::Unfit(why.to_owned())).await);
         }
-        // Whichever finds something wrong first spares the wait for the other.
+        // The first of the two checks that fails ends the wait for the other.
         let mut listed = None;
         let looked = tokio::try_join!(
-            self.probe(&minted),
+            self.verify(&minted),
             self.examine(&minted, &marker, predecessor.as_ref(), &mut listed)
         );
         // Another run may have set an earlier end than this one asked for.
         let predecessor = predecessor.map(|old| shown(&old, listed.as_deref()).clone());
-        let (probe, Examined { member, twins, warnings }) = match looked {
+        let (verification, Examined { member, lost_attempts, warnings }) = match looked {
             Ok(looked) => looked,
-            Err(flaw) => return Err(self.withdraw(&minted, predecessor, flaw).await),
+            Err(rejection) => return Err(self.reject(&minted, predecessor, rejection).await),
         };
-        Ok(Newborn { member, value: minted.value, until: marker.until, probe, predecessor, twins, warnings })
+        Ok(NewToken {
+            member,
+            value: minted.value,
+            until: marker.until,
+            verification,
+            predecessor,
+            lost_attempts,
+            warnings,
+        })
     }
 
-    /// Lists once more: is there a rival, and is the newborn what was asked for?
+    /// Lists the tokens again to look for a token of another run, and compares the new
+    /// token with the request.
     async fn examine(
         &self,
         minted: &Minted,
         marker: &Marker,
         predecessor: Option<&Token>,
         listed: &mut Option<Vec<Token>>,
-    ) -> Result<Examined, Flaw> {
-        let keys = Keyring::after_mint(self.session, &minted.value, predecessor);
+    ) -> Result<Examined, Rejection> {
+        let credentials = CredentialFallback::after_mint(self.session, &minted.value, predecessor);
         let mut warnings = Vec::new();
-        let listing = keys.call(async |credential| self.session.provider.list(credential).await);
-        let why = match timeout(longest_look(self.tools.patience), listing).await {
+        let listing = credentials.call(async |credential| self.session.provider.list(credential).await);
+        let why = match timeout(longest_look(self.context.patience), listing).await {
             Ok(Ok(tokens)) => {
                 *listed = Some(tokens);
                 None
@@ -134,46 +135,47 @@ impl Case<'_> {
             Err(_) => Some("the provider took too long to list its tokens".to_owned()),
         };
         warnings.extend(why.map(|why| format!("whether another run is at work could not be checked: {why}")));
-        let newborn = shown(&minted.token, listed.as_deref()).clone();
+        let new_token = shown(&minted.token, listed.as_deref()).clone();
         let listed = listed.as_deref().unwrap_or_default();
-        let member = Member { token: newborn, marker: Some(marker.clone()), is_proven: true };
-        if let Some(flaw) = self.rival(listed, marker) {
-            return Err(flaw);
+        let member = Member { token: new_token, marker: Some(marker.clone()), is_proven: true };
+        if let Some(rejection) = self.rival(listed, marker) {
+            return Err(rejection);
         }
         if let Some(why) = self.unfit(&member, predecessor) {
-            return Err(Flaw::Unfit(why));
+            return Err(Rejection::Unfit(why));
         }
-        let is_twin = |token: &&Token| {
+        let is_lost_attempt = |token: &&Token| {
             token.id != minted.token.id
                 && self.own_marker(token).is_some_and(|other| other.run == marker.run)
-                && token.expires_at.is_none_or(|end| end > self.at.now)
+                && token.expires_at.is_none_or(|end| end > self.input.now)
         };
-        let twins = listed.iter().filter(is_twin).cloned().collect();
-        Ok(Examined { member, twins, warnings })
+        let lost_attempts = listed.iter().filter(is_lost_attempt).cloned().collect();
+        Ok(Examined { member, lost_attempts, warnings })
     }
 
-    /// Asks for a token until a reply arrives, and looks for what a lost reply made.
-    async fn attempt(&self, plan: &MintPlan) -> Result<Answered, Miscarriage> {
+    /// Requests a token until a reply arrives; after a lost reply, looks for the token
+    /// that the attempt may have created.
+    async fn mint_with_retries(&self, plan: &MintPlan) -> Result<MintReply, MintFailure> {
         let run = marker::new_run(self.lineage.original().map(|token| token.id.as_str()));
         let mut attempt = 1;
         let mut plan = plan.clone();
         let mut old = plan.predecessor.map(|index| self.lineage.members[index].clone());
-        let now = || self.tools.now().unwrap_or(self.at.now);
-        self.tools
-            .brake
-            .pass()
-            .map_err(|why| Miscarriage { trouble: Trouble::Stopped(why), predecessor: None })?;
-        // The original predecessor, once a request may have set its end.
+        let now = || self.context.now().unwrap_or(self.input.now);
+        self.context
+            .stop_signal
+            .check()
+            .map_err(|why| MintFailure { error: RotationError::Stopped(why), predecessor: None })?;
+        // The previous token as it was before, once a request may have set its expiry.
         let mut touched: Option<Token> = None;
         loop {
-            let keys = &self.tools.marker_keys;
-            let key = self.at.rotation.key.clone();
+            let keys = &self.context.marker_keys;
+            let key = self.input.rotation.key.clone();
             let marker = Marker::new(key, now(), plan.window, run.clone(), keys).at_attempt(attempt, keys);
             let ends_at = old.as_ref().and_then(|old| {
                 plan::predecessor_ends_at(
-                    &self.at,
+                    &self.input,
                     marker.minted_at,
-                    self.tools.ahead(self.session.side),
+                    self.context.ahead(self.session.peer),
                     &plan,
                     old,
                 )
@@ -181,36 +183,40 @@ impl Case<'_> {
             let error = match self.request(&plan, old.as_ref(), ends_at, &marker).await {
                 Ok(minted) => {
                     let predecessor = touched.or_else(|| ended(old.as_ref(), ends_at));
-                    return Ok(Answered { minted, marker, predecessor });
+                    return Ok(MintReply { minted, marker, predecessor });
                 }
                 Err(error) if error.kind.is_refusal() => {
-                    return Err(Miscarriage { trouble: Trouble::MintRefused(error), predecessor: touched });
+                    return Err(MintFailure {
+                        error: RotationError::MintRefused(error),
+                        predecessor: touched,
+                    });
                 }
                 Err(error) => error,
             };
             let now_ends = ended(old.as_ref(), ends_at);
             touched = touched.or_else(|| now_ends.clone());
             tracing::warn!(attempt, "the reply to the mint was lost: {error}");
-            let is_last = attempt >= ATTEMPTS || self.tools.brake.pass().is_err();
+            let is_last = attempt >= ATTEMPTS || self.context.stop_signal.check().is_err();
             let lost = match self.look_for(&marker, &error).await {
                 Some(lost) if !is_last => lost,
                 looked => {
-                    // Its value is lost, and no attempt of this run succeeds it.
+                    // Its value is lost and this run makes no further attempt.
                     if let Some(Some(lost)) = looked {
                         self.end(&lost).await;
                     }
-                    let trouble = Trouble::MintLost { attempts: attempt, last: error };
-                    return Err(Miscarriage { trouble, predecessor: touched });
+                    let error = RotationError::MintLost { attempts: attempt, last: error };
+                    return Err(MintFailure { error, predecessor: touched });
                 }
             };
-            match (lost, self.at.profile.overlap) {
-                // Nobody has its value: it is the one to succeed, and ends now.
+            match (lost, self.input.profile.overlap) {
+                // Its value is lost, so the next attempt replaces it and ends it at
+                // once.
                 (Some(lost), Overlap::Native) => {
                     plan.predecessor_is_orphan = true;
                     old = Some(Member { token: lost, marker: Some(marker), is_proven: true });
                 }
                 (Some(lost), Overlap::AcrossRuns) => self.end(&lost).await,
-                // The lost request may have set an end, and that is not extended.
+                // The lost request may have set an expiry, which must not be extended.
                 (None, _) => {
                     old = old.zip(now_ends).map(|(old, token)| Member { token, ..old });
                 }
@@ -219,8 +225,8 @@ impl Case<'_> {
         }
     }
 
-    /// One request to mint; by creation if the predecessor is dead and the
-    /// provider will not regenerate it.
+    /// One request to mint. Creates the token if the previous one has ended and the
+    /// provider refuses to regenerate it.
     async fn request(
         &self,
         plan: &MintPlan,
@@ -228,7 +234,7 @@ impl Case<'_> {
         predecessor_ends_at: Option<Timestamp>,
         marker: &Marker,
     ) -> Result<Minted, Error> {
-        let Circumstances { rotation, profile, now, .. } = self.at;
+        let PlanInput { rotation, profile, now, .. } = self.input;
         let (name, note) = match (old, &rotation.create, profile.marker_in) {
             (Some(old), _, _) => (marker::strip(&old.token.name), old.token.note.clone()),
             (None, _, MarkerIn::Name) => (rotation.token.clone(), rotation.token.clone()),
@@ -261,19 +267,19 @@ impl Case<'_> {
         }
     }
 
-    /// Looks for the token of an attempt whose reply was lost. `None`: nobody knows
-    /// whether there is one, so there is no further attempt; it is left to the next
-    /// run, which sees it.
+    /// Looks for the token of a lost attempt. `None`: the list could not be read, so it
+    /// is unknown whether there is one. Then this run makes no further attempt; the next
+    /// run sees the token.
     async fn look_for(&self, marker: &Marker, lost: &Error) -> Option<Option<Token>> {
         let asked = lost.retry_after.unwrap_or_default();
-        if asked > self.tools.patience {
+        if asked > self.context.patience {
             return None;
         }
-        tokio::time::sleep(asked.max(self.tools.first_wait)).await;
+        tokio::time::sleep(asked.max(self.context.first_wait)).await;
         let look = async || {
             let listed = self.session.provider.list(&self.session.credential).await.map_err(|_| None)?;
             let is_lost = |token: &Token| Marker::find(&token.note).is_some_and(|found| found == *marker);
-            // Not there yet, perhaps: a list may lag.
+            // The list may lag behind.
             listed.into_iter().find(is_lost).map(Some).ok_or(Some(()))
         };
         match look.retry(self.backoff().with_max_times(LOOKS - 1)).await {
@@ -282,90 +288,95 @@ impl Case<'_> {
         }
     }
 
-    /// Whether the provider accepts the new value; a newborn may need seconds.
-    async fn probe(&self, minted: &Minted) -> Result<Probe, Flaw> {
-        let verify = self.at.rotation.verify.as_deref();
-        let ask = async || match self.session.provider.probe(minted, verify).await {
-            Ok(Probe::Rejected) => Err(Flaw::Unfit("the provider does not accept its value".to_owned())),
-            Ok(probe) => Ok(probe),
+    /// Verifies that the provider accepts the new value, which may take some seconds.
+    async fn verify(&self, minted: &Minted) -> Result<Verification, Rejection> {
+        let verify = self.input.rotation.verify.as_deref();
+        let ask = async || match self.session.provider.verify(minted, verify).await {
+            Ok(Verification::Rejected) => {
+                Err(Rejection::Unfit("the provider does not accept its value".to_owned()))
+            }
+            Ok(verification) => Ok(verification),
             Err(error) => {
                 let why = format!("the provider could not be asked whether it accepts its value: {error}");
-                Err(Flaw::Unfit(why))
+                Err(Rejection::Unfit(why))
             }
         };
-        let backoff = self.backoff().with_max_times(usize::MAX).with_total_delay(Some(self.tools.patience));
-        timeout(longest_look(self.tools.patience), ask.retry(backoff)).await.unwrap_or_else(|_| {
+        let backoff = self.backoff().with_max_times(usize::MAX).with_total_delay(Some(self.context.patience));
+        timeout(longest_look(self.context.patience), ask.retry(backoff)).await.unwrap_or_else(|_| {
             let why = "the provider took too long to say whether it accepts its value";
-            Err(Flaw::Unfit(why.to_owned()))
+            Err(Rejection::Unfit(why.to_owned()))
         })
     }
 
     fn backoff(&self) -> ExponentialBuilder {
         ExponentialBuilder::new()
-            .with_min_delay(self.tools.first_wait)
-            .with_max_delay(self.tools.patience.max(Duration::from_secs(1)) / 8)
+            .with_min_delay(self.context.first_wait)
+            .with_max_delay(self.context.patience.max(Duration::from_secs(1)) / 8)
             .with_jitter()
     }
 
-    /// Another run's token: its window is open, or it came after our list.
-    fn rival(&self, listed: &[Token], own: &Marker) -> Option<Flaw> {
-        let now = self.tools.now().unwrap_or(self.at.now);
+    /// A token that another run minted: its delivery window is open, or it is newer than
+    /// this run's first list.
+    fn rival(&self, listed: &[Token], own: &Marker) -> Option<Rejection> {
+        let now = self.context.now().unwrap_or(self.input.now);
         listed.iter().find_map(|token| {
             let marker = self.own_marker(token)?;
             let minted_at = marker.minted_at;
             let is_other = marker.run != own.run;
             let member = Member { token: token.clone(), marker: Some(marker), is_proven: false };
             let is_rival = is_other && (member.window_is_open(now) || !self.is_known(token));
-            is_rival.then(|| Flaw::Rival { id: token.id.clone(), minted_at })
+            is_rival.then(|| Rejection::Rival { id: token.id.clone(), minted_at })
         })
     }
 
-    /// The marker of a listed token if it is this rotation's. With a signing key,
-    /// only a signed one counts.
+    /// The marker of a listed token if it belongs to this rotation. With a signing key,
+    /// only signed markers count.
     fn own_marker(&self, token: &Token) -> Option<Marker> {
-        let keys = &self.tools.marker_keys;
+        let keys = &self.context.marker_keys;
         Marker::find(&token.note)
-            .filter(|marker| self.at.rotation.has_key(&marker.key))
+            .filter(|marker| self.input.rotation.has_key(&marker.key))
             .filter(|marker| keys.is_empty() || keys.verify(marker))
     }
 
-    /// What is wrong with the newborn, if anything.
-    fn unfit(&self, newborn: &Member, predecessor: Option<&Token>) -> Option<String> {
-        if Marker::find(&newborn.token.note) != newborn.marker {
+    /// Why the new token cannot be used, if there is a reason.
+    fn unfit(&self, new_token: &Member, predecessor: Option<&Token>) -> Option<String> {
+        if Marker::find(&new_token.token.note) != new_token.marker {
             return Some(
                 "the provider did not keep its marker, so no later run could recognise it".to_owned(),
             );
         }
-        if let Some(old) = predecessor.filter(|old| old.privileges != newborn.token.privileges) {
-            let fields = differing_fields(&old.privileges, &newborn.token.privileges);
+        if let Some(old) = predecessor.filter(|old| old.privileges != new_token.token.privileges) {
+            let fields = differing_fields(&old.privileges, &new_token.token.privileges);
             return Some(format!("its privileges are not those of its predecessor ({fields})"));
         }
         // It would be due at once, and again after every mint.
-        if self.at.profile.expiry == Expiry::Native && newborn.token.expires_at.is_none() {
+        if self.input.profile.expiry == Expiry::Native && new_token.token.expires_at.is_none() {
             let why = "it does not show the requested expiry, so crossfade could not tell when to replace it. \
                        This server may not support token expiries";
             return Some(why.to_owned());
         }
-        plan::due(&self.at, newborn).map(|why| format!("it would have to be replaced at once: {why}"))
+        plan::due(&self.input, new_token).map(|why| format!("it would have to be replaced at once: {why}"))
     }
 
-    /// Deletes a newborn that no destination has seen.
-    async fn withdraw(&self, minted: &Minted, predecessor: Option<Token>, flaw: Flaw) -> Miscarriage {
-        let fate = self.fate(minted, predecessor.as_ref()).await;
+    /// Revokes a new token that was not written anywhere.
+    async fn reject(&self, minted: &Minted, predecessor: Option<Token>, rejection: Rejection) -> MintFailure {
+        let cleanup = self.revoke(minted, predecessor.as_ref()).await;
         let id = minted.token.id.clone();
-        let trouble = match flaw {
-            Flaw::Rival { id: rival, minted_at } => Trouble::Overtaken { id, rival, minted_at, fate },
-            Flaw::Unfit(why) => Trouble::Unfit { id, why, fate },
+        let error = match rejection {
+            Rejection::Rival { id: rival, minted_at } => {
+                RotationError::Overtaken { id, rival, minted_at, cleanup }
+            }
+            Rejection::Unfit(why) => RotationError::Unfit { id, why, cleanup },
         };
-        Miscarriage { trouble, predecessor }
+        MintFailure { error, predecessor }
     }
 
-    /// Deletes a newborn, and tells what became of it.
-    pub(super) async fn fate(&self, minted: &Minted, predecessor: Option<&Token>) -> Fate {
-        let keys = Keyring::after_mint(self.session, &minted.value, predecessor);
-        match retire(self.session, &keys, &minted.token, Ending::Delete).await {
-            Ok(()) => Fate::Withdrawn,
-            Err(error) => Fate::Lives { until: minted.token.expires_at, why: error.to_string() },
+    /// Deletes a new token; returns whether that succeeded.
+    pub(super) async fn revoke(&self, minted: &Minted, predecessor: Option<&Token>) -> Cleanup {
+        let credentials = CredentialFallback::after_mint(self.session, &minted.value, predecessor);
+        match retire(self.session, &credentials, &minted.token, Ending::Delete).await {
+            Ok(()) => Cleanup::Revoked,
+            Err(error) => Cleanup::Failed { until: minted.token.expires_at, why: error.to_string() },
         }
     }
 
@@ -375,22 +386,21 @@ impl Case<'_> {
             || self.lineage.ignored.iter().any(|ignored| ignored.id == token.id)
     }
 
-    /// Deletes a token that nobody has the value of; a later run does it otherwise.
+    /// Deletes the token of a lost attempt. If that fails, a later run does it.
     async fn end(&self, lost: &Token) {
-        let keys = Keyring::before_mint(self.session);
-        if let Err(error) = retire(self.session, &keys, lost, Ending::Delete).await {
+        let credentials = CredentialFallback::before_mint(self.session);
+        if let Err(error) = retire(self.session, &credentials, lost, Ending::Delete).await {
             tracing::warn!("a lost newborn could not be deleted: {error}");
         }
     }
 }
 
-/// A token as a list shows it, which tells more than a reply that leaves fields
-/// out; as it is known, where the list does not have it.
+/// The token as the list shows it, because a reply may leave fields out; `token` itself
+/// if the list lacks it.
 fn shown<'a>(token: &'a Token, listed: Option<&'a [Token]>) -> &'a Token {
     listed.and_then(|all| all.iter().find(|other| other.id == token.id)).unwrap_or(token)
 }
 
-/// The names of the privileges that differ.
 fn differing_fields(one: &Value, other: &Value) -> String {
     let names = [one, other].into_iter().filter_map(Value::as_object).flat_map(Map::keys);
     let differing: BTreeSet<&str> =
@@ -398,13 +408,13 @@ fn differing_fields(one: &Value, other: &Value) -> String {
     Vec::from_iter(differing).join(", ")
 }
 
-/// A token with the end that a mint gives it.
+/// The token with the expiry that a mint gives it.
 fn ended(old: Option<&Member>, end: Option<Timestamp>) -> Option<Token> {
     old.map(|old| Token { expires_at: end.or(old.token.expires_at), ..old.token.clone() })
 }
 
-/// The most that may pass before the delivery begins: its window is open. A request
-/// that was sent while there was patience left may use its time.
+/// The longest check before the delivery, whose window is already open. A request sent
+/// before `patience` runs out may still finish.
 fn longest_look(patience: Duration) -> Duration {
     patience + patience / 2
 }

@@ -1,29 +1,30 @@
-//! The job: what is done to keep a rotation's token alive.
+//! Decides what a rotation needs, and does it.
 //!
-//! - [`lineage`]: which tokens are the rotation's, and who holds them (pure)
+//! - [`lineage`]: which tokens belong to a rotation, and which destinations hold them (pure)
 //! - [`plan`]: the verdict and what follows from it (pure)
 //! - [`window`]: how long a delivery may take (pure)
-//! - [`marker`]: what a minted token is recognised by
-//! - [`trust`]: which markers are believed, and what may be ended on their word (pure)
+//! - [`marker`]: the text by which crossfade recognises its tokens
+//! - [`trust`]: which markers are believed, and what may be retired because of them (pure)
 //! - `expand`: from patterns to destinations
-//! - `apply`: one rotation from the first reading to the last retirement
-//! - `mint`: the part of it in which replies get lost and rivals appear
+//! - `apply`: one rotation from the first observation to the last retirement
+//! - `mint`: creating and checking the new token, with lost replies and concurrent runs
 //! - `retire`: the only place where a token is disabled or deleted
-//! - [`session`]: a provider credential, shared by the rotations that use it
-//! - [`berths`]: how many rotations may deliver at once
-//! - [`brake`]: whether a mint may still be started
-//! - [`trouble`]: everything that stops a rotation, in words
-//! - `outcome`: what is reported of it; `advice`: what is said after a failure
+//! - [`session`]: a provider with its credential, shared by the rotations that use it
+//! - [`delivery_slots`]: how many rotations may deliver at once
+//! - [`stop_signal`]: whether a mint may still be started
+//! - [`error`]: every error that stops a rotation
+//! - `outcome`: the report of a rotation; `advice`: what to do after a failure
 //!
-//! How to speak to a provider or to GitHub is not known here.
+//! Requests to providers and to GitHub are built in [`crate::provider`] and
+//! [`crate::github`].
 
-pub mod berths;
-pub mod brake;
+pub mod delivery_slots;
+pub mod error;
 pub mod lineage;
 pub mod marker;
 pub mod plan;
 pub mod session;
-pub mod trouble;
+pub mod stop_signal;
 pub mod trust;
 pub mod window;
 
@@ -43,52 +44,53 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::{Clock, Side};
+use crate::clock::{Clock, Peer};
 use crate::config::Config;
 use crate::github::GitHub;
 use crate::provider::ProviderSettings;
 use crate::report::{Report, Reporter, RotationReport};
-use apply::Story;
-use berths::Berths;
-use brake::Brake;
+use apply::RotationRun;
+use delivery_slots::DeliverySlots;
+use error::RotationError;
 use expand::Expanded;
 use marker::MarkerKeys;
-use session::Session;
-use trouble::Trouble;
+use session::ProviderSession;
+use stop_signal::StopSignal;
 
-/// What every rotation of a run works with.
-pub struct Tools<'a> {
-    /// Where secrets are kept.
+/// What all rotations of a run share.
+pub struct RunContext<'a> {
+    /// The client that reads and writes the secrets.
     pub github: &'a GitHub,
     /// The servers' time.
     pub clock: &'a Clock,
     /// Whether a mint may still be started.
-    pub brake: &'a Brake,
-    /// How many rotations may be between mint and delivery at once: the more
-    /// there are, the longer each new token waits for its turn.
-    pub berths: &'a Berths,
-    /// The wait before something is asked again that may need seconds.
+    pub stop_signal: &'a StopSignal,
+    /// Limits how many rotations deliver at once: the more there are, the longer each
+    /// new token waits.
+    pub delivery_slots: &'a DeliverySlots,
+    /// The first wait before a check that may need seconds is repeated.
     pub first_wait: Duration,
-    /// How long a newborn may take to be accepted.
+    /// How long the provider may take to accept a new token.
     pub patience: Duration,
     /// Rotate even if nothing is due.
     pub force: bool,
-    /// Change nothing.
+    /// Plan without changing anything.
     pub dry_run: bool,
-    /// Only look: a dry run that leaves out the preflight as well.
-    pub look_only: bool,
-    /// What signs the markers of new tokens, and verifies those that are listed.
+    /// A dry run without the preflight (`crossfade status`).
+    pub read_only: bool,
+    /// Signs the markers of new tokens and verifies those of listed tokens.
     pub marker_keys: MarkerKeys,
 }
 
-impl Tools<'_> {
-    fn now(&self) -> Result<Timestamp, Trouble> {
-        self.clock.now().ok_or(Trouble::NoClock)
+impl RunContext<'_> {
+    fn now(&self) -> Result<Timestamp, RotationError> {
+        self.clock.now().ok_or(RotationError::NoClock)
     }
 
-    /// How far the provider's clock is ahead of GitHub's; as far as it may be, if
-    /// it is not known. Headers count whole seconds, so one is nothing.
-    fn ahead(&self, provider: Side) -> SignedDuration {
+    /// How far the provider's clock is ahead of GitHub's; the largest tolerated skew if
+    /// unknown. `Date` headers have whole seconds, so a difference of one second counts
+    /// as none.
+    fn ahead(&self, provider: Peer) -> SignedDuration {
         let skew = self.clock.skew(provider).unwrap_or(lineage::SKEW);
         if skew.as_secs() <= 1 { SignedDuration::ZERO } else { skew }
     }
@@ -96,31 +98,31 @@ impl Tools<'_> {
 
 /// Rotates everything that is due, all rotations at once.
 pub async fn run(
-    tools: &Tools<'_>,
+    context: &RunContext<'_>,
     config: &Config,
-    sessions: &HashMap<ProviderSettings, Arc<Session>>,
+    sessions: &HashMap<ProviderSettings, Arc<ProviderSession>>,
 ) -> Report {
-    let expanded = expand::expand(tools, config).await;
-    let served = expanded.iter().filter(|one| one.trouble.is_none());
-    tools.github.expect(served.flat_map(|one| &one.rotation.secrets));
-    let told = expanded.into_iter().filter_map(|Expanded { rotation, notes, trouble }| {
+    let expanded = expand::expand(context, config).await;
+    let served = expanded.iter().filter(|one| one.error.is_none());
+    context.github.expect(served.flat_map(|one| &one.rotation.secrets));
+    let reports = expanded.into_iter().filter_map(|Expanded { rotation, notes, error }| {
         let session = sessions.get(&rotation.provider)?;
         Some(async move {
-            let story = match trouble {
-                Some(trouble) => Story { trouble: Some(trouble), ..Story::default() },
-                None => apply::apply(tools, session, &rotation).await,
+            let run = match error {
+                Some(error) => RotationRun { error: Some(error), ..RotationRun::default() },
+                None => apply::apply(context, session, &rotation).await,
             };
-            let report = outcome::report(&rotation, session, story, tools);
+            let report = outcome::report(&rotation, session, run, context);
             RotationReport { notes, ..report }
         })
     });
-    let rotations: Vec<RotationReport> = join_all(told).await;
+    let rotations: Vec<RotationReport> = join_all(reports).await;
     Report {
-        now: tools.clock.now(),
-        dry_run: tools.dry_run,
+        now: context.clock.now(),
+        dry_run: context.dry_run,
         rotations,
-        command: if tools.look_only { Reporter::Status } else { Reporter::Rotate },
-        github_credential_expires_at: tools.github.token_expires_at(),
+        command: if context.read_only { Reporter::Status } else { Reporter::Rotate },
+        github_credential_expires_at: context.github.credential_expires_at(),
         ..Report::default()
     }
 }

@@ -1,13 +1,13 @@
-//! What to do about one rotation: a pure function of what was observed and now.
+//! Plans one rotation: a pure function of the observations and the time.
 //!
-//! Exactly one [`Verdict`], with a reason that a person understands; the mint, if
-//! there is to be one; and the previous tokens that can be retired. Nothing here
-//! contacts anybody; what is planned is carried out in [`super::apply`].
+//! Gives exactly one [`Verdict`] with a reason for users; the mint, if there is one; and
+//! the previous tokens that can be retired. Sends no requests; [`super::apply`] carries
+//! the plan out.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::lineage::{Holder, Lineage, Member, Reading, TOLERANCE, after, before};
-use super::trouble::Trouble;
+use super::error::RotationError;
+use super::lineage::{Holder, Lineage, Member, Observation, TOLERANCE, after, before};
 use super::trust::{self, Support};
 use super::window::delivery_window;
 use crate::config::{Policy, Rotation};
@@ -18,23 +18,23 @@ pub use retire::{Retirement, expiries_to_set, retirements, used_since_replaced, 
 mod limit;
 mod retire;
 
-/// An expiry may lie this much beyond the policy's lifetime: providers round.
+/// Providers round expiries, so one may exceed the policy's lifetime by this much.
 const ROUNDING: SignedDuration = SignedDuration::from_hours(24);
 
-/// An orphan is ended at once only so long after its delivery window: GitHub's
-/// timestamps may lag.
+/// How long after its delivery window an orphan is ended at once: GitHub's timestamps
+/// may lag.
 const ORPHAN_AGE: SignedDuration = SignedDuration::from_hours(1);
 
-/// A token that ends within this time must be replaced in every destination that
-/// may hold it, however often a mint has failed.
+/// A token that ends within this time is replaced in every destination that may hold it,
+/// however often minting has failed.
 const LAST_DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// Why a rotation is, or is not, to be rotated now.
+/// Why a rotation is rotated now, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Nothing to do.
     Fresh,
-    /// The token ends soon, is too old, or lives longer than the policy allows.
+    /// The token ends soon, is too old, or is valid for longer than the policy allows.
     Due,
     /// The user asked for it.
     Forced,
@@ -46,12 +46,12 @@ pub enum Verdict {
     Missing,
 }
 
-/// What everything depends on, besides the user's own words.
+/// What a plan depends on besides tokens and observations.
 #[derive(Debug, Clone, Copy)]
-pub struct Circumstances<'a> {
+pub struct PlanInput<'a> {
     /// The rotation.
     pub rotation: &'a Rotation,
-    /// What is true of the provider's tokens.
+    /// What the provider's tokens can do.
     pub profile: Profile,
     /// GitHub's clock.
     pub now: Timestamp,
@@ -64,13 +64,13 @@ pub struct Circumstances<'a> {
 pub struct Plan {
     /// The one verdict.
     pub verdict: Verdict,
-    /// The verdict's reason, for people.
+    /// The verdict's reason, for users.
     pub why: String,
     /// Index of the current token in the lineage.
     pub current: Option<usize>,
     /// The token that each destination holds.
     pub holders: Vec<Holder>,
-    /// The mint, none, or what forbids it.
+    /// Whether to mint.
     pub step: Step,
     /// Previous tokens that can be retired now.
     pub retire: Vec<Retirement>,
@@ -84,64 +84,69 @@ pub enum Step {
     /// A successor is to be minted.
     Mint(MintPlan),
     /// Nothing may be minted.
-    Refuse(Trouble),
+    Refuse(RotationError),
 }
 
-/// The mint that is to be.
+/// How to mint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MintPlan {
     /// Index of the token to succeed; `None`: create from the rotation's `create`.
     pub predecessor: Option<usize>,
-    /// The successor is made by creation: the predecessor is not ended by the mint.
+    /// Create the successor: the mint does not end the previous token.
     pub by_creation: bool,
-    /// Nobody ever took the predecessor: it is ended by this mint.
+    /// No destination ever held the previous token: this mint ends it.
     pub predecessor_is_orphan: bool,
-    /// The mint leaves the predecessor its own end, where it has one: it is not known
-    /// that every destination will take the successor.
+    /// Keep the previous token's expiry if it has one, because it is not known whether
+    /// every destination accepts writes.
     pub keeps_predecessor: bool,
-    /// Other tokens that nobody ever took; ended once their successor is delivered.
+    /// Other tokens that no destination ever held.
     pub orphans: Vec<usize>,
-    /// The most that may pass from the mint to the last write.
+    /// The most time from the mint to the last write.
     pub window: SignedDuration,
 }
 
-/// Decides.
+/// Makes the plan.
 ///
 /// # Errors
 /// When the newest token cannot be trusted.
-pub fn plan(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Result<Plan, Trouble> {
-    let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
-    let current = current(at, lineage, readings);
-    trust::compare_privileges(lineage, at.now)?;
-    let (mut verdict, mut why) = verdict(at, lineage, readings, &holders, current);
+pub fn plan(
+    input: &PlanInput<'_>,
+    lineage: &Lineage,
+    observations: &[Observation],
+) -> Result<Plan, RotationError> {
+    let holders: Vec<Holder> = observations.iter().map(|observation| lineage.holder(observation)).collect();
+    let current = current(input, lineage, observations);
+    trust::compare_privileges(lineage, input.now)?;
+    let (mut verdict, mut why) = verdict(input, lineage, observations, &holders, current);
     let would_mint = verdict != Verdict::Fresh;
-    let open = lineage.members.iter().find(|member| member.window_is_open(at.now));
+    let open = lineage.members.iter().find(|member| member.window_is_open(input.now));
     let mut step = Step::Nothing;
     if let (true, Some((member, marker))) = (would_mint, open.and_then(|m| Some((m, m.marker.as_ref()?)))) {
         verdict = Verdict::InFlight;
         why = format!("token {} was minted at {} and its window is open", member.token.id, marker.minted_at);
-        step = Step::Refuse(Trouble::InFlight {
+        step = Step::Refuse(RotationError::InFlight {
             id: member.token.id.clone(),
             minted_at: marker.minted_at,
             until: after(marker.until, TOLERANCE),
         });
     } else if would_mint {
-        step = mint_or_refuse(at, lineage, readings, &holders, verdict, current);
+        step = mint_or_refuse(input, lineage, observations, &holders, verdict, current);
     }
     if matches!(step, Step::Nothing) {
-        step = unreadable(at, readings).map_or(Step::Nothing, |(destinations, reasons)| {
-            Step::Refuse(Trouble::DeadDestination { destinations, reasons })
+        step = unreadable(input, observations).map_or(Step::Nothing, |(destinations, reasons)| {
+            Step::Refuse(RotationError::DeadDestination { destinations, reasons })
         });
     }
-    let retire = retirements(at, lineage, readings);
+    let retire = retirements(input, lineage, observations);
     Ok(Plan { verdict, why, current, holders, step, retire })
 }
 
-/// The newest token, but for dead ones that no destination received. Where markers
-/// are signed, only a signed one counts.
-fn current(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> Option<usize> {
-    let is_leftover =
-        |index: &usize| !lineage.members[*index].is_live(at.now) && lineage.never_taken(readings, *index);
+/// The newest token, except ended ones that no destination received. Where markers are
+/// signed, only a signed one counts.
+fn current(input: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> Option<usize> {
+    let is_leftover = |index: &usize| {
+        !lineage.members[*index].is_live(input.now) && lineage.never_taken(observations, *index)
+    };
     let counts = |index: &usize| lineage.members[*index].is_proven || !lineage.is_signed;
     let mut counting = (0..lineage.members.len()).filter(counts);
     let newest = counting.clone().next();
@@ -151,94 +156,94 @@ fn current(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> O
 /// Whether the next run would mint, as things are and unless it is forced.
 #[must_use]
 pub fn next_run_mints(
-    at: &Circumstances<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
-    readings: &[Reading],
+    observations: &[Observation],
     current: Option<usize>,
 ) -> bool {
-    let at = Circumstances { force: false, ..*at };
-    let holders: Vec<Holder> = readings.iter().map(|reading| lineage.holder(reading)).collect();
-    verdict(&at, lineage, readings, &holders, current).0 != Verdict::Fresh
+    let input = PlanInput { force: false, ..*input };
+    let holders: Vec<Holder> = observations.iter().map(|observation| lineage.holder(observation)).collect();
+    verdict(&input, lineage, observations, &holders, current).0 != Verdict::Fresh
 }
 
 /// The verdict as if no other run were at work.
 fn verdict(
-    at: &Circumstances<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
-    readings: &[Reading],
+    observations: &[Observation],
     holders: &[Holder],
     current: Option<usize>,
 ) -> (Verdict, String) {
     let Some(current) = current else {
-        return (Verdict::Missing, format!("there is no token \"{}\"", at.rotation.token));
+        return (Verdict::Missing, format!("there is no token \"{}\"", input.rotation.token));
     };
     let member = &lineage.members[current];
-    if at.force {
+    if input.force {
         return (Verdict::Forced, "it was asked for".to_owned());
     }
-    if let Some(why) = due(at, member) {
+    if let Some(why) = due(input, member) {
         return (Verdict::Due, why);
     }
-    let waiting: Vec<String> = at
+    let waiting: Vec<String> = input
         .rotation
         .secrets
         .iter()
-        .zip(readings.iter().zip(holders))
-        .filter(|(_, (reading, holder))| lacks(member, current, reading, **holder))
-        .map(|(secret, (reading, _))| match reading {
-            Reading::Missing => format!("{} does not exist", secret.destination),
+        .zip(observations.iter().zip(holders))
+        .filter(|(_, (observation, holder))| lacks(member, current, observation, **holder))
+        .map(|(secret, (observation, _))| match observation {
+            Observation::Missing => format!("{} does not exist", secret.destination),
             _ => format!("{} was not written with token {}", secret.destination, member.token.id),
         })
         .collect();
     if !waiting.is_empty() {
         return (Verdict::Undelivered, waiting.join("; "));
     }
-    let why = match next_rotation_at(at.rotation.policy, at.profile, member) {
+    let why = match next_rotation_at(input.rotation.policy, input.profile, member) {
         Some(next) => format!("due from {next} on"),
         None => "it has no end".to_owned(),
     };
     (Verdict::Fresh, why)
 }
 
-/// Whether a readable destination is without the current token. Before the first
-/// rotation there are no windows: then only a missing secret tells.
-fn lacks(member: &Member, current: usize, reading: &Reading, holder: Holder) -> bool {
-    match reading {
-        Reading::Missing => true,
-        Reading::Unreadable(_) => false,
-        Reading::UpdatedAt(_) => member.marker.is_some() && holder != Holder::Member(current),
+/// Whether a readable destination lacks the current token. Before the first rotation
+/// there are no windows: then only a missing secret shows it.
+fn lacks(member: &Member, current: usize, observation: &Observation, holder: Holder) -> bool {
+    match observation {
+        Observation::Missing => true,
+        Observation::Unreadable(_) => false,
+        Observation::UpdatedAt(_) => member.marker.is_some() && holder != Holder::Member(current),
     }
 }
 
-/// Why a token must be replaced now, whoever holds it; `None`: it need not.
+/// Why a token must be replaced now; `None`: not yet.
 #[must_use]
-pub fn due(at: &Circumstances<'_>, member: &Member) -> Option<String> {
-    let Policy { lifetime, rotate_before, .. } = at.rotation.policy;
+pub fn due(input: &PlanInput<'_>, member: &Member) -> Option<String> {
+    let Policy { lifetime, rotate_before, .. } = input.rotation.policy;
     if member.token.disabled {
         return Some(format!("token {} is disabled", member.token.id));
     }
-    if at.profile.expiry == Expiry::ByAge {
+    if input.profile.expiry == Expiry::ByAge {
         let Some(minted) = member.minted_at() else {
             return Some(format!("nobody knows how old token {} is", member.token.id));
         };
         let replace_at = after(minted, lifetime.duration() - rotate_before.duration());
-        return (at.now >= replace_at)
+        return (input.now >= replace_at)
             .then(|| format!("it was made at {minted}, its time was up at {replace_at}"));
     }
     let Some(end) = member.token.expires_at else {
         return Some(format!("it never ends, and the policy allows {lifetime}"));
     };
-    if end <= at.now {
+    if end <= input.now {
         return Some(format!("it ended at {end}"));
     }
-    if end <= after(at.now, rotate_before.duration()) {
+    if end <= after(input.now, rotate_before.duration()) {
         return Some(format!("it ends at {end}, less than {rotate_before} from now"));
     }
-    let latest = after(after(at.now, lifetime.duration()), ROUNDING);
+    let latest = after(after(input.now, lifetime.duration()), ROUNDING);
     (end > latest).then(|| format!("it ends at {end}, later than the policy's {lifetime} allow"))
 }
 
-/// When a token will be due; `None`: already, or nobody knows.
+/// When a token will be due; `None`: it is due already, or unknown.
 #[must_use]
 pub fn next_rotation_at(policy: Policy, profile: Profile, member: &Member) -> Option<Timestamp> {
     match profile.expiry {
@@ -249,19 +254,19 @@ pub fn next_rotation_at(policy: Policy, profile: Profile, member: &Member) -> Op
     }
 }
 
-/// When the predecessor ends where the mint says so: its life is
-/// never extended, and never ends inside the delivery, by the clock of the
-/// provider either. `ahead` is how far that one is ahead of GitHub's.
+/// The expiry that a mint sets for the previous token: never later than its own, and
+/// never inside the delivery window, not even by the provider's clock. `ahead`: how far
+/// that clock is ahead of GitHub's.
 #[must_use]
 pub fn predecessor_ends_at(
-    at: &Circumstances<'_>,
+    input: &PlanInput<'_>,
     now: Timestamp,
     ahead: SignedDuration,
     plan: &MintPlan,
     old: &Member,
 ) -> Option<Timestamp> {
     (!plan.by_creation).then(|| {
-        let overlap = at.rotation.policy.overlap.duration().max(plan.window + ahead);
+        let overlap = input.rotation.policy.overlap.duration().max(plan.window + ahead);
         let end = if plan.predecessor_is_orphan { now } else { after(now, overlap) };
         let keeps = plan.keeps_predecessor && !plan.predecessor_is_orphan;
         old.token.expires_at.map_or(end, |expiry| if keeps { expiry } else { expiry.min(end) })
@@ -269,154 +274,167 @@ pub fn predecessor_ends_at(
 }
 
 fn mint_or_refuse(
-    at: &Circumstances<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
-    readings: &[Reading],
+    observations: &[Observation],
     holders: &[Holder],
     verdict: Verdict,
     current: Option<usize>,
 ) -> Step {
-    if current.is_none() && at.rotation.create.is_none() {
-        return Step::Refuse(Trouble::NoSuchToken { token: at.rotation.token.clone(), nearest: None });
+    if current.is_none() && input.rotation.create.is_none() {
+        return Step::Refuse(RotationError::NoSuchToken {
+            token: input.rotation.token.clone(),
+            nearest: None,
+        });
     }
-    if let Some((destinations, reasons)) = unreadable(at, readings)
-        && !must_be_served(at, lineage, readings)
+    if let Some((destinations, reasons)) = unreadable(input, observations)
+        && !must_be_served(input, lineage, observations)
     {
-        return Step::Refuse(Trouble::Unreadable { destinations, reasons });
+        return Step::Refuse(RotationError::Unreadable { destinations, reasons });
     }
     if verdict == Verdict::Undelivered
-        && !would_expire(at, lineage, readings, LAST_DAY)
-        && let Some(until) = limit::held_back_until(at, lineage)
+        && !would_expire(input, lineage, observations, LAST_DAY)
+        && let Some(until) = limit::held_back_until(input, lineage)
     {
-        return Step::Refuse(held_back(at, lineage, readings, holders, current, until));
+        return Step::Refuse(held_back(input, lineage, observations, holders, current, until));
     }
     let is_old = |index: &usize| {
         let marker = lineage.members[*index].marker.as_ref();
-        marker.is_some_and(|marker| after(marker.until, ORPHAN_AGE) <= at.now)
+        marker.is_some_and(|marker| after(marker.until, ORPHAN_AGE) <= input.now)
     };
-    let mut orphans: Vec<usize> = lineage.orphans(readings, at.now).into_iter().filter(is_old).collect();
-    let predecessor = predecessor(at, lineage, &orphans, current);
+    let mut orphans: Vec<usize> =
+        lineage.orphans(observations, input.now).into_iter().filter(is_old).collect();
+    let predecessor = predecessor(input, lineage, &orphans, current);
     let is_predecessor = |index: &usize| Some(*index) == predecessor;
     let predecessor_is_orphan = orphans.iter().any(is_predecessor);
     orphans.retain(|index| !is_predecessor(index));
     Step::Mint(MintPlan {
         predecessor,
-        by_creation: at.profile.overlap == Overlap::AcrossRuns,
+        by_creation: input.profile.overlap == Overlap::AcrossRuns,
         predecessor_is_orphan,
         keeps_predecessor: false,
         orphans,
-        window: delivery_window(at.rotation.secrets.len()),
+        window: delivery_window(input.rotation.secrets.len()),
     })
 }
 
-/// The token that the new one is made like, and that a native overlap ends. A token
-/// that only has the original's name is no predecessor unless it is all there is,
-/// and neither is one that can do something else than the current one.
+/// The token that the new one copies, and that a native overlap ends. A token that only
+/// shares the original's name is not used unless it is the only one, and neither is one
+/// with privileges other than the current token's.
 fn predecessor(
-    at: &Circumstances<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
     orphans: &[usize],
     current: Option<usize>,
 ) -> Option<usize> {
     let privileges = |index: usize| &lineage.members[index].token.privileges;
     let is_fit = |index: &usize| {
-        lineage.members[*index].is_live(at.now)
-            && lineage.is_ours(at.rotation, *index)
+        lineage.members[*index].is_live(input.now)
+            && lineage.is_ours(input.rotation, *index)
             && (lineage.members[*index].is_proven || !lineage.is_signed)
             && current.is_none_or(|current| privileges(*index) == privileges(current))
     };
     let fit = || (0..lineage.members.len()).filter(is_fit);
     // A creation needs no orphan, so orphans can be ended before it.
-    let is_wanted = |index: &usize| at.profile.overlap == Overlap::Native || !orphans.contains(index);
+    let is_wanted = |index: &usize| input.profile.overlap == Overlap::Native || !orphans.contains(index);
     fit().find(is_wanted).or_else(|| fit().next()).or(current)
 }
 
-/// Why *undelivered* alone mints nothing for now.
+/// Why minting for *undelivered* alone is suspended.
 fn held_back(
-    at: &Circumstances<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
-    readings: &[Reading],
+    observations: &[Observation],
     holders: &[Holder],
     current: Option<usize>,
     until: Timestamp,
-) -> Trouble {
+) -> RotationError {
     let minted_at = current.and_then(|current| lineage.members[current].minted_at());
     let (mut failing, mut overwritten) = (Vec::new(), Vec::new());
-    for (secret, (reading, holder)) in at.rotation.secrets.iter().zip(readings.iter().zip(holders)) {
+    for (secret, (observation, holder)) in input.rotation.secrets.iter().zip(observations.iter().zip(holders))
+    {
         let name = secret.destination.to_string();
-        match (reading, holder) {
+        match (observation, holder) {
             (_, Holder::Member(held)) if Some(*held) == current => {}
-            (Reading::UpdatedAt(written), Holder::Unknown) if minted_at.is_some_and(|at| *written > at) => {
+            (Observation::UpdatedAt(written), Holder::Unknown)
+                if minted_at.is_some_and(|at| *written > at) =>
+            {
                 overwritten.push(name);
             }
             _ => failing.push(name),
         }
     }
-    Trouble::HeldBack { live: limit::live_marked(at, lineage), until, failing, overwritten }
+    RotationError::HeldBack { live: limit::live_marked(input, lineage), until, failing, overwritten }
 }
 
 /// Whether a destination may hold this member. `false` only when that is certain: it
-/// holds another one, as more than that one's own marker tells, or it was last
+/// holds another one, on more evidence than that one's own marker, or it was last
 /// written before this one was minted.
-pub(super) fn may_hold(at: &Circumstances<'_>, lineage: &Lineage, reading: &Reading, index: usize) -> bool {
-    match lineage.holder(reading) {
-        Holder::Member(held) if held < index => support(at, lineage, held, index) == Support::None,
-        _ => lineage.may_hold(reading, index),
+pub(super) fn may_hold(
+    input: &PlanInput<'_>,
+    lineage: &Lineage,
+    observation: &Observation,
+    index: usize,
+) -> bool {
+    match lineage.holder(observation) {
+        Holder::Member(held) if held < index => support(input, lineage, held, index) == Support::None,
+        _ => lineage.may_hold(observation, index),
     }
 }
 
 /// What supports the claim that one member replaced an older one.
-fn support(at: &Circumstances<'_>, lineage: &Lineage, successor: usize, previous: usize) -> Support {
+fn support(input: &PlanInput<'_>, lineage: &Lineage, successor: usize, previous: usize) -> Support {
     let [successor, previous] = [successor, previous].map(|index| &lineage.members[index]);
-    trust::support(lineage, at.profile, at.rotation.policy.overlap.duration(), successor, previous)
+    trust::support(lineage, input.profile, input.rotation.policy.overlap.duration(), successor, previous)
 }
 
 /// The destinations that could not be read, and why; `None`: all could.
-fn unreadable(at: &Circumstances<'_>, readings: &[Reading]) -> Option<(Vec<String>, Vec<String>)> {
-    let dead: (Vec<String>, Vec<String>) = at
+fn unreadable(input: &PlanInput<'_>, observations: &[Observation]) -> Option<(Vec<String>, Vec<String>)> {
+    let dead: (Vec<String>, Vec<String>) = input
         .rotation
         .secrets
         .iter()
-        .zip(readings)
-        .filter_map(|(secret, reading)| match reading {
-            Reading::Unreadable(why) => Some((secret.destination.to_string(), why.clone())),
+        .zip(observations)
+        .filter_map(|(secret, observation)| match observation {
+            Observation::Unreadable(why) => Some((secret.destination.to_string(), why.clone())),
             _ => None,
         })
         .unzip();
     (!dead.0.is_empty()).then_some(dead)
 }
 
-/// The tokens that a readable destination may hold and that live.
+/// The valid tokens that a readable destination may hold.
 fn live_holdings<'a>(
-    at: &'a Circumstances<'_>,
+    input: &'a PlanInput<'_>,
     lineage: &'a Lineage,
-    readings: &'a [Reading],
+    observations: &'a [Observation],
 ) -> impl Iterator<Item = Vec<&'a Token>> {
-    let readable = readings.iter().filter(|reading| matches!(reading, Reading::UpdatedAt(_)));
-    readable.map(|reading| {
+    let readable = observations.iter().filter(|observation| matches!(observation, Observation::UpdatedAt(_)));
+    readable.map(|observation| {
         let members = lineage.members.iter().enumerate();
-        let may_be_held = members.filter(|(index, _)| may_hold(at, lineage, reading, *index));
-        may_be_held.filter(|(_, member)| member.is_live(at.now)).map(|(_, member)| &member.token).collect()
+        let may_be_held = members.filter(|(index, _)| may_hold(input, lineage, observation, *index));
+        may_be_held.filter(|(_, member)| member.is_live(input.now)).map(|(_, member)| &member.token).collect()
     })
 }
 
 /// Whether a live token that a readable destination may hold ends within this time.
 fn would_expire(
-    at: &Circumstances<'_>,
+    input: &PlanInput<'_>,
     lineage: &Lineage,
-    readings: &[Reading],
+    observations: &[Observation],
     within: SignedDuration,
 ) -> bool {
-    let horizon = after(at.now, within);
+    let horizon = after(input.now, within);
     let ends = |token: &&Token| token.expires_at.is_some_and(|end| end <= horizon);
-    live_holdings(at, lineage, readings).any(|tokens| tokens.iter().any(ends))
+    live_holdings(input, lineage, observations).any(|tokens| tokens.iter().any(ends))
 }
 
-/// Whether a readable destination holds nothing that lives, or would hold nothing
-/// before the overlap is over: then it is served although another one is unreadable.
-fn must_be_served(at: &Circumstances<'_>, lineage: &Lineage, readings: &[Reading]) -> bool {
-    live_holdings(at, lineage, readings).any(|tokens| tokens.is_empty())
-        || would_expire(at, lineage, readings, at.rotation.policy.overlap.duration())
+/// Whether a readable destination holds no valid token, or will hold none before the
+/// overlap is over. Then the rotation goes on although another destination is
+/// unreadable.
+fn must_be_served(input: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> bool {
+    live_holdings(input, lineage, observations).any(|tokens| tokens.is_empty())
+        || would_expire(input, lineage, observations, input.rotation.policy.overlap.duration())
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
-//! Ending a token: the only place where one is disabled or deleted.
+//! Retires a token: the only place where one is disabled or deleted.
 //!
-//! A provider may give an id to another token, and a proxy may answer 200 to
-//! anything. So the token is read right before each request that ends it, and only
-//! the documented answer, or a token that is gone when it is read again, counts.
+//! A provider may reuse an id, and a proxy may answer 200 to anything. So the token is
+//! read right before each request that ends it, and only the documented reply, or a
+//! token that is gone on the next read, counts as success.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::marker::Marker;
-use super::session::{Keyring, Session};
+use super::session::{CredentialFallback, ProviderSession};
 use crate::provider::{Ending, Error, ErrorKind, Token};
 
-/// Two answers may show one date with different precision.
+/// Two replies may show one date with different precision.
 const PRECISION: SignedDuration = SignedDuration::from_secs(1);
 
 /// Why a token was not ended, or may not have been.
@@ -33,36 +33,37 @@ pub(super) enum NotRetired {
     },
 }
 
-/// Disables or deletes a token, and returns once it certainly has ended. Repeated as
-/// the retry policy allows.
+/// Disables or deletes a token, and returns once it has certainly ended. Repeats the
+/// request as the retry policy allows.
 pub(super) async fn retire(
-    session: &Session,
-    keys: &Keyring<'_>,
+    session: &ProviderSession,
+    credentials: &CredentialFallback<'_>,
     token: &Token,
     ending: Ending,
 ) -> Result<(), NotRetired> {
-    // On the heap: of a thousand rotations few end a token on the same day.
-    Box::pin(repeat(session, keys, token, ending)).await
+    // Boxed: few of a thousand rotations retire a token on the same day.
+    Box::pin(repeat(session, credentials, token, ending)).await
 }
 
 async fn repeat(
-    session: &Session,
-    keys: &Keyring<'_>,
+    session: &ProviderSession,
+    credentials: &CredentialFallback<'_>,
     token: &Token,
     ending: Ending,
 ) -> Result<(), NotRetired> {
     let mut repetitions = session.retry.repetitions();
     loop {
-        if has_ended(session, keys, token, ending).await? {
+        if has_ended(session, credentials, token, ending).await? {
             return Ok(());
         }
-        let sent = keys.call(async |credential| session.provider.end(credential, token, ending).await).await;
+        let sent =
+            credentials.call(async |credential| session.provider.end(credential, token, ending).await).await;
         let Err(error) = sent else { return Ok(()) };
         match error.kind {
             ErrorKind::Unauthenticated | ErrorKind::Forbidden => return Err(NotRetired::Unconfirmed(error)),
-            // It may have ended without the documented answer. The token itself tells.
+            // It may have ended without the documented reply: read it again.
             ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::Unreadable => {
-                if has_ended(session, keys, token, ending).await? {
+                if has_ended(session, credentials, token, ending).await? {
                     return Ok(());
                 }
                 if error.kind.is_about_the_token() {
@@ -79,14 +80,15 @@ async fn repeat(
     }
 }
 
-/// Reads a token. Whether it has ended; an error if its id is another token's now.
+/// Reads the token: whether it has ended. An error if its id belongs to another token
+/// now.
 async fn has_ended(
-    session: &Session,
-    keys: &Keyring<'_>,
+    session: &ProviderSession,
+    credentials: &CredentialFallback<'_>,
     token: &Token,
     ending: Ending,
 ) -> Result<bool, NotRetired> {
-    let read = keys.call(async |credential| session.provider.get(credential, &token.id).await).await;
+    let read = credentials.call(async |credential| session.provider.get(credential, &token.id).await).await;
     match read.map_err(NotRetired::Unread)? {
         None => Ok(true),
         Some(shown) if !is_same(token, &shown) => Err(NotRetired::IdTaken { name: shown.name }),
@@ -94,8 +96,8 @@ async fn has_ended(
     }
 }
 
-/// Whether the token that the provider shows under an id is the one that is meant:
-/// by creation date, else by marker, else by name and expiry.
+/// Whether the provider still shows the same token under an id: by creation date, else
+/// by marker, else by name and expiry.
 fn is_same(meant: &Token, shown: &Token) -> bool {
     if meant.id != shown.id {
         return false;

@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::lineage::{Lineage, Member, Reading};
+use super::lineage::{Lineage, Member, Observation};
 use super::marker::{Marker, MarkerKeys};
-use super::plan::Circumstances;
+use super::plan::PlanInput;
 use crate::config::{Destination, Policy, Repository, Rotation, RotationKey, SecretTarget};
 use crate::provider::{Expiry, MarkerIn, Overlap, Profile, ProviderSettings, Token};
 
@@ -99,10 +99,10 @@ pub(super) const NATIVE: Profile = Profile {
 };
 
 /// What a plan is made for, at this time.
-pub(super) fn input(rotation: &Rotation, now: Timestamp) -> Circumstances<'_> {
-    Circumstances { rotation, profile: NATIVE, now, force: false }
+pub(super) fn input(rotation: &Rotation, now: Timestamp) -> PlanInput<'_> {
+    PlanInput { rotation, profile: NATIVE, now, force: false }
 }
 
-pub(super) fn written(at: Timestamp) -> Reading {
-    Reading::UpdatedAt(at)
+pub(super) fn written(at: Timestamp) -> Observation {
+    Observation::UpdatedAt(at)
 }

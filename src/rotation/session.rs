@@ -1,42 +1,42 @@
-//! One provider credential at work: who asks, with which value, and what it saw.
+//! A provider with its credential, and the list of tokens that it can see.
 //!
 //! Rotations that share a credential share one list of tokens. A token may rotate
-//! itself: then what follows the mint must go out with the new value, and nobody
-//! can tell in advance for every provider whether that is the case. So a
-//! [`Keyring`] knows both values and falls back from one to the other.
+//! itself; then requests after the mint need the new value. Not every provider tells in
+//! advance whether that is the case, so [`CredentialFallback`] tries one value and falls
+//! back to the other.
 
 use std::sync::Arc;
 
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
-use crate::clock::Side;
+use crate::clock::Peer;
 use crate::http::RetryPolicy;
 use crate::provider::{Error, ErrorKind, Provider, Token};
 
 /// A provider with the credential that its calls are made with.
-pub struct Session {
+pub struct ProviderSession {
     /// The service.
     pub provider: Arc<dyn Provider>,
     /// The user's credential.
     pub credential: SecretString,
     /// Whose clock the provider's replies set.
-    pub side: Side,
+    pub peer: Peer,
     /// How often a request that ends a token is repeated, and after which waits.
     pub retry: RetryPolicy,
     listed: OnceCell<Result<Vec<Token>, Error>>,
 }
 
-impl Session {
-    /// A session that has not asked for anything yet.
+impl ProviderSession {
+    /// A session without any request made.
     #[must_use]
     pub fn new(
         provider: Arc<dyn Provider>,
         credential: SecretString,
-        side: Side,
+        peer: Peer,
         retry: RetryPolicy,
     ) -> Self {
-        Self { provider, credential, side, retry, listed: OnceCell::new() }
+        Self { provider, credential, peer, retry, listed: OnceCell::new() }
     }
 
     /// Every token that the credential can see, asked for once per run.
@@ -49,26 +49,27 @@ impl Session {
     }
 }
 
-/// The values that a rotation's calls can be made with.
-pub(super) struct Keyring<'a> {
+/// The credentials that a rotation's calls can use.
+pub(super) struct CredentialFallback<'a> {
     old: &'a SecretString,
     new: Option<&'a SecretString>,
     new_first: bool,
 }
 
-impl<'a> Keyring<'a> {
+impl<'a> CredentialFallback<'a> {
     /// Before a mint: the user's credential alone.
-    pub(super) fn before_mint(session: &'a Session) -> Self {
+    pub(super) fn before_mint(session: &'a ProviderSession) -> Self {
         Self { old: &session.credential, new: None, new_first: false }
     }
 
     /// After a mint: the new value first if the predecessor may be the credential.
     pub(super) fn after_mint(
-        session: &'a Session,
+        session: &'a ProviderSession,
         value: &'a SecretString,
         predecessor: Option<&Token>,
     ) -> Self {
-        let new_first = predecessor.is_some_and(|token| session.provider.may_be(token, &session.credential));
+        let new_first =
+            predecessor.is_some_and(|token| session.provider.could_be_value_of(token, &session.credential));
         Self { old: &session.credential, new: Some(value), new_first }
     }
 
@@ -81,7 +82,7 @@ impl<'a> Keyring<'a> {
         let (first, second) = if self.new_first { (new, self.old) } else { (self.old, new) };
         match call(first).await {
             Err(error) if matches!(error.kind, ErrorKind::Unauthenticated | ErrorKind::Forbidden) => {
-                // The first refusal tells more: the second value is a guess.
+                // Report the first refusal: the second value is a guess.
                 call(second).await.map_err(|_| error)
             }
             result => result,
@@ -96,11 +97,10 @@ mod tests {
 
     use super::*;
 
-    /// Which values a call is made with, if each is refused in this way, and what
-    /// comes of it in the end.
-    fn tried(keyring: &Keyring<'_>, refused: ErrorKind) -> (Vec<String>, Result<(), String>) {
+    /// The values that a call tries if each is refused in this way, and its result.
+    fn tried(credentials: &CredentialFallback<'_>, refused: ErrorKind) -> (Vec<String>, Result<(), String>) {
         let tried = std::cell::RefCell::new(Vec::new());
-        let call = keyring.call(async |value: &SecretString| {
+        let call = credentials.call(async |value: &SecretString| {
             let value = value.expose_secret().to_owned();
             tried.borrow_mut().push(value.clone());
             Err::<(), _>(Error { kind: refused, message: value, retry_after: None })
@@ -112,16 +112,16 @@ mod tests {
     #[test]
     fn the_other_value_is_tried_where_the_first_is_refused() {
         let (old, new) = (SecretString::from("old"), SecretString::from("new"));
-        let keyring = |new_first| Keyring { old: &old, new: Some(&new), new_first };
+        let credentials = |new_first| CredentialFallback { old: &old, new: Some(&new), new_first };
         let expected = |values: [&str; 2]| (values.map(str::to_owned).to_vec(), Err(values[0].to_owned()));
         for refused in [ErrorKind::Unauthenticated, ErrorKind::Forbidden] {
-            assert_eq!(tried(&keyring(false), refused), expected(["old", "new"]));
-            assert_eq!(tried(&keyring(true), refused), expected(["new", "old"]));
+            assert_eq!(tried(&credentials(false), refused), expected(["old", "new"]));
+            assert_eq!(tried(&credentials(true), refused), expected(["new", "old"]));
         }
         for other in [ErrorKind::NotFound, ErrorKind::Unavailable, ErrorKind::RateLimited] {
-            assert_eq!(tried(&keyring(true), other).0, ["new"]);
+            assert_eq!(tried(&credentials(true), other).0, ["new"]);
         }
-        let alone = Keyring { old: &old, new: None, new_first: false };
+        let alone = CredentialFallback { old: &old, new: None, new_first: false };
         assert_eq!(tried(&alone, ErrorKind::Forbidden).0, ["old"]);
     }
 }

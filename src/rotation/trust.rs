@@ -8,9 +8,9 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::error::RotationError;
 use super::lineage::{Lineage, Member, SKEW, TOLERANCE, after, before};
 use super::marker::{Marker, MarkerKeys};
-use super::trouble::Trouble;
 use super::window::LONGEST_WINDOW;
 use crate::config::Rotation;
 use crate::provider::{Overlap, Profile, Token};
@@ -70,10 +70,10 @@ pub(super) fn believe(
     marked: Vec<(&Token, Marker)>,
     keys: &MarkerKeys,
     now: Timestamp,
-) -> Result<Believed, Trouble> {
+) -> Result<Believed, RotationError> {
     let signed = marked.iter().find(|(_, marker)| marker.mac.is_some());
     if let Some((token, _)) = signed.filter(|_| keys.is_empty()) {
-        return Err(Trouble::MarkerKeyMissing { id: token.id.clone() });
+        return Err(RotationError::MarkerKeyMissing { id: token.id.clone() });
     }
     let is_proven = |token: &Token, marker: &Marker| keys.verify(marker) && !is_contradicted(token, marker);
     let oldest_signed = marked
@@ -87,7 +87,7 @@ pub(super) fn believe(
         let reason = match oldest_signed {
             _ if is_proven => None,
             None if marker.mac.is_some() && !keys.verify(&marker) => {
-                return Err(Trouble::MarkerKeyUnknown { id: token.id.clone() });
+                return Err(RotationError::MarkerKeyUnknown { id: token.id.clone() });
             }
             None => {
                 refuse_implausible(token, &marker, now)?;
@@ -113,16 +113,18 @@ pub(super) fn believe(
 }
 
 /// Stops at a marker that no run of crossfade writes.
-fn refuse_implausible(token: &Token, marker: &Marker, now: Timestamp) -> Result<(), Trouble> {
+fn refuse_implausible(token: &Token, marker: &Marker, now: Timestamp) -> Result<(), RotationError> {
     let id = token.id.clone();
     if marker.minted_at > after(now, TOLERANCE) {
-        return Err(Trouble::FutureMarker { id, minted_at: marker.minted_at, now });
+        return Err(RotationError::FutureMarker { id, minted_at: marker.minted_at, now });
     }
     if !is_plausible(marker, now) {
-        return Err(Trouble::ImplausibleWindow { id, until: marker.until });
+        return Err(RotationError::ImplausibleWindow { id, until: marker.until });
     }
     match token.created_at.filter(|_| is_contradicted(token, marker)) {
-        Some(created_at) => Err(Trouble::ContradictedMarker { id, minted_at: marker.minted_at, created_at }),
+        Some(created_at) => {
+            Err(RotationError::ContradictedMarker { id, minted_at: marker.minted_at, created_at })
+        }
         None => Ok(()),
     }
 }
@@ -143,15 +145,15 @@ fn is_contradicted(token: &Token, marker: &Marker) -> bool {
 /// forged, and a successor must not inherit from it.
 ///
 /// # Errors
-/// [`Trouble::DifferentPrivileges`], with two of them.
-pub(super) fn compare_privileges(lineage: &Lineage, now: Timestamp) -> Result<(), Trouble> {
+/// [`RotationError::DifferentPrivileges`], with two of them.
+pub(super) fn compare_privileges(lineage: &Lineage, now: Timestamp) -> Result<(), RotationError> {
     // Where markers are signed, no successor is made from a token that is not.
     let is_compared = |member: &&Member| member.is_live(now) && (member.is_proven || !lineage.is_signed);
     let mut compared = lineage.members.iter().filter(is_compared);
     let Some(newest) = compared.next() else { return Ok(()) };
     match compared.find(|other| other.token.privileges != newest.token.privileges) {
         None => Ok(()),
-        Some(other) => Err(Trouble::DifferentPrivileges {
+        Some(other) => Err(RotationError::DifferentPrivileges {
             newest: newest.token.id.clone(),
             other: other.token.id.clone(),
         }),

@@ -7,11 +7,11 @@ use jiff::SignedDuration;
 
 use crate::github::WRITES_A_MINUTE;
 
-/// No delivery window is longer: half an hour of writing, which is as much as the
-/// 5000 requests an hour let through that GitHub allows a token.
+/// The longest delivery window: half an hour of writing is what GitHub's limit of 5000
+/// requests an hour allows.
 pub const LONGEST_WINDOW: SignedDuration = SignedDuration::from_mins(30);
 
-/// So many writes fit into the longest window.
+/// The most writes that fit into the longest window.
 pub const MOST_WRITES: usize = 29 * WRITES_A_MINUTE - 1;
 
 /// Whether so many secrets can be written in time.
@@ -20,9 +20,9 @@ pub fn fits(writes: usize) -> bool {
     writes <= MOST_WRITES
 }
 
-/// How long a run may take from a mint to its last write: a minute for the probe,
-/// one for what was sent just before, and one for each further minute that GitHub's
-/// limits stretch the writes over.
+/// The most time from a mint to its last write: a minute for the verification, one for
+/// the requests sent right before, and one for each further minute over which GitHub's
+/// limits spread the writes.
 #[must_use]
 pub fn delivery_window(writes: usize) -> SignedDuration {
     let stretched = u32::try_from(writes / WRITES_A_MINUTE).unwrap_or(u32::MAX);

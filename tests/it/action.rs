@@ -79,9 +79,9 @@ fn by_inputs<'s>(scene: &'s Scene, world: &World, more_inputs: &str) -> Act<'s> 
 async fn it_rotates_by_inputs_alone_and_the_log_hides_the_value() {
     act_or_skip!();
     // The same seed gives the same values: so this one is known in advance.
-    let twin = World::start().await;
-    Invocation::rotate(&twin).run().await;
-    let value = twin.newest().unwrap().value;
+    let reference = World::start().await;
+    Invocation::rotate(&reference).run().await;
+    let value = reference.newest().unwrap().value;
 
     let world = World::start().await;
     let scene = Scene::released();
@@ -106,7 +106,7 @@ async fn it_rotates_by_inputs_alone_and_the_log_hides_the_value() {
         })
     );
     assert!(log.summary().contains(TOKEN), "{log}");
-    // Before the run nobody knows the value; from then on the runner hides it.
+    // Before the run the value is unknown; from then on the runner hides it.
     let shown = log.text();
     assert!(shown.contains(&format!("before {value}")), "{log}");
     assert!(shown.contains("after ***"), "{log}");
@@ -179,7 +179,7 @@ async fn a_mistake_in_the_inputs_is_found_before_anybody_is_contacted() {
     assert_eq!(requests(&world), 0);
 }
 
-/// The step failed with an annotation that says this, and contacted nobody.
+/// The step failed with an annotation that says this, and sent no request.
 #[track_caller]
 fn assert_refused(log: &log::Log, world: &World, why: &str) {
     assert!(!log.succeeded, "{log}");

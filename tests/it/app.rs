@@ -105,7 +105,7 @@ async fn a_run_that_only_looks_asks_for_no_right_to_write() {
     let ran = status.run().await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
     assert_eq!(world.github.tokens_given()[0].permissions["secrets"], "read");
-    // A rehearsal tells what the performance would lack.
+    // A dry run reports the permission that a run would lack.
     let ran = rotate(&world).flag("--dry-run").run().await;
     assert!(error(&ran).contains("\"Secrets\": read and write"), "{}", ran.everything());
     let world = World::start().await;
@@ -220,7 +220,7 @@ async fn a_token_that_ends_early_is_replaced_once() {
 
 #[tokio::test]
 async fn github_s_clock_is_the_one_that_counts() {
-    // Every server lives years away from this machine's clock.
+    // Every server's clock is years away from this machine's.
     let years_ahead = VirtualClock::at("2041-07-01T12:00:00Z".parse().unwrap());
     let world = World::builder().clock(years_ahead).start().await;
     world.github.install_app(Installation::at("acme", &["secrets"]));

@@ -163,7 +163,7 @@ async fn a_missing_environment_is_made_on_demand_and_not_by_a_dry_run() {
 }
 
 #[tokio::test]
-async fn a_dry_run_tells_that_an_environment_cannot_be_made() {
+async fn a_dry_run_reports_an_environment_that_cannot_be_created() {
     let world = World::start().await;
     let nowhere = NEW_ENVIRONMENT.replace("acme/infra", "acme/nowhere");
     for dry in ["--dry-run", "--quiet"] {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crossfade::github;
 use crossfade::http::HttpError;
 use crossfade::provider;
-use crossfade::rotation::trouble::{Fate, Trouble};
+use crossfade::rotation::error::{Cleanup, RotationError};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -22,7 +22,7 @@ fn provider_error() -> provider::Error {
 }
 
 /// One of each. The match makes sure of that.
-fn troubles() -> Vec<(&'static str, Trouble)> {
+fn errors() -> Vec<(&'static str, RotationError)> {
     let time = |text: &str| text.parse().unwrap();
     let minted_at = time("2026-03-02T09:00:00Z");
     let until = time("2026-03-02T09:04:00Z");
@@ -35,41 +35,56 @@ fn troubles() -> Vec<(&'static str, Trouble)> {
         message: "repositories of acme: GitHub is in trouble (it answered 503)".to_owned(),
     };
     let all = vec![
-        Trouble::FutureMarker { id: id(), minted_at: time("2026-04-02T09:00:00Z"), now: minted_at },
-        Trouble::ImplausibleWindow { id: id(), until: time("2027-03-02T09:00:00Z") },
-        Trouble::ContradictedMarker { id: id(), minted_at, created_at: time("2026-03-09T09:00:00Z") },
-        Trouble::MarkerKeyMissing { id: id() },
-        Trouble::MarkerKeyUnknown { id: id() },
-        Trouble::DifferentPrivileges { newest: id(), other: "tok-1".to_owned() },
-        Trouble::SeveralMatch { name: "ci-ingest".to_owned(), ids: vec![id(), "tok-3".to_owned()] },
-        Trouble::BelongsToAnother { id: id(), marker: "xf1.4z5cgu75fe.tb9i80.3c.0a1b2c3d4e5f.1".to_owned() },
-        Trouble::NoSuchToken { token: "ci-ingets".to_owned(), nearest: Some("ci-ingest".to_owned()) },
-        Trouble::InFlight { id: id(), minted_at, until },
-        Trouble::HeldBack { live: 4, until, failing: destinations(), overwritten: vec![] },
-        Trouble::PatternUnreadable { pattern: pattern(), error: github_error },
-        Trouble::PatternEmpty { pattern: pattern(), archived: 2 },
-        Trouble::TooManySecrets { count: 100_000 },
-        Trouble::Claimed { destination: "acme/api:AXIOM_TOKEN".to_owned(), other: "nightly".to_owned() },
-        Trouble::Unreadable { destinations: destinations(), reasons: reasons() },
-        Trouble::NoClock,
-        Trouble::ClocksDiffer { minutes: 12, direction: "ahead of" },
-        Trouble::Stopped("the run was told to stop".to_owned()),
-        Trouble::Observe(provider_error()),
-        Trouble::MintRefused(provider_error()),
-        Trouble::MintLost { attempts: 3, last: provider_error() },
-        Trouble::Unfit { id: id(), why: "it would be due at once".to_owned(), fate: Fate::Withdrawn },
-        Trouble::Overtaken { id: id(), rival: "tok-3".to_owned(), minted_at, fate: Fate::Withdrawn },
-        Trouble::RefusedEverywhere {
+        RotationError::FutureMarker { id: id(), minted_at: time("2026-04-02T09:00:00Z"), now: minted_at },
+        RotationError::ImplausibleWindow { id: id(), until: time("2027-03-02T09:00:00Z") },
+        RotationError::ContradictedMarker { id: id(), minted_at, created_at: time("2026-03-09T09:00:00Z") },
+        RotationError::MarkerKeyMissing { id: id() },
+        RotationError::MarkerKeyUnknown { id: id() },
+        RotationError::DifferentPrivileges { newest: id(), other: "tok-1".to_owned() },
+        RotationError::SeveralMatch { name: "ci-ingest".to_owned(), ids: vec![id(), "tok-3".to_owned()] },
+        RotationError::BelongsToAnother {
             id: id(),
-            fate: Fate::Lives { until: Some(until), why: "HTTP 403".to_owned() },
+            marker: "xf1.4z5cgu75fe.tb9i80.3c.0a1b2c3d4e5f.1".to_owned(),
         },
-        Trouble::Undelivered { id: id(), destinations: destinations(), until },
-        Trouble::DeadDestination { destinations: destinations(), reasons: reasons() },
+        RotationError::NoSuchToken { token: "ci-ingets".to_owned(), nearest: Some("ci-ingest".to_owned()) },
+        RotationError::InFlight { id: id(), minted_at, until },
+        RotationError::HeldBack { live: 4, until, failing: destinations(), overwritten: vec![] },
+        RotationError::PatternUnreadable { pattern: pattern(), error: github_error },
+        RotationError::PatternEmpty { pattern: pattern(), archived: 2 },
+        RotationError::TooManySecrets { count: 100_000 },
+        RotationError::Claimed {
+            destination: "acme/api:AXIOM_TOKEN".to_owned(),
+            other: "nightly".to_owned(),
+        },
+        RotationError::Unreadable { destinations: destinations(), reasons: reasons() },
+        RotationError::NoClock,
+        RotationError::ClocksDiffer { minutes: 12, direction: "ahead of" },
+        RotationError::Stopped("the run was told to stop".to_owned()),
+        RotationError::Observe(provider_error()),
+        RotationError::MintRefused(provider_error()),
+        RotationError::MintLost { attempts: 3, last: provider_error() },
+        RotationError::Unfit {
+            id: id(),
+            why: "it would be due at once".to_owned(),
+            cleanup: Cleanup::Revoked,
+        },
+        RotationError::Overtaken {
+            id: id(),
+            rival: "tok-3".to_owned(),
+            minted_at,
+            cleanup: Cleanup::Revoked,
+        },
+        RotationError::RefusedEverywhere {
+            id: id(),
+            cleanup: Cleanup::Failed { until: Some(until), why: "HTTP 403".to_owned() },
+        },
+        RotationError::Undelivered { id: id(), destinations: destinations(), until },
+        RotationError::DeadDestination { destinations: destinations(), reasons: reasons() },
     ];
-    all.into_iter().map(|trouble| (kind(&trouble), trouble)).collect()
+    all.into_iter().map(|error| (kind(&error), error)).collect()
 }
 
-/// Words that each trouble is recognised by; docs/recipes.md explains them.
+/// Words by which each error is recognised; docs/recipes.md explains them.
 pub(crate) const WORDS: [(&str, &str); 27] = [
     ("FutureMarker", "a date in the future"),
     ("ImplausibleWindow", "with a delivery window until"),
@@ -100,35 +115,35 @@ pub(crate) const WORDS: [(&str, &str); 27] = [
     ("DeadDestination", "could not be read:"),
 ];
 
-fn kind(trouble: &Trouble) -> &'static str {
-    match trouble {
-        Trouble::FutureMarker { .. } => "FutureMarker",
-        Trouble::ImplausibleWindow { .. } => "ImplausibleWindow",
-        Trouble::ContradictedMarker { .. } => "ContradictedMarker",
-        Trouble::MarkerKeyMissing { .. } => "MarkerKeyMissing",
-        Trouble::MarkerKeyUnknown { .. } => "MarkerKeyUnknown",
-        Trouble::DifferentPrivileges { .. } => "DifferentPrivileges",
-        Trouble::SeveralMatch { .. } => "SeveralMatch",
-        Trouble::BelongsToAnother { .. } => "BelongsToAnother",
-        Trouble::NoSuchToken { .. } => "NoSuchToken",
-        Trouble::InFlight { .. } => "InFlight",
-        Trouble::HeldBack { .. } => "HeldBack",
-        Trouble::PatternUnreadable { .. } => "PatternUnreadable",
-        Trouble::PatternEmpty { .. } => "PatternEmpty",
-        Trouble::TooManySecrets { .. } => "TooManySecrets",
-        Trouble::Claimed { .. } => "Claimed",
-        Trouble::Unreadable { .. } => "Unreadable",
-        Trouble::NoClock => "NoClock",
-        Trouble::ClocksDiffer { .. } => "ClocksDiffer",
-        Trouble::Stopped(_) => "Stopped",
-        Trouble::Observe(_) => "Observe",
-        Trouble::MintRefused(_) => "MintRefused",
-        Trouble::MintLost { .. } => "MintLost",
-        Trouble::Unfit { .. } => "Unfit",
-        Trouble::Overtaken { .. } => "Overtaken",
-        Trouble::RefusedEverywhere { .. } => "RefusedEverywhere",
-        Trouble::Undelivered { .. } => "Undelivered",
-        Trouble::DeadDestination { .. } => "DeadDestination",
+fn kind(error: &RotationError) -> &'static str {
+    match error {
+        RotationError::FutureMarker { .. } => "FutureMarker",
+        RotationError::ImplausibleWindow { .. } => "ImplausibleWindow",
+        RotationError::ContradictedMarker { .. } => "ContradictedMarker",
+        RotationError::MarkerKeyMissing { .. } => "MarkerKeyMissing",
+        RotationError::MarkerKeyUnknown { .. } => "MarkerKeyUnknown",
+        RotationError::DifferentPrivileges { .. } => "DifferentPrivileges",
+        RotationError::SeveralMatch { .. } => "SeveralMatch",
+        RotationError::BelongsToAnother { .. } => "BelongsToAnother",
+        RotationError::NoSuchToken { .. } => "NoSuchToken",
+        RotationError::InFlight { .. } => "InFlight",
+        RotationError::HeldBack { .. } => "HeldBack",
+        RotationError::PatternUnreadable { .. } => "PatternUnreadable",
+        RotationError::PatternEmpty { .. } => "PatternEmpty",
+        RotationError::TooManySecrets { .. } => "TooManySecrets",
+        RotationError::Claimed { .. } => "Claimed",
+        RotationError::Unreadable { .. } => "Unreadable",
+        RotationError::NoClock => "NoClock",
+        RotationError::ClocksDiffer { .. } => "ClocksDiffer",
+        RotationError::Stopped(_) => "Stopped",
+        RotationError::Observe(_) => "Observe",
+        RotationError::MintRefused(_) => "MintRefused",
+        RotationError::MintLost { .. } => "MintLost",
+        RotationError::Unfit { .. } => "Unfit",
+        RotationError::Overtaken { .. } => "Overtaken",
+        RotationError::RefusedEverywhere { .. } => "RefusedEverywhere",
+        RotationError::Undelivered { .. } => "Undelivered",
+        RotationError::DeadDestination { .. } => "DeadDestination",
     }
 }
 
@@ -142,15 +157,15 @@ fn listed<'a>(errors: impl IntoIterator<Item = (&'a str, String)>) -> String {
 
 #[test]
 fn what_stops_a_rotation() {
-    let troubles = troubles();
-    for ((kind, trouble), (documented, words)) in troubles.iter().zip(WORDS) {
+    let errors = errors();
+    for ((kind, error), (documented, words)) in errors.iter().zip(WORDS) {
         assert_eq!(*kind, documented);
-        assert!(trouble.to_string().contains(words), "{kind} is not recognised by \"{words}\"");
+        assert!(error.to_string().contains(words), "{kind} is not recognised by \"{words}\"");
     }
-    assert_eq!(troubles.len(), WORDS.len());
+    assert_eq!(errors.len(), WORDS.len());
     insta::assert_snapshot!(
-        "troubles",
-        listed(troubles.iter().map(|(kind, trouble)| (*kind, trouble.to_string())))
+        "rotation-errors",
+        listed(errors.iter().map(|(kind, error)| (*kind, error.to_string())))
     );
 }
 
@@ -190,7 +205,7 @@ fn what_happens_on_the_way_to_a_server() {
 }
 
 /// What the report says of a failed rotation: the error, and what to do.
-fn told(ran: &crate::support::Ran) -> String {
+fn text(ran: &crate::support::Ran) -> String {
     assert_eq!(ran.exit_code, 1, "{}", ran.everything());
     let rotation = ran.rotation();
     let text = |key: &str| rotation[key].as_str().unwrap_or("(nothing)").to_owned();
@@ -207,7 +222,7 @@ async fn what_github_refuses() {
         world.github.break_scope("acme/infra@prod", On::All, status);
         let ran =
             Invocation::rotate(&world).arg("--format", "json").arg("--request-timeout", "200ms").run().await;
-        let text = told(&ran).replace(&world.original.id, "<id>");
+        let text = text(&ran).replace(&world.original.id, "<id>");
         all.push((format!("HTTP {status}"), text));
     }
     insta::assert_snapshot!("github", listed(all.iter().map(|(kind, text)| (kind.as_str(), text.clone()))));
@@ -234,14 +249,14 @@ async fn what_a_provider_refuses() {
         Mock::given(any()).respond_with(answer).mount(&server).await;
         let invocation = Invocation::of("rotate").scene(&world, &world.github.url(), &server.uri());
         let ran = invocation.arg("--format", "json").arg("--request-timeout", "200ms").run().await;
-        let text = told(&ran).replace(&server.uri(), "<provider>");
+        let text = text(&ran).replace(&server.uri(), "<provider>");
         all.push((format!("HTTP {status}"), text));
     }
     let nobody = "http://127.0.0.1:9";
     let invocation = Invocation::of("rotate").scene(&world, &world.github.url(), nobody);
     let ran = invocation.arg("--format", "json").arg("--request-timeout", "200ms").run().await;
     // The number is the system's own.
-    let text = told(&ran);
+    let text = text(&ran);
     let (before, after) = text.split_once(" (os error ").unwrap_or((&text, ") "));
     all.push(("no server".to_owned(), format!("{before}{}", after.split_once(')').unwrap().1)));
     insta::assert_snapshot!("provider", listed(all.iter().map(|(kind, text)| (kind.as_str(), text.clone()))));

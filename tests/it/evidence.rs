@@ -90,7 +90,7 @@ async fn an_archived_repository_costs_nothing() {
 }
 
 #[tokio::test]
-async fn a_dry_run_tells_of_an_archived_repository() {
+async fn a_dry_run_reports_an_archived_repository() {
     let world = scene(&["acme/infra:T", "acme/old:T"]).await;
     world.github.set_archived("acme/old", true);
     let text = error(&rotate(&world).flag("--dry-run").run().await);
@@ -155,7 +155,7 @@ async fn a_token_without_single_sign_on_costs_nothing() {
 }
 
 #[tokio::test]
-async fn an_allow_list_is_told_in_github_s_words_wherever_it_stops_a_run() {
+async fn an_allow_list_refusal_quotes_github_at_every_step() {
     let said = "Although you appear to have the correct authorization credentials, the `acme` organization has an \
                 IP allow list enabled, and your IP address is not permitted to access this resource.";
     let world = scene(&["acme/infra:T"]).await;
@@ -175,7 +175,7 @@ async fn an_allow_list_is_told_in_github_s_words_wherever_it_stops_a_run() {
 }
 
 #[tokio::test]
-async fn a_wrong_token_is_told_the_same_with_a_pattern_and_without() {
+async fn a_wrong_token_is_reported_alike_with_and_without_a_pattern() {
     let world = scene(&["acme/infra:T"]).await;
     let pattern = File::of_secrets(&world, &["{ repositories: ['acme/*'], name: T }"]);
     for run in [rotate(&world), pattern.rotate(&world)] {
@@ -352,7 +352,7 @@ async fn where_nothing_can_be_known_the_previous_token_keeps_its_end() {
 #[tokio::test]
 async fn a_refusal_never_shortens_the_life_of_the_token_in_use() {
     // The check is answered with 500, and every write is refused: day after day a new
-    // token is withdrawn, and the one in use keeps its own end.
+    // token is revoked, and the one in use keeps its own end.
     let world = scene(&["acme/infra:T"]).await;
     world.github.switch(|switches| switches.write_check = Some(WriteCheck::Fails(500)));
     world.github.break_secret("acme/infra:T", On::Writes, 403);
@@ -372,7 +372,7 @@ async fn a_limit_is_waited_for() {
 }
 
 #[tokio::test]
-async fn what_a_check_stored_is_deleted_and_told() {
+async fn a_secret_stored_by_the_write_check_is_deleted_and_reported() {
     let (world, ran) = after_a_check(WriteCheck::Stored).await;
     assert_eq!(world.github.secret("acme/infra:CROSSFADE_WRITE_CHECK"), None);
     let warnings = ran.rotation()["warnings"].to_string();
@@ -467,7 +467,7 @@ async fn dependabot_takes_ids_as_strings() {
 }
 
 #[tokio::test]
-async fn one_refusal_is_told_once_however_many_secrets_it_hits() {
+async fn one_refusal_is_reported_once_for_many_secrets() {
     let world = World::builder().destination_count(110).expires_in_days(13).start().await;
     world.github.change_credential(world.github_token(), GithubCredential::read_only);
     let text = error(&rotate(&world).run().await);

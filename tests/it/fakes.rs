@@ -273,17 +273,20 @@ async fn regenerating_gives_a_new_id_and_shortens_the_old_life() {
     let world = World::start().await;
     let client = Client::axiom(&world);
     let (path, body) = regenerate(&world, "2026-03-03T00:00:00Z");
-    let born = client.send(Method::POST, &path, Some(body.clone())).await;
-    assert_eq!(born.status(), 200);
-    let born = json_of(born).await;
-    let value = born["token"].as_str().unwrap();
-    assert!(value.starts_with("xaat-") && born["id"] != json!(world.original.id));
-    assert_eq!((&born["novel"], &born["expiresAt"]), (&json!({ "kept": 1 }), &json!("2026-06-01T00:00:00Z")));
+    let create = client.send(Method::POST, &path, Some(body.clone())).await;
+    assert_eq!(create.status(), 200);
+    let create = json_of(create).await;
+    let value = create["token"].as_str().unwrap();
+    assert!(value.starts_with("xaat-") && create["id"] != json!(world.original.id));
+    assert_eq!(
+        (&create["novel"], &create["expiresAt"]),
+        (&json!({ "kept": 1 }), &json!("2026-06-01T00:00:00Z"))
+    );
     assert!(world.axiom.is_accepted(value) && world.axiom.is_accepted(&world.original.value));
-    let shown = json_of(client.get(&format!("/v2/tokens/{}", born["id"].as_str().unwrap())).await).await;
+    let shown = json_of(client.get(&format!("/v2/tokens/{}", create["id"].as_str().unwrap())).await).await;
     assert_eq!(
         (&shown["description"], &shown["datasetCapabilities"]),
-        (&json!("marked"), &born["datasetCapabilities"])
+        (&json!("marked"), &create["datasetCapabilities"])
     );
     assert!(shown.get("token").is_none(), "the value is shown once");
     assert!(world.unaccepted().is_empty());
@@ -352,29 +355,32 @@ async fn tokens_authenticate_by_their_life_and_rights() {
 }
 
 #[tokio::test]
-async fn newborns_can_be_slow_hidden_capped_and_altered() {
+async fn new_tokens_can_be_slow_hidden_capped_and_altered() {
     let world = World::start().await;
     let client = Client::axiom(&world);
     world.axiom.switch(|s| {
-        s.newborn_refused_uses = 2;
-        s.newborn_hidden_lists = 1;
+        s.new_token_refused_uses = 2;
+        s.new_token_hidden_lists = 1;
         s.longest_life = Some(HOUR);
-        s.alter_newborn = Some(std::sync::Arc::new(|raw| drop(raw.remove("orgCapabilities"))));
+        s.alter_new_token = Some(std::sync::Arc::new(|raw| drop(raw.remove("orgCapabilities"))));
         s.refuse_delete = true;
     });
     let body = json!({ "name": "twin", "expiresAt": "2027-01-01T00:00:00Z", "orgCapabilities": { "apiTokens": ["read"] } });
-    let born = json_of(client.send(Method::POST, "/v2/tokens", Some(body)).await).await;
-    assert_eq!((&born["expiresAt"], &born["orgCapabilities"]), (&json!("2026-03-02T10:00:00Z"), &json!({})));
-    let value = born["token"].as_str().unwrap();
+    let create = json_of(client.send(Method::POST, "/v2/tokens", Some(body)).await).await;
+    assert_eq!(
+        (&create["expiresAt"], &create["orgCapabilities"]),
+        (&json!("2026-03-02T10:00:00Z"), &json!({}))
+    );
+    let value = create["token"].as_str().unwrap();
     assert!(!world.axiom.is_accepted(value));
-    let newborn = Client::new(&world.axiom.url(), value);
-    assert_eq!(newborn.get("/v2/tokens").await.status(), 401, "not yet, once");
-    assert_eq!(newborn.get("/v2/tokens").await.status(), 401, "not yet, twice");
-    assert_eq!(newborn.get("/v2/tokens").await.status(), 403, "accepted, but may nothing");
+    let new_client = Client::new(&world.axiom.url(), value);
+    assert_eq!(new_client.get("/v2/tokens").await.status(), 401, "not yet, once");
+    assert_eq!(new_client.get("/v2/tokens").await.status(), 401, "not yet, twice");
+    assert_eq!(new_client.get("/v2/tokens").await.status(), 403, "accepted, but may nothing");
     assert!(world.axiom.is_accepted(value));
     let count = async || json_of(client.get("/v2/tokens").await).await.as_array().unwrap().len();
     assert_eq!((count().await, count().await), (2, 3));
-    let path = format!("/v2/tokens/{}", born["id"].as_str().unwrap());
+    let path = format!("/v2/tokens/{}", create["id"].as_str().unwrap());
     assert_eq!(client.status(Method::DELETE, &path, None).await, 403);
     world.axiom.switch(|s| s.refuse_delete = false);
     assert_eq!(client.status(Method::DELETE, &path, None).await, 204);

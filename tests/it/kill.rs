@@ -59,7 +59,7 @@ async fn killed_process(n: usize, when: When) -> Scene {
     scene.faults.inject(Target::Nth(n), hook(when, kill));
     let run = scene.rotate(PATIENT);
     {
-        // Whoever kills waits until there is somebody to kill.
+        // Wait until the process runs before killing it.
         let mut child = child.lock().unwrap();
         *child = Some(binary(&run).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     }

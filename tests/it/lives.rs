@@ -18,7 +18,7 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::scene::{Credential, IMPATIENT, PATIENT, Scene};
-use crate::support::events::Side;
+use crate::support::events::Peer;
 use crate::support::github::On;
 use crate::support::provider::{ALL, Service};
 use crate::support::{Fault, Ran, Target, World};
@@ -193,7 +193,7 @@ impl Lived {
             Trouble::Unreadable => world.github.break_scope("acme/service-1", On::All, 404),
             Trouble::ProviderRefuses => {
                 let refusal = Fault::Status { code: 403, processed: false };
-                faults.inject_times(Target::side(Side::Provider), refusal, 99);
+                faults.inject_times(Target::peer(Peer::Provider), refusal, 99);
             }
             Trouble::MintRefused => world.provider.switch(|switches| switches.refuse_mint = Some(400)),
             Trouble::RepliesLost => faults.inject_times(Target::mint(), Fault::CloseAfter, 99),

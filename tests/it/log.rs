@@ -3,7 +3,7 @@
 use crate::support::leaks::find_leaks;
 use crate::support::{Invocation, Ran, World};
 
-/// The lines that tell of a request.
+/// The lines about a request.
 fn requests(ran: &Ran) -> Vec<&str> {
     ran.stderr.lines().filter(|line| line.contains(" request ")).collect()
 }
@@ -63,7 +63,8 @@ async fn attempts_are_counted() {
 
 #[tokio::test]
 async fn quiet_means_the_report_and_errors_alone() {
-    // An overlap under a day is warned of, and a run without trouble says nothing else.
+    // An overlap under a day causes a warning, and a run without errors logs nothing
+    // else.
     let world = World::start().await;
     let usual = Invocation::rotate(&world).arg("--overlap", "2h").flag("--dry-run").run().await;
     assert!(usual.stderr.contains("warning: an overlap of 2h"), "{}", usual.stderr);

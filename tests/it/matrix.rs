@@ -83,7 +83,10 @@ const ROWS: &[Row] = rows! {
 async fn lagging_list(service: &'static Service, lag: SignedDuration) -> Scene {
     let scene = due(service, 1).await;
     // deepset's short reply names no id, so a list must show the token.
-    scene.world.provider.switch(|switches| (switches.newborn_hidden_for, switches.whole_reply) = (lag, true));
+    scene
+        .world
+        .provider
+        .switch(|switches| (switches.new_token_hidden_for, switches.whole_reply) = (lag, true));
     scene.signing("a marker key for the matrix")
 }
 
@@ -167,7 +170,7 @@ enum Column {
     Fault(Fault),
     /// Every scope has a new key from then on.
     KeyChanged,
-    /// The run dies.
+    /// The run is killed.
     Killed {
         processed: bool,
     },
@@ -377,7 +380,7 @@ fn every_fault_at_every_request_is_healed_by_the_next_run() {
             threads.spawn(|| block_on(work(&queue, &failures)));
         }
     });
-    // Not captured: whoever runs the tests sees how much was tried.
+    // Not captured, so that the output shows how much was tried.
     let took = began.elapsed().as_secs_f32();
     writeln!(std::io::stderr(), "fault matrix: {count} cases, {} scenes, {took:.0} s", ROWS.len()).unwrap();
     let mut failures = failures.into_inner().unwrap();

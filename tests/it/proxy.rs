@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::client::{Client, header, json_of};
 use crate::support::clock::http_date;
 use crate::support::proxy::{Front, Gate, When};
-use crate::support::{Fault, Faults, Side, Target, World};
+use crate::support::{Fault, Faults, Peer, Target, World};
 
 struct Scene {
     world: World,
@@ -59,8 +59,8 @@ async fn without_a_fault_nothing_is_changed() {
     assert_eq!(json_of(list).await.as_array().unwrap().len(), 2);
     let passed = scene.faults.passed();
     assert_eq!(
-        passed.iter().map(|p| (p.n, p.side)).collect::<Vec<_>>(),
-        [(1, Side::Github), (2, Side::Github), (3, Side::Provider)]
+        passed.iter().map(|p| (p.n, p.peer)).collect::<Vec<_>>(),
+        [(1, Peer::Github), (2, Peer::Github), (3, Peer::Provider)]
     );
     scene.world.assert_no_violations();
 }
@@ -120,7 +120,7 @@ async fn faults_are_counted_over_both_sides() {
     let scene = Scene::start().await;
     let github = Client::new(scene.front.github.url(), scene.world.github_token());
     scene.faults.inject(Target::Nth(3), Fault::Status { code: 500, processed: false });
-    scene.faults.inject_times(Target::side(Side::Github), Fault::TooMany { retry_after: None }, 2);
+    scene.faults.inject_times(Target::peer(Peer::Github), Fault::TooMany { retry_after: None }, 2);
     let key = "/repos/acme/infra/actions/secrets/public-key";
     let mut statuses = Vec::new();
     for _ in 0..2 {

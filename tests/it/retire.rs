@@ -9,7 +9,7 @@ use crate::support::provider::axiom::SERVICE as AXIOM;
 use crate::support::provider::deepset::SERVICE as DEEPSET;
 use crate::support::provider::launchdarkly::SERVICE as LAUNCHDARKLY;
 use crate::support::provider::softwareone::SERVICE as SOFTWAREONE;
-use crate::support::{Fault, Ran, Side, Target, World};
+use crate::support::{Fault, Peer, Ran, Target, World};
 
 /// A scene in which the next run ends the original token, by the provider's means.
 struct Retiring {
@@ -233,7 +233,7 @@ async fn an_answer_without_the_token_does_not_verify_its_value() {
         let probes = Target::matching(move |it| {
             let last = it.path.split('?').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
             let is_list = ["token", "tokens", "api-tokens"].contains(&last);
-            it.side == Side::Provider
+            it.peer == Peer::Provider
                 && it.method == "GET"
                 && !is_list
                 && known.iter().all(|one| one.id != last)

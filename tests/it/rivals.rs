@@ -138,7 +138,7 @@ async fn two_runs_in_any_order_do_no_harm() {
     assert_eq!(broken.len(), 0, "of {count}: {}", broken[0].join("\n"));
 }
 
-/// The probe and the list after the mint tell a run that was held how late it is.
+/// The verification and the list after the mint show a delayed run how late it is.
 fn hold_after_the_mint(faults: &Faults) -> Gate {
     let gate = Gate::new();
     let hold = Fault::Hold { when: When::Before, gate: gate.clone() };
@@ -178,7 +178,7 @@ async fn a_run_that_lost_its_window_starts_no_write() {
 }
 
 #[tokio::test]
-async fn a_run_that_was_overtaken_withdraws_its_own() {
+async fn an_overtaken_run_revokes_its_own_token() {
     let scene = Scene::new(World::start().await, Credential::Admin).watch();
     let (gate, other) = (hold_after_the_mint(&scene.faults), Other::of(&scene));
     let run = scene.rotate(PATIENT);
@@ -199,7 +199,7 @@ async fn a_run_that_was_overtaken_withdraws_its_own() {
 /// Where a run stalls between what it saw and its mint, the other one's token is
 /// not in its picture, and may be long delivered.
 #[tokio::test]
-async fn a_run_that_acts_on_an_old_picture_withdraws_its_own() {
+async fn a_run_with_an_outdated_list_revokes_its_own_token() {
     let scene = Scene::new(World::start().await, Credential::Admin).watch();
     let (gate, other) = (Gate::new(), Other::of(&scene));
     let hold = Fault::Hold { when: When::Before, gate: gate.clone() };
@@ -217,10 +217,10 @@ async fn a_run_that_acts_on_an_old_picture_withdraws_its_own() {
     assert_eq!(scene.broken(), Vec::<String>::new());
 }
 
-/// A write that is on its way when its run dies may land hours later. What it
-/// brings is alive, because a token that a destination may hold is not ended.
+/// A write that is under way when its run is killed may arrive hours later. Its token is
+/// still valid, because a token that a destination may hold is not ended.
 #[tokio::test]
-async fn a_write_that_lands_late_brings_a_token_that_lives() {
+async fn a_write_that_arrives_late_brings_a_valid_token() {
     let scene = Scene::new(World::start().await, Credential::Admin).watch();
     let gate = Gate::new();
     let hold = Fault::Hold { when: When::Before, gate: gate.clone() };
@@ -239,7 +239,7 @@ async fn a_write_that_lands_late_brings_a_token_that_lives() {
     assert_eq!(scene.broken(), Vec::<String>::new());
 }
 
-/// The acknowledgement tells that the write landed after the window.
+/// The acknowledgement shows that the write arrived after the window.
 #[tokio::test]
 async fn an_acknowledgement_after_the_window_is_no_success() {
     let scene = Scene::new(World::start().await, Credential::Admin).watch();

@@ -254,7 +254,7 @@ async fn one_of_many_rotations_is_chosen_from_the_file() {
 }
 
 #[tokio::test]
-async fn a_provider_that_says_403_to_everything_unknown_is_probed_as_unverified() {
+async fn a_provider_that_answers_403_to_everything_is_unverified() {
     let world = World::start().await;
     world.axiom.switch(|switches| switches.unauthenticated = 403);
     let ran = Invocation::rotate(&world).arg("--format", "json").run().await;
@@ -265,7 +265,7 @@ async fn a_provider_that_says_403_to_everything_unknown_is_probed_as_unverified(
 }
 
 #[tokio::test]
-async fn a_renamed_rotation_is_told_apart_from_a_new_one() {
+async fn a_renamed_rotation_differs_from_a_new_one() {
     let world = World::builder().expires_in_days(12).start().await;
     Invocation::rotate(&world).run().await;
     let before = world.axiom.tokens().len();

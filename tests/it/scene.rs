@@ -103,7 +103,7 @@ impl Scene {
         ran
     }
 
-    /// A run that dies at a request, before or after the fake has processed it.
+    /// A run that is killed at a request, before or after the fake has processed it.
     pub(crate) async fn run_killed_at(&self, target: Target, processed: bool) -> Ran {
         let killed = Arc::new(Notify::new());
         let kill = Arc::clone(&killed);

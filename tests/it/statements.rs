@@ -162,7 +162,7 @@ async fn a_public_key_that_protects_nothing_is_found_before_the_mint() {
 }
 
 #[tokio::test]
-async fn a_file_full_of_mistakes_is_told_of_at_once_and_not_at_length() {
+async fn a_file_full_of_mistakes_is_reported_at_once_and_briefly() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("crossfade.yml");
     let mut text =

@@ -46,7 +46,7 @@ async fn in_the_overlap() {
 }
 
 #[tokio::test]
-async fn on_a_terminal_lives_are_drawn() {
+async fn a_terminal_shows_the_timeline() {
     let world = after_a_rotation(3).await;
     let plain = status(&world).on_terminal(100).env("NO_COLOR", "1").run().await;
     insta::assert_snapshot!("status-terminal", named(&world, &plain.stdout));
@@ -145,7 +145,7 @@ async fn fails_before_something_in_use_expires() {
     assert_eq!(ran.rotation()["outcome"], "planned", "the rotation itself has not failed");
     let text = status(&world).arg("--fail-within", "12d").run().await;
     assert!(text.stdout.contains("Ends too soon:\n  token "), "{}", text.stdout);
-    // After a rotation the old token ends soon too, but nobody uses it.
+    // After a rotation the previous token ends soon too, but no destination uses it.
     assert_eq!(Invocation::rotate(&world).run().await.exit_code, 0);
     world.advance(SignedDuration::from_mins(10));
     let ran = look("30d").await;
@@ -191,7 +191,7 @@ async fn in_an_emergency_it_says_what_breaks() {
 }
 
 #[tokio::test]
-async fn in_an_emergency_that_fails_it_says_that_the_old_token_lives() {
+async fn a_failed_emergency_says_that_the_old_token_is_valid() {
     let world = World::builder().destination_count(2).expires_in_days(60).start().await;
     world.github.break_secret("acme/service-1:AXIOM_TOKEN", On::Writes, 403);
     let ran = Invocation::rotate(&world).flag("--force").arg("--overlap", "0h").run().await;

@@ -98,7 +98,7 @@ async fn through_proxy(world: &World, proxies: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_goes_wrong_at_the_proxy_is_told_of_the_proxy() {
+async fn proxy_failures_name_the_proxy() {
     let world = World::start().await;
     // A closed port.
     let told = through_proxy(&world, &[("HTTPS_PROXY", "http://user:hunter2hunter2@127.0.0.1:9")]).await;

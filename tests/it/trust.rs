@@ -1,4 +1,4 @@
-//! What a marker is trusted for, against somebody who may create tokens.
+//! What a marker is trusted for, against an attacker who may create tokens.
 
 use jiff::SignedDuration;
 
@@ -47,7 +47,7 @@ fn digest(id: &str) -> String {
     digest.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A run past the overlap of whatever is held.
+/// A run after the overlap of every held token.
 async fn much_later(scene: &Scene) -> Ran {
     scene.world.advance(SignedDuration::from_hours(8 * 24));
     scene.run().await
@@ -84,7 +84,7 @@ async fn a_marker_that_the_creation_date_contradicts_stops_the_rotation() {
 }
 
 #[tokio::test]
-async fn at_axiom_the_original_outlives_a_forged_successor_with_equal_privileges() {
+async fn at_axiom_the_original_survives_a_forged_successor_with_equal_privileges() {
     let scene = fresh(&AXIOM).await;
     forge(&scene, false, None);
     let ran = much_later(&scene).await;
@@ -95,7 +95,7 @@ async fn at_axiom_the_original_outlives_a_forged_successor_with_equal_privileges
 
 /// deepset shows nothing that could contradict it: this is what the threat model admits.
 #[tokio::test]
-async fn a_forged_later_attempt_is_told_before_the_token_that_it_replaces_is_ended() {
+async fn a_forged_later_attempt_is_reported_before_the_replaced_token_is_retired() {
     let world = World::builder().provider(&DEEPSET).expires_in_days(10).start().await;
     let scene = Scene::new(world, Credential::Admin);
     assert_eq!(scene.run().await.exit_code, 0);
@@ -109,7 +109,7 @@ async fn a_forged_later_attempt_is_told_before_the_token_that_it_replaces_is_end
 }
 
 #[tokio::test]
-async fn with_a_key_markers_are_signed_and_forged_ones_are_told_and_ignored() {
+async fn with_a_key_markers_are_signed_and_forged_ones_reported_and_ignored() {
     for service in [&AXIOM, &DEEPSET, &SOFTWAREONE, &LAUNCHDARKLY] {
         let world = World::builder().provider(service).expires_in_days(10).start().await;
         let scene = Scene::new(world, Credential::Admin).signing(KEY).watch();

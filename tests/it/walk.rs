@@ -1,4 +1,4 @@
-//! A random walk: whatever happens in whatever order, tokens stay alive.
+//! A random walk: tokens stay valid through any events in any order.
 //!
 //! The preconditions of the invariants are kept by the walk itself: an undisturbed
 //! run happens within each overlap (with --force where *undelivered* is held back, as the
@@ -40,7 +40,7 @@ enum Step {
     Killed { n: usize, processed: bool },
     /// Two runs: the first stops at its n-th request until the second has ended.
     TwoRuns { n: usize, processed: bool },
-    /// A run while a destination is dead.
+    /// A run while a destination is unreadable.
     Dead { destination: usize, reads_too: bool },
     /// Time passes.
     Hours(i64),
@@ -148,7 +148,7 @@ impl Walk {
     async fn start(service: &'static Service, destinations: usize, is_signed: bool) -> Self {
         let world = World::builder().provider(service).destination_count(destinations);
         let world = world.expires_in_days(20).start().await;
-        // Short lives, so that a walk sees many rotations.
+        // Short lifetimes, so that a walk sees many rotations.
         let scene = Scene::new(world, Credential::Admin).flag("--lifetime").flag("30d");
         let scene = if is_signed { scene.signing(MARKER_KEY) } else { scene };
         if is_signed {
@@ -452,7 +452,7 @@ pub(crate) fn explores() -> bool {
 proptest! {
     #![proptest_config(Config {
         cases: if explores() { Config::default().cases } else { 40 },
-        // The same walks every time, unless somebody asks for others.
+        // The same walks every time, unless others are asked for.
         rng_seed: if explores() { RngSeed::Random } else { RngSeed::Fixed(2026) },
         max_shrink_iters: 100,
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("proptest-regressions"))),

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 
 /// Which service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Side {
+pub enum Peer {
     /// The GitHub API.
     Github,
     /// The service that issues tokens.
     Provider,
 }
 
-impl fmt::Display for Side {
+impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Github => "github",
@@ -30,14 +30,14 @@ pub struct Event {
     /// When, by that server's clock.
     pub at: Timestamp,
     /// Where.
-    pub side: Side,
+    pub peer: Peer,
     /// `GET /v2/tokens -> 200`, or what a test did by hand.
     pub what: String,
 }
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:<8} {}", self.at, self.side, self.what)
+        write!(f, "{} {:<8} {}", self.at, self.peer, self.what)
     }
 }
 
@@ -61,7 +61,7 @@ impl Observers {
     }
 
     /// Tells everybody.
-    pub fn tell(&self, event: &Event) {
+    pub fn notify(&self, event: &Event) {
         let hooks = self.0.lock().unwrap().clone();
         for hook in hooks {
             hook(event);

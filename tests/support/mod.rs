@@ -36,7 +36,7 @@ pub mod world;
 
 pub use axiom::FakeAxiom;
 pub use clock::VirtualClock;
-pub use events::{Event, Journal, Side};
+pub use events::{Event, Journal, Peer};
 pub use github::FakeGithub;
 pub use invariants::Invariant;
 pub use invocation::{Invocation, Ran};

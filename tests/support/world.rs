@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use jiff::SignedDuration;
 
 use super::clock::VirtualClock;
-use super::events::{Event, Journal, Side};
+use super::events::{Event, Journal, Peer};
 use super::github::{Credential, FakeGithub};
 use super::provider::{self, FakeProvider, FakeToken, Service, TokenSpec};
 
@@ -116,7 +116,7 @@ impl World {
         self.watch.destinations.lock().unwrap().push(destination.to_owned());
     }
 
-    /// From now on, a destination is nobody's business.
+    /// From now on, a destination is ignored.
     pub fn forget_destination(&self, destination: &str) {
         self.watch.destinations.lock().unwrap().retain(|d| d != destination);
     }
@@ -124,8 +124,8 @@ impl World {
     /// Lets time pass, and looks at the invariants afterwards as after any event.
     pub fn advance(&self, by: SignedDuration) {
         self.clock.advance(by);
-        let event = Event { at: self.clock.now(), side: Side::Github, what: format!("{by} later") };
-        self.github.observers().tell(&event);
+        let event = Event { at: self.clock.now(), peer: Peer::Github, what: format!("{by} later") };
+        self.github.observers().notify(&event);
     }
 
     /// Lets days pass.

@@ -47,7 +47,7 @@ rotations:
 
 #[test]
 fn secrets_in_every_form() {
-    let (config, told) = loaded(&rotation(
+    let (config, text) = loaded(&rotation(
         r#"    secrets:
       - A
       - { name: b, repository: acme/api }
@@ -56,7 +56,7 @@ fn secrets_in_every_form() {
       - { name: E, repositories: ["acme/*", "!acme/legacy-*"], store: dependabot }
 "#,
     ));
-    assert_eq!(told, "");
+    assert_eq!(text, "");
     let rotation = config.unwrap().rotations.remove(0);
     let shown: Vec<String> = rotation.secrets.iter().map(|s| s.destination.to_string()).collect();
     assert_eq!(shown, ["acme/home:A", "acme/api:B", "acme/home@prod:C", "codespaces+org:acme:D"]);
@@ -69,7 +69,7 @@ fn secrets_in_every_form() {
 
 #[test]
 fn policies_that_cannot_work() {
-    let told = |policy: &str| loaded(&rotation(&format!("{policy}    secrets: [A]\n"))).1;
+    let text = |policy: &str| loaded(&rotation(&format!("{policy}    secrets: [A]\n"))).1;
     insta::assert_snapshot!(
         [
             "    overlap: 14d\n",
@@ -78,7 +78,7 @@ fn policies_that_cannot_work() {
             "    lifetime: 3d\n    overlap: 1d\n    rotate_before: 2d\n",
             "    overlap: 12h\n",
         ]
-        .map(told)
+        .map(text)
         .join("\n\n"),
         @r#"
             error: the overlap (14d) must be shorter than rotate_before (14d, the default)
@@ -122,7 +122,7 @@ fn policies_that_cannot_work() {
               = help: a run that is cut off is finished by the next one, which must come inside the overlap; jobs that wait in a queue keep the old token
             "#
     );
-    assert_eq!(told("    lifetime: 21d1s\n"), "");
+    assert_eq!(text("    lifetime: 21d1s\n"), "");
     assert!(loaded(&rotation("    overlap: 0h\n    secrets: [A]\n")).0.is_some(), "an emergency is legal");
 }
 

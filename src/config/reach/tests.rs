@@ -17,7 +17,7 @@ fn loaded(text: &str, flags: RotationKeys, only: &[&str]) -> (Option<Config>, St
     problems.set_file("crossfade.yml", text);
     let only = only
         .iter()
-        .map(|name| Field { place: Place::Input("--only"), value: Some((*name).to_owned()) })
+        .map(|name| Field { origin: Origin::Input("--only"), value: Some((*name).to_owned()) })
         .collect();
     let request = Request {
         file: Some(text.to_owned()),
@@ -31,7 +31,7 @@ fn loaded(text: &str, flags: RotationKeys, only: &[&str]) -> (Option<Config>, St
 }
 
 fn flag<T>(name: &'static str, value: T) -> Option<Field<T>> {
-    Some(Field { place: Place::Input(name), value: Some(value) })
+    Some(Field { origin: Origin::Input(name), value: Some(value) })
 }
 
 fn url(text: &str) -> Url {
@@ -39,9 +39,9 @@ fn url(text: &str) -> Url {
 }
 
 fn refused(text: &str, flags: RotationKeys, only: &[&str]) -> String {
-    let (config, told) = loaded(text, flags, only);
+    let (config, text) = loaded(text, flags, only);
     assert!(config.is_none(), "must be refused:\n{text}");
-    told
+    text
 }
 
 #[test]
@@ -74,8 +74,8 @@ fn one_variable_is_for_one_service_and_one_origin() {
     ];
     for (one, other, words) in bad {
         for only in [&[][..], &["a"], &["b"]] {
-            let told = refused(&two(one, other), RotationKeys::default(), only);
-            assert!(told.contains(words), "{told}");
+            let text = refused(&two(one, other), RotationKeys::default(), only);
+            assert!(text.contains(words), "{text}");
         }
     }
     let good = [
@@ -99,8 +99,8 @@ fn a_default_is_for_the_provider_that_the_defaults_name() {
     };
     for default in ["credential: X", "provider_url: https://x.example", "org_id: acme"] {
         for only in [&[][..], &["a"], &["b"]] {
-            let told = refused(&file(default), RotationKeys::default(), only);
-            assert!(told.contains("must say for which provider it is"), "{told}");
+            let text = refused(&file(default), RotationKeys::default(), only);
+            assert!(text.contains("must say for which provider it is"), "{text}");
         }
     }
     let defaults = "provider: axiom, credential: X, provider_url: https://x.example, org_id: acme";
@@ -165,7 +165,7 @@ fn provider(name: &str, credential: &str) -> ProviderSettings {
     }
 }
 
-fn told(held: &[Held<'_>]) -> String {
+fn text(held: &[Held<'_>]) -> String {
     let mut problems = Problems::default();
     values(held, &mut problems);
     problems.to_string()
@@ -187,19 +187,19 @@ fn a_value_of_another_service_is_not_sent() {
         "idt:TKN-1-2:hunter2hunter2",
         "api-0a1b2c3d-4e5f-4071-8293-a4b5c6d7e8f9",
     ]) {
-        let told = told(&[held("A", value, Some(&axiom))]);
-        assert!(told.contains("holds what looks like a token of"), "{told}");
-        assert!(!told.contains("hunter2") && !told.contains("0a1b2c3d"), "{told}");
+        let text = text(&[held("A", value, Some(&axiom))]);
+        assert!(text.contains("holds what looks like a token of"), "{text}");
+        assert!(!text.contains("hunter2") && !text.contains("0a1b2c3d"), "{text}");
     }
     for value in ["xaat-hunter2", "'xaat-hunter2'", key] {
-        assert!(told(&[held("G", value, None)]).contains("and it is for `github`"));
+        assert!(text(&[held("G", value, None)]).contains("and it is for `github`"));
     }
     for (service, value) in
         [(&axiom, "xaat-1"), (&deepset, key), (&axiom, "anything-else"), (&deepset, "api_word")]
     {
-        assert_eq!(told(&[held("A", value, Some(service))]), "");
+        assert_eq!(text(&[held("A", value, Some(service))]), "");
     }
-    assert_eq!(told(&[held("G", "ghp_0123456789abcdef", None), held("A", "xaat-1", Some(&axiom))]), "");
+    assert_eq!(text(&[held("G", "ghp_0123456789abcdef", None), held("A", "xaat-1", Some(&axiom))]), "");
 }
 
 #[test]
@@ -211,19 +211,19 @@ fn equal_values_are_for_one_service() {
         held("B", "same-value", Some(&elsewhere)),
         held("G", " same-value", None),
     ] {
-        let told = told(&[held("A", "same-value", Some(&axiom)), other]);
-        assert!(told.contains("hold the same value"), "{told}");
-        assert!(!told.contains("same-value"), "{told}");
+        let text = text(&[held("A", "same-value", Some(&axiom)), other]);
+        assert!(text.contains("hold the same value"), "{text}");
+        assert!(!text.contains("same-value"), "{text}");
     }
-    assert_eq!(told(&[held("A", "same", Some(&axiom)), held("B", "same", Some(&axiom))]), "");
+    assert_eq!(text(&[held("A", "same", Some(&axiom)), held("B", "same", Some(&axiom))]), "");
 }
 
 #[test]
 fn a_personal_token_of_axiom_needs_its_organization() {
     let mut axiom = provider("axiom", "A");
-    assert!(told(&[held("A", "xapt-0a1b", Some(&axiom))]).contains("needs `org_id`"));
+    assert!(text(&[held("A", "xapt-0a1b", Some(&axiom))]).contains("needs `org_id`"));
     axiom.org_id = Some("acme-1".to_owned());
-    assert_eq!(told(&[held("A", "xapt-0a1b", Some(&axiom))]), "");
+    assert_eq!(text(&[held("A", "xapt-0a1b", Some(&axiom))]), "");
 }
 
 /// One rotation: provider, URL and credential, where it says them.

@@ -1,4 +1,4 @@
-//! A destination, and what became of it.
+//! A destination and its outcome.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,8 +15,8 @@ pub struct DestinationReport {
     pub outcome: DestinationOutcome,
     /// Why it failed, or could not be read; `None` otherwise.
     pub error: Option<String>,
-    /// The token that it holds after the run, if its timestamp tells, and if that
-    /// is another than `token` or would be overwritten.
+    /// The token that it holds after the run, if its timestamp shows that, and if it is
+    /// another than `token` or would be overwritten.
     pub holds: Option<TokenEnd>,
     /// When GitHub says that it was last written; `None`: there is no such secret
     /// yet, or it was not read.
@@ -34,9 +34,10 @@ pub enum DestinationOutcome {
     Failed,
     /// A dry run: would be written.
     Planned,
-    /// Holds the token, as far as its timestamp tells; not written now.
+    /// Holds the token according to its timestamp; not written now.
     Held,
-    /// Somebody else wrote it, or it is not known what it holds; not written now.
+    /// Something other than crossfade wrote it, or it is unknown what it holds; not
+    /// written now.
     Unknown,
     /// Was never read, or its read failed; not written now.
     NotRead,

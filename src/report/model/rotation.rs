@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::time::optional_time;
-use super::{DestinationOutcome, DestinationReport, PlannedMint, TokenEnd, TokenLife, TokenReport};
+use super::{DestinationOutcome, DestinationReport, PlannedMint, TokenEnd, TokenReport, TokenSpan};
 use crate::redact::Redactor;
 
 /// What happened to one rotation.
@@ -16,13 +16,14 @@ pub struct RotationReport {
     pub outcome: RotationOutcome,
     /// The verdict; `None` when the run failed before it had one.
     pub reason: Option<Reason>,
-    /// The token that destinations should hold after the run: the newborn if it
-    /// lives, else the old one.
+    /// The token that destinations should hold after the run: the new token unless it
+    /// was revoked, else the previous one.
     pub token: Option<TokenReport>,
-    /// The token before that, if it still lives or lived until this run.
+    /// The token before that, if it is valid or was until this run.
     pub previous: Option<TokenEnd>,
     /// Whether the provider accepted the new value before it was delivered.
-    pub probe: ProbeOutcome,
+    #[serde(rename = "probe")]
+    pub verification: VerificationOutcome,
     /// Every destination of the rotation, in the user's order.
     pub destinations: Vec<DestinationReport>,
     /// Ids of the tokens that were ended; in a dry run, that would be.
@@ -45,8 +46,8 @@ pub struct RotationReport {
     pub warnings: Vec<String>,
     /// What was found on the way and is as it should be.
     pub notes: Vec<String>,
-    /// The rotation's tokens that live, or lived until this run; newest first.
-    pub tokens: Vec<TokenLife>,
+    /// The rotation's tokens that are valid, or were until this run; newest first.
+    pub tokens: Vec<TokenSpan>,
 }
 
 /// What became of a rotation.
@@ -81,21 +82,20 @@ pub enum Reason {
     Missing,
 }
 
-/// What the probe of a new value told.
+/// Whether the provider accepted the new value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ProbeOutcome {
+pub enum VerificationOutcome {
     /// The provider accepts the value.
     Verified,
-    /// The provider's answer could not tell.
+    /// The provider's reply does not tell.
     Unverified,
     /// Nothing was minted, or the run did not get that far.
     Skipped,
 }
 
 impl RotationReport {
-    /// A rotation of which nothing is known yet. It has failed, until somebody
-    /// says otherwise.
+    /// A rotation of which nothing is known yet: *failed* until its outcome is set.
     #[must_use]
     pub fn new(name: impl Into<String>, provider: impl Into<String>) -> Self {
         Self {
@@ -104,7 +104,7 @@ impl RotationReport {
             reason: None,
             token: None,
             previous: None,
-            probe: ProbeOutcome::Skipped,
+            verification: VerificationOutcome::Skipped,
             destinations: Vec::new(),
             retired: Vec::new(),
             next_rotation_at: None,
@@ -135,8 +135,7 @@ impl RotationReport {
         self.destinations.iter().filter(|destination| destination.outcome == outcome).count()
     }
 
-    /// Sends every string through the gate. Names all fields, so that a new one
-    /// cannot be forgotten.
+    /// Redacts every string. Names all fields, so that a new one cannot be forgotten.
     pub(super) fn pass(&mut self, redactor: &Redactor) {
         let Self {
             name,
@@ -144,7 +143,7 @@ impl RotationReport {
             reason: _,
             token,
             previous,
-            probe: _,
+            verification: _,
             destinations,
             retired,
             next_rotation_at: _,
@@ -174,7 +173,7 @@ impl RotationReport {
             holds.iter_mut().for_each(|holds| line(&mut holds.id));
         }
         retired.iter_mut().for_each(line);
-        tokens.iter_mut().for_each(|life| line(&mut life.id));
+        tokens.iter_mut().for_each(|span| line(&mut span.id));
         [error, reason_text, next_step].into_iter().flatten().chain(warnings).chain(notes).for_each(message);
     }
 }

@@ -1,4 +1,4 @@
-//! Tokens: the one that counts, the one before it, and each from its birth to its end.
+//! Tokens: the current one, the previous one, and the time span of each.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,7 +12,7 @@ pub struct TokenReport {
     pub id: String,
     /// The name as people know it.
     pub name: String,
-    /// When the provider ends it; `None`: never, as far as it tells.
+    /// When it expires; `None`: the provider reports no expiry.
     #[serde(serialize_with = "optional_time")]
     pub expires_at: Option<Timestamp>,
 }
@@ -22,17 +22,17 @@ pub struct TokenReport {
 pub struct TokenEnd {
     /// The provider's id.
     pub id: String,
-    /// When it ends; `None`: not by itself, as far as the provider tells.
+    /// When it ends; `None`: the provider reports no expiry.
     #[serde(serialize_with = "optional_time")]
     pub valid_until: Option<Timestamp>,
 }
 
 /// One token of a rotation, from its beginning to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TokenLife {
+pub struct TokenSpan {
     /// The provider's id.
     pub id: String,
-    /// When it was minted; `None`: nobody knows.
+    /// When it was minted; `None`: unknown.
     #[serde(serialize_with = "optional_time")]
     pub minted_at: Option<Timestamp>,
     /// When it ends by itself, or was ended by this run; `None`: never.
@@ -43,7 +43,7 @@ pub struct TokenLife {
     pub retire_at: Option<Timestamp>,
     /// Disabled at the provider: not accepted, and not yet deleted.
     pub disabled: bool,
-    /// How many destinations hold it, as far as their timestamps tell.
+    /// How many destinations hold it according to their timestamps.
     pub held_by: usize,
 }
 

@@ -51,14 +51,14 @@ fn a_token_from_the_future_or_with_an_endless_window_is_not_trusted() {
     let trace =
         |member: &Member| Lineage::trace(&rotation(1), &[listed(member)], &MarkerKeys::default(), day(0));
     assert!(trace(&minted("late", minute(2), None)).is_ok(), "clocks differ by so much");
-    assert!(matches!(trace(&minted("forged", minute(3), None)), Err(Trouble::FutureMarker { .. })));
+    assert!(matches!(trace(&minted("forged", minute(3), None)), Err(RotationError::FutureMarker { .. })));
     let mut member = minted("wide", day(-1), None);
     let marker = member.marker.as_mut().unwrap();
     marker.until = after(marker.minted_at, super::super::window::LONGEST_WINDOW);
     assert!(trace(&member).is_ok());
     let marker = member.marker.as_mut().unwrap();
     marker.until = after(marker.until, SignedDuration::from_secs(1));
-    assert!(matches!(trace(&member), Err(Trouble::ImplausibleWindow { .. })));
+    assert!(matches!(trace(&member), Err(RotationError::ImplausibleWindow { .. })));
 }
 
 #[test]
@@ -78,8 +78,8 @@ fn a_destination_holds_the_token_in_whose_window_alone_it_was_written() {
     ] {
         assert_eq!(holder(minute(minutes)), expected, "{minutes}");
     }
-    assert_eq!(lineage.holder(&Reading::Missing), Holder::Nothing);
-    assert_eq!(lineage.holder(&Reading::Unreadable("503".into())), Holder::Unknown);
+    assert_eq!(lineage.holder(&Observation::Missing), Holder::Nothing);
+    assert_eq!(lineage.holder(&Observation::Unreadable("503".into())), Holder::Unknown);
 }
 
 #[test]
@@ -113,11 +113,11 @@ fn what_was_written_before_a_mint_cannot_hold_what_it_made() {
     assert!(lineage.never_taken(std::slice::from_ref(&earlier), 0));
     assert!(!lineage.never_taken(std::slice::from_ref(&just), 0));
     assert!(!lineage.never_taken(&[earlier.clone(), just.clone()], 0));
-    assert!(lineage.never_taken(&[Reading::Missing], 0));
-    assert!(!lineage.never_taken(&[Reading::Unreadable("503".into())], 0));
+    assert!(lineage.never_taken(&[Observation::Missing], 0));
+    assert!(!lineage.never_taken(&[Observation::Unreadable("503".into())], 0));
     assert!(!lineage.may_hold(&earlier, 0) && lineage.may_hold(&just, 0));
-    assert!(!lineage.may_hold(&Reading::Missing, 0));
-    assert!(lineage.may_hold(&Reading::Unreadable("503".into()), 0));
+    assert!(!lineage.may_hold(&Observation::Missing, 0));
+    assert!(lineage.may_hold(&Observation::Unreadable("503".into()), 0));
 }
 
 #[test]
@@ -138,9 +138,9 @@ fn a_copied_marker_leaves_the_holder_unknown_and_both_tokens_alive() {
     let copy = Member { token: token("copy", None), ..minted.clone() };
     for members in [vec![minted.clone(), copy.clone()], vec![copy, minted]] {
         let lineage = self::lineage(members);
-        let reading = written(minute(1));
-        assert_eq!(lineage.holder(&reading), Holder::Unknown);
-        assert!(lineage.may_hold(&reading, 0) && lineage.may_hold(&reading, 1));
+        let observation = written(minute(1));
+        assert_eq!(lineage.holder(&observation), Holder::Unknown);
+        assert!(lineage.may_hold(&observation, 0) && lineage.may_hold(&observation, 1));
     }
 }
 
@@ -152,7 +152,7 @@ fn a_renamed_rotation_is_refused_though_its_original_is_named_by_its_id() {
     for named in ["original", "ci-ingest"] {
         let rotation = Rotation { token: named.into(), ..rotation(1) };
         let traced = Lineage::trace(&rotation, &tokens, &MarkerKeys::default(), day(50));
-        assert!(matches!(traced, Err(Trouble::BelongsToAnother { .. })), "{named}");
+        assert!(matches!(traced, Err(RotationError::BelongsToAnother { .. })), "{named}");
         let ours = [listed(&minted("ours", day(3), None)), listed(&successor)];
         assert_eq!(self::traced(&rotation, &ours), ["ours"]);
     }
@@ -163,9 +163,9 @@ fn named(token: &str, tokens: &[Token]) -> String {
     let rotation = Rotation { token: token.into(), ..rotation(1) };
     match Lineage::trace(&rotation, tokens, &MarkerKeys::default(), day(50)) {
         Ok(lineage) => lineage.original().map_or("nothing".to_owned(), |token| token.id.clone()),
-        Err(Trouble::BelongsToAnother { id, .. }) => format!("{id} belongs to another"),
-        Err(Trouble::SeveralMatch { ids, .. }) => format!("several: {}", ids.join(", ")),
-        Err(trouble) => panic!("{trouble}"),
+        Err(RotationError::BelongsToAnother { id, .. }) => format!("{id} belongs to another"),
+        Err(RotationError::SeveralMatch { ids, .. }) => format!("several: {}", ids.join(", ")),
+        Err(error) => panic!("{error}"),
     }
 }
 

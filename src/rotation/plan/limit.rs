@@ -1,16 +1,16 @@
-//! How often *undelivered* alone may mint: a destination that keeps failing must not
-//! make a token a run, and must not keep the others from being healed either.
+//! Limits how often *undelivered* alone may mint: a destination that keeps failing must
+//! neither cause a new token in every run nor prevent the others from being repaired.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::lineage::{Lineage, after};
-use super::Circumstances;
+use super::PlanInput;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// So many runs may mint in any 24 hours.
+/// Runs that may mint in any 24 hours.
 const RUNS_A_DAY: usize = 3;
 
 /// With so many live tokens, one run in 24 hours.
@@ -19,9 +19,9 @@ const MANY: usize = 8;
 /// With so many live tokens, one run in an overlap.
 const TOO_MANY: usize = 16;
 
-/// Until when nothing is minted because of *undelivered* alone; `None`: it may be.
-/// Every run of which the provider still shows a marker counts once.
-pub(super) fn held_back_until(at: &Circumstances<'_>, lineage: &Lineage) -> Option<Timestamp> {
+/// Until when *undelivered* alone does not mint; `None`: no limit applies. Every run
+/// whose marker the provider still shows counts once.
+pub(super) fn held_back_until(input: &PlanInput<'_>, lineage: &Lineage) -> Option<Timestamp> {
     let mut runs: BTreeMap<&str, Timestamp> = BTreeMap::new();
     for marker in lineage.members.iter().filter_map(|member| member.marker.as_ref()) {
         let minted_at = runs.entry(&marker.run).or_insert(marker.minted_at);
@@ -29,17 +29,17 @@ pub(super) fn held_back_until(at: &Circumstances<'_>, lineage: &Lineage) -> Opti
     }
     let mut minted: Vec<Timestamp> = runs.into_values().collect();
     minted.sort_unstable_by(|one, other| other.cmp(one));
-    let live = live_marked(at, lineage);
-    let overlap = at.rotation.policy.overlap.duration();
+    let live = live_marked(input, lineage);
+    let overlap = input.rotation.policy.overlap.duration();
     let limits = [(true, RUNS_A_DAY, DAY), (live >= MANY, 1, DAY), (live >= TOO_MANY, 1, overlap)];
     let applying = limits.into_iter().filter(|(applies, ..)| *applies);
     let ends = applying.filter_map(|(_, runs, within)| Some(after(*minted.get(runs - 1)?, within)));
-    ends.max().filter(|end| *end > at.now)
+    ends.max().filter(|end| *end > input.now)
 }
 
-/// How many marked tokens of the rotation the provider accepts.
-pub(super) fn live_marked(at: &Circumstances<'_>, lineage: &Lineage) -> usize {
-    lineage.members.iter().filter(|member| member.marker.is_some() && member.is_live(at.now)).count()
+/// How many tokens of the rotation with a marker are valid.
+pub(super) fn live_marked(input: &PlanInput<'_>, lineage: &Lineage) -> usize {
+    lineage.members.iter().filter(|member| member.marker.is_some() && member.is_live(input.now)).count()
 }
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ const ACROSS_RUNS: Profile = Profile {
     can_set_expiry: false,
 };
 
-fn decide(now: Timestamp, members: &[Member], readings: &[Reading]) -> Plan {
-    decide_with(NATIVE, now, false, members, readings).unwrap()
+fn decide(now: Timestamp, members: &[Member], observations: &[Observation]) -> Plan {
+    decide_with(NATIVE, now, false, members, observations).unwrap()
 }
 
 fn decide_with(
@@ -30,11 +30,11 @@ fn decide_with(
     now: Timestamp,
     force: bool,
     members: &[Member],
-    readings: &[Reading],
-) -> Result<Plan, Trouble> {
-    let rotation = rotation(readings.len());
+    observations: &[Observation],
+) -> Result<Plan, RotationError> {
+    let rotation = rotation(observations.len());
     let lineage = lineage(members.to_vec());
-    plan(&Circumstances { rotation: &rotation, profile, now, force }, &lineage, readings)
+    plan(&PlanInput { rotation: &rotation, profile, now, force }, &lineage, observations)
 }
 
 fn mint(plan: &Plan) -> &MintPlan {
@@ -58,7 +58,7 @@ fn before_the_first_rotation_only_the_expiry_counts() {
 
 #[test]
 fn a_missing_secret_is_undelivered_even_before_the_first_rotation() {
-    let plan = decide(day(0), &[original(Some(day(60)))], &[Reading::Missing]);
+    let plan = decide(day(0), &[original(Some(day(60)))], &[Observation::Missing]);
     assert_eq!(plan.verdict, Verdict::Undelivered);
     assert_eq!(plan.why, "acme/app-0:TOKEN does not exist");
 }
@@ -100,8 +100,8 @@ fn an_orphan_is_ended_by_the_mint_that_heals_it() {
 /// one, and the old name still holds the token.
 #[test]
 fn what_may_have_been_taken_elsewhere_is_given_its_overlap() {
-    let orphan = |members: &[Member], readings: &[Reading]| {
-        let plan = decide(day(20), members, readings);
+    let orphan = |members: &[Member], observations: &[Observation]| {
+        let plan = decide(day(20), members, observations);
         let mint = mint(&plan);
         // The one that a native overlap ends, and those that are ended before.
         let own = mint.predecessor.filter(|_| mint.predecessor_is_orphan);
@@ -110,8 +110,8 @@ fn what_may_have_been_taken_elsewhere_is_given_its_overlap() {
     let first = [minted("new", day(0), Some(day(90))), original(Some(day(60)))];
     let (one, none) = (vec![0], Vec::<usize>::new());
     assert_eq!(orphan(&first, &[written(day(-30))]), one, "there was nothing to take it from");
-    assert_eq!(orphan(&first, &[Reading::Missing]), none);
-    assert_eq!(orphan(&first, &[written(day(-30)), Reading::Missing]), none);
+    assert_eq!(orphan(&first, &[Observation::Missing]), none);
+    assert_eq!(orphan(&first, &[written(day(-30)), Observation::Missing]), none);
     let members =
         [minted("new", day(10), Some(day(90))), minted("old", day(0), Some(day(60))), original(None)];
     assert_eq!(orphan(&members, &[written(day(0))]), one, "it holds the one before");
@@ -144,7 +144,7 @@ fn what_may_have_been_taken_elsewhere_is_given_its_overlap() {
 }
 
 #[test]
-fn a_dead_leftover_gives_way_to_the_token_in_use() {
+fn an_expired_orphan_gives_way_to_the_token_in_use() {
     let members = [minted("dead", day(0), Some(day(0))), original(Some(day(60)))];
     let plan = decide(day(1), &members, &[written(day(-30))]);
     assert_eq!((plan.verdict, plan.current), (Verdict::Fresh, Some(1)));
@@ -160,26 +160,26 @@ fn while_a_window_is_open_nothing_is_minted_not_even_by_force() {
     assert_eq!(decide(minute(3), &members, &held).verdict, Verdict::Fresh);
     let forced = decide_with(NATIVE, minute(3), true, &members, &held).unwrap();
     assert_eq!(forced.verdict, Verdict::InFlight);
-    assert!(matches!(forced.step, Step::Refuse(Trouble::InFlight { until, .. }) if until == minute(4)));
+    assert!(matches!(forced.step, Step::Refuse(RotationError::InFlight { until, .. }) if until == minute(4)));
     assert_eq!(decide_with(NATIVE, minute(5), true, &members, &held).unwrap().verdict, Verdict::Forced);
 }
 
 #[test]
 fn one_unreadable_destination_stops_the_mint_unless_the_token_would_die() {
     let members = [original(Some(day(10)))];
-    let readings = [written(day(-30)), Reading::Unreadable("404".into())];
-    let plan = decide(day(0), &members, &readings);
-    assert!(matches!(plan.step, Step::Refuse(Trouble::Unreadable { .. })));
-    let plan = decide(day(3), &members, &readings);
+    let observations = [written(day(-30)), Observation::Unreadable("404".into())];
+    let plan = decide(day(0), &members, &observations);
+    assert!(matches!(plan.step, Step::Refuse(RotationError::Unreadable { .. })));
+    let plan = decide(day(3), &members, &observations);
     assert_eq!(plan.verdict, Verdict::Due);
     assert_eq!(mint(&plan).predecessor, Some(0));
 }
 
 #[test]
 fn what_ended_long_ago_or_is_not_held_does_not_die() {
-    let down = || Reading::Unreadable("503".into());
-    let is_served = |members: &[Member], reading: Reading| {
-        matches!(decide(day(10), members, &[reading, down()]).step, Step::Mint(_))
+    let down = || Observation::Unreadable("503".into());
+    let is_served = |members: &[Member], observation: Observation| {
+        matches!(decide(day(10), members, &[observation, down()]).step, Step::Mint(_))
     };
     let members = [
         minted("new", day(0), Some(day(90))),
@@ -192,7 +192,7 @@ fn what_ended_long_ago_or_is_not_held_does_not_die() {
     let ending =
         [minted("new", day(0), Some(day(90))), minted("old", day(-80), Some(day(12))), original(None)];
     assert!(is_served(&ending, somebody_s.clone()), "it may hold what ends soon");
-    assert!(!is_served(&ending, Reading::Missing));
+    assert!(!is_served(&ending, Observation::Missing));
     assert!(is_served(&ending, written(day(-80))));
     let dead = [minted("new", day(-90), Some(day(0)))];
     assert!(is_served(&dead, somebody_s), "all that it may hold has ended");
@@ -203,10 +203,10 @@ fn what_ended_long_ago_or_is_not_held_does_not_die() {
 
 #[test]
 fn an_unreadable_destination_fails_even_a_fresh_rotation() {
-    let readings = [written(day(-30)), Reading::Unreadable("404".into())];
-    let plan = decide(day(0), &[original(Some(day(60)))], &readings);
+    let observations = [written(day(-30)), Observation::Unreadable("404".into())];
+    let plan = decide(day(0), &[original(Some(day(60)))], &observations);
     assert_eq!(plan.verdict, Verdict::Fresh);
-    assert!(matches!(plan.step, Step::Refuse(Trouble::DeadDestination { .. })));
+    assert!(matches!(plan.step, Step::Refuse(RotationError::DeadDestination { .. })));
 }
 
 #[test]
@@ -216,22 +216,22 @@ fn undelivered_alone_mints_three_times_a_day_unless_a_token_would_expire() {
         let at = |hours, end| minted(&format!("{hours}"), hour(hours), Some(end));
         [at(3, day(90)), at(2, day(9)), at(1, day(9)), minted("held", day(-30), Some(end))]
     };
-    let readings = [written(hour(3)), written(day(-30))];
-    let plan = decide(hour(4), &members(day(60)), &readings);
+    let observations = [written(hour(3)), written(day(-30))];
+    let plan = decide(hour(4), &members(day(60)), &observations);
     assert_eq!(plan.verdict, Verdict::Undelivered);
-    let Step::Refuse(Trouble::HeldBack { live: 4, until, failing, overwritten }) = &plan.step else {
+    let Step::Refuse(RotationError::HeldBack { live: 4, until, failing, overwritten }) = &plan.step else {
         panic!("{:?}", plan.step)
     };
     assert_eq!(*until, hour(25));
     assert_eq!((failing.as_slice(), overwritten.len()), (["acme/app-1:TOKEN".to_owned()].as_slice(), 0));
-    mint(&decide(hour(25), &members(day(60)), &readings));
-    mint(&decide(hour(4), &members(hour(28)), &readings));
-    let held_back = decide(hour(4), &members(hour(28) + SignedDuration::from_secs(1)), &readings);
-    assert!(matches!(held_back.step, Step::Refuse(Trouble::HeldBack { .. })));
-    mint(&decide_with(NATIVE, hour(4), true, &members(day(60)), &readings).unwrap());
+    mint(&decide(hour(25), &members(day(60)), &observations));
+    mint(&decide(hour(4), &members(hour(28)), &observations));
+    let held_back = decide(hour(4), &members(hour(28) + SignedDuration::from_secs(1)), &observations);
+    assert!(matches!(held_back.step, Step::Refuse(RotationError::HeldBack { .. })));
+    mint(&decide_with(NATIVE, hour(4), true, &members(day(60)), &observations).unwrap());
     // Written since by something else.
     let plan = decide(hour(9), &members(day(60)), &[written(hour(3)), written(hour(5))]);
-    let Step::Refuse(Trouble::HeldBack { failing, overwritten, .. }) = &plan.step else {
+    let Step::Refuse(RotationError::HeldBack { failing, overwritten, .. }) = &plan.step else {
         panic!("{:?}", plan.step)
     };
     assert_eq!((failing.len(), overwritten.as_slice()), (0, ["acme/app-1:TOKEN".to_owned()].as_slice()));
@@ -243,10 +243,10 @@ fn live_tokens_with_different_privileges_stop_the_rotation_held_or_not() {
     let mut forged = minted("forged", day(0), Some(day(90)));
     forged.token.privileges = other();
     let original = original(Some(day(7)));
-    for readings in [[written(day(-30))], [written(minute(1))]] {
+    for observations in [[written(day(-30))], [written(minute(1))]] {
         for members in [vec![forged.clone(), original.clone()], vec![original.clone(), forged.clone()]] {
-            let plan = decide_with(NATIVE, day(1), true, &members, &readings);
-            assert!(matches!(plan, Err(Trouble::DifferentPrivileges { .. })), "{plan:?}");
+            let plan = decide_with(NATIVE, day(1), true, &members, &observations);
+            assert!(matches!(plan, Err(RotationError::DifferentPrivileges { .. })), "{plan:?}");
         }
     }
     let mut disabled = forged.clone();
@@ -258,7 +258,7 @@ fn live_tokens_with_different_privileges_stop_the_rotation_held_or_not() {
 }
 
 #[test]
-fn an_older_token_with_other_privileges_is_nobody_s_predecessor() {
+fn an_older_token_with_other_privileges_is_no_predecessor() {
     let mut older = minted("older", day(-10), Some(day(300)));
     older.token.privileges = json!({"orgCapabilities": {"apiTokens": ["create"]}});
     let members = [minted("ended", day(0), Some(day(90))), older];
@@ -267,7 +267,7 @@ fn an_older_token_with_other_privileges_is_nobody_s_predecessor() {
 }
 
 #[test]
-fn a_namesake_of_the_original_is_nobody_s_predecessor() {
+fn a_namesake_of_the_original_is_no_predecessor() {
     let members = [minted("ended", day(0), Some(day(90))), original(Some(day(300)))];
     let plan = decide(day(100), &members, &[written(day(0))]);
     assert_eq!((plan.verdict, mint(&plan).predecessor), (Verdict::Due, Some(0)), "the ended one is ours");
@@ -282,7 +282,7 @@ fn a_namesake_of_the_original_is_nobody_s_predecessor() {
 fn a_predecessor_outlives_the_delivery_by_either_clock() {
     let rotation =
         Rotation { policy: Policy { overlap: "0h".parse().unwrap(), ..Policy::default() }, ..rotation(1) };
-    let at = Circumstances { rotation: &rotation, profile: NATIVE, now: minute(0), force: false };
+    let at = PlanInput { rotation: &rotation, profile: NATIVE, now: minute(0), force: false };
     let old = original(Some(day(10)));
     let mint = MintPlan {
         keeps_predecessor: false,
@@ -300,7 +300,7 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
 #[test]
 fn a_predecessor_keeps_its_end_where_the_delivery_is_not_sure() {
     let rotation = rotation(1);
-    let at = Circumstances { rotation: &rotation, profile: NATIVE, now: day(0), force: false };
+    let at = PlanInput { rotation: &rotation, profile: NATIVE, now: day(0), force: false };
     let ends_at = |end: Option<Timestamp>, keeps_predecessor, predecessor_is_orphan| {
         let mint = MintPlan {
             keeps_predecessor,
@@ -320,7 +320,7 @@ fn a_predecessor_keeps_its_end_where_the_delivery_is_not_sure() {
 }
 
 #[test]
-fn the_next_rotation_is_told_by_the_end_or_by_the_age() {
+fn the_next_rotation_follows_from_the_expiry_or_the_age() {
     let token = minted("new", day(0), Some(day(90)));
     let next = |profile, member: &Member| next_rotation_at(Policy::default(), profile, member);
     assert_eq!(next(NATIVE, &token), Some(day(76)));
@@ -350,11 +350,11 @@ prop_compose! {
     }
 }
 
-fn reading() -> impl Strategy<Value = Reading> {
+fn observation() -> impl Strategy<Value = Observation> {
     prop_oneof![
-        6 => (-250_000_i64..10).prop_map(|at| Reading::UpdatedAt(minute(at))),
-        1 => Just(Reading::Missing),
-        1 => Just(Reading::Unreadable("down".into())),
+        6 => (-250_000_i64..10).prop_map(|at| Observation::UpdatedAt(minute(at))),
+        1 => Just(Observation::Missing),
+        1 => Just(Observation::Unreadable("down".into())),
     ]
 }
 
@@ -366,23 +366,23 @@ prop_compose! {
             .prop_flat_map(|all| (0..all.len()).map(member).collect::<Vec<_>>()),
         with_original in any::<bool>(),
         original_ends in prop::option::of(-10_000_i64..200_000),
-        readings in prop::collection::vec((reading(), prop::option::of((any::<prop::sample::Index>(), 0_i64..3))), 1..4),
+        observations in prop::collection::vec((observation(), prop::option::of((any::<prop::sample::Index>(), 0_i64..3))), 1..4),
         native in any::<bool>(),
         force in prop::bool::weighted(0.2),
-    ) -> (Profile, bool, Vec<Member>, Vec<Reading>) {
+    ) -> (Profile, bool, Vec<Member>, Vec<Observation>) {
         let mut members = members;
         members.sort_by_key(|member| std::cmp::Reverse(member.marker.as_ref().map(|m| (m.minted_at, m.attempt))));
-        let readings = readings.into_iter().map(|(any, inside)| match inside {
+        let observations = observations.into_iter().map(|(any, inside)| match inside {
             Some((index, minutes)) if !members.is_empty() => {
                 let marker = members[index.index(members.len())].marker.as_ref().unwrap();
-                Reading::UpdatedAt(marker.minted_at + SignedDuration::from_mins(minutes))
+                Observation::UpdatedAt(marker.minted_at + SignedDuration::from_mins(minutes))
             }
             _ => any,
         }).collect();
         if with_original {
             members.push(original(original_ends.map(minute)));
         }
-        (if native { NATIVE } else { ACROSS_RUNS }, force, members, readings)
+        (if native { NATIVE } else { ACROSS_RUNS }, force, members, observations)
     }
 }
 
@@ -390,31 +390,31 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn mints_only_when_it_may((profile, force, members, readings) in scene()) {
-        let plan = decide_with(profile, epoch(), force, &members, &readings).unwrap();
+    fn mints_only_when_it_may((profile, force, members, observations) in scene()) {
+        let plan = decide_with(profile, epoch(), force, &members, &observations).unwrap();
         if let Step::Mint(mint) = &plan.step {
             prop_assert!(!matches!(plan.verdict, Verdict::Fresh | Verdict::InFlight));
             prop_assert!(members.iter().all(|member| !member.window_is_open(epoch())), "a window is open");
             let lineage = lineage(members.clone());
             for orphan in &mint.orphans {
-                prop_assert!(readings.iter().all(|reading| !lineage.may_hold(reading, *orphan)));
+                prop_assert!(observations.iter().all(|observation| !lineage.may_hold(observation, *orphan)));
             }
         }
         if plan.verdict == Verdict::InFlight {
-            let refused = matches!(plan.step, Step::Refuse(Trouble::InFlight { .. }));
+            let refused = matches!(plan.step, Step::Refuse(RotationError::InFlight { .. }));
             prop_assert!(refused);
         }
     }
 
     #[test]
     fn never_extends_a_life_and_never_cuts_it_inside_the_delivery(
-        (_, force, members, readings) in scene()
+        (_, force, members, observations) in scene()
     ) {
-        let plan = decide_with(NATIVE, epoch(), force, &members, &readings).unwrap();
+        let plan = decide_with(NATIVE, epoch(), force, &members, &observations).unwrap();
         let Step::Mint(mint) = plan.step else { return Ok(()) };
         let Some(old) = mint.predecessor.map(|index| &members[index]) else { return Ok(()) };
-        let rotation = rotation(readings.len());
-        let at = Circumstances { rotation: &rotation, profile: NATIVE, now: epoch(), force };
+        let rotation = rotation(observations.len());
+        let at = PlanInput { rotation: &rotation, profile: NATIVE, now: epoch(), force };
         let end = predecessor_ends_at(&at, epoch(), SignedDuration::ZERO, &mint, old).unwrap();
         prop_assert!(old.token.expires_at.is_none_or(|expiry| end <= expiry), "extended");
         if !mint.predecessor_is_orphan {
@@ -424,22 +424,22 @@ proptest! {
     }
 
     #[test]
-    fn never_ends_what_a_destination_may_hold((profile, force, members, readings) in scene()) {
-        let plan = decide_with(profile, epoch(), force, &members, &readings).unwrap();
+    fn never_ends_what_a_destination_may_hold((profile, force, members, observations) in scene()) {
+        let plan = decide_with(profile, epoch(), force, &members, &observations).unwrap();
         let lineage = lineage(members);
         for one in plan.retire {
             prop_assert_ne!(Some(one.member), plan.current);
-            for reading in &readings {
-                prop_assert!(!lineage.may_hold(reading, one.member), "{:?}", reading);
-                prop_assert_ne!(lineage.holder(reading), Holder::Member(one.member));
+            for observation in &observations {
+                prop_assert!(!lineage.may_hold(observation, one.member), "{:?}", observation);
+                prop_assert_ne!(lineage.holder(observation), Holder::Member(one.member));
             }
         }
     }
 
     #[test]
-    fn what_is_due_stays_due((profile, _, members, readings) in scene(), later in 0_i64..100_000) {
-        let rotation = rotation(readings.len());
-        let at = |now| Circumstances { rotation: &rotation, profile, now, force: false };
+    fn what_is_due_stays_due((profile, _, members, observations) in scene(), later in 0_i64..100_000) {
+        let rotation = rotation(observations.len());
+        let at = |now| PlanInput { rotation: &rotation, profile, now, force: false };
         for member in &members {
             let is_long = member.token.expires_at.is_none_or(|end| end > day(90));
             if due(&at(epoch()), member).is_some() && (!is_long || profile.expiry == Expiry::ByAge) {
@@ -449,9 +449,9 @@ proptest! {
     }
 
     #[test]
-    fn what_can_be_retired_can_be_retired_later((profile, force, members, readings) in scene(), later in 0_i64..100_000) {
-        let now = decide_with(profile, epoch(), force, &members, &readings).unwrap();
-        let then = decide_with(profile, minute(later), force, &members, &readings).unwrap();
+    fn what_can_be_retired_can_be_retired_later((profile, force, members, observations) in scene(), later in 0_i64..100_000) {
+        let now = decide_with(profile, epoch(), force, &members, &observations).unwrap();
+        let then = decide_with(profile, minute(later), force, &members, &observations).unwrap();
         for one in now.retire {
             let ended = |at| !members[one.member].is_live(at);
             let successor_ended = members[..one.member].iter().any(|newer| !newer.is_live(minute(later)));

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::super::lineage::Reading;
+use super::super::lineage::Observation;
 use super::super::marker::annotate;
-use super::super::plan::{self, Circumstances, Step};
+use super::super::plan::{self, PlanInput, Step};
 use super::super::samples::{
     NATIVE, day, key, lineage as unsigned, minted, minute, original, rotation, token, written,
 };
@@ -29,7 +29,7 @@ fn listed(id: &str, at: Timestamp, keys: &MarkerKeys) -> Token {
 }
 
 /// What each token with this rotation's marker counts as, in the order of the list.
-fn believed(tokens: &[Token], keys: &MarkerKeys) -> Result<Vec<String>, Trouble> {
+fn believed(tokens: &[Token], keys: &MarkerKeys) -> Result<Vec<String>, RotationError> {
     let marked = tokens.iter().map(|token| (token, Marker::find(&token.note).unwrap())).collect();
     let believed = believe(marked, keys, day(50))?;
     let members = believed
@@ -48,12 +48,15 @@ fn once_a_token_is_signed_later_unsigned_ones_are_ignored() {
     assert_eq!(before, ["old", "forged"], "nothing is signed yet");
     let after = believed(&[old.clone(), signed.clone(), forged.clone()], &keys()).unwrap();
     assert_eq!(after, ["old", "signed proven", "forged Unsigned"]);
-    let Err(Trouble::MarkerKeyMissing { id }) = believed(&[old.clone(), signed.clone()], &none) else {
+    let Err(RotationError::MarkerKeyMissing { id }) = believed(&[old.clone(), signed.clone()], &none) else {
         panic!("a run without the key goes on")
     };
     assert_eq!(id, "signed");
     let other = MarkerKeys::new(vec![SecretString::from("another key of 16 and more")]);
-    assert!(matches!(believed(std::slice::from_ref(&signed), &other), Err(Trouble::MarkerKeyUnknown { .. })));
+    assert!(matches!(
+        believed(std::slice::from_ref(&signed), &other),
+        Err(RotationError::MarkerKeyUnknown { .. })
+    ));
     let by_other = listed("other", day(4), &other);
     let after = believed(&[signed.clone(), by_other], &keys()).unwrap();
     assert_eq!(after, ["signed proven", "other WrongSignature"]);
@@ -76,7 +79,7 @@ fn a_creation_date_outside_the_window_contradicts_the_marker() {
         assert!(created(minutes).is_ok(), "{minutes}");
     }
     for minutes in [-6, 2 + 6] {
-        assert!(matches!(created(minutes), Err(Trouble::ContradictedMarker { .. })), "{minutes}");
+        assert!(matches!(created(minutes), Err(RotationError::ContradictedMarker { .. })), "{minutes}");
     }
 }
 
@@ -184,7 +187,7 @@ fn forged() -> impl Strategy<Value = Forged> {
 struct Honest {
     tokens: Vec<Token>,
     markers: Vec<Marker>,
-    readings: Vec<Reading>,
+    observations: Vec<Observation>,
     held: Vec<String>,
 }
 
@@ -197,7 +200,7 @@ fn honest(
 ) -> Honest {
     let mut tokens = vec![original(Some(day(40))).token];
     let mut markers = Vec::new();
-    let mut readings = vec![written(run_at(-1)); 2];
+    let mut observations = vec![written(run_at(-1)); 2];
     let mut held = vec!["original".to_owned(); 2];
     for (n, delivered) in runs.iter().enumerate() {
         let at = run_at(i64::try_from(n).unwrap());
@@ -211,11 +214,11 @@ fn honest(
         markers.push(Marker::find(&token.note).unwrap());
         tokens.push(Token { created_at: has_dates.then_some(at), ..token });
         for (index, _) in delivered.iter().enumerate().filter(|(_, delivered)| **delivered) {
-            readings[index] = written(after(at, SignedDuration::from_mins(1)));
+            observations[index] = written(after(at, SignedDuration::from_mins(1)));
             held[index] = format!("honest{n}");
         }
     }
-    Honest { tokens, markers, readings, held }
+    Honest { tokens, markers, observations, held }
 }
 
 fn forge(forged: &Forged, index: usize, honest: &Honest, has_dates: bool) -> Token {
@@ -245,14 +248,14 @@ fn acts(
     profile: Profile,
     keys: &MarkerKeys,
     tokens: &[Token],
-    readings: &[Reading],
+    observations: &[Observation],
     force: bool,
 ) -> Option<(Vec<Token>, Option<Token>)> {
     let rotation = rotation(2);
     let now = now();
     let lineage = Lineage::trace(&rotation, tokens, keys, now).ok()?;
-    let at = Circumstances { rotation: &rotation, profile, now, force };
-    let plan = plan::plan(&at, &lineage, readings).ok()?;
+    let at = PlanInput { rotation: &rotation, profile, now, force };
+    let plan = plan::plan(&at, &lineage, observations).ok()?;
     let token = |index: &usize| lineage.members[*index].token.clone();
     let mut ended: Vec<Token> = plan.retire.iter().map(|one| token(&one.member)).collect();
     let Step::Mint(mint) = &plan.step else { return Some((ended, None)) };
@@ -283,7 +286,7 @@ proptest! {
         let is_signed = with_key && runs.len() > first_signed;
         let mut tokens = honest.tokens.clone();
         tokens.extend(forgeries.iter().enumerate().map(|(n, forged)| forge(forged, n, &honest, has_dates)));
-        let Some((ended, inherited)) = acts(profile, &keys, &tokens, &honest.readings, force) else { return Ok(()) };
+        let Some((ended, inherited)) = acts(profile, &keys, &tokens, &honest.observations, force) else { return Ok(()) };
         // Without a signature, tokens without dates are told apart by privileges alone,
         // and those with dates by the few minutes around a write (docs/reliability.md).
         let created_in_time = |forged: &Forged| {

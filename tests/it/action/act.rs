@@ -90,9 +90,9 @@ impl<'a> Act<'a> {
 
     /// Runs a workflow of the user's repository for an event.
     pub(super) async fn run(self, event: &str, workflow: &str) -> Log {
-        let tools = self.scene.path("tools");
+        let context = self.scene.path("tools");
         let poisoned = self.scene.path("poisoned");
-        let shell = tools.join("sh");
+        let shell = context.join("sh");
         let variables = input_variables().join(&format!("='{NONSENSE}' "));
         let script = format!(
             "#!/bin/sh\n: >'{}'\nexec env {variables}='{NONSENSE}' /bin/sh \"$@\"\n",
@@ -101,7 +101,7 @@ impl<'a> Act<'a> {
         fs::write(&shell, script).unwrap();
         fs::set_permissions(&shell, fs::Permissions::from_mode(0o755)).unwrap();
 
-        let path = format!("{}:{}", tools.display(), env::var("PATH").unwrap());
+        let path = format!("{}:{}", context.display(), env::var("PATH").unwrap());
         let mut command = tokio::process::Command::new("act");
         command
             .arg(event)

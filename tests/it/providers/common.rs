@@ -25,7 +25,7 @@ with_every_provider!(
     a_due_token_is_replaced_everywhere,
     a_fresh_token_costs_one_list,
     a_dry_run_changes_nothing,
-    a_later_run_ends_what_nobody_holds,
+    a_later_run_retires_what_no_destination_holds,
     nothing_is_ended_while_a_destination_lacks_the_successor,
     an_undelivered_token_is_healed,
     a_lost_mint_is_found_and_healed,
@@ -33,11 +33,11 @@ with_every_provider!(
     a_mint_that_stays_lost_touches_no_secret,
     a_missing_token_is_created,
     a_missing_token_without_create_is_an_error,
-    a_refusal_is_told_in_the_providers_words,
-    a_credential_without_rights_is_told_what_it_needs,
-    an_unknown_credential_is_told_so,
+    a_refusal_quotes_the_provider,
+    a_credential_without_rights_names_the_missing_right,
+    an_unknown_credential_is_reported,
     the_list_comes_in_pages,
-    a_newborn_that_may_do_something_else_is_not_used,
+    a_new_token_with_other_privileges_is_not_used,
     two_tokens_of_one_name_are_not_guessed_at,
 );
 
@@ -71,7 +71,7 @@ mod scenes {
         assert!(requests.iter().all(|request| request.method == "GET"), "{}", service.name);
     }
 
-    pub(super) async fn a_later_run_ends_what_nobody_holds(service: &'static Service) {
+    pub(super) async fn a_later_run_retires_what_no_destination_holds(service: &'static Service) {
         let world = World::builder().provider(service).destination_count(2).expires_in_days(12).start().await;
         let token = Invocation::rotate(&world).arg("--format", "json");
         rotates(&world, "rotated").await;
@@ -211,7 +211,7 @@ mod scenes {
         assert_eq!(world.provider.tokens().len(), 2);
     }
 
-    pub(super) async fn a_refusal_is_told_in_the_providers_words(service: &'static Service) {
+    pub(super) async fn a_refusal_quotes_the_provider(service: &'static Service) {
         for status in [400, 409, 422] {
             let world = World::builder().provider(service).start().await;
             world.provider.switch(|switches| {
@@ -228,7 +228,7 @@ mod scenes {
         }
     }
 
-    pub(super) async fn a_credential_without_rights_is_told_what_it_needs(service: &'static Service) {
+    pub(super) async fn a_credential_without_rights_names_the_missing_right(service: &'static Service) {
         let world = World::builder().provider(service).start().await;
         let invocation = Invocation::rotate(&world).env("CROSSFADE_PROVIDER_TOKEN", &world.original.value);
         let ran = invocation.arg("--format", "json").run().await;
@@ -237,7 +237,7 @@ mod scenes {
         assert!(error.contains("it needs"), "{}: {error}", service.name);
     }
 
-    pub(super) async fn an_unknown_credential_is_told_so(service: &'static Service) {
+    pub(super) async fn an_unknown_credential_is_reported(service: &'static Service) {
         let world = World::builder().provider(service).start().await;
         let invocation =
             Invocation::rotate(&world).env("CROSSFADE_PROVIDER_TOKEN", "this-is-no-token-of-anybody");
@@ -259,11 +259,11 @@ mod scenes {
         world.assert_no_violations();
     }
 
-    pub(super) async fn a_newborn_that_may_do_something_else_is_not_used(service: &'static Service) {
+    pub(super) async fn a_new_token_with_other_privileges_is_not_used(service: &'static Service) {
         let world = World::builder().provider(service).start().await;
         let other = (service.admin)("x");
         world.provider.switch(|switches| {
-            switches.alter_newborn = Some(std::sync::Arc::new(move |raw| {
+            switches.alter_new_token = Some(std::sync::Arc::new(move |raw| {
                 for (field, value) in other.raw() {
                     if field != "name" {
                         raw.insert(field.clone(), value.clone());
@@ -281,10 +281,10 @@ mod scenes {
 
     pub(super) async fn two_tokens_of_one_name_are_not_guessed_at(service: &'static Service) {
         let world = World::builder().provider(service).start().await;
-        let twin = world.provider.add_token((service.ordinary)("ci-ingest"));
+        let namesake = world.provider.add_token((service.ordinary)("ci-ingest"));
         let ran = rotate(&world).await;
         let error = ran.rotation()["error"].to_string();
-        assert!(error.contains(&twin.id) && error.contains(&world.original.id), "{error}");
+        assert!(error.contains(&namesake.id) && error.contains(&world.original.id), "{error}");
         let ran = named(&world, &world.original.id).run().await;
         assert_eq!(ran.exit_code, 0, "{}", ran.everything());
         assert_eq!(world.unaccepted(), Vec::<String>::new());

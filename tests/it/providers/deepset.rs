@@ -49,11 +49,11 @@ async fn a_creation_that_shows_everything_needs_no_list() {
 #[tokio::test]
 async fn a_new_token_that_the_list_does_not_show_yet_is_replaced_and_ended() {
     let world = world().await;
-    world.provider.switch(|switches| switches.newborn_hidden_lists = 2);
+    world.provider.switch(|switches| switches.new_token_hidden_lists = 2);
     let ran = Invocation::rotate(&world).arg("--request-timeout", "2s").arg("--format", "json").run().await;
     assert_eq!(world.unaccepted(), Vec::<String>::new());
     assert_eq!(ran.exit_code, 1, "each of three attempts: {}", ran.everything());
-    world.provider.switch(|switches| switches.newborn_hidden_lists = 0);
+    world.provider.switch(|switches| switches.new_token_hidden_lists = 0);
     world.advance(SignedDuration::from_hours(1));
     let ran = rotates(&world, "rotated").await;
     assert_sound(&world, &ran);
@@ -116,7 +116,7 @@ async fn a_token_rotates_itself() {
 }
 
 #[tokio::test]
-async fn a_workspace_that_is_gone_is_told_with_its_field() {
+async fn a_missing_workspace_is_reported_with_its_field() {
     let original = (SERVICE.ordinary)("ci-ingest").with("workspaces", json!(["closed"]));
     let world = World::builder().provider(&SERVICE).original(original).start().await;
     let ran = rotate(&world).await;

@@ -74,7 +74,7 @@ async fn status_shows_what_waits_for_retirement() {
 }
 
 #[tokio::test]
-async fn a_use_after_the_delivery_is_told_with_its_date() {
+async fn a_use_after_the_delivery_is_reported_with_its_date() {
     let world = world().await;
     rotates(&world, "rotated").await;
     let used_at = "2026-03-05T12:00:00Z".parse().unwrap();

@@ -1,4 +1,4 @@
-//! From a newborn to the secrets: crashes, refusals, keys that change, emergencies.
+//! From a new token to the secrets: crashes, refusals, keys that change, emergencies.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -35,7 +35,8 @@ async fn where_old_tokens_are_retired_by_later_runs_an_orphan_is_ended_at_once()
     assert!(scene.world.provider.is_accepted(&scene.world.original.value), "it has its overlap");
 }
 
-/// The other run may write at any moment, so what its destinations hold is not told.
+/// The other run may write at any moment, so the report does not say what its
+/// destinations hold.
 #[tokio::test]
 async fn while_another_run_is_at_work_nothing_is_claimed() {
     let scene = scene(World::builder().destination_count(2)).await;
@@ -84,7 +85,7 @@ async fn who_holds_an_earlier_token_is_not_said_to_hold_the_newest() {
 }
 
 #[tokio::test]
-async fn what_every_destination_refuses_is_withdrawn() {
+async fn a_new_token_that_every_destination_refuses_is_revoked() {
     let scene = scene(World::builder().destination_count(2)).await;
     for secret in [SECRET, OTHER] {
         scene.world.github.break_secret(secret, On::Writes, 403);
@@ -96,7 +97,7 @@ async fn what_every_destination_refuses_is_withdrawn() {
     heals(&scene).await;
 }
 
-/// It looks as if it held the newborn, whose window begins a little earlier.
+/// It looks as if it held the new token, whose window begins a little earlier.
 #[tokio::test]
 async fn what_a_person_wrote_just_before_a_refused_write_is_not_taken_for_delivered() {
     let scene =
@@ -112,7 +113,7 @@ async fn what_a_person_wrote_just_before_a_refused_write_is_not_taken_for_delive
 /// The first attempt may have been processed: that the second is refused does not
 /// mean that nobody holds the token.
 #[tokio::test]
-async fn what_a_destination_may_hold_is_not_withdrawn() {
+async fn a_new_token_that_a_destination_may_hold_is_not_revoked() {
     let scene = due().await;
     let world = scene.world.detached();
     scene.faults.inject(
@@ -212,7 +213,7 @@ async fn in_an_emergency_the_old_token_is_ended_as_soon_as_its_successor_is_deli
 }
 
 #[tokio::test]
-async fn an_emergency_without_the_right_to_delete_is_told() {
+async fn an_emergency_without_the_right_to_delete_is_reported() {
     let scene = due().await.flag("--overlap").flag("0h").flag("--force");
     scene.world.axiom.switch(|switches| switches.refuse_delete = true);
     let ran = faulty(&scene).await;
@@ -251,7 +252,7 @@ async fn a_dry_run_makes_no_environment() {
 #[tokio::test]
 async fn where_github_cannot_be_reached_that_is_what_is_said() {
     let scene = due().await;
-    scene.faults.inject_times(Target::side(Side::Github), Fault::CloseBefore, 100);
+    scene.faults.inject_times(Target::peer(Peer::Github), Fault::CloseBefore, 100);
     let ran = faulty(&scene).await;
     assert!(error(&ran).contains(&format!("{SECRET} could not be read or prepared")), "{}", ran.everything());
 }

@@ -50,7 +50,7 @@ async fn an_old_token_that_was_deleted_by_hand_is_not_missed() {
 }
 
 #[tokio::test]
-async fn a_secret_that_a_person_wrote_is_written_again_and_what_it_may_hold_lives() {
+async fn a_secret_written_by_a_person_is_written_again_and_its_token_stays_valid() {
     let scene = scene(World::builder().expires_in_days(12)).await;
     scene.run().await;
     let first = scene.world.newest().unwrap();
@@ -114,7 +114,7 @@ async fn a_token_that_a_person_regenerated_is_succeeded_and_neither_is_ended_bef
 }
 
 #[tokio::test]
-async fn another_token_without_an_end_stops_nobody() {
+async fn another_token_without_an_expiry_does_not_block() {
     let scene = due().await;
     let never = scene.world.axiom.add_token(TokenSpec::ingest("somebody's").expires_in_days(1));
     let end = "9999-12-31T23:59:59Z";

@@ -1,5 +1,5 @@
-//! Between the decision to mint and a newborn that may be delivered: lost replies, what
-//! is not accepted, and what is not what was asked for.
+//! From the decision to mint to a new token that may be delivered: lost replies, tokens
+//! that the provider does not accept, and tokens that differ from the request.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::*;
 
 #[tokio::test]
-async fn a_lost_reply_to_the_mint_is_found_by_its_nonce() {
+async fn a_lost_mint_reply_is_found_by_its_marker() {
     let scene = due().await;
     scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::CloseAfter);
     let ran = faulty(&scene).await;
@@ -25,33 +25,38 @@ async fn a_lost_reply_to_the_mint_is_found_by_its_nonce() {
 #[tokio::test]
 async fn what_a_lost_mint_made_may_surface_late() {
     let scene = scene(World::builder().expires_in_days(12)).await;
-    scene.world.axiom.switch(|switches| switches.newborn_hidden_lists = 9);
+    scene.world.axiom.switch(|switches| switches.new_token_hidden_lists = 9);
     scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::CloseAfter);
     // More than a second passes until the next attempt.
     let ran = scene.rotate(IMPATIENT * 20).run().await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
-    let [.., original, twin, newest] = &scene.world.axiom.tokens()[..] else { panic!("three tokens") };
-    assert_eq!((&twin.parent, &newest.parent), (&Some(original.id.clone()), &Some(original.id.clone())));
-    assert!(twin.is_live(scene.world.axiom.now()), "nobody has seen it yet");
+    let [.., original, lost_attempt, newest] = &scene.world.axiom.tokens()[..] else {
+        panic!("three tokens")
+    };
+    assert_eq!(
+        (&lost_attempt.parent, &newest.parent),
+        (&Some(original.id.clone()), &Some(original.id.clone()))
+    );
+    assert!(lost_attempt.is_live(scene.world.axiom.now()), "nobody has seen it yet");
     assert_eq!(scene.world.held(SECRET).unwrap().id, newest.id, "the last attempt is the one delivered");
-    for token in [twin, newest] {
+    for token in [lost_attempt, newest] {
         scene.world.axiom.edit(&token.id, |token| token.hidden_lists = 0);
     }
     // Nor was the end that the lost request had set put off: `broken` would tell.
     heals(&scene).await;
-    assert_eq!(uncollectable(&scene).await, twin.id);
+    assert_eq!(uncollectable(&scene).await, lost_attempt.id);
 }
 
 #[tokio::test]
 async fn what_a_lost_mint_made_is_ended_as_soon_as_it_is_seen() {
     let scene = due().await;
     // Not by those who look for it, but by the list beside the probe.
-    scene.world.axiom.switch(|switches| switches.newborn_hidden_lists = 3);
+    scene.world.axiom.switch(|switches| switches.new_token_hidden_lists = 3);
     scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::CloseAfter);
     let ran = faulty(&scene).await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
-    let [.., twin, newest] = &scene.world.axiom.tokens()[..] else { panic!("four tokens") };
-    assert!(twin.deleted, "{}", scene.world.journal.text());
+    let [.., lost_attempt, newest] = &scene.world.axiom.tokens()[..] else { panic!("four tokens") };
+    assert!(lost_attempt.deleted, "{}", scene.world.journal.text());
     assert_eq!(scene.world.held(SECRET).unwrap().id, newest.id);
     scene.world.axiom.edit(&newest.id, |token| token.hidden_lists = 0);
     collects(&scene).await;
@@ -122,48 +127,48 @@ async fn a_provider_that_asks_for_much_patience_is_not_asked_again() {
 }
 
 #[tokio::test]
-async fn a_newborn_that_needs_time_is_waited_for() {
+async fn a_new_token_that_is_accepted_late_is_waited_for() {
     let scene = due().await;
     // The more often it is asked, the longer the waits, but not beyond an eighth of all.
-    scene.world.axiom.switch(|switches| switches.newborn_refused_uses = 6);
+    scene.world.axiom.switch(|switches| switches.new_token_refused_uses = 6);
     let ran = scene.rotate(IMPATIENT * 2).run().await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
     assert_eq!(scene.broken(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_newborn_that_is_not_accepted_is_withdrawn_before_any_secret_is_touched() {
+async fn a_rejected_new_token_is_revoked_before_any_secret_is_written() {
     let scene = due().await;
-    scene.world.axiom.switch(|switches| switches.newborn_refused_for = SignedDuration::from_hours(1));
+    scene.world.axiom.switch(|switches| switches.new_token_refused_for = SignedDuration::from_hours(1));
     let ran = faulty(&scene).await;
     assert!(error(&ran).contains("does not accept its value. It was withdrawn. No secret was changed"));
     assert_eq!((minted(&scene), writes(&scene)), (1, 0));
     assert_eq!(scene.world.newest().unwrap().id, scene.world.original.id);
-    scene.world.axiom.switch(|switches| switches.newborn_refused_for = SignedDuration::ZERO);
+    scene.world.axiom.switch(|switches| switches.new_token_refused_for = SignedDuration::ZERO);
     heals(&scene).await;
     collects(&scene).await;
 }
 
 #[tokio::test]
-async fn a_newborn_with_other_privileges_is_withdrawn() {
+async fn a_new_token_with_other_privileges_is_revoked() {
     let scene = due().await;
     scene.world.axiom.switch(|switches| {
-        switches.alter_newborn = Some(Arc::new(|raw| {
+        switches.alter_new_token = Some(Arc::new(|raw| {
             raw.insert("orgCapabilities".to_owned(), json!({ "apiTokens": ["create"] }));
         }));
     });
     let ran = faulty(&scene).await;
     assert!(error(&ran).contains("predecessor (orgCapabilities). It was withdrawn"));
     assert_eq!(writes(&scene), 0);
-    scene.world.axiom.switch(|switches| switches.alter_newborn = None);
+    scene.world.axiom.switch(|switches| switches.alter_new_token = None);
     heals(&scene).await;
 }
 
 #[tokio::test]
-async fn a_newborn_whose_marker_was_not_kept_is_withdrawn() {
+async fn a_new_token_without_its_marker_is_revoked() {
     let scene = due().await;
     scene.world.axiom.switch(|switches| {
-        switches.alter_newborn = Some(Arc::new(|raw| {
+        switches.alter_new_token = Some(Arc::new(|raw| {
             raw.insert("description".to_owned(), json!("shortened"));
         }));
     });
@@ -173,7 +178,7 @@ async fn a_newborn_whose_marker_was_not_kept_is_withdrawn() {
 }
 
 #[tokio::test]
-async fn a_lifetime_that_the_provider_caps_is_told_or_refused() {
+async fn a_lifetime_that_the_provider_caps_is_reported_or_refused() {
     let scene = due().await;
     scene.world.axiom.switch(|switches| switches.longest_life = Some(SignedDuration::from_hours(30 * 24)));
     let ran = faulty(&scene).await;
@@ -189,16 +194,16 @@ async fn a_lifetime_that_the_provider_caps_is_told_or_refused() {
 }
 
 #[tokio::test]
-async fn a_newborn_that_cannot_be_withdrawn_is_told_and_ended_by_the_next_run() {
+async fn a_new_token_that_cannot_be_revoked_is_reported_and_deleted_by_the_next_run() {
     let scene = due().await;
     scene.world.axiom.switch(|switches| {
-        switches.newborn_refused_for = SignedDuration::from_mins(10);
+        switches.new_token_refused_for = SignedDuration::from_mins(10);
         switches.refuse_delete = true;
     });
     let ran = faulty(&scene).await;
     assert!(error(&ran).contains("It could not be withdrawn"), "{}", ran.everything());
     let leftover = scene.world.newest().unwrap();
-    scene.world.axiom.switch(|switches| switches.newborn_refused_for = SignedDuration::ZERO);
+    scene.world.axiom.switch(|switches| switches.new_token_refused_for = SignedDuration::ZERO);
     heals(&scene).await;
     assert!(!scene.world.axiom.is_accepted(&leftover.value));
 }

@@ -16,7 +16,7 @@ use crate::support::axiom::TokenSpec;
 use crate::support::github::On;
 use crate::support::proxy::{Gate, When};
 use crate::support::world::Builder;
-use crate::support::{Fault, Ran, Side, Target, World};
+use crate::support::{Fault, Peer, Ran, Target, World};
 
 const SECRET: &str = "acme/infra:AXIOM_TOKEN";
 const OTHER: &str = "acme/service-1:AXIOM_TOKEN";
@@ -97,7 +97,7 @@ fn writes(scene: &Scene) -> usize {
 
 const MINT: (&str, &str) = ("POST", "/regenerate");
 
-/// A run that dies at a request.
+/// A run that is killed at a request.
 async fn killed(scene: &Scene, target: Target, when: When) {
     let killed = Arc::new(Notify::new());
     let kill = Arc::clone(&killed);

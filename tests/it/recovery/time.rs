@@ -10,18 +10,18 @@ use super::*;
 
 #[tokio::test]
 async fn with_a_clock_that_is_wrong_nothing_is_minted() {
-    for (side, minutes) in [(Side::Github, 7), (Side::Github, -7), (Side::Provider, 7), (Side::Provider, -7)]
+    for (peer, minutes) in [(Peer::Github, 7), (Peer::Github, -7), (Peer::Provider, 7), (Peer::Provider, -7)]
     {
         let scene = due().await;
         let skew = SignedDuration::from_mins(minutes);
-        match side {
-            Side::Github => scene.world.github.set_clock(|clock| clock.skew = skew),
-            Side::Provider => scene.world.axiom.set_clock(|clock| clock.skew = skew),
+        match peer {
+            Peer::Github => scene.world.github.set_clock(|clock| clock.skew = skew),
+            Peer::Provider => scene.world.axiom.set_clock(|clock| clock.skew = skew),
         }
         let ran = faulty(&scene).await;
-        assert!(error(&ran).contains("clock is"), "{side} {minutes}: {}", ran.everything());
-        assert!(ran.everything().contains("Set the clock that is wrong"), "{side} {minutes}");
-        assert_eq!(minted(&scene), 0, "{side} {minutes}");
+        assert!(error(&ran).contains("clock is"), "{peer} {minutes}: {}", ran.everything());
+        assert!(ran.everything().contains("Set the clock that is wrong"), "{peer} {minutes}");
+        assert_eq!(minted(&scene), 0, "{peer} {minutes}");
     }
 }
 
@@ -81,7 +81,8 @@ async fn a_run_that_is_told_to_stop_starts_no_mint() {
     heals(&scene).await;
 }
 
-/// Whoever cancelled it kills it seconds later: it must have told where it stands.
+/// GitHub kills a cancelled job seconds later: by then the run must have reported its
+/// state.
 #[tokio::test]
 async fn a_run_that_waits_for_an_answer_is_stopped_at_once() {
     for (method, path) in [("GET", "/v2/tokens"), ("GET", "/actions/secrets"), ("GET", "/public-key")] {

@@ -1,4 +1,4 @@
-//! Where a secret lives, and the short forms that tests write.
+//! What a secret belongs to, and the short forms that tests write.
 //!
 //! Written anew here, not taken from the crate: an oracle that shares the
 //! parser of what it judges would share its mistakes.

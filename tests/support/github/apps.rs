@@ -29,7 +29,7 @@ pub const KEY_OF_A_STRANGER: &str = include_str!("keys/stranger.pkcs1.pem");
 /// The id of the only App that there is.
 pub const APP_ID: &str = "123456";
 
-/// How long an installation token lives.
+/// The lifetime of an installation token.
 const LIFE: SignedDuration = SignedDuration::from_hours(1);
 
 /// The App at one owner.

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::clock::{ServerClock, VirtualClock};
-use super::events::{Event, Observers, Side};
+use super::events::{Event, Observers, Peer};
 use super::reply::Recorded;
 use address::{Scope, parse_destination, parse_scope};
 use state::{Break, State};
@@ -46,7 +46,7 @@ struct Desk {
 impl Respond for Desk {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let (template, event) = self.state.lock().unwrap().serve(request);
-        self.observers.tell(&event);
+        self.observers.notify(&event);
         template
     }
 }
@@ -85,7 +85,7 @@ impl FakeGithub {
         }
     }
 
-    /// Who is told of every event here.
+    /// The observers of every event here.
     #[must_use]
     pub fn observers(&self) -> &Observers {
         &self.observers
@@ -346,7 +346,7 @@ impl FakeGithub {
 
     fn by_hand(&self, what: &str) {
         let at = self.now();
-        self.observers.tell(&Event { at, side: Side::Github, what: format!("by hand: {what}") });
+        self.observers.notify(&Event { at, peer: Peer::Github, what: format!("by hand: {what}") });
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
 use super::super::contracts;
-use super::super::events::{Event, Side};
+use super::super::events::{Event, Peer};
 use super::super::reply::{Recorded, Reply, origin, segments};
 use super::address::{Place, Scope, Store};
 use super::credential::Credential;
@@ -63,7 +63,7 @@ impl State {
                 .header("x-ratelimit-resource", "core");
         }
         reply.headers.extend(self.switches.headers.clone());
-        let event = Event { at, side: Side::Github, what: format!("{} -> {}", record.line(), reply.status) };
+        let event = Event { at, peer: Peer::Github, what: format!("{} -> {}", record.line(), reply.status) };
         self.requests.push(record);
         (reply.into_template(&self.clock), event)
     }

@@ -130,7 +130,7 @@ pub struct Switches {
     pub error_message: Option<String>,
     /// Headers of every reply.
     pub headers: Vec<(String, String)>,
-    /// How long an installation token lives; `None`: an hour.
+    /// The lifetime of an installation token; `None`: an hour.
     pub installation_token_life: Option<SignedDuration>,
     /// `updated_at` shows a write only after so long.
     pub timestamp_lag: SignedDuration,
@@ -242,7 +242,7 @@ impl State {
         (vault.public, vault.secret, vault.key_id) = (fresh.public, fresh.secret, fresh.key_id);
     }
 
-    /// Writes an opened secret; tells whether it is new.
+    /// Writes an opened secret; returns whether it is new.
     pub(super) fn store(
         &mut self,
         scope: &Scope,

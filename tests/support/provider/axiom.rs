@@ -162,7 +162,7 @@ impl State {
         };
         let asked = optional_time(&body, "newTokenExpiresAt")?;
         let old = self.tokens[place].clone();
-        let born = match body.get("newToken") {
+        let issued = match body.get("newToken") {
             Some(Value::Object(new)) => {
                 let own = optional_time(new, "expiresAt")?;
                 if own.is_some() && asked.is_some() && own != asked {
@@ -178,7 +178,7 @@ impl State {
                 .push(format!("axiom: regenerate {id} extends the old token from {known} to {end}"));
         }
         self.tokens[place].expires_at = Some(old.expires_at.map_or(end, |known| known.min(end)));
-        Ok(born)
+        Ok(issued)
     }
 
     fn mint(
@@ -193,7 +193,7 @@ impl State {
         for servers_own in ["id", "token", "expiresAt", "samlAuthenticated"] {
             raw.shift_remove(servers_own);
         }
-        let token = self.born(raw, expires_at, parent.map(|old| old.id.as_str()))?;
+        let token = self.issue_token(raw, expires_at, parent.map(|old| old.id.as_str()))?;
         let mut shown = token.shown();
         shown["token"] = json!(token.value);
         Ok(Reply::json(200, shown))

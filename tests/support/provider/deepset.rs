@@ -132,7 +132,7 @@ fn create(state: &mut State, body: &[u8]) -> Outcome {
     {
         return Err(invalid("workspaces", "there is no such workspace"));
     }
-    let token = state.born(raw, end, None)?;
+    let token = state.issue_token(raw, end, None)?;
     let mut reply = if state.switches.whole_reply { shown(&token) } else { json!({}) };
     reply["api_token"] = json!(token.value);
     Ok(Reply::json(200, reply))

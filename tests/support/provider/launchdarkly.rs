@@ -115,7 +115,7 @@ fn create(state: &mut State, caller: &FakeToken, body: &[u8]) -> Outcome {
     if let Some(member) = caller.raw.get("memberId") {
         raw.insert("memberId".into(), member.clone());
     }
-    let token = state.born(raw, expiry, None)?;
+    let token = state.issue_token(raw, expiry, None)?;
     Ok(Reply::json(201, whole(&token)))
 }
 

@@ -1,8 +1,8 @@
-//! Fake providers: API tokens that live and die by the virtual clock.
+//! Fake providers: API tokens with expiries by the virtual clock.
 //!
-//! What is the same for all of them lives here: what a test can arrange and see,
-//! and how a token is born, accepted and found. What requests do, and what a
-//! token looks like, is one file for each [`Service`].
+//! This module has what all of them share: what a test can arrange and see, and how a
+//! token is created, accepted and found. Requests and token formats are in one file for
+//! each [`Service`].
 
 pub mod axiom;
 pub mod deepset;
@@ -20,7 +20,7 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::clock::{ServerClock, VirtualClock, seconds};
 use super::contracts::Api;
-use super::events::{Event, Observers, Side};
+use super::events::{Event, Observers, Peer};
 use super::reply::{Recorded, Reply};
 
 pub use token::{FakeToken, TokenSpec};
@@ -58,7 +58,7 @@ pub struct Service {
 /// How long crossfade lets a token live where its rotation says nothing.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(90 * 24);
 
-/// Changes a newborn token behind the client's back.
+/// Changes a new token without the client's knowledge.
 pub type Alter = Arc<dyn Fn(&mut Map<String, Value>) + Send + Sync>;
 
 /// How the fake behaves where the real service may.
@@ -67,18 +67,18 @@ pub struct Switches {
     /// The status for a credential that is missing, unknown or expired: 401 (the
     /// default, as the Go client has it) or 403 (as the documentation has it).
     pub unauthenticated: u16,
-    /// Newborns live no longer than this, whatever was asked.
+    /// New tokens expire after this time at the latest, whatever was requested.
     pub longest_life: Option<SignedDuration>,
     /// Newborns are refused for so many authentications.
-    pub newborn_refused_uses: u32,
+    pub new_token_refused_uses: u32,
     /// Newborns are refused for so long.
-    pub newborn_refused_for: SignedDuration,
+    pub new_token_refused_for: SignedDuration,
     /// Newborns are missing from so many lists.
-    pub newborn_hidden_lists: u32,
+    pub new_token_hidden_lists: u32,
     /// Newborns are missing from lists for so long.
-    pub newborn_hidden_for: SignedDuration,
-    /// Changes what a newborn may do.
-    pub alter_newborn: Option<Alter>,
+    pub new_token_hidden_for: SignedDuration,
+    /// Changes the privileges of new tokens.
+    pub alter_new_token: Option<Alter>,
     /// Every deletion is refused with 403.
     pub refuse_delete: bool,
     /// Every change of an expiry is refused with 403.
@@ -105,11 +105,11 @@ impl Default for Switches {
         Self {
             unauthenticated: 401,
             longest_life: None,
-            newborn_refused_uses: 0,
-            newborn_refused_for: SignedDuration::ZERO,
-            newborn_hidden_lists: 0,
-            newborn_hidden_for: SignedDuration::ZERO,
-            alter_newborn: None,
+            new_token_refused_uses: 0,
+            new_token_refused_for: SignedDuration::ZERO,
+            new_token_hidden_lists: 0,
+            new_token_hidden_for: SignedDuration::ZERO,
+            alter_new_token: None,
             refuse_delete: false,
             refuse_expiry_change: false,
             ignore_expiry: false,
@@ -157,7 +157,7 @@ struct Desk {
 impl Respond for Desk {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let (template, event) = self.state.lock().unwrap().serve(request);
-        self.observers.tell(&event);
+        self.observers.notify(&event);
         template
     }
 }
@@ -203,13 +203,13 @@ impl FakeProvider {
         }
     }
 
-    /// Who is told of every event here.
+    /// The observers of every event here.
     #[must_use]
     pub fn observers(&self) -> &Observers {
         &self.observers
     }
 
-    /// Adds a token, as if somebody had made it in the web interface.
+    /// Adds a token, as if a user had created it in the web interface.
     pub fn add_token(&self, spec: TokenSpec) -> FakeToken {
         let token = self.lock().add(spec);
         self.by_hand(&format!("token {} added", token.id));
@@ -224,7 +224,7 @@ impl FakeProvider {
         value
     }
 
-    /// Deletes a token, as if somebody had done it in the web interface.
+    /// Deletes a token, as if a user had done it in the web interface.
     pub fn delete_by_hand(&self, id: &str) {
         self.edit(id, |token| token.deleted = true);
     }
@@ -337,7 +337,7 @@ impl FakeProvider {
 
     fn by_hand(&self, what: &str) {
         let at = self.now();
-        self.observers.tell(&Event { at, side: Side::Provider, what: format!("by hand: {what}") });
+        self.observers.notify(&Event { at, peer: Peer::Provider, what: format!("by hand: {what}") });
     }
 }
 
@@ -425,7 +425,7 @@ impl State {
     }
 
     /// A token that a client asked for, as the switches have it.
-    fn born(
+    fn issue_token(
         &mut self,
         mut raw: Map<String, Value>,
         expires_at: Option<Timestamp>,
@@ -439,7 +439,7 @@ impl State {
         {
             return Err((self.service.refusal)(422, &format!("{field} cannot be set")));
         }
-        if let Some(alter) = &self.switches.alter_newborn {
+        if let Some(alter) = &self.switches.alter_new_token {
             alter(&mut raw);
         }
         let now = self.clock.now();
@@ -449,10 +449,10 @@ impl State {
             value,
             expires_at: [expires_at, cap].into_iter().flatten().min().map(seconds),
             parent: parent.map(str::to_owned),
-            hidden_lists: self.switches.newborn_hidden_lists,
-            listed_from: now.checked_add(self.switches.newborn_hidden_for).unwrap(),
-            refused_uses: self.switches.newborn_refused_uses,
-            accepted_from: now.checked_add(self.switches.newborn_refused_for).unwrap(),
+            hidden_lists: self.switches.new_token_hidden_lists,
+            listed_from: now.checked_add(self.switches.new_token_hidden_for).unwrap(),
+            refused_uses: self.switches.new_token_refused_uses,
+            accepted_from: now.checked_add(self.switches.new_token_refused_for).unwrap(),
             ..FakeToken::new(id, raw, now)
         };
         self.tokens.push(token.clone());
@@ -477,7 +477,7 @@ impl State {
         let body = reply.body.as_ref().map(Value::to_string).unwrap_or_default();
         self.violations.extend(self.service.api.judge_reply("", &record, body.as_bytes()));
         let event =
-            Event { at, side: Side::Provider, what: format!("{} -> {}", record.line(), reply.status) };
+            Event { at, peer: Peer::Provider, what: format!("{} -> {}", record.line(), reply.status) };
         self.requests.push(record);
         (reply.into_template(&self.clock), event)
     }

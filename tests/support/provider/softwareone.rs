@@ -130,7 +130,7 @@ fn create(state: &mut State, body: &[u8]) -> Outcome {
     if raw.get("account").is_none_or(|account| account["id"] != ACCOUNT) {
         return Err(refusal(403, "that is another account"));
     }
-    let token = state.born(raw, None, None)?;
+    let token = state.issue_token(raw, None, None)?;
     Ok(Reply::json(201, shown(&token)))
 }
 

@@ -14,17 +14,17 @@ pub struct FakeToken {
     pub value: String,
     /// Everything that a client may set, unknown fields included, without expiry.
     pub raw: Map<String, Value>,
-    /// When it dies; `None`: never.
+    /// When it expires; `None`: never.
     pub expires_at: Option<Timestamp>,
     /// When it was made, by the server's clock.
     pub created_at: Timestamp,
-    /// When somebody disabled or enabled it.
+    /// When it was disabled or enabled.
     pub changed_at: Option<Timestamp>,
     /// When it was last used.
     pub last_used_at: Option<Timestamp>,
-    /// Not accepted until somebody enables it again.
+    /// Not accepted until it is enabled again.
     pub disabled: bool,
-    /// Deleted tokens are kept, so that a test can tell what became of them.
+    /// Deleted tokens are kept, so that tests can check them.
     pub deleted: bool,
     /// Not made by crossfade, whatever its marker says: no invariant is about it.
     pub forged: bool,

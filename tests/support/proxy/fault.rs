@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::super::events::{Journal, Side};
+use super::super::events::{Journal, Peer};
 
 /// A request as a proxy saw it. Carries no header and no body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Passing {
     /// Its number, counted from 1 over all proxies that share the plan.
     pub n: usize,
     /// Which service it was for.
-    pub side: Side,
+    pub peer: Peer,
     /// The method.
     pub method: String,
     /// Path and query, as sent.
@@ -23,7 +23,7 @@ pub struct Passing {
 
 impl fmt::Display for Passing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{} {} {} {}", self.n, self.side, self.method, self.path)
+        write!(f, "#{} {} {} {}", self.n, self.peer, self.method, self.path)
     }
 }
 
@@ -294,8 +294,8 @@ impl Target {
 
     /// Requests to one service.
     #[must_use]
-    pub fn side(side: Side) -> Self {
-        Self::matching(move |request| request.side == side)
+    pub fn peer(peer: Peer) -> Self {
+        Self::matching(move |request| request.peer == peer)
     }
 
     fn hits(&self, request: &Passing) -> bool {
@@ -363,10 +363,10 @@ impl Faults {
     }
 
     /// Counts a request, and takes what is planned for it, in the plan's order.
-    pub(super) fn take(&self, side: Side, method: &str, path: &str) -> (Passing, Vec<Fault>) {
+    pub(super) fn take(&self, peer: Peer, method: &str, path: &str) -> (Passing, Vec<Fault>) {
         let mut plan = self.0.lock().unwrap();
         let n = plan.passed.len() + 1;
-        let request = Passing { n, side, method: method.to_owned(), path: path.to_owned() };
+        let request = Passing { n, peer, method: method.to_owned(), path: path.to_owned() };
         plan.passed.push(request.clone());
         let mut faults = Vec::new();
         for (target, fault, left) in &mut plan.rules {

@@ -15,7 +15,7 @@ use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 
-use super::events::Side;
+use super::events::Peer;
 use super::world::World;
 use wire::{Message, Socket};
 
@@ -35,7 +35,7 @@ pub struct FaultProxy {
 /// What a proxy's connections share.
 #[derive(Clone)]
 struct Post {
-    side: Side,
+    peer: Peer,
     upstream: SocketAddr,
     faults: Faults,
     dates: Dates,
@@ -46,7 +46,7 @@ struct Post {
 impl FaultProxy {
     /// Starts a proxy in front of `upstream`, a URL on a loopback address.
     #[must_use]
-    pub fn start(side: Side, upstream: &str, faults: &Faults, dates: Dates) -> Self {
+    pub fn start(peer: Peer, upstream: &str, faults: &Faults, dates: Dates) -> Self {
         let upstream = url::Url::parse(upstream).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -56,7 +56,7 @@ impl FaultProxy {
         let upstream = upstream.socket_addrs(|| None).unwrap()[0];
         let (count, connections) = watch::channel(0);
         let post = Post {
-            side,
+            peer,
             upstream,
             faults: faults.clone(),
             dates,
@@ -123,8 +123,8 @@ impl World {
         let github_dates: Dates = Arc::new(move || github.date());
         let axiom_dates: Dates = Arc::new(move || axiom.date());
         Front {
-            github: FaultProxy::start(Side::Github, &self.github.url(), faults, github_dates),
-            provider: FaultProxy::start(Side::Provider, &self.axiom.url(), faults, axiom_dates),
+            github: FaultProxy::start(Peer::Github, &self.github.url(), faults, github_dates),
+            provider: FaultProxy::start(Peer::Provider, &self.axiom.url(), faults, axiom_dates),
         }
     }
 }
@@ -135,7 +135,8 @@ async fn accept(listener: TcpListener, post: Post) {
         let post = post.clone();
         post.connections.send_modify(|count| *count += 1);
         tokio::spawn(async move {
-            // An error is a client or a fake that has gone: nothing to tell anybody.
+            // An error means that the client or the fake closed the connection, which is
+            // fine.
             let _ = post.serve(client).await;
             post.connections.send_modify(|count| *count -= 1);
         });
@@ -164,7 +165,7 @@ impl Post {
         client: &mut Socket,
         upstream: &mut Option<Socket>,
     ) -> io::Result<bool> {
-        let (passing, faults) = self.faults.take(self.side, request.word(0), request.word(1));
+        let (passing, faults) = self.faults.take(self.peer, request.word(0), request.word(1));
         for fault in &faults {
             match fault {
                 Fault::Hook { when: When::Before, act, close } => {

@@ -37,21 +37,21 @@ fn a_previous_token_is_disabled_after_the_overlap_and_deleted_later() {
 #[test]
 fn an_expired_predecessor_is_deleted_only_on_demand() {
     let members = [minted("new", day(10), Some(day(100))), minted("old", day(0), Some(day(17)))];
-    let readings = [written(day(10))];
+    let observations = [written(day(10))];
     let lineage = lineage(members.to_vec());
-    let retired = |delete_after: Option<Period>, readings: &[Reading], now: Timestamp| {
+    let retired = |delete_after: Option<Period>, observations: &[Observation], now: Timestamp| {
         let mut rotation = rotation(1);
         rotation.policy.delete_after = delete_after;
-        let at = Circumstances { rotation: &rotation, profile: NATIVE, now, force: false };
-        retirements(&at, &lineage, readings)
+        let at = PlanInput { rotation: &rotation, profile: NATIVE, now, force: false };
+        retirements(&at, &lineage, observations)
             .into_iter()
             .map(|one| (one.member, one.ending))
             .collect::<Vec<_>>()
     };
     let three_days = Some(Period::from_days(3));
-    assert_eq!(retired(None, &readings, day(90)), []);
-    assert_eq!(retired(three_days, &readings, day(19)), []);
-    assert_eq!(retired(three_days, &readings, day(20)), [(1, Ending::Delete)]);
+    assert_eq!(retired(None, &observations, day(90)), []);
+    assert_eq!(retired(three_days, &observations, day(19)), []);
+    assert_eq!(retired(three_days, &observations, day(20)), [(1, Ending::Delete)]);
     // Its record still tells who holds it.
     assert_eq!(retired(three_days, &[written(day(0))], day(20)), []);
     assert_eq!(retired(three_days, &[written(day(5))], day(20)), []);
@@ -60,12 +60,12 @@ fn an_expired_predecessor_is_deleted_only_on_demand() {
 #[test]
 fn a_previous_token_that_outlives_its_overlap_is_given_an_expiry() {
     let profile = Profile { expiry: Expiry::Native, can_disable: false, can_set_expiry: true, ..ACROSS_RUNS };
-    let to_set = |profile, old: &Member, readings: &[Reading], now: Timestamp| {
-        let mut rotation = rotation(readings.len());
+    let to_set = |profile, old: &Member, observations: &[Observation], now: Timestamp| {
+        let mut rotation = rotation(observations.len());
         rotation.policy.delete_after = Some(Period::from_days(3));
-        let at = Circumstances { rotation: &rotation, profile, now, force: false };
+        let at = PlanInput { rotation: &rotation, profile, now, force: false };
         let lineage = lineage(vec![minted("new", day(0), Some(day(90))), old.clone()]);
-        let all = expiries_to_set(&at, &lineage, readings);
+        let all = expiries_to_set(&at, &lineage, observations);
         all.into_iter().map(|one| (one.member, one.from)).collect::<Vec<_>>()
     };
     let old = |end| minted("old", day(-80), end);
@@ -79,9 +79,9 @@ fn a_previous_token_that_outlives_its_overlap_is_given_an_expiry() {
     assert_eq!(to_set(profile, &old(None), &held, day(6)), [(1, day(7))], "a later run does it, too");
     assert_eq!(to_set(profile, &old(None), &held, day(7)), [], "it is deleted now");
     assert_eq!(to_set(ACROSS_RUNS, &old(None), &held, day(1)), [], "not every provider can");
-    for unknown in [written(day(-1)), Reading::Unreadable("503".into()), written(day(-80))] {
-        let readings = [written(day(0)), unknown];
-        assert_eq!(to_set(profile, &old(None), &readings, day(1)), [], "{readings:?}");
+    for unknown in [written(day(-1)), Observation::Unreadable("503".into()), written(day(-80))] {
+        let observations = [written(day(0)), unknown];
+        assert_eq!(to_set(profile, &old(None), &observations, day(1)), [], "{observations:?}");
     }
     assert_eq!(to_set(profile, &original(None), &held, day(1)), [], "a namesake, perhaps");
 }
@@ -89,10 +89,10 @@ fn a_previous_token_that_outlives_its_overlap_is_given_an_expiry() {
 #[test]
 fn nothing_is_retired_while_a_destination_is_unknown() {
     let members = [minted("new", day(0), None), minted("old", day(-40), None)];
-    for unknown in [written(day(-1)), Reading::Unreadable("503".into()), written(day(-40))] {
-        let readings = [written(day(0)), unknown];
-        let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &readings).unwrap();
-        assert_eq!(plan.retire, [], "{readings:?}");
+    for unknown in [written(day(-1)), Observation::Unreadable("503".into()), written(day(-40))] {
+        let observations = [written(day(0)), unknown];
+        let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &observations).unwrap();
+        assert_eq!(plan.retire, [], "{observations:?}");
     }
 }
 
@@ -115,7 +115,7 @@ fn the_last_use_counts_only_after_the_delivery() {
     let mut old = minted("old", day(-80), None);
     let used = |old: &Member| {
         let rotation = rotation(1);
-        let at = Circumstances { rotation: &rotation, profile: ACROSS_RUNS, now: day(7), force: false };
+        let at = PlanInput { rotation: &rotation, profile: ACROSS_RUNS, now: day(7), force: false };
         let lineage = lineage(vec![minted("new", day(0), None), old.clone()]);
         used_since_replaced(&at, &lineage, &[written(minute(1))], 1)
     };

@@ -1,5 +1,5 @@
-//! What a write needs and what can be known before it: the key of the scope, who
-//! may read an organization secret, and that the environment exists.
+//! Fetches what a write needs: the key of the scope, who may read an organization
+//! secret, and the environment.
 
 use http::Method;
 use octocrab::models::PublicKey;
@@ -7,18 +7,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::Purpose;
-use super::service::Rules;
-use super::{Access, Error, ErrorKind, GitHub, paths};
+use super::octocrab_service::Rules;
+use super::{Error, ErrorKind, GitHub, Mode, paths};
 use crate::config::{Destination, Repository, Scope, SecretTarget, Visibility};
 
-/// Repositories a page. Their descriptions are long, and a page must stay under
-/// the limit for a body.
+/// Repositories per page: their descriptions are long, and a page must stay below the
+/// limit for a body.
 const PAGE: usize = 50;
 /// More pages than an organization of 100 000 repositories has.
 const MOST_PAGES: usize = 2000;
 
-/// Who may read an organization secret: sent along with every write, because a
-/// write replaces it.
+/// Who may read an organization secret. Sent with every write, because a write replaces
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Readers {
     pub(super) visibility: Visibility,
@@ -26,8 +26,8 @@ pub(super) struct Readers {
     pub(super) selected: Option<Vec<u64>>,
 }
 
-/// A page of the repositories that may read a secret. octocrab's type wants all
-/// of a repository's description to be there, and its ids are too short.
+/// A page of the repositories that may read a secret. octocrab's type requires every
+/// field of a repository, and its ids are too short.
 #[derive(Deserialize)]
 struct SelectedPage {
     total_count: usize,
@@ -40,14 +40,15 @@ struct SelectedRepository {
 }
 
 impl GitHub {
-    /// The key that seals for a target's scope. Makes the environment if the
-    /// target wants that; `None`: it could be made, and this run makes nothing.
+    /// The public key of a destination's scope. Creates the environment if the
+    /// configuration asks for that; `None`: it could be created, but this run changes
+    /// nothing.
     pub(super) async fn key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
         let Destination { store, scope, .. } = &target.destination;
-        self.keys.get(&super::place(*store, scope), || self.ask_for_key(target)).await
+        self.keys.get(&super::scope_key(*store, scope), || self.fetch_key(target)).await
     }
 
-    async fn ask_for_key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
+    async fn fetch_key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
         let Destination { store, scope, .. } = &target.destination;
         let purpose = self.purpose(*store, scope);
         let path = paths::public_key(*store, scope);
@@ -56,7 +57,7 @@ impl GitHub {
                 if error.kind == ErrorKind::NotFound && target.create_environment =>
             {
                 self.must_lack_environment(&purpose, repository, environment, error).await?;
-                if self.access != Access::Write {
+                if self.mode != Mode::Apply {
                     let repository = paths::repository(repository);
                     return self.read::<Value>(&purpose, &repository).await.map(|_| None);
                 }
@@ -67,7 +68,7 @@ impl GitHub {
         }
     }
 
-    /// To make an environment that exists would reset its rules.
+    /// Creating an environment that exists would reset its rules.
     async fn must_lack_environment(
         &self,
         purpose: &Purpose<'_>,
@@ -102,10 +103,10 @@ impl GitHub {
             return Ok(None);
         }
         let key = paths::secret(destination).to_ascii_lowercase();
-        self.readers.get(&key, || self.ask_for_readers(target)).await.map(Some)
+        self.readers.get(&key, || self.fetch_readers(target)).await.map(Some)
     }
 
-    async fn ask_for_readers(&self, target: &SecretTarget) -> Result<Readers, Error> {
+    async fn fetch_readers(&self, target: &SecretTarget) -> Result<Readers, Error> {
         let destination = &target.destination;
         let purpose = self.purpose(destination.store, &destination.scope);
         let Some(existing) = self.find(destination).await? else {
@@ -127,8 +128,8 @@ impl GitHub {
         Ok(Readers { visibility, selected })
     }
 
-    /// Every selected repository. A list that changes while it is read is read
-    /// once more: to write back an incomplete one would take rights away.
+    /// Every selected repository. A list that changes while it is read is read once
+    /// more, because writing back an incomplete one would revoke access.
     async fn selected(&self, purpose: &Purpose<'_>, destination: &Destination) -> Result<Vec<u64>, Error> {
         for _ in 0..2 {
             if let Some(complete) = self.selected_once(purpose, destination).await? {

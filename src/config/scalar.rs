@@ -9,7 +9,7 @@ use url::Url;
 
 use super::address::origin;
 use super::diagnostic::{Invalid, Problems, name_of, named, quoted};
-use super::node::{Node, Value};
+use super::yaml::{Node, Value};
 use super::{Period, Repository, RepositoryPattern, RotationKey, Store, Visibility};
 use crate::provider::Kind;
 
@@ -32,10 +32,10 @@ fn text<T>(
             } else {
                 parse(text)
             };
-            problems.note(node.place, result)
+            problems.note(node.origin, result)
         }
         _ => problems
-            .note(node.place, Err(Invalid::new(format!("a text is needed here, not {}", node.kind())))),
+            .note(node.origin, Err(Invalid::new(format!("a text is needed here, not {}", node.kind())))),
     }
 }
 
@@ -94,7 +94,7 @@ impl Read for bool {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         match &node.value {
             Value::Scalar { json: Json::Bool(value), .. } => Some(*value),
-            _ => problems.note(node.place, Err(Invalid::new("`true` or `false` is needed here"))),
+            _ => problems.note(node.origin, Err(Invalid::new("`true` or `false` is needed here"))),
         }
     }
 }
@@ -159,7 +159,7 @@ impl Read for Creation {
         let Value::Map(entries) = &node.value else {
             let invalid = Invalid::new(format!("`create` is a mapping, not {}", node.kind()));
             return problems.note(
-                node.place,
+                node.origin,
                 Err(invalid.help("write the provider's creation body, without name and expiry")),
             );
         };
@@ -169,7 +169,7 @@ impl Read for Creation {
             {
                 let invalid = Invalid::new(format!("`create` may not hold {}", quoted(text)));
                 problems.error(
-                    key.place,
+                    key.origin,
                     invalid.help("the rotation's own `token` and `lifetime` decide name and expiry"),
                 );
             }
@@ -205,10 +205,10 @@ fn json(node: &Node, problems: &mut Problems) -> Option<Json> {
             let mut map = Map::new();
             for (key, value) in entries {
                 let Value::Scalar { text, .. } = &key.value else {
-                    return problems.note(key.place, Err(Invalid::new("a key must be a word")));
+                    return problems.note(key.origin, Err(Invalid::new("a key must be a word")));
                 };
                 if map.insert(text.clone(), json(value, problems)?).is_some() {
-                    problems.error(key.place, Invalid::new(format!("{} is given twice", quoted(text))));
+                    problems.error(key.origin, Invalid::new(format!("{} is given twice", quoted(text))));
                 }
             }
             Some(Json::Object(map))

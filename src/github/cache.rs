@@ -1,4 +1,5 @@
-//! Answers that are asked for once in a run, however many ask.
+//! Single-flight cache: concurrent look-ups of one key share one request and its result,
+//! errors included.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,17 +10,16 @@ use super::Error;
 
 type Cell<T> = Arc<OnceCell<Result<T, Error>>>;
 
-/// Answers by key. Who asks while the answer is under way waits for the same
-/// one; an error is an answer too, because its retries are already spent.
-pub(super) struct Shared<T>(Mutex<HashMap<String, Cell<T>>>);
+/// Results by key. Errors are kept too, because their retries are already spent.
+pub(super) struct Cache<T>(Mutex<HashMap<String, Cell<T>>>);
 
-impl<T: Clone> Shared<T> {
+impl<T: Clone> Cache<T> {
     pub(super) fn new() -> Self {
         Self(Mutex::new(HashMap::new()))
     }
 
-    /// The answer, found by `ask` if it is not yet known. On the heap, because
-    /// thousands may wait, and each of them would grow by it several times.
+    /// The result, from `ask` if it is not known yet. Boxed, because thousands of
+    /// futures may wait here and each would grow by it.
     pub(super) async fn get<Asking>(&self, key: &str, ask: impl FnOnce() -> Asking) -> Result<T, Error>
     where
         Asking: Future<Output = Result<T, Error>>,
@@ -28,14 +28,14 @@ impl<T: Clone> Shared<T> {
         cell.get_or_init(|| Box::pin(ask())).await.clone()
     }
 
-    /// Takes an answer that was found elsewhere, unless there is one already.
+    /// Stores a result from elsewhere, unless there is one already.
     pub(super) fn put(&self, key: &str, answer: T) {
         let cell = Arc::clone(self.lock().entry(key.to_owned()).or_default());
-        // A request for the same answer may be under way; its result is as good.
+        // A request for the same key may be under way; its result is equally good.
         let _ = cell.set(Ok(answer));
     }
 
-    /// Forgets an answer that proved wrong, unless another took its place already.
+    /// Removes a result that proved wrong, unless it was replaced already.
     pub(super) fn forget(&self, key: &str, wrong: impl Fn(&T) -> bool) {
         let mut cells = self.lock();
         let known = cells.get(key).and_then(|cell| cell.get());

@@ -1,15 +1,15 @@
-//! The words that every report for people shares: verdicts, times, counts.
+//! Phrases that all reports for users share: verdicts, times, counts.
 //!
-//! How they are laid out is decided in [`super::text`] and [`super::summary`].
+//! [`super::text`] and [`super::summary`] decide the layout.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::model::{Expiring, Reason, Report, RotationOutcome, RotationReport};
 
-/// From so long before its end on, the token that writes secrets is spoken of.
+/// How long before its expiry the GitHub credential is reported.
 const WRITER_WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// In the order in which a reader wants them: trouble first.
+/// In the order of importance: failures first.
 const OUTCOMES: [RotationOutcome; 4] =
     [RotationOutcome::Failed, RotationOutcome::Rotated, RotationOutcome::Planned, RotationOutcome::Fresh];
 
@@ -67,8 +67,8 @@ pub(super) fn tally(report: &Report) -> String {
     if counts.is_empty() { "nothing to look after".to_owned() } else { counts.join(", ") }
 }
 
-/// The rotations, those with trouble first.
-pub(super) fn trouble_first(report: &Report) -> Vec<&RotationReport> {
+/// The rotations, failed ones first.
+pub(super) fn failed_first(report: &Report) -> Vec<&RotationReport> {
     OUTCOMES
         .iter()
         .flat_map(|&outcome| report.rotations.iter().filter(move |rotation| rotation.outcome == outcome))
@@ -85,8 +85,8 @@ pub(super) fn when(time: Option<Timestamp>, now: Option<Timestamp>, otherwise: &
     }
 }
 
-/// That the token which writes secrets ends soon, if it does: nobody rotates that
-/// one, and nothing is rotated without it.
+/// A warning if the GitHub credential expires soon: crossfade does not rotate it, and
+/// cannot work without it.
 pub(super) fn writer_ends(report: &Report) -> Option<String> {
     let (now, end) = report.now.zip(report.github_credential_expires_at)?;
     let when = when(Some(end), Some(now), "");
@@ -121,8 +121,8 @@ pub(super) fn date(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// `in 12 days`, `3 hours ago`. Rounded down, so that no token is said to live
-/// longer than it does.
+/// `in 12 days`, `3 hours ago`. Rounded down, so that no token seems valid for longer
+/// than it is.
 fn distance(ahead: SignedDuration) -> String {
     let minutes = ahead.unsigned_abs().as_secs() / 60;
     let (count, unit) = match minutes {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_told_as_well_as_it_is_known() {
+    fn a_time_is_as_precise_as_it_is_known() {
         let time = "2026-09-01T08:00:59Z".parse().ok();
         let now = "2026-09-01T06:00:00Z".parse().ok();
         assert_eq!(when(time, now, "never"), "2026-09-01 08:00 UTC (in 2 hours)");

@@ -1,4 +1,4 @@
-//! The way from octocrab to the one HTTP client: a relative request becomes a
+//! Connects octocrab to the one HTTP client: turns a relative request into a
 //! [`crate::http::Call`] with address, credential and rules.
 
 use std::pin::Pin;
@@ -15,14 +15,14 @@ use tower::Service;
 
 use super::Error;
 use super::api::Api;
-use super::signin::Signin;
+use super::auth::Auth;
 use crate::http::{HttpError, JSON, json};
 
-/// Rules for one request, put into its extensions. Without: those of a read.
+/// Rules for one request, in its extensions. The default is for reads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
-    /// See [`crate::http::Call::intact`].
-    pub(super) intact: fn(StatusCode, &[u8]) -> bool,
+    /// See [`crate::http::Call::is_valid_body`].
+    pub(super) is_valid_body: fn(StatusCode, &[u8]) -> bool,
     /// See [`crate::http::Call::deadline`].
     pub(super) deadline: Option<Instant>,
     /// See [`crate::http::Call::until`].
@@ -31,7 +31,7 @@ pub(super) struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { intact: json, deadline: None, until: None }
+        Self { is_valid_body: json, deadline: None, until: None }
     }
 }
 
@@ -42,32 +42,32 @@ pub(super) struct Owner(pub(super) String);
 /// In a response's extensions: what [`crate::http::Reply`] says beyond
 /// status, headers and body.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Circumstances {
+pub(super) struct ReplyDetails {
     /// The reply's own date.
     pub(super) date: Option<Timestamp>,
-    /// See [`crate::http::Reply::doubtful`].
-    pub(super) doubtful: bool,
+    /// See [`crate::http::Reply::may_have_been_applied`].
+    pub(super) may_have_been_applied: bool,
 }
 
 /// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoReply {
-    /// No whole one came.
+    /// No complete reply arrived.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// There is nothing to sign in with.
+    /// No token could be obtained.
     #[error(transparent)]
-    Signin(Error),
+    Auth(Error),
 }
 
-/// Sends what octocrab wants sent.
+/// The service through which octocrab sends its requests.
 #[derive(Clone)]
-pub(super) struct GithubService {
+pub(super) struct OctocrabService {
     pub(super) api: Arc<Api>,
-    pub(super) signin: Arc<Signin>,
+    pub(super) auth: Arc<Auth>,
 }
 
-impl Service<Request<OctoBody>> for GithubService {
+impl Service<Request<OctoBody>> for OctocrabService {
     type Response = Response<Full<Bytes>>;
     type Error = NoReply;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
@@ -82,7 +82,7 @@ impl Service<Request<OctoBody>> for GithubService {
     }
 }
 
-impl GithubService {
+impl OctocrabService {
     async fn send(self, request: Request<OctoBody>) -> Result<Response<Full<Bytes>>, NoReply> {
         let (parts, body) = request.into_parts();
         let rules = parts.extensions.get::<Rules>().copied().unwrap_or_default();
@@ -96,27 +96,26 @@ impl GithubService {
             call = call.header(header::CONTENT_TYPE, JSON);
             call.body = Some(body);
         }
-        call.intact = rules.intact;
+        call.is_valid_body = rules.is_valid_body;
         call.deadline = rules.deadline;
         call.until = rules.until;
 
-        let token = self.signin.token(owner).await.map_err(NoReply::Signin)?;
+        let token = self.auth.token(owner).await.map_err(NoReply::Auth)?;
         let reply = self.api.send(call.clone().bearer(&token)?).await?;
-        // Whoever waits long for its turn may come with a token that has ended.
-        let mut doubtful = reply.doubtful;
-        let reply = match reply.status == StatusCode::UNAUTHORIZED && self.signin.forget(owner, &token).await
-        {
+        // A token may expire while its request waits for the rate limiter.
+        let mut may_have_been_applied = reply.may_have_been_applied;
+        let reply = match reply.status == StatusCode::UNAUTHORIZED && self.auth.forget(owner, &token).await {
             true => {
-                let token = self.signin.token(owner).await.map_err(NoReply::Signin)?;
+                let token = self.auth.token(owner).await.map_err(NoReply::Auth)?;
                 self.api.send(call.bearer(&token)?).await?
             }
             false => reply,
         };
-        doubtful |= reply.doubtful;
+        may_have_been_applied |= reply.may_have_been_applied;
 
         let mut response = Response::new(Full::new(Bytes::copy_from_slice(reply.body())));
         *response.status_mut() = reply.status;
-        response.extensions_mut().insert(Circumstances { date: reply.date, doubtful });
+        response.extensions_mut().insert(ReplyDetails { date: reply.date, may_have_been_applied });
         *response.headers_mut() = reply.headers;
         Ok(response)
     }

@@ -1,4 +1,4 @@
-//! Who asks GitHub: the token that goes with a request to an owner's places.
+//! Authentication: which token goes with a request for an owner.
 
 use std::sync::Arc;
 
@@ -7,49 +7,47 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::api::Api;
 use super::app::App;
 use super::error::SignedWith;
-use super::{Access, Credentials, Error, ErrorKind};
+use super::{Error, ErrorKind, GithubCredential, Mode};
 use crate::config::SecretTarget;
 use crate::http::{Announce, Call};
 
-/// Who asks.
-pub(super) enum Signin {
-    /// The same token for everybody.
+pub(super) enum Auth {
+    /// One token for all owners.
     Token(SecretString),
     /// A GitHub App: a token for each owner.
     App(Box<App>),
 }
 
-impl Signin {
-    /// Checks that the credential can be used at all; contacts nobody.
+impl Auth {
+    /// Checks that the credential can be sent; sends no request.
     pub(super) fn new(
-        credentials: &Credentials,
+        credential: &GithubCredential,
         api: &Arc<Api>,
-        access: Access,
+        mode: Mode,
         announce: Announce,
     ) -> Result<Self, Error> {
-        match credentials {
-            Credentials::Token(token) => {
-                Call::get(crate::clock::Side::Github, api.url.clone())
+        match credential {
+            GithubCredential::Token(token) => {
+                Call::get(crate::clock::Peer::Github, api.url.clone())
                     .bearer(token)
                     .map_err(|error| Error::new(ErrorKind::Unauthenticated, format!("GitHub: {error}")))?;
                 Ok(Self::Token(token.clone()))
             }
-            Credentials::App { id, private_key } => {
-                App::new(id, private_key, Arc::clone(api), access, announce)
-                    .map(|app| Self::App(Box::new(app)))
+            GithubCredential::App { id, private_key } => {
+                App::new(id, private_key, Arc::clone(api), mode, announce).map(|app| Self::App(Box::new(app)))
             }
         }
     }
 
-    /// Tells what will be read and written, before any of it is: an App's tokens
-    /// are good for that and no more.
+    /// Announces what will be read and written: an App's tokens get only the permissions
+    /// for that.
     pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
         if let Self::App(app) = self {
             app.expect(targets);
         }
     }
 
-    /// The token for requests to an owner's places.
+    /// The token for requests about an owner.
     pub(super) async fn token(&self, owner: &str) -> Result<SecretString, Error> {
         match self {
             Self::Token(token) => Ok(token.clone()),
@@ -57,7 +55,7 @@ impl Signin {
         }
     }
 
-    /// Gives a token up that GitHub does not accept; whether there can be another.
+    /// Drops a token that GitHub rejected; returns whether there can be another.
     pub(super) async fn forget(&self, owner: &str, token: &SecretString) -> bool {
         match self {
             Self::Token(_) => false,
@@ -65,7 +63,7 @@ impl Signin {
         }
     }
 
-    /// What requests about secrets and repositories are signed with.
+    /// The kind of credential that requests about secrets and repositories use.
     pub(super) fn signed_with(&self) -> SignedWith {
         match self {
             Self::Token(_) => SignedWith::Token,
@@ -73,7 +71,8 @@ impl Signin {
         }
     }
 
-    /// Whether the token is an installation's, which sees its own repositories alone.
+    /// Whether it is an installation token, which sees only the installation's
+    /// repositories.
     pub(super) fn is_installation(&self) -> bool {
         match self {
             Self::Token(token) => token.expose_secret().starts_with("ghs_"),

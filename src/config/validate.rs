@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::diagnostic::{Invalid, Place, Problems, quoted, suspicious};
+use super::diagnostic::{Invalid, Origin, Problems, quoted, suspicious};
 use super::{Destination, Period, Policy, RotationKey};
 use crate::provider::ProviderSettings;
 use crate::redact::looks_like_a_secret;
@@ -12,27 +12,27 @@ const SHORTEST_COMFORTABLE_OVERLAP: Period = Period::from_hours(24);
 
 /// Where each part of a policy was written; `None`: it is the default.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PolicyPlaces {
-    pub(super) lifetime: Option<Place>,
-    pub(super) overlap: Option<Place>,
-    pub(super) rotate_before: Option<Place>,
+pub(super) struct PolicyOrigins {
+    pub(super) lifetime: Option<Origin>,
+    pub(super) overlap: Option<Origin>,
+    pub(super) rotate_before: Option<Origin>,
     /// Where the rotation itself stands.
-    pub(super) rotation: Place,
+    pub(super) rotation: Origin,
 }
 
 /// Notes a policy that cannot work.
-pub(super) fn policy(policy: Policy, at: PolicyPlaces, problems: &mut Problems) {
+pub(super) fn policy(policy: Policy, at: PolicyOrigins, problems: &mut Problems) {
     let Policy { lifetime, overlap, rotate_before, .. } = policy;
-    let told = |value: Period, place: Option<Place>| match place {
+    let shown = |value: Period, origin: Option<Origin>| match origin {
         Some(_) => value.to_string(),
         None => format!("{value}, the default"),
     };
-    let first = |places: [Option<Place>; 3]| places.into_iter().flatten().next().unwrap_or(at.rotation);
-    let overlap_told = told(overlap, at.overlap);
-    let before_told = told(rotate_before, at.rotate_before);
+    let first = |origins: [Option<Origin>; 3]| origins.into_iter().flatten().next().unwrap_or(at.rotation);
+    let overlap_shown = shown(overlap, at.overlap);
+    let before_shown = shown(rotate_before, at.rotate_before);
     if overlap >= rotate_before {
         let invalid = Invalid::new(format!(
-            "the overlap ({overlap_told}) must be shorter than rotate_before ({before_told})"
+            "the overlap ({overlap_shown}) must be shorter than rotate_before ({before_shown})"
         ));
         problems.error(
             first([at.overlap, at.rotate_before, None]),
@@ -40,8 +40,8 @@ pub(super) fn policy(policy: Policy, at: PolicyPlaces, problems: &mut Problems) 
         );
     } else if rotate_before.duration() + overlap.duration() >= lifetime.duration() {
         let invalid = Invalid::new(format!(
-            "rotate_before ({before_told}) and overlap ({overlap_told}) together must be shorter than the lifetime ({})",
-            told(lifetime, at.lifetime)
+            "rotate_before ({before_shown}) and overlap ({overlap_shown}) together must be shorter than the lifetime ({})",
+            shown(lifetime, at.lifetime)
         ));
         problems.error(
             first([at.lifetime, at.rotate_before, at.overlap]),
@@ -72,7 +72,7 @@ pub(super) fn rotation_name(name: &str) -> Result<String, Invalid> {
 
 /// Whether what stands where a variable's name belongs may be a value of unknown
 /// form: long, with digits among small letters, and not made of words.
-pub(super) fn may_be_a_value(variable: &str) -> bool {
+pub(super) fn could_be_a_credential(variable: &str) -> bool {
     let has = |is: fn(&char) -> bool| variable.chars().any(|c| is(&c));
     let is_run = |run: &str| run.len() >= 12 && run.bytes().any(|b| b.is_ascii_digit());
     has(char::is_ascii_digit) && has(char::is_ascii_lowercase) && variable.split(['_', '-', '.']).any(is_run)
@@ -102,58 +102,58 @@ pub(super) fn credential(variable: &str) -> Result<String, Invalid> {
     Ok(variable.to_owned())
 }
 
-/// What a rotation says that others may say too, and where.
+/// What a rotation claims for itself, and where: no other rotation may claim the same.
 #[derive(Debug)]
-pub(super) struct Written {
-    pub(super) name: Option<(String, Place)>,
+pub(super) struct Claims {
+    pub(super) name: Option<(String, Origin)>,
     pub(super) key: Option<RotationKey>,
-    pub(super) formerly: Vec<(RotationKey, Place)>,
-    pub(super) token: Option<(ProviderSettings, String, Place)>,
-    pub(super) destinations: Vec<(Destination, Place)>,
+    pub(super) formerly: Vec<(RotationKey, Origin)>,
+    pub(super) token: Option<(ProviderSettings, String, Origin)>,
+    pub(super) destinations: Vec<(Destination, Origin)>,
 }
 
-/// Notes what several rotations, or one of them twice, lay claim to.
-pub(super) fn together(rotations: &[Written], problems: &mut Problems) {
-    let mut names: HashMap<&str, Place> = HashMap::new();
-    let mut destinations: HashMap<&Destination, (usize, Place)> = HashMap::new();
-    let mut tokens: HashMap<(&ProviderSettings, &str), Place> = HashMap::new();
+/// Adds problems for what several rotations, or one of them twice, claim.
+pub(super) fn together(rotations: &[Claims], problems: &mut Problems) {
+    let mut names: HashMap<&str, Origin> = HashMap::new();
+    let mut destinations: HashMap<&Destination, (usize, Origin)> = HashMap::new();
+    let mut tokens: HashMap<(&ProviderSettings, &str), Origin> = HashMap::new();
     for (index, rotation) in rotations.iter().enumerate() {
-        if let Some((name, place)) = &rotation.name
-            && let Some(first) = names.insert(name, *place)
+        if let Some((name, origin)) = &rotation.name
+            && let Some(first) = names.insert(name, *origin)
         {
             let invalid = Invalid::new(format!("a second rotation is called {}", quoted(name)));
-            problems.error(*place, at(invalid, first));
+            problems.error(*origin, at(invalid, first));
         }
-        for (destination, place) in &rotation.destinations {
-            let Some((owner, first)) = destinations.insert(destination, (index, *place)) else { continue };
+        for (destination, origin) in &rotation.destinations {
+            let Some((owner, first)) = destinations.insert(destination, (index, *origin)) else { continue };
             let text = quoted(&destination.to_string());
             let invalid = if owner == index {
                 Invalid::new(format!("{text} is listed twice"))
             } else {
                 Invalid::new(format!("{text} belongs to another rotation already: it can hold one token"))
             };
-            problems.error(*place, at(invalid, first));
+            problems.error(*origin, at(invalid, first));
         }
-        if let Some((provider, token, place)) = &rotation.token
-            && let Some(first) = tokens.insert((provider, token), *place)
+        if let Some((provider, token, origin)) = &rotation.token
+            && let Some(first) = tokens.insert((provider, token), *origin)
         {
             let invalid = Invalid::new(format!("two rotations keep the token {} fresh", quoted(token)));
-            problems.warning(*place, at(invalid, first));
+            problems.warning(*origin, at(invalid, first));
         }
-        for (former, place) in &rotation.formerly {
+        for (former, origin) in &rotation.formerly {
             let taken = rotations.iter().any(|other| other.key.as_ref() == Some(former));
             if taken {
                 let invalid = Invalid::new("this is the key of a rotation of this file");
-                problems.error(*place, invalid.help("its tokens cannot belong to two rotations"));
+                problems.error(*origin, invalid.help("its tokens cannot belong to two rotations"));
             }
         }
     }
 }
 
-/// Says where something stands for the first time.
-fn at(invalid: Invalid, first: Place) -> Invalid {
+/// Adds a help text with the first origin.
+fn at(invalid: Invalid, first: Origin) -> Invalid {
     match first {
-        Place::File(position) => invalid.help(format!("it stands on line {} already", position.line)),
-        Place::Input(_) | Place::Missing => invalid,
+        Origin::File(position) => invalid.help(format!("it stands on line {} already", position.line)),
+        Origin::Input(_) | Origin::Missing => invalid,
     }
 }

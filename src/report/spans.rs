@@ -1,32 +1,32 @@
-//! The tokens of a rotation as bars from a beginning to an end, for whoever draws
-//! them: [`super::timeline`] in characters, [`super::gantt`] as a Mermaid chart.
+//! The time spans of a rotation's tokens, drawn by [`super::timeline`] in characters and
+//! by [`super::gantt`] as a Mermaid chart.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::model::{Reason, RotationOutcome, RotationReport};
 
-/// So far back and ahead is drawn at most.
+/// How far back and ahead is drawn at most.
 const PAST: SignedDuration = SignedDuration::from_hours(180 * 24);
 const FUTURE: SignedDuration = SignedDuration::from_hours(400 * 24);
-/// What is drawn at least, so that a token without an end is a bar too.
+/// How much is drawn at least, so that a token without an expiry is visible.
 const SOME_TIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// One token.
-pub(super) struct Life {
+pub(super) struct Span {
     /// The provider's id; `None`: it is still to be minted.
     pub(super) id: Option<String>,
-    /// When it was minted, if anybody knows.
+    /// When it was minted; `None`: unknown.
     pub(super) begin: Option<Timestamp>,
     /// When its successor began.
     pub(super) replaced: Option<Timestamp>,
-    /// When it ends or is retired; `None`: nobody knows.
+    /// When it ends or is retired; `None`: unknown.
     pub(super) end: Option<Timestamp>,
     /// From when on it is due.
     pub(super) due: Option<Timestamp>,
 }
 
 /// All of them, the oldest first; in a plan the one that would be minted last.
-pub(super) fn of(rotation: &RotationReport, now: Timestamp) -> Vec<Life> {
+pub(super) fn of(rotation: &RotationReport, now: Timestamp) -> Vec<Span> {
     let planned = rotation.planned.as_ref();
     let current = rotation.token.as_ref().map(|token| &token.id);
     let mut replaced = planned.map(|_| now);
@@ -34,41 +34,41 @@ pub(super) fn of(rotation: &RotationReport, now: Timestamp) -> Vec<Life> {
     let is_as_it_should_be = matches!(rotation.outcome, RotationOutcome::Fresh | RotationOutcome::Rotated)
         && matches!(rotation.reason, None | Some(Reason::Fresh));
     let next_run = Some(now).filter(|_| planned.is_none() && !is_as_it_should_be);
-    let mut lives = Vec::new();
+    let mut spans = Vec::new();
     if let Some(planned) = planned {
-        lives.push(Life { id: None, begin: Some(now), replaced: None, end: planned.expires_at, due: None });
+        spans.push(Span { id: None, begin: Some(now), replaced: None, end: planned.expires_at, due: None });
     }
-    for life in &rotation.tokens {
-        let is_current = Some(&life.id) == current;
-        lives.push(Life {
-            id: Some(life.id.clone()),
-            begin: life.minted_at,
+    for span in &rotation.tokens {
+        let is_current = Some(&span.id) == current;
+        spans.push(Span {
+            id: Some(span.id.clone()),
+            begin: span.minted_at,
             replaced,
-            end: match (life.disabled, planned.filter(|_| is_current)) {
+            end: match (span.disabled, planned.filter(|_| is_current)) {
                 (true, _) => Some(now),
-                (false, Some(planned)) => planned.previous_valid_until.or(life.ends_at),
-                (false, None) => life.retire_at.or(life.ends_at),
+                (false, Some(planned)) => planned.previous_valid_until.or(span.ends_at),
+                (false, None) => span.retire_at.or(span.ends_at),
             },
             due: rotation.next_rotation_at.or(next_run).filter(|_| is_current),
         });
-        replaced = life.minted_at.or(replaced);
+        replaced = span.minted_at.or(replaced);
     }
-    lives.reverse();
-    lives
+    spans.reverse();
+    spans
 }
 
-/// The first and the last moment that a drawing of these lives needs. Some of the
-/// past is always there, so that a beginning can be seen.
+/// The first and the last moment of a drawing of these spans. Some of the past is always
+/// included, so that their beginnings are visible.
 pub(super) fn range<'a>(
-    lives: impl IntoIterator<Item = &'a Life>,
+    spans: impl IntoIterator<Item = &'a Span>,
     written: impl IntoIterator<Item = Timestamp>,
     now: Timestamp,
 ) -> (Timestamp, Timestamp) {
     let some_time = now.checked_add(SOME_TIME).unwrap_or(Timestamp::MAX);
     let (mut first, mut last) = (written.into_iter().fold(now, Timestamp::min), some_time);
-    for life in lives {
-        first = life.begin.map_or(first, |begin| first.min(begin));
-        last = life.end.map_or(last, |end| last.max(end));
+    for span in spans {
+        first = span.begin.map_or(first, |begin| first.min(begin));
+        last = span.end.map_or(last, |end| last.max(end));
     }
     let last = last.min(now.checked_add(FUTURE).unwrap_or(Timestamp::MAX));
     let some_past = now.checked_sub(last.duration_since(now) / 8).unwrap_or(Timestamp::MIN);

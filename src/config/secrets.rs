@@ -2,59 +2,59 @@
 //! and patterns.
 
 use super::destination::{environment_name, owner_name, secret_name};
-use super::diagnostic::{Invalid, Place, one_of};
+use super::diagnostic::{Invalid, Origin, one_of};
 use super::file::{Field, RotationKeys, SecretKeys, SecretMappingKeys};
-use super::load::{Source, given};
+use super::load::{RotationBuilder, given};
 use super::{Destination, Repository, Scope, SecretPattern, SecretTarget};
 use crate::rotation::window::{MOST_WRITES, fits};
 
-impl Source<'_> {
+impl RotationBuilder<'_> {
     pub(super) fn secrets(
         &mut self,
         keys: &RotationKeys,
         repository: &Repository,
-    ) -> (Vec<(SecretTarget, Place)>, Vec<SecretPattern>) {
-        let (mut targets, mut patterns) = (Vec::new(), Vec::new());
+    ) -> (Vec<(SecretTarget, Origin)>, Vec<SecretPattern>) {
+        let (mut secrets, mut patterns) = (Vec::new(), Vec::new());
         match &keys.secrets {
             None if self.by_flags => {
                 let invalid = Invalid::new("no secret is given");
                 self.problems.error(
-                    self.place,
+                    self.origin,
                     invalid.help(
                         "give --secret, the variable CROSSFADE_SECRETS or the action's input `secrets`",
                     ),
                 );
             }
-            None => self.problems.error(self.place, Invalid::new("this rotation has no `secrets`")),
-            Some(Field { place, value: Some(list) }) if list.is_empty() => {
-                self.problems.error(*place, Invalid::new("a rotation needs at least one secret"));
+            None => self.problems.error(self.origin, Invalid::new("this rotation has no `secrets`")),
+            Some(Field { origin, value: Some(list) }) if list.is_empty() => {
+                self.problems.error(*origin, Invalid::new("a rotation needs at least one secret"));
             }
-            Some(Field { place, value }) => {
+            Some(Field { origin, value }) => {
                 if value.as_ref().is_some_and(|list| !fits(list.len())) {
                     let invalid = Invalid::new(format!(
                         "{MOST_WRITES} secrets are the most that one rotation can deliver to in time"
                     ));
                     self.problems.error(
-                        *place,
+                        *origin,
                         invalid.help(
                             "GitHub takes about 178 writes a minute; give some of them a token of their own",
                         ),
                     );
                 }
-                for Field { place, value } in value.iter().flatten() {
+                for Field { origin, value } in value.iter().flatten() {
                     match value {
                         Some(SecretKeys::Short(text)) => {
                             let destination =
-                                self.problems.note(*place, Destination::parse(text, Some(repository)));
-                            targets.extend(destination.map(|destination| {
+                                self.problems.note(*origin, Destination::parse(text, Some(repository)));
+                            secrets.extend(destination.map(|destination| {
                                 (
                                     SecretTarget { destination, create_environment: false, visibility: None },
-                                    *place,
+                                    *origin,
                                 )
                             }));
                         }
-                        Some(SecretKeys::Mapping(keys)) => match self.mapping(keys, *place, repository) {
-                            Some(Secret::One(target)) => targets.push((target, *place)),
+                        Some(SecretKeys::Mapping(keys)) => match self.mapping(keys, *origin, repository) {
+                            Some(Secret::One(secret)) => secrets.push((secret, *origin)),
                             Some(Secret::Many(pattern)) => patterns.push(pattern),
                             None => {}
                         },
@@ -63,41 +63,41 @@ impl Source<'_> {
                 }
             }
         }
-        (targets, patterns)
+        (secrets, patterns)
     }
 
-    fn mapping(&mut self, keys: &SecretMappingKeys, place: Place, default: &Repository) -> Option<Secret> {
-        let at = |field: Option<Place>| field.unwrap_or(place);
-        let environment_place = keys.environment.as_ref().map(|f| f.place);
-        let organization_place = keys.organization.as_ref().map(|f| f.place);
-        let patterns_place = keys.repositories.as_ref().map(|f| f.place);
-        let visibility_place = keys.visibility.as_ref().map(|f| f.place);
-        let repository_place = keys.repository.as_ref().map(|f| f.place);
+    fn mapping(&mut self, keys: &SecretMappingKeys, origin: Origin, default: &Repository) -> Option<Secret> {
+        let at = |field: Option<Origin>| field.unwrap_or(origin);
+        let environment_origin = keys.environment.as_ref().map(|f| f.origin);
+        let organization_origin = keys.organization.as_ref().map(|f| f.origin);
+        let patterns_origin = keys.repositories.as_ref().map(|f| f.origin);
+        let visibility_origin = keys.visibility.as_ref().map(|f| f.origin);
+        let repository_origin = keys.repository.as_ref().map(|f| f.origin);
 
-        let homes = [repository_place, patterns_place, organization_place];
+        let homes = [repository_origin, patterns_origin, organization_origin];
         let one_home = homes.iter().flatten().count() <= 1;
         if !one_home {
             let all = one_of(["repository", "repositories", "organization"]);
-            self.problems.error(place, Invalid::new(format!("a secret belongs to one of {all}")));
+            self.problems.error(origin, Invalid::new(format!("a secret belongs to one of {all}")));
         }
-        if organization_place.is_some() && environment_place.is_some() {
-            self.problems.error(at(environment_place), Invalid::new("an organization has no environments"));
+        if organization_origin.is_some() && environment_origin.is_some() {
+            self.problems.error(at(environment_origin), Invalid::new("an organization has no environments"));
         }
-        if given(&keys.create_environment) == Some(&true) && environment_place.is_none() {
-            let place = at(keys.create_environment.as_ref().map(|f| f.place));
-            self.problems.error(place, Invalid::new("`create_environment` needs an `environment`"));
+        if given(&keys.create_environment) == Some(&true) && environment_origin.is_none() {
+            let origin = at(keys.create_environment.as_ref().map(|f| f.origin));
+            self.problems.error(origin, Invalid::new("`create_environment` needs an `environment`"));
         }
-        if visibility_place.is_some() && organization_place.is_none() {
+        if visibility_origin.is_some() && organization_origin.is_none() {
             let invalid = Invalid::new("`visibility` is for organization secrets alone");
-            self.problems.error(at(visibility_place), invalid.help("name the `organization`"));
+            self.problems.error(at(visibility_origin), invalid.help("name the `organization`"));
         }
         let store = given(&keys.store).copied().unwrap_or_default();
         let name = match &keys.name {
-            Some(name) => given(&keys.name).and_then(|n| self.problems.note(name.place, secret_name(n))),
-            None => self.problems.note(place, Err(Invalid::new("this secret has no `name`"))),
+            Some(name) => given(&keys.name).and_then(|n| self.problems.note(name.origin, secret_name(n))),
+            None => self.problems.note(origin, Err(Invalid::new("this secret has no `name`"))),
         };
         let environment = match given(&keys.environment) {
-            Some(name) => Some(self.problems.note(at(environment_place), environment_name(name, store))?),
+            Some(name) => Some(self.problems.note(at(environment_origin), environment_name(name, store))?),
             None => None,
         };
         let create_environment = given(&keys.create_environment).copied().unwrap_or_default();
@@ -110,7 +110,7 @@ impl Source<'_> {
             let include = of(false);
             if include.is_empty() {
                 let invalid = Invalid::new("`repositories` takes in no repository");
-                self.problems.error(field.place, invalid.help("begin with a pattern like acme/*"));
+                self.problems.error(field.origin, invalid.help("begin with a pattern like acme/*"));
             }
             return Some(Secret::Many(SecretPattern {
                 include,
@@ -124,7 +124,7 @@ impl Source<'_> {
         let scope = match (&keys.organization, &keys.repository) {
             (Some(organization), _) => {
                 let name = organization.value.as_deref()?;
-                Scope::Organization(self.problems.note(organization.place, owner_name(name))?)
+                Scope::Organization(self.problems.note(organization.origin, owner_name(name))?)
             }
             (None, Some(repository)) => repository_scope(repository.value.clone()?, environment),
             (None, None) => repository_scope(default.clone(), environment),

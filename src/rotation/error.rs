@@ -1,8 +1,8 @@
-//! Everything that can stop a rotation, and the one place for its words.
+//! Every error that stops a rotation, with its message.
 //!
-//! Each text says what failed and what to do; the report adds which token is
-//! still valid until when. What a provider or GitHub said arrives as one
-//! sentence, already without any reply's body.
+//! Each message says what failed and what to do; the report adds which tokens are valid
+//! until when. Errors of providers and GitHub arrive as one sentence without any reply's
+//! body.
 
 use std::collections::HashSet;
 
@@ -12,8 +12,8 @@ use crate::{github, provider};
 
 /// Why a rotation stopped.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum Trouble {
-    /// A marker from the future.
+pub enum RotationError {
+    /// A marker has a date in the future.
     #[error(
         "token {id} carries this rotation's marker with a date in the future ({minted_at}, now is {now}). \
          Nothing was minted or ended. Check the clocks first: if one was wrong, wait until {minted_at}. Otherwise \
@@ -27,7 +27,8 @@ pub enum Trouble {
         /// GitHub's clock.
         now: Timestamp,
     },
-    /// A marker that would block the rotation for days.
+    /// A marker's delivery window is longer than any run, and would block the rotation
+    /// for days.
     #[error(
         "token {id} carries this rotation's marker with a delivery window until {until}, longer than any \
          run of crossfade. It is not trusted and nothing is minted. Delete that token at the provider"
@@ -38,7 +39,7 @@ pub enum Trouble {
         /// What its marker says.
         until: Timestamp,
     },
-    /// A marker whose token was created at another time.
+    /// The provider's creation date contradicts the marker.
     #[error(
         "token {id} carries this rotation's marker, which says that it was minted at {minted_at}, but the provider \
          created it at {created_at}. The marker was copied or forged, so nothing was minted or ended. \
@@ -52,7 +53,7 @@ pub enum Trouble {
         /// What the provider says.
         created_at: Timestamp,
     },
-    /// Signed markers, and no key to verify them with.
+    /// A marker is signed, and there is no key to verify it.
     #[error(
         "token {id} carries a signed marker, and CROSSFADE_MARKER_KEY is not set. Without the key crossfade cannot \
          tell its own tokens from forged ones, so nothing was minted or ended. \
@@ -63,7 +64,7 @@ pub enum Trouble {
         /// A signed token.
         id: String,
     },
-    /// Signed markers, and not one that these keys made.
+    /// A marker is signed by an unknown key.
     #[error(
         "token {id} carries a signed marker, and no key in CROSSFADE_MARKER_KEY made its signature, so nothing was \
          minted or ended. If you replaced the key, add the earlier one on a second line. If you lost it, do not delete \
@@ -73,7 +74,7 @@ pub enum Trouble {
         /// The token.
         id: String,
     },
-    /// Live tokens of one rotation that may do different things.
+    /// Valid tokens of one rotation have different privileges.
     #[error(
         "tokens {newest} and {other} of this rotation have different privileges, so nothing was minted or ended. \
          If somebody changed one of them on purpose, add the right one to the rotation: `trusted: {newest}` or \
@@ -85,7 +86,7 @@ pub enum Trouble {
         /// The newest that differs from it.
         other: String,
     },
-    /// The name is not unique.
+    /// Several tokens have the name.
     #[error("{} tokens are called \"{name}\": {}. Name the one to rotate by its id", ids.len(), some(ids))]
     SeveralMatch {
         /// What the user gave.
@@ -93,7 +94,7 @@ pub enum Trouble {
         /// The ids of all that match.
         ids: Vec<String>,
     },
-    /// The named token is another rotation's.
+    /// The named token belongs to another rotation.
     #[error(
         "token {id} carries the marker of another rotation ({marker}, not verified). If that is this rotation under \
          an earlier name, add `formerly: [{}]`; otherwise give each rotation a token of its own",
@@ -105,7 +106,7 @@ pub enum Trouble {
         /// The marker.
         marker: String,
     },
-    /// No token and no `create`.
+    /// There is no such token, and the rotation has no `create`.
     #[error("{}", no_such_token(token, nearest.as_deref()))]
     NoSuchToken {
         /// What the user gave.
@@ -126,7 +127,7 @@ pub enum Trouble {
         /// The end of its window, tolerance included.
         until: Timestamp,
     },
-    /// *Undelivered* alone has minted often enough.
+    /// Minting for *undelivered* is suspended, because earlier runs minted often enough.
     #[error(
         "not every secret holds the current token, but no new one is created before {until}: earlier runs have created \
          as many as the limit for repeated deliveries allows ({live} are live). {}. Fix that, or run with --force to \
@@ -143,7 +144,7 @@ pub enum Trouble {
         /// Secrets that were written since, but not by crossfade.
         overwritten: Vec<String>,
     },
-    /// What a pattern stands for is not known.
+    /// The repositories of a pattern could not be listed.
     #[error("nothing was minted, because it is not known what {pattern} stands for: {error}")]
     PatternUnreadable {
         /// As the user wrote it.
@@ -151,7 +152,7 @@ pub enum Trouble {
         /// Why.
         error: github::Error,
     },
-    /// A pattern that stands for nothing.
+    /// No repository matches a pattern.
     #[error(
         "nothing was minted, because no repository fits {pattern} ({archived} archived ones are left out). \
          Check the pattern, and what the GitHub credential may see"
@@ -159,10 +160,10 @@ pub enum Trouble {
     PatternEmpty {
         /// As the user wrote it.
         pattern: String,
-        /// Repositories that would fit, if they could be written.
+        /// Archived repositories that match.
         archived: usize,
     },
-    /// More secrets than can be written in time.
+    /// More secrets than one delivery window allows.
     #[error(
         "nothing was minted, because the patterns stand for {count} secrets, and {} are the most that one \
          rotation can deliver to in time. Give some of them a token of their own",
@@ -172,7 +173,7 @@ pub enum Trouble {
         /// How many.
         count: usize,
     },
-    /// A pattern that takes in what belongs to another rotation.
+    /// A pattern matches a secret of another rotation.
     #[error(
         "nothing was minted, because {destination}, found by a pattern, belongs to the rotation {other} too: \
          it can hold one token. Leave it out by a pattern with ! in front"
@@ -183,7 +184,7 @@ pub enum Trouble {
         /// The other rotation's name.
         other: String,
     },
-    /// A destination that cannot be read or prepared.
+    /// A destination could not be read or prepared.
     #[error(
         "nothing was minted, because {} could not be read or prepared: {}",
         some(destinations),
@@ -195,7 +196,7 @@ pub enum Trouble {
         /// Why, one each.
         reasons: Vec<String>,
     },
-    /// GitHub did not say what time it is.
+    /// GitHub sent no date.
     #[error("GitHub sent no date, so there is no clock to go by and nothing was minted")]
     NoClock,
     /// The clocks of GitHub and the provider are too far apart.
@@ -209,16 +210,16 @@ pub enum Trouble {
         /// "ahead of" or "behind".
         direction: &'static str,
     },
-    /// The run may not start a mint any more.
+    /// The run was stopped, or its deadline is near.
     #[error("nothing was minted, because {0}")]
     Stopped(String),
-    /// The provider could not be asked.
+    /// The provider's tokens could not be read.
     #[error("the provider's tokens could not be read: {0}")]
     Observe(provider::Error),
     /// The provider refused to mint.
     #[error("the provider refused to mint the successor: {0}. No secret was changed")]
     MintRefused(provider::Error),
-    /// Nobody knows whether something was minted.
+    /// Every reply to the mint was lost; a token may exist.
     #[error(
         "no successor came of {attempts} ({last}). No secret was changed. If the provider made one all the \
          same, it carries this rotation's marker, nobody has its value, and a later run ends it",
@@ -230,38 +231,38 @@ pub enum Trouble {
         /// The last error.
         last: provider::Error,
     },
-    /// The newborn is not what was asked for.
-    #[error("the new token {id} is not used: {why}. {fate}. No secret was changed")]
+    /// The new token differs from the request, or is not accepted.
+    #[error("the new token {id} is not used: {why}. {cleanup}. No secret was changed")]
     Unfit {
-        /// The newborn.
+        /// The new token.
         id: String,
         /// What is wrong with it.
         why: String,
-        /// What became of it.
-        fate: Fate,
+        /// Whether it was revoked.
+        cleanup: Cleanup,
     },
-    /// Another run minted, too.
+    /// Another run minted a token too.
     #[error(
         "another run minted token {rival} at {minted_at} and may be delivering it, so the new token {id} is not \
-         used. {fate}. This run changed no secret"
+         used. {cleanup}. This run changed no secret"
     )]
     Overtaken {
-        /// The newborn.
+        /// The new token.
         id: String,
         /// The other run's.
         rival: String,
         /// When that was minted.
         minted_at: Timestamp,
-        /// What became of the newborn.
-        fate: Fate,
+        /// Whether the new token was revoked.
+        cleanup: Cleanup,
     },
-    /// No destination took the new token, and none will.
-    #[error("every destination refused the new token {id}. {fate}")]
+    /// Every destination refused the new token.
+    #[error("every destination refused the new token {id}. {cleanup}")]
     RefusedEverywhere {
-        /// The newborn.
+        /// The new token.
         id: String,
-        /// What became of it.
-        fate: Fate,
+        /// Whether it was revoked.
+        cleanup: Cleanup,
     },
     /// Some destinations did not take the new token.
     #[error(
@@ -269,14 +270,14 @@ pub enum Trouble {
         some(destinations)
     )]
     Undelivered {
-        /// The newborn.
+        /// The new token.
         id: String,
         /// Those that failed.
         destinations: Vec<String>,
         /// The end of the delivery window, tolerance included.
         until: Timestamp,
     },
-    /// Everything is fresh, but a destination is dead.
+    /// Nothing is due, but a destination could not be read.
     #[error("{} could not be read: {}", some(destinations), causes(reasons))]
     DeadDestination {
         /// Their short forms.
@@ -286,7 +287,7 @@ pub enum Trouble {
     },
 }
 
-impl Trouble {
+impl RotationError {
     /// Whether another run may be writing secrets right now.
     #[must_use]
     pub fn is_another_run(&self) -> bool {
@@ -335,13 +336,13 @@ impl Trouble {
     }
 }
 
-/// What became of a newborn that is not used.
+/// What happened to a new token that is not used.
 #[derive(Debug, Clone)]
-pub enum Fate {
+pub enum Cleanup {
     /// It was deleted.
-    Withdrawn,
+    Revoked,
     /// It could not be deleted.
-    Lives {
+    Failed {
         /// Until when, if it ends at all.
         until: Option<Timestamp>,
         /// Why it could not be deleted.
@@ -349,24 +350,23 @@ pub enum Fate {
     },
 }
 
-impl std::fmt::Display for Fate {
+impl std::fmt::Display for Cleanup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Withdrawn => f.write_str("It was withdrawn"),
-            Self::Lives { until: Some(until), why } => {
+            Self::Revoked => f.write_str("It was withdrawn"),
+            Self::Failed { until: Some(until), why } => {
                 write!(
                     f,
                     "It could not be withdrawn ({why}) and lives until {until} unless the next run ends it"
                 )
             }
-            Self::Lives { until: None, why } => {
+            Self::Failed { until: None, why } => {
                 write!(f, "It could not be withdrawn ({why}); the next run ends it, or delete it by hand")
             }
         }
     }
 }
 
-/// The rotation's key in the text of a marker.
 fn key_of(marker: &str) -> &str {
     marker.split('.').nth(1).unwrap_or_default()
 }
@@ -396,10 +396,10 @@ fn counted(attempts: u32) -> String {
     format!("{attempts} {}", if attempts == 1 { "request" } else { "requests" })
 }
 
-/// So many of a list are named; the rest are counted.
+/// Names shown of a list; the rest are counted.
 const NAMED: usize = 5;
 
-/// So many characters of a list are shown: what follows it must not be cut off.
+/// Characters shown of a list, so that the text after it is not cut off.
 const SHOWN: usize = 300;
 
 /// The first few, and how many more there are.
@@ -426,7 +426,7 @@ pub(super) fn some(names: &[String]) -> String {
 
 /// Why destinations failed: each reason once, however many destinations it hit.
 fn causes(reasons: &[String]) -> String {
-    // GitHub's texts begin with the scope that was asked: what follows is the cause.
+    // GitHub's messages begin with the scope; the cause follows.
     let cause = |reason: &'_ str| reason.split_once(": ").map_or(reason.to_owned(), |(_, it)| it.to_owned());
     let mut known = HashSet::new();
     let distinct: Vec<String> =
@@ -461,32 +461,43 @@ mod tests {
         };
         let destinations = || many("acme/a-repository-with-a-long-name:TOKEN");
         let until = "2026-03-02T08:00:00Z".parse().unwrap();
-        for (trouble, wanted) in [
+        for (error, wanted) in [
             (
-                Trouble::Unreadable { destinations: destinations(), reasons: reasons("no access") },
+                RotationError::Unreadable { destinations: destinations(), reasons: reasons("no access") },
                 "no access",
             ),
-            (Trouble::DeadDestination { destinations: destinations(), reasons: many("why") }, "why-000"),
-            (Trouble::Undelivered { id: "x".into(), destinations: destinations(), until }, "did not take it"),
             (
-                Trouble::HeldBack { live: 9, until, failing: destinations(), overwritten: destinations() },
+                RotationError::DeadDestination { destinations: destinations(), reasons: many("why") },
+                "why-000",
+            ),
+            (
+                RotationError::Undelivered { id: "x".into(), destinations: destinations(), until },
+                "did not take it",
+            ),
+            (
+                RotationError::HeldBack {
+                    live: 9,
+                    until,
+                    failing: destinations(),
+                    overwritten: destinations(),
+                },
                 "--force",
             ),
-            (Trouble::SeveralMatch { name: "ci".into(), ids: many("id") }, "by its id"),
+            (RotationError::SeveralMatch { name: "ci".into(), ids: many("id") }, "by its id"),
         ] {
-            let text = trouble.to_string();
+            let text = error.to_string();
             assert!(text.contains(wanted) && text.contains("295 more"), "{text}");
             assert!(text.len() < 1000, "{} bytes: {text}", text.len());
         }
     }
 
     #[test]
-    fn one_cause_is_told_once() {
-        let told = |reasons: [&str; 3]| causes(&reasons.map(str::to_owned));
-        assert_eq!(told(["a: no", "b: no", "c: no"]), "a: no");
-        assert_eq!(told(["a: no", "b: down", "c: no"]), "a: no; b: down");
-        assert_eq!(told(["no", "no", "down"]), "no; down");
-        assert_eq!(told(["a: casino", "b: no", "b: no"]), "a: casino; b: no");
+    fn one_cause_is_reported_once() {
+        let text = |reasons: [&str; 3]| causes(&reasons.map(str::to_owned));
+        assert_eq!(text(["a: no", "b: no", "c: no"]), "a: no");
+        assert_eq!(text(["a: no", "b: down", "c: no"]), "a: no; b: down");
+        assert_eq!(text(["no", "no", "down"]), "no; down");
+        assert_eq!(text(["a: casino", "b: no", "b: no"]), "a: casino; b: no");
     }
 
     #[test]

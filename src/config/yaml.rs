@@ -1,7 +1,7 @@
-//! YAML as a tree in which everything knows its place.
+//! Parses YAML into a tree of nodes with their origins.
 //!
-//! The text is untrusted: its size, its depth and what its aliases grow to are
-//! bounded. What the tree means is decided in [`super::file`].
+//! The text is untrusted: size, depth and the expansion of aliases are bounded.
+//! [`super::file`] interprets the tree.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 use serde_saphyr::{DuplicateKeyPolicy, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
-use super::diagnostic::{Invalid, Place, Position, printable};
+use super::diagnostic::{Invalid, Origin, Position, printable};
 
 /// The largest file that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
@@ -18,7 +18,7 @@ pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     /// Where it stands; for an alias, where the alias stands.
-    pub(crate) place: Place,
+    pub(crate) origin: Origin,
     /// What it is.
     pub(crate) value: Value,
 }
@@ -30,7 +30,7 @@ pub(crate) enum Value {
     Null,
     /// Text, a number, a truth value.
     Scalar {
-        /// As the user wrote it: `12e5` may be somebody's name.
+        /// As the user wrote it: `12e5` may be a name.
         text: String,
         /// As YAML understands it.
         json: Json,
@@ -42,7 +42,7 @@ pub(crate) enum Value {
 }
 
 impl Node {
-    /// What it is, in words.
+    /// Its kind, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.value {
             Value::Null => "nothing",
@@ -59,9 +59,9 @@ impl Node {
 ///
 /// # Errors
 /// When it is no YAML, or beyond the bounds; YAML stops at its first such problem.
-pub(super) fn parse(text: &str) -> Result<Node, (Place, Invalid)> {
+pub(super) fn parse(text: &str) -> Result<Node, (Origin, Invalid)> {
     if text.len() > MAX_BYTES {
-        return Err((Place::Missing, Invalid::new("the configuration file is larger than 1 MiB")));
+        return Err((Origin::Missing, Invalid::new("the configuration file is larger than 1 MiB")));
     }
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_depth: 32, max_aliases: 5_000, max_anchors: 5_000 },
@@ -78,7 +78,7 @@ pub(super) fn parse(text: &str) -> Result<Node, (Place, Invalid)> {
 }
 
 /// A parser's error without its place, which is shown in its own way.
-fn refusal(error: &serde_saphyr::Error) -> (Place, Invalid) {
+fn refusal(error: &serde_saphyr::Error) -> (Origin, Invalid) {
     let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
     let message = message.split(" at line ").next().unwrap_or_default();
     let mut invalid = Invalid::new(format!("this is no YAML: {}", printable(message)));
@@ -87,15 +87,15 @@ fn refusal(error: &serde_saphyr::Error) -> (Place, Invalid) {
     } else if message.contains("unknown value") {
         invalid = invalid.help("put quotes around a text that begins with *");
     }
-    (error.location().map_or(Place::Missing, place), invalid)
+    (error.location().map_or(Origin::Missing, origin), invalid)
 }
 
-fn place(at: Location) -> Place {
+fn origin(at: Location) -> Origin {
     let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     if at.line() == 0 {
-        return Place::Missing;
+        return Origin::Missing;
     }
-    Place::File(Position {
+    Origin::File(Position {
         line: number(at.line()),
         column: number(at.column()).max(1),
         length: number(at.span().len()).max(1),
@@ -128,11 +128,11 @@ impl Raw {
             }
         };
         // A mapping is shown by its first key: it says more than a brace or a dash.
-        let place = match &value {
-            Value::Map(entries) if referenced == defined && !entries.is_empty() => entries[0].0.place,
-            _ => place(referenced),
+        let origin = match &value {
+            Value::Map(entries) if referenced == defined && !entries.is_empty() => entries[0].0.origin,
+            _ => origin(referenced),
         };
-        Node { place, value }
+        Node { origin, value }
     }
 }
 

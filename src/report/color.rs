@@ -1,7 +1,7 @@
-//! Colours, for a terminal that has them.
+//! Colors for terminals.
 //!
-//! Text is made plain and painted afterwards: a line is coloured by the word that
-//! it begins with, which is always one of ours, and a drawn bar by its characters.
+//! Plain text is colored afterwards: a line by its first word, which always comes from
+//! crossfade, and a bar of the timeline by its characters.
 
 use anstyle::{AnsiColor, Style};
 
@@ -13,7 +13,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const HEADING: Style = Style::new().bold();
 const QUIET: Style = Style::new().dimmed();
 
-/// What a line may begin with. The first that fits is painted.
+/// The beginnings of lines and their styles; the first match counts.
 const BEGINNINGS: &[(&str, Style)] = &[
     ("FAILED", BAD),
     ("rotated", GOOD),
@@ -48,8 +48,8 @@ const BEGINNINGS: &[(&str, Style)] = &[
     ("  = ", QUIET),
 ];
 
-/// The same text with colours in it.
-pub(super) fn paint(text: &str) -> String {
+/// The same text with colors.
+pub(super) fn colorize(text: &str) -> String {
     text.split_inclusive('\n').map(line).collect()
 }
 
@@ -66,7 +66,7 @@ fn line(line: &str) -> String {
     }
 }
 
-/// A drawn line: each run of characters of one style at once.
+/// A line of the timeline: characters of one style share one escape sequence.
 fn bars(line: &str) -> String {
     let mut painted = String::new();
     let mut current = Style::new();
@@ -98,13 +98,13 @@ mod tests {
 
     #[test]
     fn only_the_beginning_of_a_line_is_coloured() {
-        assert_eq!(paint("fresh: a FAILED b\nplain\n"), "\u{1b}[32mfresh\u{1b}[0m: a FAILED b\nplain\n");
+        assert_eq!(colorize("fresh: a FAILED b\nplain\n"), "\u{1b}[32mfresh\u{1b}[0m: a FAILED b\nplain\n");
     }
 
     #[test]
     fn without_the_colours_the_text_is_the_same() {
         let text = "FAILED ci: x\n  ~ write   y\n  tok-1  ██▓▒░│  ◆\n";
-        let painted = paint(text);
+        let painted = colorize(text);
         assert_ne!(painted, text);
         let mut bare = String::new();
         let mut inside = false;
