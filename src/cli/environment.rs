@@ -10,12 +10,18 @@ use std::fmt;
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
+/// Stands for a value that is not UTF-8: no input takes a control character.
+const NOT_UTF8: &str = "\u{0}";
+
 impl Environment {
-    /// The variables of this process; what is not UTF-8 is left out.
+    /// The variables of this process. A value that is not UTF-8 is kept as one that every
+    /// input refuses: to ignore a secret that was given would be worse.
     #[must_use]
     pub fn from_process() -> Self {
         std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter_map(|(name, value)| {
+                Some((name.into_string().ok()?, value.into_string().unwrap_or_else(|_| NOT_UTF8.to_owned())))
+            })
             .collect()
     }
 

@@ -16,7 +16,7 @@ use crate::config::diagnostic::{Invalid, Origin, Problems, printable};
 use crate::config::selection::{Selection, Shard};
 use crate::config::{
     Config, DEFAULT_CREDENTIAL, Field, Held, MAX_BYTES, Period, Repository, Request, RotationKeys,
-    SecretKeys, check_values, load, summary,
+    SecretKeys, check_values, github_apart, load, summary,
 };
 use crate::github::{GithubCredential, GithubSettings};
 use crate::provider::Kind;
@@ -173,6 +173,9 @@ fn run(
     let credentials = credentials(config.as_ref(), environment, &mut problems);
     compare_values(config.as_ref(), github.as_ref(), environment, redactor, &mut problems);
     let marker_keys = settings::marker_keys(&mut Inputs { environment, problems: &mut problems });
+    if let (Some(config), Some(github)) = (&config, &github) {
+        problems.note(Origin::Missing, github_apart(&github.api_url, &config.rotations));
+    }
     match (config, repository, github, problems.has_errors()) {
         (Some(config), Some(repository), Some(github), false) => Ok(Run {
             command,

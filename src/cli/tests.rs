@@ -306,3 +306,16 @@ fn help_and_schema_exit_early() {
     assert_eq!(invoke(&["status", "--fail-within", "x"], BASE).unwrap_err().exit_code, 2);
     assert_eq!(invoke(&["nonsense"], &[]).unwrap_err().exit_code, 2);
 }
+
+#[test]
+fn github_s_api_and_a_provider_have_different_origins() {
+    let refused = |url: &str, provider_url: &[&str]| {
+        let arguments =
+            ["rotate", "--provider", "deepset", "--token", "ci", "--secret", "A", "--github-api-url", url];
+        invoke(&[&arguments[..], provider_url].concat(), BASE).is_err()
+    };
+    assert!(!refused("https://ghe.example/api/v3", &[]));
+    assert!(refused("https://api.axiom.co", &[]), "a provider that no rotation uses");
+    assert!(refused("https://ghe.example/api/v3", &["--provider-url", "https://ghe.example"]));
+    assert!(!refused("http://127.0.0.1:9", &["--provider-url", "http://127.0.0.1:9"]), "a server for tests");
+}

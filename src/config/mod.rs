@@ -34,7 +34,7 @@ pub(crate) use load::read_for_tests;
 pub(crate) use load::{Request, load};
 pub use pattern::RepositoryPattern;
 pub use period::Period;
-pub(crate) use reach::{Held, values as check_values};
+pub(crate) use reach::{Held, github_apart, values as check_values};
 pub(crate) use yaml::MAX_BYTES;
 
 use crate::provider::ProviderSettings;

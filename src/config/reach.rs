@@ -8,8 +8,9 @@
 use std::collections::HashMap;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use url::Url;
+use url::{Host, Url};
 
+use super::Rotation;
 use super::diagnostic::{Invalid, Origin, Problems, one_of, quoted};
 use super::file::{DefaultsKeys, Field, RotationKeys};
 use super::load::{DEFAULT_CREDENTIAL, given, over, under};
@@ -185,6 +186,27 @@ fn foreign_origin(settings: &ProviderSettings) -> Option<&'static str> {
         .map(|other| (other.name, other.origin))
         .find(|(_, address)| is_there(address))
         .map(|(name, _)| name)
+}
+
+/// Refuses a GitHub API at the origin of a provider: one of the two credentials would be
+/// sent to the other's service. Servers on loopback are exempt.
+pub(crate) fn github_apart(api_url: &Url, rotations: &[Rotation]) -> Result<(), Invalid> {
+    let origin = api_url.origin().ascii_serialization();
+    let known = DESCRIPTORS.iter().map(|known| (known.name, known.origin.to_owned()));
+    let used = rotations.iter().map(|rotation| &rotation.provider);
+    let used = used.map(|provider| (provider.kind.descriptor().name, provider.origin()));
+    let is_loopback = match api_url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        _ => false,
+    };
+    match known.chain(used).find(|(_, other)| *other == origin).filter(|_| !is_loopback) {
+        None => Ok(()),
+        Some((provider, _)) => Err(Invalid::new(format!(
+            "GitHub's API and the provider {provider} have the same origin, {origin}"
+        ))
+        .help("each credential is sent only to its own service")),
+    }
 }
 
 /// How the provider of these keys is reached, if they say which it is.

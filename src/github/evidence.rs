@@ -22,9 +22,6 @@ use crate::http::{HttpError, Reply, Retry, anything};
 /// The name that the write check writes to.
 const WRITE_CHECK: &str = "CROSSFADE_WRITE_CHECK";
 
-/// The most repositories of an owner to try, if each refuses for a reason of its own.
-const MOST_CHECKS: usize = 3;
-
 /// What is known of a secret before it is written. A secret that may not be written is
 /// an error instead.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -152,27 +149,20 @@ impl GitHub {
     ) -> Result<Evidence, Error> {
         let Destination { store, scope, .. } = &target.destination;
         let scope_key = place_of(scope);
-        for attempt in 0..MOST_CHECKS {
-            // An archived repository is known by then, and says nothing about others.
-            if attempt > 0 && !self.is_open(target).await? {
-                break;
+        let permission = Permission::of(*store, scope).key;
+        let key = format!("{}/{permission}", scope.owner().to_ascii_lowercase());
+        let checked = self.checks.get(&key, async || Ok(self.write_check(target, token).await)).await?;
+        match checked.outcome {
+            Outcome::Writable => Ok(Evidence { is_writable: true, warning: None }),
+            Outcome::Stored(warning) => {
+                let warning = (checked.scope_key == scope_key).then_some(warning);
+                Ok(Evidence { is_writable: true, warning })
             }
-            let permission = Permission::of(*store, scope).key;
-            let key = format!("{}/{permission}/{attempt}", scope.owner().to_ascii_lowercase());
-            let checked = self.checks.get(&key, async || Ok(self.write_check(target, token).await)).await?;
-            match checked.outcome {
-                Outcome::Writable => return Ok(Evidence { is_writable: true, warning: None }),
-                Outcome::Stored(warning) => {
-                    let warning = (checked.scope_key == scope_key).then_some(warning);
-                    return Ok(Evidence { is_writable: true, warning });
-                }
-                Outcome::Refused(error) => return Err(error),
-                Outcome::RefusedHere(error) if checked.scope_key == scope_key => return Err(error),
-                Outcome::RefusedHere(_) => {}
-                Outcome::NotKnown => break,
-            }
+            Outcome::Refused(error) => Err(error),
+            Outcome::RefusedHere(error) if checked.scope_key == scope_key => Err(error),
+            // GitHub warns of repeated validation errors, so no other repository is tried.
+            Outcome::RefusedHere(_) | Outcome::NotKnown => Ok(Evidence::default()),
         }
-        Ok(Evidence::default())
     }
 
     /// One write that no server can store.

@@ -86,6 +86,8 @@ pub struct Lineage {
     pub ignored: Vec<Ignored>,
     /// Whether a listed token carries a signature that one of the keys made.
     pub is_signed: bool,
+    /// Whether the token is listed that the rotation's `trusted` names.
+    pub has_trusted: bool,
 }
 
 impl Lineage {
@@ -113,7 +115,7 @@ impl Lineage {
         if let Some(original) = original(rotation, &others, members.is_empty())? {
             members.push(Member { token: original.clone(), marker: None, is_proven: false });
         }
-        let mut lineage = Self { members, ignored, is_signed };
+        let mut lineage = Self { members, ignored, is_signed, has_trusted: false };
         trust::keep_trusted(rotation, &mut lineage, now);
         Ok(lineage)
     }

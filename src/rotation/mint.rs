@@ -146,7 +146,9 @@ impl MintAttempt<'_> {
         }
         let is_lost_attempt = |token: &&Token| {
             token.id != minted.token.id
-                && self.own_marker(token).is_some_and(|other| other.run == marker.run)
+                && self
+                    .any_marker(token)
+                    .is_some_and(|other| other.run == marker.run && self.is_verified(&other))
                 && token.expires_at.is_none_or(|end| end > self.input.now)
         };
         let lost_attempts = listed.iter().filter(is_lost_attempt).cloned().collect();
@@ -320,7 +322,11 @@ impl MintAttempt<'_> {
     fn rival(&self, listed: &[Token], own: &Marker) -> Option<Rejection> {
         let now = self.context.now().unwrap_or(self.input.now);
         listed.iter().find_map(|token| {
-            let marker = self.own_marker(token)?;
+            let marker = self.any_marker(token)?;
+            // A run may lack the key only until the first signed token is listed.
+            if self.lineage.is_signed && !self.is_verified(&marker) {
+                return None;
+            }
             let minted_at = marker.minted_at;
             let is_other = marker.run != own.run;
             let member = Member { token: token.clone(), marker: Some(marker), is_proven: false };
@@ -329,13 +335,14 @@ impl MintAttempt<'_> {
         })
     }
 
-    /// The marker of a listed token if it belongs to this rotation. With a signing key,
-    /// only signed markers count.
-    fn own_marker(&self, token: &Token) -> Option<Marker> {
+    /// The marker of a listed token if it names this rotation.
+    fn any_marker(&self, token: &Token) -> Option<Marker> {
+        Marker::find(&token.note).filter(|marker| self.input.rotation.has_key(&marker.key))
+    }
+
+    fn is_verified(&self, marker: &Marker) -> bool {
         let keys = &self.context.marker_keys;
-        Marker::find(&token.note)
-            .filter(|marker| self.input.rotation.has_key(&marker.key))
-            .filter(|marker| keys.is_empty() || keys.verify(marker))
+        keys.is_empty() || keys.verify(marker)
     }
 
     /// Why the new token cannot be used, if there is a reason.

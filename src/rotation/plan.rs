@@ -116,7 +116,7 @@ pub fn plan(
 ) -> Result<Plan, RotationError> {
     let holders: Vec<Holder> = observations.iter().map(|observation| lineage.holder(observation)).collect();
     let current = current(input, lineage, observations);
-    trust::compare_privileges(lineage, input.now)?;
+    trust::compare_privileges(lineage, input.now, &ended_to_compare(input, lineage, observations))?;
     let (mut verdict, mut why) = verdict(input, lineage, observations, &holders, current);
     let would_mint = verdict != Verdict::Fresh;
     let open = lineage.members.iter().find(|member| member.window_is_open(input.now));
@@ -181,7 +181,9 @@ fn verdict(
     if input.force {
         return (Verdict::Forced, "it was asked for".to_owned());
     }
-    if let Some(why) = due(input, member) {
+    // Of two attempts of a run an attacker may have added the later one, so the other counts, too.
+    let attempts = lineage.siblings(current).filter(|other| other.is_live(input.now));
+    if let Some(why) = std::iter::once(member).chain(attempts).find_map(|member| due(input, member)) {
         return (Verdict::Due, why);
     }
     let waiting: Vec<String> = input
@@ -293,7 +295,7 @@ fn mint_or_refuse(
         return Step::Refuse(RotationError::Unreadable { destinations, reasons });
     }
     if verdict == Verdict::Undelivered
-        && !would_expire(input, lineage, observations, LAST_DAY)
+        && !would_expire(input, lineage, &not_overwritten(lineage, observations), LAST_DAY)
         && let Some(until) = limit::held_back_until(input, lineage)
     {
         return Step::Refuse(held_back(input, lineage, observations, holders, current, until));
@@ -318,26 +320,54 @@ fn mint_or_refuse(
     })
 }
 
-/// The token that the new one copies, and that a native overlap ends. A token that only
-/// shares the original's name is not used unless it is the only one, and neither is one
-/// with privileges other than the current token's.
+/// The token that the new one copies, and that a native overlap ends: one that lives, if
+/// there is one, because an ended token may be forged. A token that only shares the
+/// original's name is not used unless it is the only one.
 fn predecessor(
     input: &PlanInput<'_>,
     lineage: &Lineage,
     orphans: &[usize],
     current: Option<usize>,
 ) -> Option<usize> {
-    let privileges = |index: usize| &lineage.members[index].token.privileges;
     let is_fit = |index: &usize| {
         lineage.members[*index].is_live(input.now)
             && lineage.is_ours(input.rotation, *index)
             && (lineage.members[*index].is_proven || !lineage.is_signed)
-            && current.is_none_or(|current| privileges(*index) == privileges(current))
     };
     let fit = || (0..lineage.members.len()).filter(is_fit);
     // A creation needs no orphan, so orphans can be ended before it.
     let is_wanted = |index: &usize| input.profile.overlap == Overlap::Native || !orphans.contains(index);
     fit().find(is_wanted).or_else(|| fit().next()).or(current)
+}
+
+/// Ended tokens that a destination may hold and that no live token replaced for certain: a
+/// live one with other privileges may be forged. An ended token newer than the original is
+/// no reason to doubt the original, unless only its name says that it is the original.
+fn ended_to_compare(input: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> Vec<usize> {
+    let members = &lineage.members;
+    let Some(newest) = members.iter().position(|member| member.is_live(input.now)) else { return Vec::new() };
+    let is_original = members[newest].marker.is_none() && lineage.is_ours(input.rotation, newest);
+    let is_doubtful = |index: &usize| {
+        let is_held = |observation| lineage.holder(observation) == Holder::Member(*index);
+        let may_be_held = |observation| may_hold(input, lineage, observation, *index);
+        if *index < newest {
+            !is_original && observations.iter().any(is_held)
+        } else {
+            observations.iter().any(may_be_held)
+        }
+    };
+    (0..members.len()).filter(|index| !members[*index].is_live(input.now)).filter(is_doubtful).collect()
+}
+
+/// Without destinations that something else has written since the newest token was
+/// delivered: what they hold is not among the tokens that a mint could replace in time.
+fn not_overwritten(lineage: &Lineage, observations: &[Observation]) -> Vec<Observation> {
+    let newest = lineage.members.first().and_then(|member| member.marker.as_ref());
+    let is_overwritten = |observation: &&Observation| match observation {
+        Observation::UpdatedAt(at) => newest.is_some_and(|marker| *at > after(marker.until, TOLERANCE)),
+        Observation::Missing | Observation::Unreadable(_) => false,
+    };
+    observations.iter().filter(|observation| !is_overwritten(observation)).cloned().collect()
 }
 
 /// Why minting for *undelivered* alone is suspended.

@@ -141,15 +141,25 @@ fn is_contradicted(token: &Token, marker: &Marker) -> bool {
     })
 }
 
-/// Stops if live tokens of a rotation may do different things: one of them may be
-/// forged, and a successor must not inherit from it.
+/// Stops if tokens of a rotation have different privileges: one of them may be forged, and
+/// a new token must not inherit from it. Live ones are compared, and those of `ended`. The
+/// user ends the comparison by naming the right token.
 ///
 /// # Errors
 /// [`RotationError::DifferentPrivileges`], with two of them.
-pub(super) fn compare_privileges(lineage: &Lineage, now: Timestamp) -> Result<(), RotationError> {
-    // Where markers are signed, no successor is made from a token that is not.
-    let is_compared = |member: &&Member| member.is_live(now) && (member.is_proven || !lineage.is_signed);
-    let mut compared = lineage.members.iter().filter(is_compared);
+pub(super) fn compare_privileges(
+    lineage: &Lineage,
+    now: Timestamp,
+    ended: &[usize],
+) -> Result<(), RotationError> {
+    if lineage.has_trusted {
+        return Ok(());
+    }
+    // Where markers are signed, no new token is made from one that is not.
+    let is_compared = |(index, member): &(usize, &Member)| {
+        (member.is_live(now) || ended.contains(index)) && (member.is_proven || !lineage.is_signed)
+    };
+    let mut compared = lineage.members.iter().enumerate().filter(is_compared).map(|(_, member)| member);
     let Some(newest) = compared.next() else { return Ok(()) };
     match compared.find(|other| other.token.privileges != newest.token.privileges) {
         None => Ok(()),
@@ -203,17 +213,21 @@ pub fn support(
     }
 }
 
-/// Leaves out live tokens that cannot do what the trusted one can.
+/// Leaves out tokens with other privileges than the trusted one, and reports those that
+/// live.
 pub(super) fn keep_trusted(rotation: &Rotation, lineage: &mut Lineage, now: Timestamp) {
     let is_trusted = |member: &&Member| Some(&member.token.id) == rotation.trusted.as_ref();
     let Some(trusted) = lineage.members.iter().find(is_trusted) else { return };
     let wanted = trusted.token.privileges.clone();
-    let is_kept = |member: &Member| !member.is_live(now) || member.token.privileges == wanted;
+    let is_kept = |member: &Member| member.token.privileges == wanted;
     let (kept, left_out) = std::mem::take(&mut lineage.members).into_iter().partition(is_kept);
     lineage.members = kept;
+    lineage.has_trusted = true;
+    lineage.is_signed = lineage.members.iter().any(|member| member.is_proven);
     lineage.ignored.extend(
         left_out
             .into_iter()
+            .filter(|member: &Member| member.is_live(now))
             .map(|member: Member| Ignored { id: member.token.id, reason: Reason::OtherPrivileges }),
     );
 }

@@ -9,7 +9,8 @@ use crate::support::provider::deepset::SERVICE as DEEPSET;
 use crate::support::provider::launchdarkly::SERVICE as LAUNCHDARKLY;
 use crate::support::provider::softwareone::SERVICE as SOFTWAREONE;
 use crate::support::provider::{FakeToken, Service, TokenSpec};
-use crate::support::{Ran, World};
+use crate::support::proxy::{Gate, When};
+use crate::support::{Fault, Ran, Target, World};
 
 const KEY: &str = "the signing key of these tests";
 
@@ -27,6 +28,11 @@ fn forge(scene: &Scene, is_admin: bool, like: Option<&Marker>) -> FakeToken {
 
 /// The same, with a marker that says that it was minted so many seconds after the write.
 fn forge_at(scene: &Scene, seconds: i64, is_admin: bool, like: Option<&Marker>) -> FakeToken {
+    forge_for(scene, 90 * 24, seconds, is_admin, like)
+}
+
+/// The same, with a token that lives for so many hours.
+fn forge_for(scene: &Scene, hours: i64, seconds: i64, is_admin: bool, like: Option<&Marker>) -> FakeToken {
     let world = &scene.world;
     let written = world.github.secret(&world.destinations()[0]).unwrap().updated_at;
     let at = written + SignedDuration::from_secs(seconds);
@@ -38,7 +44,7 @@ fn forge_at(scene: &Scene, seconds: i64, is_admin: bool, like: Option<&Marker>) 
         "name" => spec(&format!("ci-ingest {}", marker.unsigned())),
         field => spec("ci-ingest").with(field, marker.unsigned().into()),
     };
-    world.provider.add_token(spec.expires_in_days(90).forged())
+    world.provider.add_token(spec.expires_in(SignedDuration::from_hours(hours)).forged())
 }
 
 /// The first 8 hexadecimal digits of an id's digest.
@@ -71,6 +77,46 @@ async fn a_forged_token_with_other_privileges_stops_the_rotation_held_or_not() {
         let own = scene.world.provider.live_tokens().into_iter().filter(|token| token.marker().is_some());
         assert_eq!(own.map(|token| token.id).collect::<Vec<_>>(), [forged.id], "nothing was made from it");
     }
+}
+
+/// Until it has expired the rotation stops; then the real token is the one to copy.
+#[tokio::test]
+async fn nothing_is_inherited_from_a_forged_token_that_has_expired() {
+    for service in [&AXIOM, &DEEPSET] {
+        let scene = fresh(service).await;
+        forge_for(&scene, 1, -10, true, None);
+        scene.later();
+        let ran = scene.run().await;
+        assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+        let held = scene.world.held(&scene.world.destinations()[0]).unwrap();
+        assert_eq!((held.privileges(), scene.broken()), (scene.world.original.privileges(), vec![]));
+    }
+}
+
+#[tokio::test]
+async fn the_rotation_stays_stopped_when_the_real_token_expires() {
+    for service in [&AXIOM, &DEEPSET] {
+        let world = World::builder().provider(service).expires_in_days(60).start().await;
+        let scene = Scene::new(world, Credential::Admin);
+        forge(&scene, true, None);
+        scene.world.advance(SignedDuration::from_hours(61 * 24));
+        stops(&scene, &scene.run().await, "have different privileges");
+    }
+}
+
+/// The attempt that it imitates is due when its own time has come.
+#[tokio::test]
+async fn a_forged_later_attempt_does_not_hide_the_expiry_of_the_real_one() {
+    let world = World::builder().expires_in_days(10).start().await;
+    let scene = Scene::new(world, Credential::Admin).watch();
+    assert_eq!(scene.run().await.exit_code, 0);
+    scene.world.advance(SignedDuration::from_hours(30 * 24));
+    forge(&scene, false, scene.world.newest().unwrap().marker().as_ref());
+    for _ in 0..70 {
+        scene.world.advance(SignedDuration::from_hours(24));
+        assert_eq!(scene.run().await.exit_code, 0);
+    }
+    assert_eq!(scene.broken(), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -148,6 +194,34 @@ async fn with_a_key_a_forged_earlier_token_costs_one_mint() {
     }
     assert_eq!(scene.world.changed_privileges(), Vec::<String>::new());
     assert_eq!(scene.broken(), Vec::<String>::new());
+}
+
+/// Until the first signed token is listed, a run without the key may be at work.
+#[tokio::test]
+async fn two_runs_of_which_only_one_signs_do_not_both_deliver() {
+    let world = World::builder().expires_in_days(10).start().await;
+    let scene = Scene::new(world, Credential::Admin);
+    let [mint, write] = [Gate::new(), Gate::new()];
+    scene.faults.inject(Target::mint(), Fault::Hold { when: When::Before, gate: mint.clone() });
+    let signing = scene.rotate(PATIENT).env("CROSSFADE_MARKER_KEY", KEY);
+    let (signing, unsigned) = tokio::join!(signing.run(), async {
+        mint.reached().await;
+        let writes = Target::matching(|it| it.method == "PUT" && !it.path.ends_with("WRITE_CHECK"));
+        scene.faults.inject(writes, Fault::Hold { when: When::Before, gate: write.clone() });
+        let run = scene.rotate(PATIENT);
+        let (unsigned, ()) = tokio::join!(run.run(), async {
+            write.reached().await;
+            mint.open();
+            // The signing run ends while the other one still waits to write.
+            while !scene.world.provider.tokens().iter().any(|token| token.deleted) {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+            write.open();
+        });
+        unsigned
+    });
+    assert_eq!((signing.exit_code, unsigned.exit_code), (1, 0), "{}", signing.everything());
+    assert_eq!(scene.world.undelivered(), Vec::<String>::new());
 }
 
 #[tokio::test]

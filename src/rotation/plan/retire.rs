@@ -131,7 +131,10 @@ fn replaced(
 ) -> Option<Replaced> {
     let candidate = &lineage.members[member];
     let is_gone = candidate.token.disabled && !input.profile.can_disable;
-    if is_gone || !lineage.is_ours(input.rotation, member) {
+    // Without the trusted token, the comparison that it ended would begin anew.
+    let is_needed =
+        !lineage.ignored.is_empty() && Some(&candidate.token.id) == input.rotation.trusted.as_ref();
+    if is_gone || is_needed || !lineage.is_ours(input.rotation, member) {
         return None;
     }
     let mut last: Option<Replaced> = None;

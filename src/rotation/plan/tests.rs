@@ -258,12 +258,31 @@ fn live_tokens_with_different_privileges_stop_the_rotation_held_or_not() {
 }
 
 #[test]
-fn an_older_token_with_other_privileges_is_no_predecessor() {
+fn an_ended_token_that_is_held_is_compared_with_a_live_one() {
     let mut older = minted("older", day(-10), Some(day(300)));
     older.token.privileges = json!({"orgCapabilities": {"apiTokens": ["create"]}});
     let members = [minted("ended", day(0), Some(day(90))), older];
-    let plan = decide(day(100), &members, &[written(day(0))]);
-    assert_eq!((plan.verdict, mint(&plan).predecessor), (Verdict::Due, Some(0)));
+    let decide = |members: &[Member], at| decide_with(NATIVE, day(100), false, members, &[written(at)]);
+    let plan = decide(&members, day(0));
+    assert!(matches!(plan, Err(RotationError::DifferentPrivileges { .. })), "{plan:?}");
+    // The original has ended, and what lives only claims to have replaced it.
+    let mut forged = minted("forged", day(0), Some(day(300)));
+    forged.token.privileges = json!({"orgCapabilities": {"apiTokens": ["create"]}});
+    let plan = decide(&[forged, original(Some(day(60)))], day(0));
+    assert!(matches!(plan, Err(RotationError::DifferentPrivileges { .. })), "{plan:?}");
+    // A newer one that has ended is no reason to doubt the original.
+    let mut forged = minted("forged", day(0), Some(day(1)));
+    forged.token.privileges = json!({"orgCapabilities": {"apiTokens": ["create"]}});
+    let members = [forged, original(Some(day(150)))];
+    let plan = decide(&members, day(0));
+    assert!(
+        matches!(plan, Err(RotationError::DifferentPrivileges { .. })),
+        "known by its name alone: {plan:?}"
+    );
+    let rotation = Rotation { token: "original".into(), ..rotation(1) };
+    let input = PlanInput { rotation: &rotation, profile: NATIVE, now: day(100), force: false };
+    let plan = super::plan(&input, &lineage(members.to_vec()), &[written(day(0))]).unwrap();
+    assert_eq!((plan.verdict, mint(&plan).predecessor), (Verdict::Due, Some(1)));
 }
 
 #[test]
