@@ -115,12 +115,12 @@ impl GitHub {
 
     async fn condition(&self, target: &SecretTarget, repository: &Repository) -> Condition {
         let key = repository.to_string().to_ascii_lowercase();
-        let ask = async || {
+        let fetch = async || {
             let purpose = self.purpose(target.destination.store, &target.destination.scope);
             let shown = self.read::<Record>(&purpose, &paths::repository(repository)).await;
             Ok(shown.map_or(Condition::NotKnown, Condition::of))
         };
-        self.conditions.get(&key, ask).await.unwrap_or(Condition::NotKnown)
+        self.conditions.get(&key, fetch).await.unwrap_or(Condition::NotKnown)
     }
 
     /// Whether the credential is known to have the permission to write.
@@ -247,7 +247,7 @@ impl GitHub {
         let deleted = self.send_check(Method::DELETE, &paths::secret(secret), token, None).await;
         let why = match deleted {
             Ok(reply) if reply.status.is_success() || reply.status == StatusCode::NOT_FOUND => None,
-            Ok(reply) => Some(Refusal::of(&reply, SignedWith::Token).said()),
+            Ok(reply) => Some(Refusal::of(&reply, SignedWith::Token).reason()),
             Err(error) => Some(error.to_string()),
         };
         let end = match why {

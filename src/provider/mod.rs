@@ -182,7 +182,7 @@ pub struct Token {
 #[derive(Debug)]
 pub struct Mint<'a> {
     /// The token that the new one succeeds; `None`: create from `template`.
-    pub predecessor: Option<&'a Token>,
+    pub previous: Option<&'a Token>,
     /// Make the successor by creation even where the provider can regenerate.
     pub by_creation: bool,
     /// The rotation's `create`, for a token that is missing.
@@ -195,7 +195,7 @@ pub struct Mint<'a> {
     /// When the new token ends; `None` where the provider has no expiry.
     pub expires_at: Option<Timestamp>,
     /// When the predecessor ends; `None` where the mint is a creation.
-    pub predecessor_ends_at: Option<Timestamp>,
+    pub previous_ends_at: Option<Timestamp>,
 }
 
 /// The result of a mint.

@@ -276,7 +276,7 @@ pub enum RotationError {
     },
     /// Nothing is due, but a destination could not be read.
     #[error("{} could not be read: {}", some(destinations), causes(reasons))]
-    DeadDestination {
+    DestinationNotRead {
         /// Their short forms.
         destinations: Vec<String>,
         /// Why, one each.
@@ -328,7 +328,7 @@ impl RotationError {
             Self::Undelivered { .. } => {
                 "A run after the window mints a successor for all destinations; what is held until then stays valid"
             }
-            Self::DeadDestination { .. } => "The next run serves it as soon as it can be reached",
+            Self::DestinationNotRead { .. } => "The next run serves it as soon as it can be reached",
         }
     }
 }
@@ -464,7 +464,7 @@ mod tests {
                 "no access",
             ),
             (
-                RotationError::DeadDestination { destinations: destinations(), reasons: many("why") },
+                RotationError::DestinationNotRead { destinations: destinations(), reasons: many("why") },
                 "why-000",
             ),
             (

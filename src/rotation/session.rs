@@ -66,10 +66,10 @@ impl<'a> CredentialFallback<'a> {
     pub(super) fn after_mint(
         session: &'a ProviderSession,
         value: &'a SecretString,
-        predecessor: Option<&Token>,
+        previous: Option<&Token>,
     ) -> Self {
         let new_first =
-            predecessor.is_some_and(|token| session.provider.could_be_value_of(token, &session.credential));
+            previous.is_some_and(|token| session.provider.could_be_value_of(token, &session.credential));
         Self { old: &session.credential, new: Some(value), new_first }
     }
 
