@@ -94,7 +94,7 @@ impl GitHub {
         Ok(Evidence { is_writable: is_open && permitted.is_writable, ..permitted })
     }
 
-    /// Whether the target's repository is known to take writes.
+    /// Whether the destination's repository is known to accept writes.
     async fn is_open(&self, target: &SecretTarget) -> Result<bool, Error> {
         let Some(repository) = repository_of(&target.destination.scope) else { return Ok(true) };
         let purpose = self.purpose(target.destination.store, &target.destination.scope);
@@ -143,7 +143,7 @@ impl GitHub {
         Box::pin(self.written_to(target, token)).await
     }
 
-    /// Whether a write check at the target's owner has shown that the target may be
+    /// Whether a write check at the destination's owner has shown that it may be
     /// written.
     async fn written_to(
         &self,

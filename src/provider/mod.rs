@@ -178,7 +178,7 @@ pub struct Token {
     pub raw: Map<String, Value>,
 }
 
-/// What a provider is asked to mint.
+/// The token to mint.
 #[derive(Debug)]
 pub struct Mint<'a> {
     /// The token that the new one succeeds; `None`: create from `template`.
@@ -194,7 +194,7 @@ pub struct Mint<'a> {
     pub note: &'a str,
     /// When the new token ends; `None` where the provider has no expiry.
     pub expires_at: Option<Timestamp>,
-    /// When the predecessor ends; `None` where the mint is a creation.
+    /// When the previous token ends; `None` if the mint creates a token.
     pub previous_ends_at: Option<Timestamp>,
 }
 
@@ -348,7 +348,7 @@ impl ErrorKind {
         matches!(self, Self::NotFound | Self::Conflict | Self::Invalid)
     }
 
-    /// Whether the provider has certainly *not* done what it was asked.
+    /// Whether the provider has certainly *not* processed the request.
     #[must_use]
     pub fn is_refusal(self) -> bool {
         !matches!(self, Self::RateLimited | Self::Unavailable | Self::Unreadable)

@@ -62,7 +62,7 @@ impl<'a> CredentialFallback<'a> {
         Self { old: &session.credential, new: None, new_first: false }
     }
 
-    /// After a mint: the new value first if the predecessor may be the credential.
+    /// After a mint: the new value first if the previous token may be the credential.
     pub(super) fn after_mint(
         session: &'a ProviderSession,
         value: &'a SecretString,
