@@ -186,16 +186,16 @@ fn what_ended_long_ago_or_is_not_held_does_not_die() {
         minted("old", day(-80), Some(day(7))),
         original(Some(day(-70))),
     ];
-    let somebody_s = written(day(5));
-    assert!(!is_served(&members, somebody_s.clone()), "what it may hold and lives, lives on");
+    let another_s = written(day(5));
+    assert!(!is_served(&members, another_s.clone()), "what it may hold and lives, lives on");
     assert!(is_served(&members, written(day(-80))), "it holds what has ended");
     let ending =
         [minted("new", day(0), Some(day(90))), minted("old", day(-80), Some(day(12))), original(None)];
-    assert!(is_served(&ending, somebody_s.clone()), "it may hold what ends soon");
+    assert!(is_served(&ending, another_s.clone()), "it may hold what ends soon");
     assert!(!is_served(&ending, Observation::Missing));
     assert!(is_served(&ending, written(day(-80))));
     let dead = [minted("new", day(-90), Some(day(0)))];
-    assert!(is_served(&dead, somebody_s), "all that it may hold has ended");
+    assert!(is_served(&dead, another_s), "all that it may hold has ended");
     let mut disabled = minted("new", day(0), Some(day(90)));
     disabled.token.disabled = true;
     assert!(is_served(&[disabled], written(day(0))));
