@@ -111,7 +111,7 @@ impl Provider for Axiom {
         match self.connection.get(self.request(&["tokens", id], credential, "apiTokens: read")?).await {
             Ok(raw) => token(raw).map(Some),
             // What is no id is refused as invalid.
-            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => Ok(None),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }

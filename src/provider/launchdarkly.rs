@@ -116,7 +116,7 @@ impl Provider for LaunchDarkly {
     async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
         match self.connection.get(request(&["tokens", id], &[], credential)?).await {
             Ok(raw) => token(raw).map(Some),
-            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => Ok(None),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }

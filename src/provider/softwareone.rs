@@ -134,7 +134,7 @@ impl Provider for SoftwareOne {
         match self.raw(credential, id).await {
             Ok(raw) if is_deleted(&raw) => Ok(None),
             Ok(raw) => token(raw).map(Some),
-            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => Ok(None),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }

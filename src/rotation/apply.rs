@@ -16,7 +16,7 @@ use super::session::{CredentialFallback, ProviderSession};
 use super::trust::Support;
 use crate::config::Rotation;
 use crate::github::{self, Evidence, WriteError};
-use crate::provider::{Ending, Minted, Token, Verification};
+use crate::provider::{Ending, ErrorKind, Minted, Token, Verification};
 
 /// What one rotation observed, planned and did, up to the point that it reached.
 #[derive(Debug, Default)]
@@ -168,8 +168,13 @@ async fn observe(
         // A list may leave a token out; one that is named by its id can be read
         // directly.
         let found = session.provider.get(&session.credential, &rotation.token).await;
-        if let Some(token) = found.map_err(RotationError::Observe)? {
-            run.lineage = Lineage::trace(rotation, &[token], &context.marker_keys, now)?;
+        match found {
+            Ok(Some(token)) => {
+                run.lineage = Lineage::trace(rotation, &[token], &context.marker_keys, now)?;
+            }
+            // A name where an id belongs is refused as invalid.
+            Err(error) if error.kind != ErrorKind::Invalid => return Err(RotationError::Observe(error)),
+            Ok(None) | Err(_) => {}
         }
     }
     Ok(())
@@ -461,7 +466,8 @@ impl RotationRun {
             .into_iter()
             .map(|member| {
                 format!(
-                    "token {} is not retired: only an unsigned marker says that it was replaced",
+                    "token {} is not retired: only an unsigned marker says that it was replaced. If crossfade made \
+                     the newer token, delete this one at the provider",
                     id(member)
                 )
             })
@@ -469,8 +475,8 @@ impl RotationRun {
         for one in plan.retire.iter().filter(|one| self.lineage.members[one.member].is_live(input.now)) {
             if let Some(newer) = self.lineage.siblings(one.member).next() {
                 doubts.push(format!(
-                    "token {} is retired because token {} says that it is a later attempt of the same run, which this \
-                     run did not see",
+                    "token {} is retired because token {} has the marker of a later attempt of the same run. If crossfade \
+                     did not make that one, replace the token now with --force",
                     id(one.member),
                     newer.token.id
                 ));
@@ -482,7 +488,7 @@ impl RotationRun {
             }
         }
         if let Some(last) = doubts.last_mut() {
-            last.push_str(". Set CROSSFADE_MARKER_KEY, so that nobody else can imitate crossfade's markers");
+            last.push_str(". Set CROSSFADE_MARKER_KEY to sign the markers of new tokens");
         }
         self.warnings.extend(doubts);
     }

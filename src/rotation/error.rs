@@ -16,8 +16,8 @@ pub enum RotationError {
     /// A marker has a date in the future.
     #[error(
         "token {id} carries this rotation's marker with a date in the future ({minted_at}, now is {now}). \
-         crossfade never writes that, so it is not trusted and nothing is minted. \
-         Delete that token at the provider, or find out whose clock is wrong"
+         Nothing was minted or ended. Check the clocks first: if one was wrong, wait until {minted_at}. Otherwise \
+         the marker is forged: delete that token at the provider"
     )]
     FutureMarker {
         /// The token.
@@ -42,8 +42,8 @@ pub enum RotationError {
     /// The provider's creation date contradicts the marker.
     #[error(
         "token {id} carries this rotation's marker, which says that it was minted at {minted_at}, but the provider \
-         created it at {created_at}. The marker was copied or forged, so nothing is minted or ended. \
-         Delete that token at the provider"
+         created it at {created_at}. The marker was copied or forged, so nothing was minted or ended. \
+         Make sure that no secret or job uses that token, then delete it at the provider"
     )]
     ContradictedMarker {
         /// The token.
@@ -57,7 +57,8 @@ pub enum RotationError {
     #[error(
         "token {id} carries a signed marker, and CROSSFADE_MARKER_KEY is not set. Without the key crossfade cannot \
          tell its own tokens from forged ones, so nothing was minted or ended. \
-         Set CROSSFADE_MARKER_KEY (input `marker-key`) to the key of the earlier runs"
+         Set CROSSFADE_MARKER_KEY (input `marker-key`) to the key of the earlier runs. If no run ever had a key, \
+         the marker is forged: make sure that nothing uses that token, then delete it at the provider"
     )]
     MarkerKeyMissing {
         /// A signed token.
@@ -66,7 +67,8 @@ pub enum RotationError {
     /// A marker is signed by an unknown key.
     #[error(
         "token {id} carries a signed marker, and no key in CROSSFADE_MARKER_KEY made its signature, so nothing was \
-         minted or ended. If you replaced the key, add the earlier one on a second line; otherwise delete that token"
+         minted or ended. If you replaced the key, add the earlier one on a second line. If you lost it, do not delete \
+         the token: see \"A lost key\" in docs/reliability.md. If no run of yours signed it, the marker is forged"
     )]
     MarkerKeyUnknown {
         /// The token.
@@ -74,9 +76,9 @@ pub enum RotationError {
     },
     /// Valid tokens of one rotation have different privileges.
     #[error(
-        "tokens {newest} and {other} of this rotation have different privileges. One of them may be forged, so \
-         nothing was minted or ended. Delete the wrong one at the provider, or name the right one in the rotation: \
-         `trusted: {newest}` or `trusted: {other}`"
+        "tokens {newest} and {other} of this rotation have different privileges, so nothing was minted or ended. \
+         If somebody changed one of them on purpose, add the right one to the rotation: `trusted: {newest}` or \
+         `trusted: {other}`. Otherwise the one that no run of yours created is forged: delete it at the provider"
     )]
     DifferentPrivileges {
         /// The newest live token.
@@ -127,9 +129,10 @@ pub enum RotationError {
     },
     /// Minting for *undelivered* is suspended, because earlier runs minted often enough.
     #[error(
-        "the current token is missing from {}, but no new one is created before {until}: {} live tokens of this \
-         rotation exist, and earlier runs failed to deliver. {}Run with --force to create one now",
-        some(&[failing.as_slice(), overwritten].concat()), live, why_undelivered(failing, overwritten)
+        "not every secret holds the current token, but no new one is created before {until}: earlier runs have created \
+         as many as the limit for repeated deliveries allows ({live} are live). {}. Fix that, or run with --force to \
+         create one now",
+        why_undelivered(failing, overwritten)
     )]
     HeldBack {
         /// Live tokens with this rotation's marker.
@@ -307,9 +310,9 @@ impl RotationError {
             | Self::PatternEmpty { .. }
             | Self::TooManySecrets { .. }
             | Self::Claimed { .. }
-            | Self::ClocksDiffer { .. } => "Until that is mended, every run stops here and changes nothing",
+            | Self::ClocksDiffer { .. } => "Every run stops here, and changes nothing, until this is fixed",
             Self::InFlight { .. } | Self::Overtaken { .. } => {
-                "A later run delivers what the other one has left undone"
+                "A run after that time writes the secrets that the other run did not"
             }
             Self::HeldBack { .. } => {
                 "A run after that time, or one that finds the token due, creates a new one"
@@ -323,10 +326,10 @@ impl RotationError {
                 "The next run mints again, so mend the cause first"
             }
             Self::MintLost { .. } => {
-                "The next run mints again as soon as the window of what may have been minted is closed"
+                "A run after the delivery window of what may have been minted tries again"
             }
             Self::Undelivered { .. } => {
-                "A run after the window mints a successor for all destinations; what is held until then stays valid"
+                "A run after that time creates one new token and writes it to all secrets"
             }
             Self::DestinationNotRead { .. } => "The next run serves it as soon as it can be reached",
         }
@@ -368,12 +371,12 @@ fn key_of(marker: &str) -> &str {
     marker.split('.').nth(1).unwrap_or_default()
 }
 
-/// Why the current token is missing: sentences, each with a trailing space.
+/// Why secrets lack the current token.
 fn why_undelivered(failing: &[String], overwritten: &[String]) -> String {
-    let failing = (!failing.is_empty()).then(|| format!("Writing {} keeps failing. ", some(failing)));
+    let failing = (!failing.is_empty()).then(|| format!("Not written with it: {}", some(failing)));
     let overwritten = (!overwritten.is_empty())
-        .then(|| format!("{} was overwritten, by something other than crossfade. ", some(overwritten)));
-    [failing, overwritten].into_iter().flatten().collect()
+        .then(|| format!("Overwritten since by something other than crossfade: {}", some(overwritten)));
+    failing.into_iter().chain(overwritten).collect::<Vec<_>>().join(". ")
 }
 
 fn no_such_token(token: &str, nearest: Option<&str>) -> String {

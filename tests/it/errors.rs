@@ -96,7 +96,7 @@ pub(crate) const WORDS: [(&str, &str); 27] = [
     ("BelongsToAnother", "carries the marker of another rotation"),
     ("NoSuchToken", "No token named"),
     ("InFlight", "another run minted token"),
-    ("HeldBack", "but no new one is created before"),
+    ("HeldBack", "no new one is created before"),
     ("PatternUnreadable", "it is not known what"),
     ("PatternEmpty", "no repository fits"),
     ("TooManySecrets", "the patterns stand for"),

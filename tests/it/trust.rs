@@ -104,7 +104,7 @@ async fn a_forged_later_attempt_is_reported_before_the_replaced_token_is_retired
     scene.world.advance(SignedDuration::from_hours(8 * 24));
     let ran = scene.rotate(PATIENT).flag("--dry-run").run().await;
     let said =
-        format!("token {} is retired because token {} says that it is a later attempt", real.id, forged.id);
+        format!("token {} is retired because token {} has the marker of a later attempt", real.id, forged.id);
     assert!(ran.stdout.contains(&said) && ran.stdout.contains("Set CROSSFADE_MARKER_KEY"), "{}", ran.stdout);
 }
 
@@ -168,6 +168,24 @@ async fn a_run_without_the_key_stops_and_a_second_line_keeps_the_earlier_key() {
     let short = keyed("too short").run().await;
     assert_eq!(short.exit_code, 2, "{}", short.everything());
     assert!(short.stderr.contains("expected 16 to 4096"), "{}", short.stderr);
+}
+
+/// What docs/reliability.md says to do.
+#[tokio::test]
+async fn a_lost_key_is_replaced_by_renaming_the_rotation() {
+    let world = World::builder().expires_in_days(10).start().await;
+    let scene = Scene::new(world, Credential::Admin).signing(KEY).watch();
+    assert_eq!(scene.run().await.exit_code, 0);
+    scene.later();
+    let by_hand = scene.world.provider.add_token(TokenSpec::ingest("by-hand").expires_in_days(90));
+    let rotation = format!("  - {{ name: renamed, token: {}, secrets: [AXIOM_TOKEN] }}\n", by_hand.id);
+    let file = crate::file::File::of_rotations(&scene.world, &rotation);
+    let run = file.rotate(&scene.world).env("CROSSFADE_MARKER_KEY", "another key of 16 and more");
+    let ran = run.flag("--force").run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    let held = scene.world.held("acme/infra:AXIOM_TOKEN").unwrap();
+    assert!(held.marker().unwrap().is_signed_by("another key of 16 and more"));
+    assert_eq!((held.privileges(), scene.broken()), (scene.world.original.privileges(), vec![]));
 }
 
 #[tokio::test]

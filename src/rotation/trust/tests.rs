@@ -124,6 +124,18 @@ fn the_trusted_token_ends_the_comparison() {
     assert_eq!(lineage.ignored, [Ignored { id: "wrong".into(), reason: Reason::OtherPrivileges }]);
 }
 
+/// The only signed token was never delivered and has expired; an unsigned one claims to be
+/// older, and lives.
+#[test]
+fn an_expired_signed_token_is_still_the_one_to_inherit_from() {
+    let signed = Token { expires_at: Some(day(10)), ..listed("signed", day(9), &keys()) };
+    let older = listed("forged", day(5), &MarkerKeys::default());
+    let forged = Token { privileges: json!("admin"), expires_at: Some(day(90)), ..older };
+    let readings = vec![written(day(-1)); 2];
+    let (_, inherited) = acts(CREATES, &keys(), &[signed, forged], &readings, true).unwrap();
+    assert_eq!(inherited.unwrap().id, "signed");
+}
+
 /// What the adversary puts into a forged token.
 #[derive(Debug, Clone)]
 struct Forged {

@@ -159,7 +159,7 @@ async fn one_destination_that_refuses_does_not_stop_the_others() {
             "{OTHER} holds what was there before the first rotation, presumably token {} (until {end})",
             scene.world.original.id
         ),
-        "A run after the window mints a successor for all destinations".to_owned(),
+        "A run after that time creates one new token".to_owned(),
     ] {
         assert!(advice.contains(&expected), "{expected:?} is not in {advice:?}");
     }
