@@ -16,24 +16,24 @@ use support::world::{REPOSITORY, TOKEN};
 use support::{Invocation, Ran, World};
 
 /// What is particular to one provider.
-struct Story {
+struct Demo {
     service: &'static Service,
     /// What people call it.
     title: &'static str,
     /// The secret that holds its token.
     secret: &'static str,
-    /// How it ends a token's life.
+    /// How it ends a token.
     end: &'static str,
-    /// How the successor comes into the world.
+    /// How it creates the new token.
     mint: &'static str,
-    /// What becomes of the old token when the overlap is over.
+    /// What happens to the previous token after the overlap.
     overlap: &'static str,
-    /// The old token is ended by a later run, and not by the service itself.
+    /// A later run ends the previous token, not the service itself.
     is_retired: bool,
 }
 
-const STORIES: [Story; 4] = [
-    Story {
+const DEMOS: [Demo; 4] = [
+    Demo {
         service: &axiom::SERVICE,
         title: "Axiom",
         secret: "AXIOM_TOKEN",
@@ -43,7 +43,7 @@ const STORIES: [Story; 4] = [
         overlap: "Axiom has ended the old token by itself, and nothing uses it any more.",
         is_retired: false,
     },
-    Story {
+    Demo {
         service: &softwareone::SERVICE,
         title: "the Marketplace",
         secret: "MARKETPLACE_TOKEN",
@@ -53,7 +53,7 @@ const STORIES: [Story; 4] = [
                   still be undone; a week later it is deleted.",
         is_retired: true,
     },
-    Story {
+    Demo {
         service: &deepset::SERVICE,
         title: "deepset",
         secret: "DEEPSET_API_KEY",
@@ -62,7 +62,7 @@ const STORIES: [Story; 4] = [
         overlap: "Nobody holds the old token any more, so the first run after the overlap deletes it.",
         is_retired: true,
     },
-    Story {
+    Demo {
         service: &launchdarkly::SERVICE,
         title: "LaunchDarkly",
         secret: "LAUNCHDARKLY_TOKEN",
@@ -76,49 +76,49 @@ const STORIES: [Story; 4] = [
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Some((story, serves)) = understood(std::env::args().skip(1)) else {
-        let names = STORIES.map(|story| story.service.name).join("|");
+    let Some((demo, serves)) = understood(std::env::args().skip(1)) else {
+        let names = DEMOS.map(|demo| demo.service.name).join("|");
         println!("usage: sandbox [--provider {names}] [--serve]");
         return ExitCode::from(2);
     };
     let world = World::builder()
-        .provider(story.service)
-        .destinations(destinations(story))
+        .provider(demo.service)
+        .destinations(destinations(demo))
         .expires_in_days(12)
         .start()
         .await;
     if serves {
-        serve(story, &world).await;
+        serve(demo, &world).await;
     } else {
-        tour(story, &world).await;
+        tour(demo, &world).await;
     }
     ExitCode::SUCCESS
 }
 
 /// Whose tour, and whether only to serve; `None`: that is no way to call this.
-fn understood(mut arguments: impl Iterator<Item = String>) -> Option<(&'static Story, bool)> {
-    let (mut story, mut serves) = (&STORIES[0], false);
+fn understood(mut arguments: impl Iterator<Item = String>) -> Option<(&'static Demo, bool)> {
+    let (mut demo, mut serves) = (&DEMOS[0], false);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--serve" => serves = true,
             "--provider" => {
                 let name = arguments.next()?;
-                story = STORIES.iter().find(|story| story.service.name == name)?;
+                demo = DEMOS.iter().find(|demo| demo.service.name == name)?;
             }
             _ => return None,
         }
     }
-    Some((story, serves))
+    Some((demo, serves))
 }
 
-fn destinations(story: &Story) -> [String; 2] {
-    ["acme/infra", "acme/api"].map(|repository| format!("{repository}:{}", story.secret))
+fn destinations(demo: &Demo) -> [String; 2] {
+    ["acme/infra", "acme/api"].map(|repository| format!("{repository}:{}", demo.secret))
 }
 
 /// Prints how to reach the fakes, and keeps them running.
-async fn serve(story: &Story, world: &World) {
+async fn serve(demo: &Demo, world: &World) {
     println!("github={}", world.github.url());
-    println!("{}={}", story.service.name, world.provider.url());
+    println!("{}={}", demo.service.name, world.provider.url());
     println!("provider-token={}", world.provider_token());
     println!("github-token={}", world.github_token());
     println!("repository={REPOSITORY}");
@@ -147,8 +147,8 @@ async fn serve(story: &Story, world: &World) {
     std::future::pending().await
 }
 
-async fn tour(story: &Story, world: &World) {
-    let Story { title, end, mint, .. } = story;
+async fn tour(demo: &Demo, world: &World) {
+    let Demo { title, end, mint, .. } = demo;
     let old = world.original.value.clone();
     let accepts_old = || world.provider.is_accepted(&old);
     let holds_old = || holds(world, &old);
@@ -197,10 +197,10 @@ async fn tour(story: &Story, world: &World) {
     check("nothing was minted", fresh.stdout.starts_with("fresh"));
     check("one request to the provider: its list of tokens", world.provider.requests().len() == 1);
 
-    say(5, "A week later", story.overlap);
+    say(5, "A week later", demo.overlap);
     world.advance_days(7);
     let mut runs = vec![planned, rotated, fresh];
-    if story.is_retired {
+    if demo.is_retired {
         runs.push(show(&Invocation::rotate(world)).await);
         world.advance_days(8);
         runs.push(show(&Invocation::rotate(world)).await);

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_what_it_is_told() {
+    fn counts_secrets() {
         let progress = Progress::new(false);
         let clone = progress.clone();
         clone.expect(3);

@@ -345,10 +345,10 @@ fn entries<'a>(
         };
         let Some(name) = known.iter().copied().find(|k| k == text) else {
             // Beyond what is told, nobody asks for the nearest name.
-            let is_told = !problems.is_full();
+            let is_shown = !problems.is_full();
             problems.error(
                 key.origin,
-                if is_told { unknown_key(text, known) } else { Invalid::new("unknown key") },
+                if is_shown { unknown_key(text, known) } else { Invalid::new("unknown key") },
             );
             continue;
         };

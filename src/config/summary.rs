@@ -36,7 +36,7 @@ pub fn text(config: &Config) -> String {
     text
 }
 
-/// For machines: `ok`, the selected rotations, and all problems with their places.
+/// For programs: `ok`, the selected rotations, and all problems with their origins.
 #[must_use]
 pub fn json(config: Option<&Config>, problems: &Problems, redactor: &Redactor) -> String {
     let rotations: Vec<_> = config
@@ -60,7 +60,7 @@ pub fn json(config: Option<&Config>, problems: &Problems, redactor: &Redactor) -
     format!("{document:#}\n")
 }
 
-/// Sends every text through the gate before it is quoted.
+/// Makes every text safe to print before it is quoted.
 fn scrub(document: &mut Value, redactor: &Redactor) {
     match document {
         Value::String(text) => *text = redactor.scrub(text),

@@ -77,7 +77,7 @@ pub(super) fn parse(text: &str) -> Result<Node, (Origin, Invalid)> {
     Ok(raw.node(text))
 }
 
-/// A parser's error without its place, which is shown in its own way.
+/// A parser's error without its position, which is shown separately.
 fn refusal(error: &serde_saphyr::Error) -> (Origin, Invalid) {
     let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
     let message = message.split(" at line ").next().unwrap_or_default();

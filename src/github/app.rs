@@ -174,12 +174,14 @@ impl App {
     /// A token that can only list the installation's repositories (permission
     /// *metadata*).
     pub(super) async fn metadata_token(&self, owner: &str) -> Result<SecretString, Error> {
-        let ask = async || {
+        let fetch = async || {
             let installation = self.installation(owner).await?;
             let permissions = BTreeMap::from([(METADATA, Right::Read)]);
-            self.ask(owner, &installation, &permissions, &Reach::All).await.map(|granted| granted.token)
+            self.request_token(owner, &installation, &permissions, &Reach::All)
+                .await
+                .map(|granted| granted.token)
         };
-        self.metadata_tokens.get(&owner.to_ascii_lowercase(), ask).await
+        self.metadata_tokens.get(&owner.to_ascii_lowercase(), fetch).await
     }
 
     fn slot(&self, owner: &str) -> Slot {
@@ -194,14 +196,15 @@ impl App {
         };
         let installation = self.installation(owner).await?;
         // A missing permission affects some secrets: the others are still written.
-        let permissions = needs.asked(self.mode, &installation);
+        let permissions = needs.permissions_to_request(self.mode, &installation);
         if permissions.is_empty() {
             needs.check(owner, &installation)?;
         }
         if needs.all_repositories || needs.repositories.len() > MOST_REPOSITORIES {
-            return self.ask(owner, &installation, &permissions, &Reach::All).await;
+            return self.request_token(owner, &installation, &permissions, &Reach::All).await;
         }
-        match self.ask(owner, &installation, &permissions, &Reach::Names(&needs.repositories)).await {
+        match self.request_token(owner, &installation, &permissions, &Reach::Names(&needs.repositories)).await
+        {
             // GitHub refuses the whole list if the installation does not cover one name.
             Err(error) if error.kind == ErrorKind::Invalid => {
                 let ids = self.covered(owner, &needs.repositories).await?;
@@ -214,7 +217,7 @@ impl App {
                         ),
                     ));
                 }
-                self.ask(owner, &installation, &permissions, &Reach::Ids(&ids)).await
+                self.request_token(owner, &installation, &permissions, &Reach::Ids(&ids)).await
             }
             granted => granted,
         }
@@ -282,7 +285,7 @@ impl App {
     }
 
     /// Asks for a token.
-    async fn ask(
+    async fn request_token(
         &self,
         owner: &str,
         installation: &Installation,
@@ -417,7 +420,7 @@ impl Needs {
     }
 
     /// The permissions to request: those that this run uses and the installation has.
-    fn asked(&self, mode: Mode, installation: &Installation) -> BTreeMap<Permission, Right> {
+    fn permissions_to_request(&self, mode: Mode, installation: &Installation) -> BTreeMap<Permission, Right> {
         let used = |permission: &Permission, right: Right| match mode {
             Mode::Apply => right,
             Mode::ReadOnly | Mode::DryRun => right.min(permission.to_list()),

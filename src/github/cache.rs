@@ -18,14 +18,14 @@ impl<T: Clone> Cache<T> {
         Self(Mutex::new(HashMap::new()))
     }
 
-    /// The result, from `ask` if it is not known yet. Boxed, because thousands of
+    /// The result, from `fetch` if it is not known yet. Boxed, because thousands of
     /// futures may wait here and each would grow by it.
-    pub(super) async fn get<Asking>(&self, key: &str, ask: impl FnOnce() -> Asking) -> Result<T, Error>
+    pub(super) async fn get<Fetching>(&self, key: &str, fetch: impl FnOnce() -> Fetching) -> Result<T, Error>
     where
-        Asking: Future<Output = Result<T, Error>>,
+        Fetching: Future<Output = Result<T, Error>>,
     {
         let cell = Arc::clone(self.lock().entry(key.to_owned()).or_default());
-        cell.get_or_init(|| Box::pin(ask())).await.clone()
+        cell.get_or_init(|| Box::pin(fetch())).await.clone()
     }
 
     /// Stores a result from elsewhere, unless there is one already.

@@ -116,17 +116,19 @@ impl<'a> Refusal<'a> {
     }
 
     /// The status, and the message that came with it from GitHub or a proxy.
-    pub(super) fn said(&self) -> String {
-        match words(self.body) {
-            words if words.is_empty() => format!("{}, without a reason", self.status),
-            words => format!("{}: {}", self.status, quoted(&words)),
+    pub(super) fn reason(&self) -> String {
+        match reason_of(self.body) {
+            reason if reason.is_empty() => format!("{}, without a reason", self.status),
+            reason => format!("{}: {}", self.status, quoted(&reason)),
         }
     }
 
     /// Whether the message is about this repository, and not about the credential or the
     /// whole organization.
     pub(super) fn is_about_the_repository(&self) -> bool {
-        ["archived", "read-only", "locked", "disabled", "access blocked"].iter().any(|word| self.says(word))
+        ["archived", "read-only", "locked", "disabled", "access blocked"]
+            .iter()
+            .any(|word| self.mentions(word))
     }
 
     fn requires_sso(&self) -> bool {
@@ -134,8 +136,8 @@ impl<'a> Refusal<'a> {
         value.is_some_and(|value| value.trim_start().starts_with("required"))
     }
 
-    fn says(&self, part: &str) -> bool {
-        words(self.body).to_ascii_lowercase().contains(part)
+    fn mentions(&self, part: &str) -> bool {
+        reason_of(self.body).to_ascii_lowercase().contains(part)
     }
 }
 
@@ -171,26 +173,27 @@ impl Error {
     /// shown.
     pub(super) fn refused(subject: &Subject<'_>, refusal: &Refusal<'_>) -> Self {
         let Refusal { status, headers, body, .. } = *refusal;
-        let said = refusal.said();
+        let reason = refusal.reason();
         let (kind, text) = match status {
             StatusCode::UNAUTHORIZED => (ErrorKind::Unauthenticated, refusal.unauthenticated()),
-            status if is_rate_limit(status, headers, body) => {
-                (ErrorKind::RateLimited, format!("GitHub's rate limit is used up ({said}); try again later"))
-            }
+            status if is_rate_limit(status, headers, body) => (
+                ErrorKind::RateLimited,
+                format!("GitHub's rate limit is used up ({reason}); try again later"),
+            ),
             StatusCode::FORBIDDEN | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => {
                 let hint = subject.hint(refusal).map_or(String::new(), |hint| format!(". {hint}"));
-                (ErrorKind::Forbidden, format!("{} ({said}){hint}", subject.refusal()))
+                (ErrorKind::Forbidden, format!("{} ({reason}){hint}", subject.refusal()))
             }
             StatusCode::NOT_FOUND | StatusCode::GONE => {
-                (ErrorKind::NotFound, format!("{} ({said})", subject.not_found()))
+                (ErrorKind::NotFound, format!("{} ({reason})", subject.not_found()))
             }
             StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
-                (ErrorKind::Invalid, format!("{} ({said})", subject.refusal()))
+                (ErrorKind::Invalid, format!("{} ({reason})", subject.refusal()))
             }
             status if status.is_server_error() => {
-                (ErrorKind::Unavailable, format!("GitHub server error ({said})"))
+                (ErrorKind::Unavailable, format!("GitHub server error ({reason})"))
             }
-            _ => (ErrorKind::Unavailable, format!("GitHub answered {said}")),
+            _ => (ErrorKind::Unavailable, format!("GitHub answered {reason}")),
         };
         Self::new(kind, format!("{subject}: {text}"))
     }
@@ -198,18 +201,18 @@ impl Error {
 
 impl Refusal<'_> {
     fn unauthenticated(&self) -> String {
-        let said = self.said();
+        let reason = self.reason();
         match self.signed_with {
             SignedWith::Token => format!(
-                "GitHub rejected the credential in `CROSSFADE_GITHUB_TOKEN` ({said}). It is wrong, expired or \
+                "GitHub rejected the credential in `CROSSFADE_GITHUB_TOKEN` ({reason}). It is wrong, expired or \
                  revoked: renew it"
             ),
             SignedWith::AppKey => format!(
-                "GitHub does not accept the App ({said}): its id and its private key do not belong together, or \
+                "GitHub does not accept the App ({reason}): its id and its private key do not belong together, or \
                  the key was deleted"
             ),
             SignedWith::InstallationToken => {
-                format!("GitHub rejected the token that it gave the App ({said})")
+                format!("GitHub rejected the token that it gave the App ({reason})")
             }
         }
     }
@@ -279,7 +282,7 @@ impl Subject<'_> {
             );
         }
         let mut hint = String::new();
-        if refusal.says("not accessible by") {
+        if refusal.mentions("not accessible by") {
             hint.push_str(&self.permission_hint(refusal));
         }
         if let Some(lack) = self.missing_scope(headers) {
@@ -302,7 +305,7 @@ impl Subject<'_> {
             text.push_str(&format!(" (GitHub asks for {asked})"));
         }
         match refusal.signed_with {
-            SignedWith::Token if refusal.says("by integration") => text.push_str(
+            SignedWith::Token if refusal.mentions("by integration") => text.push_str(
                 ". The workflow's own GITHUB_TOKEN can never have it: use a fine-grained personal \
                  access token or a GitHub App",
             ),
@@ -386,7 +389,7 @@ fn quoted(text: &str) -> String {
 
 /// Why a request was refused: GitHub's `message` and what its `errors` add, or the
 /// text of a page or of any other answer, which a proxy may have given.
-pub(super) fn words(body: &[u8]) -> String {
+pub(super) fn reason_of(body: &[u8]) -> String {
     let Ok(answer) = serde_json::from_slice::<Value>(body) else {
         return text_of_page(body);
     };
@@ -397,13 +400,13 @@ pub(super) fn words(body: &[u8]) -> String {
             _ => text_of_page(body),
         };
     };
-    let mut words = vec![message.to_owned()];
+    let mut parts = vec![message.to_owned()];
     match answer.get("errors") {
-        Some(Value::String(one)) => words.push(one.clone()),
-        Some(Value::Array(all)) => words.extend(all.iter().take(5).filter_map(detail)),
+        Some(Value::String(one)) => parts.push(one.clone()),
+        Some(Value::Array(all)) => parts.extend(all.iter().take(5).filter_map(detail)),
         _ => {}
     }
-    words.join("; ")
+    parts.join("; ")
 }
 
 /// One of GitHub's `errors`: a sentence, or what is wrong with which field.
@@ -566,11 +569,11 @@ mod tests {
             Subject::InstallationToken("acme"),
         ];
         for subject in subjects {
-            for said in OTHER_CAUSES {
-                let body = serde_json::json!({ "message": said }).to_string();
+            for reason in OTHER_CAUSES {
+                let body = serde_json::json!({ "message": reason }).to_string();
                 for status in [403, 451] {
                     let text = refused_with(&subject, status, &[], &body, SignedWith::Token).to_string();
-                    assert!(text.contains(&said.replace('"', "'")), "{text}");
+                    assert!(text.contains(&reason.replace('"', "'")), "{text}");
                     assert!(!text.contains("permission \"") && !text.contains("do not belong"), "{text}");
                 }
             }
@@ -622,11 +625,11 @@ mod tests {
         let subject = Subject::Secrets(purpose(Store::Actions, repository));
         let text = refused_with(&subject, 403, &[], page, SignedWith::Token).to_string();
         assert!(text.contains("(403 Forbidden: \"Blocked Category: DIY sites.\")"), "{text}");
-        for (body, words) in
+        for (body, reason_of) in
             [(r#"{"error":"blocked by policy"}"#, "blocked by policy"), ("\"no\"", "no"), ("[1]", "[1]")]
         {
             let text = refused_with(&subject, 403, &[], body, SignedWith::Token).to_string();
-            assert!(text.contains(words), "{text}");
+            assert!(text.contains(reason_of), "{text}");
         }
         for page in ["<", "<script", "<script>x", "<!--", "a < b", "\u{fffd}<\u{e9}"] {
             refused_with(&subject, 502, &[], page, SignedWith::Token);
@@ -638,21 +641,21 @@ mod tests {
     #[test]
     fn lines_of_a_message_stay_apart_and_what_looks_like_a_secret_goes() {
         let [repository, ..] = &scopes();
-        let said = "Invalid request.\n\nInvalid input: ghp_0123456789abcdefABCDEF0123456789abcd";
-        let text = refused(&purpose(Store::Actions, repository), 422, &[], said).to_string();
+        let reason = "Invalid request.\n\nInvalid input: ghp_0123456789abcdefABCDEF0123456789abcd";
+        let text = refused(&purpose(Store::Actions, repository), 422, &[], reason).to_string();
         assert!(text.contains("Invalid request. Invalid input:") && !text.contains("abcdefABCDEF"), "{text}");
     }
 
     #[test]
     fn what_the_errors_of_a_refusal_add_is_said() {
-        let said = |errors: Value| {
-            words(serde_json::json!({"message": "Failed", "errors": errors}).to_string().as_bytes())
+        let reason = |errors: Value| {
+            reason_of(serde_json::json!({"message": "Failed", "errors": errors}).to_string().as_bytes())
         };
-        assert_eq!(said(serde_json::json!(["a", "b"])), "Failed; a; b");
-        assert_eq!(said(serde_json::json!("a")), "Failed; a");
+        assert_eq!(reason(serde_json::json!(["a", "b"])), "Failed; a; b");
+        assert_eq!(reason(serde_json::json!("a")), "Failed; a");
         let one = serde_json::json!([{"resource": "Secret", "field": "key_id", "code": "invalid"}]);
-        assert_eq!(said(one), "Failed; Secret key_id invalid");
-        assert_eq!(said(serde_json::json!({})), "Failed");
+        assert_eq!(reason(one), "Failed; Secret key_id invalid");
+        assert_eq!(reason(serde_json::json!({})), "Failed");
     }
 
     #[test]

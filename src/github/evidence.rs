@@ -91,7 +91,7 @@ impl GitHub {
         Ok(Evidence { is_writable: is_open && permitted.is_writable, ..permitted })
     }
 
-    /// Whether the target's repository is known to take writes.
+    /// Whether the destination's repository is known to accept writes.
     async fn is_open(&self, target: &SecretTarget) -> Result<bool, Error> {
         let Some(repository) = repository_of(&target.destination.scope) else { return Ok(true) };
         let purpose = self.purpose(target.destination.store, &target.destination.scope);
@@ -112,12 +112,12 @@ impl GitHub {
 
     async fn condition(&self, target: &SecretTarget, repository: &Repository) -> Condition {
         let key = repository.to_string().to_ascii_lowercase();
-        let ask = async || {
+        let fetch = async || {
             let purpose = self.purpose(target.destination.store, &target.destination.scope);
             let shown = self.read::<Record>(&purpose, &paths::repository(repository)).await;
             Ok(shown.map_or(Condition::NotKnown, Condition::of))
         };
-        self.conditions.get(&key, ask).await.unwrap_or(Condition::NotKnown)
+        self.conditions.get(&key, fetch).await.unwrap_or(Condition::NotKnown)
     }
 
     /// Whether the credential is known to have the permission to write.
@@ -140,7 +140,7 @@ impl GitHub {
         Box::pin(self.written_to(target, token)).await
     }
 
-    /// Whether a write check at the target's owner has shown that the target may be
+    /// Whether a write check at the destination's owner has shown that it may be
     /// written.
     async fn written_to(
         &self,
@@ -237,7 +237,7 @@ impl GitHub {
         let deleted = self.send_check(Method::DELETE, &paths::secret(secret), token, None).await;
         let why = match deleted {
             Ok(reply) if reply.status.is_success() || reply.status == StatusCode::NOT_FOUND => None,
-            Ok(reply) => Some(Refusal::of(&reply, SignedWith::Token).said()),
+            Ok(reply) => Some(Refusal::of(&reply, SignedWith::Token).reason()),
             Err(error) => Some(error.to_string()),
         };
         let end = match why {

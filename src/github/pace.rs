@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::config::Period;
 use crate::config::diagnostic::{Invalid, quoted};
-use crate::http::retry::{asked_wait, is_rate_limit};
+use crate::http::retry::{is_rate_limit, requested_wait};
 use crate::http::{Permit, RateLimiter, Reply};
 
 /// Points of a read.
@@ -250,7 +250,7 @@ impl RateLimiter for Arc<Pacer> {
         if is_rate_limit(reply.status, &reply.headers, reply.body()) {
             // GitHub's rule where it names no time is a minute. Where it names a
             // very long one, each call decides for itself.
-            let rest = asked_wait(reply).unwrap_or(self.pace.period);
+            let rest = requested_wait(reply).unwrap_or(self.pace.period);
             if rest <= 2 * self.pace.period {
                 state.slow_down(&self.pace, rest, Instant::now());
             }

@@ -126,7 +126,7 @@ async fn a_write_that_gives_up_waiting_lets_reads_pass() {
 #[tokio::test(start_paused = true)]
 async fn a_complaint_stops_everything_and_then_half_as_much_goes() {
     let pacer = pacer(8);
-    // Eight answers to one and the same complaint count once.
+    // Eight rate limit replies at the same time count once.
     for _ in 0..8 {
         RateLimiter::record(&pacer, &reply(429, &[("retry-after", "30")]));
     }

@@ -56,8 +56,8 @@ impl GitHub {
         owners.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
         let mut expansion = Expansion { repositories: Vec::new(), archived: 0 };
         for owner in owners {
-            let ask = || self.ask_for_repositories(owner);
-            let listed = self.repositories.get(&owner.to_ascii_lowercase(), ask).await?;
+            let fetch = || self.fetch_repositories(owner);
+            let listed = self.repositories.get(&owner.to_ascii_lowercase(), fetch).await?;
             for found in listed.iter() {
                 // Skip names that GitHub would not allow: they must not become part of a
                 // path.
@@ -74,10 +74,7 @@ impl GitHub {
         Ok(expansion)
     }
 
-    async fn ask_for_repositories(
-        &self,
-        owner: &str,
-    ) -> Result<std::sync::Arc<Vec<ListedRepository>>, Error> {
+    async fn fetch_repositories(&self, owner: &str) -> Result<std::sync::Arc<Vec<ListedRepository>>, Error> {
         let signed_with = self.auth.signed_with();
         let token = match &*self.auth {
             Auth::Token(token) => token.clone(),

@@ -136,7 +136,7 @@ impl GitHub {
     }
 }
 
-/// A write without [`Mode::Apply`].
+/// A write without `Mode::Apply`.
 fn not_writing() -> Error {
     Error::new(ErrorKind::Invalid, "this run may not change anything at GitHub")
 }

@@ -36,7 +36,7 @@ pub struct RetryPolicy {
     pub max_wait: Duration,
     /// The longest wait that a server may ask for. If it asks for more, there is
     /// no further attempt: to come back too early would only make it worse.
-    pub max_asked_wait: Duration,
+    pub max_requested_wait: Duration,
     /// Attempts, the first one included.
     pub max_attempts: usize,
     /// The same of a call that has a deadline of its own, which comes first with
@@ -54,7 +54,7 @@ impl RetryPolicy {
         Self {
             first_wait: timeout / 30,
             max_wait: timeout / 2,
-            max_asked_wait: timeout * 4,
+            max_requested_wait: timeout * 4,
             max_attempts: 8,
             max_attempts_by_deadline: 12,
             budget: timeout * 4,
@@ -94,7 +94,7 @@ impl Repetitions {
         let asked = asked.unwrap_or_default();
         let wait = self.waits.next()?.max(asked);
         let left = self.policy.budget.saturating_sub(self.began.elapsed());
-        (asked <= self.policy.max_asked_wait && wait < left).then_some(wait)
+        (asked <= self.policy.max_requested_wait && wait < left).then_some(wait)
     }
 }
 
@@ -155,15 +155,15 @@ pub(super) fn wait(
         (Failed::Reply(reply), Retry::AfterLimit)
             if is_rate_limit(reply.status, &reply.headers, reply.body()) =>
         {
-            asked_by(policy, peer, reply.status, &reply.headers, reply.body(), reply.date)?
+            requested_by(policy, peer, reply.status, &reply.headers, reply.body(), reply.date)?
         }
         (Failed::Reply(reply), Retry::Idempotent) => {
-            asked_by(policy, peer, reply.status, &reply.headers, reply.body(), reply.date)?
+            requested_by(policy, peer, reply.status, &reply.headers, reply.body(), reply.date)?
         }
         (Failed::Error(_), _) | (Failed::Reply(_), Retry::Never | Retry::AfterLimit) => return None,
     };
     let wait = asked.max(backoff);
-    (asked <= policy.max_asked_wait && wait < left).then_some(wait)
+    (asked <= policy.max_requested_wait && wait < left).then_some(wait)
 }
 
 /// Whether another attempt may do better.
@@ -186,7 +186,7 @@ fn may_pass(error: &HttpError) -> bool {
 
 /// The wait that a reply asks for, zero if it names none; `None`: no reply to
 /// try again after.
-fn asked_by(
+fn requested_by(
     policy: &RetryPolicy,
     peer: Peer,
     status: StatusCode,
@@ -194,7 +194,7 @@ fn asked_by(
     body: &[u8],
     date: Option<Timestamp>,
 ) -> Option<Duration> {
-    let asked = asked_in(headers, date);
+    let asked = wait_in(headers, date);
     match status {
         StatusCode::INTERNAL_SERVER_ERROR
         | StatusCode::BAD_GATEWAY
@@ -202,7 +202,7 @@ fn asked_by(
         | StatusCode::GATEWAY_TIMEOUT => Some(asked.unwrap_or_default()),
         // GitHub's rule for a limit without a time is "at least one minute".
         status if peer == Peer::Github && is_rate_limit(status, headers, body) => {
-            Some(asked.unwrap_or(policy.max_asked_wait / 2))
+            Some(asked.unwrap_or(policy.max_requested_wait / 2))
         }
         StatusCode::TOO_MANY_REQUESTS => Some(asked.unwrap_or_default()),
         _ => None,
@@ -226,13 +226,13 @@ pub fn is_rate_limit(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> bo
 
 /// How long a reply asks to wait, if it says.
 #[must_use]
-pub fn asked_wait(reply: &Reply) -> Option<Duration> {
-    asked_in(&reply.headers, reply.date)
+pub fn requested_wait(reply: &Reply) -> Option<Duration> {
+    wait_in(&reply.headers, reply.date)
 }
 
 /// `Retry-After` in seconds or as a date, else the end of a limit that is used
 /// up. Dates count from the reply's own.
-fn asked_in(headers: &HeaderMap, date: Option<Timestamp>) -> Option<Duration> {
+fn wait_in(headers: &HeaderMap, date: Option<Timestamp>) -> Option<Duration> {
     let until = |end: Timestamp| {
         let wait = end.duration_since(date?);
         Some(Duration::try_from(wait).unwrap_or_default())

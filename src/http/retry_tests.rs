@@ -53,7 +53,7 @@ fn errors() -> Vec<HttpError> {
 #[test]
 fn a_requested_wait_is_passed_on() {
     let asked = |headers: &[(&str, &str)]| match reply(429, headers, "") {
-        Failed::Reply(reply) => asked_wait(&reply).map(|wait| wait.as_secs()),
+        Failed::Reply(reply) => requested_wait(&reply).map(|wait| wait.as_secs()),
         Failed::Error(error) => panic!("{error}"),
     };
     assert_eq!(asked(&[("retry-after", "7")]), Some(7));
@@ -190,9 +190,15 @@ proptest! {
 
 #[test]
 fn waits_are_in_proportion_to_the_timeout() {
-    let RetryPolicy { first_wait, max_wait, max_asked_wait, max_attempts, max_attempts_by_deadline, budget } =
-        policy();
-    let seconds = [first_wait, max_wait, max_asked_wait, budget].map(|wait| wait.as_secs());
+    let RetryPolicy {
+        first_wait,
+        max_wait,
+        max_requested_wait,
+        max_attempts,
+        max_attempts_by_deadline,
+        budget,
+    } = policy();
+    let seconds = [first_wait, max_wait, max_requested_wait, budget].map(|wait| wait.as_secs());
     assert_eq!((seconds, max_attempts, max_attempts_by_deadline), ([1, 15, 120, 120], 8, 12));
 }
 
@@ -238,7 +244,7 @@ fn repetitions_by_hand_follow_the_same_policy() {
     assert!((policy.first_wait..=2 * policy.first_wait).contains(&first), "{first:?}");
     let asked = Duration::from_secs(40);
     assert_eq!(repetitions.next_wait(Some(asked)), Some(asked), "what the server asks for");
-    assert_eq!(repetitions.next_wait(Some(policy.max_asked_wait * 2)), None, "too long");
+    assert_eq!(repetitions.next_wait(Some(policy.max_requested_wait * 2)), None, "too long");
     let mut repetitions = policy.repetitions();
     let waits = std::iter::from_fn(|| repetitions.next_wait(None)).count();
     assert_eq!(waits, policy.max_attempts - 1);

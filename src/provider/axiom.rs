@@ -79,7 +79,7 @@ impl Axiom {
         mint: &Mint<'_>,
         body: Map<String, Value>,
     ) -> Result<(SecretString, Map<String, Value>), Error> {
-        let regenerated = mint.predecessor.filter(|_| !mint.by_creation).zip(mint.predecessor_ends_at);
+        let regenerated = mint.previous.filter(|_| !mint.by_creation).zip(mint.previous_ends_at);
         let Some((old, end)) = regenerated else {
             let request = self.request(&["tokens"], credential, "apiTokens: create")?;
             return self.connection.mint(request, &Value::Object(body)).await;
@@ -117,9 +117,9 @@ impl Provider for Axiom {
     }
 
     async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
-        let mut body = match mint.predecessor {
-            Some(predecessor) => {
-                let mut body = predecessor.raw.clone();
+        let mut body = match mint.previous {
+            Some(previous) => {
+                let mut body = previous.raw.clone();
                 body.retain(|field, _| SCHEMA.contains(&field.as_str()) || grants(field));
                 body
             }
@@ -131,7 +131,7 @@ impl Provider for Axiom {
             Some(end) => body.insert("expiresAt".to_owned(), json!(end)),
             None => body.shift_remove("expiresAt"),
         };
-        let published = mint.predecessor.and_then(|_| published(&body, &SCHEMA));
+        let published = mint.previous.and_then(|_| published(&body, &SCHEMA));
         let (value, raw) = match (self.create_or_regenerate(credential, mint, body).await, published) {
             (Err(error), Some(published)) if error.kind == ErrorKind::Invalid => {
                 made_nothing(self, credential, mint.note, error).await?;

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use super::{Error, ErrorKind, Provider, Verification};
 use crate::clock::Peer;
-use crate::http::retry::asked_wait;
+use crate::http::retry::requested_wait;
 use crate::http::{Announce, Call, Http, HttpError, Reply, Values, json};
 
 /// The API of one provider: its endpoint and base URL.
@@ -399,7 +399,7 @@ fn refusal(reply: &Reply, needs: &str) -> Error {
         let message = format!(
             "something other than the provider's API seems to have answered (HTTP {status}, and the body is not JSON)"
         );
-        return Error { kind: ErrorKind::Unreadable, message, retry_after: asked_wait(reply) };
+        return Error { kind: ErrorKind::Unreadable, message, retry_after: requested_wait(reply) };
     }
     // Below 500 nothing was minted, so the body holds no value of a new token.
     if reply.status.is_client_error()
@@ -407,7 +407,7 @@ fn refusal(reply: &Reply, needs: &str) -> Error {
     {
         message = format!("{message}: {said}");
     }
-    Error { kind, message, retry_after: asked_wait(reply) }
+    Error { kind, message, retry_after: requested_wait(reply) }
 }
 
 /// What the provider said, in any of the forms that providers use: a `message`, a

@@ -121,8 +121,8 @@ impl Provider for Deepset {
     }
 
     async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
-        let mut successor = match mint.predecessor {
-            Some(predecessor) => successor_of(&predecessor.raw),
+        let mut successor = match mint.previous {
+            Some(previous) => successor_of(&previous.raw),
             None => mint.template.cloned().unwrap_or_default(),
         };
         // A personal token ends with its user's account.
@@ -130,7 +130,7 @@ impl Provider for Deepset {
         successor.insert("name".to_owned(), json!(mint.note));
         successor.insert("expires".to_owned(), json!(mint.expires_at.is_some()));
         successor.insert("expires_at".to_owned(), json!(mint.expires_at));
-        let published = mint.predecessor.and_then(|_| published(&successor, &SCHEMA));
+        let published = mint.previous.and_then(|_| published(&successor, &SCHEMA));
         let request = async |body: Map<String, Value>| {
             self.connection.mint(request(&["token"], &[], credential)?, &Value::Object(body)).await
         };

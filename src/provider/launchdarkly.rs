@@ -122,7 +122,7 @@ impl Provider for LaunchDarkly {
     }
 
     async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
-        let mut successor = match mint.predecessor {
+        let mut successor = match mint.previous {
             Some(old) => equal_of(&old.raw),
             None => mint.template.cloned().unwrap_or_default(),
         };

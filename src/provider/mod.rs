@@ -178,11 +178,11 @@ pub struct Token {
     pub raw: Map<String, Value>,
 }
 
-/// What a provider is asked to mint.
+/// The token to mint.
 #[derive(Debug)]
 pub struct Mint<'a> {
     /// The token that the new one succeeds; `None`: create from `template`.
-    pub predecessor: Option<&'a Token>,
+    pub previous: Option<&'a Token>,
     /// Make the successor by creation even where the provider can regenerate.
     pub by_creation: bool,
     /// The rotation's `create`, for a token that is missing.
@@ -194,8 +194,8 @@ pub struct Mint<'a> {
     pub note: &'a str,
     /// When the new token ends; `None` where the provider has no expiry.
     pub expires_at: Option<Timestamp>,
-    /// When the predecessor ends; `None` where the mint is a creation.
-    pub predecessor_ends_at: Option<Timestamp>,
+    /// When the previous token ends; `None` if the mint creates a token.
+    pub previous_ends_at: Option<Timestamp>,
 }
 
 /// The result of a mint.
@@ -348,7 +348,7 @@ impl ErrorKind {
         matches!(self, Self::NotFound | Self::Conflict | Self::Invalid)
     }
 
-    /// Whether the provider has certainly *not* done what it was asked.
+    /// Whether the provider has certainly *not* processed the request.
     #[must_use]
     pub fn is_refusal(self) -> bool {
         !matches!(self, Self::RateLimited | Self::Unavailable | Self::Unreadable)

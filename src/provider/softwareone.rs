@@ -140,7 +140,7 @@ impl Provider for SoftwareOne {
     }
 
     async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
-        let mut successor = match mint.predecessor {
+        let mut successor = match mint.previous {
             Some(old) if old.raw.contains_key("modules") => successor_of(&old.raw)?,
             // If the list leaves the modules out, the new token must not lose them.
             Some(old) => successor_of(&self.raw(credential, &old.id).await?)?,
@@ -148,7 +148,7 @@ impl Provider for SoftwareOne {
         };
         successor.insert("name".to_owned(), json!(mint.name));
         successor.insert("description".to_owned(), json!(mint.note));
-        let published = mint.predecessor.and_then(|_| published(&successor, &SCHEMA));
+        let published = mint.previous.and_then(|_| published(&successor, &SCHEMA));
         let request = async |body: Map<String, Value>| {
             let request = request(&["accounts", "api-tokens"], &[], credential)?;
             self.connection.mint(request, &Value::Object(body)).await

@@ -1,4 +1,4 @@
-//! What the gate must never let through.
+//! What must never pass the redactor.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -267,7 +267,7 @@ fn markdown_has_no_markup() {
     assert_eq!(code("a`b|c@d"), "<code>a&#96;b&#124;c&#64;d</code>");
 }
 
-/// A text made of pieces that the gate has reason to fear, and of any others.
+/// A text of dangerous and ordinary pieces.
 fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         any::<String>(),

@@ -97,8 +97,7 @@ pub fn annotate(report: &RedactedReport, output: &mut dyn Write) -> io::Result<(
     Ok(())
 }
 
-/// One annotation for each problem with what the user wrote, at its place in the
-/// configuration file.
+/// One annotation for each problem of the configuration, at its position in the file.
 ///
 /// # Errors
 /// When `output` cannot be written.

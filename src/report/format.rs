@@ -13,8 +13,8 @@ const WRITER_WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
 const OUTCOMES: [RotationOutcome; 4] =
     [RotationOutcome::Failed, RotationOutcome::Rotated, RotationOutcome::Planned, RotationOutcome::Fresh];
 
-/// The verdict in two words at most.
-pub(super) fn verdict(rotation: &RotationReport) -> &'static str {
+/// The outcome in two words at most.
+pub(super) fn outcome(rotation: &RotationReport) -> &'static str {
     match rotation.outcome {
         RotationOutcome::Rotated => "rotated",
         RotationOutcome::Fresh => "fresh",

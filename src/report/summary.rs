@@ -108,10 +108,10 @@ fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>, room: usize,
 
 /// One rotation.
 fn row(report: &RedactedReport, rotation: &RotationReport) -> Vec<String> {
-    let verdict = format::verdict(rotation);
-    let verdict = match rotation.outcome {
-        RotationOutcome::Failed => format!("**{verdict}**"),
-        RotationOutcome::Rotated | RotationOutcome::Fresh | RotationOutcome::Planned => verdict.to_owned(),
+    let outcome = format::outcome(rotation);
+    let outcome = match rotation.outcome {
+        RotationOutcome::Failed => format!("**{outcome}**"),
+        RotationOutcome::Rotated | RotationOutcome::Fresh | RotationOutcome::Planned => outcome.to_owned(),
     };
     let because =
         format::because(rotation).map_or_else(String::new, |because| format!(": {}", markdown(&because)));
@@ -123,7 +123,7 @@ fn row(report: &RedactedReport, rotation: &RotationReport) -> Vec<String> {
         let until = format::when(previous.valid_until, report.now, "a later run retires it");
         format!("{} until {until}", code(&previous.id))
     });
-    vec![code(&rotation.name), format!("{verdict}{because}"), token, expiry, previous, destinations(rotation)]
+    vec![code(&rotation.name), format!("{outcome}{because}"), token, expiry, previous, destinations(rotation)]
 }
 
 /// `2 written, 1 failed`

@@ -75,7 +75,7 @@ fn remedy(rotation: &Rotation, error: &RotationError) -> Option<String> {
         }
         RotationError::ClocksDiffer { .. } => Some("Set the clock that is wrong, then run again".to_owned()),
         RotationError::Unreadable { .. }
-        | RotationError::DeadDestination { .. }
+        | RotationError::DestinationNotRead { .. }
         | RotationError::Undelivered { .. } => {
             Some("Mend what GitHub says of the destination, or take it out of the rotation".to_owned())
         }

@@ -44,7 +44,7 @@ pub(super) struct RotationRun {
 pub(super) struct Delivery {
     pub(super) verification: Verification,
     /// The previous token, with its new expiry.
-    pub(super) predecessor: Option<Token>,
+    pub(super) previous: Option<Token>,
     /// For each destination: written, not tried, or why not.
     pub(super) writes: Vec<Write>,
     /// Every destination refused it, so it was revoked.
@@ -101,7 +101,7 @@ async fn execute(
         plan = plan::plan(&input, &run.lineage, &run.observations)?;
         if let Step::Mint(mint) = &mut plan.step {
             // A dry run sends no write check, so it reports the most likely result.
-            mint.keeps_predecessor = !all_writable && !context.dry_run;
+            mint.keeps_previous = !all_writable && !context.dry_run;
         }
     }
     if let (Step::Refuse(RotationError::NoSuchToken { token, nearest }), Ok(all)) =
@@ -157,7 +157,7 @@ async fn observe(
     run.first_observations.clone_from(&run.observations);
     let tokens = tokens.map_err(RotationError::Observe)?;
     let Some(now) = context.clock.now() else {
-        return Err(run.dead_destination(rotation).unwrap_or(RotationError::NoClock));
+        return Err(run.unreadable_destinations(rotation).unwrap_or(RotationError::NoClock));
     };
     match context.clock.skew(session.peer) {
         Some(skew) => check_clocks(skew)?,
@@ -246,17 +246,16 @@ async fn rotate(
     let attempt = MintAttempt { context, session, input, lineage: &run.lineage };
     let new_token = match attempt.mint(plan).await {
         Ok(new_token) => new_token,
-        Err(MintFailure { error, predecessor }) => {
-            run.set_end(predecessor.as_ref());
+        Err(MintFailure { error, previous }) => {
+            run.set_end(previous.as_ref());
             return Err(error);
         }
     };
-    let NewToken { member, value, until, verification, predecessor, lost_attempts, warnings } = new_token;
+    let NewToken { member, value, until, verification, previous, lost_attempts, warnings } = new_token;
     run.warnings.extend(warnings);
     let writes = deliver(context, input.rotation, &value, until, &run.observations).await;
     let minted = Minted { token: member.token.clone(), value };
-    let error =
-        delivery_error(&attempt, &minted, predecessor.as_ref(), until, &writes, &run.observations).await;
+    let error = delivery_error(&attempt, &minted, previous.as_ref(), until, &writes, &run.observations).await;
     let revoked = matches!(error, Some(RotationError::RefusedEverywhere { cleanup: Cleanup::Revoked, .. }));
     let written_at = context.now().unwrap_or(input.now);
     for (observation, write) in run.observations.iter_mut().zip(&writes) {
@@ -266,13 +265,13 @@ async fn rotate(
             Write::Skipped | Write::Failed { refused: true, .. } => {}
         }
     }
-    run.set_end(predecessor.as_ref());
+    run.set_end(previous.as_ref());
     if !revoked {
         run.lineage.members.insert(0, member);
         run.doubt_refused(&writes);
     }
     let is_delivered = writes.iter().any(|write| matches!(write, Write::Written));
-    run.delivery = Some(Delivery { verification, predecessor, writes, revoked });
+    run.delivery = Some(Delivery { verification, previous, writes, revoked });
     if is_delivered {
         for lost_attempt in &lost_attempts {
             end(session, run, lost_attempt, Ending::Delete, Some(&minted)).await;
@@ -308,7 +307,7 @@ async fn deliver(
 async fn delivery_error(
     attempt: &MintAttempt<'_>,
     minted: &Minted,
-    predecessor: Option<&Token>,
+    previous: Option<&Token>,
     until: Timestamp,
     writes: &[Write],
     observations: &[Observation],
@@ -316,27 +315,27 @@ async fn delivery_error(
     let id = minted.token.id.clone();
     let is_refused = |write: &Write| matches!(write, Write::Skipped | Write::Failed { refused: true, .. });
     if !writes.is_empty() && writes.iter().all(is_refused) {
-        let cleanup = attempt.revoke(minted, predecessor).await;
+        let cleanup = attempt.revoke(minted, previous).await;
         return Some(RotationError::RefusedEverywhere { id, cleanup });
     }
     let secrets = attempt.input.rotation.secrets.iter();
-    let (mut failed, mut dead, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut failed, mut not_read, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
     for ((secret, write), observation) in secrets.zip(writes).zip(observations) {
         match (write, observation) {
             (Write::Written, _) => {}
             (Write::Skipped, Observation::Unreadable(why)) => {
-                dead.push(secret.destination.to_string());
+                not_read.push(secret.destination.to_string());
                 reasons.push(why.clone());
             }
             _ => failed.push(secret.destination.to_string()),
         }
     }
     if !failed.is_empty() {
-        failed.extend(dead);
+        failed.extend(not_read);
         let until = super::lineage::after(until, super::lineage::TOLERANCE);
         return Some(RotationError::Undelivered { id, destinations: failed, until });
     }
-    (!dead.is_empty()).then_some(RotationError::DeadDestination { destinations: dead, reasons })
+    (!not_read.is_empty()).then_some(RotationError::DestinationNotRead { destinations: not_read, reasons })
 }
 
 /// Retires the previous tokens that no destination can hold any more, except the
@@ -401,9 +400,9 @@ fn credentials<'a>(
     run: &RotationRun,
     minted: Option<&'a Minted>,
 ) -> CredentialFallback<'a> {
-    let predecessor = run.delivery.as_ref().and_then(|delivery| delivery.predecessor.as_ref());
+    let previous = run.delivery.as_ref().and_then(|delivery| delivery.previous.as_ref());
     match minted {
-        Some(minted) => CredentialFallback::after_mint(session, &minted.value, predecessor),
+        Some(minted) => CredentialFallback::after_mint(session, &minted.value, previous),
         None => CredentialFallback::before_mint(session),
     }
 }
@@ -438,8 +437,8 @@ impl RotationRun {
     }
 
     /// Records the expiry that a mint gave to the previous token.
-    fn set_end(&mut self, predecessor: Option<&Token>) {
-        let Some(ended) = predecessor else { return };
+    fn set_end(&mut self, previous: Option<&Token>) {
+        let Some(ended) = previous else { return };
         for old in self.lineage.members.iter_mut().filter(|old| old.token.id == ended.id) {
             old.token.expires_at = ended.expires_at;
         }
@@ -518,7 +517,7 @@ impl RotationRun {
 
     /// Without any readable destination there is no GitHub date either: reports the
     /// cause.
-    fn dead_destination(&self, rotation: &Rotation) -> Option<RotationError> {
+    fn unreadable_destinations(&self, rotation: &Rotation) -> Option<RotationError> {
         let (mut destinations, mut reasons) = (Vec::new(), Vec::new());
         for (secret, observation) in rotation.secrets.iter().zip(&self.observations) {
             if let Observation::Unreadable(why) = observation {

@@ -279,7 +279,7 @@ pub enum RotationError {
     },
     /// Nothing is due, but a destination could not be read.
     #[error("{} could not be read: {}", some(destinations), causes(reasons))]
-    DeadDestination {
+    DestinationNotRead {
         /// Their short forms.
         destinations: Vec<String>,
         /// Why, one each.
@@ -331,7 +331,7 @@ impl RotationError {
             Self::Undelivered { .. } => {
                 "A run after that time creates one new token and writes it to all secrets"
             }
-            Self::DeadDestination { .. } => "The next run serves it as soon as it can be reached",
+            Self::DestinationNotRead { .. } => "The next run serves it as soon as it can be reached",
         }
     }
 }
@@ -467,7 +467,7 @@ mod tests {
                 "no access",
             ),
             (
-                RotationError::DeadDestination { destinations: destinations(), reasons: many("why") },
+                RotationError::DestinationNotRead { destinations: destinations(), reasons: many("why") },
                 "why-000",
             ),
             (

@@ -28,7 +28,7 @@ use crate::redact::is_maskable;
 const ATTEMPTS: u32 = 3;
 
 /// How often the token of a lost attempt is looked for, over some seconds.
-const LOOKS: usize = 3;
+const LOOKUPS: usize = 3;
 
 pub(super) struct MintAttempt<'a> {
     pub(super) context: &'a RunContext<'a>,
@@ -45,7 +45,7 @@ pub(super) struct NewToken {
     pub(super) until: Timestamp,
     pub(super) verification: Verification,
     /// The previous token after the mint, with its new expiry.
-    pub(super) predecessor: Option<Token>,
+    pub(super) previous: Option<Token>,
     /// Tokens of earlier attempts of this run whose replies were lost.
     pub(super) lost_attempts: Vec<Token>,
     pub(super) warnings: Vec<String>,
@@ -56,7 +56,7 @@ pub(super) struct MintFailure {
     pub(super) error: RotationError,
     /// The previous token as it may be now: a lost attempt, or one whose token was
     /// revoked, has set its expiry all the same.
-    pub(super) predecessor: Option<Token>,
+    pub(super) previous: Option<Token>,
 }
 
 /// Why a new token is not delivered.
@@ -77,7 +77,7 @@ struct Examined {
 struct MintReply {
     minted: Minted,
     marker: Marker,
-    predecessor: Option<Token>,
+    previous: Option<Token>,
 }
 
 impl MintAttempt<'_> {
@@ -86,29 +86,29 @@ impl MintAttempt<'_> {
     /// # Errors
     /// No secret was written; the error says whether a token was minted and revoked.
     pub(super) async fn mint(&self, plan: &MintPlan) -> Result<NewToken, MintFailure> {
-        let MintReply { minted, marker, predecessor } = self.mint_with_retries(plan).await?;
+        let MintReply { minted, marker, previous } = self.mint_with_retries(plan).await?;
         if !is_maskable(&minted.value) {
             let why = "its value is not 16 to 4096 visible ASCII characters";
-            return Err(self.reject(&minted, predecessor, Rejection::Unfit(why.to_owned())).await);
+            return Err(self.reject(&minted, previous, Rejection::Unfit(why.to_owned())).await);
         }
         // The first of the two checks that fails ends the wait for the other.
         let mut listed = None;
-        let looked = tokio::try_join!(
+        let checked = tokio::try_join!(
             self.verify(&minted),
-            self.examine(&minted, &marker, predecessor.as_ref(), &mut listed)
+            self.examine(&minted, &marker, previous.as_ref(), &mut listed)
         );
         // Another run may have set an earlier end than this one asked for.
-        let predecessor = predecessor.map(|old| shown(&old, listed.as_deref()).clone());
-        let (verification, Examined { member, lost_attempts, warnings }) = match looked {
-            Ok(looked) => looked,
-            Err(rejection) => return Err(self.reject(&minted, predecessor, rejection).await),
+        let previous = previous.map(|old| shown(&old, listed.as_deref()).clone());
+        let (verification, Examined { member, lost_attempts, warnings }) = match checked {
+            Ok(checked) => checked,
+            Err(rejection) => return Err(self.reject(&minted, previous, rejection).await),
         };
         Ok(NewToken {
             member,
             value: minted.value,
             until: marker.until,
             verification,
-            predecessor,
+            previous,
             lost_attempts,
             warnings,
         })
@@ -120,13 +120,13 @@ impl MintAttempt<'_> {
         &self,
         minted: &Minted,
         marker: &Marker,
-        predecessor: Option<&Token>,
+        previous: Option<&Token>,
         listed: &mut Option<Vec<Token>>,
     ) -> Result<Examined, Rejection> {
-        let credentials = CredentialFallback::after_mint(self.session, &minted.value, predecessor);
+        let credentials = CredentialFallback::after_mint(self.session, &minted.value, previous);
         let mut warnings = Vec::new();
         let listing = credentials.call(async |credential| self.session.provider.list(credential).await);
-        let why = match timeout(longest_look(self.context.patience), listing).await {
+        let why = match timeout(longest_check(self.context.patience), listing).await {
             Ok(Ok(tokens)) => {
                 *listed = Some(tokens);
                 None
@@ -141,7 +141,7 @@ impl MintAttempt<'_> {
         if let Some(rejection) = self.rival(listed, marker) {
             return Err(rejection);
         }
-        if let Some(why) = self.unfit(&member, predecessor) {
+        if let Some(why) = self.unfit(&member, previous) {
             return Err(Rejection::Unfit(why));
         }
         let is_lost_attempt = |token: &&Token| {
@@ -161,12 +161,12 @@ impl MintAttempt<'_> {
         let run = marker::new_run(self.lineage.original().map(|token| token.id.as_str()));
         let mut attempt = 1;
         let mut plan = plan.clone();
-        let mut old = plan.predecessor.map(|index| self.lineage.members[index].clone());
+        let mut old = plan.previous.map(|index| self.lineage.members[index].clone());
         let now = || self.context.now().unwrap_or(self.input.now);
         self.context
             .stop_signal
             .check()
-            .map_err(|why| MintFailure { error: RotationError::Stopped(why), predecessor: None })?;
+            .map_err(|why| MintFailure { error: RotationError::Stopped(why), previous: None })?;
         // The previous token as it was before, once a request may have set its expiry.
         let mut touched: Option<Token> = None;
         loop {
@@ -174,7 +174,7 @@ impl MintAttempt<'_> {
             let key = self.input.rotation.key.clone();
             let marker = Marker::new(key, now(), plan.window, run.clone(), keys).at_attempt(attempt, keys);
             let ends_at = old.as_ref().and_then(|old| {
-                plan::predecessor_ends_at(
+                plan::previous_ends_at(
                     &self.input,
                     marker.minted_at,
                     self.context.ahead(self.session.peer),
@@ -184,14 +184,11 @@ impl MintAttempt<'_> {
             });
             let error = match self.request(&plan, old.as_ref(), ends_at, &marker).await {
                 Ok(minted) => {
-                    let predecessor = touched.or_else(|| ended(old.as_ref(), ends_at));
-                    return Ok(MintReply { minted, marker, predecessor });
+                    let previous = touched.or_else(|| ended(old.as_ref(), ends_at));
+                    return Ok(MintReply { minted, marker, previous });
                 }
                 Err(error) if error.kind.is_refusal() => {
-                    return Err(MintFailure {
-                        error: RotationError::MintRefused(error),
-                        predecessor: touched,
-                    });
+                    return Err(MintFailure { error: RotationError::MintRefused(error), previous: touched });
                 }
                 Err(error) => error,
             };
@@ -201,20 +198,20 @@ impl MintAttempt<'_> {
             let is_last = attempt >= ATTEMPTS || self.context.stop_signal.check().is_err();
             let lost = match self.look_for(&marker, &error).await {
                 Some(lost) if !is_last => lost,
-                looked => {
+                checked => {
                     // Its value is lost and this run makes no further attempt.
-                    if let Some(Some(lost)) = looked {
+                    if let Some(Some(lost)) = checked {
                         self.end(&lost).await;
                     }
                     let error = RotationError::MintLost { attempts: attempt, last: error };
-                    return Err(MintFailure { error, predecessor: touched });
+                    return Err(MintFailure { error, previous: touched });
                 }
             };
             match (lost, self.input.profile.overlap) {
                 // Its value is lost, so the next attempt replaces it and ends it at
                 // once.
                 (Some(lost), Overlap::Native) => {
-                    plan.predecessor_is_orphan = true;
+                    plan.previous_is_orphan = true;
                     old = Some(Member { token: lost, marker: Some(marker), is_proven: true });
                 }
                 (Some(lost), Overlap::AcrossRuns) => self.end(&lost).await,
@@ -233,7 +230,7 @@ impl MintAttempt<'_> {
         &self,
         plan: &MintPlan,
         old: Option<&Member>,
-        predecessor_ends_at: Option<Timestamp>,
+        previous_ends_at: Option<Timestamp>,
         marker: &Marker,
     ) -> Result<Minted, Error> {
         let PlanInput { rotation, profile, now, .. } = self.input;
@@ -247,20 +244,20 @@ impl MintAttempt<'_> {
         };
         let lifetime = rotation.policy.lifetime.duration();
         let mut mint = Mint {
-            predecessor: old.map(|old| &old.token),
+            previous: old.map(|old| &old.token),
             by_creation: plan.by_creation,
             template: rotation.create.as_ref(),
             name: &name,
             note: &marker::annotate(&note, marker),
             expires_at: (profile.expiry == Expiry::Native)
                 .then(|| super::lineage::after(marker.minted_at, lifetime)),
-            predecessor_ends_at,
+            previous_ends_at,
         };
         let provider = &self.session.provider;
         let result = provider.mint(&self.session.credential, &mint).await;
-        let is_dead = old.is_some_and(|old| !old.is_live(now));
+        let has_ended = old.is_some_and(|old| !old.is_live(now));
         match result {
-            Err(error) if is_dead && !mint.by_creation && error.kind.is_about_the_token() => {
+            Err(error) if has_ended && !mint.by_creation && error.kind.is_about_the_token() => {
                 tracing::info!("the ended predecessor cannot be regenerated ({error}); creating instead");
                 mint.by_creation = true;
                 provider.mint(&self.session.credential, &mint).await
@@ -284,7 +281,7 @@ impl MintAttempt<'_> {
             // The list may lag behind.
             listed.into_iter().find(is_lost).map(Some).ok_or(Some(()))
         };
-        match look.retry(self.backoff().with_max_times(LOOKS - 1)).await {
+        match look.retry(self.backoff().with_max_times(LOOKUPS - 1)).await {
             Ok(found) => Some(found),
             Err(read) => read.map(|()| None),
         }
@@ -293,7 +290,7 @@ impl MintAttempt<'_> {
     /// Verifies that the provider accepts the new value, which may take some seconds.
     async fn verify(&self, minted: &Minted) -> Result<Verification, Rejection> {
         let verify = self.input.rotation.verify.as_deref();
-        let ask = async || match self.session.provider.verify(minted, verify).await {
+        let check = async || match self.session.provider.verify(minted, verify).await {
             Ok(Verification::Rejected) => {
                 Err(Rejection::Unfit("the provider does not accept its value".to_owned()))
             }
@@ -304,7 +301,7 @@ impl MintAttempt<'_> {
             }
         };
         let backoff = self.backoff().with_max_times(usize::MAX).with_total_delay(Some(self.context.patience));
-        timeout(longest_look(self.context.patience), ask.retry(backoff)).await.unwrap_or_else(|_| {
+        timeout(longest_check(self.context.patience), check.retry(backoff)).await.unwrap_or_else(|_| {
             let why = "the provider took too long to say whether it accepts its value";
             Err(Rejection::Unfit(why.to_owned()))
         })
@@ -346,13 +343,13 @@ impl MintAttempt<'_> {
     }
 
     /// Why the new token cannot be used, if there is a reason.
-    fn unfit(&self, new_token: &Member, predecessor: Option<&Token>) -> Option<String> {
+    fn unfit(&self, new_token: &Member, previous: Option<&Token>) -> Option<String> {
         if Marker::find(&new_token.token.note) != new_token.marker {
             return Some(
                 "the provider did not keep its marker, so no later run could recognise it".to_owned(),
             );
         }
-        if let Some(old) = predecessor.filter(|old| old.privileges != new_token.token.privileges) {
+        if let Some(old) = previous.filter(|old| old.privileges != new_token.token.privileges) {
             let fields = differing_fields(&old.privileges, &new_token.token.privileges);
             return Some(format!("its privileges are not those of its predecessor ({fields})"));
         }
@@ -366,8 +363,8 @@ impl MintAttempt<'_> {
     }
 
     /// Revokes a new token that was not written anywhere.
-    async fn reject(&self, minted: &Minted, predecessor: Option<Token>, rejection: Rejection) -> MintFailure {
-        let cleanup = self.revoke(minted, predecessor.as_ref()).await;
+    async fn reject(&self, minted: &Minted, previous: Option<Token>, rejection: Rejection) -> MintFailure {
+        let cleanup = self.revoke(minted, previous.as_ref()).await;
         let id = minted.token.id.clone();
         let error = match rejection {
             Rejection::Rival { id: rival, minted_at } => {
@@ -375,12 +372,12 @@ impl MintAttempt<'_> {
             }
             Rejection::Unfit(why) => RotationError::Unfit { id, why, cleanup },
         };
-        MintFailure { error, predecessor }
+        MintFailure { error, previous }
     }
 
     /// Deletes a new token; returns whether that succeeded.
-    pub(super) async fn revoke(&self, minted: &Minted, predecessor: Option<&Token>) -> Cleanup {
-        let credentials = CredentialFallback::after_mint(self.session, &minted.value, predecessor);
+    pub(super) async fn revoke(&self, minted: &Minted, previous: Option<&Token>) -> Cleanup {
+        let credentials = CredentialFallback::after_mint(self.session, &minted.value, previous);
         match retire(self.session, &credentials, &minted.token, Ending::Delete).await {
             Ok(()) => Cleanup::Revoked,
             Err(error) => Cleanup::Failed { until: minted.token.expires_at, why: error.to_string() },
@@ -422,7 +419,7 @@ fn ended(old: Option<&Member>, end: Option<Timestamp>) -> Option<Token> {
 
 /// The longest check before the delivery, whose window is already open. A request sent
 /// before `patience` runs out may still finish.
-fn longest_look(patience: Duration) -> Duration {
+fn longest_check(patience: Duration) -> Duration {
     patience + patience / 2
 }
 
@@ -432,6 +429,6 @@ mod tests {
 
     #[test]
     fn a_look_leaves_time_for_the_delivery() {
-        assert_eq!(longest_look(Duration::from_secs(60)), Duration::from_secs(90));
+        assert_eq!(longest_check(Duration::from_secs(60)), Duration::from_secs(90));
     }
 }

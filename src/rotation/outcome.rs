@@ -106,7 +106,7 @@ impl ReportBuilder<'_> {
     fn previous(&self) -> Option<TokenEnd> {
         let now = self.run.now?;
         let mint = self.mint().map(|(_, mint)| mint);
-        let own = mint.filter(|mint| mint.predecessor_is_orphan).and_then(|mint| mint.predecessor);
+        let own = mint.filter(|mint| mint.previous_is_orphan).and_then(|mint| mint.previous);
         let mut orphans = mint.into_iter().flat_map(|mint| &mint.orphans).chain(&own);
         let members = &self.run.lineage.members;
         let new_token = usize::from(self.new_token_is_valid());
@@ -162,14 +162,14 @@ impl ReportBuilder<'_> {
             return None;
         }
         if self.context.dry_run {
-            let old = self.mint()?.1.predecessor?;
+            let old = self.mint()?.1.previous?;
             let id = &self.run.lineage.members[old].token.id;
             return Some(format!(
                 "with an overlap of 0h, token {id} is ended as soon as every destination has confirmed its \
                  successor: runs and jobs that are queued or at work then still carry it, and fail. Start them again"
             ));
         }
-        let old = self.run.delivery.as_ref()?.predecessor.as_ref()?;
+        let old = self.run.delivery.as_ref()?.previous.as_ref()?;
         let id = &old.id;
         if self.run.retired.contains(id) {
             return Some(format!(
@@ -226,7 +226,7 @@ impl ReportBuilder<'_> {
         let (_, mint) = self.mint().filter(|_| self.context.dry_run)?;
         let now = self.run.now?;
         let input = self.plan_input(now);
-        let old = mint.predecessor.map(|index| &self.run.lineage.members[index]);
+        let old = mint.previous.map(|index| &self.run.lineage.members[index]);
         let overlap = after(now, self.rotation.policy.overlap.duration());
         let at_once = self.rotation.policy.overlap.duration().is_zero();
         Some(PlannedMint {
@@ -236,7 +236,7 @@ impl ReportBuilder<'_> {
                 // An overlap of nothing is ended explicitly, after the last delivery.
                 let overlap = if at_once { now } else { overlap };
                 let ends_at =
-                    plan::predecessor_ends_at(&input, now, self.context.ahead(self.session.peer), mint, old);
+                    plan::previous_ends_at(&input, now, self.context.ahead(self.session.peer), mint, old);
                 let ends_at = ends_at.filter(|_| !at_once);
                 ends_at.unwrap_or_else(|| old.token.expires_at.map_or(overlap, |end| end.min(overlap)))
             }),

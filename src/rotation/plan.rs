@@ -91,14 +91,14 @@ pub enum Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MintPlan {
     /// Index of the token to succeed; `None`: create from the rotation's `create`.
-    pub predecessor: Option<usize>,
+    pub previous: Option<usize>,
     /// Create the successor: the mint does not end the previous token.
     pub by_creation: bool,
     /// No destination ever held the previous token: this mint ends it.
-    pub predecessor_is_orphan: bool,
+    pub previous_is_orphan: bool,
     /// Keep the previous token's expiry if it has one, because it is not known whether
     /// every destination accepts writes.
-    pub keeps_predecessor: bool,
+    pub keeps_previous: bool,
     /// Other tokens that no destination ever held.
     pub orphans: Vec<usize>,
     /// The most time from the mint to the last write.
@@ -134,7 +134,7 @@ pub fn plan(
     }
     if matches!(step, Step::Nothing) {
         step = unreadable(input, observations).map_or(Step::Nothing, |(destinations, reasons)| {
-            Step::Refuse(RotationError::DeadDestination { destinations, reasons })
+            Step::Refuse(RotationError::DestinationNotRead { destinations, reasons })
         });
     }
     let retire = retirements(input, lineage, observations);
@@ -260,7 +260,7 @@ pub fn next_rotation_at(policy: Policy, profile: Profile, member: &Member) -> Op
 /// never inside the delivery window, not even by the provider's clock. `ahead`: how far
 /// that clock is ahead of GitHub's.
 #[must_use]
-pub fn predecessor_ends_at(
+pub fn previous_ends_at(
     input: &PlanInput<'_>,
     now: Timestamp,
     ahead: SignedDuration,
@@ -269,8 +269,8 @@ pub fn predecessor_ends_at(
 ) -> Option<Timestamp> {
     (!plan.by_creation).then(|| {
         let overlap = input.rotation.policy.overlap.duration().max(plan.window + ahead);
-        let end = if plan.predecessor_is_orphan { now } else { after(now, overlap) };
-        let keeps = plan.keeps_predecessor && !plan.predecessor_is_orphan;
+        let end = if plan.previous_is_orphan { now } else { after(now, overlap) };
+        let keeps = plan.keeps_previous && !plan.previous_is_orphan;
         old.token.expires_at.map_or(end, |expiry| if keeps { expiry } else { expiry.min(end) })
     })
 }
@@ -306,15 +306,15 @@ fn mint_or_refuse(
     };
     let mut orphans: Vec<usize> =
         lineage.orphans(observations, input.now).into_iter().filter(is_old).collect();
-    let predecessor = predecessor(input, lineage, &orphans, current);
-    let is_predecessor = |index: &usize| Some(*index) == predecessor;
-    let predecessor_is_orphan = orphans.iter().any(is_predecessor);
+    let previous = token_to_replace(input, lineage, &orphans, current);
+    let is_predecessor = |index: &usize| Some(*index) == previous;
+    let previous_is_orphan = orphans.iter().any(is_predecessor);
     orphans.retain(|index| !is_predecessor(index));
     Step::Mint(MintPlan {
-        predecessor,
+        previous,
         by_creation: input.profile.overlap == Overlap::AcrossRuns,
-        predecessor_is_orphan,
-        keeps_predecessor: false,
+        previous_is_orphan,
+        keeps_previous: false,
         orphans,
         window: delivery_window(input.rotation.secrets.len()),
     })
@@ -323,7 +323,7 @@ fn mint_or_refuse(
 /// The token that the new one copies, and that a native overlap ends: one that lives, if
 /// there is one, because an ended token may be forged. A token that only shares the
 /// original's name is not used unless it is the only one.
-fn predecessor(
+fn token_to_replace(
     input: &PlanInput<'_>,
     lineage: &Lineage,
     orphans: &[usize],
@@ -420,7 +420,7 @@ fn support(input: &PlanInput<'_>, lineage: &Lineage, successor: usize, previous:
 
 /// The destinations that could not be read, and why; `None`: all could.
 fn unreadable(input: &PlanInput<'_>, observations: &[Observation]) -> Option<(Vec<String>, Vec<String>)> {
-    let dead: (Vec<String>, Vec<String>) = input
+    let unreadable: (Vec<String>, Vec<String>) = input
         .rotation
         .secrets
         .iter()
@@ -430,7 +430,7 @@ fn unreadable(input: &PlanInput<'_>, observations: &[Observation]) -> Option<(Ve
             _ => None,
         })
         .unzip();
-    (!dead.0.is_empty()).then_some(dead)
+    (!unreadable.0.is_empty()).then_some(unreadable)
 }
 
 /// The valid tokens that a readable destination may hold.

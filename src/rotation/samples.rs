@@ -1,4 +1,4 @@
-//! Rotations, tokens and readings for the tests of what is pure here.
+//! Rotations, tokens and observations for unit tests.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};

@@ -62,14 +62,14 @@ impl<'a> CredentialFallback<'a> {
         Self { old: &session.credential, new: None, new_first: false }
     }
 
-    /// After a mint: the new value first if the predecessor may be the credential.
+    /// After a mint: the new value first if the previous token may be the credential.
     pub(super) fn after_mint(
         session: &'a ProviderSession,
         value: &'a SecretString,
-        predecessor: Option<&Token>,
+        previous: Option<&Token>,
     ) -> Self {
         let new_first =
-            predecessor.is_some_and(|token| session.provider.could_be_value_of(token, &session.credential));
+            previous.is_some_and(|token| session.provider.could_be_value_of(token, &session.credential));
         Self { old: &session.credential, new: Some(value), new_first }
     }
 

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn closes_when_told_to_and_near_the_deadline() {
+    fn no_mint_after_a_stop_or_near_the_deadline() {
         let window = Duration::from_secs(120);
         let stop_signal = StopSignal::new(Duration::from_secs(600), window, Duration::ZERO);
         assert_eq!(stop_signal.check(), Ok(()));

@@ -192,8 +192,8 @@ async fn run(
     let context = format!("{} {writer:?} #{at} {trick:?} {printing:?}", service.name);
     let passed = faults.passed();
     let request = passed.get(at.saturating_sub(1)).map(ToString::to_string).unwrap_or_default();
-    let told = wrong.into_iter().map(|what| format!("{context} ({request}): {what}"));
-    (told.collect(), passed.len())
+    let problems = wrong.into_iter().map(|what| format!("{context} ({request}): {what}"));
+    (problems.collect(), passed.len())
 }
 
 #[tokio::test]

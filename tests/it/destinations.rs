@@ -276,8 +276,12 @@ async fn the_writer_s_own_end_is_told_and_warned_about_in_its_last_14_days() {
         let summary = folder.path().join("summary");
         let ran = invocation.on_actions(folder.path().join("output"), summary.clone()).run().await;
         let summary = std::fs::read_to_string(summary).unwrap();
-        for told in [&ran.stdout, &ran.stderr, &summary] {
-            assert_eq!(told.contains("the GitHub token that writes secrets ends"), warns, "{days}: {told}");
+        for output in [&ran.stdout, &ran.stderr, &summary] {
+            assert_eq!(
+                output.contains("the GitHub token that writes secrets ends"),
+                warns,
+                "{days}: {output}"
+            );
         }
     }
     let ran = Invocation::rotate(&world).arg("--format", "json").run().await;

@@ -79,7 +79,7 @@ fn errors() -> Vec<(&'static str, RotationError)> {
             cleanup: Cleanup::Failed { until: Some(until), why: "HTTP 403".to_owned() },
         },
         RotationError::Undelivered { id: id(), destinations: destinations(), until },
-        RotationError::DeadDestination { destinations: destinations(), reasons: reasons() },
+        RotationError::DestinationNotRead { destinations: destinations(), reasons: reasons() },
     ];
     all.into_iter().map(|error| (kind(&error), error)).collect()
 }
@@ -112,7 +112,7 @@ pub(crate) const WORDS: [(&str, &str); 27] = [
     ("Overtaken", "so the new token"),
     ("RefusedEverywhere", "every destination refused the new token"),
     ("Undelivered", "did not take it"),
-    ("DeadDestination", "could not be read:"),
+    ("DestinationNotRead", "could not be read:"),
 ];
 
 fn kind(error: &RotationError) -> &'static str {
@@ -143,7 +143,7 @@ fn kind(error: &RotationError) -> &'static str {
         RotationError::Overtaken { .. } => "Overtaken",
         RotationError::RefusedEverywhere { .. } => "RefusedEverywhere",
         RotationError::Undelivered { .. } => "Undelivered",
-        RotationError::DeadDestination { .. } => "DeadDestination",
+        RotationError::DestinationNotRead { .. } => "DestinationNotRead",
     }
 }
 

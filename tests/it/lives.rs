@@ -1,13 +1,12 @@
-//! Lives: 200 days of runs each, whatever lasts or comes back.
+//! Simulates 200 days of runs under lasting and recurring disturbances.
 //!
-//! A life is a provider, an overlap, a rhythm of runs, and a trouble that strikes
-//! some of them. The trouble leaves one undisturbed run within each overlap, which is
-//! what the invariants ask for. After every day each destination holds a token that
-//! the provider accepts (I1); after each undisturbed run that rule 11 does not hold
-//! back, each holds the newest (I2); and *undelivered* alone mints no oftener than
-//! the rule allows.
+//! A scenario is a provider, an overlap, an interval between runs, and a disturbance of
+//! some of the runs. Each overlap has one undisturbed run, which the invariants require.
+//! After every day each destination holds a token that the provider accepts (I1); after
+//! each undisturbed run that rule 11 does not hold back, each holds the newest (I2); and
+//! *undelivered* alone mints no more often than the rule allows.
 //!
-//! One life alone, with its journal: `LIVES='axiom, 7d, daily, killed' cargo test lives`.
+//! One scenario alone, with its journal: `LIVES='axiom, 7d, daily, killed' cargo test lives`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -26,9 +25,9 @@ use crate::support::{Fault, Ran, Target, World};
 const DAYS: i64 = 200;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// What strikes a run.
+/// What disturbs a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trouble {
+enum Disturbance {
     /// Nothing.
     None,
     /// One destination refuses to be written.
@@ -49,7 +48,7 @@ enum Trouble {
     KilledBetweenWrites,
 }
 
-impl Trouble {
+impl Disturbance {
     const ALL: [Self; 8] = [
         Self::Refused,
         Self::Failing,
@@ -62,7 +61,7 @@ impl Trouble {
     ];
 }
 
-/// Which runs the trouble strikes.
+/// Which runs are disturbed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum When {
     /// All but one in each overlap.
@@ -72,86 +71,91 @@ enum When {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Life {
+struct Scenario {
     service: &'static Service,
     overlap_hours: i64,
     /// Hours between two runs.
     rhythm: i64,
-    trouble: Trouble,
+    disturbance: Disturbance,
     when: When,
 }
 
 #[allow(clippy::use_debug)] // The variants' names are what a person types after LIVES=.
-impl fmt::Display for Life {
+impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service, overlap_hours, rhythm, trouble, when } = self;
+        let Self { service, overlap_hours, rhythm, disturbance, when } = self;
         let rhythm = if *rhythm == 1 { "hourly" } else { "daily" };
-        write!(f, "{}, overlap {overlap_hours}h, {rhythm}, {trouble:?} {when:?}", service.name)
+        write!(f, "{}, overlap {overlap_hours}h, {rhythm}, {disturbance:?} {when:?}", service.name)
     }
 }
 
-impl Life {
-    /// Whether the trouble strikes the n-th run.
+impl Scenario {
+    /// Whether the n-th run is disturbed.
     fn strikes(&self, n: i64) -> bool {
         // A run within each overlap, counted from the end of the one before; and before
         // there are so many tokens that rule 11 holds it back for a whole overlap.
         let runs = (self.overlap_hours / self.rhythm - 1).min(if self.rhythm == 24 { 12 } else { i64::MAX });
-        match (self.trouble, self.when) {
-            (Trouble::None, _) => false,
+        match (self.disturbance, self.when) {
+            (Disturbance::None, _) => false,
             (_, When::Lasting) => n % runs != 0,
             (_, When::Intermittent) => n % 2 == 1,
         }
     }
 
-    /// All lives: every trouble at every provider, with each overlap and rhythm at one
-    /// of them at least.
+    /// All scenarios: every disturbance at every provider, and each overlap and interval
+    /// at one of them at least.
     fn all() -> Vec<Self> {
-        let mut lives = Vec::new();
+        let mut scenarios = Vec::new();
         for (index, service) in ALL.into_iter().enumerate() {
-            let life =
-                |overlap_hours, rhythm, trouble, when| Self { service, overlap_hours, rhythm, trouble, when };
-            for (turn, trouble) in Trouble::ALL.into_iter().enumerate() {
+            let scenario = |overlap_hours, rhythm, disturbance, when| Self {
+                service,
+                overlap_hours,
+                rhythm,
+                disturbance,
+                when,
+            };
+            for (turn, disturbance) in Disturbance::ALL.into_iter().enumerate() {
                 let overlap = [3 * 24, 7 * 24, 30 * 24][(index + turn) % 3];
-                lives.push(life(overlap, 24, trouble, When::Lasting));
-                lives.push(life(7 * 24, 24, trouble, When::Intermittent));
+                scenarios.push(scenario(overlap, 24, disturbance, When::Lasting));
+                scenarios.push(scenario(7 * 24, 24, disturbance, When::Intermittent));
             }
-            let hourly = Trouble::ALL[(2 * index) % Trouble::ALL.len()];
-            lives.push(life(24, 1, hourly, When::Lasting));
+            let hourly = Disturbance::ALL[(2 * index) % Disturbance::ALL.len()];
+            scenarios.push(scenario(24, 1, hourly, When::Lasting));
         }
-        lives
+        scenarios
     }
 }
 
-/// A life as it is lived.
-struct Lived {
-    life: Life,
+/// One scenario under simulation.
+struct Simulation {
+    scenario: Scenario,
     scene: Scene,
     wrong: Vec<String>,
     /// When each run that minted did so, and whether *undelivered* alone made it.
     minted: BTreeMap<String, Timestamp>,
 }
 
-impl Lived {
-    async fn start(life: Life, expires_in_days: i64) -> Self {
-        let world = World::builder().provider(life.service).destination_count(2);
+impl Simulation {
+    async fn start(scenario: Scenario, expires_in_days: i64) -> Self {
+        let world = World::builder().provider(scenario.service).destination_count(2);
         let world = world.expires_in_days(expires_in_days).start().await;
-        let overlap = format!("{}h", life.overlap_hours);
-        let rotate_before = format!("{}h", (life.overlap_hours + 24).max(14 * 24));
+        let overlap = format!("{}h", scenario.overlap_hours);
+        let rotate_before = format!("{}h", (scenario.overlap_hours + 24).max(14 * 24));
         let scene = Scene::new(world, Credential::Admin);
         let scene = scene.flag("--overlap").flag(&overlap).flag("--rotate-before").flag(&rotate_before);
-        Self { life, scene, wrong: Vec::new(), minted: BTreeMap::new() }
+        Self { scenario, scene, wrong: Vec::new(), minted: BTreeMap::new() }
     }
 
-    async fn live(&mut self) {
-        let runs = DAYS * 24 / self.life.rhythm;
+    async fn simulate(&mut self) {
+        let runs = DAYS * 24 / self.scenario.rhythm;
         for n in 0..runs {
-            if self.life.strikes(n) {
+            if self.scenario.strikes(n) {
                 self.disturbed().await;
             } else {
                 self.undisturbed().await;
             }
             self.count_mints();
-            if n * self.life.rhythm % 24 == 0 {
+            if n * self.scenario.rhythm % 24 == 0 {
                 self.wrong.extend(self.scene.world.unaccepted());
             }
             self.wrong.extend(self.scene.broken());
@@ -159,7 +163,7 @@ impl Lived {
                 self.wrong.push(format!("in run {n} of {runs}"));
                 return;
             }
-            self.scene.world.clock.advance(SignedDuration::from_hours(self.life.rhythm));
+            self.scene.world.clock.advance(SignedDuration::from_hours(self.scenario.rhythm));
         }
     }
 
@@ -186,22 +190,22 @@ impl Lived {
         let (world, faults) = (&self.scene.world, &self.scene.faults);
         faults.clear();
         let other = "acme/service-1:AXIOM_TOKEN";
-        match self.life.trouble {
-            Trouble::None => {}
-            Trouble::Refused => world.github.break_secret(other, On::Writes, 403),
-            Trouble::Failing => world.github.break_secret(other, On::Writes, 422),
-            Trouble::Unreadable => world.github.break_scope("acme/service-1", On::All, 404),
-            Trouble::ProviderRefuses => {
+        match self.scenario.disturbance {
+            Disturbance::None => {}
+            Disturbance::Refused => world.github.break_secret(other, On::Writes, 403),
+            Disturbance::Failing => world.github.break_secret(other, On::Writes, 422),
+            Disturbance::Unreadable => world.github.break_scope("acme/service-1", On::All, 404),
+            Disturbance::ProviderRefuses => {
                 let refusal = Fault::Status { code: 403, processed: false };
                 faults.inject_times(Target::peer(Peer::Provider), refusal, 99);
             }
-            Trouble::MintRefused => world.provider.switch(|switches| switches.refuse_mint = Some(400)),
-            Trouble::RepliesLost => faults.inject_times(Target::mint(), Fault::CloseAfter, 99),
-            Trouble::KilledBeforeWrites => {
+            Disturbance::MintRefused => world.provider.switch(|switches| switches.refuse_mint = Some(400)),
+            Disturbance::RepliesLost => faults.inject_times(Target::mint(), Fault::CloseAfter, 99),
+            Disturbance::KilledBeforeWrites => {
                 self.scene.run_killed_at(Target::on("PUT", "/secrets/"), false).await;
                 return;
             }
-            Trouble::KilledBetweenWrites => {
+            Disturbance::KilledBetweenWrites => {
                 self.scene.run_killed_at(Target::on("PUT", "/secrets/"), true).await;
                 return;
             }
@@ -250,49 +254,49 @@ impl Lived {
         }
         let mut minted: Vec<Timestamp> = runs.into_values().collect();
         minted.sort();
-        let live = world.marked_tokens().len();
-        let overlap = SignedDuration::from_hours(self.life.overlap_hours);
+        let live_tokens = world.marked_tokens().len();
+        let overlap = SignedDuration::from_hours(self.scenario.overlap_hours);
         let mut until = minted.iter().rev().nth(2).map(|at| *at + DAY);
         if let Some(newest) = minted.last() {
-            until = until.max(Some(*newest + DAY).filter(|_| live >= 8));
-            until = until.max(Some(*newest + overlap).filter(|_| live >= 16));
+            until = until.max(Some(*newest + DAY).filter(|_| live_tokens >= 8));
+            until = until.max(Some(*newest + overlap).filter(|_| live_tokens >= 16));
         }
         until.filter(|until| *until > now)
     }
 }
 
 /// What is wrong with a life, if anything.
-fn live(life: Life) -> Option<String> {
+fn simulate(scenario: Scenario) -> Option<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut lived = Lived::start(life, 20).await;
-        lived.live().await;
-        let Lived { wrong, scene, .. } = lived;
+        let mut simulation = Simulation::start(scenario, 20).await;
+        simulation.simulate().await;
+        let Simulation { wrong, scene, .. } = simulation;
         let journal = scene.world.journal.text();
         let last: Vec<&str> = journal.lines().rev().take(120).collect();
         let last: Vec<&str> = last.into_iter().rev().collect();
         (!wrong.is_empty())
-            .then(|| format!("### {life}\n{}\n--- journal\n{}", wrong.join("\n"), last.join("\n")))
+            .then(|| format!("### {scenario}\n{}\n--- journal\n{}", wrong.join("\n"), last.join("\n")))
     })
 }
 
 #[test]
-fn no_life_ends_in_a_dead_token() {
+fn every_scenario_keeps_tokens_valid() {
     let began = Instant::now();
     let wanted = std::env::var("LIVES").unwrap_or_default();
-    let all: VecDeque<Life> =
-        Life::all().into_iter().filter(|life| life.to_string().contains(&wanted)).collect();
+    let all: VecDeque<Scenario> =
+        Scenario::all().into_iter().filter(|scenario| scenario.to_string().contains(&wanted)).collect();
     let (count, queue, failures) = (all.len(), Mutex::new(all), Mutex::new(Vec::new()));
     std::thread::scope(|threads| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
             threads.spawn(|| {
                 loop {
-                    let Some(life) = queue.lock().unwrap().pop_front() else { return };
+                    let Some(scenario) = queue.lock().unwrap().pop_front() else { return };
                     let began = Instant::now();
-                    failures.lock().unwrap().extend(live(life));
+                    failures.lock().unwrap().extend(simulate(scenario));
                     if !wanted.is_empty() {
                         let took = began.elapsed().as_secs_f32();
-                        writeln!(std::io::stderr(), "{life}: {took:.1} s").unwrap();
+                        writeln!(std::io::stderr(), "{scenario}: {took:.1} s").unwrap();
                     }
                 }
             });
@@ -310,21 +314,26 @@ fn no_life_ends_in_a_dead_token() {
 #[test]
 fn two_quiet_years_mint_exactly_as_often_as_the_policy_says() {
     for service in ALL {
-        let life =
-            Life { service, overlap_hours: 7 * 24, rhythm: 24, trouble: Trouble::None, when: When::Lasting };
+        let scenario = Scenario {
+            service,
+            overlap_hours: 7 * 24,
+            rhythm: 24,
+            disturbance: Disturbance::None,
+            when: When::Lasting,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let lived = Lived::start(life, 20).await;
+            let simulation = Simulation::start(scenario, 20).await;
             let mut minted = Vec::new();
             for day in 0..730_i64 {
-                let before = lived.scene.world.provider.tokens().len();
-                let ran = lived.scene.rotate(PATIENT).run().await;
+                let before = simulation.scene.world.provider.tokens().len();
+                let ran = simulation.scene.rotate(PATIENT).run().await;
                 assert_eq!(ran.exit_code, 0, "{}", ran.everything());
-                if lived.scene.world.provider.tokens().len() > before {
+                if simulation.scene.world.provider.tokens().len() > before {
                     minted.push(day);
                 }
-                assert_eq!(lived.scene.world.unaccepted(), Vec::<String>::new());
-                lived.scene.world.clock.advance(DAY);
+                assert_eq!(simulation.scene.world.unaccepted(), Vec::<String>::new());
+                simulation.scene.world.clock.advance(DAY);
             }
             let gaps: Vec<i64> = minted.windows(2).map(|pair| pair[1] - pair[0]).collect();
             assert_eq!(minted.first(), Some(&6), "{}: {minted:?}", service.name);

@@ -198,31 +198,31 @@ impl std::fmt::Display for Column {
 
 /// One request of a run: the `nth` of this method and path.
 #[derive(Clone)]
-struct Place {
+struct FaultPoint {
     method: String,
     path: String,
     nth: usize,
 }
 
-impl Place {
+impl FaultPoint {
     /// The requests of a run. By what they are and not by when they came, because
     /// requests that are made at once come in any order.
     fn of(passed: &[Passing]) -> Vec<Self> {
-        let place = |(index, request): (usize, &Passing)| {
+        let point = |(index, request): (usize, &Passing)| {
             let same = |other: &&Passing| what(other) == what(request);
             let nth = passed[..index].iter().filter(same).count();
             let (method, path) = what(request);
             Self { method: method.to_owned(), path: path.to_owned(), nth }
         };
-        passed.iter().enumerate().map(place).collect()
+        passed.iter().enumerate().map(point).collect()
     }
 
     /// This request; `seen` counts those like it.
     fn target(&self, seen: &Arc<AtomicUsize>) -> Target {
-        let (place, seen) = (self.clone(), Arc::clone(seen));
+        let (point, seen) = (self.clone(), Arc::clone(seen));
         Target::matching(move |request| {
-            what(request) == (place.method.as_str(), place.path.as_str())
-                && seen.fetch_add(1, Ordering::Relaxed) == place.nth
+            what(request) == (point.method.as_str(), point.path.as_str())
+                && seen.fetch_add(1, Ordering::Relaxed) == point.nth
         })
     }
 }
@@ -232,14 +232,14 @@ fn what(request: &Passing) -> (&str, &str) {
     (&request.method, request.path.split('?').next().unwrap_or_default())
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for FaultPoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} ({})", self.method, self.path, self.nth + 1)
     }
 }
 
-async fn faulty_run(scene: &Scene, place: &Place, column: &Column, seen: &Arc<AtomicUsize>) -> Ran {
-    let target = place.target(seen);
+async fn faulty_run(scene: &Scene, point: &FaultPoint, column: &Column, seen: &Arc<AtomicUsize>) -> Ran {
+    let target = point.target(seen);
     let fault = match column {
         Column::Killed { processed } => return scene.run_killed_at(target, *processed).await,
         Column::Fault(fault) => fault.clone(),
@@ -263,25 +263,25 @@ enum Outcome {
 }
 
 /// One case: a fresh scene of a row, one fault, and what came of it.
-async fn case(row: Row, place: Place, column: Column) -> Result<(), String> {
+async fn case(row: Row, point: FaultPoint, column: Column) -> Result<(), String> {
     for _ in 0..4 {
-        match attempt(row, &place, &column).await {
+        match attempt(row, &point, &column).await {
             Outcome::Healed => return Ok(()),
             Outcome::Broken(how) => return Err(how),
             Outcome::NotStruck => {}
         }
     }
-    Err(format!("### {}\nthe fault never struck\n", name(row, &place, &column)))
+    Err(format!("### {}\nthe fault never struck\n", name(row, &point, &column)))
 }
 
-async fn attempt(row: Row, place: &Place, column: &Column) -> Outcome {
+async fn attempt(row: Row, point: &FaultPoint, column: &Column) -> Outcome {
     let scene = (row.start)().await.watch();
     let mut wrong = Vec::new();
     let mut runs = Vec::new();
 
     let seen = Arc::new(AtomicUsize::new(0));
-    let ran = faulty_run(&scene, place, column, &seen).await;
-    if seen.load(Ordering::Relaxed) <= place.nth {
+    let ran = faulty_run(&scene, point, column, &seen).await;
+    if seen.load(Ordering::Relaxed) <= point.nth {
         return Outcome::NotStruck;
     }
     wrong.extend(scene.overstated(&ran));
@@ -315,41 +315,41 @@ async fn attempt(row: Row, place: &Place, column: &Column) -> Outcome {
     if wrong.is_empty() {
         return Outcome::Healed;
     }
-    let told: String = runs
+    let report: String = runs
         .iter()
         .enumerate()
         .map(|(n, ran)| format!("--- run {}: {}\n{}", n + 1, ran.exit_code, ran.everything()))
         .collect();
     let journal = scene.world.journal.text();
-    let name = name(row, place, column);
-    Outcome::Broken(format!("### {name}\n{}\n{told}--- journal\n{journal}\n", wrong.join("\n")))
+    let name = name(row, point, column);
+    Outcome::Broken(format!("### {name}\n{}\n{report}--- journal\n{journal}\n", wrong.join("\n")))
 }
 
-fn name(row: Row, place: &Place, column: &Column) -> String {
-    format!("{} | {place} | {column}", row.name)
+fn name(row: Row, point: &FaultPoint, column: &Column) -> String {
+    format!("{} | {point} | {column}", row.name)
 }
 
 /// Every case of a row.
-async fn cases(row: Row) -> Vec<(Row, Place, Column)> {
+async fn cases(row: Row) -> Vec<(Row, FaultPoint, Column)> {
     let scene = (row.start)().await;
     let before = scene.faults.passed().len();
     let ran = scene.rotate(PATIENT).run().await;
     assert_eq!(ran.exit_code, 0, "{}: {}", row.name, ran.everything());
-    let places = Place::of(&scene.faults.passed()[before..]);
+    let points = FaultPoint::of(&scene.faults.passed()[before..]);
     let columns = Column::all();
-    places
+    points
         .into_iter()
-        .flat_map(|place| columns.iter().map(move |column| (row, place.clone(), column.clone())))
+        .flat_map(|point| columns.iter().map(move |column| (row, point.clone(), column.clone())))
         .collect()
 }
 
 /// Works a queue off, some cases at once.
-async fn work(queue: &Mutex<VecDeque<(Row, Place, Column)>>, failures: &Mutex<Vec<String>>) {
+async fn work(queue: &Mutex<VecDeque<(Row, FaultPoint, Column)>>, failures: &Mutex<Vec<String>>) {
     let mut under_way = FuturesUnordered::new();
     loop {
         while under_way.len() < AT_ONCE {
-            let Some((row, place, column)) = queue.lock().unwrap().pop_front() else { break };
-            under_way.push(case(row, place, column));
+            let Some((row, point, column)) = queue.lock().unwrap().pop_front() else { break };
+            under_way.push(case(row, point, column));
         }
         match under_way.next().await {
             Some(Ok(())) => {}
@@ -372,7 +372,7 @@ fn every_fault_at_every_request_is_healed_by_the_next_run() {
         for row in ROWS {
             all.extend(cases(*row).await);
         }
-        all.into_iter().filter(|(row, place, column)| name(*row, place, column).contains(&wanted)).collect()
+        all.into_iter().filter(|(row, point, column)| name(*row, point, column).contains(&wanted)).collect()
     });
     let (count, queue, failures) = (all.len(), Mutex::new(all), Mutex::new(Vec::new()));
     std::thread::scope(|threads| {

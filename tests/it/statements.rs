@@ -29,9 +29,9 @@ async fn a_secret_that_was_never_read_is_not_said_to_be_missing() {
         for destination in stopped.rotation()["destinations"].as_array().unwrap() {
             assert_eq!((&destination["outcome"], &destination["error"]), (&json!("not_read"), &Value::Null));
         }
-        let told = command.run_until(std::future::ready(())).await;
-        assert!(told.stdout.contains("not read"), "{}", told.everything());
-        assert!(!told.stdout.contains("no such secret"), "{}", told.everything());
+        let ran = command.run_until(std::future::ready(())).await;
+        assert!(ran.stdout.contains("not read"), "{}", ran.everything());
+        assert!(!ran.stdout.contains("no such secret"), "{}", ran.everything());
     }
 }
 

@@ -69,16 +69,16 @@ async fn a_private_ca_is_trusted_by_ssl_cert_file_and_not_without() {
     // Some other root: none that has anything to do with the server.
     let strange = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/tls/stranger.pem");
     let refused = rotate(&world, &github, strange).await;
-    let told = String::from_utf8_lossy(&refused.stdout).into_owned();
-    assert_eq!(refused.status.code(), Some(1), "{told}");
-    assert!(told.contains("SSL_CERT_FILE"), "what to do: {told}");
+    let output = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{output}");
+    assert!(output.contains("SSL_CERT_FILE"), "what to do: {output}");
     assert_eq!(world.github.requests().len(), 0, "nothing was sent to a server that nobody vouches for");
     assert!(world.marked_tokens().is_empty());
 
     let trusted = rotate(&world, &github, OWN_CA).await;
-    let told = String::from_utf8_lossy(&trusted.stdout).into_owned();
-    assert_eq!(trusted.status.code(), Some(0), "{told}{}", String::from_utf8_lossy(&trusted.stderr));
-    assert!(told.starts_with("rotated ci-ingest"), "{told}");
+    let output = String::from_utf8_lossy(&trusted.stdout).into_owned();
+    assert_eq!(trusted.status.code(), Some(0), "{output}{}", String::from_utf8_lossy(&trusted.stderr));
+    assert!(output.starts_with("rotated ci-ingest"), "{output}");
     assert_eq!(world.undelivered(), Vec::<String>::new());
 }
 
@@ -101,9 +101,9 @@ async fn through_proxy(world: &World, proxies: &[(&str, &str)]) -> String {
 async fn proxy_failures_name_the_proxy() {
     let world = World::start().await;
     // A closed port.
-    let told = through_proxy(&world, &[("HTTPS_PROXY", "http://user:hunter2hunter2@127.0.0.1:9")]).await;
-    assert!(told.contains("through the proxy http://127.0.0.1:9"), "{told}");
-    assert!(!told.contains("hunter2"), "{told}");
+    let output = through_proxy(&world, &[("HTTPS_PROXY", "http://user:hunter2hunter2@127.0.0.1:9")]).await;
+    assert!(output.contains("through the proxy http://127.0.0.1:9"), "{output}");
+    assert!(!output.contains("hunter2"), "{output}");
 
     // A proxy that refuses, in the words of its status.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -117,10 +117,10 @@ async fn proxy_failures_name_the_proxy() {
                 .await;
         }
     });
-    let told = through_proxy(&world, &[("ALL_PROXY", &format!("http://{address}"))]).await;
+    let output = through_proxy(&world, &[("ALL_PROXY", &format!("http://{address}"))]).await;
     assert!(
-        told.contains(&format!("through the proxy http://{address}: proxy authorization required")),
-        "{told}"
+        output.contains(&format!("through the proxy http://{address}: proxy authorization required")),
+        "{output}"
     );
 }
 
@@ -132,9 +132,9 @@ async fn a_proxy_that_cannot_be_used_is_an_error_and_not_ignored() {
         ("https_proxy", "ftp://proxy.example"),
         ("ALL_PROXY", "socks5://hunter2hunter2@proxy.example"),
     ] {
-        let told = through_proxy(&world, &[(name, value)]).await;
-        assert!(told.contains(&format!("HTTPS cannot be used: `{name}`")), "{told}");
-        assert!(told.contains("expected one like http://proxy.example:3128"), "{told}");
-        assert!(!told.contains("hunter2") && !told.contains("ftp://"), "{told}");
+        let output = through_proxy(&world, &[(name, value)]).await;
+        assert!(output.contains(&format!("HTTPS cannot be used: `{name}`")), "{output}");
+        assert!(output.contains("expected one like http://proxy.example:3128"), "{output}");
+        assert!(!output.contains("hunter2") && !output.contains("ftp://"), "{output}");
     }
 }

@@ -52,8 +52,8 @@ fn before_the_first_rotation_only_the_expiry_counts() {
     assert!(matches!(plan.step, Step::Nothing));
     let plan = decide(day(46), &members, &[written(day(-300))]);
     assert_eq!(plan.verdict, Verdict::Due);
-    assert_eq!(mint(&plan).predecessor, Some(0));
-    assert!(!mint(&plan).predecessor_is_orphan);
+    assert_eq!(mint(&plan).previous, Some(0));
+    assert!(!mint(&plan).previous_is_orphan);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn held_everywhere_is_fresh_and_elsewhere_undelivered() {
     assert_eq!(decide(day(1), &members, &[written(minute(1)), written(minute(2))]).verdict, Verdict::Fresh);
     let plan = decide(day(1), &members, &[written(minute(1)), written(day(-30))]);
     assert_eq!(plan.verdict, Verdict::Undelivered);
-    assert!(!mint(&plan).predecessor_is_orphan, "one destination holds it");
+    assert!(!mint(&plan).previous_is_orphan, "one destination holds it");
     let by_hand = decide(day(1), &members, &[written(minute(1)), written(minute(60))]);
     assert_eq!(by_hand.verdict, Verdict::Undelivered, "somebody else wrote it");
 }
@@ -89,11 +89,11 @@ fn an_orphan_is_ended_by_the_mint_that_heals_it() {
     let members = [minted("orphan", day(0), Some(day(90))), original(Some(day(7)))];
     let plan = decide(day(1), &members, &[written(day(-30))]);
     assert_eq!(plan.verdict, Verdict::Undelivered);
-    assert_eq!(mint(&plan).predecessor, Some(0));
-    assert!(mint(&plan).predecessor_is_orphan);
+    assert_eq!(mint(&plan).previous, Some(0));
+    assert!(mint(&plan).previous_is_orphan);
     // A write after its window might be its own, late.
     let plan = decide(day(1), &members, &[written(minute(30))]);
-    assert!(!mint(&plan).predecessor_is_orphan);
+    assert!(!mint(&plan).previous_is_orphan);
 }
 
 /// The list of destinations may have changed since: a renamed secret is a missing
@@ -104,7 +104,7 @@ fn what_may_have_been_taken_elsewhere_is_given_its_overlap() {
         let plan = decide(day(20), members, observations);
         let mint = mint(&plan);
         // The one that a native overlap ends, and those that are ended before.
-        let own = mint.predecessor.filter(|_| mint.predecessor_is_orphan);
+        let own = mint.previous.filter(|_| mint.previous_is_orphan);
         own.into_iter().chain(mint.orphans.iter().copied()).collect::<Vec<_>>()
     };
     let first = [minted("new", day(0), Some(day(90))), original(Some(day(60)))];
@@ -137,7 +137,7 @@ fn what_may_have_been_taken_elsewhere_is_given_its_overlap() {
     let members = [minted("newest", day(20), Some(day(90))), minted("old", day(0), Some(day(60)))];
     let ended_at = |now| {
         let plan = decide(now, &members, &[written(day(0))]);
-        mint(&plan).predecessor_is_orphan
+        mint(&plan).previous_is_orphan
     };
     assert!(!ended_at(day(20) + SignedDuration::from_mins(61)));
     assert!(ended_at(day(20) + SignedDuration::from_mins(62)));
@@ -172,7 +172,7 @@ fn one_unreadable_destination_stops_the_mint_unless_the_token_would_die() {
     assert!(matches!(plan.step, Step::Refuse(RotationError::Unreadable { .. })));
     let plan = decide(day(3), &members, &observations);
     assert_eq!(plan.verdict, Verdict::Due);
-    assert_eq!(mint(&plan).predecessor, Some(0));
+    assert_eq!(mint(&plan).previous, Some(0));
 }
 
 #[test]
@@ -186,16 +186,16 @@ fn what_ended_long_ago_or_is_not_held_does_not_die() {
         minted("old", day(-80), Some(day(7))),
         original(Some(day(-70))),
     ];
-    let somebody_s = written(day(5));
-    assert!(!is_served(&members, somebody_s.clone()), "what it may hold and lives, lives on");
+    let another_s = written(day(5));
+    assert!(!is_served(&members, another_s.clone()), "what it may hold and lives, lives on");
     assert!(is_served(&members, written(day(-80))), "it holds what has ended");
     let ending =
         [minted("new", day(0), Some(day(90))), minted("old", day(-80), Some(day(12))), original(None)];
-    assert!(is_served(&ending, somebody_s.clone()), "it may hold what ends soon");
+    assert!(is_served(&ending, another_s.clone()), "it may hold what ends soon");
     assert!(!is_served(&ending, Observation::Missing));
     assert!(is_served(&ending, written(day(-80))));
     let dead = [minted("new", day(-90), Some(day(0)))];
-    assert!(is_served(&dead, somebody_s), "all that it may hold has ended");
+    assert!(is_served(&dead, another_s), "all that it may hold has ended");
     let mut disabled = minted("new", day(0), Some(day(90)));
     disabled.token.disabled = true;
     assert!(is_served(&[disabled], written(day(0))));
@@ -206,7 +206,7 @@ fn an_unreadable_destination_fails_even_a_fresh_rotation() {
     let observations = [written(day(-30)), Observation::Unreadable("404".into())];
     let plan = decide(day(0), &[original(Some(day(60)))], &observations);
     assert_eq!(plan.verdict, Verdict::Fresh);
-    assert!(matches!(plan.step, Step::Refuse(RotationError::DeadDestination { .. })));
+    assert!(matches!(plan.step, Step::Refuse(RotationError::DestinationNotRead { .. })));
 }
 
 #[test]
@@ -282,19 +282,19 @@ fn an_ended_token_that_is_held_is_compared_with_a_live_one() {
     let rotation = Rotation { token: "original".into(), ..rotation(1) };
     let input = PlanInput { rotation: &rotation, profile: NATIVE, now: day(100), force: false };
     let plan = super::plan(&input, &lineage(members.to_vec()), &[written(day(0))]).unwrap();
-    assert_eq!((plan.verdict, mint(&plan).predecessor), (Verdict::Due, Some(1)));
+    assert_eq!((plan.verdict, mint(&plan).previous), (Verdict::Due, Some(1)));
 }
 
 #[test]
 fn a_namesake_of_the_original_is_no_predecessor() {
     let members = [minted("ended", day(0), Some(day(90))), original(Some(day(300)))];
     let plan = decide(day(100), &members, &[written(day(0))]);
-    assert_eq!((plan.verdict, mint(&plan).predecessor), (Verdict::Due, Some(0)), "the ended one is ours");
+    assert_eq!((plan.verdict, mint(&plan).previous), (Verdict::Due, Some(0)), "the ended one is ours");
     let older = [members[0].clone(), minted("older", day(-10), Some(day(300)))];
-    assert_eq!(mint(&decide(day(100), &older, &[written(day(0))])).predecessor, Some(1), "it lives");
+    assert_eq!(mint(&decide(day(100), &older, &[written(day(0))])).previous, Some(1), "it lives");
     let plan = decide(day(85), &members[1..], &[written(day(0))]);
     assert_eq!(plan.verdict, Verdict::Due, "before the first rotation, the name is all there is");
-    assert_eq!(mint(&plan).predecessor, Some(0));
+    assert_eq!(mint(&plan).previous, Some(0));
 }
 
 #[test]
@@ -304,14 +304,14 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
     let at = PlanInput { rotation: &rotation, profile: NATIVE, now: minute(0), force: false };
     let old = original(Some(day(10)));
     let mint = MintPlan {
-        keeps_predecessor: false,
+        keeps_previous: false,
         by_creation: false,
-        predecessor: Some(0),
-        predecessor_is_orphan: false,
+        previous: Some(0),
+        previous_is_orphan: false,
         orphans: Vec::new(),
         window: delivery_window(1),
     };
-    let ends_at = |ahead| predecessor_ends_at(&at, minute(0), SignedDuration::from_mins(ahead), &mint, &old);
+    let ends_at = |ahead| previous_ends_at(&at, minute(0), SignedDuration::from_mins(ahead), &mint, &old);
     assert_eq!(ends_at(0), Some(minute(2)));
     assert_eq!(ends_at(4), Some(minute(2 + 4)));
 }
@@ -320,16 +320,16 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
 fn a_predecessor_keeps_its_end_where_the_delivery_is_not_sure() {
     let rotation = rotation(1);
     let at = PlanInput { rotation: &rotation, profile: NATIVE, now: day(0), force: false };
-    let ends_at = |end: Option<Timestamp>, keeps_predecessor, predecessor_is_orphan| {
+    let ends_at = |end: Option<Timestamp>, keeps_previous, previous_is_orphan| {
         let mint = MintPlan {
-            keeps_predecessor,
+            keeps_previous,
             by_creation: false,
-            predecessor: Some(0),
-            predecessor_is_orphan,
+            previous: Some(0),
+            previous_is_orphan,
             orphans: Vec::new(),
             window: delivery_window(1),
         };
-        predecessor_ends_at(&at, day(0), SignedDuration::ZERO, &mint, &original(end)).unwrap()
+        previous_ends_at(&at, day(0), SignedDuration::ZERO, &mint, &original(end)).unwrap()
     };
     assert_eq!(ends_at(Some(day(12)), false, false), day(7));
     assert_eq!(ends_at(Some(day(12)), true, false), day(12), "its own end");
@@ -431,12 +431,12 @@ proptest! {
     ) {
         let plan = decide_with(NATIVE, epoch(), force, &members, &observations).unwrap();
         let Step::Mint(mint) = plan.step else { return Ok(()) };
-        let Some(old) = mint.predecessor.map(|index| &members[index]) else { return Ok(()) };
+        let Some(old) = mint.previous.map(|index| &members[index]) else { return Ok(()) };
         let rotation = rotation(observations.len());
         let at = PlanInput { rotation: &rotation, profile: NATIVE, now: epoch(), force };
-        let end = predecessor_ends_at(&at, epoch(), SignedDuration::ZERO, &mint, old).unwrap();
+        let end = previous_ends_at(&at, epoch(), SignedDuration::ZERO, &mint, old).unwrap();
         prop_assert!(old.token.expires_at.is_none_or(|expiry| end <= expiry), "extended");
-        if !mint.predecessor_is_orphan {
+        if !mint.previous_is_orphan {
             let window = epoch() + mint.window;
             prop_assert!(end >= old.token.expires_at.map_or(window, |expiry| expiry.min(window)), "cut short");
         }

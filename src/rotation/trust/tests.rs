@@ -260,10 +260,8 @@ fn acts(
     let mut ended: Vec<Token> = plan.retire.iter().map(|one| token(&one.member)).collect();
     let Step::Mint(mint) = &plan.step else { return Some((ended, None)) };
     ended.extend(mint.orphans.iter().map(token));
-    ended.extend(
-        mint.predecessor.iter().filter(|_| mint.predecessor_is_orphan && !mint.by_creation).map(token),
-    );
-    Some((ended, mint.predecessor.as_ref().map(token)))
+    ended.extend(mint.previous.iter().filter(|_| mint.previous_is_orphan && !mint.by_creation).map(token));
+    Some((ended, mint.previous.as_ref().map(token)))
 }
 
 proptest! {

@@ -147,10 +147,10 @@ async fn after_a_leak_the_old_token_ends_last_and_at_once() {
     let ran = stage.run(&act[1..]).await;
     for (ran, exit_code) in [(&planned, 0), (&ran, 0)] {
         assert_eq!(ran.exit_code, exit_code, "{}", ran.everything());
-        let told = ran.everything();
+        let output = ran.everything();
         assert!(
-            told.contains("queued or at work") && told.contains("Start them again"),
-            "what will break:\n{told}"
+            output.contains("queued or at work") && output.contains("Start them again"),
+            "what will break:\n{output}"
         );
     }
     assert!(stage.is_rotated());

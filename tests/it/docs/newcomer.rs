@@ -62,10 +62,10 @@ fn the_readme_leads_to_a_dry_run_and_a_rotation() {
     let mut shell = in_the_project("sh");
     shell.args(["-e", "-c", &[&printed[exports..].join("\n"), follow.text.as_str()].join("\n")]);
     let ran = shell.output().unwrap();
-    let (told, errors) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-    assert!(ran.status.success(), "{told}\n{errors}");
+    let (output, errors) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "{output}\n{errors}");
     // Each command says what the line beside it promises.
-    let mut rest = &*told;
+    let mut rest = &*output;
     for words in [
         "VERDICT",
         "in 11 days",
@@ -79,6 +79,6 @@ fn the_readme_leads_to_a_dry_run_and_a_rotation() {
         "fresh",
         "Old tokens:",
     ] {
-        rest = rest.split_once(words).unwrap_or_else(|| panic!("no {words:?} in\n{rest}\nof\n{told}")).1;
+        rest = rest.split_once(words).unwrap_or_else(|| panic!("no {words:?} in\n{rest}\nof\n{output}")).1;
     }
 }

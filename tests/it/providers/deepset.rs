@@ -86,8 +86,8 @@ async fn the_old_token_is_deleted_after_the_overlap() {
     let ran = rotates(&world, "fresh").await;
     assert_eq!(ran.rotation()["retired"], json!([]));
     let old = &ran.rotation()["tokens"][1];
-    let told = [&old["retire_at"], &old["ends_at"]];
-    assert_eq!(told, ["2026-03-09T09:00:00Z", "2026-03-14T08:00:00Z"], "a run comes first");
+    let dates = [&old["retire_at"], &old["ends_at"]];
+    assert_eq!(dates, ["2026-03-09T09:00:00Z", "2026-03-14T08:00:00Z"], "a run comes first");
     assert!(world.provider.is_accepted(&world.original.value));
     world.advance(SignedDuration::from_hours(1));
     let ran = rotates(&world, "fresh").await;

@@ -199,8 +199,8 @@ async fn in_an_emergency_the_old_token_is_ended_as_soon_as_its_successor_is_deli
     let warnings = ran.rotation()["warnings"].to_string();
     let held = format!("token {} was NOT ended", scene.world.original.id);
     assert!(warnings.contains(&held) && warnings.contains(OTHER), "{warnings}");
-    let told = format!("{warnings} {}", ran.rotation()["next_step"]);
-    assert!(!told.contains("by hand"), "to end what {OTHER} may hold would break it: {told}");
+    let text = format!("{warnings} {}", ran.rotation()["next_step"]);
+    assert!(!text.contains("by hand"), "to end what {OTHER} may hold would break it: {text}");
 
     let scene = due().await.flag("--overlap").flag("0h").flag("--force");
     let ran = faulty(&scene).await;
@@ -208,8 +208,8 @@ async fn in_an_emergency_the_old_token_is_ended_as_soon_as_its_successor_is_deli
     let passed: Vec<String> = scene.faults.passed().iter().map(|request| request.method.clone()).collect();
     assert_eq!(passed[passed.len() - 3..], ["PUT", "GET", "DELETE"], "it is read right before");
     let (rotation, now) = (ran.rotation(), ran.json()["now"].as_str().unwrap().to_owned());
-    let told = [&rotation["previous"]["valid_until"], &rotation["tokens"][1]["ends_at"]];
-    assert!(told.iter().all(|end| end.as_str().unwrap() <= now.as_str()), "it has ended: {told:?}");
+    let dates = [&rotation["previous"]["valid_until"], &rotation["tokens"][1]["ends_at"]];
+    assert!(dates.iter().all(|end| end.as_str().unwrap() <= now.as_str()), "it has ended: {dates:?}");
 }
 
 #[tokio::test]

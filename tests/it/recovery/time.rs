@@ -88,8 +88,8 @@ async fn a_run_that_waits_for_an_answer_is_stopped_at_once() {
     for (method, path) in [("GET", "/v2/tokens"), ("GET", "/actions/secrets"), ("GET", "/public-key")] {
         let scene = due().await;
         let asked = Arc::new(Notify::new());
-        let tell = Arc::clone(&asked);
-        scene.faults.inject(Target::on(method, path), Fault::before(move |_| tell.notify_one()));
+        let signal = Arc::clone(&asked);
+        scene.faults.inject(Target::on(method, path), Fault::before(move |_| signal.notify_one()));
         scene.faults.inject(Target::on(method, path), Fault::NoAnswer { processed: false });
         let began = std::time::Instant::now();
         let ran = scene.rotate(PATIENT).run_until(asked.notified()).await;
@@ -118,8 +118,8 @@ async fn a_mint_under_way_is_finished_and_delivered_when_told_to_stop() {
 async fn a_lost_mint_is_not_repeated_by_a_run_that_was_told_to_stop() {
     let scene = due().await;
     let stop = Arc::new(Notify::new());
-    let tell = Arc::clone(&stop);
-    scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::after(move |_| tell.notify_one()).and_close());
+    let signal = Arc::clone(&stop);
+    scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::after(move |_| signal.notify_one()).and_close());
     let ran = scene.rotate(IMPATIENT).run_until(stop.notified()).await;
     assert!(error(&ran).contains("no successor came of 1 request"), "{}", ran.everything());
     assert_eq!(minted(&scene), 1);
