@@ -146,6 +146,12 @@ impl Lineage {
         }
     }
 
+    /// Whether a destination was written in the delivery window of a live token.
+    pub(super) fn is_claimed(&self, observation: &Observation, now: Timestamp) -> bool {
+        let Observation::UpdatedAt(at) = observation else { return false };
+        self.members.iter().any(|member| member.is_live(now) && member.window_contains(*at))
+    }
+
     /// Whether another token carries the same marker, such as a copy that a user made in
     /// the provider's pages.
     fn is_copied(&self, index: usize) -> bool {

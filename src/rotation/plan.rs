@@ -25,10 +25,6 @@ const ROUNDING: SignedDuration = SignedDuration::from_hours(24);
 /// may lag.
 const ORPHAN_AGE: SignedDuration = SignedDuration::from_hours(1);
 
-/// A token that ends within this time is replaced in every destination that may hold it,
-/// however often minting has failed.
-const LAST_DAY: SignedDuration = SignedDuration::from_hours(24);
-
 /// Why a rotation is rotated now, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
@@ -295,10 +291,9 @@ fn mint_or_refuse(
         return Step::Refuse(RotationError::Unreadable { destinations, reasons });
     }
     if verdict == Verdict::Undelivered
-        && !would_expire(input, lineage, &not_overwritten(lineage, observations), LAST_DAY)
-        && let Some(until) = limit::held_back_until(input, lineage)
+        && let Some(error) = limit::held_back(input, lineage, observations, holders, current)
     {
-        return Step::Refuse(held_back(input, lineage, observations, holders, current, until));
+        return Step::Refuse(error);
     }
     let is_old = |index: &usize| {
         let marker = lineage.members[*index].marker.as_ref();
@@ -340,8 +335,8 @@ fn token_to_replace(
     fit().find(is_wanted).or_else(|| fit().next()).or(current)
 }
 
-/// Ended tokens that a destination may hold and that no live token replaced for certain: a
-/// live one with other privileges may be forged. An ended token newer than the original is
+/// Ended tokens that a destination may hold although a live token claims it: the live one
+/// may be forged. An ended token newer than the original is
 /// no reason to doubt the original, unless only its name says that it is the original.
 fn ended_to_compare(input: &PlanInput<'_>, lineage: &Lineage, observations: &[Observation]) -> Vec<usize> {
     let members = &lineage.members;
@@ -349,7 +344,9 @@ fn ended_to_compare(input: &PlanInput<'_>, lineage: &Lineage, observations: &[Ob
     let is_original = members[newest].marker.is_none() && lineage.is_ours(input.rotation, newest);
     let is_doubtful = |index: &usize| {
         let is_held = |observation| lineage.holder(observation) == Holder::Member(*index);
-        let may_be_held = |observation| may_hold(input, lineage, observation, *index);
+        let may_be_held = |observation: &Observation| {
+            lineage.is_claimed(observation, input.now) && may_hold(input, lineage, observation, *index)
+        };
         if *index < newest {
             !is_original && observations.iter().any(is_held)
         } else {
@@ -357,44 +354,6 @@ fn ended_to_compare(input: &PlanInput<'_>, lineage: &Lineage, observations: &[Ob
         }
     };
     (0..members.len()).filter(|index| !members[*index].is_live(input.now)).filter(is_doubtful).collect()
-}
-
-/// Without destinations that something else has written since the newest token was
-/// delivered: what they hold is not among the tokens that a mint could replace in time.
-fn not_overwritten(lineage: &Lineage, observations: &[Observation]) -> Vec<Observation> {
-    let newest = lineage.members.first().and_then(|member| member.marker.as_ref());
-    let is_overwritten = |observation: &&Observation| match observation {
-        Observation::UpdatedAt(at) => newest.is_some_and(|marker| *at > after(marker.until, TOLERANCE)),
-        Observation::Missing | Observation::Unreadable(_) => false,
-    };
-    observations.iter().filter(|observation| !is_overwritten(observation)).cloned().collect()
-}
-
-/// Why minting for *undelivered* alone is suspended.
-fn held_back(
-    input: &PlanInput<'_>,
-    lineage: &Lineage,
-    observations: &[Observation],
-    holders: &[Holder],
-    current: Option<usize>,
-    until: Timestamp,
-) -> RotationError {
-    let minted_at = current.and_then(|current| lineage.members[current].minted_at());
-    let (mut failing, mut overwritten) = (Vec::new(), Vec::new());
-    for (secret, (observation, holder)) in input.rotation.secrets.iter().zip(observations.iter().zip(holders))
-    {
-        let name = secret.destination.to_string();
-        match (observation, holder) {
-            (_, Holder::Member(held)) if Some(*held) == current => {}
-            (Observation::UpdatedAt(written), Holder::Unknown)
-                if minted_at.is_some_and(|at| *written > at) =>
-            {
-                overwritten.push(name);
-            }
-            _ => failing.push(name),
-        }
-    }
-    RotationError::HeldBack { live: limit::live_marked(input, lineage), until, failing, overwritten }
 }
 
 /// Whether a destination may hold this member. `false` only when that is certain: it

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::lineage::{Lineage, after};
-use super::PlanInput;
+use super::super::error::RotationError;
+use super::super::lineage::{Holder, Lineage, Observation, TOLERANCE, after};
+use super::{PlanInput, would_expire};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -19,9 +20,51 @@ const MANY: usize = 8;
 /// With so many live tokens, one run in an overlap.
 const TOO_MANY: usize = 16;
 
+/// Why *undelivered* alone mints nothing now; `None`: it may. It always may while a token
+/// that a destination may hold is about to expire.
+pub(super) fn held_back(
+    input: &PlanInput<'_>,
+    lineage: &Lineage,
+    observations: &[Observation],
+    holders: &[Holder],
+    current: Option<usize>,
+) -> Option<RotationError> {
+    if would_expire(input, lineage, &not_overwritten(lineage, observations), DAY) {
+        return None;
+    }
+    let until = held_back_until(input, lineage)?;
+    let minted_at = current.and_then(|current| lineage.members[current].minted_at());
+    let (mut failing, mut overwritten) = (Vec::new(), Vec::new());
+    for (secret, (observation, holder)) in input.rotation.secrets.iter().zip(observations.iter().zip(holders))
+    {
+        let name = secret.destination.to_string();
+        match (observation, holder) {
+            (_, Holder::Member(held)) if Some(*held) == current => {}
+            (Observation::UpdatedAt(written), Holder::Unknown)
+                if minted_at.is_some_and(|at| *written > at) =>
+            {
+                overwritten.push(name);
+            }
+            _ => failing.push(name),
+        }
+    }
+    Some(RotationError::HeldBack { live: live_marked(input, lineage), until, failing, overwritten })
+}
+
+/// Without destinations that something else has written since the newest token was
+/// delivered: what they hold is not among the tokens that a mint could replace in time.
+fn not_overwritten(lineage: &Lineage, observations: &[Observation]) -> Vec<Observation> {
+    let newest = lineage.members.first().and_then(|member| member.marker.as_ref());
+    let is_overwritten = |observation: &&Observation| match observation {
+        Observation::UpdatedAt(at) => newest.is_some_and(|marker| *at > after(marker.until, TOLERANCE)),
+        Observation::Missing | Observation::Unreadable(_) => false,
+    };
+    observations.iter().filter(|observation| !is_overwritten(observation)).cloned().collect()
+}
+
 /// Until when *undelivered* alone does not mint; `None`: no limit applies. Every run
 /// whose marker the provider still shows counts once.
-pub(super) fn held_back_until(input: &PlanInput<'_>, lineage: &Lineage) -> Option<Timestamp> {
+fn held_back_until(input: &PlanInput<'_>, lineage: &Lineage) -> Option<Timestamp> {
     let mut runs: BTreeMap<&str, Timestamp> = BTreeMap::new();
     for marker in lineage.members.iter().filter_map(|member| member.marker.as_ref()) {
         let minted_at = runs.entry(&marker.run).or_insert(marker.minted_at);
@@ -38,7 +81,7 @@ pub(super) fn held_back_until(input: &PlanInput<'_>, lineage: &Lineage) -> Optio
 }
 
 /// How many tokens of the rotation with a marker are valid.
-pub(super) fn live_marked(input: &PlanInput<'_>, lineage: &Lineage) -> usize {
+fn live_marked(input: &PlanInput<'_>, lineage: &Lineage) -> usize {
     lineage.members.iter().filter(|member| member.marker.is_some() && member.is_live(input.now)).count()
 }
 
