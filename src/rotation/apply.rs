@@ -13,7 +13,6 @@ use super::mint::{MintAttempt, MintFailure, NewToken};
 use super::plan::{self, MintPlan, Plan, PlanInput, Retirement, Step};
 use super::retire;
 use super::session::{CredentialFallback, ProviderSession};
-use super::trust::Support;
 use crate::config::Rotation;
 use crate::github::{self, Evidence, WriteError};
 use crate::provider::{Ending, ErrorKind, Minted, Token, Verification};
@@ -454,65 +453,6 @@ impl RotationRun {
                 *observation = Observation::Unreadable(why.clone());
             }
         }
-    }
-
-    /// Warns of tokens that are kept because of their markers, and of tokens that are
-    /// retired on weak evidence of a successor.
-    fn warn_of_doubts(&mut self, input: &PlanInput<'_>, plan: &Plan) {
-        self.warnings.extend(self.lineage.ignored.iter().map(ToString::to_string));
-        let id = |member: usize| self.lineage.members[member].token.id.as_str();
-        let kept = plan::withheld(input, &self.lineage, &self.observations);
-        let mut doubts: Vec<String> = kept
-            .into_iter()
-            .map(|member| {
-                format!(
-                    "token {} is not retired: only an unsigned marker says that it was replaced. If crossfade made \
-                     the newer token, delete this one at the provider",
-                    id(member)
-                )
-            })
-            .collect();
-        for one in plan.retire.iter().filter(|one| self.lineage.members[one.member].is_live(input.now)) {
-            if let Some(newer) = self.lineage.siblings(one.member).next() {
-                doubts.push(format!(
-                    "token {} is retired because token {} has the marker of a later attempt of the same run. If crossfade \
-                     did not make that one, replace the token now with --force",
-                    id(one.member),
-                    newer.token.id
-                ));
-            } else if one.support == Support::EqualPrivileges {
-                doubts.push(format!(
-                    "token {} is retired although only an unsigned marker says that it was replaced",
-                    id(one.member)
-                ));
-            }
-        }
-        if let Some(last) = doubts.last_mut() {
-            last.push_str(". Set CROSSFADE_MARKER_KEY to sign the markers of new tokens");
-        }
-        self.warnings.extend(doubts);
-    }
-
-    /// Warns when a retired token was used recently.
-    fn warn_of_use(&mut self, input: &PlanInput<'_>, one: Retirement) {
-        let Some(used_at) = plan::used_since_replaced(input, &self.lineage, &self.observations, one.member)
-        else {
-            return;
-        };
-        let id = &self.lineage.members[one.member].token.id;
-        let what = match one.ending {
-            Ending::Disable => format!(
-                "It is disabled, and deleted {} later: enable it at the provider if it is needed",
-                input.rotation.policy.delete_disabled_after()
-            ),
-            // The warning was given when the token was disabled.
-            Ending::Delete if input.profile.can_disable => return,
-            Ending::Delete => "It is deleted".to_owned(),
-        };
-        self.warnings.push(format!(
-            "token {id} was last used at {used_at}, after every destination had its successor: a copy of it is in \
-             use elsewhere, or a job waited long. {what}"
-        ));
     }
 
     /// Without any readable destination there is no GitHub date either: reports the

@@ -8,6 +8,7 @@
 //! - `expand`: from patterns to destinations
 //! - `apply`: one rotation from the first observation to the last retirement
 //! - `mint`: creating and checking the new token, with lost replies and concurrent runs
+//! - `warnings`: doubts about tokens, in words
 //! - `retire`: the only place where a token is disabled or deleted
 //! - [`session`]: a provider with its credential, shared by the rotations that use it
 //! - [`delivery_slots`]: how many rotations may deliver at once
@@ -36,6 +37,7 @@ mod outcome;
 mod retire;
 #[cfg(test)]
 mod samples;
+mod warnings;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -116,7 +118,8 @@ pub async fn run(
             RotationReport { notes, ..report }
         })
     });
-    let rotations: Vec<RotationReport> = join_all(reports).await;
+    let mut rotations: Vec<RotationReport> = join_all(reports).await;
+    warnings::say_once(&mut rotations);
     Report {
         now: context.clock.now(),
         dry_run: context.dry_run,

@@ -32,6 +32,10 @@ enum Disturbance {
     None,
     /// One destination refuses to be written.
     Refused,
+    /// The repository of one destination is archived.
+    Archived,
+    /// The credential may not write secrets, and the write check shows it.
+    NotWritable,
     /// One destination fails on writes.
     Failing,
     /// One destination cannot even be read.
@@ -49,8 +53,10 @@ enum Disturbance {
 }
 
 impl Disturbance {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Refused,
+        Self::Archived,
+        Self::NotWritable,
         Self::Failing,
         Self::Unreadable,
         Self::ProviderRefuses,
@@ -189,10 +195,17 @@ impl Simulation {
         let before = self.held_back_until().filter(|_| !self.is_urgent());
         let (world, faults) = (&self.scene.world, &self.scene.faults);
         faults.clear();
+        let made = world.provider.tokens().len();
         let other = "acme/service-1:AXIOM_TOKEN";
         match self.scenario.disturbance {
             Disturbance::None => {}
             Disturbance::Refused => world.github.break_secret(other, On::Writes, 403),
+            Disturbance::Archived => world.github.set_archived("acme/service-1", true),
+            Disturbance::NotWritable => {
+                for scope in ["acme/infra", "acme/service-1"] {
+                    world.github.break_scope(scope, On::Writes, 403);
+                }
+            }
             Disturbance::Failing => world.github.break_secret(other, On::Writes, 422),
             Disturbance::Unreadable => world.github.break_scope("acme/service-1", On::All, 404),
             Disturbance::ProviderRefuses => {
@@ -202,16 +215,26 @@ impl Simulation {
             Disturbance::MintRefused => world.provider.switch(|switches| switches.refuse_mint = Some(400)),
             Disturbance::RepliesLost => faults.inject_times(Target::mint(), Fault::CloseAfter, 99),
             Disturbance::KilledBeforeWrites => {
-                self.scene.run_killed_at(Target::on("PUT", "/secrets/"), false).await;
+                self.scene.run_killed_at(Target::on("PUT", "/AXIOM_TOKEN"), false).await;
                 return;
             }
             Disturbance::KilledBetweenWrites => {
-                self.scene.run_killed_at(Target::on("PUT", "/secrets/"), true).await;
+                self.scene.run_killed_at(Target::on("PUT", "/AXIOM_TOKEN"), true).await;
                 return;
             }
         }
         let ran = self.scene.rotate(IMPATIENT).run().await;
         self.scene.front.quiet().await;
+        let costs_nothing = match self.scenario.disturbance {
+            Disturbance::Archived => {
+                !self.ends_within(SignedDuration::from_hours(self.scenario.overlap_hours + 1))
+            }
+            disturbance => disturbance == Disturbance::NotWritable,
+        };
+        if costs_nothing && self.scene.world.provider.tokens().len() > made {
+            self.wrong.push(format!("minted for what cannot be delivered: {}", ran.everything()));
+        }
+        self.scene.world.github.set_archived("acme/service-1", false);
         self.scene.world.github.mend();
         self.scene.world.provider.switch(|switches| switches.refuse_mint = None);
         self.wrong.extend(self.scene.overstated(&ran));
@@ -230,8 +253,13 @@ impl Simulation {
 
     /// Whether a token that a destination holds ends within a day.
     fn is_urgent(&self) -> bool {
+        self.ends_within(DAY)
+    }
+
+    /// Whether a token that a destination holds ends within this time, or a little later.
+    fn ends_within(&self, time: SignedDuration) -> bool {
         let world = &self.scene.world;
-        let soon = world.provider.now() + DAY + SignedDuration::from_mins(5);
+        let soon = world.provider.now() + time + SignedDuration::from_mins(5);
         let held = world.destinations().into_iter().filter_map(|destination| world.held(&destination));
         held.into_iter().any(|token| token.expires_at.is_some_and(|end| end <= soon))
     }

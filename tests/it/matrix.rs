@@ -128,7 +128,7 @@ async fn orphan(service: &'static Service) -> Scene {
 /// A run was killed while it wrote the second of two destinations, hours ago.
 async fn partial(service: &'static Service) -> Scene {
     let scene = due(service, 2).await;
-    scene.run_killed_at(Target::on("PUT", "service-1"), true).await;
+    scene.run_killed_at(Target::on("PUT", "service-1/actions/secrets/AXIOM_TOKEN"), true).await;
     scene.later();
     scene
 }

@@ -42,7 +42,7 @@ async fn while_another_run_is_at_work_nothing_is_claimed() {
     let scene = scene(World::builder().destination_count(2)).await;
     scene.run().await;
     scene.world.advance_days(80);
-    killed(&scene, Target::on("PUT", "service-1"), When::Before).await;
+    killed(&scene, Target::on("PUT", "service-1/actions/secrets/AXIOM_TOKEN"), When::Before).await;
     let ran = faulty(&scene).await;
     assert!(error(&ran).contains("may still be delivering it"), "{}", ran.everything());
     let rotation = ran.rotation();
