@@ -84,6 +84,8 @@ impl Scene {
             .on_actions(self.files.path().join("output"), self.files.path().join("summary"))
             .arg("--format", "json")
             .arg("--request-timeout", &format!("{}ms", timeout.as_millis()))
+            // After a limit without a time, nothing is sent for one period.
+            .arg("--pace", "900/1s")
             .flag("-v");
         if self.credential == Credential::Own {
             let held = world.github.secret(&world.destinations()[0]).unwrap();
