@@ -32,6 +32,7 @@ pub mod marker;
 pub mod provider;
 pub mod proxy;
 pub mod reply;
+mod server;
 pub mod world;
 
 pub use axiom::FakeAxiom;

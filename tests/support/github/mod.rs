@@ -20,6 +20,7 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 use super::clock::{ServerClock, VirtualClock};
 use super::events::{Event, Observers, Peer};
 use super::reply::Recorded;
+use super::server::Server;
 use address::{Scope, parse_destination, parse_scope};
 use state::{Break, State};
 
@@ -32,7 +33,7 @@ pub use state::{HeldSecret, On, RateLimit, Repository, SecondaryLimit, Switches,
 pub struct FakeGithub {
     origin: String,
     /// `None` in a detached view.
-    server: Option<Arc<MockServer>>,
+    server: Option<Server>,
     state: Arc<Mutex<State>>,
     observers: Observers,
 }
@@ -64,7 +65,7 @@ impl FakeGithub {
         let server = MockServer::builder().disable_request_recording().start().await;
         let desk = Desk { state: Arc::clone(&state), observers: observers.clone() };
         Mock::given(wiremock::matchers::any()).respond_with(desk).mount(&server).await;
-        Self { origin: server.uri(), server: Some(Arc::new(server)), state, observers }
+        Self { origin: server.uri(), server: Some(Server::new(server)), state, observers }
     }
 
     /// The API's URL, with its path.

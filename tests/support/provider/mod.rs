@@ -22,6 +22,7 @@ use super::clock::{ServerClock, VirtualClock, seconds};
 use super::contracts::Api;
 use super::events::{Event, Observers, Peer};
 use super::reply::{Recorded, Reply};
+use super::server::Server;
 
 pub use token::{FakeToken, TokenSpec};
 
@@ -143,7 +144,7 @@ pub struct State {
 pub struct FakeProvider {
     origin: String,
     /// `None` in a detached view.
-    server: Option<Arc<MockServer>>,
+    server: Option<Server>,
     state: Arc<Mutex<State>>,
     observers: Observers,
 }
@@ -176,7 +177,7 @@ impl FakeProvider {
         let server = MockServer::builder().disable_request_recording().start().await;
         let desk = Desk { state: Arc::clone(&state), observers: observers.clone() };
         Mock::given(wiremock::matchers::any()).respond_with(desk).mount(&server).await;
-        Self { origin: server.uri(), server: Some(Arc::new(server)), state, observers }
+        Self { origin: server.uri(), server: Some(Server::new(server)), state, observers }
     }
 
     /// Which service this plays.
