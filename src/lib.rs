@@ -18,6 +18,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod diagnostic;
 pub mod github;
 pub mod http;
 pub mod progress;

@@ -17,7 +17,7 @@ use tracing::instrument::WithSubscriber as _;
 use crate::cli::{self, Command, EarlyExit, Environment, Run, Verbosity};
 use crate::clock::{Clock, Peer};
 use crate::config::Period;
-use crate::config::diagnostic::{Invalid, Problems};
+use crate::diagnostic::{Invalid, Problems};
 use crate::github::{GitHub, GithubCredential, GithubOptions, Mode};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::log;

@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::config::Period;
-use crate::config::diagnostic::{Invalid, quoted};
+use crate::diagnostic::{Invalid, quoted};
 use crate::http::retry::{is_rate_limit, requested_wait};
 use crate::http::{Permit, RateLimiter, Reply};
 
