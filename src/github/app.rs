@@ -333,7 +333,8 @@ impl App {
             })?;
         }
         call.longest_body = LONGEST_ANSWER;
-        call.values = Some(Values { fields: &["token"], announce: Arc::clone(&self.announce) });
+        call.values =
+            Some(Values { fields: Arc::from(["token".to_owned()]), announce: Arc::clone(&self.announce) });
         self.api.send(call).await.map_err(failed)
     }
 

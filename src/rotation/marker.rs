@@ -19,7 +19,7 @@ use crate::config::{RotationKey, base32};
 const VERSION: &str = "xf1";
 
 /// No marker is longer.
-pub const LONGEST: usize = 64;
+pub const LONGEST: usize = crate::provider::LONGEST_MARKER;
 
 /// The random part of a run's name.
 const RUN_LENGTH: usize = 12;

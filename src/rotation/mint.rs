@@ -252,6 +252,7 @@ impl MintAttempt<'_> {
             expires_at: (profile.expiry == Expiry::Native)
                 .then(|| super::lineage::after(marker.minted_at, lifetime)),
             previous_ends_at,
+            minted_at: marker.minted_at,
         };
         let provider = &self.session.provider;
         let result = provider.mint(&self.session.credential, &mint).await;
