@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::model::{Expiring, Reason, Report, RotationOutcome, RotationReport};
+use super::model::{Expiring, Report, RotationOutcome, RotationReport, Verdict};
 
 /// How long before its expiry the GitHub credential is reported.
 const WRITER_WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -27,8 +27,8 @@ pub(super) fn outcome(rotation: &RotationReport) -> &'static str {
 /// Whether the verdict is to mint.
 pub(super) fn mints(rotation: &RotationReport) -> bool {
     match rotation.reason {
-        Some(Reason::Due | Reason::Forced | Reason::Undelivered | Reason::Missing) => true,
-        Some(Reason::Fresh | Reason::InFlight) | None => false,
+        Some(Verdict::Due | Verdict::Forced | Verdict::Undelivered | Verdict::Missing) => true,
+        Some(Verdict::Fresh | Verdict::InFlight) | None => false,
     }
 }
 
@@ -36,12 +36,12 @@ pub(super) fn mints(rotation: &RotationReport) -> bool {
 /// did not get so far.
 pub(super) fn because(rotation: &RotationReport) -> Option<String> {
     let reason = match rotation.reason? {
-        Reason::Fresh => return Some(rotation.reason_text.clone().unwrap_or("nothing is due".to_owned())),
-        Reason::Due => "it is due",
-        Reason::Forced => return Some("it is forced".to_owned()),
-        Reason::Undelivered => "the current token is not everywhere",
-        Reason::InFlight => "another run is at work, or ended a moment ago",
-        Reason::Missing => "there is no such token",
+        Verdict::Fresh => return Some(rotation.reason_text.clone().unwrap_or("nothing is due".to_owned())),
+        Verdict::Due => "it is due",
+        Verdict::Forced => return Some("it is forced".to_owned()),
+        Verdict::Undelivered => "the current token is not everywhere",
+        Verdict::InFlight => "another run is at work, or ended a moment ago",
+        Verdict::Missing => "there is no such token",
     };
     Some(match &rotation.reason_text {
         Some(text) => format!("{reason}: {text}"),

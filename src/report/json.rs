@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn words_are_the_published_ones() {
         use crate::report::{
-            DestinationOutcome as D, Reason as R, RotationOutcome as O, VerificationOutcome as P,
+            DestinationOutcome as D, RotationOutcome as O, Verdict as R, VerificationOutcome as P,
         };
         let word = |value: Value| value.as_str().unwrap().to_owned();
         let of = |values: &[Value]| values.iter().cloned().map(word).collect::<Vec<_>>().join("|");

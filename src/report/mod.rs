@@ -24,8 +24,8 @@ use std::path::{Path, PathBuf};
 use crate::redact::Redactor;
 
 pub use model::{
-    DestinationOutcome, DestinationReport, Expiring, PlannedMint, Reason, RedactedReport, Report, Reporter,
-    RotationOutcome, RotationReport, TokenEnd, TokenReport, TokenSpan, VerificationOutcome,
+    DestinationOutcome, DestinationReport, Expiring, PlannedMint, RedactedReport, Report, Reporter,
+    RotationOutcome, RotationReport, TokenEnd, TokenReport, TokenSpan, Verdict, VerificationOutcome,
 };
 
 /// The form of the report on standard output.

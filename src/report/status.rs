@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::model::{
-    DestinationOutcome, DestinationReport, Reason, RedactedReport, RotationOutcome, RotationReport,
+    DestinationOutcome, DestinationReport, RedactedReport, RotationOutcome, RotationReport, Verdict,
 };
 use super::{Terminal, format, timeline};
 
@@ -90,19 +90,19 @@ fn held(report: &RedactedReport, destination: &DestinationReport) -> (&'static s
 fn verdict(rotation: &RotationReport) -> &'static str {
     match (rotation.outcome, rotation.reason) {
         (RotationOutcome::Failed, _) => "FAILED",
-        (_, Some(Reason::Due)) => "due",
-        (_, Some(Reason::Forced)) => "forced",
-        (_, Some(Reason::Undelivered)) => "undelivered",
-        (_, Some(Reason::Missing)) => "missing",
-        (_, Some(Reason::InFlight)) => "in flight",
-        (_, Some(Reason::Fresh) | None) => "fresh",
+        (_, Some(Verdict::Due)) => "due",
+        (_, Some(Verdict::Forced)) => "forced",
+        (_, Some(Verdict::Undelivered)) => "undelivered",
+        (_, Some(Verdict::Missing)) => "missing",
+        (_, Some(Verdict::InFlight)) => "in flight",
+        (_, Some(Verdict::Fresh) | None) => "fresh",
     }
 }
 
 fn why(report: &RedactedReport, rotation: &RotationReport) -> String {
     match (rotation.outcome, rotation.next_rotation_at) {
         (RotationOutcome::Failed, _) => rotation.error.clone().unwrap_or_default(),
-        (_, Some(next)) if rotation.reason == Some(Reason::Fresh) => {
+        (_, Some(next)) if rotation.reason == Some(Verdict::Fresh) => {
             format!("due {}", format::brief(Some(next), report.now, ""))
         }
         _ => rotation.reason_text.clone().unwrap_or_default(),

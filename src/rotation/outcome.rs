@@ -9,12 +9,12 @@ use super::advice::advice;
 use super::apply::{RotationRun, Write};
 use super::error::RotationError;
 use super::lineage::{Holder, Member, Observation, after};
-use super::plan::{self, Plan, PlanInput, Step, Verdict};
+use super::plan::{self, Plan, PlanInput, Step};
 use super::session::ProviderSession;
 use crate::config::Rotation;
 use crate::provider::{Expiry, Token, Verification};
 use crate::report::{
-    DestinationOutcome, DestinationReport, PlannedMint, Reason, RotationOutcome, RotationReport, TokenEnd,
+    DestinationOutcome, DestinationReport, PlannedMint, RotationOutcome, RotationReport, TokenEnd,
     TokenReport, TokenSpan, VerificationOutcome,
 };
 
@@ -27,7 +27,7 @@ pub(super) fn report(
     let builder = ReportBuilder { rotation, session, run: &run, context };
     let mut report = RotationReport::new(&rotation.name, rotation.provider.kind.to_string());
     if let Some(plan) = &run.plan {
-        report.reason = Some(reason(plan.verdict));
+        report.reason = Some(plan.verdict);
         report.reason_text = Some(plan.why.clone());
     }
     report.outcome = builder.outcome();
@@ -294,16 +294,5 @@ impl ReportBuilder<'_> {
             report.holds = Some(self.end(&self.run.lineage.members[held], now));
         }
         report
-    }
-}
-
-fn reason(verdict: Verdict) -> Reason {
-    match verdict {
-        Verdict::Fresh => Reason::Fresh,
-        Verdict::Due => Reason::Due,
-        Verdict::Forced => Reason::Forced,
-        Verdict::Undelivered => Reason::Undelivered,
-        Verdict::InFlight => Reason::InFlight,
-        Verdict::Missing => Reason::Missing,
     }
 }

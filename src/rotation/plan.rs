@@ -12,6 +12,7 @@ use super::trust::{self, Support};
 use super::window::delivery_window;
 use crate::config::{Policy, Rotation};
 use crate::provider::{Expiry, Overlap, Profile, Token};
+use crate::report::Verdict;
 
 pub use retire::{Retirement, expiries_to_set, retirements, used_since_replaced, waiting, withheld};
 
@@ -24,23 +25,6 @@ const ROUNDING: SignedDuration = SignedDuration::from_hours(24);
 /// How long after its delivery window an orphan is ended at once: GitHub's timestamps
 /// may lag.
 const ORPHAN_AGE: SignedDuration = SignedDuration::from_hours(1);
-
-/// Why a rotation is rotated now, or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verdict {
-    /// Nothing to do.
-    Fresh,
-    /// The token ends soon, is too old, or is valid for longer than the policy allows.
-    Due,
-    /// The user asked for it.
-    Forced,
-    /// A destination does not hold the current token.
-    Undelivered,
-    /// Another run is at work, or ended a moment ago.
-    InFlight,
-    /// There is no such token.
-    Missing,
-}
 
 /// What a plan depends on besides tokens and observations.
 #[derive(Debug, Clone, Copy)]
