@@ -12,12 +12,12 @@ use super::input::{Input, Inputs, input};
 use super::settings::{self, RunOptions};
 use super::{Cli, Environment, OutputArgs, RotationArgs, Subcommands};
 use crate::config::address::origin;
-use crate::config::diagnostic::{Invalid, Origin, Problems, printable};
 use crate::config::selection::{Selection, Shard};
 use crate::config::{
     Config, DEFAULT_CREDENTIAL, Field, Held, MAX_BYTES, Period, Repository, Request, RotationKeys,
     SecretKeys, check_values, github_apart, load, summary,
 };
+use crate::diagnostic::{Invalid, Origin, Problems, printable};
 use crate::github::{GithubCredential, GithubSettings};
 use crate::provider::Kind;
 use crate::redact::{GRAM, Redactor, looks_like_a_secret};

@@ -8,7 +8,7 @@ use super::input::{Input, Inputs, input};
 use super::{Environment, NetworkArgs, OutputArgs};
 use crate::config::Period;
 use crate::config::address::origin;
-use crate::config::diagnostic::{Invalid, Origin, Problems, named, quoted};
+use crate::diagnostic::{Invalid, Origin, Problems, named, quoted};
 use crate::github::{GithubCredential, GithubSettings, Pace};
 use crate::report::Format;
 

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 use crate::config::Period;
-use crate::config::diagnostic::all_but_axiom_left_out;
+use crate::diagnostic::all_but_axiom_left_out;
 use crate::redact::Redactor;
 
 const FILE: &str = "\

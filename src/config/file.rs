@@ -10,10 +10,10 @@ use serde_json::{Map, Value as Json};
 use std::borrow::Cow;
 use url::Url;
 
-use super::diagnostic::{Invalid, Origin, Problems, nearest, one_of, quoted};
 use super::scalar::Read;
 use super::yaml::{self, Node, Value};
 use super::{Period, Repository, Store, Visibility};
+use crate::diagnostic::{Invalid, Origin, Problems, nearest, one_of, quoted};
 use crate::provider::Kind;
 use crate::redact::looks_like_a_secret;
 

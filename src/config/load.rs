@@ -3,11 +3,11 @@
 //!
 //! [`super::validate`] checks values and rotations against each other.
 
-use super::diagnostic::{Invalid, Origin, Problems, quoted};
 use super::file::{self, DefaultsKeys, Field, FileKeys, RotationKeys};
 use super::selection::Selection;
 use super::validate::{self, Claims};
 use super::{Config, Policy, Repository, Rotation, RotationKey, address, reach};
+use crate::diagnostic::{Invalid, Origin, Problems, quoted};
 use crate::provider::ProviderSettings;
 use crate::redact::looks_like_a_secret;
 

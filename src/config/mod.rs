@@ -6,7 +6,6 @@
 
 pub mod address;
 pub mod destination;
-pub mod diagnostic;
 mod file;
 mod key;
 mod load;

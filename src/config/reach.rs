@@ -11,9 +11,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
 use super::Rotation;
-use super::diagnostic::{Invalid, Origin, Problems, one_of, quoted};
 use super::file::{DefaultsKeys, Field, RotationKeys};
 use super::load::{DEFAULT_CREDENTIAL, given, over, under};
+use crate::diagnostic::{Invalid, Origin, Problems, one_of, quoted};
 use crate::github;
 use crate::provider::{DESCRIPTORS, Kind, ProviderSettings};
 use crate::redact::issuer;

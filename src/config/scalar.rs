@@ -8,9 +8,9 @@ use serde_json::{Map, Value as Json};
 use url::Url;
 
 use super::address::origin;
-use super::diagnostic::{Invalid, Problems, name_of, named, quoted};
 use super::yaml::{Node, Value};
 use super::{Period, Repository, RepositoryPattern, RotationKey, Store, Visibility};
+use crate::diagnostic::{Invalid, Problems, name_of, named, quoted};
 use crate::provider::Kind;
 
 /// What can stand in the file.
@@ -213,12 +213,5 @@ fn json(node: &Node, problems: &mut Problems) -> Option<Json> {
             }
             Some(Json::Object(map))
         }
-    }
-}
-impl FromStr for Kind {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        named("provider", &Self::all(), text)
     }
 }

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 use serde_saphyr::{DuplicateKeyPolicy, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
-use super::diagnostic::{Invalid, Origin, Position, printable};
+use crate::diagnostic::{Invalid, Origin, Position, printable};
 
 /// The largest file that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;

@@ -14,6 +14,7 @@ mod softwareone;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -23,6 +24,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::clock::Peer;
+use crate::diagnostic::{Invalid, named};
 use crate::http::{Announce, Http};
 use crate::redact::TokenShape;
 use connection::Endpoint;
@@ -92,6 +94,14 @@ impl ProviderSettings {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.name)
+    }
+}
+
+impl FromStr for Kind {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        named("provider", &Self::all(), text)
     }
 }
 

@@ -292,7 +292,7 @@ mod tests {
                 assert!(text.stderr.contains("looks like a secret") && !shows_a_part(&text.stderr, &token));
             }
             for key in ["token", "credential", "org_id", "verify", "name"] {
-                let mut problems = crate::config::diagnostic::Problems::default();
+                let mut problems = crate::diagnostic::Problems::default();
                 let file = format!("rotations:\n- {{ provider: axiom, secrets: [A], {key}: \"{token}\" }}\n");
                 problems.set_file("crossfade.yml", &file);
                 crate::config::read_for_tests(&file, &mut problems);

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::model::{DestinationOutcome, RedactedReport, RotationOutcome, RotationReport, rfc3339};
 use super::{format, json};
-use crate::config::diagnostic::{Origin, Position, Problem, Problems, Severity};
+use crate::diagnostic::{Origin, Position, Problem, Problems, Severity};
 use crate::redact::{Redactor, is_maskable, workflow_data, workflow_property};
 
 /// Longer reports than this, in bytes, are no output: a job's outputs may take

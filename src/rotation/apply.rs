@@ -108,7 +108,7 @@ async fn execute(
     {
         let names: Vec<String> = all.iter().map(|token| super::marker::strip(&token.name)).collect();
         let known = names.iter().chain(all.iter().map(|token| &token.id)).map(String::as_str);
-        *nearest = crate::config::diagnostic::nearest(token, known).map(str::to_owned);
+        *nearest = crate::diagnostic::nearest(token, known).map(str::to_owned);
     }
     let step = plan.step.clone();
     run.warn_of_doubts(&input, &plan);

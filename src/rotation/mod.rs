@@ -2,7 +2,6 @@
 //!
 //! - [`lineage`]: which tokens belong to a rotation, and which destinations hold them (pure)
 //! - [`plan`]: the verdict and what follows from it (pure)
-//! - [`window`]: how long a delivery may take (pure)
 //! - [`marker`]: the text by which crossfade recognises its tokens
 //! - [`trust`]: which markers are believed, and what may be retired because of them (pure)
 //! - `expand`: from patterns to destinations
@@ -27,7 +26,6 @@ pub mod plan;
 pub mod session;
 pub mod stop_signal;
 pub mod trust;
-pub mod window;
 
 mod advice;
 mod apply;

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::error::RotationError;
 use super::lineage::{Holder, Lineage, Member, Observation, TOLERANCE, after, before};
 use super::trust::{self, Support};
-use super::window::delivery_window;
 use crate::config::{Policy, Rotation};
+use crate::limits::delivery_window;
 use crate::provider::{Expiry, Overlap, Profile, Token};
 use crate::report::Verdict;
 

@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::error::RotationError;
 use super::lineage::{Lineage, Member, SKEW, TOLERANCE, after, before};
 use super::marker::{Marker, MarkerKeys};
-use super::window::LONGEST_WINDOW;
 use crate::config::Rotation;
+use crate::limits::LONGEST_WINDOW;
 use crate::provider::{Overlap, Profile, Token};
 
 /// A token with this rotation's marker on which no run acts.

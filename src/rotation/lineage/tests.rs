@@ -54,7 +54,7 @@ fn a_token_from_the_future_or_with_an_endless_window_is_not_trusted() {
     assert!(matches!(trace(&minted("forged", minute(3), None)), Err(RotationError::FutureMarker { .. })));
     let mut member = minted("wide", day(-1), None);
     let marker = member.marker.as_mut().unwrap();
-    marker.until = after(marker.minted_at, super::super::window::LONGEST_WINDOW);
+    marker.until = after(marker.minted_at, crate::limits::LONGEST_WINDOW);
     assert!(trace(&member).is_ok());
     let marker = member.marker.as_mut().unwrap();
     marker.until = after(marker.until, SignedDuration::from_secs(1));
