@@ -9,6 +9,7 @@
 //! - `mint`: creating and checking the new token, with lost replies and concurrent runs
 //! - `warnings`: doubts about tokens, in words
 //! - `retire`: the only place where a token is disabled or deleted
+//! - `unmanaged`: the provider's tokens that no rotation covers
 //! - [`session`]: a provider with its credential, shared by the rotations that use it
 //! - [`delivery_slots`]: how many rotations may deliver at once
 //! - [`stop_signal`]: whether a mint may still be started
@@ -35,6 +36,7 @@ mod outcome;
 mod retire;
 #[cfg(test)]
 mod samples;
+mod unmanaged;
 mod warnings;
 
 use std::collections::HashMap;
@@ -56,6 +58,7 @@ use expand::Expanded;
 use marker::MarkerKeys;
 use session::ProviderSession;
 use stop_signal::StopSignal;
+pub use unmanaged::unmanaged;
 
 /// What all rotations of a run share.
 pub struct RunContext<'a> {
