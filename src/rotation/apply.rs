@@ -158,7 +158,7 @@ async fn observe(
     let Some(now) = context.clock.now() else {
         return Err(run.unreadable_destinations(rotation).unwrap_or(RotationError::NoClock));
     };
-    match context.clock.skew(session.peer) {
+    match context.clock.skew(session.clock) {
         Some(skew) => check_clocks(skew)?,
         None => run.warnings.push("the provider sends no date, so its clock could not be checked".to_owned()),
     }

@@ -177,7 +177,7 @@ impl MintAttempt<'_> {
                 plan::previous_ends_at(
                     &self.input,
                     marker.minted_at,
-                    self.context.ahead(self.session.peer),
+                    self.context.ahead(self.session.clock),
                     &plan,
                     old,
                 )

@@ -236,7 +236,7 @@ impl ReportBuilder<'_> {
                 // An overlap of nothing is ended explicitly, after the last delivery.
                 let overlap = if at_once { now } else { overlap };
                 let ends_at =
-                    plan::previous_ends_at(&input, now, self.context.ahead(self.session.peer), mint, old);
+                    plan::previous_ends_at(&input, now, self.context.ahead(self.session.clock), mint, old);
                 let ends_at = ends_at.filter(|_| !at_once);
                 ends_at.unwrap_or_else(|| old.token.expires_at.map_or(overlap, |end| end.min(overlap)))
             }),
