@@ -14,9 +14,12 @@ use serde_json::Value;
 use url::Url;
 
 use super::{Error, ErrorKind, Verification};
-use crate::clock::Peer;
 use crate::http::retry::{Repetitions, requested_wait};
-use crate::http::{Announce, Call, Http, HttpError, Reply, Values, json};
+use crate::http::{Announce, Call, Http, HttpError, Peer, PeerPolicy, Reply, Values, json};
+
+/// How replies of providers are treated: no redirects; the ids are for the log alone.
+pub(super) static POLICY: PeerPolicy =
+    PeerPolicy { request_ids: &["x-axiom-trace-id", "x-request-id"], ..PeerPolicy::STRICT };
 
 /// The API of one provider: its endpoint and base URL.
 #[derive(Debug, Clone)]
@@ -103,7 +106,7 @@ impl Connection {
         body: Option<&Value>,
     ) -> Result<Reply, Error> {
         let needs = request.needs;
-        let call = with_body(self.call(method, request)?.idempotent(), body)?;
+        let call = with_body(self.call(method, request)?.idempotent(), body);
         self.send(Call { is_valid_body: json, ..call }, needs).await
     }
 
@@ -124,7 +127,7 @@ impl Connection {
         done: &[u16],
     ) -> Result<Value, Error> {
         let needs = request.needs;
-        let reply = self.send(with_body(self.call(method, request)?, Some(body))?, needs).await?;
+        let reply = self.send(with_body(self.call(method, request)?, Some(body)), needs).await?;
         if !done.contains(&reply.status.as_u16()) {
             return Err(Error::unexpected(reply.status.as_u16()));
         }
@@ -140,7 +143,7 @@ impl Connection {
         body: Option<&Value>,
     ) -> Result<Reply, Error> {
         let needs = request.needs;
-        let mut call = with_body(self.call(method, request)?, body)?;
+        let mut call = with_body(self.call(method, request)?, body);
         // Not repeated even if the connection fails.
         call.deadline = Some(Instant::now());
         self.send(call, needs).await
@@ -199,14 +202,14 @@ impl Connection {
 }
 
 /// The call with a JSON body, in a media type that the file may have chosen.
-fn with_body(call: Call, body: Option<&Value>) -> Result<Call, Error> {
-    let Some(body) = body else { return Ok(call) };
+fn with_body(call: Call, body: Option<&Value>) -> Call {
+    let Some(body) = body else { return call };
     let own = call.headers.get(header::CONTENT_TYPE).cloned();
-    let call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
-    Ok(match own {
+    let call = call.json(body);
+    match own {
         Some(own) => call.header(header::CONTENT_TYPE, own),
         None => call,
-    })
+    }
 }
 
 fn unsent(error: &HttpError) -> Error {

@@ -21,9 +21,9 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::clock::Peer;
+use crate::clock::ClockId;
 use crate::diagnostic::{Invalid, named};
-use crate::http::{Announce, Http};
+use crate::http::{Announce, Http, Peer};
 use connection::Endpoint;
 use engine::Engine;
 
@@ -292,7 +292,7 @@ pub trait Provider: Send + Sync {
 }
 
 /// Builds the client of the configured provider without sending a request. Its replies
-/// set the clock of `peer`, and `announce` is called with every value that they contain.
+/// set `clock`, and `announce` is called with every value that they contain.
 /// `secrets` are the values of environment variables.
 ///
 /// # Errors
@@ -301,10 +301,11 @@ pub fn connect(
     settings: &ProviderSettings,
     secrets: &BTreeMap<String, SecretString>,
     http: Arc<Http>,
-    peer: Peer,
+    clock: ClockId,
     announce: Announce,
 ) -> Result<Arc<dyn Provider>, Error> {
     let value_fields = Arc::clone(&settings.kind.file().secrets);
+    let peer = Peer { clock, policy: &connection::POLICY };
     let endpoint = Endpoint { http, peer, announce, value_fields };
     Ok(Arc::new(Engine::new(settings, secrets, endpoint)?))
 }

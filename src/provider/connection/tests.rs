@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::clock::ClockId;
 
 fn api() -> Url {
     Url::parse("https://x.invalid/v2").unwrap()
@@ -18,7 +19,7 @@ fn endpoint() -> Endpoint {
     let http = Http::new(crate::http::HttpSettings::default(), Arc::default());
     Endpoint {
         http: Arc::new(http),
-        peer: Peer::Provider(0),
+        peer: Peer { clock: ClockId::Provider(0), policy: &POLICY },
         announce: Arc::new(|_| {}),
         value_fields: Arc::from(["token".to_owned()]),
     }
@@ -68,7 +69,7 @@ async fn a_token_that_cannot_be_asked_for_is_not_taken_for_gone() {
         };
         let Endpoint { http, peer, announce, .. } = endpoint();
         let secrets = std::collections::BTreeMap::new();
-        let provider = crate::provider::connect(&settings, &secrets, http, peer, announce).unwrap();
+        let provider = crate::provider::connect(&settings, &secrets, http, peer.clock, announce).unwrap();
         for id in ["vic\ttim", "TKN-0000\n-0001", "..", ""] {
             let read = provider.get(&SecretString::from("credential"), id).await;
             assert_eq!(read.unwrap_err().kind, ErrorKind::Unreadable, "{kind} {id:?}");

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use url::Url;
 
 use super::*;
-use crate::clock::Peer;
-use crate::http::{Http, HttpSettings};
+use crate::clock::ClockId;
+use crate::http::{Http, HttpSettings, Peer};
 
 fn engine(name: &str) -> Engine {
     let settings = ProviderSettings {
@@ -18,7 +18,12 @@ fn engine(name: &str) -> Engine {
     };
     let http = Arc::new(Http::new(HttpSettings::default(), Arc::default()));
     let value_fields = Arc::clone(&settings.kind.file().secrets);
-    let endpoint = Endpoint { http, peer: Peer::Provider(0), announce: Arc::new(|_| {}), value_fields };
+    let endpoint = Endpoint {
+        http,
+        peer: Peer { clock: ClockId::Provider(0), policy: &super::super::connection::POLICY },
+        announce: Arc::new(|_| {}),
+        value_fields,
+    };
     Engine::new(&settings, &BTreeMap::new(), endpoint).unwrap()
 }
 
