@@ -12,6 +12,7 @@ use super::input::{Input, Inputs, input};
 use super::settings::{self, RunOptions};
 use super::{Cli, Environment, OutputArgs, RotationArgs, Subcommands};
 use crate::config::address::origin;
+use crate::config::providers::ProviderName;
 use crate::config::selection::{Selection, Shard};
 use crate::config::{
     Config, DEFAULT_CREDENTIAL, Field, Held, MAX_BYTES, Period, Repository, Request, RotationKeys,
@@ -19,7 +20,6 @@ use crate::config::{
 };
 use crate::diagnostic::{Invalid, Origin, Problems, printable};
 use crate::github::{GithubCredential, GithubSettings};
-use crate::provider::Kind;
 use crate::redact::{GRAM, Redactor, looks_like_a_secret};
 use crate::report::{Condition, Format};
 
@@ -324,7 +324,7 @@ fn configuration(
 /// anything of the file is quoted: it may be wrong in any other way.
 fn register_named(file: &str, environment: &Environment, redactor: &Redactor) {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    for line in file.lines().filter(|line| line.contains("credential")) {
+    for line in file.lines().filter(|line| line.contains("credential") || line.contains("with")) {
         let words = line.split(|c| !is_word(c)).filter(|word| !word.is_empty());
         for value in words.filter_map(|word| environment.get(word)).filter(|value| value.trim().len() >= GRAM)
         {
@@ -342,7 +342,7 @@ fn flags(args: &RotationArgs, inputs: &mut Inputs<'_>) -> RotationKeys {
     };
     RotationKeys {
         name: inputs.text(args.name.as_deref(), NAME),
-        provider: inputs.parsed(args.provider.as_deref(), PROVIDER, Kind::from_str),
+        provider: inputs.parsed(args.provider.as_deref(), PROVIDER, |name| Ok(ProviderName(name.to_owned()))),
         provider_url: inputs.parsed(args.provider_url.as_deref(), PROVIDER_URL, origin),
         org_id: inputs.text(args.org_id.as_deref(), ORG_ID),
         token: inputs.text(args.token.as_deref(), TOKEN),
@@ -385,8 +385,8 @@ fn credentials(
     problems: &mut Problems,
 ) -> BTreeMap<String, SecretString> {
     let mut found = BTreeMap::new();
-    for rotation in config.into_iter().flat_map(|config| &config.rotations) {
-        let variable = &rotation.provider.credential;
+    let rotations = config.into_iter().flat_map(|config| &config.rotations);
+    for variable in rotations.flat_map(|rotation| rotation.provider.credentials()) {
         if found.contains_key(variable) {
             continue;
         }
@@ -422,13 +422,16 @@ fn compare_values(
     };
     held.extend(of_github.map(|(variable, value)| Held { variable, value, provider: None }));
     let rotations = config.into_iter().flat_map(|config| config.rotations.iter().chain(&config.unselected));
-    for provider in rotations.map(|rotation| &rotation.provider) {
-        let Some(value) = environment.get(&provider.credential) else { continue };
+    let providers = rotations.map(|rotation| &rotation.provider);
+    for (provider, variable) in
+        providers.flat_map(|one| one.credentials().map(move |variable| (one, variable)))
+    {
+        let Some(value) = environment.get(variable) else { continue };
         let value = SecretString::from(value);
         redactor.register(&value);
-        let is_known = |one: &Held<'_>| one.variable == provider.credential && one.provider == Some(provider);
+        let is_known = |one: &Held<'_>| one.variable == variable && one.provider == Some(provider);
         if !held.iter().any(is_known) {
-            held.push(Held { variable: &provider.credential, value, provider: Some(provider) });
+            held.push(Held { variable, value, provider: Some(provider) });
         }
     }
     check_values(&held, problems);
