@@ -102,7 +102,7 @@ impl GitHub {
         options: GithubOptions,
     ) -> Result<Self, Error> {
         let GithubOptions { concurrency, pace, mode, announce, progress } = options;
-        let rate_limiter = Arc::new(Pacer::new(pace, concurrency));
+        let rate_limiter = Arc::new(Pacer::new(pace, concurrency, progress.clone()));
         let transport = Arc::new(Transport::new(http, settings.api_url.clone(), rate_limiter));
         let credentials = Auth::new(&settings.credential, &transport, mode, announce)?;
         let client = Arc::new(Client { transport, credentials });
@@ -194,9 +194,9 @@ impl GitHub {
         value: &SecretString,
         until: Timestamp,
     ) -> Result<(), WriteError> {
-        write::write(&self.client, &self.preflight, target, value, until).await?;
-        self.progress.wrote();
-        Ok(())
+        let written = write::write(&self.client, &self.preflight, target, value, until).await;
+        self.progress.wrote(written.is_ok());
+        written
     }
 }
 
