@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use tracing::instrument::WithSubscriber as _;
 
 use crate::cli::{self, Command, EarlyExit, Environment, Run, Verbosity};
-use crate::clock::{Clock, Peer};
+use crate::clock::{Clock, ClockId};
 use crate::config::Period;
 use crate::diagnostic::{Invalid, Problems};
 use crate::github::{GitHub, GithubCredential, GithubOptions, Mode};
@@ -203,13 +203,13 @@ fn sessions(
         if sessions.contains_key(settings) {
             continue;
         }
-        let peer = Peer::Provider(sessions.len());
-        let provider = provider::connect(settings, Arc::clone(http), peer, Arc::clone(announce))
+        let clock = ClockId::Provider(sessions.len());
+        let provider = provider::connect(settings, Arc::clone(http), clock, Arc::clone(announce))
             .map_err(|error| error.to_string())?;
         let credential = run.credentials.get(&settings.credential).cloned().unwrap_or_default();
         sessions.insert(
             settings.clone(),
-            Arc::new(ProviderSession::new(provider, credential, peer, http.retry_policy())),
+            Arc::new(ProviderSession::new(provider, credential, clock, http.retry_policy())),
         );
     }
     Ok(sessions)

@@ -46,7 +46,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::{Clock, Peer};
+use crate::clock::{Clock, ClockId};
 use crate::config::Config;
 use crate::github::{GitHub, Mode};
 use crate::provider::ProviderSettings;
@@ -90,7 +90,7 @@ impl RunContext<'_> {
     /// How far the provider's clock is ahead of GitHub's; the largest tolerated skew if
     /// unknown. `Date` headers have whole seconds, so a difference of one second counts
     /// as none.
-    fn ahead(&self, provider: Peer) -> SignedDuration {
+    fn ahead(&self, provider: ClockId) -> SignedDuration {
         let skew = self.clock.skew(provider).unwrap_or(lineage::SKEW);
         if skew.as_secs() <= 1 { SignedDuration::ZERO } else { skew }
     }
