@@ -38,23 +38,23 @@ pub(super) fn advice(rotation: &Rotation, run: &RotationRun, error: &RotationErr
     let mut said = Vec::new();
     if let Some(now) = run.now {
         let members = &run.lineage.members;
-        // By how far it is known, and by token, the newest first.
-        let mut groups: BTreeMap<(Holds, Option<usize>), (Option<&Member>, Vec<String>)> = BTreeMap::new();
+        // By how far it is known, then by token, the newest first.
+        let mut groups: BTreeMap<(Holds, Option<usize>), Vec<String>> = BTreeMap::new();
         for (index, secret) in rotation.secrets.iter().enumerate() {
             let (holds, token) = holds(run, index);
             let age = token.and_then(|token| members.iter().position(|member| member.is(token)));
-            let (_, names) = groups.entry((holds, age)).or_insert((token, Vec::new()));
-            names.push(secret.destination.to_string());
+            groups.entry((holds, age)).or_default().push(secret.destination.to_string());
         }
-        for ((holds, _), (token, names)) in groups.iter().take(GROUPS) {
-            said.push(sentence(*holds, *token, names, now));
+        let token = |age: &Option<usize>| members.get((*age)?);
+        for ((holds, age), names) in groups.iter().take(GROUPS) {
+            said.push(sentence(*holds, token(age), names, now));
         }
-        let rest: usize = groups.values().skip(GROUPS).map(|(_, names)| names.len()).sum();
+        let rest: usize = groups.values().skip(GROUPS).map(Vec::len).sum();
         if rest > 0 {
             said.push(format!("{rest} more secrets hold something else: see the report"));
         }
         let is_named =
-            |member: &Member| groups.values().filter_map(|(token, _)| *token).any(|named| named.is(member));
+            |member: &Member| groups.keys().filter_map(|(_, age)| token(age)).any(|one| one.is(member));
         let others = members.iter().filter(|member| member.is_live(now) && !is_named(member));
         let others: Vec<String> = others.map(|member| described(member, now)).collect();
         if !others.is_empty() {
