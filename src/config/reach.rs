@@ -14,9 +14,8 @@ use super::Rotation;
 use super::file::{DefaultsKeys, Field, RotationKeys};
 use super::load::{DEFAULT_CREDENTIAL, given, over, under};
 use crate::diagnostic::{Invalid, Origin, Problems, one_of, quoted};
-use crate::github;
 use crate::provider::{DESCRIPTORS, Kind, ProviderSettings};
-use crate::redact::issuer;
+use crate::redact::{GITHUB, issuer};
 
 /// One rotation of the file, before defaults and flags apply.
 #[derive(Debug, Clone, Copy)]
@@ -232,7 +231,7 @@ pub(crate) struct Held<'a> {
 
 impl Held<'_> {
     fn service(&self) -> &'static str {
-        self.provider.map_or(github::SERVICE, |provider| provider.kind.descriptor().name)
+        self.provider.map_or(GITHUB, |provider| provider.kind.descriptor().name)
     }
 
     /// Service and origin.
