@@ -47,6 +47,11 @@ impl ProviderSession {
         let listed = self.listed.get_or_init(async || self.provider.list(&self.credential).await).await;
         listed.as_deref().map_err(Clone::clone)
     }
+
+    /// The same without a request: `None` unless it has been read.
+    pub(super) fn listed(&self) -> Option<&[Token]> {
+        self.listed.get()?.as_deref().ok()
+    }
 }
 
 /// The credentials that a rotation's calls can use.
