@@ -16,9 +16,8 @@ use super::file::{DefaultsKeys, Field, RotationKeys};
 use super::load::{DEFAULT_CREDENTIAL, over, under};
 use super::providers::{ProviderName, Providers, with};
 use crate::diagnostic::{Invalid, Origin, Problems, one_of, quoted};
-use crate::github;
 use crate::provider::{Kind, ProviderSettings, catalogue};
-use crate::redact::issuer;
+use crate::redact::{GITHUB, issuer};
 
 /// One rotation of the file, before defaults and flags apply.
 #[derive(Debug, Clone, Copy)]
@@ -247,7 +246,7 @@ pub(crate) struct Held<'a> {
 
 impl Held<'_> {
     fn service(&self) -> &str {
-        self.provider.map_or(github::SERVICE, |provider| provider.kind.name())
+        self.provider.map_or(GITHUB, |provider| provider.kind.name())
     }
 
     /// Service and origin.
