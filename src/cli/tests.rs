@@ -25,11 +25,11 @@ const BASE: &[(&str, &str)] = &[
 
 fn invoke(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Run, EarlyExit> {
     let environment: Environment = variables.iter().copied().collect();
-    invocation(
-        std::iter::once("crossfade").chain(arguments.iter().copied()).map(Into::into),
-        &environment,
-        &Redactor::new(),
-    )
+    let arguments = std::iter::once("crossfade").chain(arguments.iter().copied()).map(Into::into);
+    match invocation(arguments, &environment, &Redactor::new())? {
+        Invocation::Rotations(run) => Ok(*run),
+        Invocation::Provider(_) => panic!("a command about a provider"),
+    }
 }
 
 fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {

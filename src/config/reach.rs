@@ -273,7 +273,12 @@ pub(crate) fn values(held: &[Held<'_>], problems: &mut Problems) {
         let value = one.value.expose_secret().trim();
         let variable = one.variable;
         let of = issuer(value);
-        if let Some((other, _)) = of.filter(|(other, _)| *other != one.service()) {
+        // A file of one's own may describe other tokens of a known service, at its address.
+        let is_at_home = |other: &str| {
+            let origin = one.provider.map(ProviderSettings::origin);
+            catalogue().iter().any(|kind| kind.name() == other && kind.origin() == origin)
+        };
+        if let Some((other, _)) = of.filter(|(other, _)| *other != one.service() && !is_at_home(other)) {
             let invalid = Invalid::new(format!(
                 "{} holds what looks like a token of `{other}`, and it is for `{}`",
                 quoted(variable),

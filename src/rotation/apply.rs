@@ -100,6 +100,9 @@ async fn execute(
         *nearest = crate::diagnostic::nearest(token, known).map(str::to_owned);
     }
     run.warn_of_doubts(now, &plan);
+    if let Ok(tokens) = session.tokens().await {
+        run.warn_of_unproved_file(rotation, tokens);
+    }
     if context.mode != Mode::Apply {
         return run.rehearse(input, plan, context.ahead(session.clock));
     }

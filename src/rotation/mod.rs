@@ -32,6 +32,7 @@ mod expand;
 mod lineage;
 mod mint;
 mod plan;
+pub mod proof;
 mod report;
 mod retire;
 #[cfg(test)]

@@ -46,7 +46,6 @@ pub struct ProviderFile {
     /// How long a new token may be missing from the list.
     pub(crate) eventual: Duration,
     /// The shortest life of a token.
-    #[allow(dead_code)]
     pub(crate) shortest: Duration,
     /// Names of the fields that hold values.
     pub(crate) secrets: Arc<[String]>,
