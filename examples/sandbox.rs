@@ -11,7 +11,7 @@ mod support;
 
 use std::process::ExitCode;
 
-use support::provider::{Service, axiom, deepset, launchdarkly, softwareone};
+use support::provider::{Service, axiom, deepset, launchdarkly, lighthouse, softwareone};
 use support::world::{REPOSITORY, TOKEN};
 use support::{Invocation, Ran, World};
 
@@ -32,7 +32,7 @@ struct Demo {
     is_retired: bool,
 }
 
-const DEMOS: [Demo; 4] = [
+const DEMOS: [Demo; 5] = [
     Demo {
         service: &axiom::SERVICE,
         title: "Axiom",
@@ -71,6 +71,15 @@ const DEMOS: [Demo; 4] = [
         overlap: "As soon as every secret held the new token, crossfade set the expiry of the old one to the end\n\
                   of the overlap. LaunchDarkly has ended it since, and nothing uses it any more.",
         is_retired: false,
+    },
+    Demo {
+        service: &lighthouse::SERVICE,
+        title: "Lighthouse, which crossfade knows only by the file in docs/providers.md,",
+        secret: "LIGHTHOUSE_KEY",
+        end: "ends in 12 days",
+        mint: "creates a token with the same scopes. The old one is left as it is",
+        overlap: "Nobody holds the old token any more, so the first run after the overlap deletes it.",
+        is_retired: true,
     },
 ];
 
@@ -137,6 +146,14 @@ async fn serve(demo: &Demo, world: &World) {
     ] {
         println!("export {variable}='{value}'");
     }
+    // Kept until the program ends.
+    let file = demo.service.configuration().map(|text| {
+        let file = tempfile::Builder::new().suffix(".yml").tempfile().unwrap();
+        std::fs::write(&file, text).unwrap();
+        println!("export CROSSFADE_CONFIG='{}'", file.path().display());
+        println!("export LIGHTHOUSE_ADMIN_KEY='{}'", world.provider_token());
+        file
+    });
     // Built together with this program, the command lies one folder up.
     let here = std::env::current_exe().unwrap();
     let built = here.ancestors().nth(2).filter(|folder| folder.join("crossfade").exists());
@@ -144,7 +161,8 @@ async fn serve(demo: &Demo, world: &World) {
         println!("export PATH='{}':\"$PATH\"", folder.display());
     }
     println!("\nCtrl-C ends the servers, and forgets everything.");
-    std::future::pending().await
+    std::future::pending::<()>().await;
+    drop(file);
 }
 
 async fn tour(demo: &Demo, world: &World) {

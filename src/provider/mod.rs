@@ -33,6 +33,10 @@ use file::ProviderFile;
 /// The most characters of a marker: every field that carries one must hold so many.
 pub const LONGEST_MARKER: usize = 64;
 
+/// The variable by which a rotation says that its provider was proved, and its value.
+pub(crate) const PROVED: &str = "proved";
+pub(crate) const YES: &str = "yes";
+
 /// Which service issues a token.
 #[derive(Debug, Clone)]
 pub struct Kind(Arc<ProviderFile>);
@@ -87,6 +91,12 @@ impl ProviderSettings {
     pub fn origin(&self) -> String {
         let public = || self.kind.origin().unwrap_or_default();
         self.url.as_ref().map_or_else(public, |url| url.origin().ascii_serialization())
+    }
+
+    /// What no source states about the service, unless the rotation says that it was proved.
+    pub(crate) fn unproved(&self) -> Option<&str> {
+        let is_proved = self.with.get(PROVED).is_some_and(|value| value == YES);
+        self.kind.file().unproved.as_deref().filter(|_| !is_proved)
     }
 
     /// The environment variables whose values are sent to the service.

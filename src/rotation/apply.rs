@@ -92,6 +92,10 @@ async fn execute(
             mint.keeps_previous = !all_writable && context.mode == Mode::Apply;
         }
     }
+    if let (Step::Mint(_), Some(what)) = (&plan.step, rotation.provider.unproved()) {
+        let (provider, what) = (rotation.provider.kind.to_string(), what.to_owned());
+        plan.step = Step::Refuse(RotationError::Unproved { provider, what });
+    }
     if let (Step::Refuse(RotationError::NoSuchToken { token, nearest }), Ok(all)) =
         (&mut plan.step, session.tokens().await)
     {

@@ -114,6 +114,17 @@ pub enum RotationError {
         /// The name or id that was probably meant.
         nearest: Option<String>,
     },
+    /// The provider's file depends on something that no source states.
+    #[error(
+        "No token was created: the provider `{provider}` depends on something that is not published ({what}). Run \
+         crossfade provider prove {provider}. When it ends well, write `proved: yes` under the rotation's `with`"
+    )]
+    Unproved {
+        /// The provider.
+        provider: String,
+        /// What is not published.
+        what: String,
+    },
     /// Another run is at work, or ended a moment ago.
     #[error(
         "another run minted token {id} at {minted_at} and may still be delivering it. Nothing was minted. \
@@ -307,6 +318,7 @@ impl RotationError {
             | Self::SeveralMatch { .. }
             | Self::BelongsToAnother { .. }
             | Self::NoSuchToken { .. }
+            | Self::Unproved { .. }
             | Self::PatternEmpty { .. }
             | Self::TooManySecrets { .. }
             | Self::Claimed { .. }

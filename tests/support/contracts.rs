@@ -70,6 +70,45 @@ pub static LAUNCHDARKLY: LazyLock<Api> = LazyLock::new(|| {
     Api::new("launchdarkly", "", text, &[])
 });
 
+/// Lighthouse, which does not exist: keys.
+pub static LIGHTHOUSE: LazyLock<Api> = LazyLock::new(|| {
+    let text = include_str!("../contracts/lighthouse-keys.openapi.json");
+    Api::new("lighthouse", "/v1", text, &[])
+});
+
+/// An API of the catalogue, below this path at the fake.
+macro_rules! catalogue {
+    ($($(#[doc = $doc:literal])* $static:ident, $name:literal, $prefix:literal, $file:literal;)*) => {$(
+        $(#[doc = $doc])*
+        pub static $static: LazyLock<Api> = LazyLock::new(|| {
+            Api::new($name, $prefix, include_str!(concat!("../contracts/", $file, ".openapi.json")), &[])
+        });
+    )*};
+}
+
+catalogue! {
+    /// GitLab: access tokens of projects and groups.
+    GITLAB, "gitlab", "", "gitlab-access-tokens";
+    /// Grafana: tokens of service accounts.
+    GRAFANA, "grafana", "", "grafana-service-account-tokens";
+    /// Grafana Cloud: tokens of access policies.
+    GRAFANA_CLOUD, "grafana-cloud", "/api", "grafana-cloud-tokens";
+    /// Cloudflare: API tokens of accounts and users.
+    CLOUDFLARE, "cloudflare", "/client/v4", "cloudflare-tokens";
+    /// HCP Terraform: tokens of teams.
+    HCP_TERRAFORM, "hcp-terraform", "/api/v2", "hcp-terraform-team-tokens";
+    /// Buildkite: agent tokens.
+    BUILDKITE, "buildkite", "/v2", "buildkite-agent-tokens";
+    /// Databricks: personal access tokens.
+    DATABRICKS, "databricks", "", "databricks-tokens";
+    /// Pulumi Cloud: access tokens of organizations and teams.
+    PULUMI, "pulumi", "", "pulumi-tokens";
+    /// Snyk: service accounts.
+    SNYK, "snyk", "/rest", "snyk-service-accounts";
+    /// Datadog: access tokens of service accounts.
+    DATADOG, "datadog", "", "datadog-service-account-tokens";
+}
+
 const GITHUB_BEYOND: &[(&str, &str, &str)] = &[
     ("GET", "/repositories/{id}", "where a renamed repository's redirect leads"),
     ("GET", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),
@@ -99,15 +138,15 @@ impl Api {
             return if known { Vec::new() } else { vec![self.complaint(request, "is in no description")] };
         };
         let mut complaints = self.judge_query(operation, request);
-        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        let (wanted, schema) = body_of(&operation["requestBody"]);
         match (schema.is_null(), request.body.is_empty()) {
             (true, true) => {}
             (true, false) => complaints.push(self.complaint(request, "has a body, but takes none")),
             (false, true) => complaints.push(self.complaint(request, "has no body")),
             (false, false) => {
                 let kind = request.header("content-type").unwrap_or_default();
-                if !kind.starts_with("application/json") {
-                    complaints.push(self.complaint(request, "is not sent as application/json"));
+                if !kind.starts_with(wanted) {
+                    complaints.push(self.complaint(request, &format!("is not sent as {wanted}")));
                 }
                 let key = format!("{} {template}", request.method);
                 let mut wrong = self.judge_body(&key, schema, &request.body, request);
@@ -140,7 +179,7 @@ impl Api {
                 Vec::new()
             };
         };
-        let schema = &reply["content"]["application/json"]["schema"];
+        let (_, schema) = body_of(reply);
         match (schema.is_null(), body.is_empty()) {
             (true, true) => Vec::new(),
             (true, false) => vec![self.complaint(request, "answered with a body, but has none")],
@@ -217,6 +256,13 @@ impl Api {
         let answer = if request.status == 0 { String::new() } else { format!(" -> {}", request.status) };
         format!("{}: {}{answer} {what}", self.name, request.line())
     }
+}
+
+/// The form in which a body is sent, and its schema.
+fn body_of(described: &Value) -> (&'static str, &Value) {
+    let kinds = ["application/json", "application/vnd.api+json"];
+    let kind = kinds.into_iter().find(|kind| described["content"].get(kind).is_some()).unwrap_or(kinds[0]);
+    (kind, &described["content"][kind]["schema"])
 }
 
 /// Whether a path has the form of a template. `{*rest}` stands for any end.

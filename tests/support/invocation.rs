@@ -62,6 +62,7 @@ impl Invocation {
     pub fn scene(self, world: &World, github: &str, provider: &str) -> Self {
         let destinations = world.destinations();
         let mut this = self
+            .configured(world)
             .credentials(world)
             .arg("--provider", world.provider.service().name)
             .arg("--token", TOKEN)
@@ -72,6 +73,22 @@ impl Invocation {
             this = this.arg("--secret", &destination);
         }
         this
+    }
+
+    /// With the configuration that the service's page shows, where flags are not enough.
+    fn configured(self, world: &World) -> Self {
+        static FILES: Mutex<BTreeMap<&str, tempfile::NamedTempFile>> = Mutex::new(BTreeMap::new());
+        let service = world.provider.service();
+        let Some(text) = service.configuration() else { return self };
+        let mut files = FILES.lock().unwrap();
+        let file = files.entry(service.name).or_insert_with(|| {
+            let file = tempfile::Builder::new().suffix(".yml").tempfile().unwrap();
+            std::fs::write(&file, text).unwrap();
+            file
+        });
+        let this = self.arg("--config", file.path().to_str().unwrap());
+        let named = text.lines().find_map(|line| line.trim().strip_prefix("credential: "));
+        named.into_iter().fold(this, |this, variable| this.env(variable, world.provider_token()))
     }
 
     /// The credentials of the standard scene alone.

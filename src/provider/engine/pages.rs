@@ -96,7 +96,9 @@ impl<'f> Pages<'f> {
             PageBy::Nothing => return false,
             PageBy::Offset(_) | PageBy::Number(..) => None,
             PageBy::Cursor(_, at) | PageBy::Next(at) => {
-                at.of(reply).and_then(text_of).filter(|next| !next.is_empty())
+                // JSON:API writes a link as a text, or as an object.
+                let next = at.of(reply).and_then(|next| text_of(next.get("href").unwrap_or(next)));
+                next.filter(|next| !next.is_empty())
             }
             PageBy::Link => next_link(headers),
         };

@@ -24,7 +24,7 @@ use super::{
 use crate::config::file::{Field, given};
 use crate::config::yaml::{Node, Value};
 use crate::diagnostic::{Invalid, Origin, Problems, named, one_of, quoted};
-use crate::provider::LONGEST_MARKER;
+use crate::provider::{LONGEST_MARKER, PROVED, YES};
 use crate::redact::{self, TokenShape};
 
 /// Headers that the engine or the HTTP library decides.
@@ -114,7 +114,9 @@ impl Builder<'_> {
             Some(node) => self.auth(node)?,
             None => bearer(),
         };
-        let variables = self.variables(given(&keys.variables));
+        let mut variables = self.variables(given(&keys.variables));
+        let unproved = given(&keys.unproved).cloned();
+        variables.extend(unproved.as_ref().map(|what| (PROVED.to_owned(), proved(what))));
         let values = self.values(given(&keys.values));
         let eventual =
             given(&keys.eventual).map_or(Duration::ZERO, |period| period.duration().unsigned_abs());
@@ -122,6 +124,19 @@ impl Builder<'_> {
         let (token, create) = (token?, create?);
         let regenerate = optional(regenerate)?;
         self.consistent(keys, &token, &create, regenerate.as_ref());
+        let is_told_by_value =
+            values.iter().any(|value| matches!(value.shape.body, redact::Body::IdAndVisible(_)));
+        let is_told = given(&keys.token).is_some_and(|keys| keys.credential.is_some());
+        if !is_told && token.hint.is_none() && !is_told_by_value {
+            let invalid = Invalid::new("`token` does not say which tokens can be the credential");
+            self.problems.error(
+                origin_of(&keys.token),
+                invalid.help(
+                    "crossfade never ends a token that it may sign in with. Write `credential: none` if the list never shows the \
+                     credential, or what only such tokens show, like `credential: { /scopes: tokens:write }`",
+                ),
+            );
+        }
         if disable.is_some() && token.disabled.is_empty() {
             let invalid = Invalid::new("`disable` needs `token.disabled`");
             self.problems.error(
@@ -141,6 +156,7 @@ impl Builder<'_> {
             needs: given(&keys.needs)
                 .cloned()
                 .unwrap_or_else(|| "the right to manage these tokens".to_owned()),
+            unproved,
             auth,
             headers,
             variables,
@@ -297,7 +313,10 @@ impl Builder<'_> {
             rights,
             has_effective_rights: given(&keys.effective_rights) == Some(&true),
             copies_unknown_rights: keys.unknown_rights.is_some(),
-            credential: self.conditions(given(&keys.credential)),
+            credential: match given(&keys.credential) {
+                Some(rule) => rule.0.as_ref().map(|named| self.conditions(Some(named))),
+                None => Some(Vec::new()),
+            },
         })
     }
 
@@ -762,6 +781,16 @@ fn bearer() -> Auth {
 
 fn one_page() -> Page {
     Page { by: PageBy::Nothing, limit: None, total: None, more: None }
+}
+
+/// The variable by which a rotation says that its provider was proved.
+fn proved(what: &str) -> Variable {
+    Variable {
+        about: format!("yes, once `crossfade provider prove` has ended well: it shows what is not published ({what})"),
+        one_of: vec![YES.to_owned()],
+        is_optional: true,
+        ..Variable::default()
+    }
 }
 
 fn texts(list: Option<&Vec<Field<String>>>) -> Vec<String> {

@@ -25,6 +25,8 @@ keys! {
         api: Url,
         /// What the credential must be allowed to do, for the error that says it is not.
         needs: String,
+        /// What no source states about the service. Each rotation is refused until its `with` says `proved: yes`, which is for after `crossfade provider prove`.
+        unproved: String,
         /// How a request signs in: bearer, basic, or { header: NAME, value: text with <credential> }. Default: bearer.
         auth: Node,
         /// Further headers of every request.
@@ -127,8 +129,8 @@ keys! {
         effective_rights: bool,
         /// `copy`: also copy fields that this file does not name and whose names end in capabilities, permissions, privileges or scopes.
         unknown_rights: String,
-        /// What a token must show to be the credential that crossfade signs in with.
-        credential: Named<Node>,
+        /// What a token must show to be the credential that crossfade signs in with; or `none`: the list never shows the credential.
+        credential: CredentialKeys,
     }
 }
 
@@ -435,6 +437,33 @@ impl JsonSchema for PageKeys {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [{ "enum": ["link"] }, generator.subschema_for::<PageMapping>()] })
+    }
+}
+
+/// Which listed tokens may be the credential.
+#[derive(Debug, Clone)]
+pub(crate) struct CredentialKeys(pub(crate) Option<Named<Node>>);
+
+impl Read for CredentialKeys {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Value::Scalar { text, .. } if text == "none" => Some(Self(None)),
+            _ => Named::read(node, problems).map(|named| Self(Some(named))),
+        }
+    }
+}
+
+impl JsonSchema for CredentialKeys {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "CredentialRule".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "enum": ["none"] }, { "type": "object" }] })
     }
 }
 

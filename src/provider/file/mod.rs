@@ -37,6 +37,8 @@ pub struct ProviderFile {
     pub(crate) api: Option<Url>,
     /// What every call needs.
     pub(crate) needs: String,
+    /// What no source states, so that a rotation must say that it was proved.
+    pub(crate) unproved: Option<String>,
     /// How requests sign in.
     pub(crate) auth: Auth,
     /// Further headers.
@@ -144,8 +146,8 @@ pub(crate) struct TokenRules {
     pub(crate) has_effective_rights: bool,
     /// Fields that grant something, whatever they are called, are copied too.
     pub(crate) copies_unknown_rights: bool,
-    /// All of it: the token may be the credential.
-    pub(crate) credential: Vec<Condition>,
+    /// All of it: the token may be the credential. `None`: no listed token is.
+    pub(crate) credential: Option<Vec<Condition>>,
 }
 
 impl TokenRules {

@@ -41,7 +41,7 @@ with_every_provider!(
     two_tokens_of_one_name_are_not_guessed_at,
 );
 
-mod scenes {
+pub(super) mod scenes {
     use super::*;
 
     pub(super) async fn a_due_token_is_replaced_everywhere(service: &'static Service) {
@@ -121,7 +121,7 @@ mod scenes {
     async fn with_lost_mints(world: &World, fault: Fault, times: u32) -> crate::support::Ran {
         let faults = Faults::none();
         let front = world.behind(&faults);
-        faults.inject_times(Target::on("POST", "token"), fault, times);
+        faults.inject_times(Target::mint(), fault, times);
         let invocation = Invocation::of("rotate").scene(world, front.github.url(), front.provider.url());
         invocation.arg("--request-timeout", "2s").arg("--format", "json").run().await
     }

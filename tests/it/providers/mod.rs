@@ -1,5 +1,6 @@
 //! Every provider at its fake: what all have in common, and one file each.
 
+mod catalogue;
 mod common;
 mod deepset;
 mod launchdarkly;

@@ -268,6 +268,19 @@ pub enum Target {
     All,
 }
 
+/// How the paths end that tokens are created at.
+const MINTS: [&str; 9] = [
+    "/regenerate",
+    "/api-tokens",
+    "/token",
+    "/tokens",
+    "/keys",
+    "/authentication-tokens",
+    "/access_tokens",
+    "/service_accounts",
+    "/token/create",
+];
+
 impl Target {
     /// Requests of which this is true.
     pub fn matching(test: impl Fn(&Passing) -> bool + Send + Sync + 'static) -> Self {
@@ -281,13 +294,13 @@ impl Target {
         Self::matching(move |request| request.method == method && request.path.contains(&part))
     }
 
-    /// The request that makes a token, whoever the provider is.
+    /// The request that creates a token, whichever the provider is.
     #[must_use]
     pub fn mint() -> Self {
         Self::matching(|request| {
             let path = request.path.split('?').next().unwrap_or_default();
             let is_mint =
-                ["/regenerate", "/api-tokens", "/token", "/tokens"].iter().any(|end| path.ends_with(end));
+                MINTS.iter().any(|end| path.ends_with(end));
             request.method == "POST" && is_mint
         })
     }

@@ -16,6 +16,8 @@ use serde_json::{Map, Value, json};
 
 use super::Service;
 
+pub use gitlab::SERVICE as GITLAB;
+
 /// Each service whose page has a configuration with variables.
 pub static CATALOGUE: [&Service; 12] = [
     &gitlab::SERVICE,

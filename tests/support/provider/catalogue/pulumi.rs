@@ -96,7 +96,7 @@ fn shown(token: &FakeToken) -> Value {
         "name": token.name(),
         "description": token.description(),
         "created": token.created_at,
-        "createdBy": "someone",
+        "createdBy": "acme-admin",
         "lastUsed": token.last_used_at.map_or(0, Timestamp::as_second),
         "expires": token.expires_at.map_or(0, Timestamp::as_second),
         "admin": token.raw.get("admin") == Some(&json!(true)),
