@@ -275,8 +275,9 @@ pub(crate) fn values(held: &[Held<'_>], problems: &mut Problems) {
         let of = issuer(value);
         // A file of one's own may describe other tokens of a known service, at its address.
         let is_at_home = |other: &str| {
-            let origin = one.provider.map(ProviderSettings::origin);
-            catalogue().iter().any(|kind| kind.name() == other && kind.origin() == origin)
+            let homes = one.provider.map(|provider| [Some(provider.origin()), provider.kind.origin()]);
+            let is_home = |kind: &Kind| homes.as_ref().is_some_and(|homes| homes.contains(&kind.origin()));
+            catalogue().iter().any(|kind| kind.name() == other && kind.origin().is_some() && is_home(kind))
         };
         if let Some((other, _)) = of.filter(|(other, _)| *other != one.service() && !is_at_home(other)) {
             let invalid = Invalid::new(format!(

@@ -269,8 +269,8 @@ pub(super) fn explain(reply: &Reply, needs: &str) -> Error {
 }
 
 /// What the provider said, in any of the forms that providers use: a `message`, a
-/// ProblemDetails (RFC 9457, with or without `errors` by field), or a list of
-/// validation errors.
+/// ProblemDetails (RFC 9457, with or without `errors` by field), a list of `errors` (as
+/// JSON:API has them), or a list of validation errors.
 fn explanation(body: &Value) -> Option<String> {
     let text = |field: &str| body.get(field).and_then(Value::as_str);
     if let Some(problems) = body.get("detail").and_then(Value::as_array) {
@@ -286,6 +286,14 @@ fn explanation(body: &Value) -> Option<String> {
             let problems = problems.as_array()?.iter().filter_map(Value::as_str);
             Some(format!("{field}: {}", problems.collect::<Vec<_>>().join(" ")))
         });
+        return Some(said.take(3).collect::<Vec<_>>().join("; ")).filter(|said| !said.is_empty());
+    }
+    if let Some(problems) = body.get("errors").and_then(Value::as_array) {
+        let fields = ["message", "detail", "title"];
+        let of =
+            |problem: &Value| fields.iter().find_map(|field| problem.get(field)?.as_str()).map(str::to_owned);
+        let said =
+            problems.iter().filter_map(|problem| problem.as_str().map(str::to_owned).or_else(|| of(problem)));
         return Some(said.take(3).collect::<Vec<_>>().join("; ")).filter(|said| !said.is_empty());
     }
     let said = text("message").or_else(|| text("detail")).or_else(|| text("title")).or_else(|| text("error"));

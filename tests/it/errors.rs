@@ -47,6 +47,7 @@ fn errors() -> Vec<(&'static str, RotationError)> {
             marker: "xf1.4z5cgu75fe.tb9i80.3c.0a1b2c3d4e5f.1".to_owned(),
         },
         RotationError::NoSuchToken { token: "ci-ingets".to_owned(), nearest: Some("ci-ingest".to_owned()) },
+        RotationError::Unproved { provider: "pulumi".to_owned(), what: "the longest description".to_owned() },
         RotationError::InFlight { id: id(), minted_at, until },
         RotationError::HeldBack { live: 4, until, failing: destinations(), overwritten: vec![] },
         RotationError::PatternUnreadable { pattern: pattern(), error: github_error },
@@ -85,7 +86,7 @@ fn errors() -> Vec<(&'static str, RotationError)> {
 }
 
 /// Words by which each error is recognised; docs/recipes.md explains them.
-pub(crate) const WORDS: [(&str, &str); 27] = [
+pub(crate) const WORDS: [(&str, &str); 28] = [
     ("FutureMarker", "a date in the future"),
     ("ImplausibleWindow", "with a delivery window until"),
     ("ContradictedMarker", "The marker was copied or forged"),
@@ -95,6 +96,7 @@ pub(crate) const WORDS: [(&str, &str); 27] = [
     ("SeveralMatch", "tokens are called"),
     ("BelongsToAnother", "carries the marker of another rotation"),
     ("NoSuchToken", "No token named"),
+    ("Unproved", "something that is not published"),
     ("InFlight", "another run minted token"),
     ("HeldBack", "no new one is created before"),
     ("PatternUnreadable", "it is not known what"),
@@ -126,6 +128,7 @@ fn kind(error: &RotationError) -> &'static str {
         RotationError::SeveralMatch { .. } => "SeveralMatch",
         RotationError::BelongsToAnother { .. } => "BelongsToAnother",
         RotationError::NoSuchToken { .. } => "NoSuchToken",
+        RotationError::Unproved { .. } => "Unproved",
         RotationError::InFlight { .. } => "InFlight",
         RotationError::HeldBack { .. } => "HeldBack",
         RotationError::PatternUnreadable { .. } => "PatternUnreadable",

@@ -83,7 +83,7 @@ impl Invocation {
         let mut files = FILES.lock().unwrap();
         let file = files.entry(service.name).or_insert_with(|| {
             let file = tempfile::Builder::new().suffix(".yml").tempfile().unwrap();
-            std::fs::write(&file, text).unwrap();
+            std::fs::write(&file, &text).unwrap();
             file
         });
         let this = self.arg("--config", file.path().to_str().unwrap());
@@ -96,6 +96,14 @@ impl Invocation {
     pub fn credentials(self, world: &World) -> Self {
         self.env("CROSSFADE_PROVIDER_TOKEN", world.provider_token())
             .env("CROSSFADE_GITHUB_TOKEN", world.github_token())
+    }
+
+    /// With this provider credential instead of the scene's, wherever that is held.
+    #[must_use]
+    pub fn signed_in_with(mut self, world: &World, value: &str) -> Self {
+        let all = self.environment.values_mut();
+        all.filter(|held| *held == world.provider_token()).for_each(|held| value.clone_into(held));
+        self
     }
 
     /// Adds a flag and its value.

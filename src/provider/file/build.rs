@@ -786,7 +786,9 @@ fn one_page() -> Page {
 /// The variable by which a rotation says that its provider was proved.
 fn proved(what: &str) -> Variable {
     Variable {
-        about: format!("yes, once `crossfade provider prove` has ended well: it shows what is not published ({what})"),
+        about: format!(
+            "yes, once `crossfade provider prove` has ended well: it shows what is not published ({what})"
+        ),
         one_of: vec![YES.to_owned()],
         is_optional: true,
         ..Variable::default()

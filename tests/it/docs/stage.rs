@@ -88,6 +88,15 @@ impl Stage {
         environment.insert("CROSSFADE_GITHUB_TOKEN".to_owned(), world.github_token().to_owned());
         environment.insert("CROSSFADE_GITHUB_API_URL".to_owned(), world.github.url());
         environment.insert("CROSSFADE_PROVIDER_URL".to_owned(), world.provider.url());
+        if let Some(file) = environment.get("CROSSFADE_CONFIG") {
+            // An address that the page shows is the fake's here.
+            let text = std::fs::read_to_string(file).unwrap();
+            let line = |line: &str| match line.split_once("provider_url: ") {
+                Some((indent, _)) => format!("{indent}provider_url: {}\n", world.provider.url()),
+                None => format!("{line}\n"),
+            };
+            std::fs::write(file, text.lines().map(line).collect::<String>()).unwrap();
+        }
         Self { world, originals, environment, rotations, _folder: folder }
     }
 
@@ -144,8 +153,12 @@ async fn read(flags: &[String], environment: &BTreeMap<String, String>) -> (&'st
     let all = ran.json()["rotations"].as_array().unwrap().clone();
     let provider = all[0]["provider"].as_str().unwrap().to_owned();
     assert!(all.iter().all(|rotation| rotation["provider"] == provider.as_str()), "one stage, one provider");
-    let service =
-        ALL.into_iter().chain([&lighthouse::SERVICE]).chain(CATALOGUE).find(|service| service.name == provider).unwrap();
+    let service = ALL
+        .into_iter()
+        .chain([&lighthouse::SERVICE])
+        .chain(CATALOGUE)
+        .find(|service| service.name == provider)
+        .unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let shown = |rotation: &Value| Shown {
         token: text(&rotation["token"]),

@@ -44,26 +44,29 @@ with_every_provider!(
 pub(super) mod scenes {
     use super::*;
 
-    pub(super) async fn a_due_token_is_replaced_everywhere(service: &'static Service) {
+    pub(in super::super) async fn a_due_token_is_replaced_everywhere(service: &'static Service) {
         let world = World::builder().provider(service).destination_count(3).expires_in_days(5).start().await;
         let old = world.original.clone();
         let ran = rotates(&world, "rotated").await;
         let newest = world.newest().unwrap();
         assert_ne!(newest.value, old.value, "{}", service.name);
         assert!(newest.name().starts_with("ci-ingest"), "{}", newest.name());
-        assert_eq!(ran.rotation()["token"]["name"], "ci-ingest");
+        // Where a service accepts each name once, the new one has a short part of its own.
+        let is_renamed = newest.name().starts_with("ci-ingest-x");
+        let name = if is_renamed { newest.name() } else { "ci-ingest" };
+        assert_eq!(ran.rotation()["token"]["name"], name);
         assert!(world.provider.is_accepted(&old.value), "{}: the overlap", service.name);
         assert_sound(&world, &ran);
     }
 
-    pub(super) async fn a_fresh_token_costs_one_list(service: &'static Service) {
+    pub(in super::super) async fn a_fresh_token_costs_one_list(service: &'static Service) {
         let world = World::builder().provider(service).expires_in_days(60).start().await;
         rotates(&world, "fresh").await;
         assert_eq!(world.provider.requests().len(), 1, "{}", service.name);
         world.assert_no_violations();
     }
 
-    pub(super) async fn a_dry_run_changes_nothing(service: &'static Service) {
+    pub(in super::super) async fn a_dry_run_changes_nothing(service: &'static Service) {
         let world = World::builder().provider(service).start().await;
         let ran = Invocation::rotate(&world).flag("--dry-run").arg("--format", "json").run().await;
         assert_eq!(ran.rotation()["outcome"], "planned", "{}", ran.everything());
@@ -71,7 +74,7 @@ pub(super) mod scenes {
         assert!(requests.iter().all(|request| request.method == "GET"), "{}", service.name);
     }
 
-    pub(super) async fn a_later_run_retires_what_no_destination_holds(service: &'static Service) {
+    pub(in super::super) async fn a_later_run_retires_what_no_destination_holds(service: &'static Service) {
         let world = World::builder().provider(service).destination_count(2).expires_in_days(12).start().await;
         let token = Invocation::rotate(&world).arg("--format", "json");
         rotates(&world, "rotated").await;
@@ -90,7 +93,9 @@ pub(super) mod scenes {
         assert_sound(&world, &ran);
     }
 
-    pub(super) async fn nothing_is_ended_while_a_destination_lacks_the_successor(service: &'static Service) {
+    pub(in super::super) async fn nothing_is_ended_while_a_destination_lacks_the_successor(
+        service: &'static Service,
+    ) {
         let world = World::builder().provider(service).destination_count(2).start().await;
         world.github.break_scope("acme/service-1", crate::support::github::On::Writes, 404);
         let ran = rotate(&world).await;
@@ -105,7 +110,7 @@ pub(super) mod scenes {
         assert_eq!(ended, 0, "{}: {}", service.name, world.journal.text());
     }
 
-    pub(super) async fn an_undelivered_token_is_healed(service: &'static Service) {
+    pub(in super::super) async fn an_undelivered_token_is_healed(service: &'static Service) {
         let world = World::builder().provider(service).destination_count(2).start().await;
         world.github.break_scope("acme/service-1", crate::support::github::On::Writes, 404);
         let ran = rotate(&world).await;
@@ -126,7 +131,7 @@ pub(super) mod scenes {
         invocation.arg("--request-timeout", "2s").arg("--format", "json").run().await
     }
 
-    pub(super) async fn a_lost_mint_is_found_and_healed(service: &'static Service) {
+    pub(in super::super) async fn a_lost_mint_is_found_and_healed(service: &'static Service) {
         for fault in [Fault::CloseAfter, Fault::TruncatedJson, Fault::WrongJson] {
             let world = World::builder().provider(service).destination_count(2).start().await;
             world.watch(&[Invariant::Accepted]);
@@ -142,7 +147,7 @@ pub(super) mod scenes {
         }
     }
 
-    pub(super) async fn a_mint_that_never_arrived_is_repeated(service: &'static Service) {
+    pub(in super::super) async fn a_mint_that_never_arrived_is_repeated(service: &'static Service) {
         let world = World::builder().provider(service).start().await;
         world.watch(&[Invariant::Accepted]);
         let ran = with_lost_mints(&world, Fault::Status { code: 500, processed: false }, 1).await;
@@ -151,7 +156,7 @@ pub(super) mod scenes {
         world.assert_unbroken();
     }
 
-    pub(super) async fn a_mint_that_stays_lost_touches_no_secret(service: &'static Service) {
+    pub(in super::super) async fn a_mint_that_stays_lost_touches_no_secret(service: &'static Service) {
         let world = World::builder().provider(service).start().await;
         world.watch(&[Invariant::Accepted]);
         let ran = with_lost_mints(&world, Fault::CloseAfter, 9).await;
@@ -191,7 +196,7 @@ pub(super) mod scenes {
         invocation.arg("--github-api-url", &world.github.url()).run().await
     }
 
-    pub(super) async fn a_missing_token_is_created(service: &'static Service) {
+    pub(in super::super) async fn a_missing_token_is_created(service: &'static Service) {
         let world = World::builder().provider(service).start().await;
         let ran = with_create(&world, &create_of(&world)).await;
         assert_eq!(ran.rotation()["reason"], "missing", "{}", ran.everything());
@@ -204,14 +209,14 @@ pub(super) mod scenes {
         world.assert_no_violations();
     }
 
-    pub(super) async fn a_missing_token_without_create_is_an_error(service: &'static Service) {
+    pub(in super::super) async fn a_missing_token_without_create_is_an_error(service: &'static Service) {
         let world = World::builder().provider(service).start().await;
         let ran = named(&world, "nobody-knows").run().await;
         assert_ne!(ran.exit_code, 0, "{}", service.name);
         assert_eq!(world.provider.tokens().len(), 2);
     }
 
-    pub(super) async fn a_refusal_quotes_the_provider(service: &'static Service) {
+    pub(in super::super) async fn a_refusal_quotes_the_provider(service: &'static Service) {
         for status in [400, 409, 422] {
             let world = World::builder().provider(service).start().await;
             world.provider.switch(|switches| {
@@ -228,25 +233,26 @@ pub(super) mod scenes {
         }
     }
 
-    pub(super) async fn a_credential_without_rights_names_the_missing_right(service: &'static Service) {
+    pub(in super::super) async fn a_credential_without_rights_names_the_missing_right(
+        service: &'static Service,
+    ) {
         let world = World::builder().provider(service).start().await;
-        let invocation = Invocation::rotate(&world).env("CROSSFADE_PROVIDER_TOKEN", &world.original.value);
+        let invocation = Invocation::rotate(&world).signed_in_with(&world, &world.original.value);
         let ran = invocation.arg("--format", "json").run().await;
         assert_eq!(ran.exit_code, 1);
         let error = ran.rotation()["error"].to_string();
         assert!(error.contains("it needs"), "{}: {error}", service.name);
     }
 
-    pub(super) async fn an_unknown_credential_is_reported(service: &'static Service) {
+    pub(in super::super) async fn an_unknown_credential_is_reported(service: &'static Service) {
         let world = World::builder().provider(service).start().await;
-        let invocation =
-            Invocation::rotate(&world).env("CROSSFADE_PROVIDER_TOKEN", "this-is-no-token-of-anybody");
+        let invocation = Invocation::rotate(&world).signed_in_with(&world, "this-is-no-token-of-anybody");
         let ran = invocation.arg("--format", "json").run().await;
         let error = ran.rotation()["error"].to_string();
         assert!(error.contains("the credential is not accepted (HTTP 401)"), "{}: {error}", service.name);
     }
 
-    pub(super) async fn the_list_comes_in_pages(service: &'static Service) {
+    pub(in super::super) async fn the_list_comes_in_pages(service: &'static Service) {
         let world = World::builder().provider(service).start().await;
         for number in 0..230 {
             world.provider.add_token((service.ordinary)(&format!("other-{number}")));
@@ -259,13 +265,13 @@ pub(super) mod scenes {
         world.assert_no_violations();
     }
 
-    pub(super) async fn a_new_token_with_other_privileges_is_not_used(service: &'static Service) {
+    pub(in super::super) async fn a_new_token_with_other_privileges_is_not_used(service: &'static Service) {
         let world = World::builder().provider(service).start().await;
         let other = (service.admin)("x");
         world.provider.switch(|switches| {
             switches.alter_new_token = Some(std::sync::Arc::new(move |raw| {
                 for (field, value) in other.raw() {
-                    if field != "name" {
+                    if field != "name" && !field.starts_with('_') {
                         raw.insert(field.clone(), value.clone());
                     }
                 }
@@ -279,7 +285,7 @@ pub(super) mod scenes {
         assert_eq!(world.unaccepted(), Vec::<String>::new());
     }
 
-    pub(super) async fn two_tokens_of_one_name_are_not_guessed_at(service: &'static Service) {
+    pub(in super::super) async fn two_tokens_of_one_name_are_not_guessed_at(service: &'static Service) {
         let world = World::builder().provider(service).start().await;
         let namesake = world.provider.add_token((service.ordinary)("ci-ingest"));
         let ran = rotate(&world).await;

@@ -63,11 +63,13 @@ pub struct Service {
 }
 
 impl Service {
-    /// The configuration file that a run needs to know the service.
+    /// The configuration file that a run needs to know the service, without the address.
     #[must_use]
-    pub fn configuration(&self) -> Option<&'static str> {
+    pub fn configuration(&self) -> Option<String> {
         let (_, rest) = self.file?.split_once("```yaml\n")?;
-        rest.split_once("```").map(|(text, _)| text)
+        let (text, _) = rest.split_once("```")?;
+        let lines = text.lines().filter(|line| !line.trim().starts_with("provider_url:"));
+        Some(lines.map(|line| format!("{line}\n")).collect())
     }
 }
 

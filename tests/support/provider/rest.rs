@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use url::{Position, Url};
 use wiremock::Request;
 
 use super::super::reply::{Reply, query, segments};
@@ -136,12 +137,19 @@ pub fn numbered<'a>(all: &'a [Value], request: &Request, default: usize) -> &'a 
     slice(all, (number(request, "page", 1).max(1) - 1) * size, size).0
 }
 
+/// A request's address, with the host that it was sent to.
+#[must_use]
+pub fn at_host(request: &Request) -> Url {
+    let host = request.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+    Url::parse(&format!("http://{host}")).unwrap().join(&request.url[Position::BeforePath..]).unwrap()
+}
+
 /// The `Link` header of such a list.
 #[must_use]
 pub fn next_link(count: usize, request: &Request, default: usize) -> Option<String> {
     let size = number(request, "per_page", default).min(100);
     let page = number(request, "page", 1).max(1);
-    let mut next = request.url.clone();
+    let mut next = at_host(request);
     next.query_pairs_mut().clear().append_pair("page", &(page + 1).to_string());
     let others = request.url.query_pairs().filter(|(name, _)| name != "page");
     next.query_pairs_mut().extend_pairs(others);

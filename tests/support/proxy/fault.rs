@@ -299,8 +299,7 @@ impl Target {
     pub fn mint() -> Self {
         Self::matching(|request| {
             let path = request.path.split('?').next().unwrap_or_default();
-            let is_mint =
-                MINTS.iter().any(|end| path.ends_with(end));
+            let is_mint = MINTS.iter().any(|end| path.ends_with(end));
             request.method == "POST" && is_mint
         })
     }

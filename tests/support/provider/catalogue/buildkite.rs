@@ -19,9 +19,7 @@ pub static SERVICE: Service = Service {
     refusal: Reply::message,
     names: |state| (state.unique("id"), format!("bkct_{}", state.digits("value"))),
     ordinary: |name| TokenSpec::named(name).with("allowed_ip_addresses", json!("192.0.2.0/24 198.51.100.7")),
-    admin: |name| {
-        manager(TokenSpec::named(name).with("allowed_ip_addresses", json!("203.0.113.0/24")))
-    },
+    admin: |name| manager(TokenSpec::named(name).with("allowed_ip_addresses", json!("203.0.113.0/24"))),
     file: Some(include_str!("../../../../docs/providers/buildkite.md")),
 };
 

@@ -124,4 +124,3 @@ fn shown(token: &FakeToken) -> Value {
     }
     Value::Object(shown)
 }
-

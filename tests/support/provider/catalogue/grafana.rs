@@ -89,7 +89,8 @@ const CLOUD_REST: Rest = Rest {
     page: |all, request| {
         let start = number(request, "pageCursor", 0);
         let (page, next) = slice(all, start, number(request, "pageSize", 20));
-        let next = next.map(|next| format!("/api/v1/tokens?region=us&pageSize={}&pageCursor={next}", page.len()));
+        let next =
+            next.map(|next| format!("/api/v1/tokens?region=us&pageSize={}&pageCursor={next}", page.len()));
         json!({ "items": page, "metadata": { "pagination": { "pageSize": page.len(), "nextPage": next } } })
     },
     asked: |mut body, _| {

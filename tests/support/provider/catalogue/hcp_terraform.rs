@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::super::contracts;
 use super::super::super::reply::Reply;
-use super::super::rest::{PLAIN, Rest, manager, number, route, slice};
+use super::super::rest::{PLAIN, Rest, at_host, manager, number, route, slice};
 use super::super::{FakeToken, Service, TokenSpec};
 use super::{attributes, date, is_json_api, rename};
 
@@ -19,7 +19,7 @@ pub static SERVICE: Service = Service {
     refusal,
     names: |state| {
         let digits = state.digits("value");
-        (format!("at-{}", &digits[..16]), format!("{}.atlasv1.{}", &digits[..14], &digits[14..]))
+        (format!("at-{}", &state.digits("id")[..16]), format!("{}.atlasv1.{}", &digits[..14], &digits[14..]))
     },
     ordinary: TokenSpec::named,
     admin: |name| manager(TokenSpec::named(name)),
@@ -42,10 +42,11 @@ const REST: Rest = Rest {
         // A token of another team, which has the same name.
         let mut items = items.to_vec();
         let mut other = json!({ "id": "at-other", "type": "authentication-tokens" });
-        other["attributes"] = json!({ "description": "ci-ingest", "created-at": "2026-01-01T00:00:00Z", "token": "old" });
+        other["attributes"] =
+            json!({ "description": "ci-ingest", "created-at": "2026-01-01T00:00:00Z", "token": "old" });
         other["relationships"] = json!({ "team": { "data": { "id": "team-1", "type": "teams" } } });
         items.push(other);
-        let origin = request.url.origin().ascii_serialization();
+        let origin = at_host(request).origin().ascii_serialization();
         let next = next.map(|_| {
             let path = request.url.path();
             format!("{origin}{path}?page%5Bnumber%5D={}&page%5Bsize%5D={size}", page + 1)

@@ -1,22 +1,20 @@
 //! The services of the catalogue at fakes that are written from their contracts: forms of
 //! dates, pages, what a reply leaves out, and what the server decides by itself.
 
-mod buildkite;
-mod cloudflare;
-mod databricks;
-mod datadog;
-mod gitlab;
-mod grafana;
-mod hcp_terraform;
-mod pulumi;
-mod snyk;
+pub mod buildkite;
+pub mod cloudflare;
+pub mod databricks;
+pub mod datadog;
+pub mod gitlab;
+pub mod grafana;
+pub mod hcp_terraform;
+pub mod pulumi;
+pub mod snyk;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::Service;
-
-pub use gitlab::SERVICE as GITLAB;
 
 /// Each service whose page has a configuration with variables.
 pub static CATALOGUE: [&Service; 12] = [

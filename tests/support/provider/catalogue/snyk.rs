@@ -38,7 +38,8 @@ const REST: Rest = Rest {
         let (page, next) = slice(all, start, size);
         let mut page = page.to_vec();
         if start == 0 {
-            let mut other = json!({ "id": "00000000-0000-4000-a000-000000000000", "type": "service_account" });
+            let mut other =
+                json!({ "id": "00000000-0000-4000-a000-000000000000", "type": "service_account" });
             other["attributes"] = json!({ "name": "ci-ingest", "auth_type": "api_key", "role_id": "11111111-2222-4333-a444-555555555555" });
             page.push(other);
         }
