@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::assert_sound;
+use crate::support::provider::catalogue::CATALOGUE;
 use crate::support::provider::{Service, TokenSpec, axiom, deepset, launchdarkly, softwareone};
 use crate::support::{Invocation, Ran, World};
 
@@ -143,7 +144,7 @@ async fn a_wrong_file_fails_its_proof_and_its_token_is_deleted() {
 async fn the_built_in_files_can_be_listed_and_printed() {
     let ran = Invocation::of("provider").flag("list").run().await;
     assert!(ran.stdout.contains("https://api.platform.softwareone.com"), "{}", ran.everything());
-    for service in crate::support::provider::ALL {
+    for service in crate::support::provider::ALL.into_iter().chain(CATALOGUE) {
         assert!(ran.stdout.contains(service.name));
         let shown = Invocation::of("provider").flag("show").flag(service.name).run().await;
         assert_eq!(shown.stdout, built_in(service.name));
