@@ -31,3 +31,4 @@ pub mod run;
 pub mod streams;
 
 mod log;
+mod question;

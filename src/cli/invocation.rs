@@ -113,6 +113,7 @@ const TOKEN: Input = input("--token", "CROSSFADE_TOKEN");
 const SECRET: Input = input("--secret", "CROSSFADE_SECRETS");
 const NAME: Input = input("--name", "CROSSFADE_NAME");
 const FORCE: Input = input("--force", "CROSSFADE_FORCE");
+const YES: Input = input("--yes", "CROSSFADE_YES");
 const DRY_RUN: Input = input("--dry-run", "CROSSFADE_DRY_RUN");
 const DETAILED_EXITCODE: Input = input("--detailed-exitcode", "CROSSFADE_DETAILED_EXITCODE");
 const FAIL_ON: Input = input("--fail-on", "CROSSFADE_FAIL_ON");
@@ -151,6 +152,7 @@ pub fn invocation(
                 dry_run: inputs.switch(args.dry_run, DRY_RUN),
                 detailed_exitcode: inputs.switch(args.detailed_exitcode, DETAILED_EXITCODE),
                 force: inputs.switch(args.force, FORCE),
+                yes: inputs.switch(args.yes, YES),
                 ..settings::options(&args.network, &args.output, inputs)
             };
             let github = settings::github(&args.network, inputs);

@@ -72,6 +72,9 @@ struct RotateArgs {
     /// Rotate even if nothing is due [env: CROSSFADE_FORCE]
     #[arg(long)]
     force: bool,
+    /// End tokens at once, as with an overlap of 0h, without asking at a terminal [env: CROSSFADE_YES]
+    #[arg(long)]
+    yes: bool,
     #[command(flatten)]
     network: NetworkArgs,
     #[command(flatten)]

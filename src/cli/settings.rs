@@ -21,6 +21,8 @@ pub struct RunOptions {
     pub detailed_exitcode: bool,
     /// Rotate even if nothing is due.
     pub force: bool,
+    /// Ask nothing.
+    pub yes: bool,
     /// How the report is written.
     pub format: Format,
     /// Requests in flight to GitHub; 1 to 100.
@@ -79,6 +81,7 @@ pub(super) fn options(network: &NetworkArgs, output: &OutputArgs, inputs: &mut I
         dry_run: false,
         detailed_exitcode: false,
         force: false,
+        yes: false,
         format: format(output, inputs),
         concurrency: inputs.or(network.concurrency.as_deref(), CONCURRENCY, concurrency, 8),
         pace: inputs.or(network.pace.as_deref(), PACE, str::parse, Pace::default()),

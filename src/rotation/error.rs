@@ -213,6 +213,9 @@ pub enum RotationError {
     /// The run was stopped, or its deadline is near.
     #[error("nothing was minted, because {0}")]
     Stopped(String),
+    /// The user was asked whether tokens may be ended at once, and did not say yes.
+    #[error("not confirmed; nothing was changed")]
+    NotConfirmed,
     /// The provider's tokens could not be read.
     #[error("the provider's tokens could not be read: {0}")]
     Observe(provider::Error),
@@ -322,6 +325,7 @@ impl RotationError {
             | Self::NoClock
             | Self::Stopped(_)
             | Self::Observe(_) => "The next run tries again from the beginning",
+            Self::NotConfirmed => "Run again and answer y, or add --yes",
             Self::MintRefused(_) | Self::Unfit { .. } | Self::RefusedEverywhere { .. } => {
                 "The next run mints again, so mend the cause first"
             }

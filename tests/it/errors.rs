@@ -60,6 +60,7 @@ fn errors() -> Vec<(&'static str, RotationError)> {
         RotationError::NoClock,
         RotationError::ClocksDiffer { minutes: 12, direction: "ahead of" },
         RotationError::Stopped("the run was told to stop".to_owned()),
+        RotationError::NotConfirmed,
         RotationError::Observe(provider_error()),
         RotationError::MintRefused(provider_error()),
         RotationError::MintLost { attempts: 3, last: provider_error() },
@@ -85,7 +86,7 @@ fn errors() -> Vec<(&'static str, RotationError)> {
 }
 
 /// Words by which each error is recognised; docs/recipes.md explains them.
-pub(crate) const WORDS: [(&str, &str); 27] = [
+pub(crate) const WORDS: [(&str, &str); 28] = [
     ("FutureMarker", "a date in the future"),
     ("ImplausibleWindow", "with a delivery window until"),
     ("ContradictedMarker", "The marker was copied or forged"),
@@ -105,6 +106,7 @@ pub(crate) const WORDS: [(&str, &str); 27] = [
     ("NoClock", "GitHub sent no date"),
     ("ClocksDiffer", "the provider's clock is"),
     ("Stopped", "nothing was minted, because the run was told to stop"),
+    ("NotConfirmed", "not confirmed"),
     ("Observe", "the provider's tokens could not be read"),
     ("MintRefused", "the provider refused to mint the successor"),
     ("MintLost", "no successor came of"),
@@ -136,6 +138,7 @@ fn kind(error: &RotationError) -> &'static str {
         RotationError::NoClock => "NoClock",
         RotationError::ClocksDiffer { .. } => "ClocksDiffer",
         RotationError::Stopped(_) => "Stopped",
+        RotationError::NotConfirmed => "NotConfirmed",
         RotationError::Observe(_) => "Observe",
         RotationError::MintRefused(_) => "MintRefused",
         RotationError::MintLost { .. } => "MintLost",
