@@ -4,6 +4,7 @@
 //! [`super::file`] interprets the tree.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
@@ -14,52 +15,78 @@ use crate::diagnostic::{Invalid, Origin, Position, printable};
 /// The largest file that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
-/// One value of the file.
+/// One node of the file.
 #[derive(Debug, Clone)]
-pub(crate) struct Node {
+pub(crate) struct Yaml {
     /// Where it stands; for an alias, where the alias stands.
     pub(crate) origin: Origin,
-    /// What it is.
-    pub(crate) value: Value,
+    /// Where its text stands in the source.
+    bytes: Range<usize>,
+    pub(crate) content: Content,
 }
 
-/// What a [`Node`] is.
+/// What a node holds.
 #[derive(Debug, Clone)]
-pub(crate) enum Value {
+pub(crate) enum Content {
     /// Nothing, or `null`.
     Null,
-    /// Text, a number, a truth value.
+    /// Text, a number or a boolean.
     Scalar {
         /// As the user wrote it: `12e5` may be a name.
         text: String,
         /// As YAML understands it.
         json: Json,
     },
-    /// A list.
-    List(Vec<Node>),
-    /// A mapping, in order, repeated keys included.
-    Map(Vec<(Node, Node)>),
+    List(Vec<Yaml>),
+    /// In order, repeated keys included.
+    Map(Vec<(Yaml, Yaml)>),
 }
 
-impl Node {
+impl Yaml {
     /// Its kind, for messages.
     pub(crate) fn kind(&self) -> &'static str {
-        match &self.value {
-            Value::Null => "nothing",
-            Value::Scalar { json: Json::String(_), .. } => "text",
-            Value::Scalar { json: Json::Number(_), .. } => "a number",
-            Value::Scalar { .. } => "a truth value",
-            Value::List(_) => "a list",
-            Value::Map(_) => "a mapping",
+        match &self.content {
+            Content::Null => "nothing",
+            Content::Scalar { json: Json::String(_), .. } => "text",
+            Content::Scalar { json: Json::Number(_), .. } => "a number",
+            Content::Scalar { .. } => "a boolean",
+            Content::List(_) => "a list",
+            Content::Map(_) => "a mapping",
         }
+    }
+
+    /// Gives numbers and booleans the text that they were written with.
+    fn restore(&mut self, source: &str) {
+        match &mut self.content {
+            Content::Scalar { text, json } if !json.is_string() => {
+                if let Some(written) = source.get(self.bytes.clone()).filter(|text| !text.is_empty()) {
+                    written.clone_into(text);
+                }
+            }
+            Content::List(items) => items.iter_mut().for_each(|item| item.restore(source)),
+            Content::Map(entries) => {
+                entries
+                    .iter_mut()
+                    .flat_map(|(key, value)| [key, value])
+                    .for_each(|node| node.restore(source));
+            }
+            Content::Null | Content::Scalar { .. } => {}
+        }
+    }
+}
+
+impl Content {
+    fn scalar(json: impl Into<Json>) -> Self {
+        let json = json.into();
+        Self::Scalar { text: json.to_string(), json }
     }
 }
 
 /// Reads a file's text.
 ///
 /// # Errors
-/// When it is no YAML, or beyond the bounds; YAML stops at its first such problem.
-pub(super) fn parse(text: &str) -> Result<Node, (Origin, Invalid)> {
+/// When it is invalid YAML, or beyond the bounds; YAML stops at its first such problem.
+pub(super) fn parse(text: &str) -> Result<Yaml, (Origin, Invalid)> {
     if text.len() > MAX_BYTES {
         return Err((Origin::Missing, Invalid::new("the configuration file is larger than 1 MiB")));
     }
@@ -73,19 +100,20 @@ pub(super) fn parse(text: &str) -> Result<Node, (Origin, Invalid)> {
         reject_unsupported_tags: true,
         with_snippet: false,
     };
-    let raw: Raw = serde_saphyr::from_str_with_options(text, options).map_err(|e| refusal(&e))?;
-    Ok(raw.node(text))
+    let mut root: Yaml = serde_saphyr::from_str_with_options(text, options).map_err(|e| refusal(&e))?;
+    root.restore(text);
+    Ok(root)
 }
 
 /// A parser's error without its position, which is shown separately.
 fn refusal(error: &serde_saphyr::Error) -> (Origin, Invalid) {
     let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
     let message = message.split(" at line ").next().unwrap_or_default();
-    let mut invalid = Invalid::new(format!("this is no YAML: {}", printable(message)));
+    let mut invalid = Invalid::new(format!("invalid YAML: {}", printable(message)));
     if message.contains("tag `!") {
-        invalid = invalid.help("put quotes around a text that begins with !");
+        invalid = invalid.help("put quotes around text that begins with !");
     } else if message.contains("unknown value") {
-        invalid = invalid.help("put quotes around a text that begins with *");
+        invalid = invalid.help("put quotes around text that begins with *");
     }
     (error.location().map_or(Origin::Missing, origin), invalid)
 }
@@ -102,105 +130,77 @@ fn origin(at: Location) -> Origin {
     })
 }
 
-/// A node before its text has been looked up in the source.
-struct Raw(Spanned<RawValue>);
-
-enum RawValue {
-    Null,
-    Text(String),
-    Other(Json),
-    List(Vec<Raw>),
-    Map(Vec<(Raw, Raw)>),
-}
-
-impl Raw {
-    fn node(self, source: &str) -> Node {
-        let Spanned { value, referenced, defined } = self.0;
-        let value = match value {
-            RawValue::Null => Value::Null,
-            RawValue::Text(text) => Value::Scalar { json: Json::String(text.clone()), text },
-            RawValue::Other(json) => {
-                Value::Scalar { text: written(source, defined).unwrap_or_else(|| json.to_string()), json }
-            }
-            RawValue::List(items) => Value::List(items.into_iter().map(|n| n.node(source)).collect()),
-            RawValue::Map(entries) => {
-                Value::Map(entries.into_iter().map(|(k, v)| (k.node(source), v.node(source))).collect())
-            }
-        };
+impl<'de> Deserialize<'de> for Yaml {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Spanned { value: content, referenced, defined } = Spanned::deserialize(deserializer)?;
         // A mapping is shown by its first key: it says more than a brace or a dash.
-        let origin = match &value {
-            Value::Map(entries) if referenced == defined && !entries.is_empty() => entries[0].0.origin,
+        let origin = match &content {
+            Content::Map(entries) if referenced == defined && !entries.is_empty() => entries[0].0.origin,
             _ => origin(referenced),
         };
-        Node { origin, value }
+        Ok(Self { origin, bytes: bytes(defined), content })
     }
 }
 
-/// The characters that a number was written with.
-fn written(source: &str, at: Location) -> Option<String> {
-    let start = usize::try_from(at.span().byte_offset()?).ok()?;
-    let length = usize::try_from(at.span().byte_len()?).ok()?;
-    source.get(start..start.checked_add(length)?).map(str::to_owned)
+/// The bytes of the source that define a node.
+fn bytes(at: Location) -> Range<usize> {
+    let number = |n: Option<u64>| n.and_then(|n| usize::try_from(n).ok()).unwrap_or_default();
+    let start = number(at.span().byte_offset());
+    start..start.saturating_add(number(at.span().byte_len()))
 }
 
-impl<'de> Deserialize<'de> for Raw {
+impl<'de> Deserialize<'de> for Content {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Spanned::deserialize(deserializer).map(Self)
+        deserializer.deserialize_any(ContentVisitor)
     }
 }
 
-impl<'de> Deserialize<'de> for RawValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
-    }
-}
+struct ContentVisitor;
 
-struct RawVisitor;
-
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = RawValue;
+impl<'de> Visitor<'de> for ContentVisitor {
+    type Value = Content;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any YAML value")
     }
 
-    fn visit_unit<E>(self) -> Result<RawValue, E> {
-        Ok(RawValue::Null)
+    fn visit_unit<E>(self) -> Result<Content, E> {
+        Ok(Content::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<RawValue, E> {
-        Ok(RawValue::Other(value.into()))
+    fn visit_bool<E>(self, value: bool) -> Result<Content, E> {
+        Ok(Content::scalar(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<RawValue, E> {
-        Ok(RawValue::Other(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<Content, E> {
+        Ok(Content::scalar(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<RawValue, E> {
-        Ok(RawValue::Other(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<Content, E> {
+        Ok(Content::scalar(value))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<RawValue, E> {
-        Ok(RawValue::Other(value.into()))
+    fn visit_f64<E>(self, value: f64) -> Result<Content, E> {
+        Ok(Content::scalar(value))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<RawValue, E> {
-        Ok(RawValue::Text(value.to_owned()))
+    fn visit_str<E>(self, value: &str) -> Result<Content, E> {
+        Ok(Content::Scalar { text: value.to_owned(), json: value.into() })
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<RawValue, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Content, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = access.next_element()? {
             items.push(item);
         }
-        Ok(RawValue::List(items))
+        Ok(Content::List(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<RawValue, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Content, A::Error> {
         let mut entries = Vec::new();
         while let Some(entry) = access.next_entry()? {
             entries.push(entry);
         }
-        Ok(RawValue::Map(entries))
+        Ok(Content::Map(entries))
     }
 }

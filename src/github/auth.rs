@@ -8,7 +8,7 @@ use super::api::Api;
 use super::app::App;
 use super::error::SignedWith;
 use super::{Error, ErrorKind, GithubCredential, Mode};
-use crate::config::SecretTarget;
+use crate::config::ConfiguredSecret;
 use crate::http::{Announce, Call};
 
 pub(super) enum Auth {
@@ -41,7 +41,7 @@ impl Auth {
 
     /// Announces what will be read and written: an App's tokens get only the permissions
     /// for that.
-    pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
+    pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a ConfiguredSecret>) {
         if let Self::App(app) = self {
             app.expect(targets);
         }

@@ -15,7 +15,7 @@ use super::auth::Auth;
 use super::error::{Refusal, SignedWith, Subject, missing_scope};
 use super::permission::Permission;
 use super::{Error, ErrorKind, GitHub, Mode, paths};
-use crate::config::{Destination, Repository, Scope, SecretTarget};
+use crate::config::{ConfiguredSecret, Destination, Repository, Scope};
 use crate::http::retry::is_rate_limit;
 use crate::http::{HttpError, Reply, Retry, anything};
 
@@ -84,7 +84,7 @@ impl GitHub {
     ///
     /// # Errors
     /// When it was shown that it may not, with the reason.
-    pub(super) async fn evidence(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+    pub(super) async fn evidence(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
         let (is_open, permitted) =
             futures_util::future::join(self.is_open(target), self.is_permitted(target)).await;
         let (is_open, permitted) = (is_open?, permitted?);
@@ -92,7 +92,7 @@ impl GitHub {
     }
 
     /// Whether the destination's repository is known to accept writes.
-    async fn is_open(&self, target: &SecretTarget) -> Result<bool, Error> {
+    async fn is_open(&self, target: &ConfiguredSecret) -> Result<bool, Error> {
         let Some(repository) = repository_of(&target.destination.scope) else { return Ok(true) };
         let purpose = self.purpose(target.destination.store, &target.destination.scope);
         let refused = |why: &str| {
@@ -110,7 +110,7 @@ impl GitHub {
         }
     }
 
-    async fn condition(&self, target: &SecretTarget, repository: &Repository) -> Condition {
+    async fn condition(&self, target: &ConfiguredSecret, repository: &Repository) -> Condition {
         let key = repository.to_string().to_ascii_lowercase();
         let fetch = async || {
             let purpose = self.purpose(target.destination.store, &target.destination.scope);
@@ -121,7 +121,7 @@ impl GitHub {
     }
 
     /// Whether the credential is known to have the permission to write.
-    async fn is_permitted(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+    async fn is_permitted(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
         let scope = &target.destination.scope;
         let shown = Evidence { is_writable: true, warning: None };
         let token = match &*self.auth {
@@ -144,7 +144,7 @@ impl GitHub {
     /// written.
     async fn written_to(
         &self,
-        target: &SecretTarget,
+        target: &ConfiguredSecret,
         token: &secrecy::SecretString,
     ) -> Result<Evidence, Error> {
         let Destination { store, scope, .. } = &target.destination;
@@ -166,7 +166,7 @@ impl GitHub {
     }
 
     /// One write that no server can store.
-    async fn write_check(&self, target: &SecretTarget, token: &secrecy::SecretString) -> Checked {
+    async fn write_check(&self, target: &ConfiguredSecret, token: &secrecy::SecretString) -> Checked {
         let scope = &target.destination.scope;
         let scope_key = place_of(scope);
         // A missing environment accepts no write. Creating it reports its own errors.

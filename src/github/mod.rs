@@ -43,7 +43,7 @@ pub use pace::Pace;
 pub use repositories::Expansion;
 pub use seal::{SealError, Sealed, seal};
 
-use crate::config::{Scope, SecretTarget, Store};
+use crate::config::{ConfiguredSecret, Scope, Store};
 use crate::http::{Announce, Http};
 use crate::progress::Progress;
 use crate::redact::{Body, TokenShape};
@@ -90,9 +90,6 @@ pub enum Mode {
     /// Read and write.
     Apply,
 }
-
-/// What the table of token shapes calls this service.
-pub const SERVICE: &str = "github";
 
 /// What GitHub's tokens look like: personal, OAuth, user, server and refresh tokens.
 pub const TOKENS: &[TokenShape] = &[
@@ -184,8 +181,8 @@ impl GitHub {
 
     /// Announces what will be read and written. A GitHub App requests tokens with only
     /// the permissions for that, and lists are read in as few requests as possible.
-    pub fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
-        let targets: Vec<&SecretTarget> = targets.into_iter().collect();
+    pub fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a ConfiguredSecret>) {
+        let targets: Vec<&ConfiguredSecret> = targets.into_iter().collect();
         self.progress.expect(targets.len());
         self.expected.add(targets.iter().map(|target| &target.destination));
         self.auth.expect(targets);
@@ -206,11 +203,11 @@ impl GitHub {
     ///
     /// A secret in an environment that is still to be created is
     /// [`SecretState::Missing`] too.
-    pub async fn observe(&self, targets: &[SecretTarget]) -> Vec<Result<SecretState, Error>> {
+    pub async fn observe(&self, targets: &[ConfiguredSecret]) -> Vec<Result<SecretState, Error>> {
         join_all(targets.iter().map(|target| self.observe_one(target))).await
     }
 
-    async fn observe_one(&self, target: &SecretTarget) -> Result<SecretState, Error> {
+    async fn observe_one(&self, target: &ConfiguredSecret) -> Result<SecretState, Error> {
         let found = match &*self.auth {
             Auth::App(app) => app.check(target).await,
             Auth::Token(_) => Ok(()),
@@ -236,7 +233,7 @@ impl GitHub {
     ///
     /// # Errors
     /// When the secret could not be written either.
-    pub async fn preflight(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+    pub async fn preflight(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
         let (key, readers, evidence) =
             futures_util::future::join3(self.key(target), self.readers(target), self.evidence(target)).await;
         readers?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::error::Purpose;
 use super::octocrab_service::Rules;
 use super::{Error, ErrorKind, GitHub, Mode, paths};
-use crate::config::{Destination, Repository, Scope, SecretTarget, Visibility};
+use crate::config::{ConfiguredSecret, Destination, Repository, Scope, Visibility};
 
 /// Repositories per page: their descriptions are long, and a page must stay below the
 /// limit for a body.
@@ -43,12 +43,12 @@ impl GitHub {
     /// The public key of a destination's scope. Creates the environment if the
     /// configuration asks for that; `None`: it could be created, but this run changes
     /// nothing.
-    pub(super) async fn key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
+    pub(super) async fn key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>, Error> {
         let Destination { store, scope, .. } = &target.destination;
         self.keys.get(&super::scope_key(*store, scope), || self.fetch_key(target)).await
     }
 
-    async fn fetch_key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
+    async fn fetch_key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>, Error> {
         let Destination { store, scope, .. } = &target.destination;
         let purpose = self.purpose(*store, scope);
         let path = paths::public_key(*store, scope);
@@ -97,7 +97,7 @@ impl GitHub {
     }
 
     /// Who may read an organization secret; `None` for other scopes.
-    pub(super) async fn readers(&self, target: &SecretTarget) -> Result<Option<Readers>, Error> {
+    pub(super) async fn readers(&self, target: &ConfiguredSecret) -> Result<Option<Readers>, Error> {
         let destination = &target.destination;
         if !matches!(destination.scope, Scope::Organization(_)) {
             return Ok(None);
@@ -106,7 +106,7 @@ impl GitHub {
         self.readers.get(&key, || self.fetch_readers(target)).await.map(Some)
     }
 
-    async fn fetch_readers(&self, target: &SecretTarget) -> Result<Readers, Error> {
+    async fn fetch_readers(&self, target: &ConfiguredSecret) -> Result<Readers, Error> {
         let destination = &target.destination;
         let purpose = self.purpose(destination.store, &destination.scope);
         let Some(existing) = self.find(destination).await? else {

@@ -12,7 +12,7 @@ use super::octocrab_service::Rules;
 use super::preflight::Readers;
 use super::seal::seal;
 use super::{Error, ErrorKind, GitHub, GithubReply, WriteError, paths};
-use crate::config::{SecretTarget, Store, Visibility};
+use crate::config::{ConfiguredSecret, Store, Visibility};
 
 /// How far an acknowledgement may lie behind the window's end, because servers'
 /// clocks differ.
@@ -56,7 +56,7 @@ impl GitHub {
     /// still have been written, except where [`WriteError::refused`].
     pub async fn write(
         &self,
-        target: &SecretTarget,
+        target: &ConfiguredSecret,
         value: &SecretString,
         until: Timestamp,
     ) -> Result<(), WriteError> {
@@ -81,7 +81,7 @@ impl GitHub {
 
     async fn put(
         &self,
-        target: &SecretTarget,
+        target: &ConfiguredSecret,
         value: &SecretString,
         key: &PublicKey,
         readers: Option<&Readers>,
@@ -110,7 +110,7 @@ impl GitHub {
 
     fn acknowledged(
         &self,
-        target: &SecretTarget,
+        target: &ConfiguredSecret,
         answer: &GithubReply,
         may_have_been_applied: bool,
         until: Timestamp,

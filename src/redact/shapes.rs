@@ -9,6 +9,9 @@ use std::ops::Range;
 
 use crate::{github, provider};
 
+/// What GitHub is called among the services that issue tokens.
+pub const GITHUB: &str = "github";
+
 /// The form of one kind of token.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenShape {
@@ -49,7 +52,7 @@ pub(super) fn known() -> impl Iterator<Item = (&'static str, &'static TokenShape
     let providers = provider::DESCRIPTORS
         .iter()
         .flat_map(|service| service.tokens.iter().map(move |shape| (service.name, shape)));
-    providers.chain(github::TOKENS.iter().map(|shape| (github::SERVICE, shape)))
+    providers.chain(github::TOKENS.iter().map(|shape| (GITHUB, shape)))
 }
 
 /// The parts of `text` that look like the secret part of a token.
@@ -271,7 +274,7 @@ mod tests {
     #[test]
     fn every_provider_is_known_to_every_reader_of_the_table() {
         let samples = samples();
-        for service in provider::DESCRIPTORS.iter().map(|service| service.name).chain([github::SERVICE]) {
+        for service in provider::DESCRIPTORS.iter().map(|service| service.name).chain([GITHUB]) {
             assert!(samples.iter().any(|(issuer, _)| *issuer == service), "{service} describes no token");
         }
         for (service, token) in samples {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::lineage::{Lineage, Member, Observation};
 use super::marker::{Marker, MarkerKeys};
 use super::plan::PlanInput;
-use crate::config::{Destination, Policy, Repository, Rotation, RotationKey, SecretTarget};
+use crate::config::{ConfiguredSecret, Destination, Policy, Repository, Rotation, RotationKey};
 use crate::provider::{Expiry, MarkerIn, Overlap, Profile, ProviderSettings, Token};
 
 pub(super) fn epoch() -> Timestamp {
@@ -32,8 +32,9 @@ pub(super) fn key_of(repository: &str) -> RotationKey {
 }
 
 pub(super) fn rotation(secrets: usize) -> Rotation {
-    let secret = |n: usize| SecretTarget {
-        destination: Destination::parse(&format!("acme/app-{n}:TOKEN"), None).unwrap(),
+    let secret = |n: usize| ConfiguredSecret {
+        destination: Destination::parse(&format!("acme/app-{n}:TOKEN"), &"acme/home".parse().unwrap())
+            .unwrap(),
         create_environment: false,
         visibility: None,
     };
