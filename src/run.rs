@@ -159,8 +159,7 @@ async fn carry_out(
         first_wait: settings.retry.first_wait,
         patience: PATIENCE.min(request_timeout * 2),
         force: options.force,
-        dry_run: mode != Mode::Apply,
-        read_only: mode == Mode::ReadOnly,
+        mode,
         marker_keys: MarkerKeys::new(run.marker_keys.clone()),
     };
     let work = rotation::run(&context, &run.config, &sessions);

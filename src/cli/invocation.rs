@@ -15,7 +15,7 @@ use crate::config::address::origin;
 use crate::config::selection::{Selection, Shard};
 use crate::config::{
     Config, DEFAULT_CREDENTIAL, Destination, Field, Held, MAX_BYTES, Period, Repository, Request,
-    RotationKeys, Secret, check_values, github_apart, load, summary,
+    RotationKeys, SecretEntry, check_values, github_apart, load, summary,
 };
 use crate::diagnostic::{Invalid, Origin, Problems, printable};
 use crate::github::{GithubCredential, GithubSettings};
@@ -270,7 +270,7 @@ fn register_named(file: &str, environment: &Environment, redactor: &Redactor) {
 /// What flags and variables say about rotations.
 fn flags(inputs: &mut Inputs<'_>, repository: &Repository) -> RotationKeys {
     let secrets =
-        inputs.list("secret", &['\n'], |text| Destination::parse(text, repository).map(Secret::from));
+        inputs.list("secret", &['\n'], |text| Destination::parse(text, repository).map(SecretEntry::from));
     RotationKeys {
         name: inputs.text("name"),
         provider: inputs.parsed("provider", Kind::from_str),

@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use url::Url;
 
 use super::scalar::{Creation, Read, Reader, SignedPattern};
-use super::secrets::Secret;
+use super::secrets::SecretEntry;
 use super::yaml::{self, Content, Yaml};
 use super::{DEFAULT_CREDENTIAL, Period, Policy, Repository, RotationKey, Store, Visibility};
 use crate::diagnostic::{Invalid, Origin, nearest, one_of, quoted};
@@ -167,7 +167,7 @@ keys! {
         /// A path on the provider's own origin that the new token must be able to GET.
         verify: String,
         /// Every GitHub secret that holds the token.
-        secrets: List<Secret>,
+        secrets: List<SecretEntry>,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::file::{self, Field, FileKeys, RotationKeys, given};
 use super::scalar::Reader;
-use super::secrets::Secret;
+use super::secrets::SecretEntry;
 use super::selection::Selection;
 use super::{Config, Policy, Repository, Rotation, RotationKey};
 use super::{address, reach, validate};
@@ -120,8 +120,8 @@ impl RotationBuilder<'_> {
         let (mut secrets, mut patterns) = (Vec::new(), Vec::new());
         for secret in self.secrets(keys).iter().filter_map(|field| field.value.clone()) {
             match secret {
-                Secret::One(secret) => secrets.push(secret),
-                Secret::Many(pattern) => patterns.push(pattern),
+                SecretEntry::One(secret) => secrets.push(secret),
+                SecretEntry::Many(pattern) => patterns.push(pattern),
             }
         }
         let formerly = given(&keys.formerly).into_iter().flat_map(|keys| &keys.0);
@@ -196,7 +196,7 @@ impl RotationBuilder<'_> {
         policy
     }
 
-    fn secrets<'k>(&mut self, keys: &'k RotationKeys) -> &'k [Field<Secret>] {
+    fn secrets<'k>(&mut self, keys: &'k RotationKeys) -> &'k [Field<SecretEntry>] {
         let Some(Field { origin, value: Some(secrets) }) = &keys.secrets else { return &[] };
         if secrets.is_empty() {
             self.problems.error(*origin, Invalid::new("a rotation needs at least one secret"));

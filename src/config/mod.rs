@@ -33,7 +33,7 @@ pub(crate) use load::{Request, load};
 pub use pattern::RepositoryPattern;
 pub use period::Period;
 pub(crate) use reach::{Held, github_apart, values as check_values};
-pub(crate) use secrets::Secret;
+pub(crate) use secrets::SecretEntry;
 pub(crate) use yaml::MAX_BYTES;
 
 use crate::provider::ProviderSettings;

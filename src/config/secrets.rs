@@ -14,18 +14,18 @@ use crate::diagnostic::{Invalid, Origin, one_of};
 
 /// One entry of `secrets`.
 #[derive(Debug, Clone)]
-pub(crate) enum Secret {
+pub(crate) enum SecretEntry {
     One(ConfiguredSecret),
     Many(SecretPattern),
 }
 
-impl From<Destination> for Secret {
+impl From<Destination> for SecretEntry {
     fn from(destination: Destination) -> Self {
         Self::One(ConfiguredSecret { destination, create_environment: false, visibility: None })
     }
 }
 
-impl Read for Secret {
+impl Read for SecretEntry {
     fn read(node: &Yaml, reader: &mut Reader<'_>) -> Option<Self> {
         if matches!(node.content, Content::Map(_)) {
             return mapping(&SecretMappingKeys::read(node, reader)?, node.origin, reader);
@@ -34,7 +34,7 @@ impl Read for Secret {
     }
 }
 
-impl JsonSchema for Secret {
+impl JsonSchema for SecretEntry {
     fn schema_name() -> Cow<'static, str> {
         "Secret".into()
     }
@@ -50,7 +50,7 @@ impl JsonSchema for Secret {
     }
 }
 
-fn mapping(keys: &SecretMappingKeys, origin: Origin, reader: &mut Reader<'_>) -> Option<Secret> {
+fn mapping(keys: &SecretMappingKeys, origin: Origin, reader: &mut Reader<'_>) -> Option<SecretEntry> {
     let problems = &mut *reader.problems;
     let scopes = [at(&keys.repository), at(&keys.repositories), at(&keys.organization)];
     let has_one_scope = scopes.iter().flatten().count() <= 1;
@@ -96,7 +96,7 @@ fn mapping(keys: &SecretMappingKeys, origin: Origin, reader: &mut Reader<'_>) ->
             problems.error(field.origin, invalid.help("begin with a pattern like acme/*"));
         }
         let exclude = of(true);
-        return Some(Secret::Many(SecretPattern {
+        return Some(SecretEntry::Many(SecretPattern {
             include,
             exclude,
             store,
@@ -112,7 +112,7 @@ fn mapping(keys: &SecretMappingKeys, origin: Origin, reader: &mut Reader<'_>) ->
         (None, Some(repository)) => repository_scope(repository.value.clone()?, environment),
         (None, None) => repository_scope(reader.repository.clone(), environment),
     };
-    has_one_scope.then_some(Secret::One(ConfiguredSecret {
+    has_one_scope.then_some(SecretEntry::One(ConfiguredSecret {
         destination: Destination { store, scope, name: name? },
         create_environment,
         visibility: given(&keys.visibility).copied(),

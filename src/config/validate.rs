@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::file::{Field, RotationKeys, given};
-use super::secrets::Secret;
+use super::secrets::SecretEntry;
 use super::{ConfiguredSecret, Destination, Period, Policy, Repository, RotationKey, reach};
 use crate::diagnostic::{Invalid, Origin, Problems, quoted, suspicious};
 use crate::provider::ProviderSettings;
@@ -111,7 +111,7 @@ pub(super) fn together(rotations: &[RotationKeys], repository: &Repository, prob
             problems.error(*origin, at(invalid, first));
         }
         for Field { origin, value } in given(&rotation.secrets).into_iter().flatten() {
-            let Some(Secret::One(ConfiguredSecret { destination, .. })) = value else { continue };
+            let Some(SecretEntry::One(ConfiguredSecret { destination, .. })) = value else { continue };
             let Some((owner, first)) = destinations.insert(destination, (index, *origin)) else { continue };
             let text = quoted(&destination.to_string());
             let invalid = if owner == index {
