@@ -21,7 +21,7 @@ use crate::diagnostic::{Invalid, Origin, Problems, printable};
 use crate::github::{GithubCredential, GithubSettings};
 use crate::provider::Kind;
 use crate::redact::{GRAM, Redactor, looks_like_a_secret};
-use crate::report::Format;
+use crate::report::{Condition, Format};
 
 /// The default path of the configuration file.
 pub(super) const DEFAULT_FILE: &str = ".github/crossfade.yml";
@@ -52,7 +52,7 @@ pub struct Run {
 }
 
 /// The commands that need the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Rotate what is due.
     Rotate,
@@ -60,6 +60,10 @@ pub enum Command {
     Status {
         /// Fail if something would expire within this time.
         fail_within: Option<Period>,
+        /// Fail if a rotation is in one of these states.
+        fail_on: Vec<Condition>,
+        /// List the provider's tokens that no rotation covers.
+        unmanaged: bool,
     },
 }
 
@@ -129,10 +133,20 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
     let mut options = settings::options(&mut inputs);
     let command = if name == "status" {
         let within = inputs.parsed("fail-within", Period::from_str);
-        Command::Status { fail_within: within.and_then(|field| field.value) }
+        let conditions = inputs.list("fail-on", &[',', '\n'], Condition::from_str);
+        Command::Status {
+            fail_within: within.and_then(|field| field.value),
+            fail_on: conditions.into_iter().filter_map(|field| field.value).collect(),
+            unmanaged: inputs.switch("unmanaged"),
+        }
     } else {
         options.dry_run = inputs.switch("dry-run");
+        options.detailed_exitcode = inputs.switch("detailed-exitcode");
         options.force = inputs.switch("force");
+        if options.detailed_exitcode && !options.dry_run {
+            let invalid = Invalid::new("--detailed-exitcode is only for --dry-run");
+            inputs.problems.error(Origin::Missing, invalid.help("add --dry-run, or leave it out"));
+        }
         Command::Rotate
     };
     let api_url = settings::api_url(&mut inputs);

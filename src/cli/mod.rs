@@ -39,7 +39,8 @@ Secrets come only from environment variables, never from arguments:
   CROSSFADE_MARKER_KEY                signs the markers of new tokens (optional; one key a
                                       line: the first signs, all verify)
 
-Exit codes: 0 all is well, 1 a rotation failed, 2 usage or configuration.";
+Exit codes: 0 all is well, 1 a rotation failed, 2 usage or configuration,
+3 something to do (only with --detailed-exitcode).";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,7 +59,7 @@ pub fn command() -> Clap {
         let help = format!("{}{default}", text.unwrap_or_default());
         let note = match name.as_str() {
             "verbose" | "quiet" | "shell" => return arg.help(help),
-            "only" => ", one a line or with commas",
+            "only" | "fail-on" => ", one a line or with commas",
             "secret" => ", one a line",
             _ => "",
         };
@@ -75,6 +76,10 @@ fn commands() -> Clap {
     let acting = |name: &'static str, about: &'static str| {
         Clap::new(name).about(about).args(rotation()).after_help(more).after_long_help(after.clone())
     };
+    let fail_on = option("fail-on", "STATE", "Exit with 1 if a rotation is in this state; repeatable")
+        .action(ArgAction::Append)
+        .value_delimiter(',')
+        .value_parser(Suggested(crate::report::Condition::ALL.map(|(name, _)| name).to_vec()));
     Clap::new("crossfade")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
@@ -86,6 +91,7 @@ fn commands() -> Clap {
         .subcommand(
             acting("rotate", "Replace the tokens that are due, and write them to their secrets")
                 .arg(switch("dry-run", "Show what would be done, and change nothing"))
+                .arg(switch("detailed-exitcode", "With --dry-run: exit with 3 if there is something to do"))
                 .arg(switch("force", "Rotate even if nothing is due"))
                 .args(network())
                 .args(output()),
@@ -100,6 +106,8 @@ fn commands() -> Clap {
                 PERIOD,
                 "Exit with 1 if a token would expire within this time, such as 7d",
             ))
+            .arg(fail_on)
+            .arg(switch("unmanaged", "Also list the provider's tokens that no rotation covers"))
             .args(network())
             .args(output()),
         )

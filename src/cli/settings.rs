@@ -18,6 +18,8 @@ use crate::report::Format;
 pub struct RunOptions {
     /// Plan, and change nothing.
     pub dry_run: bool,
+    /// Say by the exit code whether a dry run found something to do.
+    pub detailed_exitcode: bool,
     /// Rotate even if nothing is due.
     pub force: bool,
     /// How the report is written.
@@ -88,6 +90,7 @@ pub(super) fn format(inputs: &mut Inputs<'_>) -> Format {
 pub(super) fn options(inputs: &mut Inputs<'_>) -> RunOptions {
     RunOptions {
         dry_run: false,
+        detailed_exitcode: false,
         force: false,
         format: format(inputs),
         concurrency: inputs.or("concurrency", concurrency, CONCURRENCY),
