@@ -153,7 +153,7 @@ fn rotation() -> Vec<Arg> {
         option("overlap", PERIOD, "How long the previous token stays valid"),
         option("rotate-before", PERIOD, "How long before its expiry a token is replaced"),
     ];
-    let providers = provider::DESCRIPTORS.iter().map(|provider| provider.name).collect();
+    let providers = provider::catalogue().iter().map(provider::Kind::name).collect();
     let described = [
         option("provider", "PROVIDER", "The service that issues the token").value_parser(Suggested(providers)),
         option("provider-url", "URL", "Its origin, with or without the API's path").hide_short_help(true),

@@ -69,6 +69,12 @@ pub struct Repository {
 }
 
 impl Repository {
+    /// Stands for the repository that rotates while a file is read; no repository has an
+    /// empty name.
+    pub(super) fn that_rotates() -> Self {
+        Self { owner: String::new(), name: String::new() }
+    }
+
     /// Both parts lower case: what equality, order and hash go by.
     fn folded(&self) -> (String, String) {
         (self.owner.to_ascii_lowercase(), self.name.to_ascii_lowercase())
@@ -143,6 +149,15 @@ impl Scope {
                 (1, repository.folded(), environment.to_lowercase())
             }
             Self::Organization(name) => (2, (name.to_ascii_lowercase(), String::new()), String::new()),
+        }
+    }
+
+    /// Fills in the repository that rotates where none is written.
+    pub(super) fn settle(&mut self, rotating: &Repository) {
+        if let Self::Repository(repository) | Self::Environment { repository, .. } = self
+            && *repository == Repository::that_rotates()
+        {
+            *repository = rotating.clone();
         }
     }
 

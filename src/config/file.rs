@@ -11,11 +11,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value as Json};
 use url::Url;
 
-use super::scalar::{Creation, Read, Reader, SignedPattern};
+use super::scalar::{Creation, Read, SignedPattern};
 use super::secrets::SecretEntry;
-use super::yaml::{self, Content, Yaml};
+use super::yaml::{self, Node, Value};
 use super::{DEFAULT_CREDENTIAL, Period, Policy, Repository, RotationKey, Store, Visibility};
-use crate::diagnostic::{Invalid, Origin, nearest, one_of, quoted};
+use crate::diagnostic::{Invalid, Origin, Problems, nearest, one_of, quoted};
 use crate::provider::Kind;
 use crate::redact::looks_like_a_secret;
 
@@ -31,13 +31,13 @@ pub(crate) struct Field<T> {
 pub(crate) type List<T> = Vec<Field<T>>;
 
 /// The value of a key that was given and could be read.
-pub(super) fn given<T>(field: &Option<Field<T>>) -> Option<&T> {
+pub(crate) fn given<T>(field: &Option<Field<T>>) -> Option<&T> {
     field.as_ref().and_then(|field| field.value.as_ref())
 }
 
 impl<T: Read> Field<T> {
-    fn read(node: &Yaml, reader: &mut Reader<'_>) -> Self {
-        Self { origin: node.origin, value: T::read(node, reader) }
+    pub(crate) fn read(node: &Node, problems: &mut Problems) -> Self {
+        Self { origin: node.origin, value: T::read(node, problems) }
     }
 }
 
@@ -73,36 +73,36 @@ macro_rules! keys {
             /// Every key, as it is written.
             pub(crate) const KEYS: &[&str] = &[$(stringify!($key)),*];
 
-            fn read_only(known: &[&'static str], node: &Yaml, reader: &mut Reader<'_>) -> Option<Self> {
+            fn read_only(known: &[&'static str], node: &Node, problems: &mut Problems) -> Option<Self> {
                 let mut keys = Self::default();
-                for (key, value) in entries(node, known, reader)? {
+                for (key, value) in entries(node, known, problems)? {
                     match key {
-                        $(stringify!($key) => keys.$key = Some(Field::read(value, reader)),)*
+                        $(stringify!($key) => keys.$key = Some(Field::read(value, problems)),)*
                         _ => {}
                     }
                 }
                 Some(keys)
             }
 
-            fn properties(generator: &mut SchemaGenerator) -> Map<String, Json> {
+            fn properties(generator: &mut SchemaGenerator) -> Map<String, serde_json::Value> {
                 let mut properties = Map::new();
                 $(properties.insert(
                     stringify!($key).to_owned(),
-                    described::<$type>(generator, stringify!($key), concat!($($key_doc),*)),
+                    described::<$type>(generator, concat!($($key_doc),*)),
                 );)*
                 properties
             }
 
             /// These keys; `other` fills in the missing ones.
-            #[allow(dead_code)]
+            #[allow(dead_code, reason = "only some groups have defaults")]
             pub(super) fn or(self, other: Self) -> Self {
                 Self { $($key: self.$key.or(other.$key),)* }
             }
         }
 
         impl Read for $name {
-            fn read(node: &Yaml, reader: &mut Reader<'_>) -> Option<Self> {
-                Self::read_only(Self::KEYS, node, reader)
+            fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+                Self::read_only(Self::KEYS, node, problems)
             }
         }
 
@@ -124,6 +124,8 @@ macro_rules! keys {
         }
     };
 }
+
+pub(crate) use keys;
 
 keys! {
     /// The configuration of crossfade.
@@ -205,8 +207,8 @@ const DEFAULTS: &[&str] = &[
 pub(crate) struct Defaults(pub(crate) RotationKeys);
 
 impl Read for Defaults {
-    fn read(node: &Yaml, reader: &mut Reader<'_>) -> Option<Self> {
-        RotationKeys::read_only(DEFAULTS, node, reader).map(Self)
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        RotationKeys::read_only(DEFAULTS, node, problems).map(Self)
     }
 }
 
@@ -255,10 +257,10 @@ keys! {
 pub(crate) struct FormerKeys(pub(crate) List<RotationKey>);
 
 impl Read for FormerKeys {
-    fn read(node: &Yaml, reader: &mut Reader<'_>) -> Option<Self> {
-        match &node.content {
-            Content::Scalar { .. } => Some(Self(vec![Field::read(node, reader)])),
-            _ => List::read(node, reader).map(Self),
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Value::Scalar { .. } => Some(Self(vec![Field::read(node, problems)])),
+            _ => List::read(node, problems).map(Self),
         }
     }
 }
@@ -280,30 +282,30 @@ impl JsonSchema for FormerKeys {
 }
 
 impl<T: Read> Read for List<T> {
-    fn read(node: &Yaml, reader: &mut Reader<'_>) -> Option<Self> {
-        if let Content::List(items) = &node.content {
-            return Some(items.iter().map(|item| Field::read(item, reader)).collect());
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        if let Value::List(items) = &node.value {
+            return Some(items.iter().map(|item| Field::read(item, problems)).collect());
         }
         let invalid = Invalid::new(format!("expected a list, found {}", node.kind()));
-        reader.problems.error(node.origin, invalid.help("begin each item with a dash: `- item`"));
+        problems.error(node.origin, invalid.help("begin each item with a dash: `- item`"));
         None
     }
 }
 
 /// Reads a file's text; problems of its keys and of single values are noted.
-pub(super) fn read(text: &str, reader: &mut Reader<'_>) -> FileKeys {
+pub(super) fn read(text: &str, problems: &mut Problems) -> FileKeys {
     match yaml::parse(text) {
-        Ok(Yaml { content: Content::Null, origin, .. }) => {
+        Ok(Node { value: Value::Null, origin, .. }) => {
             let invalid = Invalid::new("the configuration file is empty").help("it needs `rotations:`");
-            reader.problems.error(origin, invalid);
+            problems.error(origin, invalid);
             FileKeys::default()
         }
         Ok(root) => {
-            refuse_secrets(&root, reader);
-            FileKeys::read(&root, reader).unwrap_or_default()
+            refuse_secrets(&root, problems);
+            FileKeys::read(&root, problems).unwrap_or_default()
         }
         Err((origin, invalid)) => {
-            reader.problems.error(origin, invalid);
+            problems.error(origin, invalid);
             FileKeys::default()
         }
     }
@@ -311,18 +313,18 @@ pub(super) fn read(text: &str, reader: &mut Reader<'_>) -> FileKeys {
 
 /// Whatever key it stands at: a secret in the file is one that must be replaced,
 /// and the value of most keys is sent to somebody.
-fn refuse_secrets(node: &Yaml, reader: &mut Reader<'_>) {
-    match &node.content {
-        Content::Null => {}
-        Content::Scalar { text, .. } => {
+fn refuse_secrets(node: &Node, problems: &mut Problems) {
+    match &node.value {
+        Value::Null => {}
+        Value::Scalar { text, .. } => {
             if looks_like_a_secret(text) {
-                reader.problems.secret(node.origin, secret_in_file());
+                problems.secret(node.origin, secret_in_file());
             }
         }
-        Content::List(items) => items.iter().for_each(|item| refuse_secrets(item, reader)),
-        Content::Map(entries) => entries.iter().for_each(|(key, value)| {
-            refuse_secrets(key, reader);
-            refuse_secrets(value, reader);
+        Value::List(items) => items.iter().for_each(|item| refuse_secrets(item, problems)),
+        Value::Map(entries) => entries.iter().for_each(|(key, value)| {
+            refuse_secrets(key, problems);
+            refuse_secrets(value, problems);
         }),
     }
 }
@@ -339,33 +341,41 @@ pub(super) fn secret_in_file() -> Invalid {
 pub fn schema_text() -> String {
     let mut schema = schemars::schema_for!(FileKeys);
     schema.insert("title".to_owned(), "crossfade.yml".into());
+    for group in ["Defaults", "Rotation", "SecretMapping"] {
+        let properties = schema.pointer_mut(&format!("/$defs/{group}/properties"));
+        for (key, property) in properties.and_then(Json::as_object_mut).into_iter().flatten() {
+            if let (Some(default), Some(Json::String(text))) =
+                (default_of(key), property.get_mut("description"))
+            {
+                text.push_str(&format!(" Default: {default}."));
+            }
+        }
+    }
     format!("{:#}\n", schema.as_value())
 }
 
 /// The mapping's entries with a known key and a value; the others are noted.
-fn entries<'a>(
-    node: &'a Yaml,
+pub(crate) fn entries<'a>(
+    node: &'a Node,
     known: &[&'static str],
-    reader: &mut Reader<'_>,
-) -> Option<Vec<(&'static str, &'a Yaml)>> {
-    let Content::Map(map) = &node.content else {
+    problems: &mut Problems,
+) -> Option<Vec<(&'static str, &'a Node)>> {
+    let Value::Map(map) = &node.value else {
         let invalid = Invalid::new(format!("expected a mapping, found {}", node.kind()));
-        reader
-            .problems
-            .error(node.origin, invalid.help(format!("its keys: {}", one_of(known.iter().copied()))));
+        problems.error(node.origin, invalid.help(format!("its keys: {}", one_of(known.iter().copied()))));
         return None;
     };
-    let mut found: Vec<(&'static str, &Yaml)> = Vec::new();
+    let mut found: Vec<(&'static str, &Node)> = Vec::new();
     let mut origins: Vec<(&'static str, Origin)> = Vec::new();
     for (key, value) in map {
-        let Content::Scalar { text, .. } = &key.content else {
-            reader.problems.error(key.origin, Invalid::new("expected a word as the key"));
+        let Value::Scalar { text, .. } = &key.value else {
+            problems.error(key.origin, Invalid::new("expected a word as the key"));
             continue;
         };
         let Some(name) = known.iter().copied().find(|k| k == text) else {
             // The nearest name costs time, and is not shown any more.
-            let is_shown = !reader.problems.is_full();
-            reader.problems.error(
+            let is_shown = !problems.is_full();
+            problems.error(
                 key.origin,
                 if is_shown { unknown_key(text, known) } else { Invalid::new("unknown key") },
             );
@@ -373,14 +383,12 @@ fn entries<'a>(
         };
         if let Some((_, Origin::File(first))) = origins.iter().find(|(k, _)| *k == name) {
             let invalid = Invalid::new(format!("`{name}` is given twice"));
-            reader
-                .problems
-                .error(key.origin, invalid.help(format!("it stands on line {} already", first.line)));
+            problems.error(key.origin, invalid.help(format!("it stands on line {} already", first.line)));
             continue;
         }
         origins.push((name, key.origin));
         // `key:` with nothing behind it is a key that was not given.
-        if !matches!(value.content, Content::Null) {
+        if !matches!(value.value, Value::Null) {
             found.push((name, value));
         }
     }
@@ -399,11 +407,10 @@ fn unknown_key(key: &str, known: &[&'static str]) -> Invalid {
     })
 }
 
-/// The schema of a key's value, with what the key is for and its default.
-fn described<T: JsonSchema>(generator: &mut SchemaGenerator, key: &str, description: &str) -> Json {
-    let default = default_of(key).map(|default| format!(" Default: {default}.")).unwrap_or_default();
+/// The schema of a key's value, with what the key is for.
+pub(crate) fn described<T: JsonSchema>(generator: &mut SchemaGenerator, description: &str) -> Json {
     let mut schema = generator.subschema_for::<T>();
-    schema.insert("description".to_owned(), format!("{}{default}", description.trim()).into());
+    schema.insert("description".to_owned(), description.trim().into());
     schema.to_value()
 }
 

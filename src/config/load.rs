@@ -4,7 +4,6 @@
 //! [`super::validate`] checks values and rotations against each other.
 
 use super::file::{self, Field, FileKeys, RotationKeys, given};
-use super::scalar::Reader;
 use super::secrets::SecretEntry;
 use super::selection::Selection;
 use super::{Config, Policy, Repository, Rotation, RotationKey};
@@ -32,11 +31,13 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
     let Request { file, flags, selection, repository } = request;
     let before = problems.errors();
     let FileKeys { defaults, rotations } = match file {
-        Some(text) => file::read(text, &mut Reader { repository, problems }),
+        Some(text) => file::read(text, problems),
         None => FileKeys { defaults: None, rotations: Some(missing(vec![missing(by_flags(flags))])) },
     };
     let defaults = defaults.and_then(|field| field.value).unwrap_or_default();
-    let rotations = rotations.and_then(|field| field.value).unwrap_or_default();
+    let mut rotations = rotations.and_then(|field| field.value).unwrap_or_default();
+    let secrets = rotations.iter_mut().filter_map(|r| r.value.as_mut()?.secrets.as_mut()?.value.as_mut());
+    secrets.flatten().filter_map(|field| field.value.as_mut()).for_each(|secret| secret.settle(repository));
     if rotations.is_empty() && problems.errors() == before {
         problems.error(Origin::Missing, Invalid::new("the configuration file has no `rotations`"));
     }

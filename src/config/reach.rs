@@ -5,7 +5,7 @@
 //! which defaults apply to each rotation; [`values`] checks the credentials in the
 //! variables. Both add the problems that they find.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
@@ -14,7 +14,7 @@ use super::file::{Defaults, Field, RotationKeys, given};
 use super::{DEFAULT_CREDENTIAL, Rotation};
 use crate::diagnostic::{Invalid, Origin, Problems, one_of, quoted};
 use crate::http::is_loopback;
-use crate::provider::{DESCRIPTORS, Kind, ProviderSettings};
+use crate::provider::{Kind, ProviderSettings, catalogue};
 use crate::redact::{GITHUB, issuer};
 
 /// One rotation of the file, before defaults and flags apply.
@@ -68,7 +68,7 @@ pub(super) fn decide(
 fn kind(one: &ConfiguredRotation<'_>, defaults: &RotationKeys, flags: Option<&RotationKeys>) -> Option<Kind> {
     let flags = flags.filter(|_| one.is_selected);
     let of_file = given(&one.keys.provider).or_else(|| given(&defaults.provider));
-    of_file.or_else(|| given(&flags?.provider)).copied()
+    of_file.or_else(|| given(&flags?.provider)).cloned()
 }
 
 /// Flags override the file, except that a rotation of the file keeps its name.
@@ -119,7 +119,7 @@ fn refuse_flags(flags: &RotationKeys, selected: &[&RotationKeys], problems: &mut
     let (Some(Field { origin, .. }), Some(url)) = (&flags.provider_url, given(&flags.provider_url)) else {
         return;
     };
-    let kind = |keys: &&&RotationKeys| given(&keys.provider).or_else(|| given(&flags.provider)).copied();
+    let kind = |keys: &&&RotationKeys| given(&keys.provider).or_else(|| given(&flags.provider)).cloned();
     let kinds: Vec<Kind> = selected.iter().filter_map(|keys| kind(&keys)).collect();
     if kinds.iter().any(|kind| *kind != kinds[0]) {
         let invalid = Invalid::new("one provider URL for rotations of several providers");
@@ -164,7 +164,7 @@ fn one_service_each<'a>(
                 "the credential in {variable} would be sent to two addresses, {one} and {other}"
             ))
         } else {
-            let (one, other) = (first.kind, settings.kind);
+            let (one, other) = (&first.kind, &settings.kind);
             Invalid::new(format!(
                 "the credential in {variable} would be sent to two services, `{one}` and `{other}`"
             ))
@@ -185,20 +185,17 @@ fn foreign_origin(settings: &ProviderSettings) -> Option<&'static str> {
     if ["https://api.github.com", "https://github.com"].into_iter().any(is_there) {
         return Some("GitHub");
     }
-    let others = DESCRIPTORS.iter().filter(|other| other.name != settings.kind.descriptor().name);
-    others
-        .map(|other| (other.name, other.origin))
-        .find(|(_, address)| is_there(address))
-        .map(|(name, _)| name)
+    let mut others = catalogue().iter().filter(|other| **other != settings.kind);
+    others.find(|other| other.origin() == Some(origin.clone())).map(Kind::name)
 }
 
 /// Refuses a GitHub API at the origin of a provider: one of the two credentials would be
 /// sent to the other's service. Servers on loopback are exempt.
 pub(crate) fn github_apart(api_url: &Url, rotations: &[Rotation]) -> Result<(), Invalid> {
     let origin = api_url.origin().ascii_serialization();
-    let known = DESCRIPTORS.iter().map(|known| (known.name, known.origin.to_owned()));
+    let known = catalogue().iter().filter_map(|known| Some((known.name(), known.origin()?)));
     let used = rotations.iter().map(|rotation| &rotation.provider);
-    let used = used.map(|provider| (provider.kind.descriptor().name, provider.origin()));
+    let used = used.map(|provider| (provider.kind.name(), provider.origin()));
     match known.chain(used).find(|(_, other)| *other == origin).filter(|_| !is_loopback(api_url)) {
         None => Ok(()),
         Some((provider, _)) => Err(Invalid::new(format!(
@@ -210,12 +207,20 @@ pub(crate) fn github_apart(api_url: &Url, rotations: &[Rotation]) -> Result<(), 
 
 /// How the provider of these keys is reached, if they say which it is.
 pub(super) fn settings(keys: &RotationKeys) -> Option<ProviderSettings> {
+    let kind = given(&keys.provider)?.clone();
     Some(ProviderSettings {
-        kind: *given(&keys.provider)?,
+        with: with(&kind, keys),
+        kind,
         url: given(&keys.provider_url).cloned(),
-        org_id: given(&keys.org_id).cloned(),
         credential: given(&keys.credential).map_or(DEFAULT_CREDENTIAL, String::as_str).to_owned(),
     })
+}
+
+/// What a rotation sets of its provider's variables.
+fn with(kind: &Kind, keys: &RotationKeys) -> BTreeMap<String, String> {
+    let is_declared = |name: &str| kind.file().variables.contains_key(name);
+    let org_id = given(&keys.org_id).filter(|_| is_declared("org_id"));
+    org_id.map(|id| ("org_id".to_owned(), id.clone())).into_iter().collect()
 }
 
 /// A variable's value, and the service that it is for.
@@ -230,14 +235,21 @@ pub(crate) struct Held<'a> {
 }
 
 impl Held<'_> {
-    fn service(&self) -> &'static str {
-        self.provider.map_or(GITHUB, |provider| provider.kind.descriptor().name)
+    fn service(&self) -> &str {
+        self.provider.map_or(GITHUB, |provider| provider.kind.name())
     }
 
     /// Service and origin.
-    fn target(&self) -> (&'static str, Option<String>) {
+    fn target(&self) -> (&str, Option<String>) {
         (self.service(), self.provider.map(ProviderSettings::origin))
     }
+}
+
+/// A variable that a credential of this form needs, and that the rotation does not set.
+fn missing_variable<'a>(provider: &'a ProviderSettings, credential: &str) -> Option<&'a str> {
+    let of_form = |one: &&crate::provider::file::ValueShape| credential.starts_with(&*one.shape.prefix);
+    let form = provider.kind.file().values.iter().find(of_form)?;
+    form.needs.iter().find(|name| !provider.with.contains_key(*name)).map(String::as_str)
 }
 
 /// Notes values that are another service's: by their form, or because another
@@ -258,16 +270,16 @@ pub(crate) fn values(held: &[Held<'_>], problems: &mut Problems) {
                 invalid.help("were two credentials swapped? Each is sent only to its own service"),
             );
         }
-        if let (Some((_, shape)), Some(provider)) = (of, one.provider)
-            && provider.kind.descriptor().needs_org_id.contains(&shape.prefix)
-            && provider.org_id.is_none()
-        {
+        if let Some(missing) = one.provider.and_then(|provider| missing_variable(provider, value)) {
             let invalid =
-                Invalid::new(format!("{} holds a personal token, which needs `org_id`", quoted(variable)));
-            problems.error(
-                Origin::Missing,
-                invalid.help("write the organization's id at `org_id` of the rotation, or give --org-id (CROSSFADE_ORG_ID)"),
-            );
+                Invalid::new(format!("{} holds a token that needs {}", quoted(variable), quoted(missing)));
+            let help = match missing {
+                "org_id" => {
+                    "write the organization's id at `org_id` of the rotation, or give --org-id (CROSSFADE_ORG_ID)"
+                }
+                _ => "write it under `with` of the rotation",
+            };
+            problems.error(Origin::Missing, invalid.help(help));
         }
         let is_same =
             |other: &&Held<'_>| other.value.expose_secret().trim() == value && other.target() != one.target();

@@ -8,32 +8,25 @@ use serde_json::{Map, Value as Json};
 use url::Url;
 
 use super::address::origin;
-use super::yaml::{Content, Yaml};
+use super::yaml::{Node, Value};
 use super::{Period, Repository, RepositoryPattern, RotationKey, Store, Visibility};
 use crate::diagnostic::{Invalid, Problems, name_of, named, quoted};
 use crate::provider::Kind;
 
-/// What reading needs besides the text.
-pub(crate) struct Reader<'a> {
-    /// The repository that rotates; secrets belong to it unless they say otherwise.
-    pub(crate) repository: &'a Repository,
-    pub(crate) problems: &'a mut Problems,
-}
-
 /// A value that the file may hold.
 pub(crate) trait Read: JsonSchema + Sized {
     /// The value, or `None` with its problems noted.
-    fn read(node: &Yaml, reader: &mut Reader<'_>) -> Option<Self>;
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self>;
 }
 
 /// Reads a text with a parser; numbers count as the text that they were written as.
-pub(super) fn text<T>(
-    node: &Yaml,
+pub(crate) fn text<T>(
+    node: &Node,
     problems: &mut Problems,
     parse: impl FnOnce(&str) -> Result<T, Invalid>,
 ) -> Option<T> {
-    match &node.content {
-        Content::Scalar { text, json: Json::String(_) | Json::Number(_) } => {
+    match &node.value {
+        Value::Scalar { text, json: Json::String(_) | Json::Number(_) } => {
             let result =
                 if text.trim().is_empty() { Err(Invalid::new("the text is empty")) } else { parse(text) };
             problems.note(node.origin, result)
@@ -46,8 +39,8 @@ pub(super) fn text<T>(
 macro_rules! by_text {
     ($($type:ty, $name:literal, $parse:expr, $schema:tt;)*) => {$(
         impl Read for $type {
-            fn read(node: &Yaml, reader: &mut Reader<'_>) -> Option<Self> {
-                text(node, reader.problems, $parse)
+            fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+                text(node, problems, $parse)
             }
         }
 
@@ -67,6 +60,8 @@ macro_rules! by_text {
     )*};
 }
 
+pub(crate) use by_text;
+
 by_text! {
     Period, "Period", Self::from_str, { "type": "string", "examples": ["90d", "48h", "1d12h"] };
     Repository, "Repository", Self::from_str, { "type": "string", "examples": ["acme/api"] };
@@ -82,22 +77,22 @@ fn names<T>(table: &[(&'static str, T)]) -> Vec<&'static str> {
 }
 
 impl Read for String {
-    fn read(node: &Yaml, reader: &mut Reader<'_>) -> Option<Self> {
-        text(node, reader.problems, |text| Ok(text.to_owned()))
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        text(node, problems, |text| Ok(text.to_owned()))
     }
 }
 
 impl Read for Url {
-    fn read(node: &Yaml, reader: &mut Reader<'_>) -> Option<Self> {
-        text(node, reader.problems, origin)
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        text(node, problems, origin)
     }
 }
 
 impl Read for bool {
-    fn read(node: &Yaml, reader: &mut Reader<'_>) -> Option<Self> {
-        match &node.content {
-            Content::Scalar { json: Json::Bool(value), .. } => Some(*value),
-            _ => reader.problems.note(node.origin, Err(Invalid::new("expected `true` or `false`"))),
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Value::Scalar { json: Json::Bool(value), .. } => Some(*value),
+            _ => problems.note(node.origin, Err(Invalid::new("expected `true` or `false`"))),
         }
     }
 }
@@ -158,26 +153,26 @@ const NOT_IN_CREATE: &[&str] = &[
 ];
 
 impl Read for Creation {
-    fn read(node: &Yaml, reader: &mut Reader<'_>) -> Option<Self> {
-        let Content::Map(entries) = &node.content else {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let Value::Map(entries) = &node.value else {
             let invalid = Invalid::new(format!("expected a mapping, found {}", node.kind()));
-            return reader.problems.note(
+            return problems.note(
                 node.origin,
                 Err(invalid.help("write the provider's creation body, without name and expiry")),
             );
         };
         for (key, _) in entries {
-            if let Content::Scalar { text, .. } = &key.content
+            if let Value::Scalar { text, .. } = &key.value
                 && NOT_IN_CREATE.contains(&text.to_ascii_lowercase().replace(['_', '-'], "").as_str())
             {
                 let invalid = Invalid::new(format!("`create` may not hold {}", quoted(text)));
-                reader.problems.error(
+                problems.error(
                     key.origin,
                     invalid.help("the rotation's own `token` and `lifetime` decide name and expiry"),
                 );
             }
         }
-        json(node, reader.problems).map(|json| match json {
+        json(node, problems).map(|json| match json {
             Json::Object(map) => Self(map),
             _ => Self(Map::new()),
         })
@@ -199,15 +194,15 @@ impl JsonSchema for Creation {
 }
 
 /// A tree as plain JSON.
-fn json(node: &Yaml, problems: &mut Problems) -> Option<Json> {
-    match &node.content {
-        Content::Null => Some(Json::Null),
-        Content::Scalar { json, .. } => Some(json.clone()),
-        Content::List(items) => items.iter().map(|item| json(item, problems)).collect(),
-        Content::Map(entries) => {
+fn json(node: &Node, problems: &mut Problems) -> Option<Json> {
+    match &node.value {
+        Value::Null => Some(Json::Null),
+        Value::Scalar { json, .. } => Some(json.clone()),
+        Value::List(items) => items.iter().map(|item| json(item, problems)).collect(),
+        Value::Map(entries) => {
             let mut map = Map::new();
             for (key, value) in entries {
-                let Content::Scalar { text, .. } = &key.content else {
+                let Value::Scalar { text, .. } = &key.value else {
                     return problems.note(key.origin, Err(Invalid::new("expected a word as the key")));
                 };
                 if map.insert(text.clone(), json(value, problems)?).is_some() {

@@ -7,16 +7,25 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::destination::{environment_name, owner_name, secret_name};
 use super::file::{Field, SecretMappingKeys, given};
-use super::scalar::{Read, Reader, text};
-use super::yaml::{Content, Yaml};
+use super::scalar::{Read, text};
+use super::yaml::{Node, Value};
 use super::{ConfiguredSecret, Destination, Repository, Scope, SecretPattern};
-use crate::diagnostic::{Invalid, Origin, one_of};
+use crate::diagnostic::{Invalid, Origin, Problems, one_of};
 
 /// One entry of `secrets`.
 #[derive(Debug, Clone)]
 pub(crate) enum SecretEntry {
     One(ConfiguredSecret),
     Many(SecretPattern),
+}
+
+impl SecretEntry {
+    /// Fills in the repository that rotates where none is written.
+    pub(super) fn settle(&mut self, repository: &Repository) {
+        if let Self::One(secret) = self {
+            secret.destination.scope.settle(repository);
+        }
+    }
 }
 
 impl From<Destination> for SecretEntry {
@@ -26,11 +35,11 @@ impl From<Destination> for SecretEntry {
 }
 
 impl Read for SecretEntry {
-    fn read(node: &Yaml, reader: &mut Reader<'_>) -> Option<Self> {
-        if matches!(node.content, Content::Map(_)) {
-            return mapping(&SecretMappingKeys::read(node, reader)?, node.origin, reader);
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        if matches!(node.value, Value::Map(_)) {
+            return mapping(&SecretMappingKeys::read(node, problems)?, node.origin, problems);
         }
-        text(node, reader.problems, |text| Destination::parse(text, reader.repository)).map(Self::from)
+        text(node, problems, |text| Destination::parse(text, &Repository::that_rotates())).map(Self::from)
     }
 }
 
@@ -50,8 +59,7 @@ impl JsonSchema for SecretEntry {
     }
 }
 
-fn mapping(keys: &SecretMappingKeys, origin: Origin, reader: &mut Reader<'_>) -> Option<SecretEntry> {
-    let problems = &mut *reader.problems;
+fn mapping(keys: &SecretMappingKeys, origin: Origin, problems: &mut Problems) -> Option<SecretEntry> {
     let scopes = [at(&keys.repository), at(&keys.repositories), at(&keys.organization)];
     let has_one_scope = scopes.iter().flatten().count() <= 1;
     if !has_one_scope {
@@ -110,7 +118,7 @@ fn mapping(keys: &SecretMappingKeys, origin: Origin, reader: &mut Reader<'_>) ->
             Scope::Organization(problems.note(*origin, owner_name(value.as_deref()?))?)
         }
         (None, Some(repository)) => repository_scope(repository.value.clone()?, environment),
-        (None, None) => repository_scope(reader.repository.clone(), environment),
+        (None, None) => repository_scope(Repository::that_rotates(), environment),
     };
     has_one_scope.then_some(SecretEntry::One(ConfiguredSecret {
         destination: Destination { store, scope, name: name? },

@@ -17,17 +17,17 @@ pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
 /// One node of the file.
 #[derive(Debug, Clone)]
-pub(crate) struct Yaml {
+pub(crate) struct Node {
     /// Where it stands; for an alias, where the alias stands.
     pub(crate) origin: Origin,
     /// Where its text stands in the source.
     bytes: Range<usize>,
-    pub(crate) content: Content,
+    pub(crate) value: Value,
 }
 
 /// What a node holds.
 #[derive(Debug, Clone)]
-pub(crate) enum Content {
+pub(crate) enum Value {
     /// Nothing, or `null`.
     Null,
     /// Text, a number or a boolean.
@@ -37,45 +37,45 @@ pub(crate) enum Content {
         /// As YAML understands it.
         json: Json,
     },
-    List(Vec<Yaml>),
+    List(Vec<Node>),
     /// In order, repeated keys included.
-    Map(Vec<(Yaml, Yaml)>),
+    Map(Vec<(Node, Node)>),
 }
 
-impl Yaml {
+impl Node {
     /// Its kind, for messages.
     pub(crate) fn kind(&self) -> &'static str {
-        match &self.content {
-            Content::Null => "nothing",
-            Content::Scalar { json: Json::String(_), .. } => "text",
-            Content::Scalar { json: Json::Number(_), .. } => "a number",
-            Content::Scalar { .. } => "a boolean",
-            Content::List(_) => "a list",
-            Content::Map(_) => "a mapping",
+        match &self.value {
+            Value::Null => "nothing",
+            Value::Scalar { json: Json::String(_), .. } => "text",
+            Value::Scalar { json: Json::Number(_), .. } => "a number",
+            Value::Scalar { .. } => "a boolean",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a mapping",
         }
     }
 
     /// Gives numbers and booleans the text that they were written with.
     fn restore(&mut self, source: &str) {
-        match &mut self.content {
-            Content::Scalar { text, json } if !json.is_string() => {
+        match &mut self.value {
+            Value::Scalar { text, json } if !json.is_string() => {
                 if let Some(written) = source.get(self.bytes.clone()).filter(|text| !text.is_empty()) {
                     written.clone_into(text);
                 }
             }
-            Content::List(items) => items.iter_mut().for_each(|item| item.restore(source)),
-            Content::Map(entries) => {
+            Value::List(items) => items.iter_mut().for_each(|item| item.restore(source)),
+            Value::Map(entries) => {
                 entries
                     .iter_mut()
                     .flat_map(|(key, value)| [key, value])
                     .for_each(|node| node.restore(source));
             }
-            Content::Null | Content::Scalar { .. } => {}
+            Value::Null | Value::Scalar { .. } => {}
         }
     }
 }
 
-impl Content {
+impl Value {
     fn scalar(json: impl Into<Json>) -> Self {
         let json = json.into();
         Self::Scalar { text: json.to_string(), json }
@@ -86,7 +86,7 @@ impl Content {
 ///
 /// # Errors
 /// When it is invalid YAML, or beyond the bounds; YAML stops at its first such problem.
-pub(super) fn parse(text: &str) -> Result<Yaml, (Origin, Invalid)> {
+pub(crate) fn parse(text: &str) -> Result<Node, (Origin, Invalid)> {
     if text.len() > MAX_BYTES {
         return Err((Origin::Missing, Invalid::new("the configuration file is larger than 1 MiB")));
     }
@@ -100,7 +100,7 @@ pub(super) fn parse(text: &str) -> Result<Yaml, (Origin, Invalid)> {
         reject_unsupported_tags: true,
         with_snippet: false,
     };
-    let mut root: Yaml = serde_saphyr::from_str_with_options(text, options).map_err(|e| refusal(&e))?;
+    let mut root: Node = serde_saphyr::from_str_with_options(text, options).map_err(|e| refusal(&e))?;
     root.restore(text);
     Ok(root)
 }
@@ -130,15 +130,15 @@ fn origin(at: Location) -> Origin {
     })
 }
 
-impl<'de> Deserialize<'de> for Yaml {
+impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Spanned { value: content, referenced, defined } = Spanned::deserialize(deserializer)?;
+        let Spanned { value, referenced, defined } = Spanned::deserialize(deserializer)?;
         // A mapping is shown by its first key: it says more than a brace or a dash.
-        let origin = match &content {
-            Content::Map(entries) if referenced == defined && !entries.is_empty() => entries[0].0.origin,
+        let origin = match &value {
+            Value::Map(entries) if referenced == defined && !entries.is_empty() => entries[0].0.origin,
             _ => origin(referenced),
         };
-        Ok(Self { origin, bytes: bytes(defined), content })
+        Ok(Self { origin, bytes: bytes(defined), value })
     }
 }
 
@@ -149,58 +149,58 @@ fn bytes(at: Location) -> Range<usize> {
     start..start.saturating_add(number(at.span().byte_len()))
 }
 
-impl<'de> Deserialize<'de> for Content {
+impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ContentVisitor)
+        deserializer.deserialize_any(ValueVisitor)
     }
 }
 
-struct ContentVisitor;
+struct ValueVisitor;
 
-impl<'de> Visitor<'de> for ContentVisitor {
-    type Value = Content;
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any YAML value")
     }
 
-    fn visit_unit<E>(self) -> Result<Content, E> {
-        Ok(Content::Null)
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Content, E> {
-        Ok(Content::scalar(value))
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::scalar(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Content, E> {
-        Ok(Content::scalar(value))
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::scalar(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Content, E> {
-        Ok(Content::scalar(value))
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::scalar(value))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Content, E> {
-        Ok(Content::scalar(value))
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::scalar(value))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Content, E> {
-        Ok(Content::Scalar { text: value.to_owned(), json: value.into() })
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::Scalar { text: value.to_owned(), json: value.into() })
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Content, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = access.next_element()? {
             items.push(item);
         }
-        Ok(Content::List(items))
+        Ok(Value::List(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Content, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut entries = Vec::new();
         while let Some(entry) = access.next_entry()? {
             entries.push(entry);
         }
-        Ok(Content::Map(entries))
+        Ok(Value::Map(entries))
     }
 }

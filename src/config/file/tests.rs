@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::diagnostic::{Problems, all_but_axiom_left_out};
+use crate::diagnostic::all_but_axiom_left_out;
 
 fn problems(text: &str) -> Problems {
     let mut problems = Problems::default();
@@ -13,7 +13,7 @@ fn problems(text: &str) -> Problems {
 }
 
 fn keys(text: &str, problems: &mut Problems) -> FileKeys {
-    read(text, &mut Reader { repository: &"acme/home".parse().unwrap(), problems })
+    read(text, problems)
 }
 
 #[test]
