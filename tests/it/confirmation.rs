@@ -17,8 +17,8 @@ fn emergency(world: &World) -> Invocation {
     Invocation::rotate(world).flag("--force").arg("--overlap", "0h").arg("--format", "json")
 }
 
-fn said(answer: &'static str) -> impl Fn() -> Option<String> + Send + Sync {
-    move || Some(answer.to_owned())
+fn said(answer: &str) -> Option<String> {
+    Some(answer.to_owned())
 }
 
 /// Requests that change something, or try whether that is possible.
@@ -33,12 +33,9 @@ fn asked(ran: &Ran) -> usize {
 
 #[tokio::test]
 async fn without_a_yes_nothing_is_changed() {
-    let none = |_: &World| -> Box<dyn Fn() -> Option<String> + Send + Sync> { Box::new(|| None) };
-    let answers: [&dyn Fn(&World) -> Box<dyn Fn() -> Option<String> + Send + Sync>; 4] =
-        [&none, &|_| Box::new(said("")), &|_| Box::new(said("n\n")), &|_| Box::new(said("yess"))];
-    for answer in answers {
+    for answer in [|| None, || said(""), || said("n\n"), || said("yess")] {
         let world = World::builder().destination_count(2).expires_in_days(60).start().await;
-        let ran = emergency(&world).answered(answer(&world)).run().await;
+        let ran = emergency(&world).answered(answer).run().await;
         assert_eq!((ran.exit_code, asked(&ran)), (1, 1), "{}", ran.everything());
         assert!(
             ran.stderr.contains(&format!(
@@ -76,14 +73,15 @@ async fn nothing_is_changed_before_the_answer() {
 
 #[tokio::test]
 async fn only_a_user_at_a_terminal_is_asked_and_only_about_an_end_at_once() {
-    let no: fn(Invocation) -> Invocation = |run| run.answered(said("n"));
-    let cases: [(&str, fn(Invocation) -> Invocation); 6] = [
-        ("--yes", |run| run.answered(said("n")).flag("--yes")),
-        ("CROSSFADE_YES", |run| run.answered(said("n")).env("CROSSFADE_YES", "true")),
-        ("a runner", |run| run.answered(said("n")).env("GITHUB_ACTIONS", "true")),
-        ("a pipe behind it", |run| Invocation { stderr_is_terminal: false, ..run.answered(said("n")) }),
+    type Change = fn(Invocation) -> Invocation;
+    let no: Change = |run| run.answered(|| said("n"));
+    let cases: [(&str, Change); 6] = [
+        ("--yes", |run| run.answered(|| said("n")).flag("--yes")),
+        ("CROSSFADE_YES", |run| run.answered(|| said("n")).env("CROSSFADE_YES", "true")),
+        ("a runner", |run| run.answered(|| said("n")).env("GITHUB_ACTIONS", "true")),
+        ("a pipe behind it", |run| Invocation { stderr_is_terminal: false, ..run.answered(|| said("n")) }),
         ("a pipe before it", Invocation::on_stderr_terminal),
-        ("a dry run", |run| run.answered(said("n")).flag("--dry-run")),
+        ("a dry run", |run| run.answered(|| said("n")).flag("--dry-run")),
     ];
     for (what, change) in cases {
         let world = World::builder().expires_in_days(60).start().await;
@@ -114,7 +112,7 @@ async fn one_answer_is_for_all_rotations() {
                - { name: due, token: due, secrets: ['acme/due:TOKEN'] }\n  \
                - { name: fresh, token: fresh, secrets: ['acme/fresh:TOKEN'] }\n",
         );
-        let ran = file.rotate(&world).answered(said(answer)).run().await;
+        let ran = file.rotate(&world).answered(move || said(answer)).run().await;
         assert_eq!((ran.exit_code, asked(&ran)), (exit_code, 1), "{}", ran.everything());
         assert!(!ran.stderr.contains("due: token"), "only what is ended at once: {}", ran.stderr);
         let outcome = |n: usize| ran.json()["rotations"][n]["outcome"].as_str().unwrap().to_owned();
