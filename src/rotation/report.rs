@@ -4,8 +4,9 @@
 
 use jiff::Timestamp;
 
-use super::advice::advice;
+use super::advice::still_valid;
 use super::apply::RotationRun;
+use super::error::RotationError;
 use super::lineage::Member;
 use super::plan::{MintPlan, Plan, Step};
 use super::secret::{Holder, Observation, Secret, Write};
@@ -18,6 +19,7 @@ use crate::report::{
 
 pub(super) fn report(rotation: &Rotation, run: RotationRun, mode: Mode) -> RotationReport {
     let name = |index: usize| rotation.secrets[index].destination.to_string();
+    let steps = |error: &RotationError| error.steps(&rotation.provider.credential);
     RotationReport {
         outcome: run.outcome(mode),
         reason: run.plan.as_ref().map(|plan| plan.verdict),
@@ -34,7 +36,12 @@ pub(super) fn report(rotation: &Rotation, run: RotationRun, mode: Mode) -> Rotat
             .collect(),
         next_rotation_at: run.outlook.next_rotation_at,
         error: run.error.as_ref().map(ToString::to_string),
-        next_step: run.error.as_ref().map(|error| advice(rotation, &run, error)),
+        error_code: run.error.as_ref().map(|error| error.code().to_string()),
+        next_step: run
+            .error
+            .as_ref()
+            .map(|error| [still_valid(rotation, &run, error), steps(error)].concat().join(" ")),
+        steps: run.error.iter().flat_map(steps).collect(),
         tokens: run.token_spans(mode),
         planned: run.planned,
         retired: run.retired.into_iter().map(String::from).collect(),
@@ -132,9 +139,9 @@ impl RotationRun {
             Some(
                 Secret { write: Some(Write::Refused(why) | Write::Unconfirmed(why)), .. }
                 | Secret { obstacle: Some(why), .. },
-            ) => (DestinationOutcome::Failed, Some(why.clone())),
+            ) => (DestinationOutcome::Failed, Some(why.to_string())),
             Some(Secret { observation: Observation::NotRead(why), .. }) => {
-                (DestinationOutcome::NotRead, Some(why.clone()))
+                (DestinationOutcome::NotRead, Some(why.to_string()))
             }
             _ if mode == Mode::DryRun && self.mint().is_some() => (DestinationOutcome::Planned, None),
             _ if holds_current => (DestinationOutcome::Held, None),

@@ -27,9 +27,11 @@ fn assert_rotated(world: &World, ran: &Ran) {
     world.assert_no_violations();
 }
 
+/// What went wrong, and what to do.
 fn error(ran: &Ran) -> String {
     assert_eq!(ran.exit_code, 1, "{}", ran.everything());
-    ran.rotation()["error"].as_str().unwrap().to_owned()
+    let rotation = ran.rotation();
+    format!("{} {}", rotation["error"].as_str().unwrap(), rotation["steps"]).replace("\\\"", "\"")
 }
 
 #[tokio::test]

@@ -107,7 +107,7 @@ async fn a_rotation_whose_pattern_fails_does_not_stop_the_others() {
     assert_eq!(ran.exit_code, 1);
     assert_eq!(ran.json()["rotations"][1]["outcome"], "rotated", "{}", ran.everything());
     let advice = ran.rotation()["next_step"].to_string();
-    assert!(advice.contains("Mend what GitHub says, then run again"), "{advice}");
+    assert!(advice.contains("Check the spelling of the pattern"), "{advice}");
 }
 
 #[tokio::test]
