@@ -19,6 +19,8 @@ const ACROSS_RUNS: Profile = Profile {
     marker_in: MarkerIn::Description,
     can_disable: true,
     can_set_expiry: false,
+    marker_max: None,
+    has_effective_rights: false,
 };
 
 fn decide(now: Timestamp, members: &[Member], secrets: &[Secret]) -> Plan {
