@@ -35,6 +35,9 @@ enum Holds {
     NotRead,
 }
 
+/// The token that destinations hold, and their names.
+type Group<'a> = (Option<&'a Member>, Vec<String>);
+
 /// What the destinations hold after a failure, and until when it is valid; one sentence
 /// each.
 pub(super) fn still_valid(rotation: &Rotation, run: &RotationRun, error: &RotationError) -> Vec<String> {
@@ -46,7 +49,7 @@ pub(super) fn still_valid(rotation: &Rotation, run: &RotationRun, error: &Rotati
         return Vec::new();
     }
     // By how far it is known, and by token, the newest first.
-    let mut groups: BTreeMap<(Holds, Option<usize>), (Option<&Member>, Vec<String>)> = BTreeMap::new();
+    let mut groups: BTreeMap<(Holds, Option<usize>), Group<'_>> = BTreeMap::new();
     for (index, secret) in rotation.secrets.iter().enumerate() {
         let (holds, token) = holds(run, index);
         let age = token.and_then(|token| members.iter().position(|member| member.is(token)));

@@ -105,6 +105,7 @@ impl RotationError {
                 let mut steps = distinct(fixes.flat_map(|cause| fix(&cause.error, Some(&cause.secrets))));
                 let all = match of {
                     1 => "once the secret can be written, that run creates a new token for it".to_owned(),
+                    2 => "once both secrets can be written, that run creates one new token for them".to_owned(),
                     of => format!("once all {of} secrets can be written, that run creates one new token for them"),
                 };
                 steps.push(format!("Run again after {until}, or wait for the schedule: {all}."));
