@@ -56,7 +56,7 @@ pub async fn run(
     mut streams: Streams,
     stop: impl AsyncFnMut(),
 ) -> u8 {
-    let on_actions = environment.get("GITHUB_ACTIONS") == Some("true");
+    let on_actions = environment.is_on_actions();
     let redactor = Arc::new(Redactor::new());
     let run = match cli::invocation(arguments, environment, &redactor) {
         Ok(run) => run,
@@ -78,7 +78,10 @@ pub async fn run(
         _ => Progress::new(streams.stderr.is_terminal()),
     };
     let log = log::subscriber(verbosity, Arc::clone(&redactor), streams.stderr.clone(), progress.clone());
-    if !run.warnings.is_empty() && run.options.verbosity > Verbosity::Quiet {
+    if let Some(note) = run.note.as_ref().filter(|_| verbosity > Verbosity::Quiet) {
+        let _ = writeln!(streams.stderr, "{}", redactor.message(note));
+    }
+    if !run.warnings.is_empty() && verbosity > Verbosity::Quiet {
         let _ = writeln!(streams.stderr, "{}", redactor.scrub(&run.warnings.to_string()));
     }
     if on_actions {
