@@ -48,7 +48,7 @@ async fn without_a_yes_nothing_is_changed() {
         let rotation = ran.rotation();
         assert_eq!(
             (&rotation["outcome"], &rotation["reason"], &rotation["error"]),
-            (&json!("failed"), &json!("forced"), &json!("not confirmed; nothing was changed"))
+            (&json!("failed"), &json!("forced"), &json!("Not confirmed; nothing was changed."))
         );
         assert_eq!(changes(&world), Vec::<String>::new());
         assert!(world.axiom.is_accepted(&world.original.value));
@@ -138,6 +138,6 @@ async fn a_stop_ends_the_question() {
     };
     let (ran, ()) = tokio::join!(run.run_until(stop.notified()), stopper);
     assert_eq!(ran.exit_code, 1, "{}", ran.everything());
-    assert!(ran.stdout.contains("the run was told to stop"), "{}", ran.everything());
+    assert!(ran.stdout.contains("the run was stopped"), "{}", ran.everything());
     assert_eq!(changes(&world), Vec::<String>::new());
 }
