@@ -51,11 +51,3 @@ async fn every_shown_provider_is_accepted() {
     }
     assert!(count > 0);
 }
-
-#[test]
-fn every_error_of_a_rotation_has_its_recipe() {
-    let recipes = project_file("docs/recipes.md");
-    for (kind, words) in crate::errors::WORDS {
-        assert!(recipes.contains(words), "docs/recipes.md does not explain {kind}: {words}");
-    }
-}
