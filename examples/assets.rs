@@ -40,12 +40,12 @@ fn write(folder: &Path) -> io::Result<()> {
     let share = folder.join("share");
     for (shell, place, name) in completions {
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut crossfade::cli::command(), "crossfade", &mut script);
+        clap_complete::generate(shell, &mut crossfade::command(), "crossfade", &mut script);
         fs::create_dir_all(share.join(place))?;
         fs::write(share.join(place).join(name), script)?;
     }
     let pages = share.join("man/man1");
     fs::create_dir_all(&pages)?;
-    clap_mangen::generate_to(crossfade::cli::command(), &pages)?;
-    fs::write(folder.join("crossfade.schema.json"), crossfade::config::schema_text())
+    clap_mangen::generate_to(crossfade::command(), &pages)?;
+    fs::write(folder.join("crossfade.schema.json"), crossfade::schema_text())
 }

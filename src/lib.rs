@@ -15,19 +15,32 @@
 //! [`run`] connects them for one invocation. [`clock`] is the only source of time.
 //! Every string from outside passes [`redact`] before it reaches an output.
 
-pub mod cli;
-pub mod clock;
-pub mod config;
-pub mod diagnostic;
-pub mod github;
-pub mod http;
-pub mod limits;
-pub mod progress;
-pub mod provider;
-pub mod redact;
-pub mod report;
-pub mod rotation;
-pub mod run;
-pub mod streams;
+mod cli;
+mod clock;
+mod config;
+mod diagnostic;
+mod github;
+mod http;
+mod limits;
+mod progress;
+mod provider;
+mod redact;
+mod report;
+mod rotation;
+mod run;
+mod streams;
 
 mod log;
+
+pub use cli::{Environment, command};
+pub use config::schema_text;
+pub use run::run;
+pub use streams::{Stream, Streams};
+
+/// The errors that reports show, for the test of their wording.
+pub mod errors {
+    pub use crate::github::{Error as GithubError, ErrorKind as GithubErrorKind};
+    pub use crate::http::HttpError;
+    pub use crate::provider::{Error as ProviderError, ErrorKind as ProviderErrorKind};
+    pub use crate::rotation::error::{Cleanup, RotationError};
+}

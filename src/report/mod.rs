@@ -24,9 +24,8 @@ use std::path::{Path, PathBuf};
 use crate::redact::Redactor;
 
 pub use model::{
-    Condition, DestinationOutcome, DestinationReport, Expiring, Finding, PlannedMint, RedactedReport, Report,
-    Reporter, RotationOutcome, RotationReport, TokenEnd, TokenReport, TokenSpan, UnmanagedToken, Verdict,
-    VerificationOutcome,
+    Condition, DestinationOutcome, DestinationReport, PlannedMint, Report, Reporter, RotationOutcome,
+    RotationReport, TokenEnd, TokenReport, TokenSpan, UnmanagedToken, Verdict, VerificationOutcome,
 };
 
 /// The form of the report on standard output.

@@ -3,19 +3,18 @@
 
 use std::fmt::Write as _;
 
-use crossfade::github;
-use crossfade::http::HttpError;
-use crossfade::provider;
-use crossfade::rotation::error::{Cleanup, RotationError};
+use crossfade::errors::{
+    Cleanup, GithubError, GithubErrorKind, HttpError, ProviderError, ProviderErrorKind, RotationError,
+};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::support::github::On;
 use crate::support::{Invocation, World};
 
-fn provider_error() -> provider::Error {
-    provider::Error {
-        kind: provider::ErrorKind::Unavailable,
+fn provider_error() -> ProviderError {
+    ProviderError {
+        kind: ProviderErrorKind::Unavailable,
         message: "the provider is in trouble (HTTP 503)".to_owned(),
         retry_after: None,
     }
@@ -30,8 +29,8 @@ fn errors() -> Vec<(&'static str, RotationError)> {
     let destinations = || vec!["acme/api:AXIOM_TOKEN".to_owned(), "org:acme:AXIOM_TOKEN".to_owned()];
     let reasons = || vec!["Actions secrets of acme/api: the repository does not exist".to_owned()];
     let pattern = || "acme/service-*:AXIOM_TOKEN".to_owned();
-    let github_error = github::Error {
-        kind: github::ErrorKind::Unavailable,
+    let github_error = GithubError {
+        kind: GithubErrorKind::Unavailable,
         message: "repositories of acme: GitHub is in trouble (it answered 503)".to_owned(),
     };
     let all = vec![
