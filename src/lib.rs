@@ -12,13 +12,15 @@
 //!    GitHub; both through the one client in [`http`].
 //! 4. [`report`] prints what happened, for users and for programs.
 //!
-//! [`run`] connects them for one invocation. [`clock`] is the only source of time.
+//! [`run()`] connects them for one invocation. [`clock`] is the only source of time.
+//! [`error_code`] has the codes of errors, which lead to their sections in the docs.
 //! Every string from outside passes [`redact`] before it reaches an output.
 
 mod cli;
 mod clock;
 mod config;
 mod diagnostic;
+mod error_code;
 mod github;
 mod http;
 mod limits;
@@ -39,8 +41,17 @@ pub use streams::{Stream, Streams};
 
 /// The errors that reports show, for the test of their wording.
 pub mod errors {
-    pub use crate::github::{Error as GithubError, ErrorKind as GithubErrorKind};
+    pub use crate::error_code::ErrorCode;
     pub use crate::http::HttpError;
-    pub use crate::provider::{Error as ProviderError, ErrorKind as ProviderErrorKind};
-    pub use crate::rotation::error::{Cleanup, RotationError};
+    pub use crate::rotation::error::{Causes, Cleanup, RotationError};
+
+    /// Errors of GitHub.
+    pub mod github {
+        pub use crate::github::{Error, ErrorKind};
+    }
+
+    /// Errors of a provider.
+    pub mod provider {
+        pub use crate::provider::{Error, ErrorKind};
+    }
 }

@@ -1,6 +1,6 @@
 //! Prints what happened, for users and for programs.
 //!
-//! [`model`] is the document. Every form is made from a [`RedactedReport`], whose
+//! [`model`] is the document. Every form is made from a [`model::RedactedReport`], whose
 //! strings passed [`crate::redact`]. [`publish`] decides which form goes where.
 
 pub mod actions;

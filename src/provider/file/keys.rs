@@ -1,6 +1,6 @@
 //! The keys of a provider file: what may stand where, and its JSON Schema.
 //!
-//! What the keys mean together is decided in [`super::build`].
+//! What the keys mean together is decided in [`super::build()`].
 
 use std::borrow::Cow;
 
