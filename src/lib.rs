@@ -33,11 +33,12 @@ mod run;
 mod streams;
 
 mod log;
+mod question;
 
 pub use cli::{Environment, command};
 pub use config::schema_text;
 pub use run::run;
-pub use streams::{Stream, Streams};
+pub use streams::{Input, Stream, Streams};
 
 /// The errors that reports show, for the test of their wording.
 pub mod errors {

@@ -21,13 +21,14 @@ use crate::http::{Announce, Http, HttpSettings};
 use crate::log;
 use crate::progress::Progress;
 use crate::provider::{self, ProviderSettings};
+use crate::question::Question;
 use crate::redact::Redactor;
 use crate::report::{self, ActionsFiles, Outputs, Report, actions};
 use crate::rotation::delivery_slots::DeliverySlots;
 use crate::rotation::marker::MarkerKeys;
 use crate::rotation::session::ProviderSession;
 use crate::rotation::stop_signal::StopSignal;
-use crate::rotation::{self, RunContext};
+use crate::rotation::{self, Ask, RunContext};
 use crate::streams::Streams;
 
 /// Exit code of an invalid command line or configuration; no request was sent.
@@ -112,7 +113,7 @@ pub async fn run(
         summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
     });
     let terminal = streams.stdout.terminal(environment);
-    let Streams { stdout, stderr } = &mut streams;
+    let Streams { stdout, stderr, stdin: _ } = &mut streams;
     let format = run.options.format;
     let mut outputs = Outputs { format, terminal, stdout, stderr, actions: files };
     match report::publish(&report, &redactor, &mut outputs) {
@@ -169,6 +170,13 @@ async fn carry_out(
     let sessions = sessions(run, &http, &announce).map_err(Abort::Usage)?;
     let stop_signal = StopSignal::of_run(options.deadline.unsigned(), request_timeout);
     let delivery_slots = DeliverySlots::new(options.concurrency);
+    let question =
+        streams.stdin.clone().filter(|_| asks(run, mode, on_actions, streams)).map(|stdin| Question {
+            stderr: streams.stderr.clone(),
+            stdin,
+            redactor: Arc::clone(redactor),
+            progress: progress.clone(),
+        });
     let context = RunContext {
         github: &github,
         progress,
@@ -178,6 +186,7 @@ async fn carry_out(
         first_wait: settings.retry.first_wait,
         patience: rotation::patience(request_timeout),
         force: options.force,
+        ask: question.as_ref().map(|question| question as &dyn Ask),
         mode,
         marker_keys: MarkerKeys::new(run.marker_keys.clone()),
     };
@@ -198,6 +207,11 @@ async fn carry_out(
     };
     progress.end();
     outcome
+}
+
+/// Whether a user is there to confirm something, and wants to.
+fn asks(run: &Run, mode: Mode, on_actions: bool, streams: &Streams) -> bool {
+    mode == Mode::Apply && !run.options.yes && !on_actions && streams.stderr.is_terminal()
 }
 
 /// Adds what concerns the run as a whole.

@@ -2,6 +2,9 @@
 //!
 //! What the keys mean together is decided in [`super::build()`].
 
+// The doc comments of keys are texts of the schema, which write `<credential>` bare.
+#![allow(rustdoc::invalid_html_tags)]
+
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
