@@ -26,7 +26,7 @@ use crate::provider::{Kind, catalogue};
 pub use environment::Environment;
 pub use invocation::{Command, EarlyExit, Invocation, Run, invocation};
 pub use provider::{Action, ProviderRun};
-pub use settings::{RunOptions, Verbosity};
+pub use settings::Verbosity;
 
 const ABOUT: &str =
     "Replaces an expiring API token, and writes the new one to every GitHub secret that holds it";
