@@ -180,6 +180,9 @@ mod tests {
         };
         assert_eq!(url("/v1/tokens?after=1").as_deref(), Some("https://api.example/v1/tokens?after=1"));
         assert_eq!(url("/tokens?after=1").as_deref(), Some("https://api.example/v1/tokens?after=1"));
+        let mut pages = Pages::new(&page, &id);
+        pages.add(items(&[1]), &json!({ "next": { "href": "/tokens?after=1" } }), &HeaderMap::new()).unwrap();
+        assert_eq!(pages.next.as_deref(), Some("/tokens?after=1"), "a link of JSON:API may be an object");
         assert_eq!(url("https://api.example/x").as_deref(), Some("https://api.example/x"));
         for elsewhere in [
             "https://evil.example/",

@@ -57,6 +57,11 @@ macro_rules! lives {
                 }
 
                 #[tokio::test]
+                async fn the_new_value_is_verified() {
+                    is_verified($service).await;
+                }
+
+                #[tokio::test]
                 async fn a_proof_makes_one_token_and_leaves_nothing_behind() {
                     is_proved($service).await;
                 }
@@ -100,6 +105,14 @@ async fn run(world: &World, command: &[&str]) -> Ran {
         .env("CROSSFADE_GITHUB_API_URL", &world.github.url());
     let invocation = invocation.arg("--config", file.path().to_str().unwrap());
     invocation.arg("--repository", "acme/infra").arg("--request-timeout", "2s").run().await
+}
+
+/// Agents of Buildkite sign in at another address.
+async fn is_verified(service: &'static Service) {
+    let world = World::builder().provider(service).start().await;
+    let ran = rotates(&world, "rotated").await;
+    let expected = if service.name == "buildkite" { "unverified" } else { "verified" };
+    assert_eq!(ran.rotation()["probe"], expected, "{}", ran.everything());
 }
 
 async fn is_proved(service: &'static Service) {
