@@ -34,7 +34,8 @@ fn explains_in_every_dialect() {
     assert_eq!(said(problems).as_deref(), Some("name: is too long. is odd."));
     let validation = json!({"detail": [{"loc": ["body", "name"], "msg": "field required"}]});
     assert_eq!(said(validation).as_deref(), Some("body.name: field required"));
-    let listed = json!({"errors": [{"code": 7, "message": "name is taken"}, {"detail": "no role"}, "too long"]});
+    let listed =
+        json!({"errors": [{"code": 7, "message": "name is taken"}, {"detail": "no role"}, "too long"]});
     assert_eq!(said(listed).as_deref(), Some("name is taken; no role; too long"));
     assert_eq!(said(json!([1, 2])), None);
 }
