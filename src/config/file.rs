@@ -311,7 +311,7 @@ pub(super) fn read(text: &str, problems: &mut Problems) -> FileKeys {
     }
 }
 
-/// Whatever key it stands at: a secret in the file is one that must be replaced,
+/// Refuses a secret at every key: one in the file must be replaced,
 /// and the values of most keys are sent to a service.
 fn refuse_secrets(node: &Node, problems: &mut Problems) {
     match &node.value {
