@@ -18,7 +18,7 @@ use crate::cli::{self, Command, EarlyExit, Environment, Run, Verbosity};
 use crate::clock::{Clock, Peer};
 use crate::config::Period;
 use crate::diagnostic::{Invalid, Problems};
-use crate::github::{GitHub, GithubCredential, GithubOptions, Mode};
+use crate::github::{self, GitHub, GithubCredential, GithubOptions, Mode};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::log;
 use crate::progress::Progress;
@@ -100,8 +100,10 @@ pub async fn run(
     let files = on_actions.then(|| ActionsFiles {
         output: environment.get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+        server_url: github::site_url(&run.github.api_url)
+            .or_else(|| environment.get("GITHUB_SERVER_URL").map(str::to_owned)),
     });
-    let terminal = streams.stdout.terminal(environment);
+    let terminal = streams.stdout.terminal(environment, verbosity > Verbosity::Normal);
     let Streams { stdout, stderr } = &mut streams;
     let format = run.options.format;
     let mut outputs = Outputs { format, terminal, stdout, stderr, actions: files };

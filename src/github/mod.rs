@@ -334,6 +334,18 @@ fn scope_key(store: Store, scope: &Scope) -> String {
     paths::secrets(store, scope).to_ascii_lowercase()
 }
 
+/// The address of the site that belongs to an API; `None` if the API's own does not tell.
+#[must_use]
+pub(crate) fn site_url(api_url: &Url) -> Option<String> {
+    match api_url.domain().and_then(|host| host.strip_prefix("api.")) {
+        Some(host) => Some(format!("https://{host}")),
+        None if api_url.path().trim_end_matches('/') == "/api/v3" => {
+            Some(api_url.origin().ascii_serialization())
+        }
+        None => None,
+    }
+}
+
 /// GitHub's own servers have every store; a GitHub Enterprise Server may lack some.
 fn has_every_store(api_url: &Url) -> bool {
     api_url.domain().is_some_and(|host| host == "api.github.com" || host.ends_with(".ghe.com"))

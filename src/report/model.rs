@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::redact::Redactor;
 
-pub use destination::{DestinationOutcome, DestinationReport};
+pub use destination::{DestinationOutcome, DestinationReport, SecretState};
 pub use rotation::{Reason, RotationOutcome, RotationReport, VerificationOutcome};
 pub(super) use time::rfc3339;
 pub use token::{PlannedMint, TokenEnd, TokenReport, TokenSpan};
@@ -195,6 +195,8 @@ mod tests {
             provider: evil(),
             reason_text: Some(evil()),
             next_step: Some(evil()),
+            steps: vec![evil()],
+            error_code: Some(evil()),
             warnings: vec![evil()],
             notes: vec![evil()],
             tokens: vec![TokenSpan {
@@ -203,6 +205,7 @@ mod tests {
                 ends_at: None,
                 retire_at: None,
                 disabled: false,
+                marked: true,
                 held_by: 0,
             }],
             ..RotationReport::new("", "")
@@ -212,7 +215,7 @@ mod tests {
         let expiring = Expiring { rotation: Some(evil()), id: Some(evil()), expires_at: None };
         let report = Report { expiring: vec![expiring], ..report(vec![rotation]) };
         let json = serde_json::to_string(&report.redacted(&redactor)).unwrap();
-        assert_eq!(json.matches(": :error::## [x] ***").count(), 17, "{json}");
+        assert_eq!(json.matches(": :error::## [x] ***").count(), 19, "{json}");
         assert!(!json.contains("\\n") && !json.contains("\\u001b") && !json.contains("##["), "{json}");
     }
 }

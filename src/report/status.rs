@@ -1,207 +1,159 @@
 //! The page of `crossfade status`.
 //!
-//! Tables first; on a terminal also a timeline of the tokens ([`super::timeline`]). The
-//! first column of every table has only crossfade's own words, so that no text from
-//! outside is colored.
+//! Tables where the terminal is wide enough, else a block for each rotation; on a
+//! terminal also a timeline of the tokens ([`super::timeline`]).
 
-use std::fmt::Write as _;
+use super::model::{Reason, RedactedReport, RotationOutcome, RotationReport};
+use super::paint::{Cell, Page, Role};
+use super::rows::{Row, Secret, View, folded};
+use super::{Terminal, text, timeline};
 
-use comfy_table::{ContentArrangement, Table, presets};
-
-use super::model::{
-    DestinationOutcome, DestinationReport, Reason, RedactedReport, RotationOutcome, RotationReport,
-};
-use super::{Terminal, format, timeline};
+/// With fewer columns there are no tables.
+const TABLES: usize = 100;
 
 /// The whole page.
 pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
-    let mut page = String::new();
-    let rotations = format::failed_first(report);
-    if !rotations.is_empty() {
-        section(&mut page, "", &tokens(report, &rotations, terminal));
-        section(&mut page, "", &destinations(report, &rotations, terminal));
-    }
-    if let Some(columns) = terminal.columns {
-        section(&mut page, "", &timeline::render(report, columns));
-    }
-    section(&mut page, "Old tokens:\n", &retirements(report));
-    section(&mut page, "What to do:\n", &steps(&rotations));
-    section(&mut page, "Warnings:\n", &warnings(&rotations));
-    section(&mut page, "Found:\n", &notes(&rotations));
-    section(&mut page, "Ends too soon:\n", &expiring(report));
-    if let Some(end) = report.github_credential_expires_at {
-        let end = format::when(Some(end), report.now, "");
-        section(&mut page, "", &format!("The GitHub credential expires {end}.\n"));
-    }
-    page.push_str(&conclusion(report));
-    page
-}
-
-/// A block and an empty line, if there is anything in it.
-fn section(page: &mut String, title: &str, block: &str) {
-    if !block.is_empty() {
-        page.push_str(title);
-        page.push_str(block);
-        page.push('\n');
-    }
-}
-
-fn tokens(report: &RedactedReport, rotations: &[&RotationReport], terminal: Terminal) -> String {
-    let rows = rotations.iter().map(|rotation| {
-        let token = rotation.token.as_ref();
-        vec![
-            verdict(rotation).to_owned(),
-            rotation.name.clone(),
-            token.map(|token| token.name.clone()).unwrap_or_default(),
-            token.map(|token| format::brief(token.expires_at, report.now, "never")).unwrap_or_default(),
-            why(report, rotation),
-        ]
-    });
-    table(["VERDICT", "ROTATION", "TOKEN", "EXPIRES", "WHY"], rows, terminal)
-}
-
-fn destinations(report: &RedactedReport, rotations: &[&RotationReport], terminal: Terminal) -> String {
-    let rows = rotations.iter().flat_map(|rotation| {
-        rotation.destinations.iter().map(|destination| {
-            let (word, note) = held(report, destination);
-            let written = format::brief(destination.updated_at, report.now, "");
-            vec![word.to_owned(), destination.destination.clone(), rotation.name.clone(), written, note]
-        })
-    });
-    table(["HOLDS", "DESTINATION", "ROTATION", "LAST WRITTEN", "NOTE"], rows, terminal)
-}
-
-/// What a destination holds, in a word, and what to know of it.
-fn held(report: &RedactedReport, destination: &DestinationReport) -> (&'static str, String) {
-    if let Some(holds) = &destination.holds {
-        let end = format::brief(holds.valid_until, report.now, "not by itself");
-        return ("older", format!("{}, ends {end}", holds.id));
-    }
-    match destination.outcome {
-        DestinationOutcome::NotRead => ("not read", destination.error.clone().unwrap_or_default()),
-        DestinationOutcome::Held | DestinationOutcome::Written => ("current", String::new()),
-        DestinationOutcome::Failed => ("FAILED", destination.error.clone().unwrap_or_default()),
-        _ if destination.updated_at.is_none() => ("nothing", "there is no such secret yet".to_owned()),
-        _ => ("unknown", "not written by crossfade".to_owned()),
-    }
-}
-
-/// The verdict in two words at most.
-fn verdict(rotation: &RotationReport) -> &'static str {
-    match (rotation.outcome, rotation.reason) {
-        (RotationOutcome::Failed, _) => "FAILED",
-        (_, Some(Reason::Due)) => "due",
-        (_, Some(Reason::Forced)) => "forced",
-        (_, Some(Reason::Undelivered)) => "undelivered",
-        (_, Some(Reason::Missing)) => "missing",
-        (_, Some(Reason::InFlight)) => "in flight",
-        (_, Some(Reason::Fresh) | None) => "fresh",
-    }
-}
-
-fn why(report: &RedactedReport, rotation: &RotationReport) -> String {
-    match (rotation.outcome, rotation.next_rotation_at) {
-        (RotationOutcome::Failed, _) => rotation.error.clone().unwrap_or_default(),
-        (_, Some(next)) if rotation.reason == Some(Reason::Fresh) => {
-            format!("due {}", format::brief(Some(next), report.now, ""))
+    let view = View::new(report);
+    let mut page = Page::new(terminal);
+    let rows = view.by_urgency();
+    let is_wide = terminal.columns.is_none_or(|columns| columns >= TABLES);
+    if !rows.is_empty() && !(is_wide && tables(&mut page, &view, &rows)) {
+        for row in &rows {
+            text::rotation(&mut page, &view, row);
+            page.blank();
         }
-        _ => rotation.reason_text.clone().unwrap_or_default(),
+    } else {
+        let lists: [(Role, &str, fn(&View<'_>, &RotationReport) -> Vec<String>); 3] = [
+            (Role::Bad, "What to do:", |view, rotation| said(view, &rotation.steps)),
+            (Role::Change, "Warnings:", |view, rotation| said(view, &rotation.warnings)),
+            (Role::Heading, "Found:", |view, rotation| said(view, &rotation.notes)),
+        ];
+        for (role, title, sentences) in lists {
+            let lines = rows.iter().flat_map(|row| {
+                let sentences = sentences(&view, row.rotation).into_iter();
+                sentences.map(|sentence| format!("{}: {sentence}", row.rotation.name))
+            });
+            list(&mut page, role, title, lines.collect());
+        }
+    }
+    timeline::draw(&mut page, &view);
+    list(&mut page, Role::Heading, "Old tokens:", retirements(&view));
+    let soon = view
+        .report
+        .expiring
+        .iter()
+        .map(|one| format!("{}: {}", view.format.expiring(one), view.format.end(one.expires_at)));
+    list(&mut page, Role::Bad, "Ends too soon:", soon.collect());
+    page.blank();
+    if let Some(end) = report.github_credential_expires_at {
+        page.flow(0, 2, &format!("The GitHub credential expires {}.", view.format.when(end)));
+    }
+    text::finish(&mut page, &view, &format!("{}. Nothing was changed", view.tally()));
+    page.finish()
+}
+
+fn said(view: &View<'_>, sentences: &[String]) -> Vec<String> {
+    sentences.iter().map(|sentence| view.format.sentence(sentence)).collect()
+}
+
+/// A title and a line for each, if there is any.
+fn list(page: &mut Page, role: Role, title: &str, lines: Vec<String>) {
+    if lines.is_empty() {
+        return;
+    }
+    page.blank();
+    page.heading(role, title);
+    for line in lines {
+        page.entry(2, (Role::Plain, String::new()), 2, &line);
+    }
+}
+
+/// Both tables; `false`, and nothing is written, if they do not fit.
+fn tables(page: &mut Page, view: &View<'_>, rows: &[&Row<'_>]) -> bool {
+    let plain = |text: &str| (Role::Plain, text.to_owned());
+    let tokens: Vec<Vec<Cell>> = rows
+        .iter()
+        .map(|row| {
+            let token = row.rotation.token.as_ref();
+            let expiry = token.map(|token| view.format.end(token.expires_at)).unwrap_or_default();
+            vec![
+                (row.role, row.word.to_owned()),
+                plain(&row.rotation.name),
+                plain(token.map_or("", |token| &token.name)),
+                plain(&expiry),
+                plain(&why(view, row.rotation)),
+            ]
+        })
+        .collect();
+    let secrets: Vec<Vec<Cell>> = rows
+        .iter()
+        .flat_map(|row| {
+            let groups = folded(&row.secrets, text::few(page.terminal));
+            groups.into_iter().map(|group| secret(view, row, &group)).collect::<Vec<_>>()
+        })
+        .collect();
+    let mut drawn = Page::new(page.terminal);
+    if !drawn.table(&["VERDICT", "ROTATION", "TOKEN", "EXPIRES", "WHY"], &tokens) {
+        return false;
+    }
+    drawn.blank();
+    if !drawn.table(&["HOLDS", "TOKEN", "SECRET", "ROTATION", "VALID UNTIL", "NOTE"], &secrets) {
+        return false;
+    }
+    page.put(Role::Plain, &drawn.finish());
+    true
+}
+
+/// What a secret holds, or several that are alike.
+fn secret(view: &View<'_>, row: &Row<'_>, group: &[&Secret<'_>]) -> Vec<Cell> {
+    let plain = |text: &str| (Role::Plain, text.to_owned());
+    let secret = group[0];
+    let name = match group.len() {
+        1 => secret.destination.destination.clone(),
+        count => format!("{count} secrets; -v lists them"),
+    };
+    let written = secret.destination.updated_at.filter(|_| group.len() == 1);
+    let written = written.map(|at| format!("last written {}", view.format.when(at)));
+    let note =
+        secret.cause.map(|cause| view.format.sentence(cause)).or_else(|| secret.note().map(str::to_owned));
+    let note: Vec<String> = note.into_iter().chain(written).collect();
+    vec![
+        (secret.role, secret.state().to_owned()),
+        plain(secret.token.map_or("", |id| view.format.id(id))),
+        plain(&name),
+        plain(&row.rotation.name),
+        plain(&secret.end.map(|end| view.format.end(end)).unwrap_or_default()),
+        plain(&note.join("; ")),
+    ]
+}
+
+fn why(view: &View<'_>, rotation: &RotationReport) -> String {
+    match (rotation.outcome, rotation.next_rotation_at) {
+        (RotationOutcome::Failed, _) => view.format.sentence(rotation.error.as_deref().unwrap_or_default()),
+        (_, Some(next)) if rotation.reason == Some(Reason::Fresh) => {
+            format!("due {}", view.format.when(next))
+        }
+        _ => view.format.sentence(rotation.reason_text.as_deref().unwrap_or_default()),
     }
 }
 
 /// Previous tokens that no destination holds, and when they end.
-fn retirements(report: &RedactedReport) -> String {
-    let mut block = String::new();
-    for rotation in &report.rotations {
+fn retirements(view: &View<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for row in &view.rows {
+        let rotation = row.rotation;
         let current = rotation.token.as_ref().map(|token| &token.id);
         for span in rotation.tokens.iter().filter(|span| span.held_by == 0 && Some(&span.id) != current) {
             let end = match (span.retire_at, span.ends_at) {
                 _ if rotation.retired.contains(&span.id) => "the next run ends it".to_owned(),
-                (Some(from), _) => {
-                    format!("a run ends it from {} on", format::when(Some(from), report.now, ""))
-                }
-                (None, Some(end)) => format!("ends by itself {}", format::when(Some(end), report.now, "")),
-                (None, None) => "stays: somebody may still hold it".to_owned(),
+                (Some(from), _) => format!("a run ends it from {} on", view.format.when(from)),
+                (None, Some(end)) => format!("expires {}", view.format.when(end)),
+                (None, None) => "stays: a secret may still hold it".to_owned(),
             };
-            let _ = writeln!(block, "  token {} of {}: {end}", span.id, rotation.name);
+            lines.push(format!("token {} of {}: {end}", view.format.id(&span.id), rotation.name));
         }
     }
-    block
-}
-
-fn steps(rotations: &[&RotationReport]) -> String {
-    let steps = rotations.iter().filter_map(|rotation| Some((&rotation.name, rotation.next_step.as_ref()?)));
-    steps.map(|(name, step)| format!("  for {name}: {step}\n")).collect()
-}
-
-fn warnings(rotations: &[&RotationReport]) -> String {
-    let lines = rotations.iter().flat_map(|rotation| {
-        rotation.warnings.iter().map(|warning| format!("  of {}: {warning}\n", rotation.name))
-    });
-    lines.collect()
-}
-
-fn notes(rotations: &[&RotationReport]) -> String {
-    let lines = rotations
-        .iter()
-        .flat_map(|rotation| rotation.notes.iter().map(|note| format!("  for {}: {note}\n", rotation.name)));
-    lines.collect()
-}
-
-fn expiring(report: &RedactedReport) -> String {
-    let lines = report.expiring.iter().map(|one| {
-        let end = format::when(one.expires_at, report.now, "");
-        format!("  {}: {end}\n", format::expiring(one))
-    });
-    lines.collect()
-}
-
-fn conclusion(report: &RedactedReport) -> String {
-    let at = report.now.map(|now| format!(" (at {})", format::date(now))).unwrap_or_default();
-    let mut counts: Vec<(&str, usize)> = Vec::new();
-    for rotation in format::failed_first(report) {
-        let verdict = verdict(rotation);
-        match counts.iter_mut().find(|(known, _)| *known == verdict) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((verdict, 1)),
-        }
-    }
-    let counts: Vec<String> =
-        counts.iter().map(|(verdict, count)| format!("{count} {}", verdict.to_lowercase())).collect();
-    let counts = if counts.is_empty() { "nothing to look after".to_owned() } else { counts.join(", ") };
-    format!("{counts}{at}. Nothing was changed.\n")
-}
-
-/// A table without lines; wrapped where the screen has a width.
-fn table<const N: usize>(
-    header: [&str; N],
-    rows: impl Iterator<Item = Vec<String>>,
-    terminal: Terminal,
-) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header);
-    match terminal.columns {
-        Some(columns) => {
-            let columns = u16::try_from(columns).unwrap_or(u16::MAX);
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
-        }
-        None => {
-            table.set_content_arrangement(ContentArrangement::Disabled);
-        }
-    }
-    for row in rows {
-        table.add_row(row);
-    }
-    // No space at either end of a line.
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    // Wrapping may bring to a line's beginning what a runner would obey there.
-    let harmless = |line: &str| match line.trim_start().strip_prefix("::") {
-        Some(rest) => format!("{}: :{rest}", &line[..line.len() - line.trim_start().len()]),
-        None => line.to_owned(),
-    };
-    table.lines().map(|line| format!("{}\n", harmless(line.trim_end()))).collect()
+    lines
 }
 
 #[cfg(test)]
@@ -211,11 +163,15 @@ mod tests {
     use super::super::samples::{self, span, time};
     use super::*;
     use crate::redact::Redactor;
-    use crate::report::{Expiring, Report, Reporter, TokenSpan};
+    use crate::report::{
+        DestinationOutcome, DestinationReport, Expiring, Report, Reporter, SecretState, TokenSpan,
+    };
+
+    const LIVE: char = '█';
 
     fn page(report: Report, columns: Option<usize>) -> String {
         let report = Report { command: Reporter::Status, dry_run: true, ..report };
-        render(&report.redacted(&Redactor::new()), Terminal { columns, colors: false })
+        render(&report.redacted(&Redactor::new()), Terminal { columns, ..Terminal::default() })
     }
 
     fn waiting(id: &str, minted: &str, retire_at: &str) -> TokenSpan {
@@ -229,6 +185,7 @@ mod tests {
         let mut rotation = samples::fresh();
         rotation.destinations.push(DestinationReport {
             holds: Some(crate::report::TokenEnd { id: "tok-6".to_owned(), valid_until: time(end) }),
+            state: SecretState::Previous,
             updated_at: time("2026-06-01T06:00:00Z"),
             ..DestinationReport::new("acme/old:AXIOM_TOKEN", DestinationOutcome::Unknown)
         });
@@ -277,15 +234,13 @@ mod tests {
     #[test]
     fn a_narrow_terminal_gets_no_drawing_and_a_wide_one_is_not_overrun() {
         let report = || samples::report(vec![varied()]);
-        assert!(!page(report(), None).contains(timeline::LIVE));
-        assert!(!page(report(), Some(40)).contains(timeline::LIVE));
+        assert!(!page(report(), None).contains(LIVE));
+        assert!(!page(report(), Some(40)).contains(LIVE));
         for columns in [60, 80, 200] {
             let page = page(report(), Some(columns));
-            assert!(page.contains(timeline::LIVE), "{columns}");
+            assert!(page.contains(LIVE), "{columns}");
             assert!(
-                page.lines()
-                    .filter(|line| line.contains(timeline::LIVE))
-                    .all(|line| line.chars().count() <= columns)
+                page.lines().filter(|line| line.contains(LIVE)).all(|line| line.chars().count() <= columns)
             );
         }
     }

@@ -59,9 +59,13 @@ pub(super) fn advice(rotation: &Rotation, run: &RotationRun, error: &RotationErr
             "Nothing was changed: what the secrets hold stays valid until it ends by itself".to_owned(),
         );
     }
-    said.extend(remedy(rotation, error));
-    said.push(error.next_run().to_owned());
+    said.extend(steps(rotation, error));
     said.join(". ")
+}
+
+/// What to do, one instruction each.
+pub(super) fn steps(rotation: &Rotation, error: &RotationError) -> Vec<String> {
+    remedy(rotation, error).into_iter().chain([error.next_run().to_owned()]).collect()
 }
 
 /// What the user can do, where the error itself does not say it.

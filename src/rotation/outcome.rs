@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::RunContext;
-use super::advice::advice;
+use super::advice::{advice, steps};
 use super::apply::{RotationRun, Write};
 use super::error::RotationError;
 use super::lineage::{Holder, Member, Observation, after};
@@ -14,8 +14,8 @@ use super::session::ProviderSession;
 use crate::config::Rotation;
 use crate::provider::{Expiry, Token, Verification};
 use crate::report::{
-    DestinationOutcome, DestinationReport, PlannedMint, Reason, RotationOutcome, RotationReport, TokenEnd,
-    TokenReport, TokenSpan, VerificationOutcome,
+    DestinationOutcome, DestinationReport, PlannedMint, Reason, RotationOutcome, RotationReport, SecretState,
+    TokenEnd, TokenReport, TokenSpan, VerificationOutcome,
 };
 
 pub(super) fn report(
@@ -53,6 +53,7 @@ pub(super) fn report(
     }
     report.error = run.error.as_ref().map(ToString::to_string);
     report.next_step = run.error.as_ref().map(|error| advice(rotation, &run, error));
+    report.steps = run.error.iter().flat_map(|error| steps(rotation, error)).collect();
     report.tokens = builder.token_spans();
     let emergency = builder.emergency();
     report.retired = run.retired;
@@ -149,6 +150,7 @@ impl ReportBuilder<'_> {
                     .map(|one| one.from)
                     .filter(|from| ends_at.is_none_or(|end| end > *from)),
                 disabled: member.token.disabled,
+                marked: member.marker.is_some(),
                 held_by: holders.iter().filter(|holder| **holder == Holder::Member(index)).count(),
             }
         };
@@ -278,6 +280,16 @@ impl ReportBuilder<'_> {
             },
         };
         let mut report = DestinationReport::new(name, outcome);
+        report.state = match (write, holder) {
+            (Some(Write::Written), _) => SecretState::Current,
+            (Some(Write::Failed { refused: false, .. }), _) => SecretState::Unknown,
+            _ if outcome == DestinationOutcome::NotRead => SecretState::NotRead,
+            (_, Holder::Member(held)) if self.token() == Some(held) => SecretState::Current,
+            (_, Holder::Member(_)) => SecretState::Previous,
+            (_, Holder::Nothing) => SecretState::Missing,
+            (_, Holder::Unknown) => SecretState::Unknown,
+        };
+        report.settings_path = self.rotation.secrets[index].destination.settings_path();
         report.error = error;
         report.updated_at = match (observation, first_observation) {
             (Some(Observation::UpdatedAt(at)), _) => Some(*at),
