@@ -21,6 +21,7 @@ pub mod config;
 pub mod diagnostic;
 pub mod github;
 pub mod http;
+pub mod limits;
 pub mod progress;
 pub mod provider;
 pub mod redact;

@@ -20,6 +20,7 @@ use crate::config::Period;
 use crate::diagnostic::{Invalid, Problems};
 use crate::github::{self, GitHub, GithubCredential, GithubOptions, Mode};
 use crate::http::{Announce, Http, HttpSettings};
+use crate::limits::delivery_window;
 use crate::log;
 use crate::progress::Progress;
 use crate::provider::{self, ProviderSettings};
@@ -29,7 +30,7 @@ use crate::rotation::delivery_slots::DeliverySlots;
 use crate::rotation::marker::MarkerKeys;
 use crate::rotation::session::ProviderSession;
 use crate::rotation::stop_signal::StopSignal;
-use crate::rotation::{self, RunContext, window};
+use crate::rotation::{self, RunContext};
 use crate::streams::Streams;
 
 /// Exit code of an invalid command line or configuration; no request was sent.
@@ -146,7 +147,7 @@ async fn carry_out(
     let github =
         GitHub::connect(Arc::clone(&http), &run.github, github_options).map_err(|error| error.to_string())?;
     let sessions = sessions(run, &http, &announce)?;
-    let window = window::delivery_window(1).unsigned_abs();
+    let window = delivery_window(1).unsigned_abs();
     let stop_signal = StopSignal::new(std_duration(options.deadline), window, request_timeout);
     let delivery_slots = DeliverySlots::new(options.concurrency);
     let context = RunContext {
@@ -157,8 +158,7 @@ async fn carry_out(
         first_wait: settings.retry.first_wait,
         patience: PATIENCE.min(request_timeout * 2),
         force: options.force,
-        dry_run: mode != Mode::Apply,
-        read_only: mode == Mode::ReadOnly,
+        mode,
         marker_keys: MarkerKeys::new(run.marker_keys.clone()),
     };
     let work = rotation::run(&context, &run.config, &sessions);

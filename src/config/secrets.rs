@@ -6,7 +6,7 @@ use super::file::{Field, RotationKeys, SecretKeys, SecretMappingKeys};
 use super::load::{RotationBuilder, given};
 use super::{Destination, Repository, Scope, SecretPattern, SecretTarget};
 use crate::diagnostic::{Invalid, Origin, one_of};
-use crate::rotation::window::{MOST_WRITES, fits};
+use crate::limits::{MOST_WRITES, fits};
 
 impl RotationBuilder<'_> {
     pub(super) fn secrets(

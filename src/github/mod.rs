@@ -39,7 +39,7 @@ use url::Url;
 
 pub use error::{Error, ErrorKind, WriteError};
 pub use evidence::Evidence;
-pub use pace::{Pace, WRITES_A_MINUTE};
+pub use pace::Pace;
 pub use repositories::Expansion;
 pub use seal::{SealError, Sealed, seal};
 

@@ -27,18 +27,7 @@ use crate::config::Period;
 use crate::diagnostic::{Invalid, quoted};
 use crate::http::retry::{is_rate_limit, requested_wait};
 use crate::http::{Permit, RateLimiter, Reply};
-
-/// Points of a read.
-const READ: u32 = 1;
-/// Points of a write.
-const WRITE: u32 = 5;
-/// GitHub's limit: points in a minute.
-const PUBLISHED: u32 = 900;
-/// The percentage of the allowed points that is used.
-const USED_OF_100: u32 = 99;
-
-/// The writes that are certainly possible in a minute. Delivery windows are sized by it.
-pub const WRITES_A_MINUTE: usize = (PUBLISHED * USED_OF_100 / 100 / WRITE) as usize;
+use crate::limits::{POINTS_A_MINUTE, READ_POINTS, USED_OF_100, WRITE_POINTS};
 
 /// The rate limit of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +39,7 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { points: PUBLISHED, period: Duration::from_secs(60) }
+        Self { points: POINTS_A_MINUTE, period: Duration::from_secs(60) }
     }
 }
 
@@ -70,7 +59,7 @@ impl FromStr for Pace {
         })?;
         let is_enough = !pace.period.is_zero()
             && pace.period <= Duration::from_secs(60)
-            && u64::from(pace.points) * 60_000 >= u64::from(PUBLISHED) * pace.period.as_millis() as u64;
+            && u64::from(pace.points) * 60_000 >= u64::from(POINTS_A_MINUTE) * pace.period.as_millis() as u64;
         is_enough.then_some(pace).ok_or_else(|| {
             Invalid::new(format!("{} is slower than GitHub's own 900/1m", quoted(text)))
                 .help("a slower pace would not fit into the delivery windows; use --concurrency")
@@ -193,7 +182,7 @@ impl State {
                 self.spent.pop_front();
             }
             let used = self.points_under_way + self.spent.iter().map(|(_, points)| points).sum::<u32>();
-            let allowed = (self.allowance.saturating_mul(self.left_in_100) / 100).max(WRITE);
+            let allowed = (self.allowance.saturating_mul(self.left_in_100) / 100).max(WRITE_POINTS);
             if used + points > allowed {
                 return self.spent.front().map_or(Admission::AfterAChange, |(end, _)| Admission::At(*end));
             }
@@ -229,7 +218,7 @@ impl State {
 impl RateLimiter for Arc<Pacer> {
     async fn acquire(&self, method: &Method) -> Permit {
         let is_write = *method != Method::GET;
-        Box::new(self.pass(if is_write { WRITE } else { READ }, is_write).await)
+        Box::new(self.pass(if is_write { WRITE_POINTS } else { READ_POINTS }, is_write).await)
     }
 
     fn record(&self, reply: &Reply) {
@@ -261,7 +250,7 @@ impl RateLimiter for Arc<Pacer> {
 impl Pace {
     /// Points that are used of those allowed.
     fn most(&self) -> u32 {
-        (self.points / 100 * USED_OF_100 + self.points % 100 * USED_OF_100 / 100).max(WRITE)
+        (self.points / 100 * USED_OF_100 + self.points % 100 * USED_OF_100 / 100).max(WRITE_POINTS)
     }
 }
 

@@ -25,8 +25,9 @@ use std::path::{Path, PathBuf};
 use crate::redact::Redactor;
 
 pub use model::{
-    DestinationOutcome, DestinationReport, Expiring, PlannedMint, Reason, RedactedReport, Report, Reporter,
-    RotationOutcome, RotationReport, SecretState, TokenEnd, TokenReport, TokenSpan, VerificationOutcome,
+    DestinationOutcome, DestinationReport, Expiring, PlannedMint, RedactedReport, Report, Reporter,
+    RotationOutcome, RotationReport, SecretState, TokenEnd, TokenReport, TokenSpan, Verdict,
+    VerificationOutcome,
 };
 
 /// The form of the report on standard output.
@@ -175,7 +176,7 @@ mod tests {
         serde_json::from_slice::<serde_json::Value>(&stdout).unwrap();
         assert!(stderr.starts_with(b"::error title="));
         assert!(std::fs::read(files.output.unwrap()).unwrap().starts_with(b"rotated<<"));
-        assert!(std::fs::read(files.summary.unwrap()).unwrap().starts_with(b"## crossfade"));
+        assert!(std::fs::read(files.summary.unwrap()).unwrap().starts_with("## ❌ crossfade".as_bytes()));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::redact::Redactor;
 
 pub use destination::{DestinationOutcome, DestinationReport, SecretState};
-pub use rotation::{Reason, RotationOutcome, RotationReport, VerificationOutcome};
+pub use rotation::{RotationOutcome, RotationReport, Verdict, VerificationOutcome};
 pub(super) use time::rfc3339;
 pub use token::{PlannedMint, TokenEnd, TokenReport, TokenSpan};
 

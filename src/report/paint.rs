@@ -100,12 +100,17 @@ impl Page {
     pub(super) fn flow(&mut self, begin: usize, column: usize, text: &str) {
         let limit = self.terminal.columns.unwrap_or(usize::MAX);
         let (mut at, mut is_first) = (begin, true);
-        for word in text.split(' ').filter(|word| !word.is_empty()) {
+        for mut word in text.split(' ').filter(|word| !word.is_empty()) {
             let width = word.width();
             if !is_first && at + 1 + width > limit {
                 self.end_line();
                 self.text.push_str(&" ".repeat(column));
                 at = column;
+                // Here a runner would obey it.
+                if let Some(rest) = word.strip_prefix("::") {
+                    self.text.push_str(": :");
+                    word = rest;
+                }
             } else if !is_first {
                 self.text.push(' ');
                 at += 1;
@@ -190,6 +195,13 @@ mod tests {
             page.entry(2, (Role::Plain, "held".to_owned()), 8, &format!("by {name} and more"))
         });
         assert_eq!(text, format!("  held  by\n        {name}\n        and more\n"));
+    }
+
+    #[test]
+    fn no_line_begins_with_a_command() {
+        let terminal = Terminal { columns: Some(12), ..Terminal::default() };
+        let text = page(terminal, |page| page.flow(0, 2, "a name of :: is odd"));
+        assert_eq!(text, "a name of\n  : : is odd\n");
     }
 
     #[test]

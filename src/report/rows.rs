@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::format::{self, Format};
 use super::model::{
-    DestinationOutcome, DestinationReport, Reason, RedactedReport, Report, Reporter, RotationOutcome,
-    RotationReport, SecretState,
+    DestinationOutcome, DestinationReport, RedactedReport, Report, Reporter, RotationOutcome, RotationReport,
+    SecretState, Verdict,
 };
 use super::paint::Role;
 
@@ -252,7 +252,7 @@ impl<'b, 'a> Failure<'b, 'a> {
             (0, count @ 1.., _) if has_cause => {
                 format::share(count, secrets.len(), ["could not be read", "could not be read"])
             }
-            (.., Some(Reason::InFlight)) => "another run is at work".to_owned(),
+            (.., Some(Verdict::InFlight)) => "another run is at work".to_owned(),
             (.., Some(_)) => "no new token was created".to_owned(),
             (.., None) => "nothing was rotated".to_owned(),
         }
@@ -260,11 +260,7 @@ impl<'b, 'a> Failure<'b, 'a> {
 
     /// What to do, one instruction each.
     pub(super) fn steps(&self) -> Vec<&'a str> {
-        let rotation = self.rows[0].rotation;
-        match rotation.steps.as_slice() {
-            [] => rotation.next_step.iter().map(String::as_str).collect(),
-            steps => steps.iter().map(String::as_str).collect(),
-        }
+        steps(self.rows[0].rotation)
     }
 }
 
@@ -399,12 +395,12 @@ fn word(rotation: &RotationReport, command: Reporter) -> (&'static str, Role) {
     match (rotation.outcome, command, rotation.reason) {
         (RotationOutcome::Failed, ..) => ("FAILED", Role::Bad),
         (RotationOutcome::Rotated, ..) => ("rotated", Role::Good),
-        (RotationOutcome::Planned, Reporter::Status, Some(Reason::Due)) => ("due", Role::Change),
-        (RotationOutcome::Planned, Reporter::Status, Some(Reason::Forced)) => ("forced", Role::Change),
-        (RotationOutcome::Planned, Reporter::Status, Some(Reason::Undelivered)) => {
+        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Due)) => ("due", Role::Change),
+        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Forced)) => ("forced", Role::Change),
+        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Undelivered)) => {
             ("undelivered", Role::Change)
         }
-        (RotationOutcome::Planned, Reporter::Status, Some(Reason::Missing)) => ("missing", Role::Change),
+        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Missing)) => ("missing", Role::Change),
         (RotationOutcome::Planned, Reporter::Rotate, _) if mints(rotation) => ("would rotate", Role::Change),
         (RotationOutcome::Planned, Reporter::Rotate, _) => ("would retire", Role::Change),
         (RotationOutcome::Planned | RotationOutcome::Fresh, ..) => ("fresh", Role::Good),
@@ -414,8 +410,8 @@ fn word(rotation: &RotationReport, command: Reporter) -> (&'static str, Role) {
 /// Whether the verdict is to create a token.
 fn mints(rotation: &RotationReport) -> bool {
     match rotation.reason {
-        Some(Reason::Due | Reason::Forced | Reason::Undelivered | Reason::Missing) => true,
-        Some(Reason::Fresh | Reason::InFlight) | None => false,
+        Some(Verdict::Due | Verdict::Forced | Verdict::Undelivered | Verdict::Missing) => true,
+        Some(Verdict::Fresh | Verdict::InFlight) | None => false,
     }
 }
 
@@ -424,14 +420,20 @@ fn mints(rotation: &RotationReport) -> bool {
 pub(super) fn because(rotation: &RotationReport, format: &Format) -> Option<String> {
     let text = rotation.reason_text.as_ref().map(|text| format.sentence(text));
     let reason = match rotation.reason? {
-        Reason::Fresh => return Some(text.unwrap_or("nothing is due".to_owned())),
-        Reason::Due => "it is due",
-        Reason::Forced => return Some("it is forced".to_owned()),
-        Reason::Undelivered => "the current token is not everywhere",
-        Reason::InFlight => "another run is at work, or ended a moment ago",
-        Reason::Missing => "there is no such token",
+        Verdict::Fresh => return Some(text.unwrap_or("nothing is due".to_owned())),
+        Verdict::Due => "it is due",
+        Verdict::Forced => return Some("it is forced".to_owned()),
+        Verdict::Undelivered => "the current token is not everywhere",
+        Verdict::InFlight => "another run is at work, or ended a moment ago",
+        Verdict::Missing => "there is no such token",
     };
     Some(text.map_or_else(|| reason.to_owned(), |text| format!("{reason}: {text}")))
+}
+
+/// What to do after an error, one instruction each.
+pub(super) fn steps(rotation: &RotationReport) -> Vec<&str> {
+    let whole = rotation.next_step.iter().filter(|_| rotation.steps.is_empty());
+    rotation.steps.iter().chain(whole).map(String::as_str).collect()
 }
 
 fn is_unwritten(rotation: &RotationReport) -> bool {

@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::model::{
-    DestinationOutcome, DestinationReport, PlannedMint, Reason, Report, RotationOutcome, RotationReport,
-    SecretState, TokenEnd, TokenReport, TokenSpan, VerificationOutcome,
+    DestinationOutcome, DestinationReport, PlannedMint, Report, RotationOutcome, RotationReport, SecretState,
+    TokenEnd, TokenReport, TokenSpan, Verdict, VerificationOutcome,
 };
 
 /// A string that tries to be obeyed by everything that may read a report.
@@ -43,7 +43,7 @@ pub(super) fn span(id: &str, minted: &str, ends: Option<&str>, held_by: usize) -
 pub(super) fn rotated() -> RotationReport {
     RotationReport {
         outcome: RotationOutcome::Rotated,
-        reason: Some(Reason::Due),
+        reason: Some(Verdict::Due),
         reason_text: Some("12 days left, rotates at 14".to_owned()),
         token: token("tok-2", "2026-11-30T06:00:00Z"),
         previous: end("tok-1"),
@@ -65,7 +65,7 @@ pub(super) fn rotated() -> RotationReport {
 pub(super) fn fresh() -> RotationReport {
     RotationReport {
         outcome: RotationOutcome::Fresh,
-        reason: Some(Reason::Fresh),
+        reason: Some(Verdict::Fresh),
         reason_text: Some("60 days left, rotates at 14".to_owned()),
         token: token("tok-7", "2026-10-31T06:00:00Z"),
         destinations: vec![
@@ -200,7 +200,7 @@ fn held_back() -> RotationReport {
         (destination.outcome, destination.error) = (outcome, None);
     }
     RotationReport {
-        reason: Some(Reason::Undelivered),
+        reason: Some(Verdict::Undelivered),
         reason_text: Some("acme/gone:AXIOM_TOKEN was not written with token tok-2".to_owned()),
         verification: VerificationOutcome::Skipped,
         error: Some("not every secret holds the current token, but no new one is created before 2026-09-02T06:00:00Z: earlier runs have created as many as the limit for repeated deliveries allows (4 are live). acme/gone:AXIOM_TOKEN keeps refusing it. Fix that, or run with --force to create one now".to_owned()),

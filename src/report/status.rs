@@ -3,10 +3,10 @@
 //! Tables where the terminal is wide enough, else a block for each rotation; on a
 //! terminal also a timeline of the tokens ([`super::timeline`]).
 
-use super::model::{Reason, RedactedReport, RotationOutcome, RotationReport};
+use super::model::{RedactedReport, RotationOutcome, RotationReport, Verdict};
 use super::paint::{Cell, Page, Role};
 use super::rows::{Row, Secret, View, folded};
-use super::{Terminal, text, timeline};
+use super::{Terminal, rows, text, timeline};
 
 /// With fewer columns there are no tables.
 const TABLES: usize = 100;
@@ -15,23 +15,23 @@ const TABLES: usize = 100;
 pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
     let view = View::new(report);
     let mut page = Page::new(terminal);
-    let rows = view.by_urgency();
+    let urgent = view.by_urgency();
     let is_wide = terminal.columns.is_none_or(|columns| columns >= TABLES);
-    if !rows.is_empty() && !(is_wide && tables(&mut page, &view, &rows)) {
-        for row in &rows {
+    if !urgent.is_empty() && !(is_wide && tables(&mut page, &view, &urgent)) {
+        for row in &urgent {
             text::rotation(&mut page, &view, row);
             page.blank();
         }
     } else {
-        let lists: [(Role, &str, fn(&View<'_>, &RotationReport) -> Vec<String>); 3] = [
-            (Role::Bad, "What to do:", |view, rotation| said(view, &rotation.steps)),
-            (Role::Change, "Warnings:", |view, rotation| said(view, &rotation.warnings)),
-            (Role::Heading, "Found:", |view, rotation| said(view, &rotation.notes)),
+        let lists: [(Role, &str, fn(&RotationReport) -> Vec<&str>); 3] = [
+            (Role::Bad, "What to do:", rows::steps),
+            (Role::Change, "Warnings:", |rotation| rotation.warnings.iter().map(String::as_str).collect()),
+            (Role::Heading, "Found:", |rotation| rotation.notes.iter().map(String::as_str).collect()),
         ];
         for (role, title, sentences) in lists {
-            let lines = rows.iter().flat_map(|row| {
-                let sentences = sentences(&view, row.rotation).into_iter();
-                sentences.map(|sentence| format!("{}: {sentence}", row.rotation.name))
+            let lines = urgent.iter().flat_map(|row| {
+                let sentences = sentences(row.rotation).into_iter();
+                sentences.map(|text| format!("for {}: {}", row.rotation.name, view.format.sentence(text)))
             });
             list(&mut page, role, title, lines.collect());
         }
@@ -50,10 +50,6 @@ pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
     }
     text::finish(&mut page, &view, &format!("{}. Nothing was changed", view.tally()));
     page.finish()
-}
-
-fn said(view: &View<'_>, sentences: &[String]) -> Vec<String> {
-    sentences.iter().map(|sentence| view.format.sentence(sentence)).collect()
 }
 
 /// A title and a line for each, if there is any.
@@ -130,7 +126,7 @@ fn secret(view: &View<'_>, row: &Row<'_>, group: &[&Secret<'_>]) -> Vec<Cell> {
 fn why(view: &View<'_>, rotation: &RotationReport) -> String {
     match (rotation.outcome, rotation.next_rotation_at) {
         (RotationOutcome::Failed, _) => view.format.sentence(rotation.error.as_deref().unwrap_or_default()),
-        (_, Some(next)) if rotation.reason == Some(Reason::Fresh) => {
+        (_, Some(next)) if rotation.reason == Some(Verdict::Fresh) => {
             format!("due {}", view.format.when(next))
         }
         _ => view.format.sentence(rotation.reason_text.as_deref().unwrap_or_default()),

@@ -13,7 +13,8 @@ const NARROWEST: usize = 50;
 const WIDEST: usize = 120;
 /// Rotations that are drawn, unless all are asked for.
 const MOST: usize = 40;
-const LEGEND: &str = "░ previous  ▓ overlap  █ current  ◆ due from here on  ┄ would be created  │ now";
+const LEGEND: [&str; 6] =
+    ["░ previous", "▓ overlap", "█ current", "◆ due from here on", "┄ would be created", "│ now"];
 
 /// What a cell shows, the least important first: a later one hides an earlier one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,7 +74,15 @@ pub(super) fn draw(page: &mut Page, view: &View<'_>) {
     if left_out > 0 {
         page.heading(Role::Quiet, &format!("{left_out} more: -v draws them"));
     }
-    page.draw(Role::Quiet, LEGEND);
+    let mut used = 0;
+    for item in LEGEND {
+        if used + item.width() > columns {
+            page.end_line();
+            used = 0;
+        }
+        page.draw(Role::Quiet, &format!("{item}  "));
+        used += item.width() + 2;
+    }
     page.end_line();
 }
 

@@ -269,7 +269,7 @@ mod tests {
     fn the_longest_marker_has_64_characters() {
         let run = new_run(Some("tok_1"));
         let late = "2200-01-01T00:00:00Z".parse().unwrap();
-        let window = super::super::window::LONGEST_WINDOW;
+        let window = crate::limits::LONGEST_WINDOW;
         let longest = Marker::new(key("ci"), late, window, run, &keys(&["0123456789abcdef"]));
         assert_eq!(longest.to_string().len(), LONGEST);
         assert_eq!(longest.to_string().parse(), Ok(longest));
