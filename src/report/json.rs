@@ -81,17 +81,17 @@ mod tests {
             "previous": {"id": "tok-1", "valid_until": "2026-09-08T06:00:00Z"},
             "probe": "verified",
             "destinations": [
-                {"destination": "acme/api@production:AXIOM_TOKEN", "outcome": "written", "state": "current", "error": null, "holds": null, "updated_at": null},
-                {"destination": "dependabot+org:acme:AXIOM_TOKEN", "outcome": "written", "state": "current", "error": null, "holds": null, "updated_at": null},
+                {"destination": "acme/api@production:AXIOM_TOKEN", "outcome": "written", "state": "current", "error": null, "holds": null, "presumed": null, "updated_at": null},
+                {"destination": "dependabot+org:acme:AXIOM_TOKEN", "outcome": "written", "state": "current", "error": null, "holds": null, "presumed": null, "updated_at": null},
             ],
             "retired": ["tok-0"], "next_rotation_at": "2026-11-16T06:00:00Z", "error": null, "error_code": null,
             "provider": "axiom", "reason_text": "12 days left, rotates at 14", "planned": null,
             "next_step": null, "steps": [], "warnings": [], "notes": [],
             "tokens": [
                 {"id": "tok-2", "minted_at": "2026-09-01T06:00:00Z", "ends_at": "2026-11-30T06:00:00Z",
-                 "retire_at": null, "disabled": false, "marked": true, "held_by": 2},
+                 "retire_at": null, "disabled": false, "held_by": 2},
                 {"id": "tok-1", "minted_at": "2026-06-15T06:00:00Z", "ends_at": "2026-09-08T06:00:00Z",
-                 "retire_at": null, "disabled": false, "marked": true, "held_by": 0},
+                 "retire_at": null, "disabled": false, "held_by": 0},
             ],
         });
         assert_eq!(*rotation, expected);

@@ -188,6 +188,7 @@ mod tests {
             destinations: vec![DestinationReport {
                 error: Some(evil()),
                 holds: end(),
+                presumed: end(),
                 ..DestinationReport::new(evil(), DestinationOutcome::Failed)
             }],
             retired: vec![evil()],
@@ -205,7 +206,6 @@ mod tests {
                 ends_at: None,
                 retire_at: None,
                 disabled: false,
-                marked: true,
                 held_by: 0,
             }],
             ..RotationReport::new("", "")
@@ -215,7 +215,7 @@ mod tests {
         let expiring = Expiring { rotation: Some(evil()), id: Some(evil()), expires_at: None };
         let report = Report { expiring: vec![expiring], ..report(vec![rotation]) };
         let json = serde_json::to_string(&report.redacted(&redactor)).unwrap();
-        assert_eq!(json.matches(": :error::## [x] ***").count(), 19, "{json}");
+        assert_eq!(json.matches(": :error::## [x] ***").count(), 20, "{json}");
         assert!(!json.contains("\\n") && !json.contains("\\u001b") && !json.contains("##["), "{json}");
     }
 }

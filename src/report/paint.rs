@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn no_line_begins_with_a_command() {
-        let terminal = Terminal { columns: Some(12), ..Terminal::default() };
+        let terminal = Terminal { columns: Some(11), ..Terminal::default() };
         let text = page(terminal, |page| page.flow(0, 2, "a name of :: is odd"));
         assert_eq!(text, "a name of\n  : : is odd\n");
     }

@@ -44,7 +44,7 @@ pub(super) struct Secret<'a> {
     /// What became of it, or else what it holds.
     pub(super) word: &'static str,
     pub(super) role: Role,
-    /// The token that it holds.
+    /// The token that it holds, if only presumably.
     pub(super) token: Option<&'a str>,
     /// When that token ends, which may be never; the outer `None`: unknown.
     pub(super) end: Option<Option<Timestamp>>,
@@ -144,10 +144,8 @@ impl<'a> View<'a> {
             for secret in &row.secrets {
                 total += 1;
                 let name = secret.destination.destination.as_str();
-                let is_unwritten = row.is_unwritten() && secret.destination.state == SecretState::Unknown;
-                let presumed =
-                    row.rotation.token.as_ref().filter(|_| is_unwritten).map(|token| token.expires_at);
-                match (secret.end.or(presumed), now) {
+                let is_unwritten = secret.destination.presumed.is_some();
+                match (secret.end, now) {
                     (Some(Some(end)), Some(now)) if end <= now && !is_unwritten => broken.push(name),
                     (Some(end), Some(now)) if end.is_none_or(|end| end > now) => {
                         unwritten += usize::from(is_unwritten);
@@ -179,15 +177,21 @@ impl<'a> View<'a> {
         if unknown + missing + broken.len() == 0 && total > 0 {
             detail.push(match unwritten {
                 0 => "Every secret holds a valid token.".to_owned(),
-                _ if unwritten == total => "Every token is valid; crossfade has not yet written the secrets.".to_owned(),
-                _ => format!("Every secret that crossfade wrote holds a valid token; {unwritten} of {total} are not yet written by crossfade."),
+                _ if unwritten == total => {
+                    "Every token is valid; crossfade has not yet written the secrets.".to_owned()
+                }
+                _ => {
+                    let rest =
+                        format::share(unwritten, total, ["presumably holds its", "presumably hold their"]);
+                    format!("Every secret that crossfade wrote holds a valid token; {rest} original token.")
+                }
             });
         }
         if unknown > 0 {
             let of = format::counted(total as u64, "secret");
             let verb = if unknown == 1 { "holds" } else { "hold" };
             detail.push(format!("crossfade cannot tell what {unknown} of {of} {verb}."));
-            if let Some(end) = at_least.filter(|_| ends.is_empty()) {
+            if let Some(end) = at_least.filter(|end| ends.iter().all(|(first, _)| end < first)) {
                 detail.push(format!(
                     "The tokens of these rotations are valid at least until {}.",
                     self.format.when(end)
@@ -273,11 +277,6 @@ impl<'a> Row<'a> {
         Self { rotation, word, role, secrets }
     }
 
-    /// Whether crossfade never wrote a secret of this rotation, as far as tokens show.
-    pub(super) fn is_unwritten(&self) -> bool {
-        is_unwritten(self.rotation)
-    }
-
     /// `1 not written, 1 written`
     pub(super) fn tally(&self) -> String {
         let mut counts = Vec::new();
@@ -296,7 +295,7 @@ impl<'a> Row<'a> {
 impl<'a> Secret<'a> {
     fn new(rotation: &'a RotationReport, destination: &'a DestinationReport) -> Self {
         let current = rotation.token.as_ref();
-        let holds = destination.holds.as_ref();
+        let holds = destination.holds.as_ref().or(destination.presumed.as_ref());
         let (token, end) = match (destination.state, holds, current) {
             (_, Some(holds), _) => (Some(holds.id.as_str()), Some(holds.valid_until)),
             (SecretState::Current, None, Some(token)) => (Some(token.id.as_str()), Some(token.expires_at)),
@@ -308,7 +307,7 @@ impl<'a> Secret<'a> {
             (DestinationOutcome::Planned, SecretState::Missing) => ("to create", Role::Change),
             (DestinationOutcome::Planned, _) => ("to write", Role::Change),
             (DestinationOutcome::NotRead, _) => ("not read", Role::Bad),
-            (_, SecretState::Unknown) if is_unwritten(rotation) => (UNWRITTEN, Role::Quiet),
+            (DestinationOutcome::Unknown, _) if destination.presumed.is_some() => (UNWRITTEN, Role::Quiet),
             (_, state) => (state_word(state), state_role(state)),
         };
         let cause = destination.error.as_deref().map(|error| cause(&destination.destination, error));
@@ -331,17 +330,19 @@ impl<'a> Secret<'a> {
 
     /// The word, where that is short enough to stand in front of a name.
     pub(super) fn label(&self) -> &'static str {
-        if self.note().is_some() { self.state() } else { self.word }
+        if self.destination.outcome == DestinationOutcome::Unknown { self.state() } else { self.word }
     }
 
     /// What explains the state.
     pub(super) fn note(&self) -> Option<&'static str> {
-        let is_explained = self.destination.outcome == DestinationOutcome::Unknown;
         match self.destination.state {
-            SecretState::Unknown if self.word == UNWRITTEN => Some("not yet written by crossfade"),
-            SecretState::Unknown if is_explained => Some("last written by something other than crossfade"),
-            SecretState::Missing if is_explained => Some("there is no such secret yet"),
-            _ => None,
+            _ if self.destination.outcome != DestinationOutcome::Unknown => None,
+            SecretState::Unknown if self.destination.presumed.is_some() => {
+                Some("not yet written by crossfade")
+            }
+            SecretState::Unknown => Some("last written by something other than crossfade"),
+            SecretState::Missing => Some("there is no such secret yet"),
+            SecretState::Current | SecretState::Previous | SecretState::NotRead => None,
         }
     }
 
@@ -434,10 +435,6 @@ pub(super) fn because(rotation: &RotationReport, format: &Format) -> Option<Stri
 pub(super) fn steps(rotation: &RotationReport) -> Vec<&str> {
     let whole = rotation.next_step.iter().filter(|_| rotation.steps.is_empty());
     rotation.steps.iter().chain(whole).map(String::as_str).collect()
-}
-
-fn is_unwritten(rotation: &RotationReport) -> bool {
-    !rotation.tokens.is_empty() && !rotation.tokens.iter().any(|span| span.marked)
 }
 
 /// The error without the scope in front, which the destination's own name has.

@@ -35,7 +35,6 @@ pub(super) fn span(id: &str, minted: &str, ends: Option<&str>, held_by: usize) -
         ends_at: ends.and_then(time),
         retire_at: None,
         disabled: false,
-        marked: true,
         held_by,
     }
 }
@@ -141,17 +140,14 @@ fn unwritten(count: usize) -> Vec<RotationReport> {
         let name = format!("service-{index}");
         let destinations = ["api", "infra"].map(|repository| DestinationReport {
             updated_at: time("2026-05-20T06:00:00Z"),
+            presumed: Some(TokenEnd { id: id.clone(), valid_until: Some(end) }),
             settings_path: format!("/acme/{repository}/settings/secrets/actions"),
             ..DestinationReport::new(format!("acme/{repository}:TOKEN_{index}"), DestinationOutcome::Unknown)
         });
         RotationReport {
             token: Some(TokenReport { id: id.clone(), name: name.clone(), expires_at: Some(end) }),
             destinations: destinations.to_vec(),
-            tokens: vec![TokenSpan {
-                ends_at: Some(end),
-                marked: false,
-                ..span(&id, "2026-05-20T06:00:00Z", None, 0)
-            }],
+            tokens: vec![TokenSpan { ends_at: Some(end), ..span(&id, "2026-05-20T06:00:00Z", None, 0) }],
             next_rotation_at: Some(end - SignedDuration::from_hours(24 * 14)),
             warnings: Vec::new(),
             ..RotationReport { name, ..fresh() }
@@ -167,7 +163,7 @@ fn wide() -> RotationReport {
         let settings_path = format!("/acme/service-{index}/settings/secrets/actions");
         let written =
             DestinationReport { settings_path, ..DestinationReport::new(name, DestinationOutcome::Written) };
-        if index % 25 != 0 {
+        if !index.is_multiple_of(25) {
             return written;
         }
         DestinationReport {

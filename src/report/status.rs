@@ -3,13 +3,15 @@
 //! Tables where the terminal is wide enough, else a block for each rotation; on a
 //! terminal also a timeline of the tokens ([`super::timeline`]).
 
-use super::model::{RedactedReport, RotationOutcome, RotationReport, Verdict};
+use super::model::{RedactedReport, RotationOutcome, RotationReport, SecretState, Verdict};
 use super::paint::{Cell, Page, Role};
 use super::rows::{Row, Secret, View, folded};
 use super::{Terminal, rows, text, timeline};
 
 /// With fewer columns there are no tables.
 const TABLES: usize = 100;
+/// The column of the secrets' table that one rotation does not need.
+const ROTATION: usize = 3;
 
 /// The whole page.
 pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
@@ -17,23 +19,14 @@ pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
     let mut page = Page::new(terminal);
     let urgent = view.by_urgency();
     let is_wide = terminal.columns.is_none_or(|columns| columns >= TABLES);
-    if !urgent.is_empty() && !(is_wide && tables(&mut page, &view, &urgent)) {
+    if urgent.is_empty() || (is_wide && tables(&mut page, &view, &urgent)) {
+        said(&mut page, &view, Role::Bad, "What to do:", rows::steps);
+        said(&mut page, &view, Role::Change, "Warnings:", |rotation| lines(&rotation.warnings));
+        said(&mut page, &view, Role::Heading, "Found:", |rotation| lines(&rotation.notes));
+    } else {
         for row in &urgent {
             text::rotation(&mut page, &view, row);
             page.blank();
-        }
-    } else {
-        let lists: [(Role, &str, fn(&RotationReport) -> Vec<&str>); 3] = [
-            (Role::Bad, "What to do:", rows::steps),
-            (Role::Change, "Warnings:", |rotation| rotation.warnings.iter().map(String::as_str).collect()),
-            (Role::Heading, "Found:", |rotation| rotation.notes.iter().map(String::as_str).collect()),
-        ];
-        for (role, title, sentences) in lists {
-            let lines = urgent.iter().flat_map(|row| {
-                let sentences = sentences(row.rotation).into_iter();
-                sentences.map(|text| format!("for {}: {}", row.rotation.name, view.format.sentence(text)))
-            });
-            list(&mut page, role, title, lines.collect());
         }
     }
     timeline::draw(&mut page, &view);
@@ -50,6 +43,19 @@ pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
     }
     text::finish(&mut page, &view, &format!("{}. Nothing was changed", view.tally()));
     page.finish()
+}
+
+fn lines(sentences: &[String]) -> Vec<&str> {
+    sentences.iter().map(String::as_str).collect()
+}
+
+/// A title and what is said of each rotation, if there is anything.
+fn said(page: &mut Page, view: &View<'_>, role: Role, title: &str, of: fn(&RotationReport) -> Vec<&str>) {
+    let lines = view.by_urgency().into_iter().flat_map(|row| {
+        let sentences = of(row.rotation).into_iter();
+        sentences.map(|text| format!("for {}: {}", row.rotation.name, view.format.sentence(text)))
+    });
+    list(page, role, title, lines.collect());
 }
 
 /// A title and a line for each, if there is any.
@@ -81,11 +87,14 @@ fn tables(page: &mut Page, view: &View<'_>, rows: &[&Row<'_>]) -> bool {
             ]
         })
         .collect();
-    let secrets: Vec<Vec<Cell>> = rows
+    let mut secrets: Vec<Vec<Cell>> = rows
         .iter()
         .flat_map(|row| {
             let groups = folded(&row.secrets, text::few(page.terminal));
-            groups.into_iter().map(|group| secret(view, row, &group)).collect::<Vec<_>>()
+            groups
+                .into_iter()
+                .map(|group| secret(view, row, &group, page.terminal.verbose))
+                .collect::<Vec<_>>()
         })
         .collect();
     let mut drawn = Page::new(page.terminal);
@@ -93,7 +102,12 @@ fn tables(page: &mut Page, view: &View<'_>, rows: &[&Row<'_>]) -> bool {
         return false;
     }
     drawn.blank();
-    if !drawn.table(&["HOLDS", "TOKEN", "SECRET", "ROTATION", "VALID UNTIL", "NOTE"], &secrets) {
+    let mut columns = vec!["HOLDS", "TOKEN", "SECRET", "ROTATION", "VALID UNTIL", "NOTE"];
+    if rows.len() == 1 {
+        columns.remove(ROTATION);
+        secrets.iter_mut().for_each(|cells| drop(cells.remove(ROTATION)));
+    }
+    if !drawn.table(&columns, &secrets) {
         return false;
     }
     page.put(Role::Plain, &drawn.finish());
@@ -101,14 +115,15 @@ fn tables(page: &mut Page, view: &View<'_>, rows: &[&Row<'_>]) -> bool {
 }
 
 /// What a secret holds, or several that are alike.
-fn secret(view: &View<'_>, row: &Row<'_>, group: &[&Secret<'_>]) -> Vec<Cell> {
+fn secret(view: &View<'_>, row: &Row<'_>, group: &[&Secret<'_>], is_verbose: bool) -> Vec<Cell> {
     let plain = |text: &str| (Role::Plain, text.to_owned());
     let secret = group[0];
     let name = match group.len() {
         1 => secret.destination.destination.clone(),
         count => format!("{count} secrets; -v lists them"),
     };
-    let written = secret.destination.updated_at.filter(|_| group.len() == 1);
+    let is_news = is_verbose || secret.destination.state != SecretState::Current;
+    let written = secret.destination.updated_at.filter(|_| group.len() == 1 && is_news);
     let written = written.map(|at| format!("last written {}", view.format.when(at)));
     let note =
         secret.cause.map(|cause| view.format.sentence(cause)).or_else(|| secret.note().map(str::to_owned));
@@ -159,9 +174,7 @@ mod tests {
     use super::super::samples::{self, span, time};
     use super::*;
     use crate::redact::Redactor;
-    use crate::report::{
-        DestinationOutcome, DestinationReport, Expiring, Report, Reporter, SecretState, TokenSpan,
-    };
+    use crate::report::{DestinationOutcome, DestinationReport, Expiring, Report, Reporter, TokenSpan};
 
     const LIVE: char = '█';
 

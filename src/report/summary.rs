@@ -296,6 +296,7 @@ impl Page<'_> {
             }
         };
         let holds = match secret.token {
+            Some(id) if secret.destination.presumed.is_some() => format!("presumably {}", self.id(id)),
             Some(id) => format!("{}&nbsp;{}", secret.state(), self.id(id)),
             None => secret.note().unwrap_or(secret.state()).to_owned(),
         };
@@ -332,7 +333,7 @@ impl Page<'_> {
             text[..1].make_ascii_uppercase();
         }
         let parts: Vec<&str> = text.split('`').collect();
-        if parts.len() % 2 == 0 {
+        if parts.len().is_multiple_of(2) {
             return markdown(&text);
         }
         let escaped = parts.iter().enumerate().map(|(index, part)| match index % 2 {

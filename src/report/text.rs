@@ -4,7 +4,7 @@
 //! came from outside last on it, so that no column depends on its width.
 
 use super::model::{
-    DestinationOutcome, RedactedReport, RotationOutcome, RotationReport, VerificationOutcome,
+    DestinationOutcome, RedactedReport, RotationOutcome, RotationReport, SecretState, VerificationOutcome,
 };
 use super::paint::{Page, Role};
 use super::rows::{Lead, Row, Secret, View, because, folded};
@@ -153,10 +153,14 @@ fn secrets(page: &mut Page, view: &View<'_>, row: &Row<'_>) {
         if let Some(note) = secret.note() {
             entry(page, Role::Plain, "", note);
         }
-        let is_news = secret.destination.outcome != DestinationOutcome::Written;
-        if let (Some(token), Some(end)) = (secret.token.filter(|_| is_news), secret.end) {
-            let text = format!("holds {}, valid until {}", view.format.id(token), view.format.end(end));
-            entry(page, Role::Plain, "", &text.replace("until never", "it is ended"));
+        let is_current = secret.destination.state == SecretState::Current;
+        if let (Some(token), Some(end)) = (secret.token.filter(|_| !is_current), secret.end) {
+            let holds = if secret.destination.presumed.is_some() { "presumably holds" } else { "holds" };
+            let end = match end {
+                Some(end) => format!("valid until {}", view.format.when(end)),
+                None => "which does not expire".to_owned(),
+            };
+            entry(page, Role::Plain, "", &format!("{holds} {}, {end}", view.format.id(token)));
         }
     }
 }

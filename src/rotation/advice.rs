@@ -155,6 +155,14 @@ impl<'a> Holds<'a> {
     }
 }
 
+/// The token that a secret presumably holds: crossfade never wrote it.
+pub(super) fn presumed(run: &RotationRun, index: usize) -> Option<&Member> {
+    match holds(run, index) {
+        Holds::Presumably(original) => Some(original),
+        _ => None,
+    }
+}
+
 fn holds(run: &RotationRun, index: usize) -> Holds<'_> {
     let minted = run.lineage.minted();
     let secret = run.secrets.get(index);

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::advice::{advice, steps};
+use super::advice::{self, advice, steps};
 use super::apply::RotationRun;
 use super::lineage::Member;
 use super::plan::{MintPlan, Plan, Step};
@@ -119,7 +119,6 @@ impl RotationRun {
                 ends_at,
                 retire_at: retire_at.filter(|_| !was_retired),
                 disabled: member.token.disabled,
-                marked: member.marker.is_some(),
                 held_by: holders.iter().filter(|holder| holder.is(member)).count(),
             }
         };
@@ -159,6 +158,15 @@ impl RotationRun {
             Holder::NotRead if outcome == DestinationOutcome::NotRead => SecretState::NotRead,
             Holder::Unknown(_) | Holder::NotRead => SecretState::Unknown,
         };
-        DestinationReport { state, error, holds, updated_at, ..DestinationReport::new(name, outcome) }
+        let presumed = advice::presumed(self, index).filter(|_| state == SecretState::Unknown);
+        let presumed = presumed.zip(self.now).map(|(original, now)| self.end(original, now, mode));
+        DestinationReport {
+            state,
+            error,
+            holds,
+            presumed,
+            updated_at,
+            ..DestinationReport::new(name, outcome)
+        }
     }
 }

@@ -20,6 +20,9 @@ pub struct DestinationReport {
     /// The token that it holds after the run, if its timestamp shows that, and if it is
     /// another than `token` or would be overwritten.
     pub holds: Option<TokenEnd>,
+    /// The token that it presumably holds: crossfade never wrote it, and the user's
+    /// configuration says that it holds the original.
+    pub presumed: Option<TokenEnd>,
     /// When GitHub says that it was last written; `None`: there is no such secret
     /// yet, or it was not read.
     #[serde(serialize_with = "optional_time")]
@@ -81,6 +84,7 @@ impl DestinationReport {
             state,
             error: None,
             holds: None,
+            presumed: None,
             updated_at: None,
             settings_path: String::new(),
         }

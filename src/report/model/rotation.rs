@@ -182,6 +182,7 @@ impl RotationReport {
             state: _,
             error,
             holds,
+            presumed,
             updated_at: _,
             settings_path,
         } in destinations
@@ -189,7 +190,7 @@ impl RotationReport {
             line(destination);
             line(settings_path);
             error.iter_mut().for_each(message);
-            holds.iter_mut().for_each(|holds| line(&mut holds.id));
+            holds.iter_mut().chain(presumed).for_each(|token| line(&mut token.id));
         }
         retired.iter_mut().for_each(line);
         tokens.iter_mut().for_each(|span| line(&mut span.id));

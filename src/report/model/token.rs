@@ -43,8 +43,6 @@ pub struct TokenSpan {
     pub retire_at: Option<Timestamp>,
     /// Disabled at the provider: not accepted, and not yet deleted.
     pub disabled: bool,
-    /// It carries a marker of this rotation: crossfade created it.
-    pub marked: bool,
     /// How many destinations hold it according to their timestamps.
     pub held_by: usize,
 }
