@@ -98,7 +98,8 @@ pub fn annotate(report: &RedactedReport, output: &mut dyn Write) -> io::Result<(
         let end = view.format.end(one.expires_at);
         ("crossfade".to_owned(), format!("{} ends soon: {end}", view.format.expiring(one)))
     });
-    annotations("error", failures.chain(expiring).collect(), output)?;
+    let findings = report.fail_on.iter().map(|one| ("crossfade".to_owned(), format::finding(one)));
+    annotations("error", failures.chain(expiring).chain(findings).collect(), output)?;
     let credential = format::credential_warning(report, &view.format);
     let credential = credential.map(|warning| ("crossfade: GitHub credential".to_owned(), warning));
     let warnings = view.warnings().into_iter().map(|(warning, names)| {
@@ -233,7 +234,7 @@ mod tests {
     use super::super::samples;
     use super::*;
     use crate::redact::Redactor;
-    use crate::report::Report;
+    use crate::report::{Report, RotationReport};
 
     fn redacted(report: &Report) -> RedactedReport {
         report.redacted(&Redactor::new())
@@ -304,10 +305,31 @@ mod tests {
     #[test]
     fn failures_and_warnings_are_annotated() {
         let report = samples::report(vec![samples::rotated(), samples::fresh(), samples::failed()]);
-        assert_snapshot!(annotations(&report), @r#"
-        ::warning title=crossfade%3A nightly::acme/web:AXIOM_TOKEN was written by somebody else
-        ::error title=crossfade%3A ci-ingest::1 of 2 destinations does not hold the new token%0Aacme/gone:AXIOM_TOKEN: GitHub answers 404: the repository does not exist, or is not shown to us%0Aremove the destination or grant access; the next run tries again
-        "#);
+        assert_snapshot!("annotations", annotations(&report));
+    }
+
+    #[test]
+    fn there_are_no_more_and_no_longer_ones_than_github_shows() {
+        let cause = |index: usize| RotationReport {
+            name: format!("rotation-{index}"),
+            error: Some(format!("error {index}")),
+            warnings: vec![format!("warning {index}")],
+            ..samples::failed()
+        };
+        let text = annotations(&samples::report((0..300).map(cause).collect()));
+        assert_eq!((text.matches("::error ").count(), text.matches("::warning title=").count()), (1, 10));
+        assert!(
+            text.contains("::warning title=crossfade::291 more warnings: see the job summary\n"),
+            "{text}"
+        );
+        assert!(text.contains("acme/gone:AXIOM_TOKEN and 297 more: GitHub answers 404"), "{text}");
+        for (name, report) in samples::scenes() {
+            let text = annotations(&report);
+            assert!(
+                text.lines().count() <= 2 && text.lines().all(|line| line.len() < 4096),
+                "{name}: {text}"
+            );
+        }
     }
 
     #[test]

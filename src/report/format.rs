@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::model::{Expiring, Report};
+use super::model::{Condition, Expiring, Finding, Report};
 
 /// How long before its expiry the GitHub credential is reported.
 const CREDENTIAL_WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -35,6 +35,7 @@ impl Format {
                 let spans = rotation.tokens.iter().map(|span| &span.id);
                 token.chain(ends).chain(spans).chain(&rotation.retired)
             })
+            .chain(report.unmanaged.iter().flatten().map(|token| &token.id))
             .map(String::as_str)
             .collect();
         let ids: Vec<&str> = ids.into_iter().collect();
@@ -105,6 +106,17 @@ impl Format {
             _ => "the GitHub credential".to_owned(),
         }
     }
+}
+
+/// `ci-ingest is undelivered: acme/api:AXIOM_TOKEN and 2 more`
+pub(super) fn finding(one: &Finding) -> String {
+    let state = match one.condition {
+        Condition::Undelivered => "is undelivered",
+        Condition::Due => return format!("{} is due", one.rotation),
+        Condition::Unknown => "has secrets whose token is unknown",
+    };
+    let destinations: Vec<&str> = one.destinations.iter().map(String::as_str).collect();
+    format!("{} {state}: {}", one.rotation, names(&destinations, str::to_owned))
 }
 
 /// A warning if the GitHub credential expires soon: crossfade does not rotate it, and

@@ -2,7 +2,7 @@
 //! causes, the dates. The layouts of [`super::text`], [`super::status`] and
 //! [`super::summary`] are made from these rows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -102,18 +102,14 @@ impl<'a> View<'a> {
 
     /// What failed, each cause once, however many rotations it hit.
     pub(super) fn failures(&self) -> Vec<Failure<'_, 'a>> {
+        let mut known: BTreeMap<_, usize> = BTreeMap::new();
         let mut groups: Vec<Vec<&Row<'_>>> = Vec::new();
         for row in self.rows.iter().filter(|row| row.rotation.outcome == RotationOutcome::Failed) {
-            let is_like = |other: &Row<'_>| {
-                let causes = row.causes();
-                let is_same_error = if causes.is_empty() {
-                    row.rotation.error == other.rotation.error
-                } else {
-                    causes == other.causes() && row.rotation.reason == other.rotation.reason
-                };
-                is_same_error && row.rotation.steps == other.rotation.steps
-            };
-            match groups.iter_mut().find(|group| is_like(group[0])) {
+            let causes: BTreeSet<&str> = row.secrets.iter().filter_map(|secret| secret.cause).collect();
+            // With causes, the error only names the secrets.
+            let error = row.rotation.error.as_ref().filter(|_| causes.is_empty());
+            let group = *known.entry((causes, error, &row.rotation.steps)).or_insert(groups.len());
+            match groups.get_mut(group) {
                 Some(group) => group.push(row),
                 None => groups.push(vec![row]),
             }
@@ -123,16 +119,9 @@ impl<'a> View<'a> {
 
     /// Warnings, each once, with the rotations that it is of.
     pub(super) fn warnings(&self) -> Vec<(&'a str, Vec<&'a str>)> {
-        let mut warnings: Vec<(&str, Vec<&str>)> = Vec::new();
-        for row in &self.rows {
-            for warning in &row.rotation.warnings {
-                match warnings.iter_mut().find(|(known, _)| known == warning) {
-                    Some((_, names)) => names.push(&row.rotation.name),
-                    None => warnings.push((warning, vec![&row.rotation.name])),
-                }
-            }
-        }
-        warnings
+        grouped(self.rows.iter().flat_map(|row| {
+            row.rotation.warnings.iter().map(|warning| (warning.as_str(), row.rotation.name.as_str()))
+        }))
     }
 
     pub(super) fn lead(&self) -> Lead<'a> {
@@ -221,15 +210,10 @@ pub(super) struct Failure<'b, 'a> {
 impl<'b, 'a> Failure<'b, 'a> {
     fn new(rows: Vec<&'b Row<'a>>) -> Self {
         let mut error = rows[0].rotation.error.as_deref();
-        let mut causes: Vec<(&str, Vec<&str>)> = Vec::new();
-        for secret in rows.iter().flat_map(|row| &row.secrets) {
-            let Some(cause) = secret.cause else { continue };
-            let name = secret.destination.destination.as_str();
-            match causes.iter_mut().find(|(known, _)| *known == cause) {
-                Some((_, names)) => names.push(name),
-                None => causes.push((cause, vec![name])),
-            }
-        }
+        let secrets = rows.iter().flat_map(|row| &row.secrets);
+        let mut causes = grouped(
+            secrets.filter_map(|secret| Some((secret.cause?, secret.destination.destination.as_str()))),
+        );
         if rows.len() > 1 && !causes.is_empty() {
             // An error names the secrets of its own rotation alone.
             error = None;
@@ -277,6 +261,20 @@ impl<'a> Row<'a> {
         Self { rotation, word, role, secrets }
     }
 
+    /// How many of its secrets crossfade has not yet written.
+    pub(super) fn unwritten(&self) -> usize {
+        self.secrets.iter().filter(|secret| secret.destination.presumed.is_some()).count()
+    }
+
+    /// Whether there is nothing to say of it but that nothing is due.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.rotation.outcome == RotationOutcome::Fresh
+            && self.rotation.warnings.is_empty()
+            && self.rotation.notes.is_empty()
+            && self.rotation.retired.is_empty()
+            && self.secrets.iter().all(Secret::is_as_expected)
+    }
+
     /// `1 not written, 1 written`
     pub(super) fn tally(&self) -> String {
         let mut counts = Vec::new();
@@ -284,11 +282,6 @@ impl<'a> Row<'a> {
             count(&mut counts, secret.word);
         }
         joined(&counts)
-    }
-
-    /// Why its secrets failed, each cause once.
-    fn causes(&self) -> BTreeSet<&'a str> {
-        self.secrets.iter().filter_map(|secret| secret.cause).collect()
     }
 }
 
@@ -344,6 +337,13 @@ impl<'a> Secret<'a> {
             SecretState::Missing => Some("there is no such secret yet"),
             SecretState::Current | SecretState::Previous | SecretState::NotRead => None,
         }
+    }
+
+    /// Whether it holds the current token, if only presumably.
+    pub(super) fn is_as_expected(&self) -> bool {
+        self.destination.outcome == DestinationOutcome::Held
+            || (self.destination.outcome == DestinationOutcome::Unknown
+                && self.destination.presumed.is_some())
     }
 
     fn is_like(&self, other: &Self) -> bool {
@@ -443,6 +443,20 @@ fn cause<'a>(destination: &str, error: &'a str) -> &'a str {
     let scope = scope.split_once('+').map_or(scope, |(_, scope)| scope);
     let scope = scope.split('@').next().unwrap_or(scope).trim_start_matches("org:");
     error.split_once(": ").filter(|(before, _)| before.contains(scope)).map_or(error, |(_, cause)| cause)
+}
+
+/// Each sentence once, in the order in which it is first said, with what it is said of.
+fn grouped<'a>(said: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(&'a str, Vec<&'a str>)> {
+    let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (sentence, name) in said {
+        let group = *known.entry(sentence).or_insert(groups.len());
+        match groups.get_mut(group) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((sentence, vec![name])),
+        }
+    }
+    groups
 }
 
 fn count<'a>(counts: &mut Vec<(&'a str, usize)>, word: &'a str) {

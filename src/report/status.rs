@@ -3,10 +3,10 @@
 //! Tables where the terminal is wide enough, else a block for each rotation; on a
 //! terminal also a timeline of the tokens ([`super::timeline`]).
 
-use super::model::{RedactedReport, RotationOutcome, RotationReport, SecretState, Verdict};
+use super::model::{RedactedReport, RotationOutcome, RotationReport, SecretState, UnmanagedToken, Verdict};
 use super::paint::{Cell, Page, Role};
 use super::rows::{Row, Secret, View, folded};
-use super::{Terminal, rows, text, timeline};
+use super::{Terminal, format, rows, text, timeline};
 
 /// With fewer columns there are no tables.
 const TABLES: usize = 100;
@@ -24,10 +24,7 @@ pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
         said(&mut page, &view, Role::Change, "Warnings:", |rotation| lines(&rotation.warnings));
         said(&mut page, &view, Role::Heading, "Found:", |rotation| lines(&rotation.notes));
     } else {
-        for row in &urgent {
-            text::rotation(&mut page, &view, row);
-            page.blank();
-        }
+        text::rotations(&mut page, &view, &urgent);
     }
     timeline::draw(&mut page, &view);
     list(&mut page, Role::Heading, "Old tokens:", retirements(&view));
@@ -37,6 +34,15 @@ pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
         .iter()
         .map(|one| format!("{}: {}", view.format.expiring(one), view.format.end(one.expires_at)));
     list(&mut page, Role::Bad, "Ends too soon:", soon.collect());
+    let findings = view.report.fail_on.iter().map(format::finding);
+    list(&mut page, Role::Bad, "Fails because of --fail-on:", findings.collect());
+    if let Some(tokens) = &view.report.unmanaged {
+        let lines = match tokens.as_slice() {
+            [] => vec!["none".to_owned()],
+            tokens => tokens.iter().map(|token| unmanaged(&view, token)).collect(),
+        };
+        list(&mut page, Role::Heading, "Tokens that no rotation covers:", lines);
+    }
     page.blank();
     if let Some(end) = report.github_credential_expires_at {
         page.flow(0, 2, &format!("The GitHub credential expires {}.", view.format.when(end)));
@@ -165,6 +171,20 @@ fn retirements(view: &View<'_>) -> Vec<String> {
         }
     }
     lines
+}
+
+fn unmanaged(view: &View<'_>, token: &UnmanagedToken) -> String {
+    let named = format::named(view.format.id(&token.id), &token.name);
+    let state = match (token.disabled, token.expires_at) {
+        (true, _) => "disabled".to_owned(),
+        (false, None) => "does not expire".to_owned(),
+        (false, Some(end)) => {
+            let verb = if view.report.now.is_some_and(|now| end <= now) { "expired" } else { "expires" };
+            format!("{verb} {}", view.format.when(end))
+        }
+    };
+    let marker = if token.marker.is_some() { "; carries the marker of another rotation" } else { "" };
+    format!("{} {named}: {state}{marker}", token.provider)
 }
 
 #[cfg(test)]

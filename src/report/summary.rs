@@ -91,6 +91,7 @@ impl Page<'_> {
         );
         let expiring = view.report.expiring.len();
         let (sign, title) = match (failed, planned, rotated) {
+            (0, ..) if !view.report.fail_on.is_empty() => ("❌", "--fail-on found something".to_owned()),
             (0, ..) if expiring > 0 => ("❌", format!("{} soon", verb(expiring, "token", "ends", "end"))),
             (0, 0, 0) if of == 0 => ("✅", "no rotations".to_owned()),
             (0, 0, 0) => ("✅", format!("nothing is due in {}", format::counted(of as u64, "rotation"))),

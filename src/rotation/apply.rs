@@ -102,7 +102,7 @@ async fn execute(
     }
     run.warn_of_doubts(now, &plan);
     if context.mode != Mode::Apply {
-        return run.rehearse(input, plan, context.ahead(session.peer));
+        return run.rehearse(input, plan, context.ahead(session.clock));
     }
     let step = plan.step.clone();
     run.plan = Some(plan);
@@ -145,7 +145,7 @@ async fn observe(
             |(destinations, reasons)| RotationError::Unreadable { destinations, reasons },
         ));
     };
-    match context.clock.skew(session.peer) {
+    match context.clock.skew(session.clock) {
         Some(skew) => check_clocks(skew)?,
         None => run.warnings.push("the provider sends no date, so its clock could not be checked".to_owned()),
     }

@@ -175,7 +175,7 @@ impl MintAttempt<'_> {
             let key = self.input.rotation.key.clone();
             let marker = Marker::new(key, now(), plan.window, run.clone(), keys).at_attempt(attempt, keys);
             let ends_at = old.as_ref().and_then(|old| {
-                let ahead = self.context.ahead(self.session.peer);
+                let ahead = self.context.ahead(self.session.clock);
                 self.input.previous_ends_at(marker.minted_at, ahead, &plan, old)
             });
             let error = match self.request(&plan, old.as_ref(), ends_at, &marker).await {

@@ -10,6 +10,7 @@
 //! - `mint`: creating and checking the new token, with lost replies and concurrent runs
 //! - `warnings`: doubts about tokens, in words
 //! - `retire`: the only place where a token is disabled or deleted
+//! - `unmanaged`: the provider's tokens that no rotation covers
 //! - [`session`]: a provider with its credential, shared by the rotations that use it
 //! - [`delivery_slots`]: how many rotations may deliver at once
 //! - [`stop_signal`]: whether a mint may still be started
@@ -37,6 +38,7 @@ mod retire;
 mod samples;
 mod secret;
 mod trust;
+mod unmanaged;
 mod warnings;
 
 use std::collections::HashMap;
@@ -46,7 +48,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::{Clock, Peer};
+use crate::clock::{Clock, ClockId};
 use crate::config::Config;
 use crate::github::{GitHub, Mode};
 use crate::provider::ProviderSettings;
@@ -58,6 +60,7 @@ use expand::Expanded;
 use marker::MarkerKeys;
 use session::ProviderSession;
 use stop_signal::StopSignal;
+pub use unmanaged::unmanaged;
 
 /// What all rotations of a run share.
 pub struct RunContext<'a> {
@@ -90,7 +93,7 @@ impl RunContext<'_> {
     /// How far the provider's clock is ahead of GitHub's; the largest tolerated skew if
     /// unknown. `Date` headers have whole seconds, so a difference of one second counts
     /// as none.
-    fn ahead(&self, provider: Peer) -> SignedDuration {
+    fn ahead(&self, provider: ClockId) -> SignedDuration {
         let skew = self.clock.skew(provider).unwrap_or(lineage::SKEW);
         if skew.as_secs() <= 1 { SignedDuration::ZERO } else { skew }
     }
