@@ -28,6 +28,21 @@ impl Invalid {
         Self { message: message.into(), help: None }
     }
 
+    /// A refusal of a text from outside: what it should have been, and the text itself.
+    pub(crate) fn text(what: &str, text: &str) -> Self {
+        Self::new(if text.is_empty() {
+            format!("{what} is empty")
+        } else {
+            format!("invalid {what} {}", quoted(text))
+        })
+    }
+
+    /// Adds a hint to the message, in brackets.
+    pub(crate) fn hint(mut self, hint: &str) -> Self {
+        self.message = format!("{} ({hint})", self.message);
+        self
+    }
+
     /// Adds what to write instead.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -41,7 +56,7 @@ impl Invalid {
 pub enum Severity {
     /// Nothing is run.
     Error,
-    /// Said, no more.
+    /// Reported; the run goes on.
     Warning,
 }
 
@@ -326,7 +341,7 @@ pub(crate) fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 /// `text` without the providers beside Axiom, so that a new one changes no snapshot.
 #[cfg(test)]
 pub(crate) fn all_but_axiom_left_out(text: &str) -> String {
-    text.replace(&one_of(crate::provider::DESCRIPTORS.iter().map(|provider| provider.name)), "`axiom`")
+    text.replace(&one_of(crate::provider::catalogue().iter().map(crate::provider::Kind::name)), "`axiom`")
 }
 
 /// The candidate that a misspelt word probably meant.
@@ -341,12 +356,13 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// The value that a table gives to a word; else what is allowed and the nearest.
-pub(crate) fn named<T: Copy>(what: &str, table: &[(&'static str, T)], word: &str) -> Result<T, Invalid> {
+pub(crate) fn named<T: Clone>(what: &str, table: &[(&'static str, T)], word: &str) -> Result<T, Invalid> {
     let names = || table.iter().map(|(name, _)| *name);
     if let Some((_, value)) = table.iter().find(|(name, _)| *name == word) {
-        return Ok(*value);
+        return Ok(value.clone());
     }
-    Err(Invalid::new(format!("{} is no {what}", quoted(word))).help(match nearest(word, names()) {
+    let unknown = Invalid::new(format!("unknown {what} {}", quoted(word)));
+    Err(unknown.help(match nearest(word, names()) {
         Some(meant) => format!("did you mean `{meant}`? Allowed: {}", one_of(names())),
         None => format!("allowed: {}", one_of(names())),
     }))

@@ -7,7 +7,7 @@ use super::lineage::{Lineage, Member};
 use super::marker::{Marker, MarkerKeys};
 use super::plan::PlanInput;
 use super::secret::{Observation, Secret};
-use crate::config::{Destination, Policy, Repository, Rotation, RotationKey, SecretTarget};
+use crate::config::{ConfiguredSecret, Destination, Policy, Repository, Rotation, RotationKey};
 use crate::provider::{Expiry, MarkerIn, Overlap, Profile, ProviderSettings, Token};
 
 pub(super) fn epoch() -> Timestamp {
@@ -33,8 +33,9 @@ pub(super) fn key_of(repository: &str) -> RotationKey {
 }
 
 pub(super) fn rotation(secrets: usize) -> Rotation {
-    let secret = |n: usize| SecretTarget {
-        destination: Destination::parse(&format!("acme/app-{n}:TOKEN"), None).unwrap(),
+    let secret = |n: usize| ConfiguredSecret {
+        destination: Destination::parse(&format!("acme/app-{n}:TOKEN"), &"acme/home".parse().unwrap())
+            .unwrap(),
         create_environment: false,
         visibility: None,
     };
@@ -45,7 +46,7 @@ pub(super) fn rotation(secrets: usize) -> Rotation {
         provider: ProviderSettings {
             kind: "axiom".parse().unwrap(),
             url: None,
-            org_id: None,
+            with: std::collections::BTreeMap::new(),
             credential: "CROSSFADE_PROVIDER_TOKEN".into(),
         },
         token: "ci-ingest".into(),
@@ -97,6 +98,8 @@ pub(super) const NATIVE: Profile = Profile {
     marker_in: MarkerIn::Description,
     can_disable: false,
     can_set_expiry: false,
+    marker_max: None,
+    has_effective_rights: false,
 };
 
 /// What a plan is made for, at this time.
