@@ -98,11 +98,9 @@ impl WriteAccess {
         let Some(repository) = repository_of(&target.destination.scope) else { return Ok(true) };
         let subject = Subject::Secrets(self.client.purpose(&target.destination));
         let refused = |why: &str| {
-            let message = format!(
-                "{subject}: {repository} is {why}, so nothing in it can be written. Change that on GitHub, or \
-                 remove it from the rotation"
-            );
-            Err(Error::new(ErrorKind::Forbidden, message))
+            let cause = format!("the repository is {why}, so nothing in it can be written");
+            Err(Error::new(ErrorKind::Invalid, subject, cause)
+                .with_remedy("Change that on GitHub, or remove the repository's secrets from the rotation."))
         };
         match self.repositories.condition(&subject, repository).await {
             Condition::Open => Ok(true),
@@ -121,8 +119,10 @@ impl WriteAccess {
         }
         if let Some(scopes) = self.client.credentials.scopes() {
             let subject = Subject::Secrets(self.client.purpose(&target.destination));
-            let refused = |lack| Error::new(ErrorKind::Forbidden, format!("{subject}: {lack}"));
-            return missing_scope(&scopes, scope).map_or(Ok(shown), |lack| Err(refused(lack)));
+            let refused = |(lack, remedy): (String, String)| {
+                Err(Error::new(ErrorKind::Forbidden, subject, lack).with_remedy(remedy))
+            };
+            return missing_scope(&scopes, scope).map_or(Ok(shown), refused);
         }
         if self.mode != Mode::Apply {
             return Ok(Evidence::default());
@@ -204,7 +204,7 @@ impl WriteAccess {
         let why = match self.client.send(subject, call).await {
             Ok(reply) if reply.status.is_success() || reply.status == StatusCode::NOT_FOUND => None,
             Ok(reply) => Some(self.client.refusal(&reply).reason()),
-            Err(error) => Some(error.cause(subject).to_owned()),
+            Err(error) => Some(error.cause),
         };
         let end = match why {
             None => "It was deleted again".to_owned(),

@@ -162,7 +162,7 @@ impl GitHub {
         if let Some(key) = key? {
             seal::key(&key.key).map_err(|error| {
                 let subject = Subject::Secrets(self.client.purpose(&target.destination));
-                Error::new(ErrorKind::Unreadable, format!("{subject}: {error}"))
+                Error::new(ErrorKind::Unreadable, subject, error.to_string())
             })?;
         }
         evidence

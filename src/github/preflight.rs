@@ -125,10 +125,8 @@ impl Preflight {
         let Some(existing) = self.secrets.find(destination).await? else {
             let visibility = target.visibility.ok_or_else(|| {
                 let name = &destination.name;
-                let message = format!(
-                    "{subject}: {name} does not exist yet; to have it made, say with `visibility` who may read it"
-                );
-                Error::new(ErrorKind::Invalid, message)
+                Error::new(ErrorKind::Invalid, subject, format!("{name} does not exist yet"))
+                    .with_remedy("To have crossfade create it, set `visibility`: who may read it.")
             })?;
             let selected = (visibility == Visibility::Selected).then(Vec::new);
             return Ok(Readers { visibility, selected });
@@ -150,10 +148,10 @@ impl Preflight {
             }
         }
         let name = &destination.name;
-        let message = format!(
-            "{subject}: the repositories that may read {name} cannot be read completely, and a write would replace them"
+        let cause = format!(
+            "the list of repositories that may read {name} is not complete, and a write would replace the list"
         );
-        Err(Error::new(ErrorKind::Unreadable, message))
+        Err(Error::new(ErrorKind::Unreadable, subject, cause))
     }
 
     async fn selected_once(

@@ -441,7 +441,7 @@ async fn a_new_organization_secret_needs_to_know_its_readers() {
     Mock::given(method("PUT")).respond_with(status(201)).mount(&server).await;
     let error = connect(&server).preflight(&organization(Store::Dependabot)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Invalid);
-    assert!(error.to_string().contains("`visibility`"), "{error}");
+    assert!(error.remedy.as_ref().is_some_and(|remedy| remedy.contains("`visibility`")), "{error}");
 
     let cases = [
         (Visibility::All, "all", None),
@@ -470,7 +470,7 @@ async fn a_missing_environment_is_an_error() {
     assert_eq!(seen[0].as_ref().unwrap_err().kind, ErrorKind::NotFound);
     let error = github.preflight(&environment(false)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
-    assert!(error.to_string().contains("`create_environment: true`"), "{error}");
+    assert!(error.remedy.unwrap().contains("`create_environment: true`"));
 }
 
 #[tokio::test]

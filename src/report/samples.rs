@@ -248,7 +248,7 @@ pub(super) fn scenes() -> Vec<(&'static str, Report)> {
             "Give `CROSSFADE_GITHUB_TOKEN` the repository permission Secrets: read and write on acme/gone".to_owned(),
             "Run again after 2026-09-01T06:04:00Z, or wait for the schedule: it creates one new token and writes both secrets".to_owned(),
         ];
-        rotation.error_code = Some("github-forbidden".to_owned());
+        rotation.error_code = Some("github-permission".to_owned());
         rotation
     };
     let outage = || {

@@ -30,7 +30,7 @@ const FEW: usize = 5;
 /// Of more secrets than these the names are no links.
 const LINKED: usize = 50;
 /// Where the sections on errors are.
-const ERRORS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/recipes.md#");
+const ERRORS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/errors.md#");
 
 /// Appends the summary to the file that the runner named. What other programs of the same
 /// step have written counts towards GitHub's limit. `server` is what links begin with.
@@ -488,13 +488,13 @@ mod tests {
             render(&redacted(&samples::report(vec![rotation])), server, FILE_LIMIT)
         };
         let text =
-            page(Some("https://ghes.example"), "/acme/api/settings/secrets/actions", "github-forbidden");
+            page(Some("https://ghes.example"), "/acme/api/settings/secrets/actions", "github-permission");
         assert!(
             text.contains(
                 "<a href=\"https://ghes.example/acme/api/settings/secrets/actions\"><code>acme/api"
             )
         );
-        assert!(text.contains(&format!("<a href=\"{ERRORS}github-forbidden\">")));
+        assert!(text.contains(&format!("<a href=\"{ERRORS}github-permission\">")));
         for (server, path) in [
             (None, "/acme/api/settings"),
             (Some("javascript:alert(1)"), "/acme/api/settings"),

@@ -184,7 +184,8 @@ fn secrets(page: &mut Page, view: &View<'_>, row: &Row<'_>) {
             1 => entry(page, secret.role, secret.label(), name),
             count => entry(page, secret.role, secret.label(), &format!("{count} secrets; -v lists them")),
         }
-        if let Some(cause) = secret.cause {
+        let is_told = |cause: &&str| row.rotation.error.as_ref().is_some_and(|error| error.contains(*cause));
+        if let Some(cause) = secret.cause.filter(|cause| !is_told(cause)) {
             entry(page, Role::Plain, "", &view.format.sentence(cause));
         }
         if let Some(note) = secret.note() {

@@ -9,7 +9,8 @@ use std::collections::{HashMap, HashSet};
 use futures_util::future::join_all;
 
 use super::RunContext;
-use super::error::{RotationError, some};
+use super::error::RotationError;
+use super::names::some;
 use crate::config::{Config, ConfiguredSecret, Destination, Rotation, Scope, SecretPattern, Store};
 use crate::github::GitHub;
 use crate::limits::fits;

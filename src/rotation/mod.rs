@@ -14,8 +14,9 @@
 //! - [`session`]: a provider with its credential, shared by the rotations that use it
 //! - [`delivery_slots`]: how many rotations may deliver at once
 //! - [`stop_signal`]: whether a mint may still be started
-//! - [`error`]: every error that stops a rotation
-//! - `report`: the report of a rotation; `advice`: what to do after a failure
+//! - [`error`]: every error that stops a rotation; `causes`: why secrets failed
+//! - `advice`: what is still valid after an error; `steps`: its code, and what to do
+//! - `report`: the report of a rotation; `names`: lists of names in its sentences
 //!
 //! Requests to providers and to GitHub are built in [`crate::provider`] and
 //! [`crate::github`].
@@ -28,15 +29,18 @@ pub mod stop_signal;
 
 mod advice;
 mod apply;
+mod causes;
 mod expand;
 mod lineage;
 mod mint;
+mod names;
 mod plan;
 mod report;
 mod retire;
 #[cfg(test)]
 mod samples;
 mod secret;
+mod steps;
 mod trust;
 mod unmanaged;
 mod warnings;

@@ -8,6 +8,7 @@ use super::marker::{Marker, MarkerKeys};
 use super::plan::PlanInput;
 use super::secret::{Observation, Secret};
 use crate::config::{ConfiguredSecret, Destination, Policy, Repository, Rotation, RotationKey};
+use crate::github;
 use crate::provider::{Expiry, MarkerIn, Overlap, Profile, ProviderSettings, Token};
 
 pub(super) fn epoch() -> Timestamp {
@@ -116,5 +117,10 @@ pub(super) fn missing() -> Secret {
 }
 
 pub(super) fn not_read() -> Secret {
-    Secret::new(Observation::NotRead("503".to_owned()))
+    Secret::new(Observation::NotRead(github_error("503")))
+}
+
+/// An error of GitHub's with this cause.
+pub(super) fn github_error(cause: &str) -> github::Error {
+    github::Error::new(github::ErrorKind::Unavailable, "Actions secrets of acme/api", cause)
 }

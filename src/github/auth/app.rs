@@ -256,13 +256,12 @@ impl App {
             Err(error) if error.kind == ErrorKind::Invalid => {
                 let ids = self.covered(owner, &needs.repositories).await?;
                 if ids.is_empty() {
-                    return Err(Error::new(
-                        ErrorKind::NotFound,
-                        format!(
-                            "{}: the App's installation covers none of the repositories; add them in its settings",
-                            Subject::Installation(owner)
-                        ),
-                    ));
+                    let cause =
+                        format!("the GitHub App's installation at {owner} covers none of the repositories");
+                    return Err(Error::new(ErrorKind::NotFound, Subject::Installation(owner), cause)
+                        .with_remedy(
+                            "Add the repositories in the settings of the GitHub App's installation.",
+                        ));
                 }
                 self.request_token(owner, &installation, &permissions, &Reach::Ids(&ids)).await
             }
@@ -313,8 +312,9 @@ impl App {
         }
         let installation: Installation = self.client.read(&subject, &reply)?;
         if installation.suspended_at.is_some() {
-            let message = format!("{subject}: the App's installation is suspended");
-            return Err(Error::new(ErrorKind::Forbidden, message));
+            let cause = format!("the GitHub App's installation at {owner} is suspended");
+            return Err(Error::new(ErrorKind::Forbidden, subject, cause)
+                .with_remedy("Lift the suspension in the settings of the GitHub App's installation."));
         }
         Ok(Arc::new(installation))
     }
@@ -390,12 +390,10 @@ impl Needs {
         if missing.is_empty() {
             return Ok(());
         }
-        let message = format!(
-            "{}: the App lacks {}. Tick that in the App's settings, and accept it where it is installed",
-            Subject::Installation(owner),
-            missing.join(" and ")
-        );
-        Err(Error::new(ErrorKind::Forbidden, message))
+        let cause = format!("the GitHub App lacks {}", missing.join(" and "));
+        Err(Error::new(ErrorKind::Forbidden, Subject::Installation(owner), cause).with_remedy(
+            "Grant that in the settings of the GitHub App, and accept the change where it is installed.",
+        ))
     }
 
     /// The permissions to request: those that this run uses and the installation has.

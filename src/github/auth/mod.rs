@@ -48,7 +48,7 @@ impl Auth {
                 transport
                     .call(http::Method::GET, "/")
                     .bearer(token)
-                    .map_err(|error| Error::new(ErrorKind::Unauthenticated, format!("GitHub: {error}")))?;
+                    .map_err(|error| Error::new(ErrorKind::Unauthenticated, "GitHub", error.to_string()))?;
                 Ok(Self::Token(UserToken {
                     token: token.clone(),
                     expires_at: Mutex::default(),
