@@ -33,3 +33,4 @@ pub mod run;
 pub mod streams;
 
 mod log;
+mod question;
