@@ -194,7 +194,8 @@ mod tests {
     use super::super::samples::{self, span, time};
     use super::*;
     use crate::redact::Redactor;
-    use crate::report::{DestinationOutcome, DestinationReport, Expiring, Report, Reporter, TokenSpan};
+    use crate::report::model::Expiring;
+    use crate::report::{DestinationOutcome, DestinationReport, Report, Reporter, TokenSpan};
 
     const LIVE: char = '█';
 

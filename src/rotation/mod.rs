@@ -98,6 +98,16 @@ pub struct RunContext<'a> {
     pub marker_keys: MarkerKeys,
 }
 
+/// The longest wait until the provider accepts a new token.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the provider may take to accept a new token: with a shorter timeout of
+/// requests, the user wants shorter waits.
+#[must_use]
+pub fn patience(request_timeout: Duration) -> Duration {
+    PATIENCE.min(request_timeout * 2)
+}
+
 impl RunContext<'_> {
     fn now(&self) -> Result<Timestamp, RotationError> {
         self.clock.now().ok_or(RotationError::NoClock)
