@@ -65,6 +65,8 @@ pub enum Command {
         /// List the provider's tokens that no rotation covers.
         unmanaged: bool,
     },
+    /// Would a rotation work today?
+    Doctor,
 }
 
 /// The whole output of an invocation that sends no request: help, a schema, the result
@@ -159,6 +161,12 @@ pub fn invocation(
                 problems.error(Origin::Missing, invalid.help("add --dry-run, or leave it out"));
             }
             run(Command::Rotate, &args.rotations, options, github, environment, redactor, problems)
+        }
+        Subcommands::Doctor(args) => {
+            let inputs = &mut Inputs { environment, problems: &mut problems };
+            let options = settings::options(&args.network, &args.output, inputs);
+            let github = settings::github(&args.network, inputs);
+            run(Command::Doctor, &args.rotations, options, github, environment, redactor, problems)
         }
         Subcommands::Status(args) => {
             let inputs = &mut Inputs { environment, problems: &mut problems };

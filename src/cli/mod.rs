@@ -53,6 +53,9 @@ enum Subcommands {
     /// Show every token, its expiry, its destinations and what a run would do; reads only
     #[command(after_help = AFTER_HELP)]
     Status(StatusArgs),
+    /// Would a rotation work today? Checks credentials, secrets, clocks and the schedule; changes nothing
+    #[command(after_help = AFTER_HELP)]
+    Doctor(DoctorArgs),
     /// Check the configuration, offline
     Check(CheckArgs),
     /// Print the JSON Schema of the configuration file
@@ -92,6 +95,16 @@ struct StatusArgs {
     /// List the provider's tokens that no rotation covers, too [env: CROSSFADE_UNMANAGED]
     #[arg(long)]
     unmanaged: bool,
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+struct DoctorArgs {
+    #[command(flatten)]
+    rotations: RotationArgs,
     #[command(flatten)]
     network: NetworkArgs,
     #[command(flatten)]

@@ -37,6 +37,8 @@ pub enum Mode {
     ReadOnly,
     /// Read, and check whether writes would be accepted (`--dry-run`).
     DryRun,
+    /// The same, and send write checks (`crossfade doctor`).
+    Doctor,
     /// Read and write.
     Apply,
 }

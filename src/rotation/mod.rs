@@ -6,6 +6,7 @@
 //! - [`marker`]: the text by which crossfade recognises its tokens
 //! - `trust`: which markers are believed, and what may be retired because of them (pure)
 //! - `expand`: from patterns to destinations
+//! - `examine`: what a run would meet, of every secret, for `crossfade doctor`
 //! - `apply`: one rotation from the first observation to the last retirement
 //! - `mint`: creating and checking the new token, with lost replies and concurrent runs
 //! - `warnings`: doubts about tokens, in words
@@ -30,6 +31,7 @@ pub mod stop_signal;
 mod advice;
 mod apply;
 mod causes;
+mod examine;
 mod expand;
 mod lineage;
 mod mint;
@@ -60,6 +62,7 @@ use crate::report::{Report, Reporter, RotationReport};
 use apply::RotationRun;
 use delivery_slots::DeliverySlots;
 use error::RotationError;
+pub use examine::{Examination, Failure, SecretCounts, clock_failure, examine, provider_failure};
 use expand::Expanded;
 use marker::MarkerKeys;
 use session::ProviderSession;

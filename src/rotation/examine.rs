@@ -1,0 +1,172 @@
+//! Finds out what a run would meet, for `crossfade doctor`: the observation and the plan of a
+//! run, and the preflight of every secret, due or not. Nothing is created, written or ended.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+
+use super::apply::{self, RotationRun};
+use super::error::{Cause, Causes, RotationError};
+use super::expand::{self, Expanded};
+use super::secret::{Observation, Secret};
+use super::session::ProviderSession;
+use super::{RunContext, marker, steps};
+use crate::config::{Config, Rotation};
+use crate::error_code::ErrorCode;
+use crate::provider::{self, ProviderSettings, Token};
+use crate::report::{TokenReport, Verdict};
+
+/// What a run would meet at one rotation.
+#[derive(Debug)]
+pub struct Examination<'a> {
+    /// With all its secrets.
+    pub rotation: Cow<'a, Rotation>,
+    /// What its patterns stand for, one line each.
+    pub notes: Vec<String>,
+    /// What a run would decide, and why; `None`: it is not known.
+    pub verdict: Option<(Verdict, String)>,
+    /// The token that the secrets should hold.
+    pub token: Option<TokenReport>,
+    /// When a run will replace it, if not now.
+    pub next_rotation_at: Option<Timestamp>,
+    /// How many secrets are in which state.
+    pub secrets: SecretCounts,
+    /// Secrets whose environment does not exist; the first run creates it.
+    pub lacking_environment: Vec<String>,
+    /// Secrets of which it is not known whether they can be written.
+    pub unproven: Vec<String>,
+    /// Why secrets cannot be read or written, each cause once.
+    pub blocked: Vec<Failure>,
+    /// What else would stop the rotation.
+    pub error: Option<RotationError>,
+    /// What a run would warn of.
+    pub warnings: Vec<String>,
+}
+
+/// How many secrets are in which state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SecretCounts {
+    /// Readable, and shown to be writable.
+    pub writable: usize,
+    /// Of all readable ones, those that do not exist yet.
+    pub missing: usize,
+}
+
+/// Something that would stop a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What is wrong, and where.
+    pub message: String,
+    /// What to do, in this order.
+    pub steps: Vec<String>,
+    /// The section of the docs about it.
+    pub code: ErrorCode,
+    /// GitHub rejects the credential itself.
+    pub is_of_the_credential: bool,
+}
+
+/// Examines every selected rotation, all at once.
+pub async fn examine<'a>(
+    context: &RunContext<'_>,
+    config: &'a Config,
+    sessions: &HashMap<ProviderSettings, Arc<ProviderSession>>,
+) -> Vec<Examination<'a>> {
+    let expanded = expand::expand(context, config).await;
+    let known = expanded.iter().filter(|one| one.error.is_none());
+    context.github.expect(known.flat_map(|one| &one.rotation.secrets));
+    let examined = expanded.into_iter().filter_map(|one| {
+        let session = sessions.get(&one.rotation.provider)?;
+        Some(examine_one(context, session, one))
+    });
+    join_all(examined).await
+}
+
+async fn examine_one<'a>(
+    context: &RunContext<'_>,
+    session: &ProviderSession,
+    Expanded { rotation, notes, error }: Expanded<'a>,
+) -> Examination<'a> {
+    let mut run = match error {
+        Some(error) => RotationRun { error: Some(error), ..RotationRun::default() },
+        None => apply::apply(context, session, &rotation).await,
+    };
+    let prepared = apply::preflight(context, &rotation, &mut run.secrets, &mut run.warnings);
+    if let Err(why) = context.stop_signal.unless_stopped(prepared).await {
+        run.error = run.error.or(Some(RotationError::Stopped(why)));
+    }
+    let named = |is: &dyn Fn(&Secret) -> bool| -> Vec<String> {
+        let secrets = rotation.secrets.iter().zip(&run.secrets).filter(|(_, secret)| is(secret));
+        secrets.map(|(target, _)| target.destination.to_string()).collect()
+    };
+    let is_free = |secret: &Secret| secret.blocked().is_none();
+    let count = |is: &dyn Fn(&Secret) -> bool| run.secrets.iter().filter(|one| is_free(one) && is(one)).count();
+    let causes = Causes::of(&rotation, &run.secrets);
+    Examination {
+        notes,
+        verdict: run.plan.as_ref().map(|plan| (plan.verdict, plan.why.clone())),
+        token: run.current().map(|member| shown(&member.token)),
+        next_rotation_at: run.outlook.next_rotation_at,
+        secrets: SecretCounts {
+            writable: count(&|secret| secret.is_writable),
+            missing: count(&|secret| secret.observation == Observation::Missing),
+        },
+        lacking_environment: named(&|secret| is_free(secret) && secret.lacks_environment),
+        unproven: named(&|secret| is_free(secret) && !secret.is_writable && !secret.lacks_environment),
+        blocked: causes.iter().flat_map(Causes::iter).map(blocked).collect(),
+        error: run.error.take(),
+        warnings: std::mem::take(&mut run.warnings),
+        rotation,
+    }
+}
+
+fn shown(token: &Token) -> TokenReport {
+    TokenReport { id: token.id.clone(), name: marker::strip(&token.name), expires_at: token.expires_at }
+}
+
+/// One cause, with the secrets that it hits.
+fn blocked(Cause { error, secrets }: &Cause) -> Failure {
+    Failure {
+        message: format!("{}: {}", super::names::secrets(secrets), error.cause),
+        steps: steps::fix(error, Some(secrets)).into_iter().collect(),
+        code: error.code(),
+        is_of_the_credential: error.code() == ErrorCode::GithubCredential,
+    }
+}
+
+impl Failure {
+    /// Of an error that stops a rotation. `credential`: the variable that holds the provider
+    /// credential.
+    #[must_use]
+    pub fn of(error: &RotationError, credential: &str) -> Self {
+        let mut steps = error.steps(credential);
+        // There was no run.
+        steps.retain(|step| step != steps::RUN_AGAIN);
+        Self { message: error.to_string(), steps, code: error.code(), is_of_the_credential: false }
+    }
+
+    /// Of an error of GitHub that is not about one secret.
+    #[must_use]
+    pub fn of_github(error: &crate::github::Error) -> Self {
+        Self {
+            message: error.cause.clone(),
+            steps: steps::fix(error, None).into_iter().collect(),
+            code: error.code(),
+            is_of_the_credential: true,
+        }
+    }
+}
+
+/// The provider's tokens cannot be read.
+#[must_use]
+pub fn provider_failure(error: &provider::Error, credential: &str) -> Failure {
+    Failure { message: error.message.clone(), ..Failure::of(&RotationError::Observe(error.clone()), credential) }
+}
+
+/// Whether a provider's clock differs too much from GitHub's. `skew`: how far it is ahead.
+#[must_use]
+pub fn clock_failure(skew: SignedDuration) -> Option<Failure> {
+    apply::check_clocks(skew).err().map(|error| Failure::of(&error, ""))
+}
