@@ -16,6 +16,7 @@ mod client;
 mod destinations;
 mod docs;
 mod docs_links;
+mod doctor;
 mod errors;
 mod evidence;
 mod fakes;

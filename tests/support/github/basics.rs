@@ -29,6 +29,14 @@ impl State {
         link.into_iter().fold(reply, |reply, link| reply.header("link", link))
     }
 
+    /// The user whose credential asks; an installation token belongs to none.
+    pub(super) fn show_user(&self, call: &Call<'_>) -> Outcome {
+        if call.caller.integration {
+            return Err(failure(403, "Resource not accessible by integration"));
+        }
+        Ok(Reply::json(200, json!({ "login": self.switches.login.as_deref().unwrap_or("octocat"), "id": 1 })))
+    }
+
     /// The repositories of the user whose credential asks.
     pub(super) fn own_repositories(&self, call: &Call<'_>) -> Reply {
         let owned = self.repositories.iter().filter(|r| {
@@ -88,7 +96,8 @@ impl State {
             ("id", json!(repository.id)),
             ("node_id", json!(format!("R_{}", repository.id))),
             ("name", json!(name)),
-            ("private", json!(true)),
+            ("private", json!(!repository.public)),
+            ("visibility", json!(if repository.public { "public" } else { "private" })),
             ("archived", json!(repository.archived)),
             ("disabled", json!(repository.disabled)),
         ] {
