@@ -15,9 +15,8 @@ use super::file::given;
 use super::file::{DefaultsKeys, Field, RotationKeys};
 use super::load::{DEFAULT_CREDENTIAL, over, under, with};
 use crate::diagnostic::{Invalid, Origin, Problems, one_of, quoted};
-use crate::github;
 use crate::provider::{Kind, ProviderSettings, catalogue};
-use crate::redact::issuer;
+use crate::redact::{GITHUB, issuer};
 
 /// One rotation of the file, before defaults and flags apply.
 #[derive(Debug, Clone, Copy)]
@@ -231,7 +230,7 @@ pub(crate) struct Held<'a> {
 
 impl Held<'_> {
     fn service(&self) -> &str {
-        self.provider.map_or(github::SERVICE, |provider| provider.kind.name())
+        self.provider.map_or(GITHUB, |provider| provider.kind.name())
     }
 
     /// Service and origin.

@@ -45,27 +45,26 @@ pub(super) fn still_valid(rotation: &Rotation, run: &RotationRun, error: &Rotati
     if members.is_empty() {
         return Vec::new();
     }
-    // By how far it is known, and by token, the newest first.
-    let mut groups: BTreeMap<(Holds, Option<usize>), (Option<&Member>, Vec<String>)> = BTreeMap::new();
+    // By how far it is known, then by token, the newest first.
+    let mut groups: BTreeMap<(Holds, Option<usize>), Vec<String>> = BTreeMap::new();
     for (index, secret) in rotation.secrets.iter().enumerate() {
         let (holds, token) = holds(run, index);
         let age = token.and_then(|token| members.iter().position(|member| member.is(token)));
-        let (_, names) = groups.entry((holds, age)).or_insert((token, Vec::new()));
-        names.push(secret.destination.to_string());
+        groups.entry((holds, age)).or_default().push(secret.destination.to_string());
     }
-    let is_named =
-        |member: &Member| groups.values().filter_map(|(token, _)| *token).any(|named| named.is(member));
-    let others = members.iter().filter(|member| member.is_live(now) && !is_named(member));
-    let others: Vec<String> = others.map(|member| described(member, now)).collect();
-    let described_groups = groups.iter().filter(|((holds, _), _)| *holds != Holds::NotRead);
-    let (shown, rest): (Vec<_>, Vec<_>) =
-        described_groups.enumerate().partition(|(index, _)| *index < GROUPS);
+    let token = |age: &Option<usize>| members.get((*age)?);
+    let told: Vec<_> = groups.iter().filter(|((holds, _), _)| *holds != Holds::NotRead).collect();
+    let (told, rest) = told.split_at(told.len().min(GROUPS));
     let mut said: Vec<String> =
-        shown.iter().map(|(_, ((holds, _), (token, names)))| sentence(*holds, *token, names, now)).collect();
-    let rest: usize = rest.iter().map(|(_, (_, (_, names)))| names.len()).sum();
+        told.iter().map(|((holds, age), names)| sentence(*holds, token(age), names, now)).collect();
+    let rest: usize = rest.iter().map(|(_, names)| names.len()).sum();
     if rest > 0 {
         said.push(format!("{} hold other tokens: see the report.", counted(rest, "more secret")));
     }
+    let is_named =
+        |member: &Member| groups.keys().filter_map(|(_, age)| token(age)).any(|one| one.is(member));
+    let others = members.iter().filter(|member| member.is_live(now) && !is_named(member));
+    let others: Vec<String> = others.map(|member| described(member, now)).collect();
     if !others.is_empty() {
         let also = if said.is_empty() { "Still" } else { "Also" };
         said.push(format!("{also} valid: {}.", some(&others)));
@@ -73,8 +72,8 @@ pub(super) fn still_valid(rotation: &Rotation, run: &RotationRun, error: &Rotati
         said.push("No token of this rotation is valid any more.".to_owned());
     }
     if let RotationError::Undelivered { until, .. } = error
-        && groups.iter().all(|((holds, _), (token, _))| {
-            *holds == Holds::Certainly && token.is_some_and(|token| token.is_live(*until))
+        && groups.keys().all(|(holds, age)| {
+            *holds == Holds::Certainly && token(age).is_some_and(|token| token.is_live(*until))
         })
     {
         said.push(format!("Until {until} every secret holds a valid token."));

@@ -6,8 +6,6 @@ use jiff::Timestamp;
 
 pub use super::causes::{Cause, Causes};
 use super::names::{counted, secrets, some};
-use crate::error_code::ErrorCode;
-use crate::provider::ErrorKind;
 use crate::{github, provider};
 
 /// Why a rotation stopped.
@@ -279,51 +277,6 @@ impl RotationError {
     #[must_use]
     pub fn is_another_run(&self) -> bool {
         matches!(self, Self::InFlight { .. } | Self::Overtaken { .. })
-    }
-
-    /// The code, whose section in the docs explains the error.
-    #[must_use]
-    pub fn code(&self) -> ErrorCode {
-        match self {
-            Self::FutureMarker { .. } | Self::ImplausibleWindow { .. } | Self::ContradictedMarker { .. } => {
-                ErrorCode::MarkerForged
-            }
-            Self::MarkerKeyMissing { .. } | Self::MarkerKeyUnknown { .. } => ErrorCode::MarkerKey,
-            Self::DifferentPrivileges { .. } => ErrorCode::PrivilegesDiffer,
-            Self::SeveralMatch { .. } => ErrorCode::TokenAmbiguous,
-            Self::BelongsToAnother { .. } => ErrorCode::TokenOfAnotherRotation,
-            Self::NoSuchToken { .. } => ErrorCode::TokenNotFound,
-            Self::InFlight { .. } | Self::Overtaken { .. } => ErrorCode::AnotherRun,
-            Self::HeldBack { .. } => ErrorCode::HeldBack,
-            Self::PatternUnreadable { error, .. } if error.kind != github::ErrorKind::NotFound => {
-                error.code()
-            }
-            Self::PatternUnreadable { .. }
-            | Self::PatternEmpty { .. }
-            | Self::TooManySecrets { .. }
-            | Self::Claimed { .. } => ErrorCode::Pattern,
-            Self::Unreadable { causes } | Self::DestinationNotRead { causes } => causes.code(),
-            Self::NoClock | Self::ClocksDiffer { .. } => ErrorCode::Clocks,
-            Self::Stopped(_) => ErrorCode::Stopped,
-            Self::Observe(error) => match error.kind {
-                ErrorKind::Unauthenticated => ErrorCode::ProviderCredential,
-                ErrorKind::Forbidden => ErrorCode::ProviderPermission,
-                ErrorKind::RateLimited => ErrorCode::ProviderLimit,
-                ErrorKind::Unavailable => ErrorCode::ProviderUnreachable,
-                ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::Unreadable => {
-                    ErrorCode::ProviderReply
-                }
-            },
-            Self::MintRefused(error) => match error.kind {
-                ErrorKind::Unauthenticated => ErrorCode::ProviderCredential,
-                ErrorKind::Forbidden => ErrorCode::ProviderPermission,
-                _ => ErrorCode::TokenRefused,
-            },
-            Self::MintLost { .. } => ErrorCode::TokenLost,
-            Self::Unfit { .. } => ErrorCode::TokenUnfit,
-            Self::RefusedEverywhere { .. } => ErrorCode::RefusedEverywhere,
-            Self::Undelivered { .. } => ErrorCode::Undelivered,
-        }
     }
 }
 

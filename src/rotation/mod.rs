@@ -16,7 +16,7 @@
 //! - [`delivery_slots`]: how many rotations may deliver at once
 //! - [`stop_signal`]: whether a mint may still be started
 //! - [`error`]: every error that stops a rotation; `causes`: why secrets failed
-//! - `advice`: what is still valid after an error; `steps`: what to do
+//! - `advice`: what is still valid after an error; `steps`: its code, and what to do
 //! - `report`: the report of a rotation; `names`: lists of names in its sentences
 //!
 //! Requests to providers and to GitHub are built in [`crate::provider`] and
@@ -57,6 +57,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::clock::{Clock, ClockId};
 use crate::config::Config;
 use crate::github::{GitHub, Mode};
+use crate::progress::Progress;
 use crate::provider::ProviderSettings;
 use crate::report::{Report, Reporter, RotationReport};
 use apply::RotationRun;
@@ -73,6 +74,8 @@ pub use unmanaged::unmanaged;
 pub struct RunContext<'a> {
     /// The client that reads and writes the secrets.
     pub github: &'a GitHub,
+    /// Told what is created and written.
+    pub progress: &'a Progress,
     /// The servers' time.
     pub clock: &'a Clock,
     /// Whether a mint may still be started.

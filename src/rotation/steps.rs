@@ -1,8 +1,9 @@
-//! What to do about an error: short instructions, one a line.
+//! Where an error leads: its code, and what to do in short instructions.
 
 use super::causes::{Cause, Causes};
 use super::error::RotationError;
 use super::names::secrets;
+use crate::error_code::ErrorCode;
 use crate::github;
 use crate::provider::ErrorKind;
 
@@ -13,6 +14,51 @@ const GITHUB_ADDRESS: &str =
     "Check `--github-api-url` and any proxy in between: something else may have answered.";
 
 impl RotationError {
+    /// The code, whose section in the docs explains the error.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::FutureMarker { .. } | Self::ImplausibleWindow { .. } | Self::ContradictedMarker { .. } => {
+                ErrorCode::MarkerForged
+            }
+            Self::MarkerKeyMissing { .. } | Self::MarkerKeyUnknown { .. } => ErrorCode::MarkerKey,
+            Self::DifferentPrivileges { .. } => ErrorCode::PrivilegesDiffer,
+            Self::SeveralMatch { .. } => ErrorCode::TokenAmbiguous,
+            Self::BelongsToAnother { .. } => ErrorCode::TokenOfAnotherRotation,
+            Self::NoSuchToken { .. } => ErrorCode::TokenNotFound,
+            Self::InFlight { .. } | Self::Overtaken { .. } => ErrorCode::AnotherRun,
+            Self::HeldBack { .. } => ErrorCode::HeldBack,
+            Self::PatternUnreadable { error, .. } if error.kind != github::ErrorKind::NotFound => {
+                error.code()
+            }
+            Self::PatternUnreadable { .. }
+            | Self::PatternEmpty { .. }
+            | Self::TooManySecrets { .. }
+            | Self::Claimed { .. } => ErrorCode::Pattern,
+            Self::Unreadable { causes } | Self::DestinationNotRead { causes } => causes.code(),
+            Self::NoClock | Self::ClocksDiffer { .. } => ErrorCode::Clocks,
+            Self::Stopped(_) => ErrorCode::Stopped,
+            Self::Observe(error) => match error.kind {
+                ErrorKind::Unauthenticated => ErrorCode::ProviderCredential,
+                ErrorKind::Forbidden => ErrorCode::ProviderPermission,
+                ErrorKind::RateLimited => ErrorCode::ProviderLimit,
+                ErrorKind::Unavailable => ErrorCode::ProviderUnreachable,
+                ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::Unreadable => {
+                    ErrorCode::ProviderReply
+                }
+            },
+            Self::MintRefused(error) => match error.kind {
+                ErrorKind::Unauthenticated => ErrorCode::ProviderCredential,
+                ErrorKind::Forbidden => ErrorCode::ProviderPermission,
+                _ => ErrorCode::TokenRefused,
+            },
+            Self::MintLost { .. } => ErrorCode::TokenLost,
+            Self::Unfit { .. } => ErrorCode::TokenUnfit,
+            Self::RefusedEverywhere { .. } => ErrorCode::RefusedEverywhere,
+            Self::Undelivered { .. } => ErrorCode::Undelivered,
+        }
+    }
+
     /// What to do, in this order. `credential`: the environment variable that holds the
     /// provider credential.
     #[must_use]
@@ -105,6 +151,7 @@ impl RotationError {
                 let mut steps = distinct(fixes.flat_map(|cause| fix(&cause.error, Some(&cause.secrets))));
                 let all = match of {
                     1 => "once the secret can be written, that run creates a new token for it".to_owned(),
+                    2 => "once both secrets can be written, that run creates one new token for them".to_owned(),
                     of => format!("once all {of} secrets can be written, that run creates one new token for them"),
                 };
                 steps.push(format!("Run again after {until}, or wait for the schedule: {all}."));

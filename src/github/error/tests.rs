@@ -1,7 +1,7 @@
 //! What GitHub's refusals are made of.
 
 use super::*;
-use crate::config::Repository;
+use crate::config::{Repository, Store};
 
 const NOT_ACCESSIBLE: &str = "Resource not accessible by personal access token";
 

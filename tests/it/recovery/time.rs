@@ -54,8 +54,8 @@ async fn without_a_date_from_github_nothing_is_minted() {
     let scene = due().await;
     scene.front.github.strip_date(true);
     let ran = faulty(&scene).await;
-    assert!(error(&ran).contains("sent no date"), "{}", ran.everything());
-    assert!(ran.everything().contains("must pass on the header `Date`"), "{}", ran.everything());
+    assert!(error(&ran).contains("have no `Date` header"), "{}", ran.everything());
+    assert!(ran.everything().contains("pass on the `Date` header"), "{}", ran.everything());
     assert_eq!(minted(&scene), 0);
     scene.front.github.strip_date(false);
     scene.front.provider.strip_date(true);
