@@ -48,8 +48,10 @@ impl Cron {
 
     /// The minutes after `from`'s day at which it starts a run.
     fn minutes_from(&self, from: jiff::civil::Date) -> impl Iterator<Item = i64> {
-        let days = (0..DAYS).filter_map(move |day| Some((i64::from(day), from.checked_add(day.days()).ok()?)));
-        let of_day = bits(self.hours).flat_map(|hour| bits(self.minutes).map(move |minute| hour * 60 + minute));
+        let days =
+            (0..DAYS).filter_map(move |day| Some((i64::from(day), from.checked_add(day.days()).ok()?)));
+        let of_day =
+            bits(self.hours).flat_map(|hour| bits(self.minutes).map(move |minute| hour * 60 + minute));
         let of_day: Vec<i64> = of_day.collect();
         let days = days.filter(|(_, date)| self.matches(*date));
         days.flat_map(move |(day, _)| of_day.clone().into_iter().map(move |minute| day * 24 * 60 + minute))
@@ -150,8 +152,21 @@ mod tests {
     #[test]
     fn what_is_no_schedule() {
         for cron in [
-            "", "@daily", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *",
-            "* * * * 8", "5-1 * * * *", "*/0 * * * *", "a * * * *", "-1 * * * *", "1- * * * *", "* * * * MONTUE",
+            "",
+            "@daily",
+            "* * * *",
+            "* * * * * *",
+            "60 * * * *",
+            "* 24 * * *",
+            "* * 0 * *",
+            "* * * 13 *",
+            "* * * * 8",
+            "5-1 * * * *",
+            "*/0 * * * *",
+            "a * * * *",
+            "-1 * * * *",
+            "1- * * * *",
+            "* * * * MONTUE",
         ] {
             assert_eq!(Cron::parse(cron), None, "{cron}");
         }

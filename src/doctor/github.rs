@@ -59,7 +59,9 @@ fn expiry(end: Timestamp, now: Option<Timestamp>) -> Check {
     let state = if is_near { State::Warning } else { State::Ok };
     let check = Check::new(SUBJECT, "expiry", state, format!("expires {}", day(end, now)));
     match is_near {
-        true => check.fix("Renew it before: crossfade does not rotate it, and cannot write secrets without it."),
+        true => {
+            check.fix("Renew it before: crossfade does not rotate it, and cannot write secrets without it.")
+        }
         false => check,
     }
 }

@@ -73,7 +73,7 @@ pub struct Diagnosis {
 }
 
 /// What is examined.
-pub struct Patient<'a> {
+pub struct Subject<'a> {
     /// The selected rotations.
     pub config: &'a Config,
     /// Warnings of the configuration.
@@ -87,7 +87,12 @@ pub struct Patient<'a> {
 }
 
 impl Check {
-    fn new(subject: impl Into<String>, check: &'static str, state: State, message: impl Into<String>) -> Self {
+    fn new(
+        subject: impl Into<String>,
+        check: &'static str,
+        state: State,
+        message: impl Into<String>,
+    ) -> Self {
         Self { subject: subject.into(), check, state, message: message.into(), fix: Vec::new(), code: None }
     }
 
@@ -117,8 +122,8 @@ impl Diagnosis {
 }
 
 /// Asks everything, and reports all answers.
-pub async fn diagnose(context: &RunContext<'_>, patient: &Patient<'_>) -> Diagnosis {
-    let Patient { config, warnings, repository, sessions, workflows } = patient;
+pub async fn diagnose(context: &RunContext<'_>, subject: &Subject<'_>) -> Diagnosis {
+    let Subject { config, warnings, repository, sessions, workflows } = subject;
     let owners = owners(config);
     let owners: Vec<&str> = owners.iter().map(String::as_str).collect();
     let runs_here = workflows.found.iter().any(|workflow| !workflow.crons.is_empty());
@@ -132,7 +137,7 @@ pub async fn diagnose(context: &RunContext<'_>, patient: &Patient<'_>) -> Diagno
     .await;
     let now = context.clock.now();
     let mut checks = vec![configuration(config)];
-    checks.extend(warnings.iter().filter(|one| one.severity == Severity::Warning).map(|one| {
+    checks.extend(warnings.sorted().into_iter().filter(|one| one.severity == Severity::Warning).map(|one| {
         let check = Check::new("configuration", "configuration", State::Warning, &one.message);
         Check { fix: one.help.iter().cloned().collect(), ..check }
     }));
@@ -159,11 +164,8 @@ pub async fn diagnose(context: &RunContext<'_>, patient: &Patient<'_>) -> Diagno
 fn configuration(config: &Config) -> Check {
     let secrets: usize = config.rotations.iter().map(|rotation| rotation.secrets.len()).sum();
     let patterns: usize = config.rotations.iter().map(|rotation| rotation.patterns.len()).sum();
-    let mut message = format!(
-        "valid: {}, {}",
-        counted(config.rotations.len(), "rotation"),
-        counted(secrets, "secret")
-    );
+    let mut message =
+        format!("valid: {}, {}", counted(config.rotations.len(), "rotation"), counted(secrets, "secret"));
     if patterns > 0 {
         message.push_str(&format!(" and {}", counted(patterns, "pattern")));
     }
@@ -192,7 +194,9 @@ fn day(time: Timestamp, now: Option<Timestamp>) -> String {
     let date = time.strftime("%Y-%m-%d");
     match now.map(|now| time.duration_since(now).as_hours()) {
         None => date.to_string(),
-        Some(hours @ 0..48) => format!("{date} (in {})", counted(usize::try_from(hours).unwrap_or(0), "hour")),
+        Some(hours @ 0..48) => {
+            format!("{date} (in {})", counted(usize::try_from(hours).unwrap_or(0), "hour"))
+        }
         Some(hours @ 48..) => format!("{date} (in {} days)", hours / 24),
         Some(_) => format!("{date} (over)"),
     }

@@ -52,8 +52,10 @@ fn conclusion(diagnosis: &Diagnosis) -> String {
         0 => None,
         count => Some(counted(count, noun)),
     };
-    let notes: Vec<String> =
-        [count(State::Warning, "warning"), count(State::Unknown, "open question")].into_iter().flatten().collect();
+    let notes: Vec<String> = [count(State::Warning, "warning"), count(State::Unknown, "open question")]
+        .into_iter()
+        .flatten()
+        .collect();
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
     match count(State::Failed, "problem") {
         Some(problems) => format!("A rotation would fail today: {problems}{notes}. Nothing was changed."),

@@ -58,7 +58,9 @@ pub(super) fn checks(listed: &Listed<'_>, now: Option<Timestamp>) -> Vec<Check> 
     let message = format!("accepted: sees {}", counted(tokens.len(), "token"));
     let mut checks = vec![Check::new(subject(settings), "credential", State::Ok, message)];
     // Only if a single token can be the credential, its end is the credential's.
-    let is_live = |token: &&Token| !token.disabled && token.expires_at.is_none_or(|end| now.is_none_or(|now| end > now));
+    let is_live = |token: &&Token| {
+        !token.disabled && token.expires_at.is_none_or(|end| now.is_none_or(|now| end > now))
+    };
     let mut own = tokens
         .iter()
         .filter(is_live)
@@ -66,10 +68,17 @@ pub(super) fn checks(listed: &Listed<'_>, now: Option<Timestamp>) -> Vec<Check> 
     if let (Some(Token { name, expires_at: Some(end), .. }), None) = (own.next(), own.next()) {
         let is_near = now.is_some_and(|now| end.duration_since(now) <= SOON);
         let state = if is_near { State::Warning } else { State::Ok };
-        let message = format!("is probably token `{}`, which expires {}", crate::rotation::marker::strip(name), day(*end, now));
+        let message = format!(
+            "is probably token `{}`, which expires {}",
+            crate::rotation::marker::strip(name),
+            day(*end, now)
+        );
         let check = Check::new(subject(settings), "expiry", state, message);
         checks.push(match is_near {
-            true => check.fix(format!("Renew it before, unless a rotation replaces it, and store it in `{}`.", settings.credential)),
+            true => check.fix(format!(
+                "Renew it before, unless a rotation replaces it, and store it in `{}`.",
+                settings.credential
+            )),
             false => check,
         });
     }

@@ -38,7 +38,9 @@ fn token(one: &Examination<'_>, subject: &str, now: Option<Timestamp>) -> Check 
     };
     let mut message = match &one.token {
         Some(token) => {
-            let end = token.expires_at.map_or("does not expire".to_owned(), |end| format!("expires {}", day(end, now)));
+            let end = token
+                .expires_at
+                .map_or("does not expire".to_owned(), |end| format!("expires {}", day(end, now)));
             format!("token `{}` {end}", token.name)
         }
         None => format!("token `{}`", one.rotation.token),

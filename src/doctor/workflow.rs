@@ -40,7 +40,8 @@ pub fn read(checkout: &Path) -> Workflows {
     paths.sort();
     for path in paths {
         let is_yaml = path.extension().is_some_and(|end| end == "yml" || end == "yaml");
-        let Some(text) = text(&path).filter(|text| is_yaml && (text.contains("crossfade") || is_own_action)) else {
+        let Some(text) = text(&path).filter(|text| is_yaml && (text.contains("crossfade") || is_own_action))
+        else {
             continue;
         };
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -62,7 +63,10 @@ fn text(path: &Path) -> Option<String> {
 /// A workflow, if a job of it rotates.
 fn workflow(root: &Node, file: String, is_own_action: bool) -> Option<Workflow> {
     let jobs = entries(key(root, "jobs")?);
-    let rotates = |job: &&Node| key(job, "steps").is_some_and(|steps| items(steps).iter().any(|step| is_rotation(step, is_own_action)));
+    let rotates = |job: &&Node| {
+        key(job, "steps")
+            .is_some_and(|steps| items(steps).iter().any(|step| is_rotation(step, is_own_action)))
+    };
     let rotating: Vec<&Node> = jobs.iter().map(|(_, job)| job).filter(rotates).collect();
     if rotating.is_empty() {
         return None;
@@ -117,7 +121,9 @@ mod tests {
 
     #[test]
     fn a_step_that_rotates() {
-        let steps = |step: &str| format!("on: {{ schedule: [{{ cron: '7 5 * * *' }}] }}\njobs: {{ a: {{ steps: [{step}] }} }}\n");
+        let steps = |step: &str| {
+            format!("on: {{ schedule: [{{ cron: '7 5 * * *' }}] }}\njobs: {{ a: {{ steps: [{step}] }} }}\n")
+        };
         for step in [
             "{ uses: crossfade-rs/crossfade@v1 }",
             "{ uses: acme/Crossfade@0123456 }",
@@ -142,10 +148,13 @@ mod tests {
 
     #[test]
     fn odd_workflows() {
-        for text in ["", "[]", "jobs: 1", "jobs: { a: { steps: { uses: crossfade-rs/crossfade@v1 } } }", "on: push"] {
+        for text in
+            ["", "[]", "jobs: 1", "jobs: { a: { steps: { uses: crossfade-rs/crossfade@v1 } } }", "on: push"]
+        {
             assert_eq!(found(text), None, "{text}");
         }
-        let text = "on: [push]\njobs: { a: { concurrency: x, steps: [{ uses: crossfade-rs/crossfade@v1 }] } }";
+        let text =
+            "on: [push]\njobs: { a: { concurrency: x, steps: [{ uses: crossfade-rs/crossfade@v1 }] } }";
         let workflow = found(text).unwrap();
         assert_eq!((workflow.crons, workflow.has_concurrency), (Vec::new(), true));
     }

@@ -21,7 +21,7 @@ use super::permission::Permission;
 use super::preflight::Preflight;
 use super::repositories::{Condition, Repositories};
 use super::{paths, settings::Mode};
-use crate::config::{Destination, Repository, Scope, SecretTarget};
+use crate::config::{ConfiguredSecret, Destination, Repository, Scope};
 use crate::http::{Call, Reply, Retry, anything};
 
 /// The name that the write check writes to.
@@ -88,7 +88,7 @@ impl WriteAccess {
     ///
     /// # Errors
     /// When it was shown that it may not, with the reason.
-    pub(super) async fn evidence(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+    pub(super) async fn evidence(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
         let (is_open, permitted) =
             futures_util::future::join(self.is_open(target), self.is_permitted(target)).await;
         let (is_open, permitted) = (is_open?, permitted?);
@@ -96,7 +96,7 @@ impl WriteAccess {
     }
 
     /// Whether the destination's repository is known to accept writes.
-    async fn is_open(&self, target: &SecretTarget) -> Result<bool, Error> {
+    async fn is_open(&self, target: &ConfiguredSecret) -> Result<bool, Error> {
         let Some(repository) = repository_of(&target.destination.scope) else { return Ok(true) };
         let subject = Subject::Secrets(self.client.purpose(&target.destination));
         let refused = |why: &str| {
@@ -113,7 +113,7 @@ impl WriteAccess {
     }
 
     /// Whether the credential is known to have the permission to write.
-    async fn is_permitted(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+    async fn is_permitted(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
         let scope = &target.destination.scope;
         let shown = Evidence { is_writable: true, ..Evidence::default() };
         if self.client.credentials.has_permissions_for(target).await? {
@@ -135,7 +135,7 @@ impl WriteAccess {
 
     /// Whether a write check at the destination's owner has shown that it may be
     /// written.
-    async fn written_to(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+    async fn written_to(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
         let Destination { store, scope, .. } = &target.destination;
         let scope_key = place_of(scope);
         let permission = Permission::of(*store, scope).key;
@@ -159,7 +159,7 @@ impl WriteAccess {
     }
 
     /// One write that no server can store.
-    async fn write_check(&self, target: &SecretTarget) -> Checked {
+    async fn write_check(&self, target: &ConfiguredSecret) -> Checked {
         let scope = &target.destination.scope;
         let scope_key = place_of(scope);
         // A missing environment accepts no write. Creating it reports its own errors.

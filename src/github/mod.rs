@@ -46,7 +46,7 @@ pub use repositories::Expansion;
 pub use seal::{SealError, Sealed, seal};
 pub use settings::{GithubCredential, GithubOptions, GithubSettings, Mode};
 
-use crate::config::{Repository, SecretPattern, SecretTarget};
+use crate::config::{ConfiguredSecret, Repository, SecretPattern};
 use crate::http::Http;
 use crate::progress::Progress;
 use auth::Auth;
@@ -103,8 +103,8 @@ impl GitHub {
 
     /// Announces what will be read and written. A GitHub App requests tokens with only
     /// the permissions for that, and lists are read in as few requests as possible.
-    pub fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
-        let targets: Vec<&SecretTarget> = targets.into_iter().collect();
+    pub fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a ConfiguredSecret>) {
+        let targets: Vec<&ConfiguredSecret> = targets.into_iter().collect();
         self.progress.expect(targets.len());
         self.secrets.expect(targets.iter().map(|target| &target.destination));
         self.client.credentials.expect(targets);
@@ -144,11 +144,11 @@ impl GitHub {
     ///
     /// A secret in an environment that is still to be created is
     /// [`SecretState::Missing`] too.
-    pub async fn observe(&self, targets: &[SecretTarget]) -> Vec<Result<SecretState, Error>> {
+    pub async fn observe(&self, targets: &[ConfiguredSecret]) -> Vec<Result<SecretState, Error>> {
         join_all(targets.iter().map(|target| self.observe_one(target))).await
     }
 
-    async fn observe_one(&self, target: &SecretTarget) -> Result<SecretState, Error> {
+    async fn observe_one(&self, target: &ConfiguredSecret) -> Result<SecretState, Error> {
         let found = match self.client.credentials.has_permissions_for(target).await {
             Ok(_) => self.secrets.find(&target.destination).await,
             Err(error) => Err(error),
@@ -170,7 +170,7 @@ impl GitHub {
     ///
     /// # Errors
     /// When the secret could not be written either.
-    pub async fn preflight(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+    pub async fn preflight(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
         let (key, readers, evidence) =
             join3(self.preflight.key(target), self.preflight.readers(target), self.access.evidence(target))
                 .await;
@@ -194,7 +194,7 @@ impl GitHub {
     /// still have been written, except where [`WriteError::refused`].
     pub async fn write(
         &self,
-        target: &SecretTarget,
+        target: &ConfiguredSecret,
         value: &SecretString,
         until: Timestamp,
     ) -> Result<(), WriteError> {

@@ -14,7 +14,7 @@ use super::client::Client;
 use super::error::{Error, ErrorKind, Purpose, Subject};
 use super::secrets::Secrets;
 use super::{paths, settings::Mode};
-use crate::config::{Destination, Repository, Scope, SecretTarget, Visibility};
+use crate::config::{ConfiguredSecret, Destination, Repository, Scope, Visibility};
 
 /// Who may read an organization secret. Sent with every write, because a write replaces
 /// it.
@@ -50,18 +50,18 @@ impl Preflight {
     /// The public key of a destination's scope. Creates the environment if the
     /// configuration asks for that; `None`: it could be created, but this run changes
     /// nothing.
-    pub(super) async fn key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
+    pub(super) async fn key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>, Error> {
         let Destination { store, scope, .. } = &target.destination;
         self.keys.get(&paths::scope_key(*store, scope), || self.fetch_key(target)).await
     }
 
     /// Drops a key that GitHub no longer accepts.
-    pub(super) fn forget_key(&self, target: &SecretTarget, key: &PublicKey) {
+    pub(super) fn forget_key(&self, target: &ConfiguredSecret, key: &PublicKey) {
         let Destination { store, scope, .. } = &target.destination;
         self.keys.forget(&paths::scope_key(*store, scope), |known| known.as_ref() == Some(key));
     }
 
-    async fn fetch_key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
+    async fn fetch_key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>, Error> {
         let Destination { store, scope, .. } = &target.destination;
         let purpose = self.client.purpose(&target.destination);
         let subject = Subject::Secrets(purpose);
@@ -110,7 +110,7 @@ impl Preflight {
     }
 
     /// Who may read an organization secret; `None` for other scopes.
-    pub(super) async fn readers(&self, target: &SecretTarget) -> Result<Option<Readers>, Error> {
+    pub(super) async fn readers(&self, target: &ConfiguredSecret) -> Result<Option<Readers>, Error> {
         let destination = &target.destination;
         if !matches!(destination.scope, Scope::Organization(_)) {
             return Ok(None);
@@ -119,7 +119,7 @@ impl Preflight {
         self.readers.get(&key, || self.fetch_readers(target)).await.map(Some)
     }
 
-    async fn fetch_readers(&self, target: &SecretTarget) -> Result<Readers, Error> {
+    async fn fetch_readers(&self, target: &ConfiguredSecret) -> Result<Readers, Error> {
         let destination = &target.destination;
         let subject = Subject::Secrets(self.client.purpose(destination));
         let Some(existing) = self.secrets.find(destination).await? else {

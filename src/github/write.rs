@@ -15,7 +15,7 @@ use super::paths;
 use super::preflight::{Preflight, Readers};
 use super::seal::seal;
 use crate::clock::Clock;
-use crate::config::{Destination, SecretTarget, Store};
+use crate::config::{ConfiguredSecret, Destination, Store};
 use crate::http::{Call, Reply};
 
 /// How far an acknowledgement may lie behind the window's end, because servers'
@@ -26,7 +26,7 @@ const TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
 pub(super) async fn write(
     client: &Client<Auth>,
     preflight: &Preflight,
-    target: &SecretTarget,
+    target: &ConfiguredSecret,
     value: &SecretString,
     until: Timestamp,
 ) -> Result<(), WriteError> {

@@ -102,7 +102,8 @@ async fn examine_one<'a>(
         secrets.map(|(target, _)| target.destination.to_string()).collect()
     };
     let is_free = |secret: &Secret| secret.blocked().is_none();
-    let count = |is: &dyn Fn(&Secret) -> bool| run.secrets.iter().filter(|one| is_free(one) && is(one)).count();
+    let count =
+        |is: &dyn Fn(&Secret) -> bool| run.secrets.iter().filter(|one| is_free(one) && is(one)).count();
     let causes = Causes::of(&rotation, &run.secrets);
     Examination {
         notes,
@@ -162,7 +163,10 @@ impl Failure {
 /// The provider's tokens cannot be read.
 #[must_use]
 pub fn provider_failure(error: &provider::Error, credential: &str) -> Failure {
-    Failure { message: error.message.clone(), ..Failure::of(&RotationError::Observe(error.clone()), credential) }
+    Failure {
+        message: error.message.clone(),
+        ..Failure::of(&RotationError::Observe(error.clone()), credential)
+    }
 }
 
 /// Whether a provider's clock differs too much from GitHub's. `skew`: how far it is ahead.

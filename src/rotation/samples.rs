@@ -7,7 +7,7 @@ use super::lineage::{Lineage, Member};
 use super::marker::{Marker, MarkerKeys};
 use super::plan::PlanInput;
 use super::secret::{Observation, Secret};
-use crate::config::{Destination, Policy, Repository, Rotation, RotationKey, SecretTarget};
+use crate::config::{ConfiguredSecret, Destination, Policy, Repository, Rotation, RotationKey};
 use crate::github;
 use crate::provider::{Expiry, MarkerIn, Overlap, Profile, ProviderSettings, Token};
 
@@ -34,8 +34,9 @@ pub(super) fn key_of(repository: &str) -> RotationKey {
 }
 
 pub(super) fn rotation(secrets: usize) -> Rotation {
-    let secret = |n: usize| SecretTarget {
-        destination: Destination::parse(&format!("acme/app-{n}:TOKEN"), None).unwrap(),
+    let secret = |n: usize| ConfiguredSecret {
+        destination: Destination::parse(&format!("acme/app-{n}:TOKEN"), &"acme/home".parse().unwrap())
+            .unwrap(),
         create_environment: false,
         visibility: None,
     };

@@ -177,7 +177,11 @@ async fn a_rejected_provider_credential() {
     let world = World::start().await;
     let checkout = Checkout::scheduled("23 5 * * *");
     let ran = by_flags(&world, &checkout).env("CROSSFADE_PROVIDER_TOKEN", "xaat-dead-0123-4567").run().await;
-    assert_says(&ran, "provider-credential", &["Renew the provider credential in `CROSSFADE_PROVIDER_TOKEN`"]);
+    assert_says(
+        &ran,
+        "provider-credential",
+        &["Renew the provider credential in `CROSSFADE_PROVIDER_TOKEN`"],
+    );
     // The secrets are checked all the same.
     assert!(of_state(&ran, "ok").iter().any(|(message, _)| message == "1 secret can be read and written"));
 }
@@ -217,12 +221,20 @@ async fn a_fine_grained_token_without_the_right_to_write_at_one_owner() {
     assert_says(
         &ran,
         "github-permission",
-        &["acme/infra:T and widgets/shop:T", "repository permission \"Secrets\": read and write", "secrets=write"],
+        &[
+            "acme/infra:T and widgets/shop:T",
+            "repository permission \"Secrets\": read and write",
+            "secrets=write",
+        ],
     );
     assert_eq!(world.github.write_checks().len(), 2, "one for each owner");
     // Seen at one owner alone.
     world.github.change_credential(world.github_token(), |one| one.read_and_write().only(&["acme/*"]));
-    assert_says(&doctor(&world).await, "secret-not-found", &["widgets/shop:T: ", "the GitHub credential cannot see it"]);
+    assert_says(
+        &doctor(&world).await,
+        "secret-not-found",
+        &["widgets/shop:T: ", "the GitHub credential cannot see it"],
+    );
 }
 
 #[tokio::test]
@@ -258,7 +270,10 @@ async fn an_app_that_lacks_a_permission() {
     let only_reads = |permissions: &std::collections::BTreeMap<String, String>| {
         permissions.values().all(|level| level == "read")
     };
-    assert!(world.github.tokens_given().iter().all(|given| only_reads(&given.permissions)), "no token may write");
+    assert!(
+        world.github.tokens_given().iter().all(|given| only_reads(&given.permissions)),
+        "no token may write"
+    );
     assert_eq!(world.github.write_checks(), []);
     // Not installed at all.
     let world = World::builder().destinations(["widgets/shop:T"]).start().await;
@@ -277,9 +292,16 @@ async fn an_archived_repository() {
 async fn a_missing_environment() {
     let world = World::start().await;
     let file = File::of_secrets(&world, &["'acme/infra@live:T'"]);
-    assert_says(&of_file(&world, &file).await, "secret-not-found", &["acme/infra@live:T", "create_environment"]);
+    assert_says(
+        &of_file(&world, &file).await,
+        "secret-not-found",
+        &["acme/infra@live:T", "create_environment"],
+    );
     // One that the first run creates is not created now.
-    let secrets = ["{ repository: acme/infra, environment: live, create_environment: true, name: T }", "'acme/infra:T'"];
+    let secrets = [
+        "{ repository: acme/infra, environment: live, create_environment: true, name: T }",
+        "'acme/infra:T'",
+    ];
     let file = File::of_secrets(&world, &secrets);
     let ran = of_file(&world, &file).await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
@@ -329,7 +351,10 @@ async fn clocks_that_differ() {
 #[tokio::test]
 async fn a_misspelt_token() {
     let world = World::start().await;
-    let file = File::of_rotations(&world, "  - { name: ci, token: ci-ingets, secrets: ['acme/infra:AXIOM_TOKEN'] }\n");
+    let file = File::of_rotations(
+        &world,
+        "  - { name: ci, token: ci-ingets, secrets: ['acme/infra:AXIOM_TOKEN'] }\n",
+    );
     assert_says(&of_file(&world, &file).await, "token-not-found", &["`ci-ingets`", "`ci-ingest`"]);
 }
 
@@ -353,7 +378,10 @@ async fn the_schedule_against_the_policy() {
     };
     let weekly = Checkout::scheduled("0 5 * * 1");
     let warnings = warned(&weekly, "24h").await;
-    assert!(warnings.iter().any(|one| one.starts_with("runs every 7 days and an overlap is 1d")), "{warnings:?}");
+    assert!(
+        warnings.iter().any(|one| one.starts_with("runs every 7 days and an overlap is 1d")),
+        "{warnings:?}"
+    );
     assert_eq!(warned(&Checkout::scheduled("23 5 * * *"), "48h").await, Vec::<String>::new());
     let warnings = warned(&Checkout::scheduled("@daily"), "7d").await;
     assert_eq!(warnings, ["`@daily` is not a schedule of five fields"]);
@@ -373,7 +401,10 @@ async fn a_public_repository_loses_its_schedule() {
     let ran = doctor(&world).await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
     let warnings = of_state(&ran, "warning");
-    assert!(warnings[0].0.contains("60 days without a commit, and a new token is due after 76 days"), "{warnings:?}");
+    assert!(
+        warnings[0].0.contains("60 days without a commit, and a new token is due after 76 days"),
+        "{warnings:?}"
+    );
     assert!(warnings[0].1.contains("at least every 60 days"), "{warnings:?}");
 }
 

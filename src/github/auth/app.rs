@@ -20,7 +20,7 @@ use super::super::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission, Ri
 use super::super::transport::Transport;
 use super::super::{paths, settings::Mode};
 use super::jwt::Signer;
-use crate::config::{Scope, SecretTarget};
+use crate::config::{ConfiguredSecret, Scope};
 use crate::http::{Announce, Call, Values};
 
 /// How long before its expiry a token is replaced.
@@ -174,7 +174,7 @@ impl App {
     }
 
     /// Records what the tokens will be used for.
-    pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
+    pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a ConfiguredSecret>) {
         let mut all = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
         for target in targets {
             let owner = target.destination.scope.owner().to_ascii_lowercase();
@@ -187,7 +187,7 @@ impl App {
     ///
     /// # Errors
     /// When something is missing, or the App is not installed there.
-    pub(super) async fn check(&self, target: &SecretTarget) -> Result<(), Error> {
+    pub(super) async fn check(&self, target: &ConfiguredSecret) -> Result<(), Error> {
         let owner = target.destination.scope.owner();
         let installation = self.installation(owner).await?;
         let mut needs = Needs::default();
@@ -359,7 +359,7 @@ impl App {
 }
 
 impl Needs {
-    fn add(&mut self, target: &SecretTarget, mode: Mode) {
+    fn add(&mut self, target: &ConfiguredSecret, mode: Mode) {
         let scope = &target.destination.scope;
         let mut need = |permission, right: Right| {
             let known = self.permissions.entry(permission).or_insert(right);

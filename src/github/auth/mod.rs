@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::client::Credentials;
-use super::identity::CredentialKind;
 use super::error::{self, Error, ErrorKind, SignedWith, Subject};
+use super::identity::CredentialKind;
 use super::settings::{GithubCredential, Mode};
 use super::transport::Transport;
-use crate::config::SecretTarget;
+use crate::config::ConfiguredSecret;
 use crate::http::Announce;
 use app::App;
 
@@ -73,7 +73,7 @@ impl Auth {
 
     /// Announces what will be read and written: an App's tokens get only the permissions
     /// for that.
-    pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
+    pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a ConfiguredSecret>) {
         if let Self::App(app) = self {
             app.expect(targets);
         }
@@ -84,7 +84,7 @@ impl Auth {
     ///
     /// # Errors
     /// When an App lacks one of them, or is not installed there.
-    pub(super) async fn has_permissions_for(&self, target: &SecretTarget) -> Result<bool, Error> {
+    pub(super) async fn has_permissions_for(&self, target: &ConfiguredSecret) -> Result<bool, Error> {
         match self {
             Self::Token(_) => Ok(false),
             Self::App(app) => app.check(target).await.map(|()| true),
