@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Check, State, day};
-use crate::github::{CredentialKind, Error, ErrorKind, Identity};
+use crate::github::{CredentialKind, Error, Identity};
 use crate::rotation::Failure;
 
 const SUBJECT: &str = "GitHub credential";
@@ -64,9 +64,4 @@ fn expiry(end: Timestamp, now: Option<Timestamp>) -> Check {
         }
         false => check,
     }
-}
-
-/// Whether a request failed because GitHub could not be reached.
-pub(super) fn is_outage(error: &Error) -> bool {
-    error.kind == ErrorKind::Unavailable
 }

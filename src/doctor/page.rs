@@ -33,6 +33,9 @@ pub fn text(diagnosis: &Diagnosis, look: Look, redactor: &Redactor) -> String {
         }
     }
     page.push_str(&format!("\n{}\n", conclusion(diagnosis)));
+    if diagnosis.checks.iter().any(|check| check.code.is_some()) {
+        page.push_str("The codes in brackets are explained in docs/errors.md.\n");
+    }
     page
 }
 

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::file::File;
+use crate::support::clock::DateHeader;
 use crate::support::github::{
     APP_ID, Credential, HeldSecret, Installation, KEY_OF_A_STRANGER, KEY_PKCS8, WriteCheck,
 };
@@ -341,10 +342,10 @@ async fn patterns_are_counted() {
 #[tokio::test]
 async fn clocks_that_differ() {
     let world = World::start().await;
-    world.provider.set_clock(|clock| clock.skew = SignedDuration::from_mins(7));
-    assert_says(&doctor(&world).await, "clocks", &["7 minutes ahead of"]);
+    world.provider.set_clock(|clock| clock.skew = SignedDuration::from_mins(9));
+    assert_says(&doctor(&world).await, "clocks", &["minutes ahead of GitHub's"]);
     let world = World::start().await;
-    world.github.set_clock(|clock| clock.sends_date = false);
+    world.github.set_clock(|clock| clock.header = DateHeader::Garbled);
     assert_says(&doctor(&world).await, "clocks", &["GitHub sent no date"]);
 }
 

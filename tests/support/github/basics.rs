@@ -34,7 +34,20 @@ impl State {
         if call.caller.integration {
             return Err(failure(403, "Resource not accessible by integration"));
         }
-        Ok(Reply::json(200, json!({ "login": self.switches.login.as_deref().unwrap_or("octocat"), "id": 1 })))
+        let login = self.switches.login.as_deref().unwrap_or("octocat");
+        // A repository's owner is described as every user is.
+        let repository = self.repositories.first().ok_or_else(not_found)?;
+        let mut user = self.shown_repository(call, repository)["owner"].take();
+        let profile = json!({
+            "login": login, "type": "User", "bio": null, "blog": null, "company": null, "email": null,
+            "hireable": null, "location": null, "name": null, "followers": 20, "following": 0,
+            "public_gists": 1, "public_repos": 2, "created_at": "2008-01-14T04:33:35Z",
+            "updated_at": "2008-01-14T04:33:35Z",
+        });
+        for (field, value) in profile.as_object().into_iter().flatten() {
+            user[field] = value.clone();
+        }
+        Ok(Reply::json(200, user))
     }
 
     /// The repositories of the user whose credential asks.
