@@ -9,6 +9,7 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use support::github::Credential;
@@ -177,10 +178,12 @@ async fn tour(demo: &Demo, world: &World) {
          rotation does, and says what to do. Then it is fixed.",
     );
     world.github.change_credential(world.github_token(), Credential::read_only);
-    let broken = show(&doctor(world)).await;
+    let checkout = checkout();
+    let doctor = || doctor(world, checkout.path());
+    let broken = show(&doctor()).await;
     check("the doctor found it", broken.exit_code == 1 && broken.stdout.contains("read and write"));
     world.github.change_credential(world.github_token(), Credential::read_and_write);
-    let healthy = show(&doctor(world)).await;
+    let healthy = show(&doctor()).await;
     check("now a rotation would work", healthy.exit_code == 0);
     check("GitHub still holds the old token", holds_old());
 
@@ -241,8 +244,19 @@ async fn tour(demo: &Demo, world: &World) {
 }
 
 /// `crossfade doctor` for the scene.
-fn doctor(world: &World) -> Invocation {
-    Invocation::of("doctor").scene(world, &world.github.url(), &world.provider.url())
+fn doctor(world: &World, checkout: &Path) -> Invocation {
+    Invocation::of("doctor")
+        .scene(world, &world.github.url(), &world.provider.url())
+        .env("GITHUB_WORKSPACE", &checkout.display().to_string())
+}
+
+/// A checkout with the workflow that the documentation shows.
+fn checkout() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let workflows = folder.path().join(".github/workflows");
+    std::fs::create_dir_all(&workflows).unwrap();
+    std::fs::write(workflows.join("rotate.yml"), include_str!("workflows/rotate.yml")).unwrap();
+    folder
 }
 
 /// Whether every secret holds this value.

@@ -130,7 +130,7 @@ pub async fn diagnose(context: &RunContext<'_>, subject: &Subject<'_>) -> Diagno
     let is_public = async { if runs_here { context.github.is_public(repository).await } else { None } };
     let (identity, examined, listed, is_public) = futures_util::future::join4(
         context.github.identity(&owners),
-        rotation::examine(context, config, sessions),
+        Box::pin(rotation::examine(context, config, sessions)),
         providers::listed(config, sessions),
         is_public,
     )
