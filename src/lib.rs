@@ -36,3 +36,4 @@ pub mod run;
 pub mod streams;
 
 mod log;
+mod question;

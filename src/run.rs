@@ -25,13 +25,14 @@ use crate::limits::delivery_window;
 use crate::log;
 use crate::progress::Progress;
 use crate::provider::{self, ProviderSettings};
+use crate::question::Question;
 use crate::redact::Redactor;
 use crate::report::{self, ActionsFiles, Format, Outputs, Report, actions};
 use crate::rotation::delivery_slots::DeliverySlots;
 use crate::rotation::marker::MarkerKeys;
 use crate::rotation::session::ProviderSession;
 use crate::rotation::stop_signal::StopSignal;
-use crate::rotation::{self, RunContext};
+use crate::rotation::{self, Ask, RunContext};
 use crate::streams::Streams;
 
 /// Exit code of an invalid command line or configuration; no request was sent.
@@ -121,7 +122,7 @@ pub async fn run(
         summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
     });
     let terminal = streams.stdout.terminal(environment);
-    let Streams { stdout, stderr } = &mut streams;
+    let Streams { stdout, stderr, stdin: _ } = &mut streams;
     let format = run.options.format;
     let mut outputs = Outputs { format, terminal, stdout, stderr, actions: files };
     match report::publish(&report, &redactor, &mut outputs) {
@@ -211,6 +212,13 @@ async fn carry_out(
     let window = delivery_window(1).unsigned_abs();
     let stop_signal = StopSignal::new(std_duration(options.deadline), window, request_timeout);
     let delivery_slots = DeliverySlots::new(options.concurrency);
+    let question =
+        streams.stdin.clone().filter(|_| asks(run, mode, on_actions, streams)).map(|stdin| Question {
+            stderr: streams.stderr.clone(),
+            stdin,
+            redactor: Arc::clone(redactor),
+            progress: progress.clone(),
+        });
     let context = RunContext {
         github: &github,
         progress,
@@ -220,6 +228,7 @@ async fn carry_out(
         first_wait: settings.retry.first_wait,
         patience: PATIENCE.min(request_timeout * 2),
         force: options.force,
+        ask: question.as_ref().map(|question| question as &dyn Ask),
         mode,
         marker_keys: MarkerKeys::new(run.marker_keys.clone()),
     };
@@ -254,6 +263,11 @@ async fn carry_out(
     };
     progress.end();
     outcome
+}
+
+/// Whether a user is there to confirm something, and wants to.
+fn asks(run: &Run, mode: Mode, on_actions: bool, streams: &Streams) -> bool {
+    mode == Mode::Apply && !run.options.yes && !on_actions && streams.stderr.is_terminal()
 }
 
 /// Adds what concerns the run as a whole.

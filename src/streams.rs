@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::future::BoxFuture;
+
 use crate::cli::Environment;
 use crate::report::Terminal;
 
@@ -57,11 +59,35 @@ impl fmt::Debug for Stream {
     }
 }
 
-/// The two streams of an invocation.
+/// A user at a terminal who can be asked.
+#[derive(Clone)]
+pub struct Input(Arc<dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync>);
+
+impl Input {
+    /// Answers that `read` gets, line by line; `None` at the end.
+    pub fn new(read: impl Fn() -> BoxFuture<'static, Option<String>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// The next line.
+    pub(crate) async fn line(&self) -> Option<String> {
+        (self.0)().await
+    }
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Input")
+    }
+}
+
+/// The streams of an invocation.
 #[derive(Debug, Clone)]
 pub struct Streams {
     /// The report, and nothing else.
     pub stdout: Stream,
     /// Workflow commands, progress and logs.
     pub stderr: Stream,
+    /// The user, if standard input is a terminal.
+    pub stdin: Option<Input>,
 }

@@ -94,6 +94,7 @@ fn commands() -> Clap {
                 .arg(switch("dry-run", "Show what would be done, and change nothing"))
                 .arg(switch("detailed-exitcode", "With --dry-run: exit with 3 if there is something to do"))
                 .arg(switch("force", "Rotate even if nothing is due"))
+                .arg(switch("yes", "End tokens at once without asking, as with an overlap of 0h"))
                 .args(network())
                 .args(output()),
         )

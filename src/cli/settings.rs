@@ -22,6 +22,8 @@ pub struct RunOptions {
     pub detailed_exitcode: bool,
     /// Rotate even if nothing is due.
     pub force: bool,
+    /// Ask nothing.
+    pub yes: bool,
     /// How the report is written.
     pub format: Format,
     /// Requests in flight to GitHub; 1 to 100.
@@ -92,6 +94,7 @@ pub(super) fn options(inputs: &mut Inputs<'_>) -> RunOptions {
         dry_run: false,
         detailed_exitcode: false,
         force: false,
+        yes: false,
         format: format(inputs),
         concurrency: inputs.or("concurrency", concurrency, CONCURRENCY),
         pace: inputs.or("pace", str::parse, Pace::default()),

@@ -127,9 +127,10 @@ pub async fn diagnose(context: &RunContext<'_>, subject: &Subject<'_>) -> Diagno
     let owners = owners(config);
     let owners: Vec<&str> = owners.iter().map(String::as_str).collect();
     let runs_here = workflows.found.iter().any(|workflow| !workflow.crons.is_empty());
-    let is_public = async { if runs_here { context.github.is_public(repository).await } else { None } };
+    let is_public =
+        Box::pin(async { if runs_here { context.github.is_public(repository).await } else { None } });
     let (identity, examined, listed, is_public) = futures_util::future::join4(
-        context.github.identity(&owners),
+        Box::pin(context.github.identity(&owners)),
         Box::pin(rotation::examine(context, config, sessions)),
         providers::listed(config, sessions),
         is_public,

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use super::apply::{self, RotationRun};
+use super::confirmation::Confirmation;
 use super::error::{Cause, Causes, RotationError};
 use super::expand::{self, Expanded};
 use super::secret::{Observation, Secret};
@@ -89,9 +90,11 @@ async fn examine_one<'a>(
     session: &ProviderSession,
     Expanded { rotation, notes, error }: Expanded<'a>,
 ) -> Examination<'a> {
+    // Nothing is changed, so there is nothing to confirm.
+    let confirmation = Confirmation::new(None);
     let mut run = match error {
         Some(error) => RotationRun { error: Some(error), ..RotationRun::default() },
-        None => apply::apply(context, session, &rotation).await,
+        None => apply::apply(context, session, &rotation, confirmation.share()).await,
     };
     let prepared = apply::preflight(context, &rotation, &mut run.secrets, &mut run.warnings);
     if let Err(why) = context.stop_signal.unless_stopped(prepared).await {

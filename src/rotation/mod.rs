@@ -5,6 +5,7 @@
 //! - `plan`: the verdict and what follows from it (pure)
 //! - [`marker`]: the text by which crossfade recognises its tokens
 //! - `trust`: which markers are believed, and what may be retired because of them (pure)
+//! - `confirmation`: one question before tokens are ended at once
 //! - `expand`: from patterns to destinations
 //! - `examine`: what a run would meet, of every secret, for `crossfade doctor`
 //! - `apply`: one rotation from the first observation to the last retirement
@@ -31,6 +32,7 @@ pub mod stop_signal;
 mod advice;
 mod apply;
 mod causes;
+mod confirmation;
 mod examine;
 mod expand;
 mod lineage;
@@ -61,6 +63,8 @@ use crate::progress::Progress;
 use crate::provider::ProviderSettings;
 use crate::report::{Report, Reporter, RotationReport};
 use apply::RotationRun;
+pub use confirmation::Ask;
+use confirmation::Confirmation;
 use delivery_slots::DeliverySlots;
 use error::RotationError;
 pub use examine::{Examination, Failure, SecretCounts, clock_failure, examine, provider_failure};
@@ -89,6 +93,8 @@ pub struct RunContext<'a> {
     pub patience: Duration,
     /// Rotate even if nothing is due.
     pub force: bool,
+    /// Asked before tokens are ended at once; `None`: that needs no confirmation.
+    pub ask: Option<&'a dyn Ask>,
     /// Whether anything may be changed, and whether the preflight takes place.
     pub mode: Mode,
     /// Signs the markers of new tokens and verifies those of listed tokens.
@@ -118,18 +124,25 @@ pub async fn run(
     let expanded = expand::expand(context, config).await;
     let served = expanded.iter().filter(|one| one.error.is_none());
     context.github.expect(served.flat_map(|one| &one.rotation.secrets));
+    let confirmation = &Confirmation::new(context.ask);
     let reports = expanded.into_iter().filter_map(|Expanded { rotation, notes, error }| {
         let session = sessions.get(&rotation.provider)?;
+        let share = confirmation.share();
         Some(async move {
             let run = match error {
                 Some(error) => RotationRun { error: Some(error), ..RotationRun::default() },
-                None => apply::apply(context, session, &rotation).await,
+                None => apply::apply(context, session, &rotation, share).await,
             };
             let report = report::report(&rotation, run, context.mode);
             RotationReport { notes, ..report }
         })
     });
-    let mut rotations: Vec<RotationReport> = join_all(reports).await;
+    let mut rotations: Vec<RotationReport> = tokio::select! {
+        // A run that is stopped asks nothing more.
+        biased;
+        rotations = join_all(reports) => rotations,
+        never = confirmation.put() => match never {},
+    };
     warnings::say_once(&mut rotations);
     Report {
         now: context.clock.now(),

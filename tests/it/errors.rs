@@ -105,6 +105,7 @@ fn errors() -> Vec<(&'static str, RotationError)> {
         RotationError::NoClock,
         RotationError::ClocksDiffer { minutes: 12, direction: "ahead of" },
         RotationError::Stopped("the run was stopped".to_owned()),
+        RotationError::NotConfirmed,
         RotationError::Observe(provider_error(
             Kind::Unauthenticated,
             "the provider rejected the credential (HTTP 401): token expired",
@@ -180,6 +181,7 @@ fn kind(error: &RotationError) -> &'static str {
         RotationError::NoClock => "NoClock",
         RotationError::ClocksDiffer { .. } => "ClocksDiffer",
         RotationError::Stopped(_) => "Stopped",
+        RotationError::NotConfirmed => "NotConfirmed",
         RotationError::Observe(_) => "Observe",
         RotationError::MintRefused(_) => "MintRefused",
         RotationError::MintLost { .. } => "MintLost",

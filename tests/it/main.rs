@@ -13,6 +13,7 @@ mod actions;
 mod app;
 mod campaign;
 mod client;
+mod confirmation;
 mod destinations;
 mod docs;
 mod docs_links;
