@@ -167,12 +167,6 @@ impl Problems {
         self.errors() >= MOST
     }
 
-    /// Whether there are more problems than these.
-    #[must_use]
-    pub fn is_cut_off(&self) -> bool {
-        self.is_cut_off
-    }
-
     /// The value, or its problem noted.
     pub(crate) fn note<T>(&mut self, origin: Origin, result: Result<T, Invalid>) -> Option<T> {
         result.map_err(|invalid| self.error(origin, invalid)).ok()

@@ -3,9 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use crossfade::cli::Environment;
-use crossfade::run::run;
-use crossfade::streams::{Input, Stream, Streams};
+use crossfade::{Environment, Input, Stream, Streams, run};
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

@@ -9,19 +9,16 @@ use std::ffi::OsString;
 use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use secrecy::SecretString;
 use tracing::instrument::WithSubscriber as _;
 
 use crate::cli::{self, Command, EarlyExit, Environment, Run, Verbosity};
 use crate::clock::{Clock, ClockId};
-use crate::config::Period;
 use crate::diagnostic::{Invalid, Problems};
 use crate::doctor::{self, Diagnosis, Subject, workflow};
 use crate::github::{GitHub, GithubCredential, GithubOptions, Mode};
 use crate::http::{Announce, Http, HttpSettings};
-use crate::limits::delivery_window;
 use crate::log;
 use crate::progress::Progress;
 use crate::provider::{self, ProviderSettings};
@@ -43,9 +40,6 @@ const FAILED: u8 = 1;
 const SOMETHING_TO_DO: u8 = 3;
 /// Exit code after a second stop signal, as a shell reports a process that SIGINT ended.
 const INTERRUPTED: u8 = 130;
-
-/// The longest wait until the provider accepts a new token.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs one invocation to its end and returns the exit code: 0 all is well,
 /// 1 a rotation failed, 2 usage or configuration, 3 something to do (if asked for).
@@ -186,7 +180,7 @@ async fn carry_out(
 ) -> Result<Outcome, Abort> {
     let options = &run.options;
     let clock = Arc::new(Clock::default());
-    let request_timeout = std_duration(options.request_timeout);
+    let request_timeout = options.request_timeout.unsigned();
     let mut settings = HttpSettings::new(request_timeout);
     if streams.stderr.is_terminal() && !on_actions {
         settings.retry = settings.retry.impatient();
@@ -209,8 +203,7 @@ async fn carry_out(
     let github = GitHub::connect(Arc::clone(&http), &run.github, github_options)
         .map_err(|error| Abort::Usage(error.to_string()))?;
     let sessions = sessions(run, &http, &announce).map_err(Abort::Usage)?;
-    let window = delivery_window(1).unsigned_abs();
-    let stop_signal = StopSignal::new(std_duration(options.deadline), window, request_timeout);
+    let stop_signal = StopSignal::of_run(options.deadline.unsigned(), request_timeout);
     let delivery_slots = DeliverySlots::new(options.concurrency);
     let question =
         streams.stdin.clone().filter(|_| asks(run, mode, on_actions, streams)).map(|stdin| Question {
@@ -226,7 +219,7 @@ async fn carry_out(
         stop_signal: &stop_signal,
         delivery_slots: &delivery_slots,
         first_wait: settings.retry.first_wait,
-        patience: PATIENCE.min(request_timeout * 2),
+        patience: rotation::patience(request_timeout),
         force: options.force,
         ask: question.as_ref().map(|question| question as &dyn Ask),
         mode,
@@ -329,8 +322,4 @@ fn register(run: &Run, redactor: &Redactor) {
         GithubCredential::Token(token) => redactor.register(token),
         GithubCredential::App { private_key, .. } => redactor.register(private_key),
     }
-}
-
-fn std_duration(period: Period) -> Duration {
-    period.duration().unsigned_abs()
 }

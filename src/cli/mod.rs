@@ -24,7 +24,7 @@ use crate::provider;
 
 pub use environment::Environment;
 pub use invocation::{Command, EarlyExit, Run, invocation};
-pub use settings::{RunOptions, Verbosity};
+pub use settings::Verbosity;
 
 const ABOUT: &str =
     "Replaces an expiring API token, and writes the new one to every GitHub secret that holds it";

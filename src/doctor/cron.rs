@@ -10,7 +10,7 @@ const DAYS: i32 = 60;
 
 /// When a schedule starts runs. Each field is a set of bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cron {
+pub(crate) struct Cron {
     minutes: u64,
     hours: u64,
     days: u64,
@@ -23,7 +23,7 @@ pub struct Cron {
 impl Cron {
     /// Reads five fields; `None`: this is no schedule that GitHub takes.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         const MONTHS: &str = "JANFEBMARAPRMAYJUNJULAUGSEPOCTNOVDEC";
         const WEEKDAYS: &str = "SUNMONTUEWEDTHUFRISAT";
         let fields: Vec<&str> = text.split_ascii_whitespace().collect();
@@ -61,7 +61,7 @@ impl Cron {
 /// The longest time between two runs of these schedules together, in the next 60 days; 60
 /// days if there are not two.
 #[must_use]
-pub fn longest_gap(crons: &[Cron], from: Timestamp) -> SignedDuration {
+pub(crate) fn longest_gap(crons: &[Cron], from: Timestamp) -> SignedDuration {
     let from = TimeZone::UTC.to_datetime(from).date();
     let runs: BTreeSet<i64> = crons.iter().flat_map(|cron| cron.minutes_from(from)).collect();
     let gaps = runs.iter().zip(runs.iter().skip(1)).map(|(earlier, later)| later - earlier);

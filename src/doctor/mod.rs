@@ -12,13 +12,13 @@
 //! - [`workflow`]: reads these workflows; [`cron`]: how far apart runs are
 //! - [`page`]: how all this is printed
 
-pub mod cron;
+pub(crate) mod cron;
 mod github;
-pub mod page;
+pub(crate) mod page;
 mod providers;
 mod rotations;
 mod schedule;
-pub mod workflow;
+pub(crate) mod workflow;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -35,24 +35,24 @@ use workflow::Workflows;
 
 /// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
+pub(crate) struct Check {
     /// What was checked: `GitHub credential`, `rotation ci-ingest`.
-    pub subject: String,
+    pub(crate) subject: String,
     /// Which check, for programs: `credential`, `token`, `secrets`.
-    pub check: &'static str,
+    pub(crate) check: &'static str,
     /// How it ended.
-    pub state: State,
+    pub(crate) state: State,
     /// What was found.
-    pub message: String,
+    pub(crate) message: String,
     /// What to do, in this order.
-    pub fix: Vec<String>,
+    pub(crate) fix: Vec<String>,
     /// The section of `docs/errors.md` about it.
-    pub code: Option<ErrorCode>,
+    pub(crate) code: Option<ErrorCode>,
 }
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub(crate) enum State {
     /// All is well.
     Ok,
     /// It is not known.
@@ -65,25 +65,25 @@ pub enum State {
 
 /// All checks of an invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnosis {
+pub(crate) struct Diagnosis {
     /// GitHub's time; `None`: GitHub never answered.
-    pub now: Option<Timestamp>,
+    pub(crate) now: Option<Timestamp>,
     /// In the order in which they are printed.
-    pub checks: Vec<Check>,
+    pub(crate) checks: Vec<Check>,
 }
 
 /// What is examined.
-pub struct Subject<'a> {
+pub(crate) struct Subject<'a> {
     /// The selected rotations.
-    pub config: &'a Config,
+    pub(crate) config: &'a Config,
     /// Warnings of the configuration.
-    pub warnings: &'a Problems,
+    pub(crate) warnings: &'a Problems,
     /// The repository that rotates.
-    pub repository: &'a Repository,
+    pub(crate) repository: &'a Repository,
     /// One session for each provider and credential.
-    pub sessions: &'a HashMap<ProviderSettings, Arc<ProviderSession>>,
+    pub(crate) sessions: &'a HashMap<ProviderSettings, Arc<ProviderSession>>,
     /// The workflows of the checkout.
-    pub workflows: &'a Workflows,
+    pub(crate) workflows: &'a Workflows,
 }
 
 impl Check {
@@ -110,19 +110,19 @@ impl Check {
 impl Diagnosis {
     /// How many checks ended so.
     #[must_use]
-    pub fn count(&self, state: State) -> usize {
+    pub(crate) fn count(&self, state: State) -> usize {
         self.checks.iter().filter(|check| check.state == state).count()
     }
 
     /// 1 if something would stop a rotation.
     #[must_use]
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         u8::from(self.count(State::Failed) > 0)
     }
 }
 
 /// Asks everything, and reports all answers.
-pub async fn diagnose(context: &RunContext<'_>, subject: &Subject<'_>) -> Diagnosis {
+pub(crate) async fn diagnose(context: &RunContext<'_>, subject: &Subject<'_>) -> Diagnosis {
     let Subject { config, warnings, repository, sessions, workflows } = subject;
     let owners = owners(config);
     let owners: Vec<&str> = owners.iter().map(String::as_str).collect();

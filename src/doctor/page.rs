@@ -8,16 +8,16 @@ use crate::redact::Redactor;
 
 /// How the page is drawn.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Look {
+pub(crate) struct Look {
     /// With colors.
-    pub colors: bool,
+    pub(crate) colors: bool,
     /// With ASCII alone.
-    pub ascii: bool,
+    pub(crate) ascii: bool,
 }
 
 /// The page: groups of checks, and what follows from them.
 #[must_use]
-pub fn text(diagnosis: &Diagnosis, look: Look, redactor: &Redactor) -> String {
+pub(crate) fn text(diagnosis: &Diagnosis, look: Look, redactor: &Redactor) -> String {
     let mut page = String::new();
     let mut subject = "";
     for check in &diagnosis.checks {
@@ -68,7 +68,7 @@ fn conclusion(diagnosis: &Diagnosis) -> String {
 
 /// One document for programs.
 #[must_use]
-pub fn json(diagnosis: &Diagnosis, redactor: &Redactor) -> String {
+pub(crate) fn json(diagnosis: &Diagnosis, redactor: &Redactor) -> String {
     let checks: Vec<Value> = diagnosis.checks.iter().map(|check| shown(check, redactor)).collect();
     let document = json!({
         "version": 1,

@@ -11,27 +11,27 @@ const MOST: usize = 500;
 
 /// The workflows that run crossfade.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Workflows {
+pub(crate) struct Workflows {
     /// In the order of their names.
-    pub found: Vec<Workflow>,
+    pub(crate) found: Vec<Workflow>,
     /// Files that mention crossfade and are no YAML.
-    pub unreadable: Vec<String>,
+    pub(crate) unreadable: Vec<String>,
 }
 
 /// One workflow.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Workflow {
+pub(crate) struct Workflow {
     /// Its file's name.
-    pub file: String,
+    pub(crate) file: String,
     /// Its schedules, as they are written.
-    pub crons: Vec<String>,
+    pub(crate) crons: Vec<String>,
     /// It, or each job that rotates, has a `concurrency`.
-    pub has_concurrency: bool,
+    pub(crate) has_concurrency: bool,
 }
 
 /// Reads `.github/workflows` of a checkout; nothing if there is none.
 #[must_use]
-pub fn read(checkout: &Path) -> Workflows {
+pub(crate) fn read(checkout: &Path) -> Workflows {
     let folder = checkout.join(".github").join("workflows");
     let is_own_action = text(&checkout.join("action.yml")).is_some_and(|text| text.contains("crossfade"));
     let mut workflows = Workflows::default();

@@ -10,7 +10,7 @@ use super::paths;
 
 /// Which kind of GitHub credential it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CredentialKind {
+pub(crate) enum CredentialKind {
     /// A fine-grained personal access token.
     FineGrained,
     /// A classic personal access token.
@@ -27,16 +27,16 @@ pub enum CredentialKind {
 
 /// What GitHub tells of its credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// Which kind it is.
-    pub kind: CredentialKind,
+    pub(crate) kind: CredentialKind,
     /// The user, or the App; `None`: GitHub does not tell.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// The scopes of a classic token.
-    pub scopes: Option<String>,
+    pub(crate) scopes: Option<String>,
     /// Where the App is installed, of the owners that were asked for, and whether it
     /// covers all of their repositories.
-    pub installations: Vec<(String, bool)>,
+    pub(crate) installations: Vec<(String, bool)>,
 }
 
 impl CredentialKind {

@@ -40,10 +40,9 @@ use secrecy::SecretString;
 
 pub use error::{Error, ErrorKind, WriteError};
 pub use evidence::Evidence;
-pub use identity::{CredentialKind, Identity};
+pub(crate) use identity::{CredentialKind, Identity};
 pub use pace::Pace;
 pub use repositories::Expansion;
-pub use seal::{SealError, Sealed, seal};
 pub use settings::{GithubCredential, GithubOptions, GithubSettings, Mode};
 
 use crate::config::{ConfiguredSecret, Repository, SecretPattern};

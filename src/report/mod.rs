@@ -1,6 +1,6 @@
 //! Prints what happened, for users and for programs.
 //!
-//! [`model`] is the document. Every form is made from a [`RedactedReport`], whose
+//! [`model`] is the document. Every form is made from a [`model::RedactedReport`], whose
 //! strings passed [`crate::redact`]. [`publish`] decides which form goes where.
 
 pub mod actions;
@@ -24,9 +24,8 @@ use std::path::{Path, PathBuf};
 use crate::redact::Redactor;
 
 pub use model::{
-    Condition, DestinationOutcome, DestinationReport, Expiring, Finding, PlannedMint, RedactedReport, Report,
-    Reporter, RotationOutcome, RotationReport, TokenEnd, TokenReport, TokenSpan, UnmanagedToken, Verdict,
-    VerificationOutcome,
+    Condition, DestinationOutcome, DestinationReport, PlannedMint, Report, Reporter, RotationOutcome,
+    RotationReport, TokenEnd, TokenReport, TokenSpan, UnmanagedToken, Verdict, VerificationOutcome,
 };
 
 /// The form of the report on standard output.

@@ -241,7 +241,8 @@ mod tests {
     use super::super::samples::{self, span, time};
     use super::*;
     use crate::redact::Redactor;
-    use crate::report::{Expiring, Report, Reporter, TokenSpan};
+    use crate::report::model::Expiring;
+    use crate::report::{Report, Reporter, TokenSpan};
 
     fn page(report: Report, columns: Option<usize>) -> String {
         let report = Report { command: Reporter::Status, dry_run: true, ..report };

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-pub use super::causes::{Cause, Causes};
+pub use super::causes::Causes;
 use super::names::{counted, secrets, some};
 use crate::{github, provider};
 

@@ -9,8 +9,9 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use super::apply::{self, RotationRun};
+use super::causes::{Cause, Causes};
 use super::confirmation::Confirmation;
-use super::error::{Cause, Causes, RotationError};
+use super::error::RotationError;
 use super::expand::{self, Expanded};
 use super::secret::{Observation, Secret};
 use super::session::ProviderSession;
@@ -22,55 +23,55 @@ use crate::report::{TokenReport, Verdict};
 
 /// What a run would meet at one rotation.
 #[derive(Debug)]
-pub struct Examination<'a> {
+pub(crate) struct Examination<'a> {
     /// With all its secrets.
-    pub rotation: Cow<'a, Rotation>,
+    pub(crate) rotation: Cow<'a, Rotation>,
     /// What its patterns stand for, one line each.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
     /// What a run would decide, and why; `None`: it is not known.
-    pub verdict: Option<(Verdict, String)>,
+    pub(crate) verdict: Option<(Verdict, String)>,
     /// The token that the secrets should hold.
-    pub token: Option<TokenReport>,
+    pub(crate) token: Option<TokenReport>,
     /// When a run will replace it, if not now.
-    pub next_rotation_at: Option<Timestamp>,
+    pub(crate) next_rotation_at: Option<Timestamp>,
     /// How many secrets are in which state.
-    pub secrets: SecretCounts,
+    pub(crate) secrets: SecretCounts,
     /// Secrets whose environment does not exist; the first run creates it.
-    pub lacking_environment: Vec<String>,
+    pub(crate) lacking_environment: Vec<String>,
     /// Secrets of which it is not known whether they can be written.
-    pub unproven: Vec<String>,
+    pub(crate) unproven: Vec<String>,
     /// Why secrets cannot be read or written, each cause once.
-    pub blocked: Vec<Failure>,
+    pub(crate) blocked: Vec<Failure>,
     /// What else would stop the rotation.
-    pub error: Option<RotationError>,
+    pub(crate) error: Option<RotationError>,
     /// What a run would warn of.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// How many secrets are in which state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SecretCounts {
+pub(crate) struct SecretCounts {
     /// Readable, and shown to be writable.
-    pub writable: usize,
+    pub(crate) writable: usize,
     /// Of all readable ones, those that do not exist yet.
-    pub missing: usize,
+    pub(crate) missing: usize,
 }
 
 /// Something that would stop a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// What is wrong, and where.
-    pub message: String,
+    pub(crate) message: String,
     /// What to do, in this order.
-    pub steps: Vec<String>,
+    pub(crate) steps: Vec<String>,
     /// The section of the docs about it.
-    pub code: ErrorCode,
+    pub(crate) code: ErrorCode,
     /// GitHub rejects the credential itself.
-    pub is_of_the_credential: bool,
+    pub(crate) is_of_the_credential: bool,
 }
 
 /// Examines every selected rotation, all at once.
-pub async fn examine<'a>(
+pub(crate) async fn examine<'a>(
     context: &RunContext<'_>,
     config: &'a Config,
     sessions: &HashMap<ProviderSettings, Arc<ProviderSession>>,
@@ -144,7 +145,7 @@ impl Failure {
     /// Of an error that stops a rotation. `credential`: the variable that holds the provider
     /// credential.
     #[must_use]
-    pub fn of(error: &RotationError, credential: &str) -> Self {
+    pub(crate) fn of(error: &RotationError, credential: &str) -> Self {
         let mut steps = error.steps(credential);
         // There was no run.
         steps.retain(|step| step != steps::RUN_AGAIN);
@@ -153,7 +154,7 @@ impl Failure {
 
     /// Of an error of GitHub that is not about one secret.
     #[must_use]
-    pub fn of_github(error: &crate::github::Error) -> Self {
+    pub(crate) fn of_github(error: &crate::github::Error) -> Self {
         Self {
             message: error.cause.clone(),
             steps: steps::fix(error, None).into_iter().collect(),
@@ -165,7 +166,7 @@ impl Failure {
 
 /// The provider's tokens cannot be read.
 #[must_use]
-pub fn provider_failure(error: &provider::Error, credential: &str) -> Failure {
+pub(crate) fn provider_failure(error: &provider::Error, credential: &str) -> Failure {
     Failure {
         message: error.message.clone(),
         ..Failure::of(&RotationError::Observe(error.clone()), credential)
@@ -174,6 +175,6 @@ pub fn provider_failure(error: &provider::Error, credential: &str) -> Failure {
 
 /// Whether a provider's clock differs too much from GitHub's. `skew`: how far it is ahead.
 #[must_use]
-pub fn clock_failure(skew: SignedDuration) -> Option<Failure> {
+pub(crate) fn clock_failure(skew: SignedDuration) -> Option<Failure> {
     apply::check_clocks(skew).err().map(|error| Failure::of(&error, ""))
 }

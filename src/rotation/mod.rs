@@ -67,7 +67,7 @@ pub use confirmation::Ask;
 use confirmation::Confirmation;
 use delivery_slots::DeliverySlots;
 use error::RotationError;
-pub use examine::{Examination, Failure, SecretCounts, clock_failure, examine, provider_failure};
+pub(crate) use examine::{Examination, Failure, clock_failure, examine, provider_failure};
 use expand::Expanded;
 use marker::MarkerKeys;
 use session::ProviderSession;
@@ -99,6 +99,16 @@ pub struct RunContext<'a> {
     pub mode: Mode,
     /// Signs the markers of new tokens and verifies those of listed tokens.
     pub marker_keys: MarkerKeys,
+}
+
+/// The longest wait until the provider accepts a new token.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the provider may take to accept a new token: with a shorter timeout of
+/// requests, the user wants shorter waits.
+#[must_use]
+pub fn patience(request_timeout: Duration) -> Duration {
+    PATIENCE.min(request_timeout * 2)
 }
 
 impl RunContext<'_> {

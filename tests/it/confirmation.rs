@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crossfade::streams::Input;
+use crossfade::Input;
 use serde_json::json;
 
 use crate::file::File;

@@ -3,11 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crossfade::error_code::ErrorCode;
-use crossfade::github;
-use crossfade::http::HttpError;
-use crossfade::provider;
-use crossfade::rotation::error::{Causes, Cleanup, RotationError};
+use crossfade::errors::{Causes, Cleanup, ErrorCode, HttpError, RotationError, github, provider};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 

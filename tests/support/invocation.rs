@@ -8,9 +8,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use crossfade::cli::Environment;
-use crossfade::run::run;
-use crossfade::streams::{Input, Stream, Streams};
+use crossfade::{Environment, Input, Stream, Streams, run};
 use serde_json::Value;
 
 use super::world::{REPOSITORY, TOKEN, World};
