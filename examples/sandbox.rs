@@ -247,6 +247,7 @@ async fn tour(demo: &Demo, world: &World) {
 fn doctor(world: &World, checkout: &Path) -> Invocation {
     Invocation::of("doctor")
         .scene(world, &world.github.url(), &world.provider.url())
+        .env("LANG", "C.UTF-8")
         .env("GITHUB_WORKSPACE", &checkout.display().to_string())
 }
 

@@ -141,11 +141,10 @@ fn print(
     environment: &Environment,
     mut streams: Streams,
 ) -> u8 {
-    let colors = streams.stdout.terminal(environment).colors;
-    let look = doctor::page::Look { colors, ascii: environment.get("TERM") == Some("dumb") };
+    let terminal = streams.stdout.terminal(environment, run.options.verbosity > Verbosity::Normal);
     let page = match run.options.format {
         Format::Json => doctor::page::json(diagnosis, redactor),
-        Format::Text => doctor::page::text(diagnosis, look, redactor),
+        Format::Text => doctor::page::text(diagnosis, terminal, redactor),
     };
     let printed = streams.stdout.write_all(page.as_bytes()).and_then(|()| streams.stdout.flush());
     match printed {

@@ -5,19 +5,11 @@ use serde_json::{Value, json};
 
 use super::{Check, Diagnosis, State, counted};
 use crate::redact::Redactor;
-
-/// How the page is drawn.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Look {
-    /// With colors.
-    pub(crate) colors: bool,
-    /// With ASCII alone.
-    pub(crate) ascii: bool,
-}
+use crate::report::Terminal;
 
 /// The page: groups of checks, and what follows from them.
 #[must_use]
-pub(crate) fn text(diagnosis: &Diagnosis, look: Look, redactor: &Redactor) -> String {
+pub(crate) fn text(diagnosis: &Diagnosis, terminal: Terminal, redactor: &Redactor) -> String {
     let mut page = String::new();
     let mut subject = "";
     for check in &diagnosis.checks {
@@ -26,9 +18,13 @@ pub(crate) fn text(diagnosis: &Diagnosis, look: Look, redactor: &Redactor) -> St
             page.push_str(&format!("{}\n", redactor.line(subject)));
         }
         let code = check.code.map(|code| format!(" [{code}]")).unwrap_or_default();
-        page.push_str(&format!("  {} {}{code}\n", sign(check.state, look), redactor.message(&check.message)));
+        page.push_str(&format!(
+            "  {} {}{code}\n",
+            sign(check.state, terminal),
+            redactor.message(&check.message)
+        ));
         for step in &check.fix {
-            let arrow = if look.ascii { "->" } else { "→" };
+            let arrow = if terminal.ascii { "->" } else { "→" };
             page.push_str(&format!("    {arrow} {}\n", redactor.message(step)));
         }
     }
@@ -39,15 +35,15 @@ pub(crate) fn text(diagnosis: &Diagnosis, look: Look, redactor: &Redactor) -> St
     page
 }
 
-fn sign(state: State, look: Look) -> String {
+fn sign(state: State, terminal: Terminal) -> String {
     let (sign, ascii, style) = match state {
         State::Ok => ("✓", "ok", AnsiColor::Green.on_default()),
         State::Unknown => ("?", "?", Style::new().dimmed()),
         State::Warning => ("!", "!", AnsiColor::Yellow.on_default()),
         State::Failed => ("✗", "x", AnsiColor::Red.on_default().bold()),
     };
-    let sign = if look.ascii { ascii } else { sign };
-    if look.colors { format!("{style}{sign}{style:#}") } else { sign.to_owned() }
+    let sign = if terminal.ascii { ascii } else { sign };
+    if terminal.colors { format!("{style}{sign}{style:#}") } else { sign.to_owned() }
 }
 
 fn conclusion(diagnosis: &Diagnosis) -> String {

@@ -54,7 +54,8 @@ async fn doctor(world: &World) -> Ran {
 
 fn by_flags(world: &World, checkout: &Checkout) -> Invocation {
     let invocation = Invocation::of("doctor").scene(world, &world.github.url(), &world.provider.url());
-    here(invocation.arg("--request-timeout", "500ms").arg("--format", "json"), checkout)
+    let invocation = invocation.arg("--request-timeout", "500ms").arg("--format", "json");
+    here(invocation.env("LANG", "C.UTF-8"), checkout)
 }
 
 async fn of_file(world: &World, file: &File) -> Ran {
