@@ -56,7 +56,7 @@ pub(super) const GITHUB_TOKEN: &str = "CROSSFADE_GITHUB_TOKEN";
 const APP_ID: &str = "CROSSFADE_GITHUB_APP_ID";
 pub(super) const APP_KEY: &str = "CROSSFADE_GITHUB_APP_PRIVATE_KEY";
 
-/// Variables that hold secrets whatever the configuration says.
+/// Variables that hold secrets in every configuration.
 pub(super) const SECRETS: [&str; 3] = [GITHUB_TOKEN, APP_KEY, MARKER_KEY];
 const MARKER_KEY: &str = "CROSSFADE_MARKER_KEY";
 

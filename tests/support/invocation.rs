@@ -104,7 +104,7 @@ impl Invocation {
     /// Shown on a terminal so wide.
     #[must_use]
     pub fn on_terminal(self, columns: usize) -> Self {
-        Self { columns: Some(columns), ..self }
+        Self { columns: Some(columns), ..self.env("LANG", "C.UTF-8") }
     }
 
     /// With standard error shown on a terminal.
