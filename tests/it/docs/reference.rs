@@ -56,28 +56,31 @@ fn configuration(key: &str, value: &str) -> String {
 }
 
 /// One table: a row for each property of a group of the schema.
-fn table(schema: &Json, group: &str, examples: &[(&str, &str)], example: impl Fn(&str, &str) -> String) -> String {
+fn table(schema: &Json, group: &str, examples: &[(&str, &str)]) -> String {
+    let is_rotation = group == "Rotation";
     let of = |group: &str| schema["$defs"][group]["properties"].as_object().unwrap().clone();
     let (keys, defaults): (Map<String, Json>, _) = (of(group), of("Defaults"));
     let required = schema["$defs"][group]["required"].as_array().unwrap();
     let shown: BTreeSet<&str> = examples.iter().map(|(key, _)| *key).collect();
     let known: BTreeSet<&str> = keys.keys().map(String::as_str).collect();
     assert_eq!(shown, known, "each key has an example here");
+    // `defaults` may give what a rotation must have, so the schema does not require it.
+    let is_required = |key: &str| required.contains(&key.into()) || is_rotation && key == "provider";
     let mut table = "| key | meaning | default | example |\n|---|---|---|---|\n".to_owned();
     for (key, property) in &keys {
         let text = property["description"].as_str().unwrap();
         let (meaning, default) = text.split_once(" Default: ").unwrap_or((text, ""));
-        let values: Vec<String> = property["enum"].as_array().into_iter().flatten().map(code).collect();
-        let values = if values.is_empty() { String::new() } else { format!(" One of {}.", values.join(", ")) };
+        let values = property["enum"].as_array();
+        let values = values.map(|all| all.iter().map(code).collect::<Vec<_>>().join(", "));
+        let values = values.map(|all| format!(" One of {all}.")).unwrap_or_default();
         let default = match default.trim_end_matches('.') {
-            "" if required.contains(&Json::from(key.as_str())) => "required".to_owned(),
-            "" if group == "Rotation" && key == "provider" => "required".to_owned(),
+            "" if is_required(key) => "required".to_owned(),
             word if word.contains(' ') || word.is_empty() => word.to_owned(),
             word => code(&Json::from(word)),
         };
-        let mark = if group == "Rotation" && defaults.contains_key(key) { " †" } else { "" };
+        let mark = if is_rotation && defaults.contains_key(key) { " †" } else { "" };
         let value = examples.iter().find(|(name, _)| name == key).unwrap().1;
-        let example = example(key, value);
+        let example = if is_rotation { format!("{key}: {value}") } else { (*value).to_owned() };
         table += &format!("| `{key}`{mark} | {meaning}{values} | {default} | `{example}` |\n");
     }
     table
@@ -90,8 +93,8 @@ fn code(word: &Json) -> String {
 #[test]
 fn the_configuration_page_has_every_key_of_the_schema() {
     let schema: Json = serde_json::from_str(&project_file("docs/crossfade.schema.json")).unwrap();
-    let rotation = table(&schema, "Rotation", ROTATION, |key, value| format!("{key}: {value}"));
-    let secret = table(&schema, "SecretMapping", SECRET, |_, value| value.to_owned());
+    let rotation = table(&schema, "Rotation", ROTATION);
+    let secret = table(&schema, "SecretMapping", SECRET);
     let short = schema["$defs"]["Secret"]["anyOf"][0]["description"].as_str().unwrap();
     let written = format!(
         "<!-- begin -->\n\n## A rotation\n\nKeys with † may stand under `defaults` as well.\n\n{rotation}\n\
