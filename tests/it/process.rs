@@ -114,6 +114,7 @@ fn every_help_page_is_as_it_was() {
     insta::assert_snapshot!("help", page(&["--help"]));
     insta::assert_snapshot!("help-rotate", page(&["rotate", "--help"]));
     insta::assert_snapshot!("help-status", page(&["status", "--help"]));
+    insta::assert_snapshot!("help-doctor", page(&["doctor", "--help"]));
     insta::assert_snapshot!("help-check", page(&["check", "--help"]));
     insta::assert_snapshot!("help-rotate-short", page(&["rotate", "-h"]));
     insta::assert_snapshot!("help-completions", page(&["completions", "--help"]));
