@@ -17,6 +17,7 @@ const ROTATION: &[(&str, &str)] = &[
     ("provider_url", "https://axiom.example.com"),
     ("credential", "AXIOM_ADMIN_TOKEN"),
     ("org_id", "acme-x1y2"),
+    ("with", "{ org_id: acme-x1y2 }"),
     ("token", "ci-ingest"),
     ("formerly", "[acme/old-infra/ci-ingest]"),
     ("trusted", "8d1bc13a-4f0e-4a57-9a54-0c2f3d1b7e66"),
@@ -70,7 +71,7 @@ fn table(schema: &Json, group: &str, examples: &[(&str, &str)]) -> String {
     for (key, property) in &keys {
         let text = property["description"].as_str().unwrap();
         let (meaning, default) = text.split_once(" Default: ").unwrap_or((text, ""));
-        let values = property["enum"].as_array();
+        let values = [property, &property["anyOf"][0]].into_iter().find_map(|of| of["enum"].as_array());
         let values = values.map(|all| all.iter().map(code).collect::<Vec<_>>().join(", "));
         let values = values.map(|all| format!(" One of {all}.")).unwrap_or_default();
         let default = match default.trim_end_matches('.') {
