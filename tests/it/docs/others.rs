@@ -148,7 +148,8 @@ fn every_other_command_names_what_exists() {
 
 #[test]
 fn every_path_that_a_page_names_exists() {
-    let folders = ["src/", "tests/", "docs/", "examples/", "benches/", ".github/action/", ".github/release/", ".ci/"];
+    let folders =
+        ["src/", "tests/", "docs/", "examples/", "benches/", ".github/action/", ".github/release/", ".ci/"];
     let is_path = |span: &String| !span.contains([' ', '*']) && !span.contains("NAME");
     let (mut count, mut missing) = (0, Vec::new());
     for (page, span) in spans().into_iter().filter(|(_, span)| is_path(span)) {
