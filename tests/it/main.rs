@@ -21,6 +21,7 @@ mod evidence;
 mod fakes;
 mod file;
 mod fleet;
+mod jupyterhub;
 mod kill;
 mod lives;
 mod log;
