@@ -29,7 +29,7 @@ const SCOPES: [&str; 2] = ["read:users:name!user", "read:users:activity!user"];
 struct Scene {
     hub: Hub,
     faults: Faults,
-    proxy: FaultProxy,
+    _proxy: FaultProxy,
     github: FakeGithub,
     clock: VirtualClock,
     original: Value,
@@ -60,7 +60,7 @@ impl Scene {
             proxy.url()
         );
         std::fs::write(folder.path().join("crossfade.yml"), file).unwrap();
-        Some(Self { hub, faults, proxy, github, clock, original, folder })
+        Some(Self { hub, faults, _proxy: proxy, github, clock, original, folder })
     }
 
     /// Runs the built binary with the administrator's credential.
