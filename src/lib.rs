@@ -18,8 +18,10 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod diagnostic;
 pub mod github;
 pub mod http;
+pub mod limits;
 pub mod progress;
 pub mod provider;
 pub mod redact;

@@ -4,7 +4,7 @@ use std::str::FromStr as _;
 
 use super::Environment;
 use crate::config::Field;
-use crate::config::diagnostic::{Invalid, Origin, Problems, quoted};
+use crate::diagnostic::{Invalid, Origin, Problems, quoted};
 use crate::redact::looks_like_a_secret;
 
 /// The two names of an input.

@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-use super::diagnostic::{Invalid, quoted, suspicious};
+use crate::diagnostic::{Invalid, quoted, suspicious};
 
 /// The address of a service. Its text is never part of an error: it may hold a
 /// password.

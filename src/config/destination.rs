@@ -19,7 +19,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use super::diagnostic::{Invalid, name_of, named, quoted, suspicious};
+use crate::diagnostic::{Invalid, name_of, named, quoted, suspicious};
 
 /// Which of GitHub's secret stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]

@@ -7,7 +7,7 @@ use data_encoding::BASE32_NOPAD;
 use ring::digest::{SHA256, digest};
 
 use super::Repository;
-use super::diagnostic::{Invalid, quoted};
+use crate::diagnostic::{Invalid, quoted};
 
 /// How many characters of the digest a key has.
 const LENGTH: usize = 10;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::destination::{Repository, owner_name, repository_name};
-use super::diagnostic::{Invalid, quoted};
+use crate::diagnostic::{Invalid, quoted};
 
 /// `acme/*`: `*` stands for any characters, `?` for one, both in the repository's
 /// name alone. The `!` of a pattern that leaves out is not part of it.

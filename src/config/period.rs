@@ -10,7 +10,7 @@ use jiff::fmt::friendly::{Designator, Spacing, SpanParser, SpanPrinter};
 use jiff::{SignedDuration, Span, SpanRelativeTo, Unit};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::diagnostic::{Invalid, quoted};
+use crate::diagnostic::{Invalid, quoted};
 
 /// A length of time, never negative, in whole milliseconds, at most 100 years.
 ///

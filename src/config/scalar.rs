@@ -8,9 +8,9 @@ use serde_json::{Map, Value as Json};
 use url::Url;
 
 use super::address::origin;
-use super::diagnostic::{Invalid, Problems, name_of, named, quoted};
 use super::yaml::{Node, Value};
 use super::{Period, Repository, RepositoryPattern, RotationKey, Store, Visibility};
+use crate::diagnostic::{Invalid, Problems, name_of, named, quoted};
 use crate::provider::Kind;
 
 /// What can stand in the file.
@@ -20,7 +20,7 @@ pub(crate) trait Read: JsonSchema + Sized {
 }
 
 /// Reads a text with a parser; numbers count as the text that they were written as.
-fn text<T>(
+pub(crate) fn text<T>(
     node: &Node,
     problems: &mut Problems,
     parse: impl FnOnce(&str) -> Result<T, Invalid>,
@@ -63,6 +63,8 @@ macro_rules! by_text {
         }
     )*};
 }
+
+pub(crate) use by_text;
 
 by_text! {
     Period, "Period", Self::from_str, { "type": "string", "examples": ["90d", "48h", "1d12h"] };
@@ -213,12 +215,5 @@ fn json(node: &Node, problems: &mut Problems) -> Option<Json> {
             }
             Some(Json::Object(map))
         }
-    }
-}
-impl FromStr for Kind {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        named("provider", &Self::all(), text)
     }
 }

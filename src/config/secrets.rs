@@ -2,11 +2,12 @@
 //! and patterns.
 
 use super::destination::{environment_name, owner_name, secret_name};
-use super::diagnostic::{Invalid, Origin, one_of};
+use super::file::given;
 use super::file::{Field, RotationKeys, SecretKeys, SecretMappingKeys};
-use super::load::{RotationBuilder, given};
+use super::load::RotationBuilder;
 use super::{Destination, Repository, Scope, SecretPattern, SecretTarget};
-use crate::rotation::window::{MOST_WRITES, fits};
+use crate::diagnostic::{Invalid, Origin, one_of};
+use crate::limits::{MOST_WRITES, fits};
 
 impl RotationBuilder<'_> {
     pub(super) fn secrets(

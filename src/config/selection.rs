@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::diagnostic::{Invalid, Problems, nearest, one_of, quoted};
 use super::file::Field;
+use crate::diagnostic::{Invalid, Problems, nearest, one_of, quoted};
 
 /// `I/N`: the `I`th of `N` parts, counted from 1.
 ///

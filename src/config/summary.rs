@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::diagnostic::{Problems, printable};
 use super::{Config, Rotation};
+use crate::diagnostic::{Problems, printable};
 use crate::redact::Redactor;
 
 /// For people.

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::diagnostic::{Invalid, Origin, Problems, quoted, suspicious};
 use super::{Destination, Period, Policy, RotationKey};
+use crate::diagnostic::{Invalid, Origin, Problems, quoted, suspicious};
 use crate::provider::ProviderSettings;
 use crate::redact::looks_like_a_secret;
 

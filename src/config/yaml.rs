@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 use serde_saphyr::{DuplicateKeyPolicy, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
-use super::diagnostic::{Invalid, Origin, Position, printable};
+use crate::diagnostic::{Invalid, Origin, Position, printable};
 
 /// The largest file that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
@@ -59,7 +59,7 @@ impl Node {
 ///
 /// # Errors
 /// When it is no YAML, or beyond the bounds; YAML stops at its first such problem.
-pub(super) fn parse(text: &str) -> Result<Node, (Origin, Invalid)> {
+pub(crate) fn parse(text: &str) -> Result<Node, (Origin, Invalid)> {
     if text.len() > MAX_BYTES {
         return Err((Origin::Missing, Invalid::new("the configuration file is larger than 1 MiB")));
     }

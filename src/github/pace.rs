@@ -19,26 +19,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::{HeaderMap, Method};
+use http::Method;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::peer::is_rate_limit;
 use crate::config::Period;
-use crate::config::diagnostic::{Invalid, quoted};
-use crate::http::retry::{is_rate_limit, requested_wait};
-use crate::http::{Permit, RateLimiter, Reply};
-
-/// Points of a read.
-const READ: u32 = 1;
-/// Points of a write.
-const WRITE: u32 = 5;
-/// GitHub's limit: points in a minute.
-const PUBLISHED: u32 = 900;
-/// The percentage of the allowed points that is used.
-const USED_OF_100: u32 = 99;
-
-/// The writes that are certainly possible in a minute. Delivery windows are sized by it.
-pub const WRITES_A_MINUTE: usize = (PUBLISHED * USED_OF_100 / 100 / WRITE) as usize;
+use crate::diagnostic::{Invalid, quoted};
+use crate::http::retry::requested_wait;
+use crate::http::{Permit, RateLimiter, Reply, number};
+use crate::limits::{POINTS_A_MINUTE, READ_POINTS, USED_OF_100, WRITE_POINTS};
 
 /// The rate limit of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +40,7 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { points: PUBLISHED, period: Duration::from_secs(60) }
+        Self { points: POINTS_A_MINUTE, period: Duration::from_secs(60) }
     }
 }
 
@@ -70,7 +60,7 @@ impl FromStr for Pace {
         })?;
         let is_enough = !pace.period.is_zero()
             && pace.period <= Duration::from_secs(60)
-            && u64::from(pace.points) * 60_000 >= u64::from(PUBLISHED) * pace.period.as_millis() as u64;
+            && u64::from(pace.points) * 60_000 >= u64::from(POINTS_A_MINUTE) * pace.period.as_millis() as u64;
         is_enough.then_some(pace).ok_or_else(|| {
             Invalid::new(format!("{} is slower than GitHub's own 900/1m", quoted(text)))
                 .help("a slower pace would not fit into the delivery windows; use --concurrency")
@@ -193,7 +183,7 @@ impl State {
                 self.spent.pop_front();
             }
             let used = self.points_under_way + self.spent.iter().map(|(_, points)| points).sum::<u32>();
-            let allowed = (self.allowance.saturating_mul(self.left_in_100) / 100).max(WRITE);
+            let allowed = (self.allowance.saturating_mul(self.left_in_100) / 100).max(WRITE_POINTS);
             if used + points > allowed {
                 return self.spent.front().map_or(Admission::AfterAChange, |(end, _)| Admission::At(*end));
             }
@@ -229,7 +219,7 @@ impl State {
 impl RateLimiter for Arc<Pacer> {
     async fn acquire(&self, method: &Method) -> Permit {
         let is_write = *method != Method::GET;
-        Box::new(self.pass(if is_write { WRITE } else { READ }, is_write).await)
+        Box::new(self.pass(if is_write { WRITE_POINTS } else { READ_POINTS }, is_write).await)
     }
 
     fn record(&self, reply: &Reply) {
@@ -247,7 +237,7 @@ impl RateLimiter for Arc<Pacer> {
             (None, None) if reply.status.is_success() => state.is_limited = Some(false),
             (None, _) => {}
         }
-        if is_rate_limit(reply.status, &reply.headers, reply.body()) {
+        if is_rate_limit(reply) {
             // GitHub's rule where it names no time is a minute. Where it names a
             // very long one, each call decides for itself.
             let rest = requested_wait(reply).unwrap_or(self.pace.period);
@@ -261,7 +251,7 @@ impl RateLimiter for Arc<Pacer> {
 impl Pace {
     /// Points that are used of those allowed.
     fn most(&self) -> u32 {
-        (self.points / 100 * USED_OF_100 + self.points % 100 * USED_OF_100 / 100).max(WRITE)
+        (self.points / 100 * USED_OF_100 + self.points % 100 * USED_OF_100 / 100).max(WRITE_POINTS)
     }
 }
 
@@ -294,10 +284,6 @@ impl Drop for Waiting<'_> {
             self.0.changed.notify_waiters();
         }
     }
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use http::StatusCode;
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::WRITES_A_MINUTE;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -39,7 +40,7 @@ async fn arrivals(
         let arrived = began.elapsed();
         tokio::time::sleep(back).await;
         drop(permit);
-        (arrived, if method == Method::GET { READ } else { WRITE })
+        (arrived, if method == Method::GET { READ_POINTS } else { WRITE_POINTS })
     });
     let mut arrived = join_all(sent).await;
     arrived.sort_unstable();
@@ -66,7 +67,7 @@ async fn no_minute_sees_more_than_is_published_and_hardly_any_less() {
     let (there, back) = (Duration::from_millis(900), Duration::from_millis(10));
     let arrived = arrivals(&pacer(100), vec![Method::PUT; 1000], there, back).await;
     let busiest = busiest(&arrived);
-    assert!((855..=PUBLISHED).contains(&busiest), "{busiest}");
+    assert!((855..=POINTS_A_MINUTE).contains(&busiest), "{busiest}");
     // 1000 writes are 5 full minutes and a rest.
     assert!(arrived.last().unwrap().0 < Duration::from_secs(320), "{:?}", arrived.last());
 }
@@ -153,7 +154,7 @@ async fn the_last_of_the_hour_is_spent_slowly() {
     RateLimiter::record(&pacer, &limits(250));
     let short = Duration::from_millis(10);
     let arrived = arrivals(&pacer, vec![Method::PUT; 200], short, short).await;
-    assert!(busiest(&arrived) <= PUBLISHED / 2, "half of the last tenth is left");
+    assert!(busiest(&arrived) <= POINTS_A_MINUTE / 2, "half of the last tenth is left");
     RateLimiter::record(&pacer, &limits(0));
     tokio::time::timeout(2 * MINUTE, pacer.acquire(&Method::PUT)).await.unwrap();
 }
@@ -181,6 +182,6 @@ proptest! {
             arrivals(&pacer(at_once), methods, Duration::from_millis(there), Duration::from_millis(back)).await
         });
         prop_assert_eq!(arrived.len(), writes.len());
-        prop_assert!(busiest(&arrived) <= PUBLISHED);
+        prop_assert!(busiest(&arrived) <= POINTS_A_MINUTE);
     }
 }

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::model::{DestinationOutcome, RedactedReport, RotationOutcome, RotationReport, rfc3339};
 use super::{format, json};
-use crate::config::diagnostic::{Origin, Position, Problem, Problems, Severity};
+use crate::diagnostic::{Origin, Position, Problem, Problems, Severity};
 use crate::redact::{Redactor, is_maskable, workflow_data, workflow_property};
 
 /// Longer reports than this, in bytes, are no output: a job's outputs may take
@@ -92,6 +92,10 @@ pub fn annotate(report: &RedactedReport, output: &mut dyn Write) -> io::Result<(
     for one in &report.expiring {
         let end = format::when(one.expires_at, report.now, "");
         let message = format!("{} ends soon: {end}", format::expiring(one));
+        writeln!(output, "::error title=crossfade::{}", workflow_data(&message))?;
+    }
+    for one in &report.fail_on {
+        let message = format!("{} {}", one.rotation, format::finding(one));
         writeln!(output, "::error title=crossfade::{}", workflow_data(&message))?;
     }
     Ok(())

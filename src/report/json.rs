@@ -46,7 +46,16 @@ mod tests {
             serde_json::from_str(&written(&samples::report(vec![samples::rotated()]))).unwrap();
         assert_eq!(
             keys(&document),
-            ["now", "dry_run", "rotations", "command", "github_credential_expires_at", "expiring",]
+            [
+                "now",
+                "dry_run",
+                "rotations",
+                "command",
+                "github_credential_expires_at",
+                "expiring",
+                "fail_on",
+                "unmanaged"
+            ]
         );
         assert_eq!(document["now"], "2026-09-01T06:00:00Z");
         assert_eq!(document["dry_run"], false);
@@ -90,7 +99,7 @@ mod tests {
     #[test]
     fn words_are_the_published_ones() {
         use crate::report::{
-            DestinationOutcome as D, Reason as R, RotationOutcome as O, VerificationOutcome as P,
+            DestinationOutcome as D, RotationOutcome as O, Verdict as R, VerificationOutcome as P,
         };
         let word = |value: Value| value.as_str().unwrap().to_owned();
         let of = |values: &[Value]| values.iter().cloned().map(word).collect::<Vec<_>>().join("|");

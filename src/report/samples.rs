@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::model::{
-    DestinationOutcome, DestinationReport, PlannedMint, Reason, Report, RotationOutcome, RotationReport,
-    TokenEnd, TokenReport, TokenSpan, VerificationOutcome,
+    DestinationOutcome, DestinationReport, PlannedMint, Report, RotationOutcome, RotationReport, TokenEnd,
+    TokenReport, TokenSpan, Verdict, VerificationOutcome,
 };
 
 /// A string that tries to be obeyed by everything that may read a report.
@@ -42,7 +42,7 @@ pub(super) fn span(id: &str, minted: &str, ends: Option<&str>, held_by: usize) -
 pub(super) fn rotated() -> RotationReport {
     RotationReport {
         outcome: RotationOutcome::Rotated,
-        reason: Some(Reason::Due),
+        reason: Some(Verdict::Due),
         reason_text: Some("12 days left, rotates at 14".to_owned()),
         token: token("tok-2", "2026-11-30T06:00:00Z"),
         previous: end("tok-1"),
@@ -64,7 +64,7 @@ pub(super) fn rotated() -> RotationReport {
 pub(super) fn fresh() -> RotationReport {
     RotationReport {
         outcome: RotationOutcome::Fresh,
-        reason: Some(Reason::Fresh),
+        reason: Some(Verdict::Fresh),
         reason_text: Some("60 days left, rotates at 14".to_owned()),
         token: token("tok-7", "2026-10-31T06:00:00Z"),
         destinations: vec![

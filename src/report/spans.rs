@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::model::{Reason, RotationOutcome, RotationReport};
+use super::model::{RotationOutcome, RotationReport, Verdict};
 
 /// How far back and ahead is drawn at most.
 const PAST: SignedDuration = SignedDuration::from_hours(180 * 24);
@@ -32,7 +32,7 @@ pub(super) fn of(rotation: &RotationReport, now: Timestamp) -> Vec<Span> {
     let mut replaced = planned.map(|_| now);
     // Without a date the next run replaces it.
     let is_as_it_should_be = matches!(rotation.outcome, RotationOutcome::Fresh | RotationOutcome::Rotated)
-        && matches!(rotation.reason, None | Some(Reason::Fresh));
+        && matches!(rotation.reason, None | Some(Verdict::Fresh));
     let next_run = Some(now).filter(|_| planned.is_none() && !is_as_it_should_be);
     let mut spans = Vec::new();
     if let Some(planned) = planned {

@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::model::{
-    DestinationOutcome, DestinationReport, Reason, RedactedReport, RotationOutcome, RotationReport,
+    DestinationOutcome, DestinationReport, RedactedReport, RotationOutcome, RotationReport, UnmanagedToken,
+    Verdict,
 };
 use super::{Terminal, format, timeline};
 
@@ -29,6 +30,10 @@ pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
     section(&mut page, "Warnings:\n", &warnings(&rotations));
     section(&mut page, "Found:\n", &notes(&rotations));
     section(&mut page, "Ends too soon:\n", &expiring(report));
+    section(&mut page, "Fails because of --fail-on:\n", &findings(report));
+    if let Some(tokens) = &report.unmanaged {
+        section(&mut page, "Tokens that no rotation covers:\n", &unmanaged(report, tokens));
+    }
     if let Some(end) = report.github_credential_expires_at {
         let end = format::when(Some(end), report.now, "");
         section(&mut page, "", &format!("The GitHub credential expires {end}.\n"));
@@ -90,19 +95,19 @@ fn held(report: &RedactedReport, destination: &DestinationReport) -> (&'static s
 fn verdict(rotation: &RotationReport) -> &'static str {
     match (rotation.outcome, rotation.reason) {
         (RotationOutcome::Failed, _) => "FAILED",
-        (_, Some(Reason::Due)) => "due",
-        (_, Some(Reason::Forced)) => "forced",
-        (_, Some(Reason::Undelivered)) => "undelivered",
-        (_, Some(Reason::Missing)) => "missing",
-        (_, Some(Reason::InFlight)) => "in flight",
-        (_, Some(Reason::Fresh) | None) => "fresh",
+        (_, Some(Verdict::Due)) => "due",
+        (_, Some(Verdict::Forced)) => "forced",
+        (_, Some(Verdict::Undelivered)) => "undelivered",
+        (_, Some(Verdict::Missing)) => "missing",
+        (_, Some(Verdict::InFlight)) => "in flight",
+        (_, Some(Verdict::Fresh) | None) => "fresh",
     }
 }
 
 fn why(report: &RedactedReport, rotation: &RotationReport) -> String {
     match (rotation.outcome, rotation.next_rotation_at) {
         (RotationOutcome::Failed, _) => rotation.error.clone().unwrap_or_default(),
-        (_, Some(next)) if rotation.reason == Some(Reason::Fresh) => {
+        (_, Some(next)) if rotation.reason == Some(Verdict::Fresh) => {
             format!("due {}", format::brief(Some(next), report.now, ""))
         }
         _ => rotation.reason_text.clone().unwrap_or_default(),
@@ -154,6 +159,31 @@ fn expiring(report: &RedactedReport) -> String {
         format!("  {}: {end}\n", format::expiring(one))
     });
     lines.collect()
+}
+
+fn findings(report: &RedactedReport) -> String {
+    let lines = report.fail_on.iter().map(|one| format!("  {} {}\n", one.rotation, format::finding(one)));
+    lines.collect()
+}
+
+fn unmanaged(report: &RedactedReport, tokens: &[UnmanagedToken]) -> String {
+    if tokens.is_empty() {
+        return "  none\n".to_owned();
+    }
+    let line = |token: &UnmanagedToken| {
+        let named = format::named(format::short(&token.id), &token.name);
+        let state = match (token.disabled, token.expires_at) {
+            (true, _) => "disabled".to_owned(),
+            (false, None) => "does not expire".to_owned(),
+            (false, Some(end)) => {
+                let verb = if report.now.is_some_and(|now| end <= now) { "expired" } else { "expires" };
+                format!("{verb} {}", format::when(Some(end), report.now, ""))
+            }
+        };
+        let marker = if token.marker.is_some() { "; carries the marker of another rotation" } else { "" };
+        format!("  {} {named}: {state}{marker}\n", token.provider)
+    };
+    tokens.iter().map(line).collect()
 }
 
 fn conclusion(report: &RedactedReport) -> String {

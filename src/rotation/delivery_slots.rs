@@ -2,11 +2,11 @@
 //!
 //! More rotations at once make each new token wait longer. So no more secrets are
 //! delivered at a time than GitHub accepts in a minute, which the delivery window relies
-//! on ([`super::window::delivery_window`]).
+//! on ([`crate::limits::delivery_window`]).
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::github::WRITES_A_MINUTE;
+use crate::limits::WRITES_A_MINUTE;
 
 /// The delivery slots of a run.
 #[derive(Debug)]

@@ -167,7 +167,7 @@ pub enum RotationError {
     #[error(
         "nothing was minted, because the patterns stand for {count} secrets, and {} are the most that one \
          rotation can deliver to in time. Give some of them a token of their own",
-        super::window::MOST_WRITES
+        crate::limits::MOST_WRITES
     )]
     TooManySecrets {
         /// How many.

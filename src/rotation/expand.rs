@@ -10,9 +10,9 @@ use futures_util::future::join_all;
 
 use super::RunContext;
 use super::error::{RotationError, some};
-use super::window::fits;
 use crate::config::{Config, Destination, Rotation, Scope, SecretPattern, SecretTarget, Store};
 use crate::github::GitHub;
+use crate::limits::fits;
 
 /// A rotation with all its destinations.
 pub(super) struct Expanded<'a> {

@@ -3,9 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::lineage::{Lineage, Member, Observation};
+use super::lineage::{Lineage, Member};
 use super::marker::{Marker, MarkerKeys};
 use super::plan::PlanInput;
+use super::secret::{Observation, Secret};
 use crate::config::{Destination, Policy, Repository, Rotation, RotationKey, SecretTarget};
 use crate::provider::{Expiry, MarkerIn, Overlap, Profile, ProviderSettings, Token};
 
@@ -44,7 +45,7 @@ pub(super) fn rotation(secrets: usize) -> Rotation {
         provider: ProviderSettings {
             kind: "axiom".parse().unwrap(),
             url: None,
-            org_id: None,
+            with: std::collections::BTreeMap::new(),
             credential: "CROSSFADE_PROVIDER_TOKEN".into(),
         },
         token: "ci-ingest".into(),
@@ -96,6 +97,8 @@ pub(super) const NATIVE: Profile = Profile {
     marker_in: MarkerIn::Description,
     can_disable: false,
     can_set_expiry: false,
+    marker_max: None,
+    has_effective_rights: false,
 };
 
 /// What a plan is made for, at this time.
@@ -103,6 +106,14 @@ pub(super) fn input(rotation: &Rotation, now: Timestamp) -> PlanInput<'_> {
     PlanInput { rotation, profile: NATIVE, now, force: false }
 }
 
-pub(super) fn written(at: Timestamp) -> Observation {
-    Observation::UpdatedAt(at)
+pub(super) fn written(at: Timestamp) -> Secret {
+    Secret::new(Observation::UpdatedAt(at))
+}
+
+pub(super) fn missing() -> Secret {
+    Secret::new(Observation::Missing)
+}
+
+pub(super) fn not_read() -> Secret {
+    Secret::new(Observation::NotRead("503".to_owned()))
 }

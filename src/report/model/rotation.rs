@@ -15,7 +15,7 @@ pub struct RotationReport {
     /// What became of it.
     pub outcome: RotationOutcome,
     /// The verdict; `None` when the run failed before it had one.
-    pub reason: Option<Reason>,
+    pub reason: Option<Verdict>,
     /// The token that destinations should hold after the run: the new token unless it
     /// was revoked, else the previous one.
     pub token: Option<TokenReport>,
@@ -64,13 +64,13 @@ pub enum RotationOutcome {
     Failed,
 }
 
-/// The verdict on a rotation.
+/// Why a rotation is rotated now, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
+pub enum Verdict {
     /// Nothing to mint.
     Fresh,
-    /// The token ends soon, or is too old.
+    /// The token ends soon, is too old, or is valid for longer than the policy allows.
     Due,
     /// The user asked for it.
     Forced,

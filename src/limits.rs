@@ -1,11 +1,21 @@
-//! How long a delivery may take, and so how many writes one rotation can have.
+//! GitHub's published rate limits, and what follows from them: how long a delivery may
+//! take, and so how many secrets one rotation can have.
 //!
-//! Pure arithmetic over GitHub's published limits; the pace itself is kept in
-//! `github::pace`.
+//! Pure arithmetic. `github::pace` keeps within these limits.
 
 use jiff::SignedDuration;
 
-use crate::github::WRITES_A_MINUTE;
+/// Points of a read.
+pub const READ_POINTS: u32 = 1;
+/// Points of a write.
+pub const WRITE_POINTS: u32 = 5;
+/// GitHub's limit: points in a minute.
+pub const POINTS_A_MINUTE: u32 = 900;
+/// The percentage of the allowed points that is used.
+pub const USED_OF_100: u32 = 99;
+
+/// The writes that are certainly possible in a minute. Delivery windows are sized by it.
+pub const WRITES_A_MINUTE: usize = (POINTS_A_MINUTE * USED_OF_100 / 100 / WRITE_POINTS) as usize;
 
 /// The longest delivery window: half an hour of writing is what GitHub's limit of 5000
 /// requests an hour allows.
