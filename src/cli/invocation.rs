@@ -9,17 +9,18 @@ use clap::Parser as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::input::{Input, Inputs, input};
+use super::provider::ProviderRun;
 use super::settings::{self, RunOptions};
 use super::{Cli, Environment, OutputArgs, RotationArgs, Subcommands};
 use crate::config::address::origin;
+use crate::config::providers::ProviderName;
 use crate::config::selection::{Selection, Shard};
 use crate::config::{
-    Config, DEFAULT_CREDENTIAL, Field, Held, MAX_BYTES, Period, Repository, Request, RotationKeys,
+    Config, DEFAULT_CREDENTIAL, Field, Held, MAX_BYTES, Period, Repository, Request, Rotation, RotationKeys,
     SecretKeys, check_values, github_apart, load, summary,
 };
 use crate::diagnostic::{Invalid, Origin, Problems, printable};
 use crate::github::{GithubCredential, GithubSettings};
-use crate::provider::Kind;
 use crate::redact::{GRAM, Redactor, looks_like_a_secret};
 use crate::report::{Condition, Format};
 
@@ -82,18 +83,18 @@ pub struct EarlyExit {
 }
 
 impl EarlyExit {
-    fn good(stdout: String) -> Self {
+    pub(super) fn good(stdout: String) -> Self {
         Self { stdout, stderr: String::new(), exit_code: 0, problems: Box::default() }
     }
 
     /// Of arguments that mean nothing: what is wrong stands in the first line.
-    fn refusal(stderr: String) -> Self {
+    pub(super) fn refusal(stderr: String) -> Self {
         let first = stderr.lines().next().unwrap_or_default();
         let problems = Problems::of(Invalid::new(first.strip_prefix("error: ").unwrap_or(first)));
         Self { stdout: String::new(), stderr, exit_code: 2, problems: Box::new(problems) }
     }
 
-    fn of(problems: Problems) -> Self {
+    pub(super) fn of(problems: Problems) -> Self {
         Self { stdout: String::new(), stderr: render(&problems), exit_code: 2, problems: Box::new(problems) }
     }
 }
@@ -119,6 +120,15 @@ const FAIL_ON: Input = input("--fail-on", "CROSSFADE_FAIL_ON");
 const UNMANAGED: Input = input("--unmanaged", "CROSSFADE_UNMANAGED");
 const FAIL_WITHIN: Input = input("--fail-within", "CROSSFADE_FAIL_WITHIN");
 
+/// A command, checked.
+#[derive(Debug)]
+pub enum Invocation {
+    /// About rotations.
+    Rotations(Box<Run>),
+    /// About one provider.
+    Provider(Box<ProviderRun>),
+}
+
 /// What arguments (the program's name first) and environment ask for.
 ///
 /// # Errors
@@ -128,7 +138,7 @@ pub fn invocation(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &Environment,
     redactor: &Redactor,
-) -> Result<Run, EarlyExit> {
+) -> Result<Invocation, EarlyExit> {
     let known = settings::SECRETS.into_iter().chain([DEFAULT_CREDENTIAL]);
     let known: Vec<SecretString> =
         known.filter_map(|name| Some(environment.get(name)?.to_owned().into())).collect();
@@ -141,6 +151,9 @@ pub fn invocation(
     })?;
     let mut problems = Problems::default();
     match cli.command {
+        Subcommands::Provider(command) => {
+            command.run(environment, redactor, problems).map(|run| Invocation::Provider(Box::new(run)))
+        }
         Subcommands::Schema => Err(EarlyExit::good(crate::config::schema_text())),
         Subcommands::Check(args) => {
             Err(check(&args.rotations, &args.output, environment, redactor, problems))
@@ -158,7 +171,8 @@ pub fn invocation(
                 let invalid = Invalid::new("--detailed-exitcode is only for --dry-run");
                 problems.error(Origin::Missing, invalid.help("add --dry-run, or leave it out"));
             }
-            run(Command::Rotate, &args.rotations, options, github, environment, redactor, problems)
+            let run = run(Command::Rotate, &args.rotations, options, github, environment, redactor, problems);
+            run.map(|run| Invocation::Rotations(Box::new(run)))
         }
         Subcommands::Status(args) => {
             let inputs = &mut Inputs { environment, problems: &mut problems };
@@ -174,7 +188,8 @@ pub fn invocation(
             };
             let options = settings::options(&args.network, &args.output, inputs);
             let github = settings::github(&args.network, inputs);
-            run(command, &args.rotations, options, github, environment, redactor, problems)
+            let run = run(command, &args.rotations, options, github, environment, redactor, problems);
+            run.map(|run| Invocation::Rotations(Box::new(run)))
         }
     }
 }
@@ -190,7 +205,8 @@ fn run(
 ) -> Result<Run, EarlyExit> {
     let repository = repository(args, environment, true, &mut problems);
     let config = configuration(args, repository.clone(), environment, redactor, &mut problems);
-    let credentials = credentials(config.as_ref(), environment, &mut problems);
+    let rotations = config.iter().flat_map(|config| &config.rotations);
+    let credentials = credentials(rotations, environment, &mut problems);
     compare_values(config.as_ref(), github.as_ref(), environment, redactor, &mut problems);
     let marker_keys = settings::marker_keys(&mut Inputs { environment, problems: &mut problems });
     if let (Some(config), Some(github)) = (&config, &github) {
@@ -235,6 +251,23 @@ fn check(
             EarlyExit { stdout, stderr, exit_code, problems: Box::new(problems) }
         }
     }
+}
+
+/// The configuration for a command that asks nothing of GitHub.
+pub(super) fn offline(
+    args: &RotationArgs,
+    environment: &Environment,
+    redactor: &Redactor,
+    problems: &mut Problems,
+) -> (Option<Config>, Repository) {
+    let repository = repository(args, environment, false, problems).unwrap_or_else(some_repository);
+    let config = configuration(args, Some(repository.clone()), environment, redactor, problems);
+    compare_values(config.as_ref(), None, environment, redactor, problems);
+    (config, repository)
+}
+
+fn some_repository() -> Repository {
+    Repository { owner: SOME_REPOSITORY.0.to_owned(), name: SOME_REPOSITORY.1.to_owned() }
 }
 
 /// All problems as text, and how many there are.
@@ -313,10 +346,7 @@ fn configuration(
         && (flags.provider.is_some() || describes && !std::path::Path::new(DEFAULT_FILE).exists());
     let file = if by_flags { None } else { Some(file(path, problems)?) };
     register_named(file.as_deref().unwrap_or_default(), environment, redactor);
-    let repository = repository.unwrap_or_else(|| Repository {
-        owner: SOME_REPOSITORY.0.to_owned(),
-        name: SOME_REPOSITORY.1.to_owned(),
-    });
+    let repository = repository.unwrap_or_else(some_repository);
     load(&Request { file, flags, selection, repository }, problems)
 }
 
@@ -324,7 +354,7 @@ fn configuration(
 /// anything of the file is quoted: it may be wrong in any other way.
 fn register_named(file: &str, environment: &Environment, redactor: &Redactor) {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    for line in file.lines().filter(|line| line.contains("credential")) {
+    for line in file.lines().filter(|line| line.contains("credential") || line.contains("with")) {
         let words = line.split(|c| !is_word(c)).filter(|word| !word.is_empty());
         for value in words.filter_map(|word| environment.get(word)).filter(|value| value.trim().len() >= GRAM)
         {
@@ -342,7 +372,7 @@ fn flags(args: &RotationArgs, inputs: &mut Inputs<'_>) -> RotationKeys {
     };
     RotationKeys {
         name: inputs.text(args.name.as_deref(), NAME),
-        provider: inputs.parsed(args.provider.as_deref(), PROVIDER, Kind::from_str),
+        provider: inputs.parsed(args.provider.as_deref(), PROVIDER, |name| Ok(ProviderName(name.to_owned()))),
         provider_url: inputs.parsed(args.provider_url.as_deref(), PROVIDER_URL, origin),
         org_id: inputs.text(args.org_id.as_deref(), ORG_ID),
         token: inputs.text(args.token.as_deref(), TOKEN),
@@ -379,14 +409,13 @@ fn file(path: Option<(String, Origin)>, problems: &mut Problems) -> Option<Strin
 }
 
 /// The provider credentials that the rotations name.
-fn credentials(
-    config: Option<&Config>,
+pub(super) fn credentials<'a>(
+    rotations: impl Iterator<Item = &'a Rotation>,
     environment: &Environment,
     problems: &mut Problems,
 ) -> BTreeMap<String, SecretString> {
     let mut found = BTreeMap::new();
-    for rotation in config.into_iter().flat_map(|config| &config.rotations) {
-        let variable = &rotation.provider.credential;
+    for variable in rotations.flat_map(|rotation| rotation.provider.credentials()) {
         if found.contains_key(variable) {
             continue;
         }
@@ -422,13 +451,16 @@ fn compare_values(
     };
     held.extend(of_github.map(|(variable, value)| Held { variable, value, provider: None }));
     let rotations = config.into_iter().flat_map(|config| config.rotations.iter().chain(&config.unselected));
-    for provider in rotations.map(|rotation| &rotation.provider) {
-        let Some(value) = environment.get(&provider.credential) else { continue };
+    let providers = rotations.map(|rotation| &rotation.provider);
+    for (provider, variable) in
+        providers.flat_map(|one| one.credentials().map(move |variable| (one, variable)))
+    {
+        let Some(value) = environment.get(variable) else { continue };
         let value = SecretString::from(value);
         redactor.register(&value);
-        let is_known = |one: &Held<'_>| one.variable == provider.credential && one.provider == Some(provider);
+        let is_known = |one: &Held<'_>| one.variable == variable && one.provider == Some(provider);
         if !held.iter().any(is_known) {
-            held.push(Held { variable: &provider.credential, value, provider: Some(provider) });
+            held.push(Held { variable, value, provider: Some(provider) });
         }
     }
     check_values(&held, problems);

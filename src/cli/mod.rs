@@ -7,6 +7,7 @@
 mod environment;
 mod input;
 mod invocation;
+mod provider;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,8 @@ mod tests;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 pub use environment::Environment;
-pub use invocation::{Command, EarlyExit, Run, invocation};
+pub use invocation::{Command, EarlyExit, Invocation, Run, invocation};
+pub use provider::{Action, ProviderRun};
 pub use settings::{RunOptions, Verbosity};
 
 /// Every command and flag, for completions and the manual page.
@@ -55,6 +57,9 @@ enum Subcommands {
     Status(StatusArgs),
     /// Check the configuration, offline
     Check(CheckArgs),
+    /// The services that issue tokens: those built in, and your own
+    #[command(subcommand)]
+    Provider(provider::ProviderCommands),
     /// Print the JSON Schema of the configuration file
     Schema,
 }

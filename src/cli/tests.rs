@@ -25,11 +25,11 @@ const BASE: &[(&str, &str)] = &[
 
 fn invoke(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Run, EarlyExit> {
     let environment: Environment = variables.iter().copied().collect();
-    invocation(
-        std::iter::once("crossfade").chain(arguments.iter().copied()).map(Into::into),
-        &environment,
-        &Redactor::new(),
-    )
+    let arguments = std::iter::once("crossfade").chain(arguments.iter().copied()).map(Into::into);
+    match invocation(arguments, &environment, &Redactor::new())? {
+        Invocation::Rotations(run) => Ok(*run),
+        Invocation::Provider(_) => panic!("a command about a provider"),
+    }
 }
 
 fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
@@ -204,15 +204,15 @@ fn everything_unreadable_is_reported_at_once() {
       --> --github-api-url
       = help: http:// is for literal loopback addresses alone: 127.0.0.1 or [::1]
 
-    error: `axoim` is no provider
-      --> --provider
-      = help: did you mean `axiom`? Allowed: `axiom`
-
     error: `9x` is no duration: write it like 90d, 48h or 1d12h
       --> CROSSFADE_OVERLAP
 
     error: `3/2` is no shard: write I/N, with I from 1 to N, like 2/4
       --> CROSSFADE_SHARD
+
+    error: `axoim` is no provider
+      --> --provider
+      = help: did you mean `axiom`? Allowed: `axiom`
 
     error: GitHub refuses the secret name `GITHUB_X`
       --> --secret

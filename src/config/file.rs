@@ -10,11 +10,13 @@ use serde_json::{Map, Value as Json};
 use std::borrow::Cow;
 use url::Url;
 
+use super::providers::{self, ProviderName};
 use super::scalar::Read;
 use super::yaml::{self, Node, Value};
 use super::{Period, Repository, Store, Visibility};
 use crate::diagnostic::{Invalid, Origin, Problems, nearest, one_of, quoted};
-use crate::provider::Kind;
+use crate::provider::file::ProviderKeys;
+use crate::provider::file::keys::Named;
 use crate::redact::looks_like_a_secret;
 
 /// A value that was given, and where.
@@ -116,6 +118,8 @@ keys! {
     FileKeys, required ["rotations"] {
         /// What every rotation does unless it says otherwise.
         defaults: DefaultsKeys,
+        /// Services of your own, by name: see docs/providers.md.
+        providers: Named<ProviderKeys>,
         /// The tokens to keep fresh.
         rotations: List<RotationKeys>,
     }
@@ -125,13 +129,15 @@ keys! {
     /// What every rotation does unless it says otherwise.
     DefaultsKeys, required [] {
         /// The service that issues the token.
-        provider: Kind,
+        provider: ProviderName,
         /// The service's origin, with or without the API's path, where it is not the public one.
         provider_url: Url,
         /// The environment variable that holds the provider credential. Default: CROSSFADE_PROVIDER_TOKEN.
         credential: String,
         /// The Axiom organization, for personal tokens.
         org_id: String,
+        /// What the provider's variables are set to. Of a secret one: the environment variable that holds it.
+        with: Named<String>,
         /// How long a minted token lives. Default: 90d.
         lifetime: Period,
         /// How long the previous token stays valid after the mint. Default: 7d.
@@ -149,13 +155,15 @@ keys! {
         /// The rotation's name; part of what marks its tokens, so keep it.
         name: String,
         /// The service that issues the token.
-        provider: Kind,
+        provider: ProviderName,
         /// The service's origin, with or without the API's path, where it is not the public one.
         provider_url: Url,
         /// The environment variable that holds the provider credential. Default: CROSSFADE_PROVIDER_TOKEN.
         credential: String,
         /// The Axiom organization, for personal tokens.
         org_id: String,
+        /// What the provider's variables are set to. Of a secret one: the environment variable that holds it.
+        with: Named<String>,
         /// Name or id of the token to keep fresh.
         token: String,
         /// Earlier keys of this rotation, owner/repo/rotation, from before it was renamed or moved.
@@ -290,7 +298,14 @@ pub(crate) fn read(text: &str, problems: &mut Problems) -> FileKeys {
         }
         Ok(root) => {
             refuse_secrets(&root, problems);
-            FileKeys::read(&root, problems).unwrap_or_default()
+            let keys = FileKeys::read(&root, problems).unwrap_or_default();
+            let rotations = given(&keys.rotations).into_iter().flatten();
+            let rotations = rotations.filter_map(|field| field.value.as_ref()?.provider.as_ref());
+            let defaults = given(&keys.defaults).and_then(|keys| keys.provider.as_ref());
+            for field in defaults.into_iter().chain(rotations) {
+                providers::check_name(field, given(&keys.providers), problems);
+            }
+            keys
         }
         Err((origin, invalid)) => {
             problems.error(origin, invalid);

@@ -3,14 +3,13 @@
 //!
 //! [`super::validate`] checks values and rotations against each other.
 
-use std::collections::BTreeMap;
-
 use super::file::{self, DefaultsKeys, Field, FileKeys, RotationKeys, given};
+use super::providers::{self, Providers};
 use super::selection::Selection;
 use super::validate::{self, Claims};
 use super::{Config, Policy, Repository, Rotation, RotationKey, address, reach};
 use crate::diagnostic::{Invalid, Origin, Problems, quoted};
-use crate::provider::{Kind, ProviderSettings};
+use crate::provider::ProviderSettings;
 use crate::redact::looks_like_a_secret;
 
 /// The variable that holds the provider credential unless a rotation names another.
@@ -33,10 +32,11 @@ pub(crate) struct Request {
 /// rotations, selected or not, is noted; with an error among it there is no result.
 pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config> {
     let before = problems.errors();
-    let FileKeys { defaults, rotations } = match &request.file {
+    let FileKeys { defaults, providers: own, rotations } = match &request.file {
         Some(text) => file::read(text, problems),
         None => FileKeys {
             defaults: None,
+            providers: None,
             rotations: Some(Field { origin: Origin::Missing, value: Some(vec![by_flags(&request.flags)]) }),
         },
     };
@@ -66,11 +66,21 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
         })
         .collect();
     let flags = request.file.is_some().then_some(&request.flags);
-    let resolved = reach::decide(&configured, &defaults, flags, problems);
+    let own = given(&own);
+    let providers = Providers::read(own, problems);
+    if let Some(field) = &request.flags.provider {
+        providers::check_name(field, own, problems);
+    }
+    let resolved = reach::decide(&configured, &defaults, flags, &providers, problems);
     let mut claims = Vec::new();
     let mut config = Config { rotations: Vec::new(), unselected: Vec::new() };
     for (reach::ConfiguredRotation { origin, is_selected, .. }, keys) in configured.iter().zip(&resolved) {
-        let mut builder = RotationBuilder { origin: *origin, by_flags: request.file.is_none(), problems };
+        let mut builder = RotationBuilder {
+            origin: *origin,
+            by_flags: request.file.is_none(),
+            providers: &providers,
+            problems,
+        };
         let (rotation, origins) = builder.rotation(keys, &request.repository);
         claims.push(origins);
         let group = if *is_selected { &mut config.rotations } else { &mut config.unselected };
@@ -114,6 +124,7 @@ pub(super) fn over(flags: &RotationKeys, file: &RotationKeys) -> RotationKeys {
         provider_url,
         credential,
         org_id,
+        with,
         token,
         formerly,
         trusted,
@@ -132,6 +143,7 @@ pub(super) fn over(flags: &RotationKeys, file: &RotationKeys) -> RotationKeys {
         provider_url: provider_url.or(file.provider_url),
         credential: credential.or(file.credential),
         org_id: org_id.or(file.org_id),
+        with: with.or(file.with),
         token: token.or(file.token),
         formerly: formerly.or(file.formerly),
         trusted: trusted.or(file.trusted),
@@ -152,6 +164,7 @@ pub(super) fn under(keys: RotationKeys, defaults: &DefaultsKeys) -> RotationKeys
         provider_url,
         credential,
         org_id,
+        with,
         lifetime,
         overlap,
         rotate_before,
@@ -162,6 +175,7 @@ pub(super) fn under(keys: RotationKeys, defaults: &DefaultsKeys) -> RotationKeys
         provider_url: keys.provider_url.or(provider_url),
         credential: keys.credential.or(credential),
         org_id: keys.org_id.or(org_id),
+        with: keys.with.or(with),
         lifetime: keys.lifetime.or(lifetime),
         overlap: keys.overlap.or(overlap),
         rotate_before: keys.rotate_before.or(rotate_before),
@@ -174,6 +188,7 @@ pub(super) fn under(keys: RotationKeys, defaults: &DefaultsKeys) -> RotationKeys
 pub(super) struct RotationBuilder<'a> {
     pub(super) origin: Origin,
     pub(super) by_flags: bool,
+    pub(super) providers: &'a Providers,
     pub(super) problems: &'a mut Problems,
 }
 
@@ -182,7 +197,11 @@ impl RotationBuilder<'_> {
         let name = self
             .required(&keys.name, "name", "--name")
             .and_then(|name| self.legal(&keys.name, validate::rotation_name(name)));
-        let kind = self.required(&keys.provider, "provider", "--provider").cloned();
+        let kind = self.required(&keys.provider, "provider", "--provider");
+        let kind = kind.and_then(|name| self.providers.find(name)).cloned();
+        if let Some(kind) = &kind {
+            providers::check_variables(kind, keys, self.origin, self.problems);
+        }
         let token = self
             .required(&keys.token, "token", "--token")
             .and_then(|token| self.legal(&keys.token, token_name(token)));
@@ -207,7 +226,7 @@ impl RotationBuilder<'_> {
             .filter_map(|f| Some((f.value.clone()?, f.origin)))
             .collect();
         let provider = kind.zip(credential).map(|(kind, (credential, _))| ProviderSettings {
-            with: with(&kind, keys),
+            with: providers::with(&kind, keys),
             kind,
             url: given(&keys.provider_url).cloned(),
             credential,
@@ -289,13 +308,6 @@ impl RotationBuilder<'_> {
         }
         policy
     }
-}
-
-/// What a rotation sets of its provider's variables.
-pub(super) fn with(kind: &Kind, keys: &RotationKeys) -> BTreeMap<String, String> {
-    let is_declared = |name: &str| kind.file().variables.contains_key(name);
-    let org_id = given(&keys.org_id).filter(|_| is_declared("org_id"));
-    org_id.map(|id| ("org_id".to_owned(), id.clone())).into_iter().collect()
 }
 
 /// The name or id of a token, never its value.

@@ -30,7 +30,6 @@ mod tests;
 mod transport;
 mod write;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,7 +47,6 @@ pub use settings::{GithubCredential, GithubOptions, GithubSettings, Mode};
 use crate::config::{SecretPattern, SecretTarget};
 use crate::http::Http;
 use crate::progress::Progress;
-use crate::redact::{Body, TokenShape};
 use auth::Auth;
 use client::Client;
 use error::Subject;
@@ -58,19 +56,6 @@ use preflight::Preflight;
 use repositories::Repositories;
 use secrets::Secrets;
 use transport::Transport;
-
-/// What the table of token shapes calls this service.
-pub const SERVICE: &str = "github";
-
-/// What GitHub's tokens look like: personal, OAuth, user, server and refresh tokens.
-pub const TOKENS: &[TokenShape] = &[
-    TokenShape { prefix: Cow::Borrowed("ghp_"), body: Body::DottedWord(16) },
-    TokenShape { prefix: Cow::Borrowed("github_pat_"), body: Body::DottedWord(16) },
-    TokenShape { prefix: Cow::Borrowed("gho_"), body: Body::DottedWord(16) },
-    TokenShape { prefix: Cow::Borrowed("ghu_"), body: Body::DottedWord(16) },
-    TokenShape { prefix: Cow::Borrowed("ghs_"), body: Body::DottedWord(16) },
-    TokenShape { prefix: Cow::Borrowed("ghr_"), body: Body::DottedWord(16) },
-];
 
 /// The state of one secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +88,7 @@ impl GitHub {
         options: GithubOptions,
     ) -> Result<Self, Error> {
         let GithubOptions { concurrency, pace, mode, announce, progress } = options;
-        let rate_limiter = Arc::new(Pacer::new(pace, concurrency));
+        let rate_limiter = Arc::new(Pacer::new(pace, concurrency, progress.clone()));
         let transport = Arc::new(Transport::new(http, settings.api_url.clone(), rate_limiter));
         let credentials = Auth::new(&settings.credential, &transport, mode, announce)?;
         let client = Arc::new(Client { transport, credentials });
@@ -195,9 +180,9 @@ impl GitHub {
         value: &SecretString,
         until: Timestamp,
     ) -> Result<(), WriteError> {
-        write::write(&self.client, &self.preflight, target, value, until).await?;
-        self.progress.wrote();
-        Ok(())
+        let written = write::write(&self.client, &self.preflight, target, value, until).await;
+        self.progress.wrote(written.is_ok());
+        written
     }
 }
 

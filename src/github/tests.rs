@@ -40,7 +40,7 @@ fn connect_with(server: &MockServer, concurrency: usize) -> GitHub {
         pace: Pace::default(),
         mode: Mode::Apply,
         announce: Arc::new(|_| {}),
-        progress: Progress::new(false),
+        progress: Progress::default(),
     };
     GitHub::connect(http, &settings, options).unwrap()
 }

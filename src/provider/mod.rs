@@ -55,6 +55,11 @@ impl Kind {
         &self.0
     }
 
+    /// Whether a user wrote the file.
+    pub(crate) fn is_own(&self) -> bool {
+        self.0.source.is_none()
+    }
+
     /// The origin of the public service, if there is one.
     #[must_use]
     pub fn origin(&self) -> Option<String> {
@@ -85,11 +90,16 @@ impl ProviderSettings {
     }
 
     /// The environment variables whose values are sent to the service.
-    #[allow(dead_code)]
     pub(crate) fn credentials(&self) -> impl Iterator<Item = &String> {
         let is_secret = |name: &String| self.kind.file().variables.get(name).is_some_and(|one| one.is_secret);
         let further = self.with.iter().filter(move |(name, _)| is_secret(name)).map(|(_, variable)| variable);
         std::iter::once(&self.credential).chain(further)
+    }
+}
+
+impl From<Arc<ProviderFile>> for Kind {
+    fn from(file: Arc<ProviderFile>) -> Self {
+        Self(file)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the tokens of each service look like: the one table of it.
 //!
-//! Every provider's descriptor and GitHub's own list feed it. Three things read it:
+//! Every provider's descriptor and the list of GitHub's below feed it. Three things read it:
 //! the redactor, which hides what looks like a token although nobody registered
 //! it; the refusal of secrets where their names belong (arguments, variables, the
 //! configuration file); and the check that a credential is not another service's.
@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::{github, provider};
+use crate::provider;
 
 /// The form of one kind of token.
 #[derive(Debug, Clone)]
@@ -35,6 +35,19 @@ pub enum Body {
     IdAndVisible(usize),
 }
 
+/// What the table calls GitHub.
+pub const GITHUB: &str = "github";
+
+/// GitHub's personal, OAuth, user, server and refresh tokens.
+const GITHUB_TOKENS: &[TokenShape] = &[
+    TokenShape { prefix: Cow::Borrowed("ghp_"), body: Body::DottedWord(16) },
+    TokenShape { prefix: Cow::Borrowed("github_pat_"), body: Body::DottedWord(16) },
+    TokenShape { prefix: Cow::Borrowed("gho_"), body: Body::DottedWord(16) },
+    TokenShape { prefix: Cow::Borrowed("ghu_"), body: Body::DottedWord(16) },
+    TokenShape { prefix: Cow::Borrowed("ghs_"), body: Body::DottedWord(16) },
+    TokenShape { prefix: Cow::Borrowed("ghr_"), body: Body::DottedWord(16) },
+];
+
 /// In a random value, so many characters without a separator stand somewhere.
 const LONG_RUN: usize = 12;
 
@@ -50,7 +63,7 @@ pub(super) fn known() -> impl Iterator<Item = (&'static str, &'static TokenShape
     let providers = provider::catalogue()
         .iter()
         .flat_map(|kind| kind.file().shapes().map(move |shape| (kind.name(), shape)));
-    providers.chain(github::TOKENS.iter().map(|shape| (github::SERVICE, shape)))
+    providers.chain(GITHUB_TOKENS.iter().map(|shape| (GITHUB, shape)))
 }
 
 /// The parts of `text` that look like the secret part of a token.
@@ -274,7 +287,7 @@ mod tests {
     #[test]
     fn every_provider_is_known_to_every_reader_of_the_table() {
         let samples = samples();
-        for service in provider::catalogue().iter().map(provider::Kind::name).chain([github::SERVICE]) {
+        for service in provider::catalogue().iter().map(provider::Kind::name).chain([GITHUB]) {
             assert!(samples.iter().any(|(issuer, _)| *issuer == service), "{service} describes no token");
         }
         for (service, token) in samples {

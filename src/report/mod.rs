@@ -10,6 +10,7 @@ mod gantt;
 pub mod json;
 pub mod model;
 mod plan;
+pub(crate) mod provider;
 #[cfg(test)]
 mod samples;
 mod spans;

@@ -33,7 +33,6 @@ pub(super) struct RotationRun {
     /// What would be minted, in a dry run.
     pub(super) planned: Option<PlannedMint>,
     pub(super) delivery: Option<Delivery>,
-    /// Tokens that were retired; in a dry run, that would be.
     pub(super) retired: Vec<TokenId>,
     /// What later runs will do.
     pub(super) outlook: Outlook,
@@ -101,6 +100,9 @@ async fn execute(
         *nearest = crate::diagnostic::nearest(token, known).map(str::to_owned);
     }
     run.warn_of_doubts(now, &plan);
+    if let Ok(tokens) = session.tokens().await {
+        run.warn_of_unproved_file(rotation, tokens);
+    }
     if context.mode != Mode::Apply {
         return run.rehearse(input, plan, context.ahead(session.clock));
     }
@@ -215,6 +217,7 @@ async fn rotate(
     plan: &MintPlan,
     run: &mut RotationRun,
 ) -> Result<Option<RotationError>, RotationError> {
+    let mut writes = context.progress.announce_writes(input.rotation.secrets.len());
     let slot = context
         .stop_signal
         .unless_stopped(context.delivery_slots.acquire(input.rotation.secrets.len()))
@@ -226,6 +229,7 @@ async fn rotate(
             retire(session, run, &orphan, Ending::Delete, None).await;
         }
     }
+    writes.creating();
     let attempt = MintAttempt { context, session, input, lineage: &run.lineage };
     let new_token = match attempt.mint(plan).await {
         Ok(new_token) => new_token,
@@ -236,6 +240,7 @@ async fn rotate(
     };
     let NewToken { member, value, until, verification, previous, lost_attempts, warnings } = new_token;
     run.warnings.extend(warnings);
+    writes.delivering();
     let written_at = deliver(context, input, &value, until, &mut run.secrets).await;
     let minted = Minted { token: member.token.clone(), value };
     let error = delivery_error(&attempt, &minted, previous.as_ref(), until, &run.secrets).await;
@@ -265,7 +270,10 @@ async fn deliver(
 ) -> Timestamp {
     let writes =
         input.rotation.secrets.iter().zip(&*secrets).map(async |(target, secret)| match secret.blocked() {
-            Some(_) => None,
+            Some(_) => {
+                context.progress.wrote(false);
+                None
+            }
             None => Some(context.github.write(target, value, until).await),
         });
     let results = join_all(writes).await;
@@ -409,7 +417,6 @@ impl RotationRun {
     ) -> Result<(), RotationError> {
         for one in &plan.retire {
             self.warn_of_use(input, one);
-            self.retired.push(one.token.clone());
         }
         let plan = self.plan.insert(plan);
         match &plan.step {

@@ -32,6 +32,7 @@ mod expand;
 mod lineage;
 mod mint;
 mod plan;
+pub mod proof;
 mod report;
 mod retire;
 #[cfg(test)]
@@ -51,6 +52,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::clock::{Clock, ClockId};
 use crate::config::Config;
 use crate::github::{GitHub, Mode};
+use crate::progress::Progress;
 use crate::provider::ProviderSettings;
 use crate::report::{Report, Reporter, RotationReport};
 use apply::RotationRun;
@@ -66,6 +68,8 @@ pub use unmanaged::unmanaged;
 pub struct RunContext<'a> {
     /// The client that reads and writes the secrets.
     pub github: &'a GitHub,
+    /// Told what is created and written.
+    pub progress: &'a Progress,
     /// The servers' time.
     pub clock: &'a Clock,
     /// Whether a mint may still be started.

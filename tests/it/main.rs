@@ -29,6 +29,7 @@ mod matrix;
 mod pacing;
 mod patterns;
 mod process;
+mod progress;
 mod providers;
 mod proxy;
 mod recovery;

@@ -33,7 +33,7 @@ rotations:
         1 | defaults: { lifetme
           |             ^^^^^^^
           |
-          = help: did you mean `lifetime`? Allowed: `provider`, `provider_url`, `credential`, `org_id`, `lifetime`, `overlap`, `rotate_before` or `delete_after`
+          = help: did you mean `lifetime`? Allowed: `provider`, `provider_url`, `credential`, `org_id`, `with`, `lifetime`, `overlap`, `rotate_before` or `delete_after`
 
         error: `axoim` is no provider
          --> crossfade.yml:4:15
@@ -55,7 +55,7 @@ rotations:
         6 |     provider_token
           |     ^^^^^^^^^^^^^^
           |
-          = help: allowed: `name`, `provider`, `provider_url`, `credential`, `org_id`, `token`, `formerly`, `trusted`, `lifetime`, `overlap`, `rotate_before`, `delete_after`, `create`, `verify` or `secrets`
+          = help: allowed: `name`, `provider`, `provider_url`, `credential`, `org_id`, `with`, `token`, `formerly`, `trusted`, `lifetime`, `overlap`, `rotate_before`, `delete_after`, `create`, `verify` or `secrets`
 
         error: `name` is given twice
          --> crossfade.yml:7:5
@@ -114,7 +114,7 @@ fn what_is_no_yaml() {
         1 | -
           | ^
           |
-          = help: its keys: `defaults` or `rotations`
+          = help: its keys: `defaults`, `providers` or `rotations`
         error: this is no YAML: unclosed bracket '['
          --> crossfade.yml:1:12
           |
