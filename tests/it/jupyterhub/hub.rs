@@ -43,7 +43,10 @@ impl Hub {
             return None;
         };
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Below the ports that systems give to whoever asks for any.
+        let port = (20_000 + rand::random_range(0..10_000_u16)..)
+            .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+            .unwrap();
         let process = Arc::new(Mutex::new(spawn(&python, &folder, port)));
         let hub = Self { python, folder, port, process };
         hub.wait();
