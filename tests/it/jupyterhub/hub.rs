@@ -1,5 +1,6 @@
 //! A JupyterHub process, and what it knows of its tokens.
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -37,9 +38,9 @@ impl Hub {
                 Ok("required"),
                 "JUPYTERHUB_PYTHON is not set"
             );
-            eprintln!(
-                "skipped: set JUPYTERHUB_PYTHON to a Python with tests/it/jupyterhub/requirements.txt installed"
-            );
+            let skipped =
+                b"skipped: JUPYTERHUB_PYTHON names no Python with JupyterHub; `.ci/run tests` installs it.\n";
+            std::io::stderr().write_all(skipped).unwrap();
             return None;
         };
         let folder = Arc::new(tempfile::tempdir().unwrap());
