@@ -8,7 +8,7 @@ use std::fmt;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
-use serde::ser::SerializeStruct as _;
+use serde_json::json;
 
 use crate::redact::starred;
 
@@ -28,6 +28,21 @@ impl Invalid {
         Self { message: message.into(), help: None }
     }
 
+    /// A refusal of a text from outside: what it should have been, and the text itself.
+    pub(crate) fn text(what: &str, text: &str) -> Self {
+        Self::new(if text.is_empty() {
+            format!("{what} is empty")
+        } else {
+            format!("invalid {what} {}", quoted(text))
+        })
+    }
+
+    /// Adds a hint to the message, in brackets.
+    pub(crate) fn hint(mut self, hint: &str) -> Self {
+        self.message = format!("{} ({hint})", self.message);
+        self
+    }
+
     /// Adds what to write instead.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -41,7 +56,7 @@ impl Invalid {
 pub enum Severity {
     /// Nothing is run.
     Error,
-    /// Said, no more.
+    /// Reported; the run goes on.
     Warning,
 }
 
@@ -152,12 +167,6 @@ impl Problems {
         self.errors() >= MOST
     }
 
-    /// Whether there are more problems than these.
-    #[must_use]
-    pub fn is_cut_off(&self) -> bool {
-        self.is_cut_off
-    }
-
     /// The value, or its problem noted.
     pub(crate) fn note<T>(&mut self, origin: Origin, result: Result<T, Invalid>) -> Option<T> {
         result.map_err(|invalid| self.error(origin, invalid)).ok()
@@ -234,32 +243,20 @@ impl fmt::Display for Problems {
 
 impl Serialize for Problems {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.sorted().into_iter().map(|problem| Located { path: &self.path, problem }))
-    }
-}
-
-/// A problem as JSON, with the file's path.
-struct Located<'a> {
-    path: &'a str,
-    problem: &'a Problem,
-}
-
-impl Serialize for Located<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (file, input, at) = match self.problem.origin {
-            Origin::File(at) => (Some(self.path), None, Some(at)),
-            Origin::Input(name) => (None, Some(name), None),
-            Origin::Missing => (None, None, None),
-        };
-        let mut json = serializer.serialize_struct("Problem", 7)?;
-        json.serialize_field("severity", &self.problem.severity)?;
-        json.serialize_field("message", &self.problem.message)?;
-        json.serialize_field("help", &self.problem.help)?;
-        json.serialize_field("file", &file)?;
-        json.serialize_field("line", &at.map(|p| p.line))?;
-        json.serialize_field("column", &at.map(|p| p.column))?;
-        json.serialize_field("input", &input)?;
-        json.end()
+        serializer.collect_seq(self.sorted().into_iter().map(
+            |Problem { severity, message, help, origin }| {
+                let (file, input, at) = match origin {
+                    Origin::File(at) => (Some(&self.path), None, Some(at)),
+                    Origin::Input(name) => (None, Some(name), None),
+                    Origin::Missing => (None, None, None),
+                };
+                let (line, column) = (at.map(|at| at.line), at.map(|at| at.column));
+                json!({
+                    "severity": severity, "message": message, "help": help,
+                    "file": file, "line": line, "column": column, "input": input,
+                })
+            },
+        ))
     }
 }
 
@@ -346,7 +343,8 @@ pub(crate) fn named<T: Clone>(what: &str, table: &[(&str, T)], word: &str) -> Re
     if let Some((_, value)) = table.iter().find(|(name, _)| *name == word) {
         return Ok(value.clone());
     }
-    Err(Invalid::new(format!("{} is no {what}", quoted(word))).help(match nearest(word, names()) {
+    let unknown = Invalid::new(format!("unknown {what} {}", quoted(word)));
+    Err(unknown.help(match nearest(word, names()) {
         Some(meant) => format!("did you mean `{meant}`? Allowed: {}", one_of(names())),
         None => format!("allowed: {}", one_of(names())),
     }))

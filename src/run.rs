@@ -8,31 +8,30 @@ mod proof;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use secrecy::SecretString;
 use tracing::instrument::WithSubscriber as _;
 
 use crate::cli::{self, Command, EarlyExit, Environment, Invocation, Run, Verbosity};
 use crate::clock::{Clock, ClockId};
-use crate::config::Period;
 use crate::diagnostic::{Invalid, Problems};
+use crate::doctor::{self, Diagnosis, Subject, workflow};
 use crate::github::{GitHub, GithubCredential, GithubOptions, Mode};
 use crate::http::{Announce, Http, HttpSettings};
-use crate::limits::delivery_window;
 use crate::log;
 use crate::progress::Progress;
 use crate::provider::{self, ProviderSettings};
+use crate::question::Question;
 use crate::redact::Redactor;
-use crate::report::{self, ActionsFiles, Outputs, Report, actions};
+use crate::report::{self, ActionsFiles, Format, Outputs, Report, actions};
 use crate::rotation::delivery_slots::DeliverySlots;
 use crate::rotation::marker::MarkerKeys;
 use crate::rotation::session::ProviderSession;
 use crate::rotation::stop_signal::StopSignal;
-use crate::rotation::{self, RunContext};
+use crate::rotation::{self, Ask, RunContext};
 use crate::streams::Streams;
 
 /// Exit code of an invalid command line or configuration; no request was sent.
@@ -43,9 +42,6 @@ const FAILED: u8 = 1;
 const SOMETHING_TO_DO: u8 = 3;
 /// Exit code after a second stop signal, as a shell reports a process that SIGINT ended.
 const INTERRUPTED: u8 = 130;
-
-/// The longest wait until the provider accepts a new token.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs one invocation to its end and returns the exit code: 0 all is well,
 /// 1 a rotation failed, 2 usage or configuration, 3 something to do (if asked for).
@@ -58,7 +54,7 @@ pub async fn run(
     mut streams: Streams,
     stop: impl AsyncFnMut(),
 ) -> u8 {
-    let on_actions = environment.get("GITHUB_ACTIONS") == Some("true");
+    let on_actions = environment.is_on_actions();
     let redactor = Arc::new(Redactor::new());
     let run = match cli::invocation(arguments, environment, &redactor) {
         Ok(Invocation::Rotations(run)) => run,
@@ -83,7 +79,11 @@ pub async fn run(
         _ => Progress::new(streams.stderr.is_terminal()),
     };
     let log = log::subscriber(verbosity, Arc::clone(&redactor), streams.stderr.clone(), progress.clone());
-    if !run.warnings.is_empty() && run.options.verbosity > Verbosity::Quiet {
+    if let Some(note) = run.note.as_ref().filter(|_| verbosity > Verbosity::Quiet) {
+        let _ = writeln!(streams.stderr, "{}", redactor.message(note));
+    }
+    // A doctor reports them itself.
+    if !run.warnings.is_empty() && verbosity > Verbosity::Quiet && run.command != Command::Doctor {
         let _ = writeln!(streams.stderr, "{}", redactor.scrub(&run.warnings.to_string()));
     }
     if on_actions {
@@ -101,7 +101,8 @@ pub async fn run(
         let _ = actions::end_group(&mut streams.stderr);
     }
     let report = match outcome {
-        Ok(report) => report,
+        Ok(Outcome::Report(report)) => *report,
+        Ok(Outcome::Diagnosis(diagnosis)) => return print(&diagnosis, &run, &redactor, environment, streams),
         Err(Abort::AtOnce(left)) => {
             let _ = writeln!(streams.stderr, "{left}");
             return INTERRUPTED;
@@ -118,9 +119,10 @@ pub async fn run(
     let files = on_actions.then(|| ActionsFiles {
         output: environment.get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+        server_url: run.github.site_url().or_else(|| environment.get("GITHUB_SERVER_URL").map(str::to_owned)),
     });
-    let terminal = streams.stdout.terminal(environment);
-    let Streams { stdout, stderr } = &mut streams;
+    let terminal = streams.stdout.terminal(environment, verbosity > Verbosity::Normal);
+    let Streams { stdout, stderr, stdin: _ } = &mut streams;
     let format = run.options.format;
     let mut outputs = Outputs { format, terminal, stdout, stderr, actions: files };
     match report::publish(&report, &redactor, &mut outputs) {
@@ -134,6 +136,36 @@ pub async fn run(
             FAILED
         }
     }
+}
+
+/// Prints a diagnosis, and returns the exit code.
+fn print(
+    diagnosis: &Diagnosis,
+    run: &Run,
+    redactor: &Redactor,
+    environment: &Environment,
+    mut streams: Streams,
+) -> u8 {
+    let terminal = streams.stdout.terminal(environment, run.options.verbosity > Verbosity::Normal);
+    let page = match run.options.format {
+        Format::Json => doctor::page::json(diagnosis, redactor),
+        Format::Text => doctor::page::text(diagnosis, terminal, redactor),
+    };
+    let printed = streams.stdout.write_all(page.as_bytes()).and_then(|()| streams.stdout.flush());
+    match printed {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let error = redactor.message(&error.to_string());
+            let _ = writeln!(streams.stderr, "error: the report could not be written: {error}");
+            FAILED
+        }
+        _ => diagnosis.exit_code(),
+    }
+}
+
+/// What an invocation found.
+enum Outcome {
+    Report(Box<Report>),
+    Diagnosis(Diagnosis),
 }
 
 /// Why there is no report.
@@ -150,10 +182,10 @@ async fn carry_out(
     streams: &Streams,
     progress: &Progress,
     mut stop: impl AsyncFnMut(),
-) -> Result<Report, Abort> {
+) -> Result<Outcome, Abort> {
     let options = &run.options;
     let clock = Arc::new(Clock::default());
-    let request_timeout = std_duration(options.request_timeout);
+    let request_timeout = options.request_timeout.unsigned();
     let mut settings = HttpSettings::new(request_timeout);
     if streams.stderr.is_terminal() && !on_actions {
         settings.retry = settings.retry.impatient();
@@ -161,6 +193,7 @@ async fn carry_out(
     let http = Arc::new(Http::new(settings, Arc::clone(&clock)).with_progress(progress.clone()));
     let mode = match run.command {
         Command::Status { .. } => Mode::ReadOnly,
+        Command::Doctor => Mode::Doctor,
         Command::Rotate if options.dry_run => Mode::DryRun,
         Command::Rotate => Mode::Apply,
     };
@@ -175,9 +208,15 @@ async fn carry_out(
     let github = GitHub::connect(Arc::clone(&http), &run.github, github_options)
         .map_err(|error| Abort::Usage(error.to_string()))?;
     let sessions = sessions(run, &http, &announce).map_err(Abort::Usage)?;
-    let window = delivery_window(1).unsigned_abs();
-    let stop_signal = StopSignal::new(std_duration(options.deadline), window, request_timeout);
+    let stop_signal = StopSignal::of_run(options.deadline.unsigned(), request_timeout);
     let delivery_slots = DeliverySlots::new(options.concurrency);
+    let question =
+        streams.stdin.clone().filter(|_| asks(run, mode, on_actions, streams)).map(|stdin| Question {
+            stderr: streams.stderr.clone(),
+            stdin,
+            redactor: Arc::clone(redactor),
+            progress: progress.clone(),
+        });
     let context = RunContext {
         github: &github,
         progress,
@@ -185,12 +224,27 @@ async fn carry_out(
         stop_signal: &stop_signal,
         delivery_slots: &delivery_slots,
         first_wait: settings.retry.first_wait,
-        patience: PATIENCE.min(request_timeout * 2),
+        patience: rotation::patience(request_timeout),
         force: options.force,
+        ask: question.as_ref().map(|question| question as &dyn Ask),
         mode,
         marker_keys: MarkerKeys::new(run.marker_keys.clone()),
     };
-    let work = rotation::run(&context, &run.config, &sessions);
+    let work = async {
+        if run.command == Command::Doctor {
+            let workflows = workflow::read(&run.checkout);
+            let subject = Subject {
+                config: &run.config,
+                warnings: &run.warnings,
+                repository: &run.repository,
+                sessions: &sessions,
+                workflows: &workflows,
+            };
+            return Outcome::Diagnosis(Box::pin(doctor::diagnose(&context, &subject)).await);
+        }
+        let report = rotation::run(&context, &run.config, &sessions).await;
+        Outcome::Report(Box::new(complete(report, run, &sessions)))
+    };
     let stopped = async {
         stop().await;
         tracing::warn!("{}", progress.stopping());
@@ -202,11 +256,16 @@ async fn carry_out(
         // A signal that arrived already is handled first.
         biased;
         left = stopped => Err(Abort::AtOnce(left)),
-        report = work => Ok(complete(report, run, &sessions)),
+        outcome = work => Ok(outcome),
         never = progress.watch() => match never {},
     };
     progress.end();
     outcome
+}
+
+/// Whether a user is there to confirm something, and wants to.
+fn asks(run: &Run, mode: Mode, on_actions: bool, streams: &Streams) -> bool {
+    mode == Mode::Apply && !run.options.yes && !on_actions && streams.stderr.is_terminal()
 }
 
 /// Adds what concerns the run as a whole.
@@ -268,8 +327,4 @@ fn register(run: &Run, redactor: &Redactor) {
         GithubCredential::Token(token) => redactor.register(token),
         GithubCredential::App { private_key, .. } => redactor.register(private_key),
     }
-}
-
-fn std_duration(period: Period) -> Duration {
-    period.duration().unsigned_abs()
 }

@@ -122,7 +122,7 @@ impl<C: Credentials> Client<C> {
                 return Ok((items, total));
             }
         }
-        Err(Error::new(ErrorKind::Unreadable, format!("{subject}: the list does not end")))
+        Err(Error::new(ErrorKind::Unreadable, subject, "the list does not end"))
     }
 
     /// The secrets of a destination's scope, as the subject of requests and errors.

@@ -5,7 +5,7 @@
 //! this list:
 //!
 //! - [`GitHub`]: what the rest of the program calls
-//! - `write`, `evidence`, `preflight`, `secrets`, `repositories`: one task each
+//! - `write`, `evidence`, `preflight`, `secrets`, `repositories`, `identity`: one task each
 //! - `auth`: which token goes with a request; a GitHub App signs in here
 //! - `client`: signs, sends and reads requests
 //! - `transport`: address, headers and pacing of every request
@@ -16,6 +16,7 @@ mod cache;
 mod client;
 mod error;
 mod evidence;
+mod identity;
 mod pace;
 mod paths;
 mod peer;
@@ -39,12 +40,12 @@ use secrecy::SecretString;
 
 pub use error::{Error, ErrorKind, WriteError};
 pub use evidence::Evidence;
+pub(crate) use identity::{CredentialKind, Identity};
 pub use pace::Pace;
 pub use repositories::Expansion;
-pub use seal::{SealError, Sealed, seal};
 pub use settings::{GithubCredential, GithubOptions, GithubSettings, Mode};
 
-use crate::config::{SecretPattern, SecretTarget};
+use crate::config::{ConfiguredSecret, Repository, SecretPattern};
 use crate::http::Http;
 use crate::progress::Progress;
 use auth::Auth;
@@ -101,8 +102,8 @@ impl GitHub {
 
     /// Announces what will be read and written. A GitHub App requests tokens with only
     /// the permissions for that, and lists are read in as few requests as possible.
-    pub fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
-        let targets: Vec<&SecretTarget> = targets.into_iter().collect();
+    pub fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a ConfiguredSecret>) {
+        let targets: Vec<&ConfiguredSecret> = targets.into_iter().collect();
         self.progress.expect(targets.len());
         self.secrets.expect(targets.iter().map(|target| &target.destination));
         self.client.credentials.expect(targets);
@@ -113,6 +114,20 @@ impl GitHub {
     #[must_use]
     pub fn credential_expires_at(&self) -> Option<Timestamp> {
         self.client.credentials.expires_at()
+    }
+
+    /// Whose the GitHub credential is, as far as GitHub tells. `owners`: where an App is
+    /// looked up.
+    ///
+    /// # Errors
+    /// When GitHub rejects the credential, or cannot be reached.
+    pub async fn identity(&self, owners: &[&str]) -> Result<Identity, Error> {
+        identity::identity(&self.client, owners).await
+    }
+
+    /// Whether everybody can see a repository; `None`: unknown.
+    pub async fn is_public(&self, repository: &Repository) -> Option<bool> {
+        self.repositories.is_public(repository).await
     }
 
     /// The repositories that a pattern stands for; each owner is asked once in a run.
@@ -128,11 +143,11 @@ impl GitHub {
     ///
     /// A secret in an environment that is still to be created is
     /// [`SecretState::Missing`] too.
-    pub async fn observe(&self, targets: &[SecretTarget]) -> Vec<Result<SecretState, Error>> {
+    pub async fn observe(&self, targets: &[ConfiguredSecret]) -> Vec<Result<SecretState, Error>> {
         join_all(targets.iter().map(|target| self.observe_one(target))).await
     }
 
-    async fn observe_one(&self, target: &SecretTarget) -> Result<SecretState, Error> {
+    async fn observe_one(&self, target: &ConfiguredSecret) -> Result<SecretState, Error> {
         let found = match self.client.credentials.has_permissions_for(target).await {
             Ok(_) => self.secrets.find(&target.destination).await,
             Err(error) => Err(error),
@@ -154,18 +169,20 @@ impl GitHub {
     ///
     /// # Errors
     /// When the secret could not be written either.
-    pub async fn preflight(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+    pub async fn preflight(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
         let (key, readers, evidence) =
             join3(self.preflight.key(target), self.preflight.readers(target), self.access.evidence(target))
                 .await;
         readers?;
-        if let Some(key) = key? {
+        let key = key?;
+        let lacks_environment = key.is_none();
+        if let Some(key) = key {
             seal::key(&key.key).map_err(|error| {
                 let subject = Subject::Secrets(self.client.purpose(&target.destination));
-                Error::new(ErrorKind::Unreadable, format!("{subject}: {error}"))
+                Error::new(ErrorKind::Unreadable, subject, error.to_string())
             })?;
         }
-        evidence
+        Ok(Evidence { lacks_environment, ..evidence? })
     }
 
     /// Seals a value and writes it. Repeated until `until` while that may help; a key
@@ -176,7 +193,7 @@ impl GitHub {
     /// still have been written, except where [`WriteError::refused`].
     pub async fn write(
         &self,
-        target: &SecretTarget,
+        target: &ConfiguredSecret,
         value: &SecretString,
         until: Timestamp,
     ) -> Result<(), WriteError> {

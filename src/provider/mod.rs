@@ -1,6 +1,6 @@
 //! The services that issue tokens: each is a file, and [`engine`] runs all of them.
 //!
-//! [`file`] is what a file may say, [`catalogue`] the files that ship with crossfade.
+//! [`mod@file`] is what a file may say, [`catalogue()`] the files that ship with crossfade.
 //! [`crate::rotation`] decides when to mint, what to retire and what a lost reply means.
 //! `docs/providers.md` says how to write a file.
 
@@ -58,6 +58,12 @@ impl Kind {
     /// Whether a user wrote the file.
     pub(crate) fn is_own(&self) -> bool {
         self.0.source.is_none()
+    }
+
+    /// Whether the service itself shows that a token was replaced: by a creation date, or
+    /// by the end of the previous token.
+    pub(crate) fn shows_replacement(&self) -> bool {
+        self.0.token.created.is_some() || self.0.regenerate.is_some() || self.0.set_expiry.is_some()
     }
 
     /// The origin of the public service, if there is one.

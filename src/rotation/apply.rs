@@ -7,12 +7,13 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use super::RunContext;
-use super::error::{Cleanup, RotationError};
+use super::confirmation::Share;
+use super::error::{Causes, Cleanup, RotationError};
 use super::lineage::{Lineage, Member, SKEW, TOLERANCE, TokenId, after};
 use super::mint::{MintAttempt, MintFailure, NewToken};
 use super::plan::{self, MintPlan, Outlook, Plan, PlanInput, Retirement, Situation, Step};
 use super::retire;
-use super::secret::{Holder, Observation, Secret, Write, blocked};
+use super::secret::{Holder, Observation, Secret, Write};
 use super::session::{CredentialFallback, ProviderSession};
 use crate::config::Rotation;
 use crate::github::{self, Evidence, Mode, WriteError};
@@ -53,9 +54,10 @@ pub(super) async fn apply(
     context: &RunContext<'_>,
     session: &ProviderSession,
     rotation: &Rotation,
+    share: Share<'_>,
 ) -> RotationRun {
     let mut run = RotationRun::default();
-    run.error = execute(context, session, rotation, &mut run).await.err();
+    run.error = execute(context, session, rotation, share, &mut run).await.err();
     if let Some(now) = run.now {
         let input = PlanInput { rotation, profile: session.provider.profile(), now, force: false };
         run.outlook = plan::outlook(&run.situation(input), run.current());
@@ -71,6 +73,7 @@ async fn execute(
     context: &RunContext<'_>,
     session: &ProviderSession,
     rotation: &Rotation,
+    share: Share<'_>,
     run: &mut RotationRun,
 ) -> Result<(), RotationError> {
     context
@@ -82,7 +85,13 @@ async fn execute(
     run.now = Some(now);
     let input = PlanInput { rotation, profile: session.provider.profile(), now, force: context.force };
     let mut plan = plan::plan(&run.situation(input))?;
-    if matches!(plan.step, Step::Mint(_)) && context.mode != Mode::ReadOnly {
+    let confirmed = share.confirm(input, &plan, &run.lineage);
+    let confirmed = context.stop_signal.unless_stopped(confirmed).await.map_err(RotationError::Stopped);
+    if let Err(error) = confirmed.flatten() {
+        run.plan = Some(plan);
+        return Err(error);
+    }
+    if matches!(plan.step, Step::Mint(_)) && matches!(context.mode, Mode::DryRun | Mode::Apply) {
         let prepared = preflight(context, rotation, &mut run.secrets, &mut run.warnings);
         let all_writable =
             context.stop_signal.unless_stopped(prepared).await.map_err(RotationError::Stopped)?;
@@ -92,12 +101,13 @@ async fn execute(
             mint.keeps_previous = !all_writable && context.mode == Mode::Apply;
         }
     }
-    if let (Step::Refuse(RotationError::NoSuchToken { token, nearest }), Ok(all)) =
+    if let (Step::Refuse(RotationError::NoSuchToken { token, nearest, visible }), Ok(all)) =
         (&mut plan.step, session.tokens().await)
     {
         let names: Vec<String> = all.iter().map(|token| super::marker::strip(&token.name)).collect();
         let known = names.iter().chain(all.iter().map(|token| &token.id)).map(String::as_str);
         *nearest = crate::diagnostic::nearest(token, known).map(str::to_owned);
+        *visible = Some(all.len());
     }
     run.warn_of_doubts(now, &plan);
     if let Ok(tokens) = session.tokens().await {
@@ -135,17 +145,15 @@ async fn observe(
             Secret::new(match observation {
                 Ok(github::SecretState::Missing) => Observation::Missing,
                 Ok(github::SecretState::UpdatedAt(at)) => Observation::UpdatedAt(at),
-                Err(error) => Observation::NotRead(error.to_string()),
+                Err(error) => Observation::NotRead(error),
             })
         })
         .collect();
     let tokens = tokens.map_err(RotationError::Observe)?;
     let Some(now) = context.clock.now() else {
         // Without any readable destination there is no GitHub date either: report the cause.
-        return Err(blocked(rotation, &run.secrets).map_or(
-            RotationError::NoClock,
-            |(destinations, reasons)| RotationError::Unreadable { destinations, reasons },
-        ));
+        return Err(Causes::of(rotation, &run.secrets)
+            .map_or(RotationError::NoClock, |causes| RotationError::Unreadable { causes }));
     };
     match context.clock.skew(session.clock) {
         Some(skew) => check_clocks(skew)?,
@@ -170,7 +178,7 @@ async fn observe(
 
 /// Expiry dates cannot be compared across clocks that differ much. `skew`: how far the
 /// provider's clock is ahead of GitHub's.
-fn check_clocks(skew: SignedDuration) -> Result<(), RotationError> {
+pub(super) fn check_clocks(skew: SignedDuration) -> Result<(), RotationError> {
     if skew.abs() <= SKEW {
         return Ok(());
     }
@@ -180,7 +188,7 @@ fn check_clocks(skew: SignedDuration) -> Result<(), RotationError> {
 
 /// Fetches what the writes will need, and notes what stands in the way of a write.
 /// Returns whether all destinations are known to accept writes.
-async fn preflight(
+pub(super) async fn preflight(
     context: &RunContext<'_>,
     rotation: &Rotation,
     secrets: &mut [Secret],
@@ -195,13 +203,14 @@ async fn preflight(
     let mut all_writable = true;
     for (secret, result) in secrets.iter_mut().zip(prepared) {
         match result {
-            Ok(Evidence { is_writable, warning }) => {
+            Ok(Evidence { is_writable, lacks_environment, warning }) => {
+                (secret.is_writable, secret.lacks_environment) = (is_writable, lacks_environment);
                 all_writable &= is_writable;
                 warnings.extend(warning.filter(|warning| !warnings.contains(warning)));
             }
             Err(error) => {
                 all_writable = false;
-                secret.obstacle = Some(error.to_string());
+                secret.obstacle = Some(error);
             }
         }
     }
@@ -281,8 +290,8 @@ async fn deliver(
     for (secret, result) in secrets.iter_mut().zip(results) {
         secret.write = result.map(|result| match result {
             Ok(()) => Write::Written(written_at.min(until)),
-            Err(WriteError { refused: true, error, .. }) => Write::Refused(error.to_string()),
-            Err(WriteError { error, .. }) => Write::Unconfirmed(error.to_string()),
+            Err(WriteError { refused: true, error, .. }) => Write::Refused(error),
+            Err(WriteError { error, .. }) => Write::Unconfirmed(error),
         });
     }
     written_at
@@ -298,23 +307,15 @@ async fn delivery_error(
     secrets: &[Secret],
 ) -> Option<RotationError> {
     let id = minted.token.id.clone();
-    let is_refused = |secret: &Secret| matches!(secret.write, None | Some(Write::Refused(_)));
-    if !secrets.is_empty() && secrets.iter().all(is_refused) {
+    let causes = Causes::of(attempt.input.rotation, secrets)?;
+    if secrets.iter().all(|secret| matches!(secret.write, None | Some(Write::Refused(_)))) {
         let cleanup = attempt.revoke(minted, previous).await;
-        return Some(RotationError::RefusedEverywhere { id, cleanup });
+        return Some(RotationError::RefusedEverywhere { id, causes, cleanup });
     }
-    let rotation = attempt.input.rotation;
-    let written = rotation.secrets.iter().zip(secrets);
-    let is_failed = |secret: &Secret| secret.write.is_some() && !secret.is_written();
-    let failed = written.filter(|(_, secret)| is_failed(secret));
-    let mut destinations: Vec<String> = failed.map(|(target, _)| target.destination.to_string()).collect();
-    let blocked = blocked(rotation, secrets);
-    if destinations.is_empty() {
-        let (destinations, reasons) = blocked?;
-        return Some(RotationError::DestinationNotRead { destinations, reasons });
+    if secrets.iter().all(|secret| secret.write.is_none() || secret.is_written()) {
+        return Some(RotationError::DestinationNotRead { causes });
     }
-    destinations.extend(blocked.into_iter().flat_map(|(not_read, _)| not_read));
-    Some(RotationError::Undelivered { id, destinations, until: after(until, TOLERANCE) })
+    Some(RotationError::Undelivered { id, causes, of: secrets.len(), until: after(until, TOLERANCE) })
 }
 
 /// Retires the previous tokens that no destination can hold any more, except the

@@ -28,14 +28,6 @@ pub struct Step {
     pub failure: Option<String>,
 }
 
-/// The tokens of a provider, as its file makes crossfade understand them.
-///
-/// # Errors
-/// When the list cannot be read.
-pub async fn tokens(session: &ProviderSession) -> Result<&[Token], Error> {
-    session.tokens().await
-}
-
 /// Whether a token carries a marker: of this rotation (`Some(true)`), or of another.
 #[must_use]
 pub fn is_ours(rotation: &Rotation, token: &Token) -> Option<bool> {

@@ -4,19 +4,21 @@
 
 use jiff::Timestamp;
 
-use super::advice::advice;
+use super::advice::{presumed, still_valid};
 use super::apply::RotationRun;
+use super::error::RotationError;
 use super::lineage::{Member, TokenId};
 use super::plan::{Plan, Step};
 use super::secret::{Holder, Observation, Secret, Write};
 use crate::config::Rotation;
 use crate::github::Mode;
 use crate::report::{
-    DestinationOutcome, DestinationReport, RotationOutcome, RotationReport, TokenEnd, TokenReport, TokenSpan,
-    VerificationOutcome,
+    DestinationOutcome, DestinationReport, RotationOutcome, RotationReport, SecretState, TokenEnd,
+    TokenReport, TokenSpan, VerificationOutcome,
 };
 
 pub(super) fn report(rotation: &Rotation, run: RotationRun, mode: Mode) -> RotationReport {
+    let steps = |error: &RotationError| error.steps(&rotation.provider.credential);
     let planned = run.plan.iter().filter(|_| mode != Mode::Apply).flat_map(|plan| &plan.retire);
     let retired = run.retired.iter().chain(planned.map(|one| &one.token));
     RotationReport {
@@ -35,7 +37,12 @@ pub(super) fn report(rotation: &Rotation, run: RotationRun, mode: Mode) -> Rotat
             .collect(),
         next_rotation_at: run.outlook.next_rotation_at,
         error: run.error.as_ref().map(ToString::to_string),
-        next_step: run.error.as_ref().map(|error| advice(rotation, &run, error)),
+        error_code: run.error.as_ref().map(|error| error.code().to_string()),
+        next_step: run
+            .error
+            .as_ref()
+            .map(|error| [still_valid(rotation, &run, error), steps(error)].concat().join(" ")),
+        steps: run.error.iter().flat_map(steps).collect(),
         tokens: run.token_spans(),
         retired: retired.map(ToString::to_string).collect(),
         planned: run.planned,
@@ -116,7 +123,7 @@ impl RotationRun {
     }
 
     fn destination(&self, rotation: &Rotation, index: usize, mode: Mode) -> DestinationReport {
-        let name = rotation.secrets[index].destination.to_string();
+        let destination = &rotation.secrets[index].destination;
         let secret = self.secrets.get(index);
         let holder = self.holder(index);
         let holds_current = self.current().is_some_and(|current| holder.is(current));
@@ -126,9 +133,9 @@ impl RotationRun {
             Some(
                 Secret { write: Some(Write::Refused(why) | Write::Unconfirmed(why)), .. }
                 | Secret { obstacle: Some(why), .. },
-            ) => (DestinationOutcome::Failed, Some(why.clone())),
+            ) => (DestinationOutcome::Failed, Some(why.to_string())),
             Some(Secret { observation: Observation::NotRead(why), .. }) => {
-                (DestinationOutcome::NotRead, Some(why.clone()))
+                (DestinationOutcome::NotRead, Some(why.to_string()))
             }
             _ if mode == Mode::DryRun && self.planned.is_some() => (DestinationOutcome::Planned, None),
             _ if holds_current => (DestinationOutcome::Held, None),
@@ -141,6 +148,22 @@ impl RotationRun {
         });
         let held = holder.token().filter(|_| !holds_current || outcome == DestinationOutcome::Planned);
         let holds = held.zip(self.now).map(|(held, now)| self.end(held, now));
-        DestinationReport { error, holds, updated_at, ..DestinationReport::new(name, outcome) }
+        let state = match holder {
+            _ if holds_current => SecretState::Current,
+            Holder::Token(..) => SecretState::Previous,
+            Holder::Missing => SecretState::Missing,
+            Holder::NotRead if outcome == DestinationOutcome::NotRead => SecretState::NotRead,
+            Holder::Unknown(_) | Holder::NotRead => SecretState::Unknown,
+        };
+        let presumed = presumed(self, index).filter(|_| state == SecretState::Unknown);
+        DestinationReport {
+            state,
+            error,
+            holds,
+            presumed: presumed.zip(self.now).map(|(original, now)| self.end(original, now)),
+            updated_at,
+            settings_path: destination.settings_path(),
+            ..DestinationReport::new(destination.to_string(), outcome)
+        }
     }
 }

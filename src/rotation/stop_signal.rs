@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-const STOPPED: &str = "the run was told to stop";
+use crate::limits::delivery_window;
+
+const STOPPED: &str = "the run was stopped";
 
 /// Allows mints until the process is asked to stop or the deadline is near.
 #[derive(Debug)]
@@ -19,11 +21,17 @@ pub struct StopSignal {
 }
 
 impl StopSignal {
+    /// For a run that begins now and may take `deadline`: the last mint must leave time
+    /// to deliver to one secret, and a request under way may take its whole timeout.
+    #[must_use]
+    pub fn of_run(deadline: Duration, request_timeout: Duration) -> Self {
+        Self::new(deadline, delivery_window(1).unsigned_abs(), request_timeout)
+    }
+
     /// For a run that begins now and may take `deadline`. No mint starts in the last
     /// quarter of that time, or in the last `window` if that is shorter. Requests under
     /// way at the end may finish within `grace`.
-    #[must_use]
-    pub fn new(deadline: Duration, window: Duration, grace: Duration) -> Self {
+    fn new(deadline: Duration, window: Duration, grace: Duration) -> Self {
         let margin = window.min(deadline / 4);
         let end = Instant::now() + deadline;
         Self { stopped: watch::Sender::new(false), last_mint: end - margin, end: end + grace }
@@ -75,7 +83,7 @@ mod tests {
         let stop_signal = StopSignal::new(Duration::from_secs(600), window, Duration::ZERO);
         assert_eq!(stop_signal.check(), Ok(()));
         stop_signal.stop();
-        assert_eq!(stop_signal.check(), Err("the run was told to stop".to_owned()));
+        assert_eq!(stop_signal.check(), Err("the run was stopped".to_owned()));
         let late = StopSignal::new(Duration::ZERO, window, Duration::from_secs(30));
         assert_eq!(late.check(), Err("the run's deadline is near".to_owned()));
     }
@@ -89,7 +97,7 @@ mod tests {
         let endless = stop_signal.unless_stopped(std::future::pending::<()>());
         assert_eq!(endless.await, Err("the run's deadline is over".to_owned()));
         stop_signal.stop();
-        assert_eq!(stop_signal.unless_stopped(async { 7 }).await, Err("the run was told to stop".to_owned()));
+        assert_eq!(stop_signal.unless_stopped(async { 7 }).await, Err("the run was stopped".to_owned()));
     }
 
     #[tokio::test]
@@ -97,6 +105,6 @@ mod tests {
         let stop_signal = StopSignal::new(Duration::from_secs(600), Duration::ZERO, Duration::ZERO);
         let stop = async { stop_signal.stop() };
         let (held, ()) = tokio::join!(stop_signal.unless_stopped(std::future::pending::<()>()), stop);
-        assert_eq!(held, Err("the run was told to stop".to_owned()));
+        assert_eq!(held, Err("the run was stopped".to_owned()));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tracing::instrument::WithSubscriber as _;
 
-use super::{FAILED, PATIENCE, USAGE, announce, std_duration};
+use super::{FAILED, USAGE, announce};
 use crate::cli::{Action, ProviderRun};
 use crate::clock::{Clock, ClockId};
 use crate::http::{Http, HttpSettings};
@@ -14,6 +14,7 @@ use crate::progress::Progress;
 use crate::provider;
 use crate::redact::Redactor;
 use crate::report::provider::{proof as steps_as_text, tokens};
+use crate::rotation;
 use crate::rotation::proof::{Proof, is_ours};
 use crate::rotation::session::ProviderSession;
 use crate::streams::Streams;
@@ -50,7 +51,7 @@ async fn carry_out(
     streams: &Streams,
 ) -> Result<(String, bool), (String, u8)> {
     let clock = Arc::new(Clock::default());
-    let request_timeout = std_duration(run.options.request_timeout);
+    let request_timeout = run.options.request_timeout.unsigned();
     let http = Arc::new(Http::new(HttpSettings::new(request_timeout), Arc::clone(&clock)));
     let settings = &run.rotation.provider;
     let announce = announce(redactor, on_actions, streams);
@@ -73,7 +74,7 @@ async fn carry_out(
                 rotation: &run.rotation,
                 repository: &run.repository,
                 shortest: file.shortest,
-                patience: PATIENCE.min(request_timeout * 2).max(file.eventual),
+                patience: rotation::patience(request_timeout).max(file.eventual),
                 now: &|| clock.now(),
             };
             let steps = proof.run().await;

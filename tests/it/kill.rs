@@ -129,7 +129,7 @@ async fn a_cancelled_process_mints_no_more_and_delivers_what_it_minted() {
         let before = scene.world.axiom.tokens().len();
         let ran = cancelled_process(&scene, signal, Target::on("GET", "public-key"), When::After).await;
         assert_eq!(ran.exit_code, 1, "{signal}: {}", ran.everything());
-        assert!(ran.everything().contains("the run was told to stop"), "{signal}: {}", ran.everything());
+        assert!(ran.everything().contains("the run was stopped"), "{signal}: {}", ran.everything());
         assert_eq!(scene.world.axiom.tokens().len(), before, "{signal}");
 
         let ran = cancelled_process(&scene, signal, Target::on("POST", "/regenerate"), When::After).await;

@@ -50,6 +50,38 @@ fn flags_override_the_one_rotation_of_the_usual_file() {
 }
 
 #[tokio::test]
+async fn what_only_reads_takes_the_repository_from_the_git_remote() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let git = |arguments: &[&str]| {
+        let ran = std::process::Command::new("git").arg("-C").arg(folder.path()).args(arguments).status();
+        assert!(ran.unwrap().success(), "{arguments:?}");
+    };
+    git(&["init", "--quiet"]);
+    let run = async |command: &str, flags: &[&str]| {
+        let mut invocation =
+            Invocation::of(command).scene(&world, &world.github.url(), &world.provider.url());
+        let given = invocation.arguments.iter().position(|argument| argument == "--repository").unwrap();
+        invocation.arguments.drain(given..given + 2);
+        invocation.arguments.extend(flags.iter().map(ToString::to_string));
+        let mut command = crossfade(&invocation);
+        command.current_dir(folder.path()).env("PATH", std::env::var("PATH").unwrap());
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    };
+    assert!(text(&run("status", &[]).await.stderr).contains("no repository is given"));
+    git(&["remote", "add", "origin", "http://127.0.0.1/acme/infra.git"]);
+    for (command, flags) in [("status", &[][..]), ("rotate", &["--dry-run"])] {
+        let ran = run(command, flags).await;
+        assert_eq!(text(&ran.stderr), "repository acme/infra, from the git remote origin\n");
+        assert_eq!(ran.status.code(), Some(0), "{command}");
+    }
+    assert_eq!(text(&run("status", &["--quiet"]).await.stderr), "");
+    let refused = run("rotate", &[]).await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("give --repository owner/name"), "{}", text(&refused.stderr));
+}
+
+#[tokio::test]
 async fn nothing_is_contacted_when_the_usage_is_wrong() {
     let world = World::start().await;
     let wrong: [fn(Invocation) -> Invocation; 6] = [
@@ -73,13 +105,35 @@ async fn nothing_is_contacted_when_the_usage_is_wrong() {
 fn every_help_page_is_as_it_was() {
     let page = |arguments: &[&str]| {
         let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_crossfade"));
-        text(&command.env_clear().args(arguments).arg("--help").output().unwrap().stdout)
+        let page = text(&command.env_clear().args(arguments).output().unwrap().stdout);
+        // A new provider changes no page.
+        let Some((before, after)) = page.split_once("[possible values: axiom,") else { return page };
+        let (_, after) = after.split_once(']').unwrap();
+        format!("{before}[possible values: axiom…]{after}")
     };
-    insta::assert_snapshot!("help", page(&[]));
-    insta::assert_snapshot!("help-rotate", page(&["rotate"]));
-    insta::assert_snapshot!("help-status", page(&["status"]));
-    insta::assert_snapshot!("help-check", page(&["check"]));
-    insta::assert_snapshot!("help-schema", page(&["schema"]));
+    insta::assert_snapshot!("help", page(&["--help"]));
+    insta::assert_snapshot!("help-rotate", page(&["rotate", "--help"]));
+    insta::assert_snapshot!("help-status", page(&["status", "--help"]));
+    insta::assert_snapshot!("help-doctor", page(&["doctor", "--help"]));
+    insta::assert_snapshot!("help-check", page(&["check", "--help"]));
+    insta::assert_snapshot!("help-rotate-short", page(&["rotate", "-h"]));
+    insta::assert_snapshot!("help-completions", page(&["completions", "--help"]));
+    insta::assert_snapshot!("help-schema", page(&["schema", "--help"]));
+}
+
+#[test]
+fn completions_know_the_commands_and_the_providers() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_crossfade"));
+        let script = text(&command.env_clear().args(["completions", shell]).output().unwrap().stdout);
+        assert!(
+            ["status", "--fail-within", "completions"]
+                .iter()
+                .all(|word| script.contains(word.trim_start_matches('-'))),
+            "{shell}"
+        );
+        assert!(script.contains("launchdarkly") || matches!(shell, "elvish" | "powershell"), "{shell}");
+    }
 }
 
 #[test]

@@ -6,11 +6,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use crossfade::cli::Environment;
-use crossfade::run::run;
-use crossfade::streams::{Stream, Streams};
+use crossfade::{Environment, Input, Stream, Streams, run};
 use serde_json::Value;
 
 use super::world::{REPOSITORY, TOKEN, World};
@@ -26,6 +24,8 @@ pub struct Invocation {
     pub columns: Option<usize>,
     /// Whether a terminal shows standard error.
     pub stderr_is_terminal: bool,
+    /// The user, if there is one.
+    pub stdin: Option<Input>,
 }
 
 /// The exit code of a run that was killed.
@@ -62,6 +62,7 @@ impl Invocation {
     pub fn scene(self, world: &World, github: &str, provider: &str) -> Self {
         let destinations = world.destinations();
         let mut this = self
+            .configured(world)
             .credentials(world)
             .arg("--provider", world.provider.service().name)
             .arg("--token", TOKEN)
@@ -72,6 +73,19 @@ impl Invocation {
             this = this.arg("--secret", &destination);
         }
         this
+    }
+
+    /// With the file that describes the provider, where crossfade does not know it.
+    fn configured(self, world: &World) -> Self {
+        static FILE: OnceLock<tempfile::NamedTempFile> = OnceLock::new();
+        let Some(text) = world.provider.service().configuration() else { return self };
+        let file = FILE.get_or_init(|| {
+            let file = tempfile::Builder::new().suffix(".yml").tempfile().unwrap();
+            std::fs::write(&file, text).unwrap();
+            file
+        });
+        let this = self.arg("--config", file.path().to_str().unwrap());
+        this.env("LIGHTHOUSE_ADMIN_KEY", world.provider_token())
     }
 
     /// The credentials of the standard scene alone.
@@ -104,13 +118,20 @@ impl Invocation {
     /// Shown on a terminal so wide.
     #[must_use]
     pub fn on_terminal(self, columns: usize) -> Self {
-        Self { columns: Some(columns), ..self }
+        Self { columns: Some(columns), ..self.env("LANG", "C.UTF-8") }
     }
 
     /// With standard error shown on a terminal.
     #[must_use]
     pub fn on_stderr_terminal(self) -> Self {
         Self { stderr_is_terminal: true, ..self }
+    }
+
+    /// At a terminal with a user who answers like this.
+    #[must_use]
+    pub fn answered(self, answer: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        let stdin = Input::new(move || Box::pin(std::future::ready(answer())));
+        Self { stdin: Some(stdin), ..self.on_stderr_terminal() }
     }
 
     /// As a step of a workflow: the runner reads commands and files.
@@ -143,7 +164,7 @@ impl Invocation {
         let shown = self.columns.map_or(shown.clone(), |columns| shown.on_terminal(columns));
         let log = Stream::new(stderr.clone());
         let log = if self.stderr_is_terminal { log.on_terminal(80) } else { log };
-        let streams = Streams { stdout: shown, stderr: log };
+        let streams = Streams { stdout: shown, stderr: log, stdin: self.stdin.clone() };
         let environment: Environment = self.environment.clone().into_iter().collect();
         let arguments = std::iter::once("crossfade".to_owned()).chain(self.arguments.clone());
         let mut stop = Some(Box::pin(stop));

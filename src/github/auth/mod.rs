@@ -11,9 +11,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::client::Credentials;
 use super::error::{self, Error, ErrorKind, SignedWith, Subject};
+use super::identity::CredentialKind;
 use super::settings::{GithubCredential, Mode};
 use super::transport::Transport;
-use crate::config::SecretTarget;
+use crate::config::ConfiguredSecret;
 use crate::http::Announce;
 use app::App;
 
@@ -26,6 +27,14 @@ pub(super) enum Auth {
     Token(UserToken),
     /// A GitHub App: a token for each owner.
     App(Box<App>),
+}
+
+/// An App at one owner.
+pub(super) struct Installed {
+    /// The App's name in addresses.
+    pub(super) app: Option<String>,
+    /// It covers all of the owner's repositories.
+    pub(super) covers_all: bool,
 }
 
 /// `CROSSFADE_GITHUB_TOKEN`, and what GitHub has reported about it.
@@ -48,7 +57,7 @@ impl Auth {
                 transport
                     .call(http::Method::GET, "/")
                     .bearer(token)
-                    .map_err(|error| Error::new(ErrorKind::Unauthenticated, format!("GitHub: {error}")))?;
+                    .map_err(|error| Error::new(ErrorKind::Unauthenticated, "GitHub", error.to_string()))?;
                 Ok(Self::Token(UserToken {
                     token: token.clone(),
                     expires_at: Mutex::default(),
@@ -64,7 +73,7 @@ impl Auth {
 
     /// Announces what will be read and written: an App's tokens get only the permissions
     /// for that.
-    pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
+    pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a ConfiguredSecret>) {
         if let Self::App(app) = self {
             app.expect(targets);
         }
@@ -75,10 +84,32 @@ impl Auth {
     ///
     /// # Errors
     /// When an App lacks one of them, or is not installed there.
-    pub(super) async fn has_permissions_for(&self, target: &SecretTarget) -> Result<bool, Error> {
+    pub(super) async fn has_permissions_for(&self, target: &ConfiguredSecret) -> Result<bool, Error> {
         match self {
             Self::Token(_) => Ok(false),
             Self::App(app) => app.check(target).await.map(|()| true),
+        }
+    }
+
+    /// Which kind of credential it is.
+    pub(super) fn kind(&self) -> CredentialKind {
+        match self {
+            Self::Token(user) => CredentialKind::of_token(user.token.expose_secret()),
+            Self::App(_) => CredentialKind::App,
+        }
+    }
+
+    /// The App at an owner.
+    ///
+    /// # Errors
+    /// When it is not installed there, or the credential is no App.
+    pub(super) async fn installation(&self, owner: &str) -> Result<Installed, Error> {
+        match self {
+            Self::Token(_) => Err(Error::new(ErrorKind::Invalid, owner, "the credential is no App")),
+            Self::App(app) => app.installation(owner).await.map(|found| Installed {
+                app: found.app_slug.clone(),
+                covers_all: found.repository_selection.as_deref() == Some("all"),
+            }),
         }
     }
 
@@ -94,10 +125,7 @@ impl Auth {
     /// Whether it is an installation token, which sees only the installation's
     /// repositories.
     pub(super) fn is_installation(&self) -> bool {
-        match self {
-            Self::Token(user) => user.token.expose_secret().starts_with("ghs_"),
-            Self::App(_) => true,
-        }
+        matches!(self.kind(), CredentialKind::InstallationToken | CredentialKind::App)
     }
 
     /// When the GitHub credential expires. `None`: GitHub has not reported it, or the

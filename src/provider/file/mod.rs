@@ -1,6 +1,6 @@
 //! A provider as data: the checked form of a provider file.
 //!
-//! [`keys`] says what may be written where, [`build`] checks what it means together,
+//! [`keys`] says what may be written where, [`mod@build`] checks what it means together,
 //! [`template`] and [`time`] read and write single values. [`super::engine`] runs it.
 
 mod build;
@@ -144,8 +144,8 @@ pub(crate) struct TokenRules {
     pub(crate) has_effective_rights: bool,
     /// Fields that grant something, whatever they are called, are copied too.
     pub(crate) copies_unknown_rights: bool,
-    /// All of it: the token may be the credential.
-    pub(crate) credential: Vec<Condition>,
+    /// All of it: the token may be the credential. `None`: no listed token is.
+    pub(crate) credential: Option<Vec<Condition>>,
 }
 
 impl TokenRules {
