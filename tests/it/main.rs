@@ -12,6 +12,7 @@ mod action;
 mod actions;
 mod app;
 mod campaign;
+mod cases;
 mod client;
 mod destinations;
 mod docs;
