@@ -9,13 +9,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Who sent a `Date` header.
+/// Whose clock a `Date` header shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peer {
-    /// The GitHub API.
+pub enum ClockId {
+    /// GitHub's, which counts.
     Github,
-    /// A service that issues tokens. Each of a run's services has a number, because
-    /// each has a clock of its own.
+    /// A provider's. Each provider of a run has a number.
     Provider(usize),
 }
 
@@ -67,12 +66,12 @@ impl Anchor {
 impl Clock {
     /// Records a `Date` header. A date older than the clock (a cached reply, a server
     /// that lags) is ignored.
-    pub fn observe(&self, peer: Peer, date: Timestamp) {
+    pub fn observe(&self, clock: ClockId, date: Timestamp) {
         let mut github = self.github.lock().unwrap_or_else(|e| e.into_inner());
         let mut providers = self.providers.lock().unwrap_or_else(|e| e.into_inner());
-        let anchor = match peer {
-            Peer::Github => &mut *github,
-            Peer::Provider(number) => {
+        let anchor = match clock {
+            ClockId::Github => &mut *github,
+            ClockId::Provider(number) => {
                 let known = providers.len().max(number + 1);
                 providers.resize(known, Other::default());
                 &mut providers[number].anchor
@@ -94,14 +93,14 @@ impl Clock {
         Timestamp::from_second(now.as_second()).ok()
     }
 
-    /// How far a peer's clock is ahead of GitHub's (negative: behind). `None` until both
+    /// How far a clock is ahead of GitHub's (negative: behind). `None` until both
     /// have sent a date.
     #[must_use]
-    pub fn skew(&self, peer: Peer) -> Option<SignedDuration> {
+    pub fn skew(&self, clock: ClockId) -> Option<SignedDuration> {
         let github = self.github();
-        match peer {
-            Peer::Github => skew(github, github),
-            Peer::Provider(number) => skew(github, self.providers().get(number)?.anchor),
+        match clock {
+            ClockId::Github => skew(github, github),
+            ClockId::Provider(number) => skew(github, self.providers().get(number)?.anchor),
         }
     }
 
@@ -134,7 +133,7 @@ fn skew(github: Option<Anchor>, other: Option<Anchor>) -> Option<SignedDuration>
 mod tests {
     use super::*;
 
-    const PROVIDER: Peer = Peer::Provider(0);
+    const PROVIDER: ClockId = ClockId::Provider(0);
 
     fn minute(minute: i64) -> Timestamp {
         let start: Timestamp = "2026-03-02T08:00:00Z".parse().unwrap();
@@ -150,18 +149,18 @@ mod tests {
         let clock = Clock::default();
         clock.observe(PROVIDER, minute(3));
         assert_eq!((clock.now(), clock.skew(PROVIDER), clock.latest()), (None, None, None));
-        clock.observe(Peer::Github, minute(1));
-        clock.observe(Peer::Github, minute(0));
+        clock.observe(ClockId::Github, minute(1));
+        clock.observe(ClockId::Github, minute(0));
         assert!(is_about(clock.now(), minute(1)));
         assert_eq!(clock.skew(PROVIDER).map(|skew| skew.as_mins()), Some(2));
     }
 
     #[test]
     fn a_provider_that_is_ahead_makes_it_no_later() {
-        for (first, second) in [(Peer::Github, PROVIDER), (PROVIDER, Peer::Github)] {
+        for (first, second) in [(ClockId::Github, PROVIDER), (PROVIDER, ClockId::Github)] {
             let clock = Clock::default();
-            for peer in [first, second] {
-                clock.observe(peer, minute(if peer == PROVIDER { 4 } else { 0 }));
+            for of in [first, second] {
+                clock.observe(of, minute(if of == PROVIDER { 4 } else { 0 }));
             }
             assert!(is_about(clock.latest(), minute(0)), "{:?}", clock.latest());
             clock.observe(PROVIDER, minute(4 + 60));
@@ -173,11 +172,11 @@ mod tests {
     #[test]
     fn each_provider_has_a_clock_of_its_own() {
         let clock = Clock::default();
-        clock.observe(Peer::Github, minute(0));
-        clock.observe(Peer::Provider(2), minute(20));
-        clock.observe(Peer::Provider(0), minute(-1));
+        clock.observe(ClockId::Github, minute(0));
+        clock.observe(ClockId::Provider(2), minute(20));
+        clock.observe(ClockId::Provider(0), minute(-1));
         let minutes = |skew: SignedDuration| (skew.as_secs_f64() / 60.0).round();
-        let skews = [0, 1, 2, 3].map(|n| clock.skew(Peer::Provider(n)).map(minutes));
+        let skews = [0, 1, 2, 3].map(|n| clock.skew(ClockId::Provider(n)).map(minutes));
         assert_eq!(skews, [Some(-1.0), None, Some(20.0), None]);
         assert!(is_about(clock.latest(), minute(0)));
     }

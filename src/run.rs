@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use tracing::instrument::WithSubscriber as _;
 
 use crate::cli::{self, Command, EarlyExit, Environment, Run, Verbosity};
-use crate::clock::{Clock, Peer};
+use crate::clock::{Clock, ClockId};
 use crate::config::Period;
 use crate::diagnostic::{Invalid, Problems};
 use crate::github::{GitHub, GithubCredential, GithubOptions, Mode};
@@ -37,12 +37,14 @@ use crate::streams::Streams;
 const USAGE: u8 = 2;
 /// Exit code of a failed rotation.
 const FAILED: u8 = 1;
+/// Exit code of a dry run with `--detailed-exitcode` if there is something to do.
+const SOMETHING_TO_DO: u8 = 3;
 
 /// The longest wait until the provider accepts a new token.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs one invocation to its end and returns the exit code: 0 all is well,
-/// 1 a rotation failed, 2 usage or configuration.
+/// 1 a rotation failed, 2 usage or configuration, 3 something to do (if asked for).
 ///
 /// When `stop` resolves, no new mint is started; a new token is still delivered.
 pub async fn run(
@@ -107,7 +109,10 @@ pub async fn run(
     let format = run.options.format;
     let mut outputs = Outputs { format, terminal, stdout, stderr, actions: files };
     match report::publish(&report, &redactor, &mut outputs) {
-        Ok(()) => report.exit_code(),
+        Ok(()) => match report.exit_code() {
+            0 if run.options.detailed_exitcode && report.has_something_to_do() => SOMETHING_TO_DO,
+            code => code,
+        },
         Err(error) => {
             let error = redactor.message(&error.to_string());
             let _ = writeln!(streams.stderr, "error: the report could not be written: {error}");
@@ -156,8 +161,7 @@ async fn carry_out(
         first_wait: settings.retry.first_wait,
         patience: PATIENCE.min(request_timeout * 2),
         force: options.force,
-        dry_run: mode != Mode::Apply,
-        read_only: mode == Mode::ReadOnly,
+        mode,
         marker_keys: MarkerKeys::new(run.marker_keys.clone()),
     };
     let work = rotation::run(&context, &run.config, &sessions);
@@ -169,15 +173,23 @@ async fn carry_out(
             tracing::warn!("told to stop: nothing more is begun, and what was minted is delivered");
             stop_signal.stop();
         }
-        report = &mut work => return Ok(complete(report, run)),
+        report = &mut work => return Ok(complete(report, run, &sessions)),
     }
-    Ok(complete(work.await, run))
+    Ok(complete(work.await, run, &sessions))
 }
 
 /// Adds what concerns the run as a whole.
-fn complete(mut report: Report, run: &Run) -> Report {
-    if let Command::Status { fail_within: Some(within) } = run.command {
-        report.look_ahead(within.duration());
+fn complete(
+    mut report: Report,
+    run: &Run,
+    sessions: &HashMap<ProviderSettings, Arc<ProviderSession>>,
+) -> Report {
+    if let Command::Status { fail_within, fail_on, unmanaged } = &run.command {
+        if let Some(within) = fail_within {
+            report.look_ahead(within.duration());
+        }
+        report.look_for(fail_on);
+        report.unmanaged = unmanaged.then(|| rotation::unmanaged(&run.config, sessions));
     }
     report
 }
@@ -204,13 +216,13 @@ fn sessions(
         if sessions.contains_key(settings) {
             continue;
         }
-        let peer = Peer::Provider(sessions.len());
-        let provider = provider::connect(settings, Arc::clone(http), peer, Arc::clone(announce))
+        let clock = ClockId::Provider(sessions.len());
+        let provider = provider::connect(settings, Arc::clone(http), clock, Arc::clone(announce))
             .map_err(|error| error.to_string())?;
         let credential = run.credentials.get(&settings.credential).cloned().unwrap_or_default();
         sessions.insert(
             settings.clone(),
-            Arc::new(ProviderSession::new(provider, credential, peer, http.retry_policy())),
+            Arc::new(ProviderSession::new(provider, credential, clock, http.retry_policy())),
         );
     }
     Ok(sessions)

@@ -21,7 +21,7 @@ use crate::diagnostic::{Invalid, Origin, Problems, printable};
 use crate::github::{GithubCredential, GithubSettings};
 use crate::provider::Kind;
 use crate::redact::{GRAM, Redactor, looks_like_a_secret};
-use crate::report::Format;
+use crate::report::{Condition, Format};
 
 /// The default path of the configuration file.
 const DEFAULT_FILE: &str = ".github/crossfade.yml";
@@ -52,7 +52,7 @@ pub struct Run {
 }
 
 /// The commands that need the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Rotate what is due.
     Rotate,
@@ -60,6 +60,10 @@ pub enum Command {
     Status {
         /// Fail if something would expire within this time.
         fail_within: Option<Period>,
+        /// Fail if a rotation is in one of these states.
+        fail_on: Vec<Condition>,
+        /// List the provider's tokens that no rotation covers.
+        unmanaged: bool,
     },
 }
 
@@ -110,6 +114,9 @@ const SECRET: Input = input("--secret", "CROSSFADE_SECRETS");
 const NAME: Input = input("--name", "CROSSFADE_NAME");
 const FORCE: Input = input("--force", "CROSSFADE_FORCE");
 const DRY_RUN: Input = input("--dry-run", "CROSSFADE_DRY_RUN");
+const DETAILED_EXITCODE: Input = input("--detailed-exitcode", "CROSSFADE_DETAILED_EXITCODE");
+const FAIL_ON: Input = input("--fail-on", "CROSSFADE_FAIL_ON");
+const UNMANAGED: Input = input("--unmanaged", "CROSSFADE_UNMANAGED");
 const FAIL_WITHIN: Input = input("--fail-within", "CROSSFADE_FAIL_WITHIN");
 
 /// What arguments (the program's name first) and environment ask for.
@@ -142,16 +149,29 @@ pub fn invocation(
             let inputs = &mut Inputs { environment, problems: &mut problems };
             let options = RunOptions {
                 dry_run: inputs.switch(args.dry_run, DRY_RUN),
+                detailed_exitcode: inputs.switch(args.detailed_exitcode, DETAILED_EXITCODE),
                 force: inputs.switch(args.force, FORCE),
                 ..settings::options(&args.network, &args.output, inputs)
             };
             let github = settings::github(&args.network, inputs);
+            if options.detailed_exitcode && !options.dry_run {
+                let invalid = Invalid::new("--detailed-exitcode is only for --dry-run");
+                problems.error(Origin::Missing, invalid.help("add --dry-run, or leave it out"));
+            }
             run(Command::Rotate, &args.rotations, options, github, environment, redactor, problems)
         }
         Subcommands::Status(args) => {
             let inputs = &mut Inputs { environment, problems: &mut problems };
             let fail_within = inputs.parsed(args.fail_within.as_deref(), FAIL_WITHIN, Period::from_str);
-            let command = Command::Status { fail_within: fail_within.and_then(|field| field.value) };
+            let fail_on = inputs.list(&args.fail_on, FAIL_ON, &[',', '\n']);
+            let fail_on = fail_on.into_iter().filter_map(|field| {
+                inputs.problems.note(field.origin, field.value?.trim().parse::<Condition>())
+            });
+            let command = Command::Status {
+                fail_within: fail_within.and_then(|field| field.value),
+                fail_on: fail_on.collect(),
+                unmanaged: inputs.switch(args.unmanaged, UNMANAGED),
+            };
             let options = settings::options(&args.network, &args.output, inputs);
             let github = settings::github(&args.network, inputs);
             run(command, &args.rotations, options, github, environment, redactor, problems)

@@ -42,7 +42,8 @@ Secrets come from environment variables alone, never from arguments:
   CROSSFADE_MARKER_KEY                signs the markers of new tokens (optional; one key a
                                       line: the first signs, all verify)
 
-Exit codes: 0 all is well, 1 a rotation failed, 2 usage or configuration.";
+Exit codes: 0 all is well, 1 a rotation failed, 2 usage or configuration,
+3 something to do (only with --detailed-exitcode).";
 
 #[derive(Debug, Subcommand)]
 enum Subcommands {
@@ -65,6 +66,9 @@ struct RotateArgs {
     /// Show what would be done and do none of it [env: CROSSFADE_DRY_RUN]
     #[arg(long)]
     dry_run: bool,
+    /// With --dry-run: exit with 3 if there is something to do [env: CROSSFADE_DETAILED_EXITCODE]
+    #[arg(long)]
+    detailed_exitcode: bool,
     /// Rotate even if nothing is due [env: CROSSFADE_FORCE]
     #[arg(long)]
     force: bool,
@@ -81,6 +85,13 @@ struct StatusArgs {
     /// Exit with 1 if a token would expire within this time [env: CROSSFADE_FAIL_WITHIN]
     #[arg(long, value_name = "PERIOD")]
     fail_within: Option<String>,
+    /// Exit with 1 if a rotation is in this state: undelivered, due, unknown (which token a secret
+    /// holds); repeatable [env: CROSSFADE_FAIL_ON, one a line or with commas]
+    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    fail_on: Vec<String>,
+    /// List the provider's tokens that no rotation covers, too [env: CROSSFADE_UNMANAGED]
+    #[arg(long)]
+    unmanaged: bool,
     #[command(flatten)]
     network: NetworkArgs,
     #[command(flatten)]

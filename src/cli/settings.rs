@@ -17,6 +17,8 @@ use crate::report::Format;
 pub struct RunOptions {
     /// Plan, and change nothing.
     pub dry_run: bool,
+    /// Say by the exit code whether a dry run found something to do.
+    pub detailed_exitcode: bool,
     /// Rotate even if nothing is due.
     pub force: bool,
     /// How the report is written.
@@ -75,6 +77,7 @@ pub(super) fn format(args: &OutputArgs, inputs: &mut Inputs<'_>) -> Format {
 pub(super) fn options(network: &NetworkArgs, output: &OutputArgs, inputs: &mut Inputs<'_>) -> RunOptions {
     RunOptions {
         dry_run: false,
+        detailed_exitcode: false,
         force: false,
         format: format(output, inputs),
         concurrency: inputs.or(network.concurrency.as_deref(), CONCURRENCY, concurrency, 8),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use super::Error;
+use super::error::Error;
 
 type Cell<T> = Arc<OnceCell<Result<T, Error>>>;
 

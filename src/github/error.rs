@@ -5,9 +5,9 @@ use std::fmt;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
+use super::peer::is_rate_limit;
 use super::permission::{ADMINISTRATION, METADATA, Permission};
 use crate::config::{Scope, Store};
-use crate::http::retry::is_rate_limit;
 use crate::http::{HttpError, Reply, text_of_page};
 use crate::redact::Redactor;
 
@@ -69,8 +69,6 @@ pub struct WriteError {
 pub(super) struct Purpose<'a> {
     pub(super) store: Store,
     pub(super) scope: &'a Scope,
-    /// Making the environment itself, which takes another permission.
-    pub(super) creates_environment: bool,
     /// The server is GitHub's own, which has every store.
     pub(super) has_every_store: bool,
 }
@@ -79,8 +77,10 @@ pub(super) struct Purpose<'a> {
 /// on it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Subject<'a> {
-    /// The secrets of a scope, or the environment that holds them.
+    /// The secrets of a scope.
     Secrets(Purpose<'a>),
+    /// Creating the environment that will hold them, which takes another permission.
+    Environment(Purpose<'a>),
     /// A write check, which holds for all of the owner's repositories.
     WriteCheck(Purpose<'a>),
     /// The repositories of this owner.
@@ -104,22 +104,17 @@ pub(super) enum SignedWith {
 
 /// A failure reply.
 pub(super) struct Refusal<'a> {
-    pub(super) status: StatusCode,
-    pub(super) headers: &'a HeaderMap,
-    pub(super) body: &'a [u8],
+    pub(super) reply: &'a Reply,
     pub(super) signed_with: SignedWith,
 }
 
-impl<'a> Refusal<'a> {
-    pub(super) fn of(reply: &'a Reply, signed_with: SignedWith) -> Self {
-        Self { status: reply.status, headers: &reply.headers, body: reply.body(), signed_with }
-    }
-
+impl Refusal<'_> {
     /// The status, and the message that came with it from GitHub or a proxy.
     pub(super) fn reason(&self) -> String {
-        match reason_of(self.body) {
-            reason if reason.is_empty() => format!("{}, without a reason", self.status),
-            reason => format!("{}: {}", self.status, quoted(&reason)),
+        let status = self.reply.status;
+        match reason_of(self.reply.body()) {
+            reason if reason.is_empty() => format!("{status}, without a reason"),
+            reason => format!("{status}: {}", quoted(&reason)),
         }
     }
 
@@ -132,18 +127,23 @@ impl<'a> Refusal<'a> {
     }
 
     fn requires_sso(&self) -> bool {
-        let value = self.headers.get("x-github-sso").and_then(|value| value.to_str().ok());
+        let value = self.reply.headers.get("x-github-sso").and_then(|value| value.to_str().ok());
         value.is_some_and(|value| value.trim_start().starts_with("required"))
     }
 
     fn mentions(&self, part: &str) -> bool {
-        reason_of(self.body).to_ascii_lowercase().contains(part)
+        reason_of(self.reply.body()).to_ascii_lowercase().contains(part)
     }
 }
 
 impl Error {
     pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
+    }
+
+    /// The message without its subject.
+    pub(super) fn cause(&self, subject: &Subject<'_>) -> &str {
+        self.message.strip_prefix(&format!("{subject}: ")).unwrap_or(&self.message)
     }
 
     /// No whole reply came. `about` begins the message.
@@ -172,11 +172,10 @@ impl Error {
     /// causes, and proxies use the same ones, so the message of the reply is always
     /// shown.
     pub(super) fn refused(subject: &Subject<'_>, refusal: &Refusal<'_>) -> Self {
-        let Refusal { status, headers, body, .. } = *refusal;
         let reason = refusal.reason();
-        let (kind, text) = match status {
+        let (kind, text) = match refusal.reply.status {
             StatusCode::UNAUTHORIZED => (ErrorKind::Unauthenticated, refusal.unauthenticated()),
-            status if is_rate_limit(status, headers, body) => (
+            _ if is_rate_limit(refusal.reply) => (
                 ErrorKind::RateLimited,
                 format!("GitHub's rate limit is used up ({reason}); try again later"),
             ),
@@ -221,7 +220,7 @@ impl Refusal<'_> {
 impl fmt::Display for Subject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Secrets(purpose) => purpose.fmt(f),
+            Self::Secrets(purpose) | Self::Environment(purpose) => purpose.fmt(f),
             Self::WriteCheck(purpose) => write!(f, "a write was tried for {purpose}"),
             Self::Repositories(owner) => write!(f, "repositories of {owner}"),
             Self::Installation(owner) | Self::InstallationToken(owner) => write!(f, "GitHub App at {owner}"),
@@ -249,10 +248,20 @@ impl fmt::Display for Purpose<'_> {
 }
 
 impl Subject<'_> {
+    /// The user or organization that it belongs to.
+    pub(super) fn owner(&self) -> &str {
+        match self {
+            Self::Secrets(purpose) | Self::Environment(purpose) | Self::WriteCheck(purpose) => {
+                purpose.scope.owner()
+            }
+            Self::Repositories(owner) | Self::Installation(owner) | Self::InstallationToken(owner) => owner,
+        }
+    }
+
     /// What a refusal means, without its reason.
     fn refusal(&self) -> &'static str {
         match self {
-            Self::Secrets(_) | Self::WriteCheck(_) => "GitHub refuses the request",
+            Self::Secrets(_) | Self::Environment(_) | Self::WriteCheck(_) => "GitHub refuses the request",
             Self::Repositories(_) => "GitHub does not list them",
             Self::Installation(_) => "GitHub does not show the App's installation",
             Self::InstallationToken(_) => "GitHub does not give the App a token for its installation",
@@ -261,7 +270,7 @@ impl Subject<'_> {
 
     fn not_found(&self) -> String {
         match self {
-            Self::Secrets(purpose) => purpose.not_found(),
+            Self::Secrets(purpose) | Self::Environment(purpose) => purpose.not_found(),
             Self::WriteCheck(_) => "the credential may read there and not write".to_owned(),
             Self::Repositories(_) => "there is no such owner, or the token cannot see it".to_owned(),
             Self::Installation(_) => {
@@ -273,7 +282,7 @@ impl Subject<'_> {
 
     /// What to do about a 403, as far as GitHub's message gives the cause.
     fn hint(&self, refusal: &Refusal<'_>) -> Option<String> {
-        let headers = refusal.headers;
+        let headers = &refusal.reply.headers;
         if refusal.requires_sso() {
             return Some(
                 "Authorize the token for the organization's single sign-on: open the token's settings on GitHub \
@@ -296,12 +305,14 @@ impl Subject<'_> {
 
     fn permission_hint(&self, refusal: &Refusal<'_>) -> String {
         let (permission, right) = match self {
-            Self::Secrets(purpose) if purpose.creates_environment => (purpose.permission(), "write"),
-            Self::Secrets(purpose) | Self::WriteCheck(purpose) => (purpose.permission(), "read and write"),
+            Self::Environment(_) => (ADMINISTRATION, "write"),
+            Self::Secrets(Purpose { store, scope, .. }) | Self::WriteCheck(Purpose { store, scope, .. }) => {
+                (Permission::of(*store, scope), "read and write")
+            }
             Self::Repositories(_) | Self::Installation(_) | Self::InstallationToken(_) => (METADATA, "read"),
         };
         let mut text = format!("It needs the {permission}: {right}");
-        if let Some(asked) = accepted_permissions(refusal.headers) {
+        if let Some(asked) = accepted_permissions(&refusal.reply.headers) {
             text.push_str(&format!(" (GitHub asks for {asked})"));
         }
         match refusal.signed_with {
@@ -319,7 +330,9 @@ impl Subject<'_> {
 
     /// The scope that a classic token lacks; GitHub sends its scopes with every reply.
     fn missing_scope(&self, headers: &HeaderMap) -> Option<String> {
-        let (Self::Secrets(purpose) | Self::WriteCheck(purpose)) = self else { return None };
+        let (Self::Secrets(purpose) | Self::Environment(purpose) | Self::WriteCheck(purpose)) = self else {
+            return None;
+        };
         missing_scope(&scopes(headers)?, purpose.scope)
     }
 }
@@ -340,11 +353,6 @@ impl Purpose<'_> {
         }
         text
     }
-
-    /// The permission to tick.
-    fn permission(&self) -> Permission {
-        if self.creates_environment { ADMINISTRATION } else { Permission::of(self.store, self.scope) }
-    }
 }
 
 /// The scopes of a classic token; `None`: it is another kind of credential, or has none.
@@ -363,13 +371,11 @@ pub(super) fn missing_scope(scopes: &str, scope: &Scope) -> Option<String> {
     Some(format!("The classic token needs the scope \"{needed}\"; its scopes are {}", quoted(scopes)))
 }
 
-fn store_name(store: Store) -> &'static str {
-    match store {
-        Store::Actions => "Actions",
-        Store::Dependabot => "Dependabot",
-        Store::Codespaces => "Codespaces",
-        Store::Agents => "Agents",
-    }
+/// A store's name at the beginning of a sentence.
+fn store_name(store: Store) -> String {
+    let name = store.to_string();
+    let (first, rest) = name.split_at(1);
+    format!("{}{rest}", first.to_ascii_uppercase())
 }
 
 /// The permission that GitHub's reply names, in its API's form: `secrets=write`.

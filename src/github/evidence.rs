@@ -7,17 +7,22 @@
 //! check for each owner and permission is enough, because such a token has the same
 //! permissions everywhere.
 
+use std::sync::Arc;
+
 use http::{Method, StatusCode};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::auth::Auth;
-use super::error::{Refusal, SignedWith, Subject, missing_scope};
+use super::cache::Cache;
+use super::client::Client;
+use super::error::{Error, ErrorKind, Subject, missing_scope};
+use super::peer::is_rate_limit;
 use super::permission::Permission;
-use super::{Error, ErrorKind, GitHub, Mode, paths};
+use super::preflight::Preflight;
+use super::repositories::{Condition, Repositories};
+use super::{paths, settings::Mode};
 use crate::config::{Destination, Repository, Scope, SecretTarget};
-use crate::http::retry::is_rate_limit;
-use crate::http::{HttpError, Reply, Retry, anything};
+use crate::http::{Call, Reply, Retry, anything};
 
 /// The name that the write check writes to.
 const WRITE_CHECK: &str = "CROSSFADE_WRITE_CHECK";
@@ -34,7 +39,7 @@ pub struct Evidence {
 
 /// The result of a write check.
 #[derive(Debug, Clone)]
-pub(super) struct Checked {
+struct Checked {
     /// Where it was made: a repository, or an organization.
     scope_key: String,
     outcome: Outcome,
@@ -52,34 +57,31 @@ enum Outcome {
     NotKnown,
 }
 
-/// Whether a repository takes writes at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Condition {
-    Open,
-    Archived,
-    Disabled,
-    NotKnown,
+/// Finds out whether secrets may be written; each owner and permission is tried once.
+pub(super) struct WriteAccess {
+    client: Arc<Client<Auth>>,
+    repositories: Arc<Repositories>,
+    preflight: Arc<Preflight>,
+    mode: Mode,
+    checks: Cache<Checked>,
 }
 
-/// What a repository's own record says of that.
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) struct Record {
-    pub(super) archived: Option<bool>,
-    pub(super) disabled: Option<bool>,
-}
-
-impl Condition {
-    pub(super) fn of(record: Record) -> Self {
-        match (record.archived, record.disabled) {
-            (Some(true), _) => Self::Archived,
-            (_, Some(true)) => Self::Disabled,
-            (Some(false), _) => Self::Open,
-            (None, _) => Self::NotKnown,
+impl WriteAccess {
+    pub(super) fn new(
+        client: &Arc<Client<Auth>>,
+        repositories: &Arc<Repositories>,
+        preflight: &Arc<Preflight>,
+        mode: Mode,
+    ) -> Self {
+        Self {
+            client: Arc::clone(client),
+            repositories: Arc::clone(repositories),
+            preflight: Arc::clone(preflight),
+            mode,
+            checks: Cache::new(),
         }
     }
-}
 
-impl GitHub {
     /// Whether a destination may be written.
     ///
     /// # Errors
@@ -94,15 +96,15 @@ impl GitHub {
     /// Whether the destination's repository is known to accept writes.
     async fn is_open(&self, target: &SecretTarget) -> Result<bool, Error> {
         let Some(repository) = repository_of(&target.destination.scope) else { return Ok(true) };
-        let purpose = self.purpose(target.destination.store, &target.destination.scope);
+        let subject = Subject::Secrets(self.client.purpose(&target.destination));
         let refused = |why: &str| {
             let message = format!(
-                "{purpose}: {repository} is {why}, so nothing in it can be written. Change that on GitHub, or \
+                "{subject}: {repository} is {why}, so nothing in it can be written. Change that on GitHub, or \
                  remove it from the rotation"
             );
             Err(Error::new(ErrorKind::Forbidden, message))
         };
-        match self.condition(target, repository).await {
+        match self.repositories.condition(&subject, repository).await {
             Condition::Open => Ok(true),
             Condition::Archived => refused("archived"),
             Condition::Disabled => refused("disabled"),
@@ -110,48 +112,33 @@ impl GitHub {
         }
     }
 
-    async fn condition(&self, target: &SecretTarget, repository: &Repository) -> Condition {
-        let key = repository.to_string().to_ascii_lowercase();
-        let fetch = async || {
-            let purpose = self.purpose(target.destination.store, &target.destination.scope);
-            let shown = self.read::<Record>(&purpose, &paths::repository(repository)).await;
-            Ok(shown.map_or(Condition::NotKnown, Condition::of))
-        };
-        self.conditions.get(&key, fetch).await.unwrap_or(Condition::NotKnown)
-    }
-
     /// Whether the credential is known to have the permission to write.
     async fn is_permitted(&self, target: &SecretTarget) -> Result<Evidence, Error> {
         let scope = &target.destination.scope;
         let shown = Evidence { is_writable: true, warning: None };
-        let token = match &*self.auth {
-            Auth::App(app) => return app.check(target).await.map(|()| shown),
-            Auth::Token(token) => token,
-        };
-        if let Some(scopes) = self.api.scopes() {
-            let purpose = self.purpose(target.destination.store, scope);
-            let refused = |lack| Error::new(ErrorKind::Forbidden, format!("{purpose}: {lack}"));
+        if self.client.credentials.has_permissions_for(target).await? {
+            return Ok(shown);
+        }
+        if let Some(scopes) = self.client.credentials.scopes() {
+            let subject = Subject::Secrets(self.client.purpose(&target.destination));
+            let refused = |lack| Error::new(ErrorKind::Forbidden, format!("{subject}: {lack}"));
             return missing_scope(&scopes, scope).map_or(Ok(shown), |lack| Err(refused(lack)));
         }
         if self.mode != Mode::Apply {
             return Ok(Evidence::default());
         }
         // Boxed: thousands of destinations may wait for one check.
-        Box::pin(self.written_to(target, token)).await
+        Box::pin(self.written_to(target)).await
     }
 
     /// Whether a write check at the destination's owner has shown that it may be
     /// written.
-    async fn written_to(
-        &self,
-        target: &SecretTarget,
-        token: &secrecy::SecretString,
-    ) -> Result<Evidence, Error> {
+    async fn written_to(&self, target: &SecretTarget) -> Result<Evidence, Error> {
         let Destination { store, scope, .. } = &target.destination;
         let scope_key = place_of(scope);
         let permission = Permission::of(*store, scope).key;
         let key = format!("{}/{permission}", scope.owner().to_ascii_lowercase());
-        let checked = self.checks.get(&key, async || Ok(self.write_check(target, token).await)).await?;
+        let checked = self.checks.get(&key, async || Ok(self.write_check(target).await)).await?;
         match checked.outcome {
             Outcome::Writable => Ok(Evidence { is_writable: true, warning: None }),
             Outcome::Stored(warning) => {
@@ -166,11 +153,11 @@ impl GitHub {
     }
 
     /// One write that no server can store.
-    async fn write_check(&self, target: &SecretTarget, token: &secrecy::SecretString) -> Checked {
+    async fn write_check(&self, target: &SecretTarget) -> Checked {
         let scope = &target.destination.scope;
         let scope_key = place_of(scope);
         // A missing environment accepts no write. Creating it reports its own errors.
-        if target.create_environment && self.key(target).await.is_err() {
+        if target.create_environment && self.preflight.key(target).await.is_err() {
             return Checked { scope_key, outcome: Outcome::NotKnown };
         }
         let mut body = json!({ "encrypted_value": "(no base64: only a check)", "key_id": "0" });
@@ -178,52 +165,30 @@ impl GitHub {
             body["visibility"] = json!("private");
         }
         let secret = Destination { name: WRITE_CHECK.to_owned(), ..target.destination.clone() };
-        let path = paths::secret(&secret);
-        let outcome = match self.send_check(Method::PUT, &path, token, Some(&body)).await {
-            Ok(reply) => self.judge_check(&reply, &secret, token).await,
+        let subject = Subject::WriteCheck(self.client.purpose(&secret));
+        let call = self.client.call(Method::PUT, &paths::secret(&secret)).json(&body);
+        let call = Call { retry: Retry::AfterLimit, is_valid_body: anything, ..call };
+        let outcome = match self.client.send(&subject, call).await {
+            Ok(reply) => self.judge_check(&reply, &secret, &subject).await,
             Err(_) => Outcome::NotKnown,
         };
         Checked { scope_key, outcome }
     }
 
-    async fn send_check(
-        &self,
-        method: Method,
-        path: &str,
-        token: &secrecy::SecretString,
-        body: Option<&serde_json::Value>,
-    ) -> Result<Reply, HttpError> {
-        let mut call = self.api.call(method, path)?.bearer(token)?;
-        if let Some(body) = body {
-            call = call.json(body).map_err(|error| HttpError::Setup { cause: error.to_string() })?;
-            call.retry = Retry::AfterLimit;
-        }
-        call.is_valid_body = anything;
-        self.api.send(call).await
-    }
-
-    async fn judge_check(
-        &self,
-        reply: &Reply,
-        secret: &Destination,
-        token: &secrecy::SecretString,
-    ) -> Outcome {
-        let purpose = self.purpose(secret.store, &secret.scope);
-        let refusal = Refusal::of(reply, SignedWith::Token);
+    async fn judge_check(&self, reply: &Reply, secret: &Destination, subject: &Subject<'_>) -> Outcome {
+        let refusal = self.client.refusal(reply);
         match reply.status {
             StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => Outcome::Writable,
-            status if is_rate_limit(status, &reply.headers, reply.body()) => Outcome::NotKnown,
+            _ if is_rate_limit(reply) => Outcome::NotKnown,
             StatusCode::FORBIDDEN => {
-                let error = Error::refused(&Subject::WriteCheck(purpose), &refusal);
+                let error = Error::refused(subject, &refusal);
                 match refusal.is_about_the_repository() {
                     true => Outcome::RefusedHere(error),
                     false => Outcome::Refused(error),
                 }
             }
-            StatusCode::NOT_FOUND => {
-                Outcome::Refused(Error::refused(&Subject::WriteCheck(purpose), &refusal))
-            }
-            StatusCode::CREATED => Outcome::Stored(self.take_back(secret, token).await),
+            StatusCode::NOT_FOUND => Outcome::Refused(Error::refused(subject, &refusal)),
+            StatusCode::CREATED => Outcome::Stored(self.take_back(secret, subject).await),
             StatusCode::NO_CONTENT => Outcome::Stored(format!(
                 "GitHub stored a write check, which it should have refused, in {secret}. That secret existed \
                  before and was left alone; nothing of crossfade's needs it"
@@ -233,12 +198,13 @@ impl GitHub {
     }
 
     /// Deletes what a write check has made.
-    async fn take_back(&self, secret: &Destination, token: &secrecy::SecretString) -> String {
-        let deleted = self.send_check(Method::DELETE, &paths::secret(secret), token, None).await;
-        let why = match deleted {
+    async fn take_back(&self, secret: &Destination, subject: &Subject<'_>) -> String {
+        let call = self.client.call(Method::DELETE, &paths::secret(secret));
+        let call = Call { is_valid_body: anything, ..call };
+        let why = match self.client.send(subject, call).await {
             Ok(reply) if reply.status.is_success() || reply.status == StatusCode::NOT_FOUND => None,
-            Ok(reply) => Some(Refusal::of(&reply, SignedWith::Token).reason()),
-            Err(error) => Some(error.to_string()),
+            Ok(reply) => Some(self.client.refusal(&reply).reason()),
+            Err(error) => Some(error.cause(subject).to_owned()),
         };
         let end = match why {
             None => "It was deleted again".to_owned(),

@@ -1,95 +1,62 @@
 //! GitHub: reads the state of secrets and writes them.
 //!
-//! octocrab provides GitHub's types; every request goes through the one client in
-//! [`crate::http`]. [`crate::rotation`] decides when to write what.
+//! octocrab provides types of GitHub's replies; every request goes through
+//! [`client::Client`]. [`crate::rotation`] decides when to write what. Imports point down
+//! this list:
+//!
+//! - [`GitHub`]: what the rest of the program calls
+//! - `write`, `evidence`, `preflight`, `secrets`, `repositories`: one task each
+//! - `auth`: which token goes with a request; a GitHub App signs in here
+//! - `client`: signs, sends and reads requests
+//! - `transport`: address, headers and pacing of every request
+//! - `error`, `permission`, `peer`, `pace`, `paths`, `seal`, `cache`, `settings`
 
-mod api;
-mod app;
 mod auth;
 mod cache;
+mod client;
 mod error;
 mod evidence;
-mod jwt;
-mod list;
-mod octocrab_service;
 mod pace;
 mod paths;
+mod peer;
 mod permission;
 mod preflight;
 mod repositories;
 mod seal;
+mod secrets;
+mod settings;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod write;
 
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::future::join_all;
-use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::BodyExt as _;
+use futures_util::future::{join_all, join3};
 use jiff::Timestamp;
-use octocrab::models::PublicKey;
-use octocrab::{AuthState, Octocrab, OctocrabBuilder};
 use secrecy::SecretString;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use url::Url;
 
 pub use error::{Error, ErrorKind, WriteError};
 pub use evidence::Evidence;
 pub use pace::Pace;
 pub use repositories::Expansion;
 pub use seal::{SealError, Sealed, seal};
+pub use settings::{GithubCredential, GithubOptions, GithubSettings, Mode};
 
-use crate::config::{Scope, SecretTarget, Store};
-use crate::http::{Announce, Http};
+use crate::config::{SecretPattern, SecretTarget};
+use crate::http::Http;
 use crate::progress::Progress;
 use crate::redact::{Body, TokenShape};
-use api::Api;
 use auth::Auth;
-use cache::Cache;
-use error::{Purpose, Refusal, SignedWith, Subject};
-use evidence::{Checked, Condition};
-use list::{Expected, Listing};
-use octocrab_service::{NoReply, OctocrabService, Owner, ReplyDetails, Rules};
+use client::Client;
+use error::Subject;
+use evidence::WriteAccess;
 use pace::Pacer;
-use preflight::Readers;
-
-/// The address of GitHub's API and the GitHub credential.
-#[derive(Debug, Clone)]
-pub struct GithubSettings {
-    /// The REST API, with its path where it has one (`/api/v3`).
-    pub api_url: Url,
-    /// The GitHub credential.
-    pub credential: GithubCredential,
-}
-
-/// The GitHub credential.
-#[derive(Debug, Clone)]
-pub enum GithubCredential {
-    /// A personal access token, or an installation token that the workflow created.
-    Token(SecretString),
-    /// A GitHub App, which makes its own tokens.
-    App {
-        /// The App's id or client id.
-        id: String,
-        /// Its private key, PEM.
-        private_key: SecretString,
-    },
-}
-
-/// What a run may do at GitHub.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Read only (`crossfade status`).
-    ReadOnly,
-    /// Read, and check whether writes would be accepted (`--dry-run`).
-    DryRun,
-    /// Read and write.
-    Apply,
-}
+use preflight::Preflight;
+use repositories::Repositories;
+use secrets::Secrets;
+use transport::Transport;
 
 /// What the table of token shapes calls this service.
 pub const SERVICE: &str = "github";
@@ -104,20 +71,6 @@ pub const TOKENS: &[TokenShape] = &[
     TokenShape { prefix: "ghr_", body: Body::DottedWord(16) },
 ];
 
-/// Options of the GitHub client.
-pub struct GithubOptions {
-    /// The most requests under way at a time.
-    pub concurrency: usize,
-    /// What the server allows, if it publishes limits.
-    pub pace: Pace,
-    /// Nothing is changed without [`Mode::Apply`].
-    pub mode: Mode,
-    /// Called with every installation token that is created.
-    pub announce: Announce,
-    /// Counts every secret that was read or written.
-    pub progress: Progress,
-}
-
 /// The state of one secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretState {
@@ -129,21 +82,12 @@ pub enum SecretState {
 
 /// The GitHub client of one run. Each result is fetched once.
 pub struct GitHub {
-    octocrab: Octocrab,
-    http: Arc<Http>,
-    api: Arc<Api>,
-    auth: Arc<Auth>,
-    mode: Mode,
+    client: Arc<Client<Auth>>,
     progress: Progress,
-    /// Whether every store exists: true for github.com and ghe.com tenants.
-    has_every_store: bool,
-    expected: Expected,
-    listings: Cache<Arc<Listing>>,
-    keys: Cache<Option<PublicKey>>,
-    readers: Cache<Readers>,
-    repositories: Cache<Arc<Vec<repositories::ListedRepository>>>,
-    conditions: Cache<Condition>,
-    checks: Cache<Checked>,
+    secrets: Arc<Secrets>,
+    repositories: Arc<Repositories>,
+    preflight: Arc<Preflight>,
+    access: WriteAccess,
 }
 
 impl GitHub {
@@ -159,27 +103,14 @@ impl GitHub {
     ) -> Result<Self, Error> {
         let GithubOptions { concurrency, pace, mode, announce, progress } = options;
         let rate_limiter = Arc::new(Pacer::new(pace, concurrency));
-        let api = Arc::new(Api::new(Arc::clone(&http), settings.api_url.clone(), rate_limiter));
-        let auth = Arc::new(Auth::new(&settings.credential, &api, mode, announce)?);
-        let service = OctocrabService { api: Arc::clone(&api), auth: Arc::clone(&auth) };
-        let built = OctocrabBuilder::new_empty().with_service(service).with_auth(AuthState::None).build();
-        let Ok(octocrab) = built;
-        Ok(Self {
-            octocrab,
-            http,
-            api,
-            auth,
-            mode,
-            progress,
-            has_every_store: has_every_store(&settings.api_url),
-            expected: Expected::default(),
-            listings: Cache::new(),
-            keys: Cache::new(),
-            readers: Cache::new(),
-            repositories: Cache::new(),
-            conditions: Cache::new(),
-            checks: Cache::new(),
-        })
+        let transport = Arc::new(Transport::new(http, settings.api_url.clone(), rate_limiter));
+        let credentials = Auth::new(&settings.credential, &transport, mode, announce)?;
+        let client = Arc::new(Client { transport, credentials });
+        let secrets = Arc::new(Secrets::new(&client));
+        let repositories = Arc::new(Repositories::new(&client));
+        let preflight = Arc::new(Preflight::new(&client, &secrets, mode));
+        let access = WriteAccess::new(&client, &repositories, &preflight, mode);
+        Ok(Self { client, progress, secrets, repositories, preflight, access })
     }
 
     /// Announces what will be read and written. A GitHub App requests tokens with only
@@ -187,18 +118,23 @@ impl GitHub {
     pub fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
         let targets: Vec<&SecretTarget> = targets.into_iter().collect();
         self.progress.expect(targets.len());
-        self.expected.add(targets.iter().map(|target| &target.destination));
-        self.auth.expect(targets);
+        self.secrets.expect(targets.iter().map(|target| &target.destination));
+        self.client.credentials.expect(targets);
     }
 
     /// When the GitHub credential expires. `None`: GitHub has not reported it, or the
     /// credential is an App.
     #[must_use]
     pub fn credential_expires_at(&self) -> Option<Timestamp> {
-        match &*self.auth {
-            Auth::Token(_) => self.api.earliest_end(),
-            Auth::App(_) => None,
-        }
+        self.client.credentials.expires_at()
+    }
+
+    /// The repositories that a pattern stands for; each owner is asked once in a run.
+    ///
+    /// # Errors
+    /// When an owner's repositories cannot be listed completely.
+    pub async fn expand(&self, pattern: &SecretPattern) -> Result<Expansion, Error> {
+        self.repositories.expand(pattern).await
     }
 
     /// The state of each secret, in order. Secrets of one scope share a list, in this
@@ -211,12 +147,8 @@ impl GitHub {
     }
 
     async fn observe_one(&self, target: &SecretTarget) -> Result<SecretState, Error> {
-        let found = match &*self.auth {
-            Auth::App(app) => app.check(target).await,
-            Auth::Token(_) => Ok(()),
-        };
-        let found = match found {
-            Ok(()) => self.find(&target.destination).await,
+        let found = match self.client.credentials.has_permissions_for(target).await {
+            Ok(_) => self.secrets.find(&target.destination).await,
             Err(error) => Err(error),
         };
         self.progress.looked();
@@ -238,49 +170,33 @@ impl GitHub {
     /// When the secret could not be written either.
     pub async fn preflight(&self, target: &SecretTarget) -> Result<Evidence, Error> {
         let (key, readers, evidence) =
-            futures_util::future::join3(self.key(target), self.readers(target), self.evidence(target)).await;
+            join3(self.preflight.key(target), self.preflight.readers(target), self.access.evidence(target))
+                .await;
         readers?;
         if let Some(key) = key? {
             seal::key(&key.key).map_err(|error| {
-                let purpose = self.purpose(target.destination.store, &target.destination.scope);
-                Error::new(ErrorKind::Unreadable, format!("{purpose}: {error}"))
+                let subject = Subject::Secrets(self.client.purpose(&target.destination));
+                Error::new(ErrorKind::Unreadable, format!("{subject}: {error}"))
             })?;
         }
         evidence
     }
 
-    fn purpose<'a>(&self, store: Store, scope: &'a Scope) -> Purpose<'a> {
-        Purpose { store, scope, creates_environment: false, has_every_store: self.has_every_store }
-    }
-
-    async fn read<T: DeserializeOwned>(&self, purpose: &Purpose<'_>, path: &str) -> Result<T, Error> {
-        let answer = self.request(purpose, Method::GET, path, None::<&()>, Rules::default()).await?;
-        answer.success(purpose)?;
-        serde_json::from_slice(&answer.body).map_err(|_| Error::unreadable(purpose))
-    }
-
-    /// Any request. A failure status is no error here: see [`GithubReply::success`].
-    async fn request(
+    /// Seals a value and writes it. Repeated until `until` while that may help; a key
+    /// that GitHub no longer accepts is fetched again once.
+    ///
+    /// # Errors
+    /// Unless GitHub acknowledged the write within the window. The secret may
+    /// still have been written, except where [`WriteError::refused`].
+    pub async fn write(
         &self,
-        purpose: &Purpose<'_>,
-        method: Method,
-        path: &str,
-        body: Option<&(impl Serialize + Sync)>,
-        rules: Rules,
-    ) -> Result<GithubReply, Error> {
-        let owner = Owner(purpose.scope.owner().to_owned());
-        let request = Request::builder().method(method).uri(path).extension(rules).extension(owner);
-        let failed = |error| of_octocrab(purpose, error);
-        let request = self.octocrab.build_request(request, body).map_err(failed)?;
-        let (parts, body) = self.octocrab.execute(request).await.map_err(failed)?.into_parts();
-        let body = body.collect().await.map_err(failed)?.to_bytes();
-        Ok(GithubReply {
-            status: parts.status,
-            reply_details: parts.extensions.get::<ReplyDetails>().copied(),
-            headers: parts.headers,
-            body,
-            signed_with: self.auth.signed_with(),
-        })
+        target: &SecretTarget,
+        value: &SecretString,
+        until: Timestamp,
+    ) -> Result<(), WriteError> {
+        write::write(&self.client, &self.preflight, target, value, until).await?;
+        self.progress.wrote();
+        Ok(())
     }
 }
 
@@ -288,53 +204,4 @@ impl fmt::Debug for GitHub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GitHub").finish_non_exhaustive()
     }
-}
-
-struct GithubReply {
-    status: StatusCode,
-    headers: HeaderMap,
-    reply_details: Option<ReplyDetails>,
-    body: Bytes,
-    signed_with: SignedWith,
-}
-
-impl GithubReply {
-    fn success(&self, purpose: &Purpose<'_>) -> Result<(), Error> {
-        if self.status.is_success() {
-            return Ok(());
-        }
-        let Self { status, headers, body, signed_with, .. } = self;
-        let refusal = Refusal { status: *status, headers, body, signed_with: *signed_with };
-        Err(Error::refused(&Subject::Secrets(*purpose), &refusal))
-    }
-
-    fn date(&self) -> Option<Timestamp> {
-        self.reply_details?.date
-    }
-
-    /// Whether GitHub may have applied an earlier attempt; true if unknown.
-    fn may_have_been_applied(&self) -> bool {
-        self.reply_details.is_none_or(|reply_details| reply_details.may_have_been_applied)
-    }
-}
-
-fn of_octocrab(purpose: &Purpose<'_>, error: octocrab::Error) -> Error {
-    match error {
-        octocrab::Error::Service { source, .. } => match source.downcast::<NoReply>().map(|error| *error) {
-            Ok(NoReply::Http(error)) => Error::of_http(purpose, &error),
-            Ok(NoReply::Auth(error)) => error,
-            Err(_) => Error::new(ErrorKind::Unavailable, format!("{purpose}: the request was not sent")),
-        },
-        _ => Error::unreadable(purpose),
-    }
-}
-
-/// Identifies a store in a scope. Owners, repositories and environments ignore case.
-fn scope_key(store: Store, scope: &Scope) -> String {
-    paths::secrets(store, scope).to_ascii_lowercase()
-}
-
-/// GitHub's own servers have every store; a GitHub Enterprise Server may lack some.
-fn has_every_store(api_url: &Url) -> bool {
-    api_url.domain().is_some_and(|host| host == "api.github.com" || host.ends_with(".ghe.com"))
 }

@@ -19,14 +19,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::{HeaderMap, Method};
+use http::Method;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::peer::is_rate_limit;
 use crate::config::Period;
 use crate::diagnostic::{Invalid, quoted};
-use crate::http::retry::{is_rate_limit, requested_wait};
-use crate::http::{Permit, RateLimiter, Reply};
+use crate::http::retry::requested_wait;
+use crate::http::{Permit, RateLimiter, Reply, number};
 use crate::limits::{POINTS_A_MINUTE, READ_POINTS, USED_OF_100, WRITE_POINTS};
 
 /// The rate limit of a server.
@@ -236,7 +237,7 @@ impl RateLimiter for Arc<Pacer> {
             (None, None) if reply.status.is_success() => state.is_limited = Some(false),
             (None, _) => {}
         }
-        if is_rate_limit(reply.status, &reply.headers, reply.body()) {
+        if is_rate_limit(reply) {
             // GitHub's rule where it names no time is a minute. Where it names a
             // very long one, each call decides for itself.
             let rest = requested_wait(reply).unwrap_or(self.pace.period);
@@ -283,10 +284,6 @@ impl Drop for Waiting<'_> {
             self.0.changed.notify_waiters();
         }
     }
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -12,12 +12,6 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 
 /// All secrets of a store in a scope. Environments belong to Actions alone.
 pub(super) fn secrets(store: Store, scope: &Scope) -> String {
-    let store = match store {
-        Store::Actions => "actions",
-        Store::Dependabot => "dependabot",
-        Store::Codespaces => "codespaces",
-        Store::Agents => "agents",
-    };
     match scope {
         Scope::Repository(repository) => format!("{}/{store}/secrets", self::repository(repository)),
         Scope::Environment { repository, environment } => {
@@ -25,6 +19,11 @@ pub(super) fn secrets(store: Store, scope: &Scope) -> String {
         }
         Scope::Organization(organization) => format!("/orgs/{}/{store}/secrets", segment(organization)),
     }
+}
+
+/// Identifies a store in a scope. Owners, repositories and environments ignore case.
+pub(super) fn scope_key(store: Store, scope: &Scope) -> String {
+    secrets(store, scope).to_ascii_lowercase()
 }
 
 /// The key that secrets of a scope are sealed with.

@@ -5,12 +5,13 @@ use base64::prelude::BASE64_STANDARD;
 use crypto_box::SecretKey;
 use crypto_box::aead::OsRng;
 use serde_json::{Value, json};
+use url::Url;
 use wiremock::matchers::{any, body_json, header, method, path, path_regex, query_param};
 use wiremock::{Match, Mock, MockServer, Request as Received, ResponseTemplate};
 
 use super::*;
-use crate::clock::{Clock, Peer};
-use crate::config::{Destination, Repository, Visibility};
+use crate::clock::{Clock, ClockId};
+use crate::config::{Destination, Repository, Scope, Store, Visibility};
 use crate::http::{HttpSettings, RetryPolicy};
 
 const LIST: &str = "/repos/acme/api/actions/secrets";
@@ -27,7 +28,7 @@ fn window() -> Timestamp {
 
 fn connect_with(server: &MockServer, concurrency: usize) -> GitHub {
     let clock = Arc::new(Clock::default());
-    clock.observe(Peer::Github, now());
+    clock.observe(ClockId::Github, now());
     let retry = RetryPolicy::for_timeout(Duration::from_millis(300));
     let settings = HttpSettings { request_timeout: Duration::from_secs(10), retry };
     let http = Arc::new(Http::new(settings, clock));
@@ -361,8 +362,8 @@ async fn nothing_is_written_after_the_window() {
     Mock::given(method("PUT")).respond_with(status(204)).expect(0).mount(&server).await;
     let github = connect(&server);
     // The provider's clock tells how much time has passed since it was first seen.
-    github.http.clock().observe(Peer::Provider(0), now());
-    github.http.clock().observe(Peer::Provider(0), window());
+    github.client.transport.clock().observe(ClockId::Provider(0), now());
+    github.client.transport.clock().observe(ClockId::Provider(0), window());
     let error = write(&github, &repository("api")).await.unwrap_err();
     assert!(error.late && !error.refused, "{error}");
     assert_eq!(error.error.kind, ErrorKind::Late);
@@ -551,11 +552,4 @@ async fn a_key_that_is_none_stops_the_preflight() {
     Mock::given(any()).respond_with(ok(&body)).mount(&server).await;
     let error = connect(&server).preflight(&repository("api")).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreadable, "{error}");
-}
-
-#[test]
-fn only_a_server_of_one_s_own_may_lack_a_store() {
-    let has = |url: &str| super::has_every_store(&Url::parse(url).unwrap());
-    assert!(has("https://api.github.com") && has("https://api.acme.ghe.com"));
-    assert!(!has("https://github.acme.example/api/v3") && !has("https://fake-ghe.com/api/v3"));
 }

@@ -6,133 +6,114 @@ use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use octocrab::models::PublicKey;
 use secrecy::SecretString;
-use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::octocrab_service::Rules;
-use super::preflight::Readers;
+use super::auth::Auth;
+use super::client::Client;
+use super::error::{Error, ErrorKind, Subject, WriteError};
+use super::paths;
+use super::preflight::{Preflight, Readers};
 use super::seal::seal;
-use super::{Error, ErrorKind, GitHub, GithubReply, WriteError, paths};
-use crate::config::{SecretTarget, Store, Visibility};
+use crate::clock::Clock;
+use crate::config::{Destination, SecretTarget, Store};
+use crate::http::{Call, Reply};
 
 /// How far an acknowledgement may lie behind the window's end, because servers'
 /// clocks differ.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
 
-/// The body of the PUT, for every store and scope.
-#[derive(Serialize)]
-struct Body<'a> {
-    encrypted_value: &'a str,
-    key_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    visibility: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    selected_repository_ids: Option<RepositoryIds<'a>>,
+/// See [`super::GitHub::write`].
+pub(super) async fn write(
+    client: &Client<Auth>,
+    preflight: &Preflight,
+    target: &SecretTarget,
+    value: &SecretString,
+    until: Timestamp,
+) -> Result<(), WriteError> {
+    let before = |error: Error| WriteError { refused: error.kind.is_refusal(), late: false, error };
+    let readers = preflight.readers(target).await.map_err(before)?;
+    let key = preflight.key(target).await.and_then(|key| key.ok_or_else(not_writing)).map_err(before)?;
+    let put =
+        async |key: &PublicKey| put(client, &target.destination, value, key, readers.as_ref(), until).await;
+    let mut reply = put(&key).await?;
+    if may_mean_another_key(reply.status) {
+        preflight.forget_key(target, &key);
+        // Without a new key there is nothing to try, and the refusal stands.
+        if let Some(new) = preflight.key(target).await.ok().flatten().filter(|new| *new != key) {
+            let may_have_been_applied = reply.may_have_been_applied;
+            reply = put(&new).await?;
+            reply.may_have_been_applied |= may_have_been_applied;
+        }
+    }
+    acknowledged(client, &target.destination, &reply, until)
+}
+
+async fn put(
+    client: &Client<Auth>,
+    destination: &Destination,
+    value: &SecretString,
+    key: &PublicKey,
+    readers: Option<&Readers>,
+    until: Timestamp,
+) -> Result<Reply, WriteError> {
+    let subject = Subject::Secrets(client.purpose(destination));
+    let sealed = seal(&key.key, value).map_err(|error| WriteError {
+        refused: true,
+        late: false,
+        error: Error::new(ErrorKind::Invalid, format!("{subject}: {error}")),
+    })?;
+    let mut body = json!({ "encrypted_value": sealed.as_str(), "key_id": key.key_id });
+    if let Some(readers) = readers {
+        body["visibility"] = json!(readers.visibility.to_string());
+        if let Some(ids) = &readers.selected {
+            body["selected_repository_ids"] = repository_ids(destination.store, ids);
+        }
+    }
+    let call = Call {
+        is_valid_body: acknowledges,
+        deadline: moment(client.transport.clock(), until),
+        until: Some(until),
+        ..client.call(Method::PUT, &paths::secret(destination)).json(&body)
+    };
+    client.send(&subject, call).await.map_err(|error| WriteError {
+        refused: false,
+        late: error.kind == ErrorKind::Late,
+        error,
+    })
+}
+
+fn acknowledged(
+    client: &Client<Auth>,
+    destination: &Destination,
+    reply: &Reply,
+    until: Timestamp,
+) -> Result<(), WriteError> {
+    let subject = Subject::Secrets(client.purpose(destination));
+    if let Err(error) = client.success(&subject, reply) {
+        // Rate limits, conflicts and server errors may be over at the next run.
+        let refused = error.kind.is_refusal() && !reply.may_have_been_applied;
+        return Err(WriteError { refused, late: false, error });
+    }
+    if reply.date.is_some_and(|date| date.duration_since(until) > TOLERANCE) {
+        let message = format!("{subject}: written, but after the end of the delivery window");
+        let error = Error::new(ErrorKind::Late, message);
+        return Err(WriteError { refused: false, late: true, error });
+    }
+    Ok(())
+}
+
+/// `until` by this machine's monotonic clock.
+fn moment(clock: &Clock, until: Timestamp) -> Option<Instant> {
+    let left = until.duration_since(clock.latest()?);
+    Some(Instant::now() + Duration::try_from(left).unwrap_or_default())
 }
 
 /// Dependabot's operation takes numbers or strings by GitHub's description, and
 /// strings alone at older servers; the other stores take numbers alone.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum RepositoryIds<'a> {
-    Numbers(&'a [u64]),
-    Strings(Vec<String>),
-}
-
-impl<'a> RepositoryIds<'a> {
-    fn of(store: Store, ids: &'a [u64]) -> Self {
-        match store {
-            Store::Dependabot => Self::Strings(ids.iter().map(u64::to_string).collect()),
-            Store::Actions | Store::Codespaces | Store::Agents => Self::Numbers(ids),
-        }
-    }
-}
-
-impl GitHub {
-    /// Seals a value and writes it. Repeated until `until` while that may help; a key
-    /// that GitHub no longer accepts is fetched again once.
-    ///
-    /// # Errors
-    /// Unless GitHub acknowledged the write within the window. The secret may
-    /// still have been written, except where [`WriteError::refused`].
-    pub async fn write(
-        &self,
-        target: &SecretTarget,
-        value: &SecretString,
-        until: Timestamp,
-    ) -> Result<(), WriteError> {
-        let before = |error: Error| WriteError { refused: error.kind.is_refusal(), late: false, error };
-        let readers = self.readers(target).await.map_err(before)?;
-        let key = self.key(target).await.and_then(|key| key.ok_or_else(not_writing)).map_err(before)?;
-        let mut answer = self.put(target, value, &key, readers.as_ref(), until).await?;
-        let mut may_have_been_applied = answer.may_have_been_applied();
-        if may_mean_another_key(answer.status) {
-            let scope_key = super::scope_key(target.destination.store, &target.destination.scope);
-            self.keys.forget(&scope_key, |known| known.as_ref() == Some(&key));
-            // Without a new key there is nothing to try, and the refusal stands.
-            if let Some(new) = self.key(target).await.ok().flatten().filter(|new| *new != key) {
-                answer = self.put(target, value, &new, readers.as_ref(), until).await?;
-                may_have_been_applied |= answer.may_have_been_applied();
-            }
-        }
-        self.acknowledged(target, &answer, may_have_been_applied, until)?;
-        self.progress.wrote();
-        Ok(())
-    }
-
-    async fn put(
-        &self,
-        target: &SecretTarget,
-        value: &SecretString,
-        key: &PublicKey,
-        readers: Option<&Readers>,
-        until: Timestamp,
-    ) -> Result<GithubReply, WriteError> {
-        let destination = &target.destination;
-        let purpose = self.purpose(destination.store, &destination.scope);
-        let sealed = seal(&key.key, value).map_err(|error| WriteError {
-            refused: true,
-            late: false,
-            error: Error::new(ErrorKind::Invalid, format!("{purpose}: {error}")),
-        })?;
-        let body = Body {
-            encrypted_value: sealed.as_str(),
-            key_id: &key.key_id,
-            visibility: readers.map(|readers| visibility_name(readers.visibility)),
-            selected_repository_ids: readers
-                .and_then(|readers| readers.selected.as_deref())
-                .map(|ids| RepositoryIds::of(destination.store, ids)),
-        };
-        let rules = Rules { is_valid_body: acknowledges, deadline: self.moment(until), until: Some(until) };
-        self.request(&purpose, Method::PUT, &paths::secret(destination), Some(&body), rules)
-            .await
-            .map_err(|error| WriteError { refused: false, late: error.kind == ErrorKind::Late, error })
-    }
-
-    fn acknowledged(
-        &self,
-        target: &SecretTarget,
-        answer: &GithubReply,
-        may_have_been_applied: bool,
-        until: Timestamp,
-    ) -> Result<(), WriteError> {
-        let purpose = self.purpose(target.destination.store, &target.destination.scope);
-        if let Err(error) = answer.success(&purpose) {
-            // Rate limits, conflicts and server errors may be over at the next run.
-            let refused = error.kind.is_refusal() && !may_have_been_applied;
-            return Err(WriteError { refused, late: false, error });
-        }
-        if answer.date().is_some_and(|date| date.duration_since(until) > TOLERANCE) {
-            let message = format!("{purpose}: written, but after the end of the delivery window");
-            let error = Error::new(ErrorKind::Late, message);
-            return Err(WriteError { refused: false, late: true, error });
-        }
-        Ok(())
-    }
-
-    /// `until` by this machine's monotonic clock.
-    fn moment(&self, until: Timestamp) -> Option<Instant> {
-        let left = until.duration_since(self.http.clock().latest()?);
-        Some(Instant::now() + Duration::try_from(left).unwrap_or_default())
+fn repository_ids(store: Store, ids: &[u64]) -> Value {
+    match store {
+        Store::Dependabot => ids.iter().map(u64::to_string).collect(),
+        Store::Actions | Store::Codespaces | Store::Agents => json!(ids),
     }
 }
 
@@ -149,12 +130,4 @@ fn acknowledges(status: StatusCode, _: &[u8]) -> bool {
 /// GitHub does not say by which status it refuses a key that it has replaced.
 fn may_mean_another_key(status: StatusCode) -> bool {
     matches!(status, StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY)
-}
-
-fn visibility_name(visibility: Visibility) -> &'static str {
-    match visibility {
-        Visibility::All => "all",
-        Visibility::Private => "private",
-        Visibility::Selected => "selected",
-    }
 }

@@ -10,14 +10,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::body::LIMIT;
-use super::{HttpError, JSON, Retry, Values, origin};
-use crate::clock::Peer;
+use super::{HttpError, JSON, Peer, Retry, Values, origin};
 
 /// Counts as one request under way until it is dropped.
 pub type Permit = Box<dyn Send + Sync>;
@@ -36,8 +35,7 @@ pub trait RateLimiter: Send + Sync {
 /// One request.
 #[derive(Clone)]
 pub struct Call {
-    /// Whose clock the reply's date sets, and whose rules for redirects and
-    /// rate limits apply.
+    /// Whom it is sent to.
     pub peer: Peer,
     /// The method.
     pub method: Method,
@@ -115,12 +113,10 @@ impl Call {
     }
 
     /// Adds a JSON body.
-    ///
-    /// # Errors
-    /// Only for a type that has no JSON form.
-    pub fn json(mut self, body: &impl Serialize) -> Result<Self, serde_json::Error> {
-        self.body = Some(serde_json::to_vec(body)?.into());
-        Ok(self.header(header::CONTENT_TYPE, JSON))
+    #[must_use]
+    pub fn json(mut self, body: &Value) -> Self {
+        self.body = Some(body.to_string().into());
+        self.header(header::CONTENT_TYPE, JSON)
     }
 }
 
@@ -212,6 +208,11 @@ pub fn json(status: StatusCode, body: &[u8]) -> bool {
     status == StatusCode::NO_CONTENT || serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
+/// A header that holds a number.
+pub(crate) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
 /// The `Date` header.
 pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     http_date(headers.get(header::DATE)?)
@@ -227,6 +228,7 @@ pub(super) fn http_date(value: &HeaderValue) -> Option<Timestamp> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::tests::LENIENT;
     use super::*;
 
     #[test]
@@ -250,7 +252,7 @@ mod tests {
     #[test]
     fn nothing_secret_is_in_debug() {
         let url = Url::parse("https://api.example/tokens/secret-id?secret=1").unwrap();
-        let call = Call::get(Peer::Github, url).bearer(&SecretString::from("secret-token")).unwrap();
+        let call = Call::get(LENIENT, url).bearer(&SecretString::from("secret-token")).unwrap();
         let shown = format!("{call:?}");
         assert!(!shown.contains("secret"), "{shown}");
     }
@@ -258,7 +260,7 @@ mod tests {
     #[test]
     fn a_line_break_in_a_credential_is_refused() {
         let url = Url::parse("https://api.example/").unwrap();
-        let call = Call::get(Peer::Github, url).bearer(&SecretString::from("token\n"));
+        let call = Call::get(LENIENT, url).bearer(&SecretString::from("token\n"));
         assert!(matches!(call, Err(HttpError::Credential)));
     }
 

@@ -1,14 +1,15 @@
-//! The one HTTP client, under both GitHub and the providers.
+//! The one HTTP client, for every service.
 //!
 //! All requests share time limits, bounded bodies, retries ([`retry`]), redirects, dates
-//! for the [`Clock`], and one log line each. [`crate::github`] and [`crate::provider`]
-//! interpret the status.
+//! for the [`Clock`], and one log line each. What differs between services is in the
+//! [`PeerPolicy`] that a request brings along. Callers interpret the status.
 
 mod body;
 mod call;
 mod client;
 mod error;
 mod page;
+mod peer;
 mod proxy;
 mod redirect;
 pub mod retry;
@@ -25,13 +26,15 @@ use http::{HeaderMap, header};
 use url::Url;
 use zeroize::Zeroizing;
 
+pub(crate) use call::number;
 pub use call::{Call, Permit, RateLimiter, Reply, anything, json};
 pub use error::HttpError;
 pub(crate) use page::text_of_page;
+pub use peer::{Peer, PeerPolicy};
 pub use retry::{Retry, RetryPolicy};
 pub use values::{Announce, Values};
 
-use crate::clock::{Clock, Peer};
+use crate::clock::Clock;
 use crate::redact::Redactor;
 use proxy::Proxies;
 use retry::Failed;
@@ -105,7 +108,7 @@ impl Http {
             .adjust(|failed, backoff| {
                 let end = call.deadline.or_else(|| Some(*began.get()? + self.settings.retry.budget))?;
                 let left = end.saturating_duration_since(Instant::now());
-                retry::wait(&self.settings.retry, call.peer, call.retry, failed, backoff?, left)
+                retry::wait(&self.settings.retry, call.peer.policy, call.retry, failed, backoff?, left)
             })
             .notify(|failed, wait| {
                 may_have_been_applied.fetch_or(failed.may_have_been_processed(), Ordering::Relaxed);
@@ -140,7 +143,7 @@ impl Http {
                 rate_limiter.record(&reply);
             }
             drop(permit);
-            match redirect::target(call.peer, &call.method, &reply)? {
+            match redirect::target(call.peer.policy, &call.method, &reply)? {
                 Some(next) => url = next,
                 None => return judge(call, reply),
             }
@@ -168,7 +171,7 @@ impl Http {
         match &outcome {
             Ok(reply) => {
                 let status = reply.status.as_u16();
-                let id = request_id(&reply.headers);
+                let id = request_id(call.peer.policy, &reply.headers);
                 tracing::debug!(%method, path, status, took_ms = took, attempt, id, "request");
             }
             Err(error) => tracing::debug!(%method, path, took_ms = took, attempt, "request failed: {error}"),
@@ -188,7 +191,7 @@ impl Http {
         })?;
         let date = call::date(response.headers());
         if let Some(date) = date {
-            self.clock.observe(call.peer, date);
+            self.clock.observe(call.peer.clock, date);
         }
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
@@ -244,10 +247,9 @@ fn judge(call: &Call, reply: Reply) -> Result<Reply, Failed> {
             .headers
             .get(header::CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-        // An unexpected reply of a provider may contain a token's value.
-        let said = match call.peer {
-            Peer::Github if is_page => format!(": \"{}\"", Redactor::new().line(&text_of_page(reply.body()))),
-            Peer::Github | Peer::Provider(_) => String::new(),
+        let said = match call.peer.policy.quotes_pages && is_page {
+            true => format!(": \"{}\"", Redactor::new().line(&text_of_page(reply.body()))),
+            false => String::new(),
         };
         return Err(HttpError::Garbled { origin: origin(&reply.url), status: reply.status, said }.into());
     }
@@ -279,9 +281,10 @@ fn shown_path(url: &Url) -> &str {
 
 /// What a service's support asks for. One with other than harmless characters is
 /// left out: a secret without some of its characters would not be recognised.
-fn request_id(headers: &HeaderMap) -> &str {
+fn request_id<'h>(policy: &PeerPolicy, headers: &'h HeaderMap) -> &'h str {
     let is_harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
-    ["x-github-request-id", "x-axiom-trace-id", "x-request-id"]
+    policy
+        .request_ids
         .iter()
         .find_map(|name| headers.get(*name)?.to_str().ok())
         .filter(|id| id.len() <= 128 && id.chars().all(is_harmless))

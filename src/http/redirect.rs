@@ -1,11 +1,10 @@
-//! Which redirects are followed: GitHub's, within its own origin, because a
-//! renamed repository answers with them. A provider's never.
+//! Which redirects are followed: those within the service's origin, if its policy allows
+//! any.
 
 use http::{Method, StatusCode, header};
 use url::Url;
 
-use super::{HttpError, Reply, origin};
-use crate::clock::Peer;
+use super::{HttpError, PeerPolicy, Reply, origin};
 
 /// How many redirects in a row are followed.
 pub(super) const MOST: usize = 5;
@@ -14,7 +13,7 @@ pub(super) const MOST: usize = 5;
 ///
 /// Method, body and credential are kept, so the target must be of the same
 /// origin, and what redirects "by GET" is only followed by a GET.
-pub(super) fn target(peer: Peer, method: &Method, reply: &Reply) -> Result<Option<Url>, HttpError> {
+pub(super) fn target(policy: &PeerPolicy, method: &Method, reply: &Reply) -> Result<Option<Url>, HttpError> {
     let keeps_method = match reply.status {
         StatusCode::MOVED_PERMANENTLY | StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => {
             true
@@ -30,7 +29,7 @@ pub(super) fn target(peer: Peer, method: &Method, reply: &Reply) -> Result<Optio
     };
     let same_origin = next.origin() == reply.url.origin() && next.origin().is_tuple();
     let bare = next.username().is_empty() && next.password().is_none();
-    if peer == Peer::Github && keeps_method && same_origin && bare {
+    if policy.follows_redirects && keeps_method && same_origin && bare {
         return Ok(Some(next));
     }
     Err(HttpError::Redirect { from, to_origin: origin(&next) })
@@ -41,6 +40,7 @@ mod tests {
     use http::HeaderMap;
     use zeroize::Zeroizing;
 
+    use super::super::tests::{LENIENT, STRICT};
     use super::*;
 
     fn answer(status: u16, location: Option<&str>) -> Reply {
@@ -59,7 +59,7 @@ mod tests {
     }
 
     fn followed(method: &Method, status: u16, location: &str) -> Option<String> {
-        target(Peer::Github, method, &answer(status, Some(location))).ok().flatten().map(String::from)
+        target(LENIENT.policy, method, &answer(status, Some(location))).ok().flatten().map(String::from)
     }
 
     #[test]
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn a_redirect_by_get_is_no_place_to_put_to() {
         for status in [302, 303] {
-            assert!(target(Peer::Github, &Method::PUT, &answer(status, Some("/x"))).is_err());
+            assert!(target(LENIENT.policy, &Method::PUT, &answer(status, Some("/x"))).is_err());
         }
     }
 
@@ -97,8 +97,8 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_may_not_redirect_at_all() {
-        let error = target(Peer::Provider(0), &Method::GET, &answer(307, Some("/x?token=1"))).unwrap_err();
+    fn without_leave_no_redirect_is_followed() {
+        let error = target(STRICT.policy, &Method::GET, &answer(307, Some("/x?token=1"))).unwrap_err();
         assert!(matches!(error, HttpError::Redirect { .. }));
         assert!(!error.to_string().contains("token"));
     }
@@ -106,8 +106,8 @@ mod tests {
     #[test]
     fn other_replies_are_no_redirects() {
         for status in [200, 204, 304, 404, 500] {
-            assert!(target(Peer::Github, &Method::GET, &answer(status, None)).unwrap().is_none());
+            assert!(target(LENIENT.policy, &Method::GET, &answer(status, None)).unwrap().is_none());
         }
-        assert!(target(Peer::Github, &Method::GET, &answer(301, None)).is_err());
+        assert!(target(LENIENT.policy, &Method::GET, &answer(301, None)).is_err());
     }
 }

@@ -8,12 +8,11 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use jiff::Timestamp;
 
-use super::call::http_date;
-use super::{HttpError, Reply};
-use crate::clock::Peer;
+use super::call::{http_date, number};
+use super::{HttpError, PeerPolicy, Reply};
 
 /// Whether a request may be sent twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +21,7 @@ pub enum Retry {
     Idempotent,
     /// Not safe to repeat (a mint): repeated only if the server cannot have received it.
     Never,
-    /// Only a look: repeated when nothing can have arrived, or when GitHub says
-    /// that it was too much at once.
+    /// Only a look: repeated when nothing can have arrived, or after a rate limit reply.
     AfterLimit,
 }
 
@@ -139,7 +137,7 @@ impl fmt::Display for Failed {
 /// still has.
 pub(super) fn wait(
     policy: &RetryPolicy,
-    peer: Peer,
+    peer: &PeerPolicy,
     retry: Retry,
     failed: &Failed,
     backoff: Duration,
@@ -152,14 +150,10 @@ pub(super) fn wait(
         {
             Duration::ZERO
         }
-        (Failed::Reply(reply), Retry::AfterLimit)
-            if is_rate_limit(reply.status, &reply.headers, reply.body()) =>
-        {
-            requested_by(policy, peer, reply.status, &reply.headers, reply.body(), reply.date)?
+        (Failed::Reply(reply), Retry::AfterLimit) if (peer.is_rate_limit)(reply) => {
+            requested_by(policy, peer, reply)?
         }
-        (Failed::Reply(reply), Retry::Idempotent) => {
-            requested_by(policy, peer, reply.status, &reply.headers, reply.body(), reply.date)?
-        }
+        (Failed::Reply(reply), Retry::Idempotent) => requested_by(policy, peer, reply)?,
         (Failed::Error(_), _) | (Failed::Reply(_), Retry::Never | Retry::AfterLimit) => return None,
     };
     let wait = asked.max(backoff);
@@ -186,55 +180,26 @@ fn may_pass(error: &HttpError) -> bool {
 
 /// The wait that a reply asks for, zero if it names none; `None`: no reply to
 /// try again after.
-fn requested_by(
-    policy: &RetryPolicy,
-    peer: Peer,
-    status: StatusCode,
-    headers: &HeaderMap,
-    body: &[u8],
-    date: Option<Timestamp>,
-) -> Option<Duration> {
-    let asked = wait_in(headers, date);
-    match status {
+fn requested_by(policy: &RetryPolicy, peer: &PeerPolicy, reply: &Reply) -> Option<Duration> {
+    let asked = requested_wait(reply);
+    match reply.status {
         StatusCode::INTERNAL_SERVER_ERROR
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => Some(asked.unwrap_or_default()),
-        // GitHub's rule for a limit without a time is "at least one minute".
-        status if peer == Peer::Github && is_rate_limit(status, headers, body) => {
-            Some(asked.unwrap_or(policy.max_requested_wait / 2))
-        }
-        StatusCode::TOO_MANY_REQUESTS => Some(asked.unwrap_or_default()),
-        _ => None,
+        _ if !(peer.is_rate_limit)(reply) => None,
+        _ if peer.rests_after_rate_limit => Some(asked.unwrap_or(policy.max_requested_wait / 2)),
+        _ => Some(asked.unwrap_or_default()),
     }
 }
 
-/// Whether GitHub refuses because of too many requests, and not for good.
-///
-/// It uses 403 for this too, as it does for a missing permission; the hints that
-/// tell them apart are those of GitHub's page on rate limits.
-#[must_use]
-pub fn is_rate_limit(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> bool {
-    let says = |text: &str| body.windows(text.len()).any(|part| part.eq_ignore_ascii_case(text.as_bytes()));
-    status == StatusCode::TOO_MANY_REQUESTS
-        || status == StatusCode::FORBIDDEN
-            && (headers.contains_key(header::RETRY_AFTER)
-                || number(headers, "x-ratelimit-remaining") == Some(0)
-                || says("secondary rate limit")
-                || says("abuse detection"))
-}
-
-/// How long a reply asks to wait, if it says.
+/// How long a reply asks to wait, if it says: `Retry-After` in seconds or as a date, else
+/// the end of a limit that is used up. Dates count from the reply's own.
 #[must_use]
 pub fn requested_wait(reply: &Reply) -> Option<Duration> {
-    wait_in(&reply.headers, reply.date)
-}
-
-/// `Retry-After` in seconds or as a date, else the end of a limit that is used
-/// up. Dates count from the reply's own.
-fn wait_in(headers: &HeaderMap, date: Option<Timestamp>) -> Option<Duration> {
+    let Reply { headers, date, .. } = reply;
     let until = |end: Timestamp| {
-        let wait = end.duration_since(date?);
+        let wait = end.duration_since((*date)?);
         Some(Duration::try_from(wait).unwrap_or_default())
     };
     if let Some(value) = headers.get(header::RETRY_AFTER) {
@@ -249,10 +214,6 @@ fn wait_in(headers: &HeaderMap, date: Option<Timestamp>) -> Option<Duration> {
         return until(Timestamp::from_second(reset.checked_add(1)?).ok()?);
     }
     None
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]

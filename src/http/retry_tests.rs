@@ -1,8 +1,10 @@
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::super::Peer;
+use super::super::tests::{LENIENT, STRICT};
 use super::*;
 
 const BACKOFF: Duration = Duration::from_secs(2);
@@ -28,7 +30,7 @@ fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Failed {
 }
 
 fn seconds(peer: Peer, failed: &Failed) -> Option<u64> {
-    wait(&policy(), peer, Retry::Idempotent, failed, BACKOFF, LEFT).map(|wait| wait.as_secs())
+    wait(&policy(), peer.policy, Retry::Idempotent, failed, BACKOFF, LEFT).map(|wait| wait.as_secs())
 }
 
 fn errors() -> Vec<HttpError> {
@@ -65,7 +67,7 @@ fn a_server_error_is_retried() {
     for status in 400..600 {
         let again = matches!(status, 429 | 500 | 502 | 503 | 504);
         let expected = again.then_some(2);
-        assert_eq!(seconds(Peer::Provider(0), &reply(status, &[], "")), expected, "{status}");
+        assert_eq!(seconds(STRICT, &reply(status, &[], "")), expected, "{status}");
     }
 }
 
@@ -73,16 +75,12 @@ fn a_server_error_is_retried() {
 fn what_must_not_be_sent_twice_is_repeated_only_if_it_was_not_sent() {
     for status in 400..600 {
         let failed = reply(status, &[("retry-after", "1")], "");
-        assert_eq!(
-            wait(&policy(), Peer::Provider(0), Retry::Never, &failed, BACKOFF, LEFT),
-            None,
-            "{status}"
-        );
+        assert_eq!(wait(&policy(), STRICT.policy, Retry::Never, &failed, BACKOFF, LEFT), None, "{status}");
     }
     for error in errors() {
         let connect = matches!(error, HttpError::Connect { .. } | HttpError::Proxy { .. });
         let failed = Failed::Error(error);
-        let again = wait(&policy(), Peer::Provider(0), Retry::Never, &failed, BACKOFF, LEFT).is_some();
+        let again = wait(&policy(), STRICT.policy, Retry::Never, &failed, BACKOFF, LEFT).is_some();
         assert_eq!(again, connect, "{failed}");
     }
 }
@@ -99,30 +97,24 @@ fn what_another_attempt_cannot_change_is_not_repeated() {
                 | HttpError::Garbled { .. }
         );
         let failed = Failed::Error(error);
-        assert_eq!(seconds(Peer::Github, &failed).is_some(), passes, "{failed}");
+        assert_eq!(seconds(LENIENT, &failed).is_some(), passes, "{failed}");
     }
 }
 
 #[test]
-fn a_missing_permission_is_no_rate_limit() {
-    let permission = r#"{"message": "Resource not accessible by personal access token"}"#;
-    let secondary = r#"{"message": "You have exceeded a Secondary Rate Limit"}"#;
-    let github = |headers: &[(&str, &str)], body: &str| seconds(Peer::Github, &reply(403, headers, body));
-
-    assert_eq!(github(&[("x-ratelimit-remaining", "4000")], permission), None);
-    assert_eq!(github(&[], permission), None);
-    assert_eq!(github(&[], secondary), Some(60), "GitHub's rule: at least a minute");
-    assert_eq!(github(&[], "You have triggered an abuse detection mechanism"), Some(60));
-    assert_eq!(github(&[("retry-after", "7")], ""), Some(7));
-    assert_eq!(seconds(Peer::Github, &reply(429, &[], "")), Some(60));
-    assert_eq!(seconds(Peer::Provider(0), &reply(403, &[("retry-after", "7")], secondary)), None);
+fn what_counts_as_a_rate_limit_and_how_long_to_rest_depends_on_the_service() {
+    let limit = |peer, headers: &[(&str, &str)]| seconds(peer, &reply(403, headers, ""));
+    assert_eq!(limit(LENIENT, &[]), Some(60), "it names no time: half the longest wait");
+    assert_eq!(limit(LENIENT, &[("retry-after", "7")]), Some(7));
+    assert_eq!(limit(STRICT, &[("retry-after", "7")]), None);
+    assert_eq!(seconds(LENIENT, &reply(429, &[], "")), Some(60));
+    assert_eq!(seconds(STRICT, &reply(429, &[], "")), Some(2));
 }
 
 #[test]
 fn a_server_says_how_long() {
     let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
-    let after =
-        |status, value| seconds(Peer::Provider(0), &reply(status, &[date, ("retry-after", value)], ""));
+    let after = |status, value| seconds(STRICT, &reply(status, &[date, ("retry-after", value)], ""));
     assert_eq!(after(503, "9"), Some(9));
     assert_eq!(after(429, "0"), Some(2), "never sooner than the back-off");
     assert_eq!(after(429, "Sun, 06 Nov 1994 08:49:57 GMT"), Some(20));
@@ -134,7 +126,7 @@ fn a_server_says_how_long() {
     // 784111777 is the date above.
     let reset = |at| {
         let headers = [date, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", at)];
-        seconds(Peer::Github, &reply(403, &headers, ""))
+        seconds(LENIENT, &reply(403, &headers, ""))
     };
     assert_eq!(reset("784111787"), Some(11));
     assert_eq!(reset("784111000"), Some(2));
@@ -145,7 +137,7 @@ fn a_server_says_how_long() {
 #[test]
 fn nothing_is_tried_beyond_the_time_left() {
     let failed = reply(500, &[], "");
-    let within = |left| wait(&policy(), Peer::Github, Retry::Idempotent, &failed, BACKOFF, left);
+    let within = |left| wait(&policy(), LENIENT.policy, Retry::Idempotent, &failed, BACKOFF, left);
     assert_eq!(within(BACKOFF), None);
     assert_eq!(within(BACKOFF + Duration::from_millis(1)), Some(BACKOFF));
 }
@@ -181,7 +173,7 @@ proptest! {
             ("date", date.as_str()),
         ];
         for headers in [&headers[..], &headers[1..]] {
-            if let Some(wait) = seconds(Peer::Github, &reply(status, headers, "")) {
+            if let Some(wait) = seconds(LENIENT, &reply(status, headers, "")) {
                 prop_assert!((2..=120).contains(&wait));
             }
         }

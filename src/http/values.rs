@@ -28,7 +28,7 @@ pub struct Values {
 
 impl Values {
     /// Announces every value that `body` shows, be it whole JSON or not. Short texts
-    /// are no values: LaunchDarkly shows the last characters of one.
+    /// are not values: some services show the last characters of one.
     pub(super) fn announce_in(&self, body: &[u8]) {
         let mut found = BTreeSet::new();
         if let Ok(document) = serde_json::from_slice::<Value>(body) {

@@ -21,6 +21,7 @@ use super::{
     Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Profile, Provider,
     ProviderSettings, Token, Verification,
 };
+use crate::http::PeerPolicy;
 use crate::redact::{Body, TokenShape};
 
 /// Static facts about Axiom. Its token API has one origin for all regions.
@@ -33,6 +34,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     ],
     needs_org_id: &[PERSONAL],
     value_fields: &["token"],
+    peer_policy: PeerPolicy { request_ids: &["x-axiom-trace-id", "x-request-id"], ..PeerPolicy::STRICT },
     connect,
 };
 

@@ -20,9 +20,8 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{Error, ErrorKind, Provider, Verification};
-use crate::clock::Peer;
 use crate::http::retry::requested_wait;
-use crate::http::{Announce, Call, Http, HttpError, Reply, Values, json};
+use crate::http::{Announce, Call, Http, HttpError, Peer, Reply, Values, json};
 
 /// The API of one provider: its endpoint and base URL.
 #[derive(Debug, Clone)]
@@ -92,8 +91,7 @@ impl Connection {
         request: ProviderRequest<'_>,
         body: &Value,
     ) -> Result<(SecretString, Map<String, Value>), Error> {
-        let call = self.call(Method::POST, &request)?;
-        let call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
+        let call = self.call(Method::POST, &request)?.json(body);
         self.take_value(read(&self.send(call, request.needs).await?)?)
     }
 
@@ -118,8 +116,7 @@ impl Connection {
         request: ProviderRequest<'_>,
         body: &Value,
     ) -> Result<Option<Map<String, Value>>, Error> {
-        let call = self.call(Method::PATCH, &request)?.idempotent();
-        let call = call.json(body).map_err(|_| Error::invalid("the request has no JSON form"))?;
+        let call = self.call(Method::PATCH, &request)?.idempotent().json(body);
         match self.send(Call { is_valid_body: json, ..call }, request.needs).await {
             Ok(reply) => read(&reply).map(Some),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),

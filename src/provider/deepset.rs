@@ -22,6 +22,7 @@ use super::{
     Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Profile, Provider,
     ProviderSettings, Token, Verification,
 };
+use crate::http::PeerPolicy;
 use crate::redact::{Body, TokenShape};
 
 /// Static facts about deepset. Its API in the United States is
@@ -32,6 +33,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     tokens: &[TokenShape { prefix: "api_", body: Body::RandomWord(20) }],
     needs_org_id: &[],
     value_fields: &VALUE_FIELDS,
+    peer_policy: PeerPolicy::STRICT,
     connect,
 };
 

@@ -22,6 +22,7 @@ use super::{
     Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Profile, Provider,
     ProviderSettings, Token, Verification,
 };
+use crate::http::PeerPolicy;
 use crate::redact::{Body, TokenShape};
 
 /// Static facts about LaunchDarkly. The federal and the European instance have hosts of
@@ -32,6 +33,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     tokens: &[TokenShape { prefix: "api-", body: Body::Uuid }],
     needs_org_id: &[],
     value_fields: &["token"],
+    peer_policy: PeerPolicy::STRICT,
     connect,
 };
 

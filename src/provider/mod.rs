@@ -23,9 +23,9 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::clock::Peer;
+use crate::clock::ClockId;
 use crate::diagnostic::{Invalid, named};
-use crate::http::{Announce, Http};
+use crate::http::{Announce, Http, Peer, PeerPolicy};
 use crate::redact::TokenShape;
 use connection::Endpoint;
 
@@ -44,6 +44,8 @@ pub struct Descriptor {
     pub needs_org_id: &'static [&'static str],
     /// The fields in which a reply may show a token's value.
     pub value_fields: &'static [&'static str],
+    /// How its replies are treated.
+    pub peer_policy: PeerPolicy,
     /// Builds the client.
     connect: Connect,
 }
@@ -283,17 +285,18 @@ pub trait Provider: Send + Sync {
 }
 
 /// Builds the client of the configured provider without sending a request. Its replies
-/// set the clock of `peer`, and `announce` is called with every value that they contain.
+/// set `clock`, and `announce` is called with every value that they contain.
 ///
 /// # Errors
 /// When the settings cannot work.
 pub fn connect(
     settings: &ProviderSettings,
     http: Arc<Http>,
-    peer: Peer,
+    clock: ClockId,
     announce: Announce,
 ) -> Result<Arc<dyn Provider>, Error> {
     let descriptor = settings.kind.descriptor();
+    let peer = Peer { clock, policy: &descriptor.peer_policy };
     let endpoint = Endpoint { http, peer, announce, value_fields: descriptor.value_fields };
     (descriptor.connect)(settings, endpoint)
 }

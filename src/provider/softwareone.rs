@@ -23,6 +23,7 @@ use super::{
     Descriptor, Ending, Error, ErrorKind, Expiry, MarkerIn, Mint, Minted, Overlap, Profile, Provider,
     ProviderSettings, Token, Verification,
 };
+use crate::http::PeerPolicy;
 use crate::redact::{Body, TokenShape};
 
 /// Static facts about the Marketplace.
@@ -32,6 +33,7 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     tokens: &[TOKEN],
     needs_org_id: &[],
     value_fields: &["token"],
+    peer_policy: PeerPolicy::STRICT,
     connect,
 };
 

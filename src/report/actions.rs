@@ -94,6 +94,10 @@ pub fn annotate(report: &RedactedReport, output: &mut dyn Write) -> io::Result<(
         let message = format!("{} ends soon: {end}", format::expiring(one));
         writeln!(output, "::error title=crossfade::{}", workflow_data(&message))?;
     }
+    for one in &report.fail_on {
+        let message = format!("{} {}", one.rotation, format::finding(one));
+        writeln!(output, "::error title=crossfade::{}", workflow_data(&message))?;
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::model::{Expiring, Report, RotationOutcome, RotationReport, Verdict};
+use super::model::{Condition, Expiring, Finding, Report, RotationOutcome, RotationReport, Verdict};
 
 /// How long before its expiry the GitHub credential is reported.
 const WRITER_WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -116,6 +116,21 @@ pub(super) fn expiring(one: &Expiring) -> String {
     }
 }
 
+/// How many destinations a sentence names.
+const NAMED: usize = 3;
+
+/// `is undelivered: acme/api:AXIOM_TOKEN and 2 more`; reads on from a rotation's name.
+pub(super) fn finding(one: &Finding) -> String {
+    let state = match one.condition {
+        Condition::Undelivered => "is undelivered",
+        Condition::Due => return "is due".to_owned(),
+        Condition::Unknown => "has secrets whose token is unknown",
+    };
+    let (named, rest) = one.destinations.split_at(one.destinations.len().min(NAMED));
+    let rest = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    format!("{state}: {}{rest}", named.join(", "))
+}
+
 /// `2026-09-01 08:00 UTC`
 pub(super) fn date(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
@@ -133,6 +148,11 @@ fn distance(ahead: SignedDuration) -> String {
     };
     let length = counted(count, unit);
     if ahead.is_negative() { format!("{length} ago") } else { format!("in {length}") }
+}
+
+/// Enough of an id for users; programs get the whole one.
+pub(super) fn short(id: &str) -> &str {
+    id.char_indices().nth(8).map_or(id, |(end, _)| &id[..end])
 }
 
 /// `"ci-ingest" (id)`

@@ -46,7 +46,16 @@ mod tests {
             serde_json::from_str(&written(&samples::report(vec![samples::rotated()]))).unwrap();
         assert_eq!(
             keys(&document),
-            ["now", "dry_run", "rotations", "command", "github_credential_expires_at", "expiring",]
+            [
+                "now",
+                "dry_run",
+                "rotations",
+                "command",
+                "github_credential_expires_at",
+                "expiring",
+                "fail_on",
+                "unmanaged"
+            ]
         );
         assert_eq!(document["now"], "2026-09-01T06:00:00Z");
         assert_eq!(document["dry_run"], false);

@@ -24,8 +24,9 @@ use std::path::{Path, PathBuf};
 use crate::redact::Redactor;
 
 pub use model::{
-    DestinationOutcome, DestinationReport, Expiring, PlannedMint, RedactedReport, Report, Reporter,
-    RotationOutcome, RotationReport, TokenEnd, TokenReport, TokenSpan, Verdict, VerificationOutcome,
+    Condition, DestinationOutcome, DestinationReport, Expiring, Finding, PlannedMint, RedactedReport, Report,
+    Reporter, RotationOutcome, RotationReport, TokenEnd, TokenReport, TokenSpan, UnmanagedToken, Verdict,
+    VerificationOutcome,
 };
 
 /// The form of the report on standard output.

@@ -6,6 +6,7 @@
 //! every destination acknowledged the write.
 
 mod destination;
+mod monitor;
 mod rotation;
 mod time;
 mod token;
@@ -18,6 +19,7 @@ use serde::Serialize;
 use crate::redact::Redactor;
 
 pub use destination::{DestinationOutcome, DestinationReport};
+pub use monitor::{Condition, Finding, UnmanagedToken};
 pub use rotation::{RotationOutcome, RotationReport, Verdict, VerificationOutcome};
 pub(super) use time::rfc3339;
 pub use token::{PlannedMint, TokenEnd, TokenReport, TokenSpan};
@@ -42,6 +44,10 @@ pub struct Report {
     /// What ends within the time that `status --fail-within` names. Whatever is
     /// in it makes the exit code 1.
     pub expiring: Vec<Expiring>,
+    /// What `status --fail-on` found. Whatever is in it makes the exit code 1.
+    pub fail_on: Vec<Finding>,
+    /// The provider's tokens that no rotation covers; `None`: this was not asked for.
+    pub unmanaged: Option<Vec<UnmanagedToken>>,
 }
 
 /// The command that a report is of.
@@ -68,12 +74,28 @@ pub struct Expiring {
 }
 
 impl Report {
-    /// The process's exit code: 1 if a rotation failed or something is
-    /// [`expiring`](Self::expiring), else 0.
+    /// The process's exit code: 1 if a rotation failed, something is
+    /// [`expiring`](Self::expiring), or `--fail-on` [found](Self::fail_on) something; else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let failed = |rotation: &RotationReport| rotation.proven_outcome() == RotationOutcome::Failed;
-        u8::from(!self.expiring.is_empty() || self.rotations.iter().any(failed))
+        let is_bad =
+            !self.expiring.is_empty() || !self.fail_on.is_empty() || self.rotations.iter().any(failed);
+        u8::from(is_bad)
+    }
+
+    /// Whether a run would do something: the report is of a dry run.
+    #[must_use]
+    pub fn has_something_to_do(&self) -> bool {
+        self.rotations.iter().any(|rotation| rotation.proven_outcome() == RotationOutcome::Planned)
+    }
+
+    /// Fills in the rotations that are in one of these states.
+    pub fn look_for(&mut self, conditions: &[Condition]) {
+        let rotations = self.rotations.iter();
+        self.fail_on = rotations
+            .flat_map(|rotation| conditions.iter().filter_map(move |condition| condition.find(rotation)))
+            .collect();
     }
 
     /// Fills in what ends within this time: tokens that destinations hold or
@@ -111,6 +133,13 @@ impl Report {
         }
         for Expiring { rotation, id, expires_at: _ } in &mut report.expiring {
             rotation.iter_mut().chain(id).for_each(|text| *text = redactor.line(text));
+        }
+        for Finding { rotation, condition: _, destinations } in &mut report.fail_on {
+            std::iter::once(rotation).chain(destinations).for_each(|text| *text = redactor.line(text));
+        }
+        for token in report.unmanaged.iter_mut().flatten() {
+            let UnmanagedToken { provider, id, name, expires_at: _, disabled: _, marker } = token;
+            [provider, id, name].into_iter().chain(marker).for_each(|text| *text = redactor.line(text));
         }
         RedactedReport(report)
     }
@@ -210,9 +239,23 @@ mod tests {
         let redactor = Redactor::new();
         redactor.register(&SecretString::from("0123456789abcdef"));
         let expiring = Expiring { rotation: Some(evil()), id: Some(evil()), expires_at: None };
-        let report = Report { expiring: vec![expiring], ..report(vec![rotation]) };
+        let finding = Finding { rotation: evil(), condition: Condition::Due, destinations: vec![evil()] };
+        let token = UnmanagedToken {
+            provider: evil(),
+            id: evil(),
+            name: evil(),
+            expires_at: None,
+            disabled: false,
+            marker: Some(evil()),
+        };
+        let report = Report {
+            expiring: vec![expiring],
+            fail_on: vec![finding],
+            unmanaged: Some(vec![token]),
+            ..report(vec![rotation])
+        };
         let json = serde_json::to_string(&report.redacted(&redactor)).unwrap();
-        assert_eq!(json.matches(": :error::## [x] ***").count(), 17, "{json}");
+        assert_eq!(json.matches(": :error::## [x] ***").count(), 23, "{json}");
         assert!(!json.contains("\\n") && !json.contains("\\u001b") && !json.contains("##["), "{json}");
     }
 }

@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::model::{
-    DestinationOutcome, DestinationReport, RedactedReport, RotationOutcome, RotationReport, Verdict,
+    DestinationOutcome, DestinationReport, RedactedReport, RotationOutcome, RotationReport, UnmanagedToken,
+    Verdict,
 };
 use super::{Terminal, format, timeline};
 
@@ -29,6 +30,10 @@ pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
     section(&mut page, "Warnings:\n", &warnings(&rotations));
     section(&mut page, "Found:\n", &notes(&rotations));
     section(&mut page, "Ends too soon:\n", &expiring(report));
+    section(&mut page, "Fails because of --fail-on:\n", &findings(report));
+    if let Some(tokens) = &report.unmanaged {
+        section(&mut page, "Tokens that no rotation covers:\n", &unmanaged(report, tokens));
+    }
     if let Some(end) = report.github_credential_expires_at {
         let end = format::when(Some(end), report.now, "");
         section(&mut page, "", &format!("The GitHub credential expires {end}.\n"));
@@ -154,6 +159,31 @@ fn expiring(report: &RedactedReport) -> String {
         format!("  {}: {end}\n", format::expiring(one))
     });
     lines.collect()
+}
+
+fn findings(report: &RedactedReport) -> String {
+    let lines = report.fail_on.iter().map(|one| format!("  {} {}\n", one.rotation, format::finding(one)));
+    lines.collect()
+}
+
+fn unmanaged(report: &RedactedReport, tokens: &[UnmanagedToken]) -> String {
+    if tokens.is_empty() {
+        return "  none\n".to_owned();
+    }
+    let line = |token: &UnmanagedToken| {
+        let named = format::named(format::short(&token.id), &token.name);
+        let state = match (token.disabled, token.expires_at) {
+            (true, _) => "disabled".to_owned(),
+            (false, None) => "does not expire".to_owned(),
+            (false, Some(end)) => {
+                let verb = if report.now.is_some_and(|now| end <= now) { "expired" } else { "expires" };
+                format!("{verb} {}", format::when(Some(end), report.now, ""))
+            }
+        };
+        let marker = if token.marker.is_some() { "; carries the marker of another rotation" } else { "" };
+        format!("  {} {named}: {state}{marker}\n", token.provider)
+    };
+    tokens.iter().map(line).collect()
 }
 
 fn conclusion(report: &RedactedReport) -> String {

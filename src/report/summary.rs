@@ -55,7 +55,8 @@ fn render(report: &RedactedReport, limit: usize) -> String {
     let rows = rotations.iter().map(|rotation| row(report, rotation));
     let columns = ["Rotation", "Verdict", "Token", "Expires", "Previous token", "Destinations"];
     page.push_str(&table(&columns, rows, part, "rotations"));
-    let mut notes = rotations.iter().flat_map(|rotation| notes(rotation)).chain(expiring(report)).peekable();
+    let notes = rotations.iter().flat_map(|rotation| notes(rotation)).chain(expiring(report));
+    let mut notes = notes.chain(findings(report)).peekable();
     if notes.peek().is_some() {
         page.push_str("### To know\n\n");
         page.push_str(&table(&["Rotation", "", "What"], notes, part, "notes"));
@@ -184,6 +185,14 @@ fn expiring(report: &RedactedReport) -> impl Iterator<Item = Vec<String>> {
         let rotation = one.rotation.as_deref().map(code).unwrap_or_default();
         vec![rotation, "**ends too soon**".to_owned(), format!("{what}: {end}")]
     })
+}
+
+/// What `status --fail-on` found.
+fn findings(report: &RedactedReport) -> impl Iterator<Item = Vec<String>> {
+    report
+        .fail_on
+        .iter()
+        .map(|one| vec![code(&one.rotation), "**--fail-on**".to_owned(), markdown(&format::finding(one))])
 }
 
 /// What needs a reader's eye in a rotation: errors, warnings, what to do.

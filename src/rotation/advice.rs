@@ -3,13 +3,12 @@
 //!
 //! Formats what a [`RotationRun`] knows, and claims nothing beyond its timestamps.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
-use super::apply::{RotationRun, Write};
+use super::apply::RotationRun;
 use super::error::{RotationError, some};
-use super::lineage::{Holder, Member, Observation};
+use super::lineage::Member;
+use super::secret::{Holder, Write};
 use crate::config::Rotation;
 use crate::provider::{self, ErrorKind};
 
@@ -17,15 +16,15 @@ use crate::provider::{self, ErrorKind};
 const GROUPS: usize = 3;
 
 /// What a destination holds, as far as it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Holds {
+#[derive(Debug, Clone, Copy)]
+enum Holds<'a> {
     /// By its timestamp, or because it acknowledged the write.
-    Certainly(usize),
+    Certainly(&'a Member),
     /// crossfade never wrote it; the user's configuration says that it holds the
     /// original.
-    Presumably(usize),
+    Presumably(&'a Member),
     /// A write was not acknowledged: it holds the new token, or what it held before.
-    NewTokenOrBefore,
+    NewTokenOrBefore(&'a Member),
     /// There is no such secret.
     Nothing,
     /// It could not be read, or something other than crossfade wrote it.
@@ -36,24 +35,36 @@ enum Holds {
 pub(super) fn advice(rotation: &Rotation, run: &RotationRun, error: &RotationError) -> String {
     let mut said = Vec::new();
     if let Some(now) = run.now {
-        let mut groups: BTreeMap<Holds, Vec<String>> = BTreeMap::new();
-        for (index, secret) in rotation.secrets.iter().enumerate() {
-            groups.entry(holds(run, index)).or_default().push(secret.destination.to_string());
-        }
         let members = &run.lineage.members;
-        let is_named = |index: &usize| groups.keys().any(|holds| holds.token() == Some(*index));
-        let others = (0..members.len()).filter(|index| members[*index].is_live(now) && !is_named(index));
-        let others: Vec<String> = others.map(|index| described(&members[index], now)).collect();
+        let mut groups: Vec<(Holds<'_>, Vec<String>)> = Vec::new();
+        for (index, secret) in rotation.secrets.iter().enumerate() {
+            let (holds, name) = (holds(run, index), secret.destination.to_string());
+            match groups.iter_mut().find(|(other, _)| other.is(holds)) {
+                Some((_, names)) => names.push(name),
+                None => groups.push((holds, vec![name])),
+            }
+        }
+        // By kind, and each kind by its token, the newest first.
+        groups.sort_by_key(|(holds, _)| {
+            let is_held = |member: &Member| holds.token().is_some_and(|held| held.is(member));
+            (holds.rank(), members.iter().position(is_held))
+        });
+        let is_named = |member: &Member| {
+            groups.iter().filter_map(|(holds, _)| holds.token()).any(|named| named.is(member))
+        };
+        let others = members.iter().filter(|member| member.is_live(now) && !is_named(member));
+        let others: Vec<String> = others.map(|member| described(member, now)).collect();
+        let sentences = groups.iter().take(GROUPS).map(|(holds, names)| sentence(*holds, names, now));
+        said.extend(sentences);
+        let rest: usize = groups.iter().skip(GROUPS).map(|(_, names)| names.len()).sum();
+        if rest > 0 {
+            said.push(format!("{rest} more secrets hold something else: see the report"));
+        }
         if !others.is_empty() {
             said.push(format!("Besides, valid: {}", some(&others)));
         } else if !members.is_empty() && !members.iter().any(|member| member.is_live(now)) {
             said.push("No token of this rotation is valid any more".to_owned());
         }
-        let sentences =
-            groups.iter().take(GROUPS).map(|(holds, names)| sentence(members, *holds, names, now));
-        let rest: usize = groups.values().skip(GROUPS).map(Vec::len).sum();
-        let rest = (rest > 0).then(|| format!("{rest} more secrets hold something else: see the report"));
-        said.splice(0..0, sentences.chain(rest).collect::<Vec<_>>());
     } else {
         said.push(
             "Nothing was changed: what the secrets hold stays valid until it ends by itself".to_owned(),
@@ -99,51 +110,68 @@ fn remedy_at_provider(rotation: &Rotation, error: &provider::Error) -> Option<St
 }
 
 /// What a group of destinations holds.
-fn sentence(members: &[Member], holds: Holds, names: &[String], now: Timestamp) -> String {
+fn sentence(holds: Holds<'_>, names: &[String], now: Timestamp) -> String {
     let hold = if names.len() == 1 { "holds" } else { "hold" };
-    let token = holds.token().map(|index| described(&members[index], now)).unwrap_or_default();
+    let token = holds.token().map(|member| described(member, now)).unwrap_or_default();
     let names = some(names);
     match holds {
         Holds::Certainly(_) => format!("{names} {hold} {token}"),
         Holds::Presumably(_) => {
             format!("{names} {hold} what was there before the first rotation, presumably {token}")
         }
-        Holds::NewTokenOrBefore => format!("{names} {hold} {token} or what was there before"),
+        Holds::NewTokenOrBefore(_) => format!("{names} {hold} {token} or what was there before"),
         Holds::Nothing => format!("{names} {hold} nothing yet"),
         Holds::Unknown => format!("What {names} {hold} cannot be told"),
     }
 }
 
-impl Holds {
-    /// The index of the token in the lineage.
-    fn token(self) -> Option<usize> {
+impl<'a> Holds<'a> {
+    fn token(self) -> Option<&'a Member> {
         match self {
-            Self::Certainly(index) | Self::Presumably(index) => Some(index),
-            Self::NewTokenOrBefore => Some(0),
+            Self::Certainly(member) | Self::Presumably(member) | Self::NewTokenOrBefore(member) => {
+                Some(member)
+            }
             Self::Nothing | Self::Unknown => None,
         }
     }
+
+    fn rank(self) -> u8 {
+        match self {
+            Self::Certainly(_) => 0,
+            Self::Presumably(_) => 1,
+            Self::NewTokenOrBefore(_) => 2,
+            Self::Nothing => 3,
+            Self::Unknown => 4,
+        }
+    }
+
+    fn is(self, other: Self) -> bool {
+        let id = |holds: Self| holds.token().map(Member::id);
+        self.rank() == other.rank() && id(self) == id(other)
+    }
 }
 
-fn holds(run: &RotationRun, index: usize) -> Holds {
-    let delivery = run.delivery.as_ref();
-    let has_new_token = delivery.is_some_and(|delivery| !delivery.revoked);
-    match delivery.and_then(|delivery| delivery.writes.get(index)) {
-        Some(Write::Written) => return Holds::Certainly(0),
-        Some(Write::Failed { refused: false, .. }) => return Holds::NewTokenOrBefore,
-        Some(Write::Skipped | Write::Failed { refused: true, .. }) | None => {}
+fn holds(run: &RotationRun, index: usize) -> Holds<'_> {
+    let minted = run.lineage.minted();
+    let secret = run.secrets.get(index);
+    match (secret.and_then(|secret| secret.write.as_ref()), minted) {
+        (Some(Write::Written(_)), Some(minted)) => return Holds::Certainly(minted),
+        (Some(Write::Unconfirmed(_)), Some(minted)) => return Holds::NewTokenOrBefore(minted),
+        _ => {}
     }
-    let older = run.lineage.members.iter().skip(usize::from(has_new_token));
-    let has_begun = older.clone().any(|member| member.marker.is_some());
+    let is_older = |member: &&Member| minted.is_none_or(|minted| !minted.is(member));
+    let older: Vec<&Member> = run.lineage.members.iter().filter(is_older).collect();
     let is_changing = run.error.as_ref().is_some_and(RotationError::is_another_run);
-    let is_there = matches!(run.observations.get(index), Some(Observation::UpdatedAt(_)));
-    if is_there && !has_begun && older.count() == 1 && !is_changing {
-        return Holds::Presumably(usize::from(has_new_token));
+    let is_there = secret.is_some_and(|secret| run.lineage.holder(secret).written_at().is_some());
+    if let ([original], true, false) = (older.as_slice(), is_there, is_changing)
+        && original.marker.is_none()
+    {
+        return Holds::Presumably(original);
     }
     match run.holder(index) {
-        Holder::Member(held) => Holds::Certainly(held),
-        Holder::Nothing => Holds::Nothing,
-        Holder::Unknown => Holds::Unknown,
+        Holder::Token(member, _) => Holds::Certainly(member),
+        Holder::Missing => Holds::Nothing,
+        Holder::Unknown(_) | Holder::NotRead => Holds::Unknown,
     }
 }
 

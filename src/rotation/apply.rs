@@ -1,38 +1,42 @@
 //! Runs one rotation from beginning to end: the only place where a plan is carried out.
 //!
 //! *Observe, plan, preflight, mint, verify, deliver, retire.* A dry run stops after the
-//! preflight. [`super::outcome`] turns the resulting [`RotationRun`] into a report.
+//! preflight. [`super::report`] turns the resulting [`RotationRun`] into a report.
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use super::RunContext;
 use super::error::{Cleanup, RotationError};
-use super::lineage::{Holder, Lineage, Observation, SKEW};
+use super::lineage::{Lineage, Member, SKEW, TOLERANCE, TokenId, after};
 use super::mint::{MintAttempt, MintFailure, NewToken};
-use super::plan::{self, MintPlan, Plan, PlanInput, Retirement, Step};
+use super::plan::{self, MintPlan, Outlook, Plan, PlanInput, Retirement, Situation, Step};
 use super::retire;
+use super::secret::{Holder, Observation, Secret, Write, blocked};
 use super::session::{CredentialFallback, ProviderSession};
 use crate::config::Rotation;
-use crate::github::{self, Evidence, WriteError};
-use crate::provider::{Ending, ErrorKind, Minted, Token, Verification};
+use crate::github::{self, Evidence, Mode, WriteError};
+use crate::provider::{Ending, ErrorKind, Minted, Token};
+use crate::report::{PlannedMint, VerificationOutcome};
 
 /// What one rotation observed, planned and did, up to the point that it reached.
 #[derive(Debug, Default)]
 pub(super) struct RotationRun {
     /// GitHub's time when the plan was made.
     pub(super) now: Option<Timestamp>,
-    /// The rotation's tokens, newest first; after a mint, the new token is the first.
+    /// The rotation's tokens, with the new one after a mint.
     pub(super) lineage: Lineage,
-    /// One for each destination, updated after the delivery.
-    pub(super) observations: Vec<Observation>,
-    /// The same as first read; empty if nothing was read.
-    pub(super) first_observations: Vec<Observation>,
+    /// One for each destination; empty if nothing was read.
+    pub(super) secrets: Vec<Secret>,
     /// `None` if the run failed before it had a plan.
     pub(super) plan: Option<Plan>,
+    /// What would be minted, in a dry run.
+    pub(super) planned: Option<PlannedMint>,
     pub(super) delivery: Option<Delivery>,
-    /// Ids of the retired tokens; in a dry run, of those that would be.
-    pub(super) retired: Vec<String>,
+    /// Tokens that were retired; in a dry run, that would be.
+    pub(super) retired: Vec<TokenId>,
+    /// What later runs will do.
+    pub(super) outlook: Outlook,
     /// Problems that did not fail the rotation.
     pub(super) warnings: Vec<String>,
     pub(super) error: Option<RotationError>,
@@ -41,29 +45,9 @@ pub(super) struct RotationRun {
 /// The delivery of a new token.
 #[derive(Debug)]
 pub(super) struct Delivery {
-    pub(super) verification: Verification,
+    pub(super) verification: VerificationOutcome,
     /// The previous token, with its new expiry.
     pub(super) previous: Option<Token>,
-    /// For each destination: written, not tried, or why not.
-    pub(super) writes: Vec<Write>,
-    /// Every destination refused it, so it was revoked.
-    pub(super) revoked: bool,
-}
-
-/// The result of the write to one destination.
-#[derive(Debug, Clone)]
-pub(super) enum Write {
-    /// GitHub acknowledged it.
-    Written,
-    /// Not tried, because the destination could not be read or prepared.
-    Skipped,
-    /// The write failed. Unless `refused`, GitHub may still have applied it.
-    Failed {
-        /// GitHub certainly did not apply it, and will refuse it again.
-        refused: bool,
-        /// Why.
-        why: String,
-    },
 }
 
 pub(super) async fn apply(
@@ -72,8 +56,14 @@ pub(super) async fn apply(
     rotation: &Rotation,
 ) -> RotationRun {
     let mut run = RotationRun::default();
-    if let Err(error) = execute(context, session, rotation, &mut run).await {
-        run.error = Some(error);
+    run.error = execute(context, session, rotation, &mut run).await.err();
+    if let Some(now) = run.now {
+        let input = PlanInput { rotation, profile: session.provider.profile(), now, force: false };
+        run.outlook = plan::outlook(&run.situation(input), run.current());
+        if let Some(RotationError::HeldBack { until, .. }) = &run.error {
+            run.outlook.next_rotation_at = Some(*until);
+        }
+        run.warn_of_no_overlap(session, input, context.mode);
     }
     run
 }
@@ -92,15 +82,15 @@ async fn execute(
     let now = context.now()?;
     run.now = Some(now);
     let input = PlanInput { rotation, profile: session.provider.profile(), now, force: context.force };
-    let mut plan = plan::plan(&input, &run.lineage, &run.observations)?;
-    if matches!(plan.step, Step::Mint(_)) && !context.read_only {
-        let prepared = preflight(context, rotation, &mut run.observations, &mut run.warnings);
+    let mut plan = plan::plan(&run.situation(input))?;
+    if matches!(plan.step, Step::Mint(_)) && context.mode != Mode::ReadOnly {
+        let prepared = preflight(context, rotation, &mut run.secrets, &mut run.warnings);
         let all_writable =
             context.stop_signal.unless_stopped(prepared).await.map_err(RotationError::Stopped)?;
-        plan = plan::plan(&input, &run.lineage, &run.observations)?;
+        plan = plan::plan(&run.situation(input))?;
         if let Step::Mint(mint) = &mut plan.step {
             // A dry run sends no write check, so it reports the most likely result.
-            mint.keeps_previous = !all_writable && !context.dry_run;
+            mint.keeps_previous = !all_writable && context.mode == Mode::Apply;
         }
     }
     if let (Step::Refuse(RotationError::NoSuchToken { token, nearest }), Ok(all)) =
@@ -110,20 +100,12 @@ async fn execute(
         let known = names.iter().chain(all.iter().map(|token| &token.id)).map(String::as_str);
         *nearest = crate::diagnostic::nearest(token, known).map(str::to_owned);
     }
+    run.warn_of_doubts(now, &plan);
+    if context.mode != Mode::Apply {
+        return run.rehearse(input, plan, context.ahead(session.clock));
+    }
     let step = plan.step.clone();
-    run.warn_of_doubts(&input, &plan);
-    run.retired = plan.retire.iter().map(|one| run.lineage.members[one.member].token.id.clone()).collect();
-    if context.dry_run {
-        plan.retire.iter().for_each(|one| run.warn_of_use(&input, *one));
-    }
     run.plan = Some(plan);
-    if context.dry_run {
-        return match step {
-            Step::Refuse(error) => Err(error),
-            Step::Nothing | Step::Mint(_) => Ok(()),
-        };
-    }
-    run.retired.clear();
     let refused = match step {
         Step::Nothing => None,
         Step::Refuse(error) => Some(error),
@@ -145,20 +127,25 @@ async fn observe(
     run: &mut RotationRun,
 ) -> Result<(), RotationError> {
     let (tokens, observations) = tokio::join!(session.tokens(), context.github.observe(&rotation.secrets));
-    run.observations = observations
+    run.secrets = observations
         .into_iter()
-        .map(|observation| match observation {
-            Ok(github::SecretState::Missing) => Observation::Missing,
-            Ok(github::SecretState::UpdatedAt(at)) => Observation::UpdatedAt(at),
-            Err(error) => Observation::Unreadable(error.to_string()),
+        .map(|observation| {
+            Secret::new(match observation {
+                Ok(github::SecretState::Missing) => Observation::Missing,
+                Ok(github::SecretState::UpdatedAt(at)) => Observation::UpdatedAt(at),
+                Err(error) => Observation::NotRead(error.to_string()),
+            })
         })
         .collect();
-    run.first_observations.clone_from(&run.observations);
     let tokens = tokens.map_err(RotationError::Observe)?;
     let Some(now) = context.clock.now() else {
-        return Err(run.unreadable_destinations(rotation).unwrap_or(RotationError::NoClock));
+        // Without any readable destination there is no GitHub date either: report the cause.
+        return Err(blocked(rotation, &run.secrets).map_or(
+            RotationError::NoClock,
+            |(destinations, reasons)| RotationError::Unreadable { destinations, reasons },
+        ));
     };
-    match context.clock.skew(session.peer) {
+    match context.clock.skew(session.clock) {
         Some(skew) => check_clocks(skew)?,
         None => run.warnings.push("the provider sends no date, so its clock could not be checked".to_owned()),
     }
@@ -189,25 +176,22 @@ fn check_clocks(skew: SignedDuration) -> Result<(), RotationError> {
     Err(RotationError::ClocksDiffer { minutes: skew.abs().as_mins(), direction })
 }
 
-/// Fetches what the writes will need. A destination that cannot be prepared, or is known
-/// to refuse writes, becomes unreadable. Returns whether all destinations are known to
-/// accept writes.
+/// Fetches what the writes will need, and notes what stands in the way of a write.
+/// Returns whether all destinations are known to accept writes.
 async fn preflight(
     context: &RunContext<'_>,
     rotation: &Rotation,
-    observations: &mut [Observation],
+    secrets: &mut [Secret],
     warnings: &mut Vec<String>,
 ) -> bool {
     let prepared =
-        rotation.secrets.iter().zip(observations.iter()).map(
-            async |(secret, observation)| match observation {
-                Observation::Unreadable(_) => Ok(Evidence::default()),
-                _ => context.github.preflight(secret).await,
-            },
-        );
+        rotation.secrets.iter().zip(&*secrets).map(async |(target, secret)| match secret.blocked() {
+            Some(_) => Ok(Evidence::default()),
+            None => context.github.preflight(target).await,
+        });
     let prepared = join_all(prepared).await;
     let mut all_writable = true;
-    for (observation, result) in observations.iter_mut().zip(prepared) {
+    for (secret, result) in secrets.iter_mut().zip(prepared) {
         match result {
             Ok(Evidence { is_writable, warning }) => {
                 all_writable &= is_writable;
@@ -215,7 +199,7 @@ async fn preflight(
             }
             Err(error) => {
                 all_writable = false;
-                *observation = Observation::Unreadable(error.to_string());
+                secret.obstacle = Some(error.to_string());
             }
         }
     }
@@ -236,44 +220,33 @@ async fn rotate(
         .unless_stopped(context.delivery_slots.acquire(input.rotation.secrets.len()))
         .await;
     let _slot = slot.map_err(RotationError::Stopped)?;
-    if !plan.orphans.is_empty() && context.stop_signal.check().is_ok() {
-        let orphans = plan.orphans.iter().map(|index| run.lineage.members[*index].token.clone());
-        for orphan in orphans.collect::<Vec<_>>() {
-            end(session, run, &orphan, Ending::Delete, None).await;
+    if context.stop_signal.check().is_ok() {
+        let orphans = plan.orphans.iter().filter_map(|id| run.lineage.get(id));
+        for orphan in orphans.map(|member| member.token.clone()).collect::<Vec<_>>() {
+            retire(session, run, &orphan, Ending::Delete, None).await;
         }
     }
     let attempt = MintAttempt { context, session, input, lineage: &run.lineage };
     let new_token = match attempt.mint(plan).await {
         Ok(new_token) => new_token,
         Err(MintFailure { error, previous }) => {
-            run.set_end(previous.as_ref());
+            run.lineage.set_expiry_of(previous.as_ref());
             return Err(error);
         }
     };
     let NewToken { member, value, until, verification, previous, lost_attempts, warnings } = new_token;
     run.warnings.extend(warnings);
-    let writes = deliver(context, input.rotation, &value, until, &run.observations).await;
+    let written_at = deliver(context, input, &value, until, &mut run.secrets).await;
     let minted = Minted { token: member.token.clone(), value };
-    let error = delivery_error(&attempt, &minted, previous.as_ref(), until, &writes, &run.observations).await;
-    let revoked = matches!(error, Some(RotationError::RefusedEverywhere { cleanup: Cleanup::Revoked, .. }));
-    let written_at = context.now().unwrap_or(input.now);
-    for (observation, write) in run.observations.iter_mut().zip(&writes) {
-        match write {
-            Write::Written => *observation = Observation::UpdatedAt(written_at.min(until)),
-            Write::Failed { refused: false, why } => *observation = Observation::Unreadable(why.clone()),
-            Write::Skipped | Write::Failed { refused: true, .. } => {}
-        }
+    let error = delivery_error(&attempt, &minted, previous.as_ref(), until, &run.secrets).await;
+    run.lineage.set_expiry_of(previous.as_ref());
+    if !matches!(error, Some(RotationError::RefusedEverywhere { cleanup: Cleanup::Revoked, .. })) {
+        run.lineage.add_minted(member);
     }
-    run.set_end(previous.as_ref());
-    if !revoked {
-        run.lineage.members.insert(0, member);
-        run.doubt_refused(&writes);
-    }
-    let is_delivered = writes.iter().any(|write| matches!(write, Write::Written));
-    run.delivery = Some(Delivery { verification, previous, writes, revoked });
-    if is_delivered {
+    run.delivery = Some(Delivery { verification, previous });
+    if run.secrets.iter().any(Secret::is_written) {
         for lost_attempt in &lost_attempts {
-            end(session, run, lost_attempt, Ending::Delete, Some(&minted)).await;
+            retire(session, run, lost_attempt, Ending::Delete, Some(&minted)).await;
         }
         let input = PlanInput { now: written_at, ..input };
         retire_previous(session, input, run, Some(&minted)).await;
@@ -281,24 +254,30 @@ async fn rotate(
     Ok(error)
 }
 
-/// Writes to all destinations at once. One failure does not stop the others.
+/// Writes to all destinations at once, and returns when the last write was answered. One
+/// failure does not stop the others.
 async fn deliver(
     context: &RunContext<'_>,
-    rotation: &Rotation,
+    input: PlanInput<'_>,
     value: &secrecy::SecretString,
     until: Timestamp,
-    observations: &[Observation],
-) -> Vec<Write> {
-    let writes = rotation.secrets.iter().zip(observations).map(async |(secret, observation)| {
-        if matches!(observation, Observation::Unreadable(_)) {
-            return Write::Skipped;
-        }
-        match context.github.write(secret, value, until).await {
-            Ok(()) => Write::Written,
-            Err(WriteError { refused, error, .. }) => Write::Failed { refused, why: error.to_string() },
-        }
-    });
-    join_all(writes).await
+    secrets: &mut [Secret],
+) -> Timestamp {
+    let writes =
+        input.rotation.secrets.iter().zip(&*secrets).map(async |(target, secret)| match secret.blocked() {
+            Some(_) => None,
+            None => Some(context.github.write(target, value, until).await),
+        });
+    let results = join_all(writes).await;
+    let written_at = context.now().unwrap_or(input.now);
+    for (secret, result) in secrets.iter_mut().zip(results) {
+        secret.write = result.map(|result| match result {
+            Ok(()) => Write::Written(written_at.min(until)),
+            Err(WriteError { refused: true, error, .. }) => Write::Refused(error.to_string()),
+            Err(WriteError { error, .. }) => Write::Unconfirmed(error.to_string()),
+        });
+    }
+    written_at
 }
 
 /// The error of an incomplete delivery. If every destination refused the token, it is
@@ -308,33 +287,26 @@ async fn delivery_error(
     minted: &Minted,
     previous: Option<&Token>,
     until: Timestamp,
-    writes: &[Write],
-    observations: &[Observation],
+    secrets: &[Secret],
 ) -> Option<RotationError> {
     let id = minted.token.id.clone();
-    let is_refused = |write: &Write| matches!(write, Write::Skipped | Write::Failed { refused: true, .. });
-    if !writes.is_empty() && writes.iter().all(is_refused) {
+    let is_refused = |secret: &Secret| matches!(secret.write, None | Some(Write::Refused(_)));
+    if !secrets.is_empty() && secrets.iter().all(is_refused) {
         let cleanup = attempt.revoke(minted, previous).await;
         return Some(RotationError::RefusedEverywhere { id, cleanup });
     }
-    let secrets = attempt.input.rotation.secrets.iter();
-    let (mut failed, mut not_read, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
-    for ((secret, write), observation) in secrets.zip(writes).zip(observations) {
-        match (write, observation) {
-            (Write::Written, _) => {}
-            (Write::Skipped, Observation::Unreadable(why)) => {
-                not_read.push(secret.destination.to_string());
-                reasons.push(why.clone());
-            }
-            _ => failed.push(secret.destination.to_string()),
-        }
+    let rotation = attempt.input.rotation;
+    let written = rotation.secrets.iter().zip(secrets);
+    let is_failed = |secret: &Secret| secret.write.is_some() && !secret.is_written();
+    let failed = written.filter(|(_, secret)| is_failed(secret));
+    let mut destinations: Vec<String> = failed.map(|(target, _)| target.destination.to_string()).collect();
+    let blocked = blocked(rotation, secrets);
+    if destinations.is_empty() {
+        let (destinations, reasons) = blocked?;
+        return Some(RotationError::DestinationNotRead { destinations, reasons });
     }
-    if !failed.is_empty() {
-        failed.extend(not_read);
-        let until = super::lineage::after(until, super::lineage::TOLERANCE);
-        return Some(RotationError::Undelivered { id, destinations: failed, until });
-    }
-    (!not_read.is_empty()).then_some(RotationError::DestinationNotRead { destinations: not_read, reasons })
+    destinations.extend(blocked.into_iter().flat_map(|(not_read, _)| not_read));
+    Some(RotationError::Undelivered { id, destinations, until: after(until, TOLERANCE) })
 }
 
 /// Retires the previous tokens that no destination can hold any more, except the
@@ -345,10 +317,10 @@ async fn retire_previous(
     run: &mut RotationRun,
     minted: Option<&Minted>,
 ) {
-    for one in plan::retirements(&input, &run.lineage, &run.observations) {
-        let member = &run.lineage.members[one.member];
+    for one in run.situation(input).retirements_now() {
+        let Some(member) = run.lineage.get(&one.token) else { continue };
         let token = member.token.clone();
-        if run.retired.contains(&token.id) {
+        if run.retired.contains(&one.token) {
             continue;
         }
         // An ended token cannot be the credential in use.
@@ -359,13 +331,13 @@ async fn retire_previous(
                 .push(format!("token {} may be the credential in use and was not ended{until}", token.id));
             continue;
         }
-        end(session, run, &token, one.ending, minted).await;
-        if run.retired.contains(&token.id) {
-            run.warn_of_use(&input, one);
+        retire(session, run, &token, one.ending, minted).await;
+        if run.retired.contains(&one.token) {
+            run.warn_of_use(input, &one);
         }
     }
-    for one in plan::expiries_to_set(&input, &run.lineage, &run.observations) {
-        set_expiry(session, run, one, minted).await;
+    for one in run.situation(input).expiries_to_set() {
+        set_expiry(session, run, &one, minted).await;
     }
 }
 
@@ -374,19 +346,22 @@ async fn retire_previous(
 async fn set_expiry(
     session: &ProviderSession,
     run: &mut RotationRun,
-    one: Retirement,
+    one: &Retirement,
     minted: Option<&Minted>,
 ) {
-    let Retirement { member, from: expires_at, .. } = one;
-    let token = &run.lineage.members[member].token;
+    let expires_at = one.from;
+    let Some(Member { token, .. }) = run.lineage.get(&one.token) else { return };
     let is_credential = session.provider.could_be_value_of(token, &session.credential);
-    if is_credential || run.retired.contains(&token.id) {
+    if is_credential || run.retired.contains(&one.token) {
         return;
     }
     let credentials = credentials(session, run, minted);
     let set = async |credential: &_| session.provider.set_expiry(credential, token, expires_at).await;
     match credentials.call(set).await {
-        Ok(()) => run.lineage.members[member].token.expires_at = Some(expires_at),
+        Ok(()) => {
+            let token = Token { expires_at: Some(expires_at), ..token.clone() };
+            run.lineage.set_expiry_of(Some(&token));
+        }
         Err(error) => run.warnings.push(format!(
             "the expiry of token {} could not be set: {error}. A run after {expires_at:.0} retires it",
             token.id
@@ -406,7 +381,7 @@ fn credentials<'a>(
     }
 }
 
-async fn end(
+async fn retire(
     session: &ProviderSession,
     run: &mut RotationRun,
     token: &Token,
@@ -415,57 +390,54 @@ async fn end(
 ) {
     let credentials = credentials(session, run, minted);
     match retire::retire(session, &credentials, token, ending).await {
-        Ok(()) => run.retired.push(token.id.clone()),
+        Ok(()) => run.retired.push(TokenId::from(token)),
         Err(error) => run.warnings.push(format!("token {} could not be ended: {error}", token.id)),
     }
 }
 
 impl RotationRun {
-    /// The token that a destination holds. While another run delivers, only the holders
-    /// of the newest token are known: the others may be written at any moment.
-    pub(super) fn holder(&self, index: usize) -> Holder {
-        let holder = self
-            .observations
-            .get(index)
-            .map_or(Holder::Unknown, |observation| self.lineage.holder(observation));
-        match (&self.error, holder) {
-            (Some(RotationError::InFlight { .. }), Holder::Member(0)) => holder,
-            (Some(error), _) if error.is_another_run() => Holder::Unknown,
+    pub(super) fn situation<'a>(&'a self, input: PlanInput<'a>) -> Situation<'a> {
+        Situation::new(input, &self.lineage, &self.secrets)
+    }
+
+    /// A dry run: records what would be done.
+    fn rehearse(
+        &mut self,
+        input: PlanInput<'_>,
+        plan: Plan,
+        ahead: SignedDuration,
+    ) -> Result<(), RotationError> {
+        for one in &plan.retire {
+            self.warn_of_use(input, one);
+            self.retired.push(one.token.clone());
+        }
+        let plan = self.plan.insert(plan);
+        match &plan.step {
+            Step::Nothing => {}
+            Step::Refuse(error) => return Err(error.clone()),
+            Step::Mint(mint) => {
+                let previous = mint.previous.as_ref().and_then(|id| self.lineage.get(id));
+                self.planned = Some(input.planned(mint, previous, ahead));
+            }
+        }
+        Ok(())
+    }
+
+    /// The token that destinations should hold now.
+    pub(super) fn current(&self) -> Option<&Member> {
+        self.lineage.minted().or_else(|| self.lineage.get(self.plan.as_ref()?.current.as_ref()?))
+    }
+
+    /// What a destination holds. While another run delivers, only the holders of the newest
+    /// token are known: the others may be written at any moment.
+    pub(super) fn holder(&self, index: usize) -> Holder<'_> {
+        let holder = self.secrets.get(index).map_or(Holder::NotRead, |secret| self.lineage.holder(secret));
+        let holds_newest = self.lineage.members.first().is_some_and(|newest| holder.is(newest));
+        match &self.error {
+            Some(RotationError::InFlight { .. }) if holds_newest => holder,
+            Some(error) if error.is_another_run() => Holder::Unknown(None),
             _ => holder,
         }
-    }
-
-    /// Records the expiry that a mint gave to the previous token.
-    fn set_end(&mut self, previous: Option<&Token>) {
-        let Some(ended) = previous else { return };
-        for old in self.lineage.members.iter_mut().filter(|old| old.token.id == ended.id) {
-            old.token.expires_at = ended.expires_at;
-        }
-    }
-
-    /// A secret that was written right before the mint, and refused the new token, has a
-    /// timestamp as if it held that token. Its content is unknown.
-    fn doubt_refused(&mut self, writes: &[Write]) {
-        for (observation, write) in self.observations.iter_mut().zip(writes) {
-            if let Write::Failed { refused: true, why } = write
-                && self.lineage.holder(observation) == Holder::Member(0)
-            {
-                *observation = Observation::Unreadable(why.clone());
-            }
-        }
-    }
-
-    /// Without any readable destination there is no GitHub date either: reports the
-    /// cause.
-    fn unreadable_destinations(&self, rotation: &Rotation) -> Option<RotationError> {
-        let (mut destinations, mut reasons) = (Vec::new(), Vec::new());
-        for (secret, observation) in rotation.secrets.iter().zip(&self.observations) {
-            if let Observation::Unreadable(why) = observation {
-                destinations.push(secret.destination.to_string());
-                reasons.push(why.clone());
-            }
-        }
-        (!destinations.is_empty()).then_some(RotationError::Unreadable { destinations, reasons })
     }
 }
 

@@ -4,47 +4,77 @@
 //! A pure function of the provider's list and GitHub's timestamps. [`super::plan`]
 //! decides what to do.
 
+use std::fmt;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::RotationError;
 use super::marker::{self, Marker, MarkerKeys};
+use super::secret::{Holder, Observation, Secret, Write};
 use super::trust::{self, Believed, Ignored};
 use crate::config::Rotation;
 use crate::provider::Token;
 
 /// How far the clocks of different servers may be apart.
-pub const TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
+pub(super) const TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
 
 /// GitHub's clock and the provider's may be this far apart.
-pub const SKEW: SignedDuration = SignedDuration::from_mins(5);
+pub(super) const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// The provider's id of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TokenId(String);
+
+impl From<&Token> for TokenId {
+    fn from(token: &Token) -> Self {
+        Self(token.id.clone())
+    }
+}
+
+impl From<TokenId> for String {
+    fn from(id: TokenId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// One token of a rotation.
 #[derive(Debug, Clone)]
-pub struct Member {
+pub(super) struct Member {
     /// As the provider shows it.
-    pub token: Token,
-    /// Its marker; `None`: the original that the user named.
-    pub marker: Option<Marker>,
+    pub(super) token: Token,
+    /// `None`: the original that the user named.
+    pub(super) marker: Option<Marker>,
     /// crossfade certainly wrote its marker: it is signed, or written by this run.
-    pub is_proven: bool,
+    pub(super) is_proven: bool,
 }
 
 impl Member {
+    pub(super) fn id(&self) -> TokenId {
+        TokenId::from(&self.token)
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.token.id == other.token.id
+    }
+
     /// Whether it is valid at `now`, according to the provider.
-    #[must_use]
-    pub fn is_live(&self, now: Timestamp) -> bool {
+    pub(super) fn is_live(&self, now: Timestamp) -> bool {
         !self.token.disabled && self.token.expires_at.is_none_or(|end| end > now)
     }
 
     /// When it was minted: by its marker, else by the provider's record.
-    #[must_use]
-    pub fn minted_at(&self) -> Option<Timestamp> {
+    pub(super) fn minted_at(&self) -> Option<Timestamp> {
         self.marker.as_ref().map(|marker| marker.minted_at).or(self.token.created_at)
     }
 
     /// Whether its run may still be delivering at `now`.
-    #[must_use]
-    pub fn window_is_open(&self, now: Timestamp) -> bool {
+    pub(super) fn window_is_open(&self, now: Timestamp) -> bool {
         self.marker.as_ref().is_some_and(|marker| now <= after(marker.until, TOLERANCE))
     }
 
@@ -53,41 +83,25 @@ impl Member {
             .as_ref()
             .is_some_and(|m| before(m.minted_at, TOLERANCE) <= at && at <= after(m.until, TOLERANCE))
     }
-}
 
-/// What GitHub reports of one destination.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Observation {
-    /// There is no such secret.
-    Missing,
-    /// The secret was last written then.
-    UpdatedAt(Timestamp),
-    /// It could not be read, and why.
-    Unreadable(String),
-}
-
-/// The token that a destination holds, according to its timestamp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holder {
-    /// No secret, so no token.
-    Nothing,
-    /// The member with this index in the [`Lineage`].
-    Member(usize),
-    /// Written outside every window, or in more than one; or not readable.
-    Unknown,
+    /// The run that minted it.
+    pub(super) fn run(&self) -> Option<&str> {
+        self.marker.as_ref().map(|marker| marker.run.as_str())
+    }
 }
 
 /// All tokens of one rotation, newest first; the original, if any, last.
 #[derive(Debug, Clone, Default)]
-pub struct Lineage {
-    /// Newest first.
-    pub members: Vec<Member>,
+pub(super) struct Lineage {
+    pub(super) members: Vec<Member>,
     /// Tokens with this rotation's marker that no run may act on.
-    pub ignored: Vec<Ignored>,
+    pub(super) ignored: Vec<Ignored>,
     /// Whether a listed token carries a signature that one of the keys made.
-    pub is_signed: bool,
+    pub(super) is_signed: bool,
     /// Whether the token is listed that the rotation's `trusted` names.
-    pub has_trusted: bool,
+    pub(super) has_trusted: bool,
+    /// The token that this run minted.
+    pub(super) minted: Option<TokenId>,
 }
 
 impl Lineage {
@@ -96,7 +110,7 @@ impl Lineage {
     /// # Errors
     /// When a marker cannot be trusted, when several tokens match the name that
     /// the user gave, or when the named token belongs to another rotation.
-    pub fn trace(
+    pub(super) fn trace(
         rotation: &Rotation,
         tokens: &[Token],
         keys: &MarkerKeys,
@@ -115,112 +129,102 @@ impl Lineage {
         if let Some(original) = original(rotation, &others, members.is_empty())? {
             members.push(Member { token: original.clone(), marker: None, is_proven: false });
         }
-        let mut lineage = Self { members, ignored, is_signed, has_trusted: false };
+        let mut lineage = Self { members, ignored, is_signed, ..Self::default() };
         trust::keep_trusted(rotation, &mut lineage, now);
         Ok(lineage)
     }
 
-    /// A destination holds a token if it was written in that token's window and in no
-    /// other's. The attempts of one run share a window; the last of them was delivered.
-    #[must_use]
-    pub fn holder(&self, observation: &Observation) -> Holder {
-        let at = match observation {
-            Observation::Missing => return Holder::Nothing,
-            Observation::Unreadable(_) => return Holder::Unknown,
-            Observation::UpdatedAt(at) => *at,
-        };
-        let mut candidates =
-            self.members.iter().enumerate().filter(|(_, member)| member.window_contains(at)).map(|(i, _)| i);
-        let Some(first) = candidates.next() else { return Holder::Unknown };
-        let run = self.run(first);
-        if candidates.any(|other| self.run(other) != run) {
-            return Holder::Unknown;
-        }
-        // Only the last attempt of a run is delivered: an earlier write came from
-        // elsewhere.
-        match self.members.iter().position(|member| run_of(member) == run) {
-            Some(last) if self.members[last].window_contains(at) && !self.is_copied(last) => {
-                Holder::Member(last)
-            }
-            _ => Holder::Unknown,
+    /// Adds the token that this run minted.
+    pub(super) fn add_minted(&mut self, member: Member) {
+        self.minted = Some(member.id());
+        self.members.insert(0, member);
+    }
+
+    /// Records the expiry that this run gave to a previous token.
+    pub(super) fn set_expiry_of(&mut self, previous: Option<&Token>) {
+        let Some(previous) = previous else { return };
+        for member in self.members.iter_mut().filter(|member| member.token.id == previous.id) {
+            member.token.expires_at = previous.expires_at;
         }
     }
 
-    /// Whether a destination was written in the delivery window of a live token.
-    pub(super) fn is_claimed(&self, observation: &Observation, now: Timestamp) -> bool {
-        let Observation::UpdatedAt(at) = observation else { return false };
-        self.members.iter().any(|member| member.is_live(now) && member.window_contains(*at))
+    /// The token that this run minted, if it can be used.
+    pub(super) fn minted(&self) -> Option<&Member> {
+        self.get(self.minted.as_ref()?)
+    }
+
+    pub(super) fn get(&self, id: &TokenId) -> Option<&Member> {
+        self.members.iter().find(|member| member.token.id == id.0)
+    }
+
+    pub(super) fn is_newer(&self, one: &Member, other: &Member) -> bool {
+        !one.is(other)
+            && self
+                .members
+                .iter()
+                .find(|member| member.is(one) || member.is(other))
+                .is_some_and(|first| first.is(one))
+    }
+
+    /// The token that a secret holds: the one that this run wrote, or the one in whose
+    /// delivery window alone it was last written.
+    pub(super) fn holder(&self, secret: &Secret) -> Holder<'_> {
+        let at = match (&secret.write, &secret.observation) {
+            (Some(Write::Written(at)), _) => {
+                return self.minted().map_or(Holder::Unknown(Some(*at)), |minted| Holder::Token(minted, *at));
+            }
+            (Some(Write::Unconfirmed(_)), _) => return Holder::Unknown(None),
+            _ if secret.blocked().is_some() => return Holder::NotRead,
+            (_, Observation::UpdatedAt(at)) => *at,
+            _ => return Holder::Missing,
+        };
+        match self.written_at(at) {
+            // It was written right before the mint, and refused the new token.
+            Some(member)
+                if secret.write.is_some() && self.minted().is_some_and(|minted| minted.is(member)) =>
+            {
+                Holder::Unknown(None)
+            }
+            Some(member) => Holder::Token(member, at),
+            None => Holder::Unknown(Some(at)),
+        }
+    }
+
+    /// The token in whose window alone this time lies. The attempts of one run share a
+    /// window.
+    fn written_at(&self, at: Timestamp) -> Option<&Member> {
+        let mut candidates = self.members.iter().filter(|member| member.window_contains(at));
+        let run = candidates.next()?.run();
+        if candidates.any(|other| other.run() != run) {
+            return None;
+        }
+        // Only the last attempt of a run is delivered: an earlier write came from
+        // elsewhere.
+        let last = self.members.iter().find(|member| member.run() == run)?;
+        (last.window_contains(at) && !self.is_copied(last)).then_some(last)
+    }
+
+    /// Whether a secret was written in the delivery window of a live token.
+    pub(super) fn is_claimed(&self, holder: Holder<'_>, now: Timestamp) -> bool {
+        let Some(at) = holder.written_at() else { return false };
+        self.members.iter().any(|member| member.is_live(now) && member.window_contains(at))
     }
 
     /// Whether another token carries the same marker, such as a copy that a user made in
     /// the provider's pages.
-    fn is_copied(&self, index: usize) -> bool {
-        let Member { token, marker, .. } = &self.members[index];
-        self.members.iter().any(|other| other.token.id != token.id && other.marker == *marker)
+    fn is_copied(&self, member: &Member) -> bool {
+        self.members.iter().any(|other| !other.is(member) && other.marker == member.marker)
     }
 
-    /// The other attempts of the run that minted this member.
-    pub(super) fn siblings(&self, index: usize) -> impl Iterator<Item = &Member> {
-        let others = self.members.iter().enumerate().filter(move |(other, _)| *other != index);
-        others.map(|(_, other)| other).filter(move |other| run_of(other) == self.run(index))
-    }
-
-    /// Whether a destination may hold this member. `false` only when that is
-    /// certain: it holds another, or it was last written before this was minted.
-    #[must_use]
-    pub fn may_hold(&self, observation: &Observation, index: usize) -> bool {
-        let at = match observation {
-            Observation::Missing => return false,
-            Observation::Unreadable(_) => return true,
-            Observation::UpdatedAt(at) => *at,
-        };
-        match self.holder(observation) {
-            Holder::Nothing => false,
-            Holder::Member(held) => held == index,
-            Holder::Unknown => {
-                let minted = self.members[index].marker.as_ref().map(|marker| marker.minted_at);
-                minted.is_none_or(|minted| before(minted, TOLERANCE) <= at)
-            }
-        }
-    }
-
-    /// Whether no destination ever held this member: every one was last written before
-    /// it was minted, or has no secret.
-    #[must_use]
-    pub fn never_taken(&self, observations: &[Observation], index: usize) -> bool {
-        let Some(marker) = &self.members[index].marker else { return false };
-        observations.iter().all(|observation| match observation {
-            Observation::Missing => true,
-            Observation::Unreadable(_) => false,
-            Observation::UpdatedAt(at) => *at < before(marker.minted_at, TOLERANCE),
-        })
-    }
-
-    /// The orphans according to the timestamps: live tokens newer than every delivered
-    /// one that no destination received. A missing secret proves nothing (it may have
-    /// been deleted or renamed), and neither do secrets that no earlier token of the
-    /// rotation was written to, if there is one: the list of destinations may have
-    /// changed.
-    #[must_use]
-    pub fn orphans(&self, observations: &[Observation], now: Timestamp) -> Vec<usize> {
-        let is_there = |observation: &Observation| matches!(observation, Observation::UpdatedAt(_));
-        let unreceived =
-            (0..self.members.len()).take_while(|index| self.never_taken(observations, *index)).count();
-        let is_delivered = |observation: &Observation| matches!(self.holder(observation), Holder::Member(held) if held >= unreceived);
-        let is_first =
-            self.members.iter().all(|other| other.marker.is_none() || run_of(other) == self.run(0));
-        if !observations.iter().all(is_there) || !(is_first || observations.iter().any(is_delivered)) {
-            return Vec::new();
-        }
-        (0..unreceived).filter(|index| self.members[*index].is_live(now)).collect()
+    /// The other attempts of the run that minted this token.
+    pub(super) fn siblings(&self, member: &Member) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(move |other| !other.is(member) && other.run() == member.run())
     }
 
     /// Whether this member certainly belongs to this rotation: it carries its marker, or
     /// it is the original, named by its id or by a successor's marker. A name alone
     /// proves nothing: a user may have created another token of that name.
-    #[must_use]
-    pub fn is_ours(&self, rotation: &Rotation, index: usize) -> bool {
-        let member = &self.members[index];
+    pub(super) fn is_ours(&self, rotation: &Rotation, member: &Member) -> bool {
         let counts = |other: &&Member| other.is_proven || !self.is_signed;
         let named = |marker: &Marker| marker.names_original(&member.token.id);
         member.marker.is_some()
@@ -229,19 +233,9 @@ impl Lineage {
     }
 
     /// The original, while the provider still shows it.
-    #[must_use]
-    pub fn original(&self) -> Option<&Token> {
+    pub(super) fn original(&self) -> Option<&Token> {
         self.members.last().filter(|member| member.marker.is_none()).map(|member| &member.token)
     }
-
-    fn run(&self, index: usize) -> Option<&str> {
-        run_of(&self.members[index])
-    }
-}
-
-/// The run that minted a token.
-pub(super) fn run_of(member: &Member) -> Option<&str> {
-    member.marker.as_ref().map(|marker| marker.run.as_str())
 }
 
 /// Newest last: by the second of the mint, then by attempt, then by run.

@@ -18,11 +18,12 @@ use super::RunContext;
 use super::error::{Cleanup, RotationError};
 use super::lineage::{Lineage, Member};
 use super::marker::{self, Marker};
-use super::plan::{self, MintPlan, PlanInput};
+use super::plan::{MintPlan, PlanInput};
 use super::retire::retire;
 use super::session::{CredentialFallback, ProviderSession};
 use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Overlap, Token, Verification};
 use crate::redact::is_maskable;
+use crate::report::VerificationOutcome;
 
 /// Requests to mint in one run, lost ones included.
 const ATTEMPTS: u32 = 3;
@@ -43,7 +44,7 @@ pub(super) struct NewToken {
     pub(super) value: SecretString,
     /// The end of the delivery window.
     pub(super) until: Timestamp,
-    pub(super) verification: Verification,
+    pub(super) verification: VerificationOutcome,
     /// The previous token after the mint, with its new expiry.
     pub(super) previous: Option<Token>,
     /// Tokens of earlier attempts of this run whose replies were lost.
@@ -161,7 +162,7 @@ impl MintAttempt<'_> {
         let run = marker::new_run(self.lineage.original().map(|token| token.id.as_str()));
         let mut attempt = 1;
         let mut plan = plan.clone();
-        let mut old = plan.previous.map(|index| self.lineage.members[index].clone());
+        let mut old = plan.previous.as_ref().and_then(|id| self.lineage.get(id)).cloned();
         let now = || self.context.now().unwrap_or(self.input.now);
         self.context
             .stop_signal
@@ -174,13 +175,8 @@ impl MintAttempt<'_> {
             let key = self.input.rotation.key.clone();
             let marker = Marker::new(key, now(), plan.window, run.clone(), keys).at_attempt(attempt, keys);
             let ends_at = old.as_ref().and_then(|old| {
-                plan::previous_ends_at(
-                    &self.input,
-                    marker.minted_at,
-                    self.context.ahead(self.session.peer),
-                    &plan,
-                    old,
-                )
+                let ahead = self.context.ahead(self.session.clock);
+                self.input.previous_ends_at(marker.minted_at, ahead, &plan, old)
             });
             let error = match self.request(&plan, old.as_ref(), ends_at, &marker).await {
                 Ok(minted) => {
@@ -201,7 +197,7 @@ impl MintAttempt<'_> {
                 checked => {
                     // Its value is lost and this run makes no further attempt.
                     if let Some(Some(lost)) = checked {
-                        self.end(&lost).await;
+                        self.delete(&lost).await;
                     }
                     let error = RotationError::MintLost { attempts: attempt, last: error };
                     return Err(MintFailure { error, previous: touched });
@@ -214,7 +210,7 @@ impl MintAttempt<'_> {
                     plan.previous_is_orphan = true;
                     old = Some(Member { token: lost, marker: Some(marker), is_proven: true });
                 }
-                (Some(lost), Overlap::AcrossRuns) => self.end(&lost).await,
+                (Some(lost), Overlap::AcrossRuns) => self.delete(&lost).await,
                 // The lost request may have set an expiry, which must not be extended.
                 (None, _) => {
                     old = old.zip(now_ends).map(|(old, token)| Member { token, ..old });
@@ -258,7 +254,7 @@ impl MintAttempt<'_> {
         let has_ended = old.is_some_and(|old| !old.is_live(now));
         match result {
             Err(error) if has_ended && !mint.by_creation && error.kind.is_about_the_token() => {
-                tracing::info!("the ended predecessor cannot be regenerated ({error}); creating instead");
+                tracing::info!("the ended previous token cannot be regenerated ({error}); creating instead");
                 mint.by_creation = true;
                 provider.mint(&self.session.credential, &mint).await
             }
@@ -288,13 +284,14 @@ impl MintAttempt<'_> {
     }
 
     /// Verifies that the provider accepts the new value, which may take some seconds.
-    async fn verify(&self, minted: &Minted) -> Result<Verification, Rejection> {
+    async fn verify(&self, minted: &Minted) -> Result<VerificationOutcome, Rejection> {
         let verify = self.input.rotation.verify.as_deref();
         let check = async || match self.session.provider.verify(minted, verify).await {
             Ok(Verification::Rejected) => {
                 Err(Rejection::Unfit("the provider does not accept its value".to_owned()))
             }
-            Ok(verification) => Ok(verification),
+            Ok(Verification::Verified) => Ok(VerificationOutcome::Verified),
+            Ok(Verification::Unverified) => Ok(VerificationOutcome::Unverified),
             Err(error) => {
                 let why = format!("the provider could not be asked whether it accepts its value: {error}");
                 Err(Rejection::Unfit(why))
@@ -359,7 +356,7 @@ impl MintAttempt<'_> {
                        This server may not support token expiries";
             return Some(why.to_owned());
         }
-        plan::due(&self.input, new_token).map(|why| format!("it would have to be replaced at once: {why}"))
+        self.input.due(new_token).map(|why| format!("it would have to be replaced at once: {why}"))
     }
 
     /// Revokes a new token that was not written anywhere.
@@ -391,10 +388,10 @@ impl MintAttempt<'_> {
     }
 
     /// Deletes the token of a lost attempt. If that fails, a later run does it.
-    async fn end(&self, lost: &Token) {
+    async fn delete(&self, lost: &Token) {
         let credentials = CredentialFallback::before_mint(self.session);
         if let Err(error) = retire(self.session, &credentials, lost, Ending::Delete).await {
-            tracing::warn!("a lost newborn could not be deleted: {error}");
+            tracing::warn!("the token of a lost attempt could not be deleted: {error}");
         }
     }
 }

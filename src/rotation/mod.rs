@@ -1,40 +1,44 @@
 //! Decides what a rotation needs, and does it.
 //!
-//! - [`lineage`]: which tokens belong to a rotation, and which destinations hold them (pure)
-//! - [`plan`]: the verdict and what follows from it (pure)
+//! - `lineage`: which tokens belong to a rotation, and which secrets hold them (pure)
+//! - `secret`: what is known of one secret (pure)
+//! - `plan`: the verdict and what follows from it (pure)
 //! - [`marker`]: the text by which crossfade recognises its tokens
-//! - [`trust`]: which markers are believed, and what may be retired because of them (pure)
+//! - `trust`: which markers are believed, and what may be retired because of them (pure)
 //! - `expand`: from patterns to destinations
 //! - `apply`: one rotation from the first observation to the last retirement
 //! - `mint`: creating and checking the new token, with lost replies and concurrent runs
 //! - `warnings`: doubts about tokens, in words
 //! - `retire`: the only place where a token is disabled or deleted
+//! - `unmanaged`: the provider's tokens that no rotation covers
 //! - [`session`]: a provider with its credential, shared by the rotations that use it
 //! - [`delivery_slots`]: how many rotations may deliver at once
 //! - [`stop_signal`]: whether a mint may still be started
 //! - [`error`]: every error that stops a rotation
-//! - `outcome`: the report of a rotation; `advice`: what to do after a failure
+//! - `report`: the report of a rotation; `advice`: what to do after a failure
 //!
 //! Requests to providers and to GitHub are built in [`crate::provider`] and
 //! [`crate::github`].
 
 pub mod delivery_slots;
 pub mod error;
-pub mod lineage;
 pub mod marker;
-pub mod plan;
 pub mod session;
 pub mod stop_signal;
-pub mod trust;
 
 mod advice;
 mod apply;
 mod expand;
+mod lineage;
 mod mint;
-mod outcome;
+mod plan;
+mod report;
 mod retire;
 #[cfg(test)]
 mod samples;
+mod secret;
+mod trust;
+mod unmanaged;
 mod warnings;
 
 use std::collections::HashMap;
@@ -44,9 +48,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::{Clock, Peer};
+use crate::clock::{Clock, ClockId};
 use crate::config::Config;
-use crate::github::GitHub;
+use crate::github::{GitHub, Mode};
 use crate::provider::ProviderSettings;
 use crate::report::{Report, Reporter, RotationReport};
 use apply::RotationRun;
@@ -56,6 +60,7 @@ use expand::Expanded;
 use marker::MarkerKeys;
 use session::ProviderSession;
 use stop_signal::StopSignal;
+pub use unmanaged::unmanaged;
 
 /// What all rotations of a run share.
 pub struct RunContext<'a> {
@@ -74,10 +79,8 @@ pub struct RunContext<'a> {
     pub patience: Duration,
     /// Rotate even if nothing is due.
     pub force: bool,
-    /// Plan without changing anything.
-    pub dry_run: bool,
-    /// A dry run without the preflight (`crossfade status`).
-    pub read_only: bool,
+    /// Whether anything may be changed, and whether the preflight takes place.
+    pub mode: Mode,
     /// Signs the markers of new tokens and verifies those of listed tokens.
     pub marker_keys: MarkerKeys,
 }
@@ -90,7 +93,7 @@ impl RunContext<'_> {
     /// How far the provider's clock is ahead of GitHub's; the largest tolerated skew if
     /// unknown. `Date` headers have whole seconds, so a difference of one second counts
     /// as none.
-    fn ahead(&self, provider: Peer) -> SignedDuration {
+    fn ahead(&self, provider: ClockId) -> SignedDuration {
         let skew = self.clock.skew(provider).unwrap_or(lineage::SKEW);
         if skew.as_secs() <= 1 { SignedDuration::ZERO } else { skew }
     }
@@ -112,7 +115,7 @@ pub async fn run(
                 Some(error) => RotationRun { error: Some(error), ..RotationRun::default() },
                 None => apply::apply(context, session, &rotation).await,
             };
-            let report = outcome::report(&rotation, session, run, context);
+            let report = report::report(&rotation, run, context.mode);
             RotationReport { notes, ..report }
         })
     });
@@ -120,9 +123,9 @@ pub async fn run(
     warnings::say_once(&mut rotations);
     Report {
         now: context.clock.now(),
-        dry_run: context.dry_run,
+        dry_run: context.mode != Mode::Apply,
         rotations,
-        command: if context.read_only { Reporter::Status } else { Reporter::Rotate },
+        command: if context.mode == Mode::ReadOnly { Reporter::Status } else { Reporter::Rotate },
         github_credential_expires_at: context.github.credential_expires_at(),
         ..Report::default()
     }

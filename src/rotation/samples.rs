@@ -3,9 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::lineage::{Lineage, Member, Observation};
+use super::lineage::{Lineage, Member};
 use super::marker::{Marker, MarkerKeys};
 use super::plan::PlanInput;
+use super::secret::{Observation, Secret};
 use crate::config::{Destination, Policy, Repository, Rotation, RotationKey, SecretTarget};
 use crate::provider::{Expiry, MarkerIn, Overlap, Profile, ProviderSettings, Token};
 
@@ -103,6 +104,14 @@ pub(super) fn input(rotation: &Rotation, now: Timestamp) -> PlanInput<'_> {
     PlanInput { rotation, profile: NATIVE, now, force: false }
 }
 
-pub(super) fn written(at: Timestamp) -> Observation {
-    Observation::UpdatedAt(at)
+pub(super) fn written(at: Timestamp) -> Secret {
+    Secret::new(Observation::UpdatedAt(at))
+}
+
+pub(super) fn missing() -> Secret {
+    Secret::new(Observation::Missing)
+}
+
+pub(super) fn not_read() -> Secret {
+    Secret::new(Observation::NotRead("503".to_owned()))
 }

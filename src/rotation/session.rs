@@ -10,7 +10,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
-use crate::clock::Peer;
+use crate::clock::ClockId;
 use crate::http::RetryPolicy;
 use crate::provider::{Error, ErrorKind, Provider, Token};
 
@@ -20,8 +20,8 @@ pub struct ProviderSession {
     pub provider: Arc<dyn Provider>,
     /// The user's credential.
     pub credential: SecretString,
-    /// Whose clock the provider's replies set.
-    pub peer: Peer,
+    /// The clock that the provider's replies set.
+    pub clock: ClockId,
     /// How often a request that ends a token is repeated, and after which waits.
     pub retry: RetryPolicy,
     listed: OnceCell<Result<Vec<Token>, Error>>,
@@ -33,10 +33,10 @@ impl ProviderSession {
     pub fn new(
         provider: Arc<dyn Provider>,
         credential: SecretString,
-        peer: Peer,
+        clock: ClockId,
         retry: RetryPolicy,
     ) -> Self {
-        Self { provider, credential, peer, retry, listed: OnceCell::new() }
+        Self { provider, credential, clock, retry, listed: OnceCell::new() }
     }
 
     /// Every token that the credential can see, asked for once per run.
@@ -46,6 +46,11 @@ impl ProviderSession {
     pub async fn tokens(&self) -> Result<&[Token], Error> {
         let listed = self.listed.get_or_init(async || self.provider.list(&self.credential).await).await;
         listed.as_deref().map_err(Clone::clone)
+    }
+
+    /// The same without a request: `None` unless it has been read.
+    pub(super) fn listed(&self) -> Option<&[Token]> {
+        self.listed.get()?.as_deref().ok()
     }
 }
 

@@ -1,8 +1,8 @@
 //! Which markers are believed, and what may be ended on the word of one.
 //!
-//! Everybody who may create tokens at the provider can write a marker, but cannot
-//! sign one without the key, set a creation date, or move another token's expiry.
-//! Pure, like everything that the plan is made of.
+//! Whoever may create tokens at the provider can write a marker, but cannot sign one
+//! without the key, set a creation date, or move another token's expiry. Pure, like
+//! everything that the plan is made of.
 
 use std::fmt;
 
@@ -17,16 +17,16 @@ use crate::provider::{Overlap, Profile, Token};
 
 /// A token with this rotation's marker on which no run acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ignored {
+pub(super) struct Ignored {
     /// The token.
-    pub id: String,
+    pub(super) id: String,
     /// Why it is left alone.
-    pub reason: Reason,
+    pub(super) reason: WhyIgnored,
 }
 
 /// Why a token with this rotation's marker is left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
+pub(super) enum WhyIgnored {
     /// Other tokens of this rotation are signed, and this one is not.
     Unsigned,
     /// None of the keys made its signature.
@@ -40,10 +40,12 @@ pub enum Reason {
 impl fmt::Display for Ignored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let why = match self.reason {
-            Reason::Unsigned => "its marker is not signed, unlike those of other tokens of this rotation",
-            Reason::WrongSignature => "no key in CROSSFADE_MARKER_KEY made the signature of its marker",
-            Reason::Copied => "the provider created it at another time than its marker says",
-            Reason::OtherPrivileges => "its privileges differ from those of the token that `trusted` names",
+            WhyIgnored::Unsigned => "its marker is not signed, unlike those of other tokens of this rotation",
+            WhyIgnored::WrongSignature => "no key in CROSSFADE_MARKER_KEY made the signature of its marker",
+            WhyIgnored::Copied => "the provider created it at another time than its marker says",
+            WhyIgnored::OtherPrivileges => {
+                "its privileges differ from those of the token that `trusted` names"
+            }
         };
         write!(f, "token {} was ignored: {why}. Delete it at the provider if nothing uses it", self.id)
     }
@@ -93,8 +95,8 @@ pub(super) fn believe(
                 refuse_implausible(token, &marker, now)?;
                 None
             }
-            Some(_) if keys.verify(&marker) => Some(Reason::Copied),
-            Some(_) if marker.mac.is_some() => Some(Reason::WrongSignature),
+            Some(_) if keys.verify(&marker) => Some(WhyIgnored::Copied),
+            Some(_) if marker.mac.is_some() => Some(WhyIgnored::WrongSignature),
             Some(oldest)
                 if marker.minted_at < oldest
                     && is_plausible(&marker, now)
@@ -102,7 +104,7 @@ pub(super) fn believe(
             {
                 None
             }
-            Some(_) => Some(Reason::Unsigned),
+            Some(_) => Some(WhyIgnored::Unsigned),
         };
         match reason {
             Some(reason) => believed.ignored.push(Ignored { id: token.id.clone(), reason }),
@@ -150,16 +152,17 @@ fn is_contradicted(token: &Token, marker: &Marker) -> bool {
 pub(super) fn compare_privileges(
     lineage: &Lineage,
     now: Timestamp,
-    ended: &[usize],
+    ended: &[&Member],
 ) -> Result<(), RotationError> {
     if lineage.has_trusted {
         return Ok(());
     }
     // Where markers are signed, no new token is made from one that is not.
-    let is_compared = |(index, member): &(usize, &Member)| {
-        (member.is_live(now) || ended.contains(index)) && (member.is_proven || !lineage.is_signed)
+    let is_compared = |member: &&Member| {
+        (member.is_live(now) || ended.iter().any(|other| other.is(member)))
+            && (member.is_proven || !lineage.is_signed)
     };
-    let mut compared = lineage.members.iter().enumerate().filter(is_compared).map(|(_, member)| member);
+    let mut compared = lineage.members.iter().filter(is_compared);
     let Some(newest) = compared.next() else { return Ok(()) };
     match compared.find(|other| other.token.privileges != newest.token.privileges) {
         None => Ok(()),
@@ -172,7 +175,7 @@ pub(super) fn compare_privileges(
 
 /// What supports the claim that a token replaced another one; the strongest last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Support {
+pub(super) enum Support {
     /// Nothing but an unsigned marker.
     None,
     /// Equal privileges, at a provider that offers no other evidence.
@@ -183,8 +186,7 @@ pub enum Support {
 
 /// What supports the claim of `successor`'s marker that it replaced `previous`, a
 /// token whose overlap was to be `overlap`.
-#[must_use]
-pub fn support(
+pub(super) fn support(
     lineage: &Lineage,
     profile: Profile,
     overlap: SignedDuration,
@@ -228,7 +230,7 @@ pub(super) fn keep_trusted(rotation: &Rotation, lineage: &mut Lineage, now: Time
         left_out
             .into_iter()
             .filter(|member: &Member| member.is_live(now))
-            .map(|member: Member| Ignored { id: member.token.id, reason: Reason::OtherPrivileges }),
+            .map(|member: Member| Ignored { id: member.token.id, reason: WhyIgnored::OtherPrivileges }),
     );
 }
 

@@ -1,9 +1,14 @@
 //! Warnings about tokens that are kept, ignored or retired in spite of doubts.
 
+use jiff::Timestamp;
+
 use super::apply::RotationRun;
-use super::plan::{self, Plan, PlanInput, Retirement};
+use super::error::some;
+use super::plan::{Plan, PlanInput, Retirement, Step};
+use super::session::ProviderSession;
 use super::trust::Support;
-use crate::provider::Ending;
+use crate::github::Mode;
+use crate::provider::{Ending, Token};
 use crate::report::RotationReport;
 
 /// Said once in a report, however many tokens are doubted.
@@ -21,32 +26,32 @@ pub(super) fn say_once(rotations: &mut [RotationReport]) {
 impl RotationRun {
     /// Warns of tokens that are kept because of their markers, and of tokens that are
     /// retired on weak evidence of a successor.
-    pub(super) fn warn_of_doubts(&mut self, input: &PlanInput<'_>, plan: &Plan) {
+    pub(super) fn warn_of_doubts(&mut self, now: Timestamp, plan: &Plan) {
         self.warnings.extend(self.lineage.ignored.iter().map(ToString::to_string));
-        let id = |member: usize| self.lineage.members[member].token.id.as_str();
-        let kept = plan::withheld(input, &self.lineage, &self.observations);
-        let mut doubts: Vec<String> = kept
-            .into_iter()
-            .map(|member| {
+        let mut doubts: Vec<String> = plan
+            .withheld
+            .iter()
+            .map(|id| {
                 format!(
-                    "token {} is not retired: only an unsigned marker says that it was replaced. If crossfade made \
-                     the newer token, delete this one at the provider",
-                    id(member)
+                    "token {id} is not retired: only an unsigned marker says that it was replaced. If crossfade made \
+                     the newer token, delete this one at the provider"
                 )
             })
             .collect();
-        for one in plan.retire.iter().filter(|one| self.lineage.members[one.member].is_live(input.now)) {
-            if let Some(newer) = self.lineage.siblings(one.member).next() {
+        for one in &plan.retire {
+            let Some(member) = self.lineage.get(&one.token).filter(|member| member.is_live(now)) else {
+                continue;
+            };
+            if let Some(newer) = self.lineage.siblings(member).next() {
                 doubts.push(format!(
                     "token {} is retired because token {} has the marker of a later attempt of the same run. If crossfade \
                      did not make that one, replace the token now with --force",
-                    id(one.member),
-                    newer.token.id
+                    one.token, newer.token.id
                 ));
             } else if one.support == Support::EqualPrivileges {
                 doubts.push(format!(
                     "token {} is retired although only an unsigned marker says that it was replaced",
-                    id(one.member)
+                    one.token
                 ));
             }
         }
@@ -57,12 +62,8 @@ impl RotationRun {
     }
 
     /// Warns when a retired token was used recently.
-    pub(super) fn warn_of_use(&mut self, input: &PlanInput<'_>, one: Retirement) {
-        let Some(used_at) = plan::used_since_replaced(input, &self.lineage, &self.observations, one.member)
-        else {
-            return;
-        };
-        let id = &self.lineage.members[one.member].token.id;
+    pub(super) fn warn_of_use(&mut self, input: PlanInput<'_>, one: &Retirement) {
+        let Some(used_at) = one.used_at else { return };
         let what = match one.ending {
             Ending::Disable => format!(
                 "It is disabled, and deleted {} later: enable it at the provider if it is needed",
@@ -73,9 +74,69 @@ impl RotationRun {
             Ending::Delete => "It is deleted".to_owned(),
         };
         self.warnings.push(format!(
-            "token {id} was last used at {used_at}, after every destination had its successor: a copy of it is in \
-             use elsewhere, or a job waited long. {what}"
+            "token {} was last used at {used_at}, after every destination had its successor: a copy of it is in \
+             use elsewhere, or a job waited long. {what}",
+            one.token
         ));
+    }
+
+    /// Warns of what breaks when the previous token has no overlap.
+    pub(super) fn warn_of_no_overlap(&mut self, session: &ProviderSession, input: PlanInput<'_>, mode: Mode) {
+        if !input.rotation.policy.overlap.duration().is_zero() {
+            return;
+        }
+        let warning = match (&self.plan, &self.delivery) {
+            (Some(Plan { step: Step::Mint(mint), .. }), _) if mode != Mode::Apply => {
+                mint.previous.as_ref().map(|id| {
+                    format!(
+                        "with an overlap of 0h, token {id} is ended as soon as every destination has confirmed its \
+                         successor: runs and jobs that are queued or at work then still carry it, and fail. Start them again"
+                    )
+                })
+            }
+            (_, Some(delivery)) => {
+                delivery.previous.as_ref().and_then(|old| self.ended_at_once(session, input, old))
+            }
+            _ => None,
+        };
+        self.warnings.extend(warning);
+    }
+
+    /// Whether the previous token was ended right after the delivery, in words.
+    fn ended_at_once(&self, session: &ProviderSession, input: PlanInput<'_>, old: &Token) -> Option<String> {
+        let (id, id_of_old) = (&old.id, old.into());
+        if self.retired.contains(&id_of_old) {
+            return Some(format!(
+                "token {id} was ended at once, as an overlap of 0h asks for: runs and jobs that were queued or at \
+                 work before this still carry it, and fail. Start them again"
+            ));
+        }
+        let until = old.expires_at.map(|end| format!(" until {end:.0}")).unwrap_or_default();
+        // While a destination may hold it, no advice says to end it.
+        let situation = self.situation(input);
+        let member = self.lineage.get(&id_of_old)?;
+        let secrets = input.rotation.secrets.iter().zip(&situation.holders);
+        let holders = secrets.filter(|(_, holder)| situation.may_hold(**holder, member));
+        let holders: Vec<String> = holders.map(|(secret, _)| secret.destination.to_string()).collect();
+        let why = if !holders.is_empty() {
+            format!(
+                "{} may still hold it. A run ends it once every secret holds a newer token",
+                some(&holders)
+            )
+        } else if session.provider.could_be_value_of(old, &session.credential) {
+            format!(
+                "No secret of this rotation holds it any more. It may be the credential in use: put another one \
+                 into {} and run again",
+                input.rotation.provider.credential
+            )
+        } else {
+            "No secret of this rotation holds it any more. The next run tries again; or end it at the provider \
+             by hand"
+                .to_owned()
+        };
+        Some(format!(
+            "token {id} was NOT ended at once, although the overlap is 0h. It is valid{until}. {why}"
+        ))
     }
 }
 

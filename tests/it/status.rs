@@ -1,10 +1,13 @@
 //! `crossfade status`: what people and monitors see, and that it only looks.
 
 use jiff::SignedDuration;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::file::File;
+use crate::support::axiom::TokenSpec;
 use crate::support::github::On;
-use crate::support::{Invocation, World};
+use crate::support::provider::FakeToken;
+use crate::support::{Invocation, Ran, World};
 
 fn status(world: &World) -> Invocation {
     Invocation::of("status").scene(world, &world.github.url(), &world.axiom.url())
@@ -198,4 +201,166 @@ async fn a_failed_emergency_says_that_the_old_token_is_valid() {
     assert_eq!(ran.exit_code, 1, "{}", ran.everything());
     insta::assert_snapshot!("emergency-failed", named(&world, &ran.stdout));
     assert!(world.axiom.is_accepted(&world.original.value));
+}
+
+/// `(rotation, condition, destinations)` of everything that `--fail-on` found.
+fn found(ran: &Ran) -> Vec<(String, String, usize)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let document = ran.json();
+    let findings = document["fail_on"].as_array().unwrap().iter();
+    findings
+        .map(|one| {
+            let destinations = one["destinations"].as_array().unwrap().len();
+            (text(&one["rotation"]), text(&one["condition"]), destinations)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn fails_on_the_conditions_that_are_named() {
+    let world = World::builder().destination_count(3).expires_in_days(12).start().await;
+    let look = async |on: &str| {
+        let ran = status(&world).arg("--format", "json").arg("--fail-on", on).run().await;
+        assert_eq!(ran.exit_code, u8::from(!found(&ran).is_empty()), "{on}: {}", ran.everything());
+        found(&ran)
+    };
+    let one = |condition: &str, count| ("ci-ingest".to_owned(), condition.to_owned(), count);
+    // Before the first rotation it is not known what a secret holds.
+    assert_eq!(look("undelivered").await, []);
+    assert_eq!(look("undelivered,due,unknown").await, [one("due", 0), one("unknown", 3)]);
+    assert_eq!(Invocation::rotate(&world).run().await.exit_code, 0);
+    world.advance_days(2);
+    assert_eq!(look("undelivered,due,unknown").await, []);
+
+    world.github.put_by_hand("acme/service-1:AXIOM_TOKEN", "written-by-somebody-else-0001");
+    world.github.delete_by_hand("acme/service-2:AXIOM_TOKEN");
+    assert_eq!(look("unknown").await, [one("unknown", 1)]);
+    assert_eq!(look("due").await, []);
+    let plain = status(&world).run().await;
+    assert_eq!((plain.exit_code, plain.stdout.contains("--fail-on")), (0, false), "only if it is asked for");
+    let text = status(&world).arg("--fail-on", "undelivered").arg("--fail-on", "unknown").run().await;
+    assert_eq!(text.exit_code, 1);
+    let section = text.stdout.split("Fails because of --fail-on:\n").nth(1).unwrap();
+    let lines: Vec<&str> = section.lines().take(2).collect();
+    assert_eq!(
+        lines,
+        [
+            "  ci-ingest is undelivered: acme/service-2:AXIOM_TOKEN",
+            "  ci-ingest has secrets whose token is unknown: acme/service-1:AXIOM_TOKEN",
+        ]
+    );
+
+    // A rotation that is due, too, is still behind.
+    world.advance_days(80);
+    assert_eq!(look("undelivered").await, [one("undelivered", 1)]);
+    let by_variable = status(&world).env("CROSSFADE_FAIL_ON", "due\nunknown").run().await;
+    assert_eq!(by_variable.exit_code, 1);
+    for wrong in ["late", "undelivered,late"] {
+        let ran = status(&world).arg("--fail-on", wrong).run().await;
+        assert_eq!(ran.exit_code, 2, "{wrong}");
+        assert!(ran.stderr.contains("`late`"), "{}", ran.stderr);
+    }
+}
+
+#[tokio::test]
+async fn what_fails_on_actions_is_an_annotation_and_in_the_summary() {
+    let world = World::builder().destination_count(2).expires_in_days(12).start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (output, summary) = (folder.path().join("output"), folder.path().join("summary"));
+    let ran = status(&world).arg("--fail-on", "due").on_actions(output, summary.clone()).run().await;
+    assert_eq!(ran.exit_code, 1);
+    assert!(ran.stderr.contains("::error title=crossfade::ci-ingest is due"), "{}", ran.stderr);
+    let summary = std::fs::read_to_string(summary).unwrap();
+    assert!(summary.contains("is due"), "{summary}");
+}
+
+#[tokio::test]
+async fn tokens_that_no_rotation_covers_are_listed() {
+    let world = after_a_rotation(3).await;
+    let stray = world.axiom.add_token(TokenSpec::ingest("left-over").expires_in_days(5));
+    let endless = world.axiom.add_token(TokenSpec::ingest("by-hand"));
+    let look = || status(&world).flag("--unmanaged");
+    world.axiom.forget_requests();
+    let ran = look().arg("--format", "json").run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert_eq!(world.axiom.requests().len(), 1, "the list that was read anyway");
+    let document = ran.json();
+    let names: Vec<&str> =
+        document["unmanaged"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["by-hand", world.admin.raw["name"].as_str().unwrap(), "left-over"]);
+    assert_eq!(
+        document["unmanaged"][2],
+        json!({"provider": "axiom", "id": stray.id, "name": "left-over", "marker": null, "disabled": false,
+               "expires_at": stray.expires_at.unwrap().to_string()})
+    );
+    let text = look().run().await.stdout;
+    let short = |token: &FakeToken| token.id[..8].to_owned();
+    assert!(
+        text.contains(&format!("  axiom \"by-hand\" ({}): does not expire\n", short(&endless))),
+        "{text}"
+    );
+    assert!(
+        text.contains(&format!("  axiom \"left-over\" ({}): expires 2026-03-10", short(&stray))),
+        "{text}"
+    );
+    assert!(!text.contains(&stray.id), "{text}");
+    let plain = status(&world).arg("--format", "json").run().await;
+    assert_eq!(plain.json()["unmanaged"], json!(null), "not asked for");
+}
+
+#[tokio::test]
+async fn a_rotation_that_is_not_selected_still_covers_its_tokens() {
+    let world = World::start().await;
+    world.axiom.add_token(TokenSpec::ingest("second").expires_in_days(50));
+    world.github.add_place_of("acme/second:TOKEN");
+    let file = File::of_rotations(
+        &world,
+        "  - { name: one, token: ci-ingest, secrets: ['acme/infra:AXIOM_TOKEN'] }\n  \
+           - { name: two, token: second, secrets: ['acme/second:TOKEN'] }\n",
+    );
+    let unmanaged = async || {
+        let ran = file.run("status", &world).arg("--only", "one").flag("--unmanaged").run().await;
+        let document = ran.json();
+        let tokens = document["unmanaged"].as_array().unwrap().clone();
+        tokens.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let admin = world.admin.raw["name"].as_str().unwrap();
+    assert_eq!(unmanaged().await, [admin]);
+    let ran = file.rotate(&world).arg("--only", "two").flag("--force").run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert_eq!(unmanaged().await, [admin], "by its marker");
+}
+
+#[tokio::test]
+async fn a_hostile_token_cannot_write_into_the_list() {
+    let world = World::start().await;
+    let name = "x\n::error::y\u{1b}[31m ##[error]z <b>\u{202e}";
+    world.axiom.add_token(TokenSpec::ingest(name));
+    for format in ["text", "json"] {
+        let ran = status(&world).flag("--unmanaged").arg("--format", format).run().await;
+        assert!(ran.stdout.contains("<b>"), "{}", ran.stdout);
+        for line in ran.stdout.lines() {
+            assert!(!line.trim_start().starts_with("::") && !line.contains("##["), "{line}");
+            assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}'), "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_says_by_its_exit_code_whether_there_is_something_to_do() {
+    let world = World::builder().destination_count(2).expires_in_days(12).start().await;
+    let dry = || Invocation::rotate(&world).flag("--dry-run");
+    assert_eq!(dry().run().await.exit_code, 0);
+    assert_eq!(dry().flag("--detailed-exitcode").run().await.exit_code, 3, "due");
+    assert_eq!(dry().env("CROSSFADE_DETAILED_EXITCODE", "true").run().await.exit_code, 3);
+    let without = Invocation::rotate(&world).flag("--detailed-exitcode").run().await;
+    assert_eq!(without.exit_code, 2, "{}", without.everything());
+    assert!(without.stderr.contains("--dry-run"), "{}", without.stderr);
+
+    assert_eq!(Invocation::rotate(&world).run().await.exit_code, 0);
+    world.advance_days(1);
+    assert_eq!(dry().flag("--detailed-exitcode").run().await.exit_code, 0, "fresh");
+    world.github.break_scope("acme/service-1", On::All, 404);
+    let failed = dry().flag("--detailed-exitcode").flag("--force").run().await;
+    assert_eq!(failed.exit_code, 1, "a failure is never hidden: {}", failed.everything());
 }

@@ -15,7 +15,7 @@ fn scopes() -> [Scope; 3] {
 }
 
 fn purpose(store: Store, scope: &Scope) -> Purpose<'_> {
-    Purpose { store, scope, creates_environment: false, has_every_store: true }
+    Purpose { store, scope, has_every_store: true }
 }
 
 fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
@@ -35,8 +35,8 @@ fn refused_with(
     signed_with: SignedWith,
 ) -> Error {
     let status = StatusCode::from_u16(status).unwrap();
-    let refusal = Refusal { status, headers: &headers(list), body: body.as_bytes(), signed_with };
-    Error::refused(subject, &refusal)
+    let reply = Reply::of(status, headers(list)).with_body(body.as_bytes());
+    Error::refused(subject, &Refusal { reply: &reply, signed_with })
 }
 
 #[test]
@@ -77,8 +77,9 @@ fn the_permission_to_tick_is_named() {
         let text = refused(&purpose(store, scope), 403, &[], NOT_ACCESSIBLE).to_string();
         assert!(text.contains(expected), "{text}");
     }
-    let create = Purpose { creates_environment: true, ..purpose(Store::Actions, environment) };
-    let text = refused(&create, 403, &[], NOT_ACCESSIBLE).to_string();
+    let create = Subject::Environment(purpose(Store::Actions, environment));
+    let body = serde_json::json!({ "message": NOT_ACCESSIBLE }).to_string();
+    let text = refused_with(&create, 403, &[], &body, SignedWith::Token).to_string();
     assert!(text.contains("\"Administration\": write"), "{text}");
 }
 

@@ -4,12 +4,14 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::clock::ClockId;
+use crate::http::PeerPolicy;
 
 fn endpoint() -> Endpoint {
     let http = Http::new(crate::http::HttpSettings::default(), Arc::default());
     Endpoint {
         http: Arc::new(http),
-        peer: Peer::Provider(0),
+        peer: Peer { clock: ClockId::Provider(0), policy: &PeerPolicy::STRICT },
         announce: Arc::new(|_| {}),
         value_fields: &["token"],
     }
@@ -115,7 +117,7 @@ async fn a_token_that_cannot_be_asked_for_is_not_taken_for_gone() {
             credential: "X".to_owned(),
         };
         let Endpoint { http, peer, announce, .. } = endpoint();
-        let provider = crate::provider::connect(&settings, http, peer, announce).unwrap();
+        let provider = crate::provider::connect(&settings, http, peer.clock, announce).unwrap();
         for id in ["vic\ttim", "TKN-0000\n-0001", "..", ""] {
             let read = provider.get(&SecretString::from("credential"), id).await;
             assert_eq!(read.unwrap_err().kind, ErrorKind::Unreadable, "{kind} {id:?}");

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::error::RotationError;
-use super::super::lineage::{Holder, Lineage, Observation, TOLERANCE, after};
-use super::{PlanInput, would_expire};
+use super::{PlanInput, Situation};
+use crate::rotation::error::RotationError;
+use crate::rotation::lineage::{Lineage, Member, TOLERANCE, after};
+use crate::rotation::secret::Holder;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -22,44 +23,31 @@ const TOO_MANY: usize = 16;
 
 /// Why *undelivered* alone mints nothing now; `None`: it may. It always may while a token
 /// that a destination may hold is about to expire.
-pub(super) fn held_back(
-    input: &PlanInput<'_>,
-    lineage: &Lineage,
-    observations: &[Observation],
-    holders: &[Holder],
-    current: Option<usize>,
-) -> Option<RotationError> {
-    if would_expire(input, lineage, &not_overwritten(lineage, observations), DAY) {
+pub(super) fn held_back(situation: &Situation<'_>, current: Option<&Member>) -> Option<RotationError> {
+    let Situation { input, lineage, holders, .. } = situation;
+    // What something else has written since the newest token was delivered is not among
+    // the tokens that a mint could replace in time.
+    let newest = lineage.members.first().and_then(|member| member.marker.as_ref());
+    let delivered_by = newest.map(|marker| after(marker.until, TOLERANCE));
+    let is_overwritten =
+        |holder: &&Holder<'_>| holder.written_at().zip(delivered_by).is_some_and(|(at, by)| at > by);
+    if situation.would_expire(holders.iter().filter(|holder| !is_overwritten(holder)), DAY) {
         return None;
     }
     let until = held_back_until(input, lineage)?;
-    let minted_at = current.and_then(|current| lineage.members[current].minted_at());
+    let minted_at = current.and_then(Member::minted_at);
     let (mut failing, mut overwritten) = (Vec::new(), Vec::new());
-    for (secret, (observation, holder)) in input.rotation.secrets.iter().zip(observations.iter().zip(holders))
-    {
+    for (secret, holder) in input.rotation.secrets.iter().zip(holders) {
         let name = secret.destination.to_string();
-        match (observation, holder) {
-            (_, Holder::Member(held)) if Some(*held) == current => {}
-            (Observation::UpdatedAt(written), Holder::Unknown)
-                if minted_at.is_some_and(|at| *written > at) =>
-            {
+        match holder {
+            Holder::Token(held, _) if current.is_some_and(|current| current.is(held)) => {}
+            Holder::Unknown(Some(written)) if minted_at.is_some_and(|at| *written > at) => {
                 overwritten.push(name);
             }
             _ => failing.push(name),
         }
     }
     Some(RotationError::HeldBack { live: live_marked(input, lineage), until, failing, overwritten })
-}
-
-/// Without destinations that something else has written since the newest token was
-/// delivered: what they hold is not among the tokens that a mint could replace in time.
-fn not_overwritten(lineage: &Lineage, observations: &[Observation]) -> Vec<Observation> {
-    let newest = lineage.members.first().and_then(|member| member.marker.as_ref());
-    let is_overwritten = |observation: &&Observation| match observation {
-        Observation::UpdatedAt(at) => newest.is_some_and(|marker| *at > after(marker.until, TOLERANCE)),
-        Observation::Missing | Observation::Unreadable(_) => false,
-    };
-    observations.iter().filter(|observation| !is_overwritten(observation)).cloned().collect()
 }
 
 /// Until when *undelivered* alone does not mint; `None`: no limit applies. Every run
@@ -87,8 +75,8 @@ fn live_marked(input: &PlanInput<'_>, lineage: &Lineage) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::samples::{day, input, lineage, minted, minute, rotation};
     use super::*;
+    use crate::rotation::samples::{day, input, lineage, minted, minute, rotation};
 
     /// Until when a run at `now` is held back, in minutes, after runs at these.
     fn held_back(now: i64, runs: &[i64], live: bool) -> Option<i64> {

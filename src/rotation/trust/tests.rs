@@ -4,12 +4,13 @@ use proptest::prelude::*;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::super::lineage::Observation;
+use super::super::lineage::TokenId;
 use super::super::marker::annotate;
-use super::super::plan::{self, PlanInput, Step};
+use super::super::plan::{self, PlanInput, Situation, Step};
 use super::super::samples::{
     NATIVE, day, key, lineage as unsigned, minted, minute, original, rotation, token, written,
 };
+use super::super::secret::Secret;
 use super::*;
 use crate::provider::{Expiry, MarkerIn};
 
@@ -121,11 +122,11 @@ fn the_trusted_token_ends_the_comparison() {
     let lineage = trace(Some("right"));
     assert!(compare_privileges(&lineage, day(3), &[]).is_ok());
     assert_eq!(lineage.members.len(), 1);
-    assert_eq!(lineage.ignored, [Ignored { id: "wrong".into(), reason: Reason::OtherPrivileges }]);
+    assert_eq!(lineage.ignored, [Ignored { id: "wrong".into(), reason: WhyIgnored::OtherPrivileges }]);
 }
 
 /// The only signed token was never delivered and has expired; an unsigned one claims to be
-/// older, and lives.
+/// older, and is valid.
 #[test]
 fn an_expired_signed_token_is_still_the_one_to_inherit_from() {
     let signed = Token { expires_at: Some(day(10)), ..listed("signed", day(9), &keys()) };
@@ -187,7 +188,7 @@ fn forged() -> impl Strategy<Value = Forged> {
 struct Honest {
     tokens: Vec<Token>,
     markers: Vec<Marker>,
-    observations: Vec<Observation>,
+    observations: Vec<Secret>,
     held: Vec<String>,
 }
 
@@ -248,16 +249,16 @@ fn acts(
     profile: Profile,
     keys: &MarkerKeys,
     tokens: &[Token],
-    observations: &[Observation],
+    observations: &[Secret],
     force: bool,
 ) -> Option<(Vec<Token>, Option<Token>)> {
     let rotation = rotation(2);
     let now = now();
     let lineage = Lineage::trace(&rotation, tokens, keys, now).ok()?;
     let at = PlanInput { rotation: &rotation, profile, now, force };
-    let plan = plan::plan(&at, &lineage, observations).ok()?;
-    let token = |index: &usize| lineage.members[*index].token.clone();
-    let mut ended: Vec<Token> = plan.retire.iter().map(|one| token(&one.member)).collect();
+    let plan = plan::plan(&Situation::new(at, &lineage, observations)).ok()?;
+    let token = |id: &TokenId| lineage.get(id).unwrap().token.clone();
+    let mut ended: Vec<Token> = plan.retire.iter().map(|one| token(&one.token)).collect();
     let Step::Mint(mint) = &plan.step else { return Some((ended, None)) };
     ended.extend(mint.orphans.iter().map(token));
     ended.extend(mint.previous.iter().filter(|_| mint.previous_is_orphan && !mint.by_creation).map(token));

@@ -3,9 +3,16 @@
 use super::*;
 use crate::config::Period;
 use crate::provider::Ending;
+use crate::rotation::trust::Support;
 
 fn retirement(ending: Ending, from: Timestamp) -> Retirement {
-    Retirement { member: 1, ending, from, support: Support::EqualPrivileges }
+    Retirement {
+        token: minted("old", day(-80), None).id(),
+        ending,
+        from,
+        support: Support::EqualPrivileges,
+        used_at: None,
+    }
 }
 
 #[test]
@@ -26,7 +33,7 @@ fn a_previous_token_is_disabled_after_the_overlap_and_deleted_later() {
     old.token.changed_at = Some(day(20));
     assert_eq!(plan(day(26), &old), []);
     assert_eq!(plan(day(27), &old), [retirement(Ending::Delete, day(27))]);
-    // Somebody enabled it again.
+    // A user enabled it again.
     old.token.disabled = false;
     assert_eq!(plan(day(26), &old), []);
     assert_eq!(plan(day(27), &old), [retirement(Ending::Disable, day(27))]);
@@ -37,21 +44,22 @@ fn a_previous_token_is_disabled_after_the_overlap_and_deleted_later() {
 #[test]
 fn an_expired_predecessor_is_deleted_only_on_demand() {
     let members = [minted("new", day(10), Some(day(100))), minted("old", day(0), Some(day(17)))];
-    let observations = [written(day(10))];
+    let secrets = [written(day(10))];
     let lineage = lineage(members.to_vec());
-    let retired = |delete_after: Option<Period>, observations: &[Observation], now: Timestamp| {
+    let retired = |delete_after: Option<Period>, secrets: &[Secret], now: Timestamp| {
         let mut rotation = rotation(1);
         rotation.policy.delete_after = delete_after;
         let at = PlanInput { rotation: &rotation, profile: NATIVE, now, force: false };
-        retirements(&at, &lineage, observations)
+        Situation::new(at, &lineage, secrets)
+            .retirements_now()
             .into_iter()
-            .map(|one| (one.member, one.ending))
+            .map(|one| (one.token.into(), one.ending))
             .collect::<Vec<_>>()
     };
     let three_days = Some(Period::from_days(3));
-    assert_eq!(retired(None, &observations, day(90)), []);
-    assert_eq!(retired(three_days, &observations, day(19)), []);
-    assert_eq!(retired(three_days, &observations, day(20)), [(1, Ending::Delete)]);
+    assert_eq!(retired(None, &secrets, day(90)), []);
+    assert_eq!(retired(three_days, &secrets, day(19)), []);
+    assert_eq!(retired(three_days, &secrets, day(20)), [("old".to_owned(), Ending::Delete)]);
     // Its record still tells who holds it.
     assert_eq!(retired(three_days, &[written(day(0))], day(20)), []);
     assert_eq!(retired(three_days, &[written(day(5))], day(20)), []);
@@ -60,28 +68,28 @@ fn an_expired_predecessor_is_deleted_only_on_demand() {
 #[test]
 fn a_previous_token_that_outlives_its_overlap_is_given_an_expiry() {
     let profile = Profile { expiry: Expiry::Native, can_disable: false, can_set_expiry: true, ..ACROSS_RUNS };
-    let to_set = |profile, old: &Member, observations: &[Observation], now: Timestamp| {
-        let mut rotation = rotation(observations.len());
+    let to_set = |profile, old: &Member, secrets: &[Secret], now: Timestamp| {
+        let mut rotation = rotation(secrets.len());
         rotation.policy.delete_after = Some(Period::from_days(3));
         let at = PlanInput { rotation: &rotation, profile, now, force: false };
         let lineage = lineage(vec![minted("new", day(0), Some(day(90))), old.clone()]);
-        let all = expiries_to_set(&at, &lineage, observations);
-        all.into_iter().map(|one| (one.member, one.from)).collect::<Vec<_>>()
+        let all = Situation::new(at, &lineage, secrets).expiries_to_set();
+        all.into_iter().map(|one| one.from).collect::<Vec<_>>()
     };
     let old = |end| minted("old", day(-80), end);
     let held = [written(day(0))];
     let at_once = |end| to_set(profile, &old(end), &held, minute(1));
-    assert_eq!(at_once(None), [(1, day(7))]);
-    assert_eq!(at_once(Some(day(10))), [(1, day(7))]);
+    assert_eq!(at_once(None), [day(7)]);
+    assert_eq!(at_once(Some(day(10))), [day(7)]);
     for earlier in [day(5), day(7), day(7) + TOLERANCE, day(-1)] {
         assert_eq!(at_once(Some(earlier)), [], "{earlier} is not extended, and not set again");
     }
-    assert_eq!(to_set(profile, &old(None), &held, day(6)), [(1, day(7))], "a later run does it, too");
+    assert_eq!(to_set(profile, &old(None), &held, day(6)), [day(7)], "a later run does it, too");
     assert_eq!(to_set(profile, &old(None), &held, day(7)), [], "it is deleted now");
     assert_eq!(to_set(ACROSS_RUNS, &old(None), &held, day(1)), [], "not every provider can");
-    for unknown in [written(day(-1)), Observation::Unreadable("503".into()), written(day(-80))] {
-        let observations = [written(day(0)), unknown];
-        assert_eq!(to_set(profile, &old(None), &observations, day(1)), [], "{observations:?}");
+    for unknown in [written(day(-1)), not_read(), written(day(-80))] {
+        let secrets = [written(day(0)), unknown];
+        assert_eq!(to_set(profile, &old(None), &secrets, day(1)), [], "{secrets:?}");
     }
     assert_eq!(to_set(profile, &original(None), &held, day(1)), [], "a namesake, perhaps");
 }
@@ -89,10 +97,10 @@ fn a_previous_token_that_outlives_its_overlap_is_given_an_expiry() {
 #[test]
 fn nothing_is_retired_while_a_destination_is_unknown() {
     let members = [minted("new", day(0), None), minted("old", day(-40), None)];
-    for unknown in [written(day(-1)), Observation::Unreadable("503".into()), written(day(-40))] {
-        let observations = [written(day(0)), unknown];
-        let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &observations).unwrap();
-        assert_eq!(plan.retire, [], "{observations:?}");
+    for unknown in [written(day(-1)), not_read(), written(day(-40))] {
+        let secrets = [written(day(0)), unknown];
+        let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &secrets).unwrap();
+        assert_eq!(plan.retire, [], "{secrets:?}");
     }
 }
 
@@ -117,7 +125,8 @@ fn the_last_use_counts_only_after_the_delivery() {
         let rotation = rotation(1);
         let at = PlanInput { rotation: &rotation, profile: ACROSS_RUNS, now: day(7), force: false };
         let lineage = lineage(vec![minted("new", day(0), None), old.clone()]);
-        used_since_replaced(&at, &lineage, &[written(minute(1))], 1)
+        let retirements = Situation::new(at, &lineage, &[written(minute(1))]).retirements();
+        retirements.iter().find_map(|one| one.used_at)
     };
     assert_eq!(used(&old), None);
     for not_after in [minute(0), minute(1)] {

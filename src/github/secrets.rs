@@ -14,8 +14,11 @@ use octocrab::models::orgs::secrets as org;
 use octocrab::models::repos::secrets as repo;
 use tokio::sync::OnceCell;
 
-use super::{Error, ErrorKind, GitHub, paths};
-use crate::config::{Destination, Scope, Store, Visibility};
+use super::auth::Auth;
+use super::client::Client;
+use super::error::{Error, ErrorKind, Subject};
+use super::{cache::Cache, paths};
+use crate::config::{Destination, Scope, Visibility};
 
 /// GitHub's longest page.
 const PAGE: usize = 100;
@@ -43,32 +46,39 @@ pub(super) struct Listing {
     by_name: AtomicUsize,
 }
 
-/// The secrets that will be read, by scope.
-#[derive(Default)]
-pub(super) struct Expected(Mutex<HashMap<String, HashSet<String>>>);
+/// Reads secrets, each scope's list once.
+pub(super) struct Secrets {
+    client: Arc<Client<Auth>>,
+    /// The names that will be read, by scope.
+    expected: Mutex<HashMap<String, HashSet<String>>>,
+    listings: Cache<Arc<Listing>>,
+}
 
-impl Expected {
-    pub(super) fn add<'a>(&self, destinations: impl IntoIterator<Item = &'a Destination>) {
-        let mut expected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+impl Secrets {
+    pub(super) fn new(client: &Arc<Client<Auth>>) -> Self {
+        Self { client: Arc::clone(client), expected: Mutex::default(), listings: Cache::new() }
+    }
+
+    /// Announces what will be read.
+    pub(super) fn expect<'a>(&self, destinations: impl IntoIterator<Item = &'a Destination>) {
+        let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
         for Destination { store, scope, name } in destinations {
-            expected.entry(super::scope_key(*store, scope)).or_default().insert(name.to_ascii_uppercase());
+            expected.entry(paths::scope_key(*store, scope)).or_default().insert(name.to_ascii_uppercase());
         }
     }
 
-    /// How many of a scope's secrets are not among these.
+    /// How many of a scope's expected secrets are not among these.
     fn beyond(&self, scope_key: &str, first: &HashMap<String, ListedSecret>) -> usize {
-        let expected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(names) = expected.get(scope_key) else { return 0 };
         names.iter().filter(|name| !first.contains_key(*name)).count()
     }
-}
 
-impl GitHub {
     /// One secret; `None`: the scope exists, and has no such secret.
     pub(super) async fn find(&self, destination: &Destination) -> Result<Option<ListedSecret>, Error> {
         let Destination { store, scope, name } = destination;
-        let scope_key = super::scope_key(*store, scope);
-        let listing = self.listings.get(&scope_key, || self.first_page(*store, scope)).await?;
+        let scope_key = paths::scope_key(*store, scope);
+        let listing = self.listings.get(&scope_key, || self.first_page(destination)).await?;
         let name = name.to_ascii_uppercase();
         if let Some(found) = listing.first.get(&name) {
             return Ok(Some(found.clone()));
@@ -83,7 +93,7 @@ impl GitHub {
             return self.by_name(destination).await;
         }
         let rest =
-            listing.rest.get_or_init(|| Box::pin(self.further_pages(*store, scope, listing.pages))).await;
+            listing.rest.get_or_init(|| Box::pin(self.further_pages(destination, listing.pages))).await;
         match rest.as_ref().map_err(Clone::clone)?.get(&name) {
             Some(found) => Ok(Some(found.clone())),
             // Pages shift when a secret comes or goes between two of them.
@@ -91,13 +101,13 @@ impl GitHub {
         }
     }
 
-    async fn first_page(&self, store: Store, scope: &Scope) -> Result<Arc<Listing>, Error> {
-        let (total, first) = self.page(store, scope, 1).await?;
+    async fn first_page(&self, of: &Destination) -> Result<Arc<Listing>, Error> {
+        let (total, first) = self.page(of, 1).await?;
         let complete = first.len() < PAGE || total <= first.len();
         let pages = if complete { 1 } else { total.div_ceil(PAGE).min(MOST_PAGES) };
         let first = by_upper_name(first);
         Ok(Arc::new(Listing {
-            beyond: self.expected.beyond(&super::scope_key(store, scope), &first),
+            beyond: self.beyond(&paths::scope_key(of.store, &of.scope), &first),
             first,
             pages,
             rest: OnceCell::new(),
@@ -107,48 +117,46 @@ impl GitHub {
 
     async fn further_pages(
         &self,
-        store: Store,
-        scope: &Scope,
+        of: &Destination,
         pages: usize,
     ) -> Result<HashMap<String, ListedSecret>, Error> {
-        let pages = try_join_all((2..=pages).map(|number| self.page(store, scope, number))).await?;
+        let pages = try_join_all((2..=pages).map(|number| self.page(of, number))).await?;
         Ok(by_upper_name(pages.into_iter().flat_map(|(_, secrets)| secrets)))
     }
 
     /// One page, and how many secrets there are on all of them.
-    async fn page(
-        &self,
-        store: Store,
-        scope: &Scope,
-        number: usize,
-    ) -> Result<(usize, Vec<ListedSecret>), Error> {
-        let path = format!("{}?per_page={PAGE}&page={number}", paths::secrets(store, scope));
-        let purpose = self.purpose(store, scope);
-        let (total, secrets): (i32, Result<Vec<ListedSecret>, Error>) = match scope {
+    async fn page(&self, of: &Destination, number: usize) -> Result<(usize, Vec<ListedSecret>), Error> {
+        let path = format!("{}?per_page={PAGE}&page={number}", paths::secrets(of.store, &of.scope));
+        let subject = Subject::Secrets(self.client.purpose(of));
+        let (total, secrets): (i32, Result<Vec<ListedSecret>, Error>) = match of.scope {
             Scope::Organization(_) => {
-                let page: org::OrganizationSecrets = self.read(&purpose, &path).await?;
+                let page: org::OrganizationSecrets = self.client.get(&subject, &path).await?;
                 (page.total_count, page.secrets.into_iter().map(ListedSecret::try_from).collect())
             }
             Scope::Repository(_) | Scope::Environment { .. } => {
-                let page: repo::RepositorySecrets = self.read(&purpose, &path).await?;
+                let page: repo::RepositorySecrets = self.client.get(&subject, &path).await?;
                 (page.total_count, page.secrets.into_iter().map(ListedSecret::try_from).collect())
             }
         };
-        let total = usize::try_from(total).map_err(|_| Error::unreadable(&purpose))?;
+        let total = usize::try_from(total).map_err(|_| Error::unreadable(&subject))?;
         Ok((total, secrets?))
     }
 
     /// One secret of a scope that is known to be readable.
     async fn by_name(&self, destination: &Destination) -> Result<Option<ListedSecret>, Error> {
         let path = paths::secret(destination);
-        let purpose = self.purpose(destination.store, &destination.scope);
+        let subject = Subject::Secrets(self.client.purpose(destination));
         let found = match destination.scope {
-            Scope::Organization(_) => {
-                self.read::<org::OrganizationSecret>(&purpose, &path).await.and_then(ListedSecret::try_from)
-            }
-            Scope::Repository(_) | Scope::Environment { .. } => {
-                self.read::<repo::RepositorySecret>(&purpose, &path).await.and_then(ListedSecret::try_from)
-            }
+            Scope::Organization(_) => self
+                .client
+                .get::<org::OrganizationSecret>(&subject, &path)
+                .await
+                .and_then(ListedSecret::try_from),
+            Scope::Repository(_) | Scope::Environment { .. } => self
+                .client
+                .get::<repo::RepositorySecret>(&subject, &path)
+                .await
+                .and_then(ListedSecret::try_from),
         };
         match found {
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Error, ErrorKind};
+use super::super::error::{Error, ErrorKind};
 
 /// GitHub allows ten minutes; a server's clock may be a little ahead of another's.
 const LIFE: SignedDuration = SignedDuration::from_mins(9);
@@ -86,7 +86,7 @@ fn plain(pem: &str) -> Option<Zeroizing<String>> {
 mod tests {
     use super::*;
 
-    const PEM: &str = include_str!("../../tests/support/github/keys/app.pkcs1.pem");
+    const PEM: &str = include_str!("../../../tests/support/github/keys/app.pkcs1.pem");
 
     fn is_read(pem: &str) -> bool {
         Signer::new("1", &SecretString::from(pem)).is_ok()

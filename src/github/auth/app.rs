@@ -11,19 +11,17 @@ use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::api::Api;
-use super::cache::Cache;
-use super::error::{Refusal, SignedWith, Subject};
+use super::super::cache::Cache;
+use super::super::client::{Client, Credentials};
+use super::super::error::{Error, ErrorKind, SignedWith, Subject};
+use super::super::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission, Right};
+use super::super::transport::Transport;
+use super::super::{paths, settings::Mode};
 use super::jwt::Signer;
-use super::paths;
-use super::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission, Right};
-use super::repositories::{self, ListedRepository};
-use super::{Error, ErrorKind, Mode};
-use crate::clock::Peer;
 use crate::config::{Scope, SecretTarget};
-use crate::http::{Announce, Call, HttpError, Reply, Values};
+use crate::http::{Announce, Call, Values};
 
 /// How long before its expiry a token is replaced.
 const MARGIN: SignedDuration = SignedDuration::from_mins(5);
@@ -36,16 +34,56 @@ const MOST_REPOSITORIES: usize = 500;
 const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
 
 /// The App, and what it has found out in this run.
-pub(super) struct App {
-    signer: Signer,
-    api: Arc<Api>,
+pub(in super::super) struct App {
+    /// Sends the requests that the App itself signs.
+    client: Client<AppKey>,
     mode: Mode,
-    announce: Announce,
     needs: Mutex<HashMap<String, Needs>>,
     installations: Cache<Arc<Installation>>,
     metadata_tokens: Cache<SecretString>,
-    jwt: tokio::sync::Mutex<Option<(SecretString, Timestamp)>>,
     tokens: Mutex<HashMap<String, Slot>>,
+}
+
+/// The App's private key, and the JWT that it signed last.
+struct AppKey {
+    signer: Signer,
+    transport: Arc<Transport>,
+    announce: Announce,
+    jwt: tokio::sync::Mutex<Option<(SecretString, Timestamp)>>,
+}
+
+impl Credentials for AppKey {
+    /// The App's JWT, valid for some minutes by GitHub's clock.
+    async fn token(&self, subject: &Subject<'_>) -> Result<SecretString, Error> {
+        let mut kept = self.jwt.lock().await;
+        let now = self.transport.now(subject).await?;
+        if let Some((jwt, until)) = &*kept
+            && now < *until
+        {
+            return Ok(jwt.clone());
+        }
+        let (jwt, until) = self.signer.sign(now)?;
+        (self.announce)(&jwt);
+        *kept = Some((jwt.clone(), until));
+        Ok(jwt)
+    }
+
+    fn signed_with(&self) -> SignedWith {
+        SignedWith::AppKey
+    }
+}
+
+/// A token that can only list repositories.
+struct MetadataToken(SecretString);
+
+impl Credentials for MetadataToken {
+    async fn token(&self, _: &Subject<'_>) -> Result<SecretString, Error> {
+        Ok(self.0.clone())
+    }
+
+    fn signed_with(&self) -> SignedWith {
+        SignedWith::InstallationToken
+    }
 }
 
 /// An owner's token: `None` before the first one. Requests wait here while it is
@@ -90,6 +128,13 @@ struct Token {
     expires_at: Timestamp,
 }
 
+/// A repository that the installation covers.
+#[derive(Deserialize)]
+struct CoveredRepository {
+    id: u64,
+    full_name: String,
+}
+
 /// Which repositories a token is wanted for.
 enum Reach<'a> {
     All,
@@ -102,20 +147,22 @@ impl App {
     pub(super) fn new(
         id: &str,
         private_key: &SecretString,
-        api: Arc<Api>,
+        transport: Arc<Transport>,
         mode: Mode,
         announce: Announce,
     ) -> Result<Self, Error> {
-        let signer = Signer::new(id, private_key)?;
-        Ok(Self {
-            signer,
-            api,
-            mode,
+        let credentials = AppKey {
+            signer: Signer::new(id, private_key)?,
+            transport: Arc::clone(&transport),
             announce,
+            jwt: tokio::sync::Mutex::new(None),
+        };
+        Ok(Self {
+            client: Client { transport, credentials },
+            mode,
             needs: Mutex::default(),
             installations: Cache::new(),
             metadata_tokens: Cache::new(),
-            jwt: tokio::sync::Mutex::new(None),
             tokens: Mutex::default(),
         })
     }
@@ -146,7 +193,7 @@ impl App {
     pub(super) async fn token(&self, owner: &str) -> Result<SecretString, Error> {
         let slot = self.slot(owner);
         let mut slot = slot.lock().await;
-        let now = self.api.http.clock().now();
+        let now = self.client.transport.clock().now();
         match &*slot {
             Some(Ok(granted)) if now.is_some_and(|now| granted.expires_at.duration_since(now) > MARGIN) => {
                 return Ok(granted.token.clone());
@@ -213,7 +260,7 @@ impl App {
                         ErrorKind::NotFound,
                         format!(
                             "{}: the App's installation covers none of the repositories; add them in its settings",
-                            about(owner)
+                            Subject::Installation(owner)
                         ),
                     ));
                 }
@@ -226,39 +273,30 @@ impl App {
     /// Those of the repositories that the installation covers, by their ids. A
     /// renamed one is found by its old name.
     async fn covered(&self, owner: &str, names: &BTreeSet<String>) -> Result<Vec<u64>, Error> {
-        let metadata_token = self.metadata_token(owner).await?;
-        let covered =
-            repositories::of_installation(&self.api, &metadata_token, owner, SignedWith::InstallationToken)
-                .await?;
+        let subject = Subject::Repositories(owner);
+        let credentials = MetadataToken(self.metadata_token(owner).await?);
+        let client = Client { transport: Arc::clone(&self.client.transport), credentials };
+        let (covered, _) =
+            client.pages::<CoveredRepository>(&subject, paths::INSTALLATION_REPOSITORIES).await?;
         let mut ids = Vec::new();
         for name in names {
             let full_name = format!("{owner}/{name}");
             let known = covered.iter().find(|found| found.full_name.eq_ignore_ascii_case(&full_name));
             let id = match known {
                 Some(known) => Some(known.id),
-                None => self.id_by_old_name(owner, name, &metadata_token).await?,
+                None => {
+                    let repository =
+                        crate::config::Repository { owner: owner.to_owned(), name: name.to_owned() };
+                    match client.get::<CoveredRepository>(&subject, &paths::repository(&repository)).await {
+                        Ok(renamed) => Some(renamed.id),
+                        Err(error) if error.kind.is_refusal() => None,
+                        Err(error) => return Err(error),
+                    }
+                }
             };
             ids.extend(id.filter(|id| covered.iter().any(|found| found.id == *id)));
         }
         Ok(ids)
-    }
-
-    async fn id_by_old_name(
-        &self,
-        owner: &str,
-        name: &str,
-        metadata_token: &SecretString,
-    ) -> Result<Option<u64>, Error> {
-        let repository = crate::config::Repository { owner: owner.to_owned(), name: name.to_owned() };
-        let failed = |error: HttpError| Error::of_http(&about(owner), &error);
-        let call = self.api.call(Method::GET, &paths::repository(&repository)).map_err(failed)?;
-        let reply = self.api.send(call.bearer(metadata_token).map_err(failed)?).await.map_err(failed)?;
-        if !reply.status.is_success() {
-            let refusal = Refusal::of(&reply, SignedWith::InstallationToken);
-            let error = Error::refused(&Subject::Repositories(owner), &refusal);
-            return if error.kind.is_refusal() { Ok(None) } else { Err(error) };
-        }
-        reply.json::<ListedRepository>().map(|found| Some(found.id)).map_err(failed)
     }
 
     /// The App's installation at an owner, looked up once.
@@ -267,24 +305,20 @@ impl App {
     }
 
     async fn find_installation(&self, owner: &str) -> Result<Arc<Installation>, Error> {
-        let about = about(owner);
-        let mut reply = self.as_app(&about, Method::GET, &paths::organization_installation(owner)).await?;
+        let subject = Subject::Installation(owner);
+        let find = async |path: &str| self.client.send(&subject, self.call(Method::GET, path)).await;
+        let mut reply = find(&paths::organization_installation(owner)).await?;
         if reply.status == StatusCode::NOT_FOUND {
-            reply = self.as_app(&about, Method::GET, &paths::user_installation(owner)).await?;
+            reply = find(&paths::user_installation(owner)).await?;
         }
-        if !reply.status.is_success() {
-            let refusal = Refusal::of(&reply, SignedWith::AppKey);
-            return Err(Error::refused(&Subject::Installation(owner), &refusal));
-        }
-        let installation: Installation = reply.json().map_err(|error| Error::of_http(&about, &error))?;
+        let installation: Installation = self.client.read(&subject, &reply)?;
         if installation.suspended_at.is_some() {
-            let message = format!("{about}: the App's installation is suspended");
+            let message = format!("{subject}: the App's installation is suspended");
             return Err(Error::new(ErrorKind::Forbidden, message));
         }
         Ok(Arc::new(installation))
     }
 
-    /// Asks for a token.
     async fn request_token(
         &self,
         owner: &str,
@@ -292,8 +326,6 @@ impl App {
         permissions: &BTreeMap<Permission, Right>,
         reach: &Reach<'_>,
     ) -> Result<Granted, Error> {
-        let about = about(owner);
-        let failed = |error: HttpError| Error::of_http(&about, &error);
         let permissions: BTreeMap<&str, &str> =
             permissions.iter().map(|(permission, right)| (permission.key, right.key())).collect();
         let mut body = json!({ "permissions": permissions });
@@ -302,74 +334,21 @@ impl App {
             Reach::Names(names) => body["repositories"] = json!(names),
             Reach::Ids(ids) => body["repository_ids"] = json!(ids),
         }
-        let path = paths::access_tokens(installation.id);
-        let reply = self.as_app_with(&about, Method::POST, &path, Some(&body)).await?;
-        if !reply.status.is_success() {
-            let refusal = Refusal::of(&reply, SignedWith::AppKey);
-            return Err(Error::refused(&Subject::InstallationToken(owner), &refusal));
-        }
-        let Token { token, expires_at } = reply.json().map_err(failed)?;
+        let subject = Subject::InstallationToken(owner);
+        let call = self.call(Method::POST, &paths::access_tokens(installation.id)).json(&body);
+        let reply = self.client.send(&subject, call).await?;
+        let Token { token, expires_at } = self.client.read(&subject, &reply)?;
         Ok(Granted { token: token.into(), expires_at })
     }
 
-    async fn as_app(&self, about: &str, method: Method, path: &str) -> Result<Reply, Error> {
-        self.as_app_with(about, method, path, None).await
-    }
-
-    /// A request signed by the App itself.
-    async fn as_app_with(
-        &self,
-        about: &str,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Reply, Error> {
-        let failed = |error: HttpError| Error::of_http(&about, &error);
-        let jwt = self.jwt(about).await?;
-        let mut call = self.api.call(method, path).and_then(|call| call.bearer(&jwt)).map_err(failed)?;
-        if let Some(body) = body {
-            call = call.json(body).map_err(|_| {
-                Error::new(ErrorKind::Invalid, format!("{about}: the request has no JSON form"))
-            })?;
+    /// A request of the App itself. Its reply may hold a token.
+    fn call(&self, method: Method, path: &str) -> Call {
+        let announce = Arc::clone(&self.client.credentials.announce);
+        Call {
+            longest_body: LONGEST_ANSWER,
+            values: Some(Values { fields: &["token"], announce }),
+            ..self.client.call(method, path)
         }
-        call.longest_body = LONGEST_ANSWER;
-        call.values = Some(Values { fields: &["token"], announce: Arc::clone(&self.announce) });
-        self.api.send(call).await.map_err(failed)
-    }
-
-    /// The App's JWT, valid for some minutes by GitHub's clock.
-    async fn jwt(&self, about: &str) -> Result<SecretString, Error> {
-        let mut kept = self.jwt.lock().await;
-        let now = self.now(about).await?;
-        if let Some((jwt, until)) = &*kept
-            && now < *until
-        {
-            return Ok(jwt.clone());
-        }
-        let (jwt, until) = self.signer.sign(now)?;
-        (self.announce)(&jwt);
-        *kept = Some((jwt.clone(), until));
-        Ok(jwt)
-    }
-
-    /// GitHub's time. If it is not known yet, a request without a credential that counts
-    /// towards no limit fetches it; any reply has a date.
-    async fn now(&self, about: &str) -> Result<Timestamp, Error> {
-        let clock = self.api.http.clock();
-        if let Some(now) = clock.now() {
-            return Ok(now);
-        }
-        let failed = |error: HttpError| Error::of_http(&about, &error);
-        let call = self.api.call(Method::GET, paths::RATE_LIMIT).map_err(failed)?;
-        // The status does not matter, so the request is not repeated.
-        let once = Call::new(Peer::Github, Method::GET, call.url.clone());
-        if self.api.send(once).await.is_err() {
-            self.api.send(call).await.map_err(failed)?;
-        }
-        clock.now().ok_or_else(|| {
-            let message = format!("{about}: GitHub sent no date, and an App cannot sign in without");
-            Error::new(ErrorKind::Unreadable, message)
-        })
     }
 }
 
@@ -413,7 +392,7 @@ impl Needs {
         }
         let message = format!(
             "{}: the App lacks {}. Tick that in the App's settings, and accept it where it is installed",
-            about(owner),
+            Subject::Installation(owner),
             missing.join(" and ")
         );
         Err(Error::new(ErrorKind::Forbidden, message))
@@ -432,8 +411,4 @@ impl Needs {
             .filter_map(|(permission, right)| Some((permission, right.min(installation.right(&permission)?))))
             .collect()
     }
-}
-
-fn about(owner: &str) -> String {
-    format!("GitHub App at {owner}")
 }

@@ -1,0 +1,56 @@
+//! What the client is built from.
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::pace::Pace;
+use crate::http::Announce;
+use crate::progress::Progress;
+
+/// The address of GitHub's API and the GitHub credential.
+#[derive(Debug, Clone)]
+pub struct GithubSettings {
+    /// The REST API, with its path where it has one (`/api/v3`).
+    pub api_url: Url,
+    /// The GitHub credential.
+    pub credential: GithubCredential,
+}
+
+/// The GitHub credential.
+#[derive(Debug, Clone)]
+pub enum GithubCredential {
+    /// A personal access token, or an installation token that the workflow created.
+    Token(SecretString),
+    /// A GitHub App, which makes its own tokens.
+    App {
+        /// The App's id or client id.
+        id: String,
+        /// Its private key, PEM.
+        private_key: SecretString,
+    },
+}
+
+/// What a run may do at GitHub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Read only (`crossfade status`).
+    ReadOnly,
+    /// Read, and check whether writes would be accepted (`--dry-run`).
+    DryRun,
+    /// Read and write.
+    Apply,
+}
+
+/// Options of the GitHub client.
+pub struct GithubOptions {
+    /// The most requests under way at a time.
+    pub concurrency: usize,
+    /// What the server allows, if it publishes limits.
+    pub pace: Pace,
+    /// Nothing is changed without [`Mode::Apply`].
+    pub mode: Mode,
+    /// Called with every installation token that is created.
+    pub announce: Announce,
+    /// Counts every secret that was read or written.
+    pub progress: Progress,
+}

@@ -1,0 +1,102 @@
+//! What `status` was asked to look out for, and what it found.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::time::optional_time;
+use super::{DestinationOutcome, DestinationReport, RotationReport, Verdict};
+use crate::diagnostic::{Invalid, name_of, named};
+
+/// A state of a rotation that can make `status` fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// A destination does not hold the current token.
+    Undelivered,
+    /// The token is to be replaced now.
+    Due,
+    /// It is not known which token a destination holds.
+    Unknown,
+}
+
+/// A rotation in a state that `status --fail-on` names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The rotation.
+    pub rotation: String,
+    /// Its state.
+    pub condition: Condition,
+    /// The destinations concerned; empty if it is the token.
+    pub destinations: Vec<String>,
+}
+
+/// A token at the provider that no rotation covers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnmanagedToken {
+    /// The service that issued it.
+    pub provider: String,
+    /// The provider's id.
+    pub id: String,
+    /// The name as people know it.
+    pub name: String,
+    /// When it expires; `None`: the provider reports no expiry.
+    #[serde(serialize_with = "optional_time")]
+    pub expires_at: Option<Timestamp>,
+    /// Disabled at the provider.
+    pub disabled: bool,
+    /// The marker of a rotation that this configuration does not have; `None`: it
+    /// carries no marker.
+    pub marker: Option<String>,
+}
+
+impl Condition {
+    /// Every condition, and what it is called.
+    const ALL: [(&'static str, Self); 3] =
+        [("undelivered", Self::Undelivered), ("due", Self::Due), ("unknown", Self::Unknown)];
+
+    /// Whether a rotation is in this state, and because of which destinations.
+    pub(super) fn find(self, rotation: &RotationReport) -> Option<Finding> {
+        let (is_so, concerned): (bool, fn(&DestinationReport) -> bool) = match self {
+            Self::Undelivered => (rotation.reason == Some(Verdict::Undelivered), is_behind),
+            Self::Due => (rotation.reason == Some(Verdict::Due), |_| false),
+            Self::Unknown => (false, is_unknown),
+        };
+        let destinations = rotation.destinations.iter().filter(|one| concerned(one));
+        let destinations: Vec<String> = destinations.map(|one| one.destination.clone()).collect();
+        (is_so || !destinations.is_empty()).then(|| Finding {
+            rotation: rotation.name.clone(),
+            condition: self,
+            destinations,
+        })
+    }
+}
+
+/// Whether it holds an earlier token, or none. Asked of every rotation: one that is due,
+/// too, may have a destination that an earlier run did not reach.
+fn is_behind(destination: &DestinationReport) -> bool {
+    destination.outcome == DestinationOutcome::Unknown
+        && (destination.holds.is_some() || destination.updated_at.is_none())
+}
+
+fn is_unknown(destination: &DestinationReport) -> bool {
+    destination.outcome == DestinationOutcome::Unknown
+        && destination.holds.is_none()
+        && destination.updated_at.is_some()
+}
+
+impl FromStr for Condition {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        named("condition", &Self::ALL, text)
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name_of(&Self::ALL, *self))
+    }
+}

@@ -1,0 +1,152 @@
+//! Turns a [`RotationRun`] into a [`RotationReport`] that claims no more than is known.
+//!
+//! A projection: it decides nothing. [`crate::report`] decides how it is printed.
+
+use jiff::Timestamp;
+
+use super::advice::advice;
+use super::apply::RotationRun;
+use super::lineage::Member;
+use super::plan::{MintPlan, Plan, Step};
+use super::secret::{Holder, Observation, Secret, Write};
+use crate::config::Rotation;
+use crate::github::Mode;
+use crate::report::{
+    DestinationOutcome, DestinationReport, RotationOutcome, RotationReport, TokenEnd, TokenReport, TokenSpan,
+    VerificationOutcome,
+};
+
+pub(super) fn report(rotation: &Rotation, run: RotationRun, mode: Mode) -> RotationReport {
+    let name = |index: usize| rotation.secrets[index].destination.to_string();
+    RotationReport {
+        outcome: run.outcome(mode),
+        reason: run.plan.as_ref().map(|plan| plan.verdict),
+        reason_text: run.plan.as_ref().map(|plan| plan.why.clone()),
+        token: run.current().map(|member| TokenReport {
+            id: member.token.id.clone(),
+            name: super::marker::strip(&member.token.name),
+            expires_at: member.token.expires_at,
+        }),
+        previous: run.previous(mode),
+        verification: run.delivery.as_ref().map_or(VerificationOutcome::Skipped, |made| made.verification),
+        destinations: (0..rotation.secrets.len())
+            .map(|index| run.destination(name(index), index, mode))
+            .collect(),
+        next_rotation_at: run.outlook.next_rotation_at,
+        error: run.error.as_ref().map(ToString::to_string),
+        next_step: run.error.as_ref().map(|error| advice(rotation, &run, error)),
+        tokens: run.token_spans(mode),
+        planned: run.planned,
+        retired: run.retired.into_iter().map(String::from).collect(),
+        warnings: run.warnings,
+        ..RotationReport::new(&rotation.name, rotation.provider.kind.to_string())
+    }
+}
+
+impl RotationRun {
+    fn outcome(&self, mode: Mode) -> RotationOutcome {
+        if self.error.is_some() {
+            RotationOutcome::Failed
+        } else if mode != Mode::Apply && (self.mint().is_some() || !self.retired.is_empty()) {
+            RotationOutcome::Planned
+        } else if self.delivery.is_some() {
+            RotationOutcome::Rotated
+        } else {
+            RotationOutcome::Fresh
+        }
+    }
+
+    fn mint(&self) -> Option<&MintPlan> {
+        match &self.plan {
+            Some(Plan { step: Step::Mint(mint), .. }) => Some(mint),
+            _ => None,
+        }
+    }
+
+    /// The token before the current one, if it is valid or was until this run: running jobs
+    /// may use it. Not an orphan, which no destination ever held.
+    fn previous(&self, mode: Mode) -> Option<TokenEnd> {
+        let now = self.now?;
+        let mint = self.mint();
+        let own = mint.filter(|mint| mint.previous_is_orphan).and_then(|mint| mint.previous.as_ref());
+        let is_orphan =
+            |id| mint.into_iter().flat_map(|mint| &mint.orphans).chain(own).any(|orphan| *orphan == id);
+        let current = self.current()?;
+        let older = self.lineage.members.iter().skip_while(|member| !member.is(current)).skip(1);
+        let mut previous = older.filter(|member| member.is_live(now) && !is_orphan(member.id()));
+        Some(self.end(previous.next()?, now, mode))
+    }
+
+    fn was_retired(&self, member: &Member, mode: Mode) -> bool {
+        mode == Mode::Apply && self.retired.contains(&member.id())
+    }
+
+    /// When a later run retires a token, unless it must wait for something else.
+    fn retire_at(&self, member: &Member) -> Option<Timestamp> {
+        let mut retirements = self.outlook.retirements.iter();
+        retirements.find(|one| one.token == member.id()).map(|one| one.from)
+    }
+
+    /// Until when a token can be used, as far as crossfade decides it.
+    fn end(&self, member: &Member, now: Timestamp, mode: Mode) -> TokenEnd {
+        let valid_until = if self.was_retired(member, mode) {
+            Some(now)
+        } else {
+            // The provider ends it, or a later run does: whichever comes first.
+            [member.token.expires_at, self.retire_at(member)].into_iter().flatten().min()
+        };
+        TokenEnd { id: member.token.id.clone(), valid_until }
+    }
+
+    /// Every token that is valid, or was until this run.
+    fn token_spans(&self, mode: Mode) -> Vec<TokenSpan> {
+        let Some(now) = self.now else { return Vec::new() };
+        let holders: Vec<Holder<'_>> =
+            self.secrets.iter().map(|secret| self.lineage.holder(secret)).collect();
+        let has_ended = |member: &Member| member.token.expires_at.is_some_and(|end| end <= now);
+        let is_current = |member: &Member| self.current().is_some_and(|current| current.is(member));
+        let span = |member: &Member| {
+            let was_retired = self.was_retired(member, mode);
+            let ends_at = if was_retired { Some(now) } else { member.token.expires_at };
+            let retire_at = self.retire_at(member).filter(|from| ends_at.is_none_or(|end| end > *from));
+            TokenSpan {
+                id: member.token.id.clone(),
+                minted_at: member.minted_at(),
+                ends_at,
+                retire_at: retire_at.filter(|_| !was_retired),
+                disabled: member.token.disabled,
+                held_by: holders.iter().filter(|holder| holder.is(member)).count(),
+            }
+        };
+        let shown = |member: &&Member| !has_ended(member) || is_current(member);
+        self.lineage.members.iter().filter(shown).map(span).collect()
+    }
+
+    fn destination(&self, name: String, index: usize, mode: Mode) -> DestinationReport {
+        let secret = self.secrets.get(index);
+        let holder = self.holder(index);
+        let holds_current = self.current().is_some_and(|current| holder.is(current));
+        let (outcome, error) = match secret {
+            None => (DestinationOutcome::NotRead, None),
+            Some(Secret { write: Some(Write::Written(_)), .. }) => (DestinationOutcome::Written, None),
+            Some(
+                Secret { write: Some(Write::Refused(why) | Write::Unconfirmed(why)), .. }
+                | Secret { obstacle: Some(why), .. },
+            ) => (DestinationOutcome::Failed, Some(why.clone())),
+            Some(Secret { observation: Observation::NotRead(why), .. }) => {
+                (DestinationOutcome::NotRead, Some(why.clone()))
+            }
+            _ if mode == Mode::DryRun && self.mint().is_some() => (DestinationOutcome::Planned, None),
+            _ if holds_current => (DestinationOutcome::Held, None),
+            _ => (DestinationOutcome::Unknown, None),
+        };
+        let updated_at = secret.and_then(|secret| match (&secret.write, &secret.observation) {
+            (Some(_), _) => self.lineage.holder(secret).written_at(),
+            (None, Observation::UpdatedAt(at)) => Some(*at),
+            (None, _) => None,
+        });
+        let held = holder.token().filter(|_| !holds_current || outcome == DestinationOutcome::Planned);
+        let holds = held.zip(self.now).map(|(held, now)| self.end(held, now, mode));
+        DestinationReport { error, holds, updated_at, ..DestinationReport::new(name, outcome) }
+    }
+}
