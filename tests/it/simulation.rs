@@ -317,7 +317,8 @@ fn every_scenario_keeps_tokens_valid() {
         Scenario::all().into_iter().filter(|scenario| scenario.to_string().contains(&wanted)).collect();
     let (count, queue, failures) = (all.len(), Mutex::new(all), Mutex::new(Vec::new()));
     std::thread::scope(|threads| {
-        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+        // Two for each core, because a part of each run is waiting.
+        for _ in 0..2 * std::thread::available_parallelism().map_or(2, usize::from) {
             threads.spawn(|| {
                 loop {
                     let Some(scenario) = queue.lock().unwrap().pop_front() else { return };
