@@ -326,7 +326,7 @@ pub(crate) fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 /// `text` without the providers beside Axiom, so that a new one changes no snapshot.
 #[cfg(test)]
 pub(crate) fn all_but_axiom_left_out(text: &str) -> String {
-    text.replace(&one_of(crate::provider::DESCRIPTORS.iter().map(|provider| provider.name)), "`axiom`")
+    text.replace(&one_of(crate::provider::catalogue().iter().map(crate::provider::Kind::name)), "`axiom`")
 }
 
 /// The candidate that a misspelt word probably meant.
@@ -341,10 +341,10 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// The value that a table gives to a word; else what is allowed and the nearest.
-pub(crate) fn named<T: Copy>(what: &str, table: &[(&'static str, T)], word: &str) -> Result<T, Invalid> {
+pub(crate) fn named<T: Clone>(what: &str, table: &[(&'static str, T)], word: &str) -> Result<T, Invalid> {
     let names = || table.iter().map(|(name, _)| *name);
     if let Some((_, value)) = table.iter().find(|(name, _)| *name == word) {
-        return Ok(*value);
+        return Ok(value.clone());
     }
     Err(Invalid::new(format!("{} is no {what}", quoted(word))).help(match nearest(word, names()) {
         Some(meant) => format!("did you mean `{meant}`? Allowed: {}", one_of(names())),

@@ -217,8 +217,9 @@ fn sessions(
             continue;
         }
         let clock = ClockId::Provider(sessions.len());
-        let provider = provider::connect(settings, Arc::clone(http), clock, Arc::clone(announce))
-            .map_err(|error| error.to_string())?;
+        let provider =
+            provider::connect(settings, &run.credentials, Arc::clone(http), clock, Arc::clone(announce))
+                .map_err(|error| error.to_string())?;
         let credential = run.credentials.get(&settings.credential).cloned().unwrap_or_default();
         sessions.insert(
             settings.clone(),

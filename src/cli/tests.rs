@@ -113,7 +113,7 @@ fn one_rotation_by_variables() {
     let secrets: Vec<String> = rotation.secrets.iter().map(|s| s.destination.to_string()).collect();
     assert_eq!(secrets, ["acme/other:A", "acme/b@eu, west:C"]);
     assert_eq!(rotation.name, "ingest");
-    assert_eq!(rotation.provider.org_id.as_deref(), Some("acme-1"));
+    assert_eq!(rotation.provider.with.get("org_id").map(String::as_str), Some("acme-1"));
     assert_eq!(rotation.policy.lifetime, Period::from_days(60));
     assert_eq!(rotation.policy.overlap, Period::from_days(7));
     assert_eq!(rotation.policy.rotate_before, Period::from_days(12), "the flag wins");

@@ -26,11 +26,16 @@ pub(crate) struct Field<T> {
     pub(crate) value: Option<T>,
 }
 
+/// What a key was given, if it was and could be read.
+pub(crate) fn given<T>(field: &Option<Field<T>>) -> Option<&T> {
+    field.as_ref().and_then(|field| field.value.as_ref())
+}
+
 /// A list in which every item knows its place.
 pub(crate) type List<T> = Vec<Field<T>>;
 
 impl<T: Read> Field<T> {
-    fn read(node: &Node, problems: &mut Problems) -> Self {
+    pub(crate) fn read(node: &Node, problems: &mut Problems) -> Self {
         Self { origin: node.origin, value: T::read(node, problems) }
     }
 }
@@ -103,6 +108,8 @@ macro_rules! keys {
         }
     };
 }
+
+pub(crate) use keys;
 
 keys! {
     /// The configuration of crossfade.
@@ -326,7 +333,7 @@ pub fn schema_text() -> String {
 }
 
 /// The mapping's entries with a known key and a value; the others are noted.
-fn entries<'a>(
+pub(crate) fn entries<'a>(
     node: &'a Node,
     known: &[&'static str],
     problems: &mut Problems,
@@ -379,7 +386,7 @@ fn unknown_key(key: &str, known: &[&'static str]) -> Invalid {
 }
 
 /// The schema of a key's value, with what the key is for.
-fn described<T: JsonSchema>(generator: &mut SchemaGenerator, description: &str) -> Json {
+pub(crate) fn described<T: JsonSchema>(generator: &mut SchemaGenerator, description: &str) -> Json {
     let mut schema = generator.subschema_for::<T>();
     schema.insert("description".to_owned(), description.trim().into());
     schema.to_value()

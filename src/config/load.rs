@@ -3,12 +3,14 @@
 //!
 //! [`super::validate`] checks values and rotations against each other.
 
-use super::file::{self, DefaultsKeys, Field, FileKeys, RotationKeys};
+use std::collections::BTreeMap;
+
+use super::file::{self, DefaultsKeys, Field, FileKeys, RotationKeys, given};
 use super::selection::Selection;
 use super::validate::{self, Claims};
 use super::{Config, Policy, Repository, Rotation, RotationKey, address, reach};
 use crate::diagnostic::{Invalid, Origin, Problems, quoted};
-use crate::provider::ProviderSettings;
+use crate::provider::{Kind, ProviderSettings};
 use crate::redact::looks_like_a_secret;
 
 /// The variable that holds the provider credential unless a rotation names another.
@@ -76,11 +78,6 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
     }
     validate::together(&claims, problems);
     (problems.errors() == before).then_some(config)
-}
-
-/// What a key was given, if it was and could be read.
-pub(super) fn given<T>(field: &Option<Field<T>>) -> Option<&T> {
-    field.as_ref().and_then(|f| f.value.as_ref())
 }
 
 /// Without a file: a rotation is called what its token is called.
@@ -185,7 +182,7 @@ impl RotationBuilder<'_> {
         let name = self
             .required(&keys.name, "name", "--name")
             .and_then(|name| self.legal(&keys.name, validate::rotation_name(name)));
-        let kind = self.required(&keys.provider, "provider", "--provider").copied();
+        let kind = self.required(&keys.provider, "provider", "--provider").cloned();
         let token = self
             .required(&keys.token, "token", "--token")
             .and_then(|token| self.legal(&keys.token, token_name(token)));
@@ -210,9 +207,9 @@ impl RotationBuilder<'_> {
             .filter_map(|f| Some((f.value.clone()?, f.origin)))
             .collect();
         let provider = kind.zip(credential).map(|(kind, (credential, _))| ProviderSettings {
+            with: with(&kind, keys),
             kind,
             url: given(&keys.provider_url).cloned(),
-            org_id: given(&keys.org_id).cloned(),
             credential,
         });
         let claims = Claims {
@@ -292,6 +289,13 @@ impl RotationBuilder<'_> {
         }
         policy
     }
+}
+
+/// What a rotation sets of its provider's variables.
+pub(super) fn with(kind: &Kind, keys: &RotationKeys) -> BTreeMap<String, String> {
+    let is_declared = |name: &str| kind.file().variables.contains_key(name);
+    let org_id = given(&keys.org_id).filter(|_| is_declared("org_id"));
+    org_id.map(|id| ("org_id".to_owned(), id.clone())).into_iter().collect()
 }
 
 /// The name or id of a token, never its value.

@@ -6,18 +6,18 @@
 
 pub mod address;
 pub mod destination;
-mod file;
+pub(crate) mod file;
 mod key;
 mod load;
 pub mod pattern;
 pub mod period;
 mod reach;
-mod scalar;
+pub(crate) mod scalar;
 mod secrets;
 pub mod selection;
 pub mod summary;
 mod validate;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::fmt;
 

@@ -11,11 +11,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
 use super::Rotation;
+use super::file::given;
 use super::file::{DefaultsKeys, Field, RotationKeys};
-use super::load::{DEFAULT_CREDENTIAL, given, over, under};
+use super::load::{DEFAULT_CREDENTIAL, over, under, with};
 use crate::diagnostic::{Invalid, Origin, Problems, one_of, quoted};
 use crate::github;
-use crate::provider::{DESCRIPTORS, Kind, ProviderSettings};
+use crate::provider::{Kind, ProviderSettings, catalogue};
 use crate::redact::issuer;
 
 /// One rotation of the file, before defaults and flags apply.
@@ -68,7 +69,7 @@ pub(super) fn decide(
 fn kind(one: &ConfiguredRotation<'_>, defaults: &DefaultsKeys, flags: Option<&RotationKeys>) -> Option<Kind> {
     let flags = flags.filter(|_| one.is_selected);
     let of_file = given(&one.keys.provider).or_else(|| given(&defaults.provider));
-    of_file.or_else(|| given(&flags?.provider)).copied()
+    of_file.or_else(|| given(&flags?.provider)).cloned()
 }
 
 /// Defaults without what belongs to one service.
@@ -115,7 +116,7 @@ fn refuse_flags(flags: &RotationKeys, selected: &[&RotationKeys], problems: &mut
     let (Some(Field { origin, .. }), Some(url)) = (&flags.provider_url, given(&flags.provider_url)) else {
         return;
     };
-    let kind = |keys: &&&RotationKeys| given(&keys.provider).or_else(|| given(&flags.provider)).copied();
+    let kind = |keys: &&&RotationKeys| given(&keys.provider).or_else(|| given(&flags.provider)).cloned();
     let kinds: Vec<Kind> = selected.iter().filter_map(|keys| kind(&keys)).collect();
     if kinds.iter().any(|kind| *kind != kinds[0]) {
         let invalid = Invalid::new("one provider URL for rotations of several providers");
@@ -160,7 +161,7 @@ fn one_service_each<'a>(
                 "the credential in {variable} would be sent to two addresses, {one} and {other}"
             ))
         } else {
-            let (one, other) = (first.kind, settings.kind);
+            let (one, other) = (&first.kind, &settings.kind);
             Invalid::new(format!(
                 "the credential in {variable} would be sent to two services, `{one}` and `{other}`"
             ))
@@ -181,20 +182,17 @@ fn foreign_origin(settings: &ProviderSettings) -> Option<&'static str> {
     if ["https://api.github.com", "https://github.com"].into_iter().any(is_there) {
         return Some("GitHub");
     }
-    let others = DESCRIPTORS.iter().filter(|other| other.name != settings.kind.descriptor().name);
-    others
-        .map(|other| (other.name, other.origin))
-        .find(|(_, address)| is_there(address))
-        .map(|(name, _)| name)
+    let mut others = catalogue().iter().filter(|other| **other != settings.kind);
+    others.find(|other| other.origin() == Some(origin.clone())).map(Kind::name)
 }
 
 /// Refuses a GitHub API at the origin of a provider: one of the two credentials would be
 /// sent to the other's service. Servers on loopback are exempt.
 pub(crate) fn github_apart(api_url: &Url, rotations: &[Rotation]) -> Result<(), Invalid> {
     let origin = api_url.origin().ascii_serialization();
-    let known = DESCRIPTORS.iter().map(|known| (known.name, known.origin.to_owned()));
+    let known = catalogue().iter().filter_map(|known| Some((known.name(), known.origin()?)));
     let used = rotations.iter().map(|rotation| &rotation.provider);
-    let used = used.map(|provider| (provider.kind.descriptor().name, provider.origin()));
+    let used = used.map(|provider| (provider.kind.name(), provider.origin()));
     let is_loopback = match api_url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),
@@ -211,10 +209,11 @@ pub(crate) fn github_apart(api_url: &Url, rotations: &[Rotation]) -> Result<(), 
 
 /// How the provider of these keys is reached, if they say which it is.
 fn settings(keys: &RotationKeys) -> Option<ProviderSettings> {
+    let kind = given(&keys.provider)?.clone();
     Some(ProviderSettings {
-        kind: *given(&keys.provider)?,
+        with: with(&kind, keys),
+        kind,
         url: given(&keys.provider_url).cloned(),
-        org_id: given(&keys.org_id).cloned(),
         credential: given(&keys.credential).map_or(DEFAULT_CREDENTIAL, String::as_str).to_owned(),
     })
 }
@@ -231,18 +230,25 @@ pub(crate) struct Held<'a> {
 }
 
 impl Held<'_> {
-    fn service(&self) -> &'static str {
-        self.provider.map_or(github::SERVICE, |provider| provider.kind.descriptor().name)
+    fn service(&self) -> &str {
+        self.provider.map_or(github::SERVICE, |provider| provider.kind.name())
     }
 
     /// Service and origin.
-    fn target(&self) -> (&'static str, Option<String>) {
+    fn target(&self) -> (&str, Option<String>) {
         (self.service(), self.provider.map(ProviderSettings::origin))
     }
 
     fn origin(&self) -> Origin {
         Origin::Missing
     }
+}
+
+/// A variable that a credential of this form needs, and that the rotation does not set.
+fn missing_variable<'a>(provider: &'a ProviderSettings, credential: &str) -> Option<&'a str> {
+    let of_form = |one: &&crate::provider::file::ValueShape| credential.starts_with(&*one.shape.prefix);
+    let form = provider.kind.file().values.iter().find(of_form)?;
+    form.needs.iter().find(|name| !provider.with.contains_key(*name)).map(String::as_str)
 }
 
 /// Notes values that are another service's: by their form, or because another
@@ -263,16 +269,16 @@ pub(crate) fn values(held: &[Held<'_>], problems: &mut Problems) {
                 invalid.help("were two credentials exchanged? No service may see another one's"),
             );
         }
-        if let (Some((_, shape)), Some(provider)) = (of, one.provider)
-            && provider.kind.descriptor().needs_org_id.contains(&shape.prefix)
-            && provider.org_id.is_none()
-        {
+        if let Some(missing) = one.provider.and_then(|provider| missing_variable(provider, value)) {
             let invalid =
-                Invalid::new(format!("{} holds a personal token, which needs `org_id`", quoted(variable)));
-            problems.error(
-                one.origin(),
-                invalid.help("write the organization's id at `org_id` of the rotation, or give --org-id (CROSSFADE_ORG_ID)"),
-            );
+                Invalid::new(format!("{} holds a token that needs {}", quoted(variable), quoted(missing)));
+            let help = match missing {
+                "org_id" => {
+                    "write the organization's id at `org_id` of the rotation, or give --org-id (CROSSFADE_ORG_ID)"
+                }
+                _ => "write it under `with` of the rotation",
+            };
+            problems.error(one.origin(), invalid.help(help));
         }
         let is_same =
             |other: &&Held<'_>| other.value.expose_secret().trim() == value && other.target() != one.target();

@@ -20,7 +20,7 @@ pub(crate) trait Read: JsonSchema + Sized {
 }
 
 /// Reads a text with a parser; numbers count as the text that they were written as.
-fn text<T>(
+pub(crate) fn text<T>(
     node: &Node,
     problems: &mut Problems,
     parse: impl FnOnce(&str) -> Result<T, Invalid>,
@@ -63,6 +63,8 @@ macro_rules! by_text {
         }
     )*};
 }
+
+pub(crate) use by_text;
 
 by_text! {
     Period, "Period", Self::from_str, { "type": "string", "examples": ["90d", "48h", "1d12h"] };

@@ -2,8 +2,9 @@
 //! and patterns.
 
 use super::destination::{environment_name, owner_name, secret_name};
+use super::file::given;
 use super::file::{Field, RotationKeys, SecretKeys, SecretMappingKeys};
-use super::load::{RotationBuilder, given};
+use super::load::RotationBuilder;
 use super::{Destination, Repository, Scope, SecretPattern, SecretTarget};
 use crate::diagnostic::{Invalid, Origin, one_of};
 use crate::limits::{MOST_WRITES, fits};

@@ -59,7 +59,7 @@ impl Node {
 ///
 /// # Errors
 /// When it is no YAML, or beyond the bounds; YAML stops at its first such problem.
-pub(super) fn parse(text: &str) -> Result<Node, (Origin, Invalid)> {
+pub(crate) fn parse(text: &str) -> Result<Node, (Origin, Invalid)> {
     if text.len() > MAX_BYTES {
         return Err((Origin::Missing, Invalid::new("the configuration file is larger than 1 MiB")));
     }

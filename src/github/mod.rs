@@ -30,6 +30,7 @@ mod tests;
 mod transport;
 mod write;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -63,12 +64,12 @@ pub const SERVICE: &str = "github";
 
 /// What GitHub's tokens look like: personal, OAuth, user, server and refresh tokens.
 pub const TOKENS: &[TokenShape] = &[
-    TokenShape { prefix: "ghp_", body: Body::DottedWord(16) },
-    TokenShape { prefix: "github_pat_", body: Body::DottedWord(16) },
-    TokenShape { prefix: "gho_", body: Body::DottedWord(16) },
-    TokenShape { prefix: "ghu_", body: Body::DottedWord(16) },
-    TokenShape { prefix: "ghs_", body: Body::DottedWord(16) },
-    TokenShape { prefix: "ghr_", body: Body::DottedWord(16) },
+    TokenShape { prefix: Cow::Borrowed("ghp_"), body: Body::DottedWord(16) },
+    TokenShape { prefix: Cow::Borrowed("github_pat_"), body: Body::DottedWord(16) },
+    TokenShape { prefix: Cow::Borrowed("gho_"), body: Body::DottedWord(16) },
+    TokenShape { prefix: Cow::Borrowed("ghu_"), body: Body::DottedWord(16) },
+    TokenShape { prefix: Cow::Borrowed("ghs_"), body: Body::DottedWord(16) },
+    TokenShape { prefix: Cow::Borrowed("ghr_"), body: Body::DottedWord(16) },
 ];
 
 /// The state of one secret.

@@ -21,7 +21,7 @@ pub type Announce = Arc<dyn Fn(&SecretString) + Send + Sync>;
 #[derive(Clone)]
 pub struct Values {
     /// Names of fields, wherever in the document they stand.
-    pub fields: &'static [&'static str],
+    pub fields: Arc<[String]>,
     /// Told of each value.
     pub announce: Announce,
 }
@@ -48,7 +48,7 @@ impl Values {
             Value::String(text) if is_inside => drop(found.insert(text.clone())),
             Value::Array(all) => all.iter().for_each(|one| self.collect(one, is_inside, found)),
             Value::Object(all) => all.iter().for_each(|(key, one)| {
-                self.collect(one, is_inside || self.fields.contains(&key.as_str()), found);
+                self.collect(one, is_inside || self.fields.contains(key), found);
             }),
             _ => {}
         }
@@ -91,7 +91,8 @@ mod tests {
         let kept = Arc::clone(&seen);
         let announce =
             Arc::new(move |value: &SecretString| kept.lock().unwrap().push(value.expose_secret().to_owned()));
-        Values { fields: &["token", "key"], announce }.announce_in(body.as_bytes());
+        Values { fields: Arc::from(["token".to_owned(), "key".to_owned()]), announce }
+            .announce_in(body.as_bytes());
         Arc::try_unwrap(seen)
             .map_or_else(|seen| seen.lock().unwrap().clone(), |seen| seen.into_inner().unwrap())
     }

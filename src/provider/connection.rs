@@ -1,27 +1,25 @@
-//! What all providers' calls share: addresses, headers, and the mapping of replies to
-//! errors.
+//! The HTTP side of a provider: addresses, and the mapping of replies to errors.
 //!
 //! An error quotes the provider only where it refused a request; the body of a reply
 //! that may contain a token's value is never quoted.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use jiff::Timestamp;
-use jiff::fmt::temporal::Pieces;
-use jiff::tz::Offset;
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::{Map, Value};
+use http::{HeaderMap, Method, StatusCode, header};
+use secrecy::SecretString;
+use serde::de::IgnoredAny;
+use serde_json::Value;
 use url::Url;
-use zeroize::Zeroizing;
 
-use super::{Error, ErrorKind, Provider, Verification};
-use crate::http::retry::requested_wait;
-use crate::http::{Announce, Call, Http, HttpError, Peer, Reply, Values, json};
+use super::{Error, ErrorKind, Verification};
+use crate::http::retry::{Repetitions, requested_wait};
+use crate::http::{Announce, Call, Http, HttpError, Peer, PeerPolicy, Reply, Values, json};
+
+/// How replies of providers are treated: no redirects; the ids are for the log alone.
+pub(super) static POLICY: PeerPolicy =
+    PeerPolicy { request_ids: &["x-axiom-trace-id", "x-request-id"], ..PeerPolicy::STRICT };
 
 /// The API of one provider: its endpoint and base URL.
 #[derive(Debug, Clone)]
@@ -38,21 +36,21 @@ pub(crate) struct Endpoint {
     /// Called with every token value that a reply contains.
     pub(super) announce: Announce,
     /// The fields that may contain one.
-    pub(super) value_fields: &'static [&'static str],
+    pub(super) value_fields: Arc<[String]>,
 }
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").field("side", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Endpoint").field("peer", &self.peer).finish_non_exhaustive()
     }
 }
 
 /// One request to a provider.
 pub(super) struct ProviderRequest<'a> {
     /// Path segments below the API's base; encoded when they are sent.
-    pub(super) path: &'a [&'a str],
+    pub(super) path: Vec<String>,
     /// Query parameters.
-    pub(super) query: &'a [(&'a str, &'a str)],
+    pub(super) query: Vec<(String, String)>,
     /// Credential and whatever else the provider wants.
     pub(super) headers: HeaderMap,
     /// What the credential must be allowed to do, for the error that says it is not.
@@ -60,108 +58,95 @@ pub(super) struct ProviderRequest<'a> {
 }
 
 impl Connection {
-    /// A connection to `url` if the user gave one, else to the `public` origin.
-    /// `path` is the API's path, added unless the URL ends in it already.
-    pub(super) fn new(
-        endpoint: Endpoint,
-        url: Option<&Url>,
-        public: &str,
-        path: &str,
-    ) -> Result<Self, Error> {
-        let mut base = match url {
-            Some(url) => url.clone(),
-            None => Url::parse(public).map_err(|_| Error::invalid("the provider's address is no URL"))?,
-        };
-        let given = base.path().trim_end_matches('/').to_owned();
-        let whole = if given.ends_with(&format!("/{path}")) { given } else { format!("{given}/{path}") };
+    /// A connection to `url` if the user gave one, else to the public `api`, whose path is
+    /// added to a URL that does not end in it.
+    pub(super) fn new(endpoint: Endpoint, url: Option<&Url>, api: Option<&Url>) -> Result<Self, Error> {
+        let given = url.or(api).ok_or_else(|| {
+            Error::invalid("this provider has no public address: `provider_url` must say where it is")
+        })?;
+        let mut base = given.clone();
+        let path = api.map_or("", |api| api.path().trim_end_matches('/'));
+        let own = base.path().trim_end_matches('/').to_owned();
+        let whole = if own.ends_with(path) { own } else { format!("{own}{path}") };
         base.set_path(&whole);
         Ok(Self { endpoint, base })
     }
 
+    /// The address that every request is below.
+    pub(super) fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// Registers a value that no reply holds as it is.
+    pub(super) fn announce(&self, value: &SecretString) {
+        (self.endpoint.announce)(value);
+    }
+
+    /// The waits between attempts of something that is repeated by hand.
+    pub(super) fn repetitions(&self) -> Repetitions {
+        self.endpoint.http.retry_policy().repetitions()
+    }
+
     /// Reads. Repeated as the retry policy allows.
-    pub(super) async fn get<T: DeserializeOwned>(&self, request: ProviderRequest<'_>) -> Result<T, Error> {
-        let call = self.call(Method::GET, &request)?.idempotent();
-        read(&self.send(Call { is_valid_body: json, ..call }, request.needs).await?)
+    pub(super) async fn get(&self, request: ProviderRequest<'_>) -> Result<Reply, Error> {
+        self.repeatable(Method::GET, request, None).await
     }
 
-    /// Mints: sent exactly once. Returns the new token's value, and the reply without
-    /// it. An error's [`ErrorKind`] tells whether the request may have been processed.
-    pub(super) async fn mint(
-        &self,
-        request: ProviderRequest<'_>,
-        body: &Value,
-    ) -> Result<(SecretString, Map<String, Value>), Error> {
-        let call = self.call(Method::POST, &request)?.json(body);
-        self.take_value(read(&self.send(call, request.needs).await?)?)
+    /// Reads an address that the provider named, on the same origin.
+    pub(super) async fn get_url(&self, url: Url, request: ProviderRequest<'_>) -> Result<Reply, Error> {
+        let call = self.call_to(url, Method::GET, request.headers).idempotent();
+        self.send(Call { is_valid_body: json, ..call }, request.needs).await
     }
 
-    /// Takes a token's value out of the reply that minted it. It was announced when
-    /// the reply arrived.
-    fn take_value(&self, mut raw: Map<String, Value>) -> Result<(SecretString, Map<String, Value>), Error> {
-        let values: Vec<Value> =
-            self.endpoint.value_fields.iter().filter_map(|field| raw.remove(*field)).collect();
-        let value = values.into_iter().find_map(|value| match value {
-            Value::String(value) => Some(SecretString::from(value)),
-            _ => None,
-        });
-        value
-            .map(|value| (value, raw))
-            .ok_or_else(|| Error::unreadable("a mint without the new token's value"))
-    }
-
-    /// Changes a token. May be repeated: the same change twice is one change. `None`:
-    /// there is no such token.
-    pub(super) async fn patch(
-        &self,
-        request: ProviderRequest<'_>,
-        body: &Value,
-    ) -> Result<Option<Map<String, Value>>, Error> {
-        let call = self.call(Method::PATCH, &request)?.idempotent().json(body);
-        match self.send(Call { is_valid_body: json, ..call }, request.needs).await {
-            Ok(reply) => read(&reply).map(Some),
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Deletes a token, where the provider documents 204 for that. Sent once.
-    pub(super) async fn delete(&self, request: ProviderRequest<'_>) -> Result<(), Error> {
-        self.end(Method::DELETE, request, |status, _| status == StatusCode::NO_CONTENT).await
-    }
-
-    /// Disables or deletes a token. Sent once, because the token must be read again
-    /// before a repetition. Only an answer that `is_documented` accepts counts: a
-    /// proxy may answer 200 to anything.
-    pub(super) async fn end(
+    /// Reads, or changes what another attempt would change to the same.
+    pub(super) async fn repeatable(
         &self,
         method: Method,
         request: ProviderRequest<'_>,
-        is_documented: impl Fn(StatusCode, &[u8]) -> bool,
-    ) -> Result<(), Error> {
-        let mut call = self.call(method, &request)?;
-        // Not repeated even if the connection fails.
-        call.deadline = Some(Instant::now());
-        let reply = self.send(call, request.needs).await?;
-        if is_documented(reply.status, reply.body()) {
-            return Ok(());
-        }
-        let message = format!(
-            "the provider answered {} with an unexpected body; the token may still be valid",
-            reply.status.as_u16()
-        );
-        Err(Error { kind: ErrorKind::Unreadable, message, retry_after: None })
+        body: Option<&Value>,
+    ) -> Result<Reply, Error> {
+        let needs = request.needs;
+        let call = with_body(self.call(method, request)?.idempotent(), body);
+        self.send(Call { is_valid_body: json, ..call }, needs).await
     }
 
-    /// Verifies a new value by reading a token that `is_meant` recognises. A reply
-    /// without that token is no evidence: it may come from something else.
-    pub(super) async fn identify(
+    /// Reads, whatever the answer is.
+    pub(super) async fn any(&self, request: ProviderRequest<'_>) -> Result<Reply, Error> {
+        let call = self.call(Method::GET, request)?.idempotent();
+        let call = Call { is_valid_body: json, ..call };
+        self.endpoint.http.send(call).await.map_err(|error| unsent(&error))
+    }
+
+    /// Mints: sent exactly once. An error's [`ErrorKind`] tells whether the request may
+    /// have been processed.
+    pub(super) async fn mint(
         &self,
+        method: Method,
         request: ProviderRequest<'_>,
-        is_meant: impl Fn(&Map<String, Value>) -> bool,
-    ) -> Result<Verification, Error> {
-        let shown: Value = self.get(request).await?;
-        let is_meant = shown.as_object().is_some_and(is_meant);
-        Ok(if is_meant { Verification::Verified } else { Verification::Unverified })
+        body: &Value,
+        done: &[u16],
+    ) -> Result<Value, Error> {
+        let needs = request.needs;
+        let reply = self.send(with_body(self.call(method, request)?, Some(body)), needs).await?;
+        if !done.contains(&reply.status.as_u16()) {
+            return Err(Error::unexpected(reply.status.as_u16()));
+        }
+        reply.json().map_err(|error| unsent(&error))
+    }
+
+    /// Disables or deletes a token. Sent once, because the token must be read again
+    /// before a repetition.
+    pub(super) async fn once(
+        &self,
+        method: Method,
+        request: ProviderRequest<'_>,
+        body: Option<&Value>,
+    ) -> Result<Reply, Error> {
+        let needs = request.needs;
+        let mut call = with_body(self.call(method, request)?, body);
+        // Not repeated even if the connection fails.
+        call.deadline = Some(Instant::now());
+        self.send(call, needs).await
     }
 
     /// Verifies that `headers` may GET a path on the provider's own origin. A success
@@ -169,9 +154,9 @@ impl Connection {
     pub(super) async fn verify(&self, path: &str, headers: HeaderMap) -> Result<Verification, Error> {
         let url = self.base.join(path).ok().filter(|url| url.origin() == self.base.origin());
         let url = url.ok_or_else(|| Error::invalid("`verify` is no path on the provider's origin"))?;
-        let mut call = Call::new(self.endpoint.peer, Method::GET, url).idempotent();
-        call.headers = headers;
-        call.values = Some(self.values());
+        let mut headers = headers;
+        headers.remove(header::ACCEPT);
+        let call = self.call_to(url, Method::GET, headers).idempotent();
         match self.send(call, "what `verify` names").await {
             Ok(reply) if json(reply.status, reply.body()) => Ok(Verification::Verified),
             Ok(_) => Ok(Verification::Unverified),
@@ -180,7 +165,7 @@ impl Connection {
         }
     }
 
-    fn call(&self, method: Method, request: &ProviderRequest<'_>) -> Result<Call, Error> {
+    fn call(&self, method: Method, request: ProviderRequest<'_>) -> Result<Call, Error> {
         let mut url = self.base.clone();
         // Dot segments would be resolved away, and the request with them. `Url` drops
         // tabs and line breaks, which would make one id of another.
@@ -194,161 +179,37 @@ impl Connection {
         url.path_segments_mut()
             .map_err(|()| Error::invalid("the provider's address is no base for paths"))?
             .pop_if_empty()
-            .extend(request.path);
+            .extend(&request.path);
         if !request.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(request.query);
+            url.query_pairs_mut().extend_pairs(&request.query);
         }
-        let mut call = Call::new(self.endpoint.peer, method, url);
-        call.headers = request.headers.clone();
-        call.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        call.values = Some(self.values());
-        Ok(call)
+        Ok(self.call_to(url, method, request.headers))
     }
 
     /// Any reply may contain a token's value.
-    fn values(&self) -> Values {
-        Values { fields: self.endpoint.value_fields, announce: Arc::clone(&self.endpoint.announce) }
+    fn call_to(&self, url: Url, method: Method, headers: HeaderMap) -> Call {
+        let Endpoint { peer, announce, value_fields, .. } = &self.endpoint;
+        let mut call = Call::new(*peer, method, url);
+        call.headers = headers;
+        call.values = Some(Values { fields: Arc::clone(value_fields), announce: Arc::clone(announce) });
+        call
     }
 
     async fn send(&self, call: Call, needs: &str) -> Result<Reply, Error> {
         let reply = self.endpoint.http.send(call).await.map_err(|error| unsent(&error))?;
-        if reply.status.is_success() { Ok(reply) } else { Err(refusal(&reply, needs)) }
+        if reply.status.is_success() { Ok(reply) } else { Err(explain(&reply, needs)) }
     }
 }
 
-/// The most pages that a list of tokens may have.
-const MOST_PAGES: usize = 100;
-
-/// A list that comes in pages.
-#[derive(Debug)]
-pub(super) struct Pages {
-    /// What all pages so far held.
-    pub(super) items: Vec<Map<String, Value>>,
-    /// How many there were.
-    pub(super) count: usize,
-    id: &'static str,
-    ids: HashSet<String>,
-}
-
-impl Pages {
-    /// No page yet; `id` is the field that tells its items apart.
-    pub(super) fn by(id: &'static str) -> Self {
-        Self { items: Vec::new(), count: 0, id, ids: HashSet::new() }
+/// The call with a JSON body, in a media type that the file may have chosen.
+fn with_body(call: Call, body: Option<&Value>) -> Call {
+    let Some(body) = body else { return call };
+    let own = call.headers.get(header::CONTENT_TYPE).cloned();
+    let call = call.json(body);
+    match own {
+        Some(own) => call.header(header::CONTENT_TYPE, own),
+        None => call,
     }
-
-    /// Adds a page; returns whether to request another. `more`: whether the service says
-    /// that there is one. A page without new items ends the list, and an item that moved
-    /// to the next page counts once.
-    pub(super) fn add(&mut self, page: Vec<Map<String, Value>>, more: bool) -> Result<bool, Error> {
-        self.count += 1;
-        if self.count > MOST_PAGES {
-            return Err(Error::unreadable("a list of tokens without an end"));
-        }
-        let known = self.items.len();
-        for item in page {
-            let id = item.get(self.id).map(Value::to_string).unwrap_or_default();
-            if self.ids.insert(id) {
-                self.items.push(item);
-            }
-        }
-        Ok(self.items.len() > known && more)
-    }
-}
-
-/// `Authorization: Bearer …`, never shown by `Debug`.
-pub(super) fn bearer(credential: &SecretString) -> Result<HeaderMap, Error> {
-    authorization(&Zeroizing::new(format!("Bearer {}", credential.expose_secret())))
-}
-
-/// `Authorization` with this value.
-pub(super) fn authorization(value: &str) -> Result<HeaderMap, Error> {
-    let value = HeaderValue::from_str(value);
-    let mut value =
-        value.map_err(|_| Error::invalid("the credential holds characters that no header can carry"))?;
-    value.set_sensitive(true);
-    Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
-}
-
-/// Whether a field of a token grants something, also one that this version has never
-/// heard of. Such a field is carried over to the next token. A field that records
-/// something (who made the token, when it was used) has another ending.
-pub(super) fn grants(field: &str) -> bool {
-    let field = field.to_ascii_lowercase();
-    ["capabilities", "permissions", "privileges", "scopes"].iter().any(|ending| field.ends_with(ending))
-}
-
-/// The fields of a token that grant something.
-pub(super) fn granted(raw: &Map<String, Value>) -> Map<String, Value> {
-    let granted = raw.iter().filter(|(field, _)| grants(field));
-    granted.map(|(field, value)| (field.clone(), value.clone())).collect()
-}
-
-/// A creation body without what the published creation schema does not name; `None`
-/// if it holds nothing else.
-pub(super) fn published(body: &Map<String, Value>, schema: &[&str]) -> Option<Map<String, Value>> {
-    let mut published = body.clone();
-    published.retain(|field, _| schema.contains(&field.as_str()));
-    (published.len() < body.len()).then_some(published)
-}
-
-/// Makes sure that a `refused` mint created no token, before it is sent again in another
-/// form. `note`: the note of the new token.
-///
-/// # Errors
-/// The refusal, if the provider shows such a token or cannot be asked.
-pub(super) async fn made_nothing(
-    provider: &dyn Provider,
-    credential: &SecretString,
-    note: &str,
-    refused: Error,
-) -> Result<(), Error> {
-    match provider.list(credential).await {
-        Ok(tokens) if tokens.iter().any(|token| token.note == note) => Err(refused.after_the_fact()),
-        Ok(_) => Ok(()),
-        Err(_) => Err(refused),
-    }
-}
-
-/// A time as services write it: RFC 3339, and UTC where there is no offset. The end
-/// of the year 9999, which some write for "never", is the last moment that there is.
-pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
-    let pieces = Pieces::parse(text).ok()?;
-    let at = pieces.date().to_datetime(pieces.time().unwrap_or_default());
-    let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
-    let end = if at.year() == 9999 { Some(Timestamp::MAX) } else { None };
-    offset.to_timestamp(at).ok().or(end)
-}
-
-/// Canonical form of privileges: sets sorted, empty parts removed.
-pub(super) fn canonicalize(value: Value) -> Value {
-    let is_empty = |value: &Value| match value {
-        Value::Null => true,
-        Value::Array(all) => all.is_empty(),
-        Value::Object(all) => all.is_empty(),
-        _ => false,
-    };
-    match value {
-        Value::Array(all) => {
-            let mut all: Vec<Value> = all.into_iter().map(canonicalize).collect();
-            all.sort_by_cached_key(Value::to_string);
-            all.dedup();
-            Value::Array(all)
-        }
-        Value::Object(all) => {
-            let mut all: Vec<(String, Value)> = all
-                .into_iter()
-                .map(|(key, value)| (key, canonicalize(value)))
-                .filter(|(_, v)| !is_empty(v))
-                .collect();
-            all.sort_by(|(a, _), (b, _)| a.cmp(b));
-            Value::Object(all.into_iter().collect())
-        }
-        other => other,
-    }
-}
-
-fn read<T: DeserializeOwned>(reply: &Reply) -> Result<T, Error> {
-    reply.json().map_err(|error| unsent(&error))
 }
 
 fn unsent(error: &HttpError) -> Error {
@@ -363,7 +224,7 @@ fn unsent(error: &HttpError) -> Error {
 }
 
 /// Maps a failure reply to an error.
-fn refusal(reply: &Reply, needs: &str) -> Error {
+pub(super) fn explain(reply: &Reply, needs: &str) -> Error {
     let kind = match reply.status {
         StatusCode::UNAUTHORIZED => ErrorKind::Unauthenticated,
         StatusCode::FORBIDDEN => ErrorKind::Forbidden,

@@ -1,17 +1,15 @@
-//! The services that issue tokens: one trait, one file each.
+//! The services that issue tokens: each is a file, and [`engine`] runs all of them.
 //!
-//! A provider file holds only the service's types and calls. [`crate::rotation`] decides
-//! when to mint, what to retire and what a lost reply means.
-//!
-//! To add a provider: one file, declared below, and its descriptor in [`DESCRIPTORS`].
-//! `docs/providers.md` walks through it.
+//! [`file`] is what a file may say, [`catalogue`] the files that ship with crossfade.
+//! [`crate::rotation`] decides when to mint, what to retire and what a lost reply means.
+//! `docs/providers.md` says how to write a file.
 
-mod axiom;
+mod catalogue;
 mod connection;
-mod deepset;
-mod launchdarkly;
-mod softwareone;
+mod engine;
+pub mod file;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -25,49 +23,42 @@ use url::Url;
 
 use crate::clock::ClockId;
 use crate::diagnostic::{Invalid, named};
-use crate::http::{Announce, Http, Peer, PeerPolicy};
-use crate::redact::TokenShape;
+use crate::http::{Announce, Http, Peer};
 use connection::Endpoint;
+use engine::Engine;
 
-type Connect = fn(&ProviderSettings, Endpoint) -> Result<Arc<dyn Provider>, Error>;
+pub(crate) use catalogue::catalogue;
+use file::ProviderFile;
 
-/// Static facts about a service. Each provider declares its own.
-#[derive(Debug)]
-pub struct Descriptor {
-    /// What the configuration calls it.
-    pub name: &'static str,
-    /// The origin of the public service.
-    pub origin: &'static str,
-    /// What its tokens look like.
-    pub tokens: &'static [TokenShape],
-    /// How its tokens begin that are good only together with an organization.
-    pub needs_org_id: &'static [&'static str],
-    /// The fields in which a reply may show a token's value.
-    pub value_fields: &'static [&'static str],
-    /// How its replies are treated.
-    pub peer_policy: PeerPolicy,
-    /// Builds the client.
-    connect: Connect,
-}
-
-/// Every provider.
-pub const DESCRIPTORS: &[&Descriptor] =
-    &[&axiom::DESCRIPTOR, &softwareone::DESCRIPTOR, &deepset::DESCRIPTOR, &launchdarkly::DESCRIPTOR];
+/// The most characters of a marker: every field that carries one must hold so many.
+pub const LONGEST_MARKER: usize = 64;
 
 /// Which service issues a token.
-#[derive(Debug, Clone, Copy)]
-pub struct Kind(&'static Descriptor);
+#[derive(Debug, Clone)]
+pub struct Kind(Arc<ProviderFile>);
 
 impl Kind {
-    /// Each provider with the name that the configuration calls it.
+    /// Each provider that ships with crossfade, with the name that the configuration
+    /// calls it.
     pub(crate) fn all() -> Vec<(&'static str, Self)> {
-        DESCRIPTORS.iter().map(|descriptor| (descriptor.name, Self(descriptor))).collect()
+        catalogue().iter().map(|kind| (kind.name(), kind.clone())).collect()
+    }
+
+    /// What the configuration calls it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
     }
 
     /// What is known of the service.
+    pub(crate) fn file(&self) -> &ProviderFile {
+        &self.0
+    }
+
+    /// The origin of the public service, if there is one.
     #[must_use]
-    pub fn descriptor(self) -> &'static Descriptor {
-        self.0
+    pub fn origin(&self) -> Option<String> {
+        self.0.api.as_ref().map(|api| api.origin().ascii_serialization())
     }
 }
 
@@ -78,8 +69,9 @@ pub struct ProviderSettings {
     pub kind: Kind,
     /// Its origin, with or without the API's path; `None`: the public service.
     pub url: Option<Url>,
-    /// Axiom organization, for personal tokens.
-    pub org_id: Option<String>,
+    /// What the rotation sets of the provider's variables. Of a secret one it is the
+    /// environment variable that holds the value.
+    pub with: BTreeMap<String, String>,
     /// The environment variable that holds the provider credential.
     pub credential: String,
 }
@@ -88,14 +80,22 @@ impl ProviderSettings {
     /// The origin that the credential is sent to.
     #[must_use]
     pub fn origin(&self) -> String {
-        let public = || self.kind.descriptor().origin.to_owned();
+        let public = || self.kind.origin().unwrap_or_default();
         self.url.as_ref().map_or_else(public, |url| url.origin().ascii_serialization())
+    }
+
+    /// The environment variables whose values are sent to the service.
+    #[allow(dead_code)]
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = &String> {
+        let is_secret = |name: &String| self.kind.file().variables.get(name).is_some_and(|one| one.is_secret);
+        let further = self.with.iter().filter(move |(name, _)| is_secret(name)).map(|(_, variable)| variable);
+        std::iter::once(&self.credential).chain(further)
     }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.name)
+        f.write_str(self.name())
     }
 }
 
@@ -109,7 +109,7 @@ impl FromStr for Kind {
 
 impl PartialEq for Kind {
     fn eq(&self, other: &Self) -> bool {
-        self.0.name == other.0.name
+        self.name() == other.name()
     }
 }
 
@@ -117,7 +117,7 @@ impl Eq for Kind {}
 
 impl Hash for Kind {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.name.hash(state);
+        self.name().hash(state);
     }
 }
 
@@ -148,10 +148,15 @@ pub struct Profile {
     pub expiry: Expiry,
     /// Where a marker is kept.
     pub marker_in: MarkerIn,
+    /// The most characters that this place holds; `None`: no limit is known.
+    pub marker_max: Option<usize>,
     /// Whether a token can be disabled, and enabled again, before it is deleted.
     pub can_disable: bool,
     /// Whether a token can be given another expiry after its creation.
     pub can_set_expiry: bool,
+    /// The privileges that are shown change without the token being changed, so they
+    /// are compared at the mint alone.
+    pub has_effective_rights: bool,
 }
 
 /// Where a provider's tokens carry their marker.
@@ -204,6 +209,8 @@ pub struct Mint<'a> {
     /// The new token's note, marker included: its description, or its whole name
     /// where the provider has no description.
     pub note: &'a str,
+    /// When the mint was decided, by GitHub's clock.
+    pub minted_at: Timestamp,
     /// When the new token ends; `None` where the provider has no expiry.
     pub expires_at: Option<Timestamp>,
     /// When the previous token ends; `None` if the mint creates a token.
@@ -286,19 +293,21 @@ pub trait Provider: Send + Sync {
 
 /// Builds the client of the configured provider without sending a request. Its replies
 /// set `clock`, and `announce` is called with every value that they contain.
+/// `secrets` are the values of environment variables.
 ///
 /// # Errors
 /// When the settings cannot work.
 pub fn connect(
     settings: &ProviderSettings,
+    secrets: &BTreeMap<String, SecretString>,
     http: Arc<Http>,
     clock: ClockId,
     announce: Announce,
 ) -> Result<Arc<dyn Provider>, Error> {
-    let descriptor = settings.kind.descriptor();
-    let peer = Peer { clock, policy: &descriptor.peer_policy };
-    let endpoint = Endpoint { http, peer, announce, value_fields: descriptor.value_fields };
-    (descriptor.connect)(settings, endpoint)
+    let value_fields = Arc::clone(&settings.kind.file().secrets);
+    let peer = Peer { clock, policy: &connection::POLICY };
+    let endpoint = Endpoint { http, peer, announce, value_fields };
+    Ok(Arc::new(Engine::new(settings, secrets, endpoint)?))
 }
 
 /// An error of any provider.
@@ -344,6 +353,13 @@ impl Error {
     /// of the whole.
     fn after_the_fact(self) -> Self {
         Self { kind: ErrorKind::Unreadable, ..self }
+    }
+
+    /// A success that does not mean that the request was carried out.
+    fn unexpected(status: u16) -> Self {
+        let message =
+            format!("the provider answered {status} with an unexpected body; the token may still be valid");
+        Self { kind: ErrorKind::Unreadable, message, retry_after: None }
     }
 
     /// The reply has an unexpected content.

@@ -5,16 +5,17 @@
 //! it; the refusal of secrets where their names belong (arguments, variables, the
 //! configuration file); and the check that a credential is not another service's.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::{github, provider};
 
 /// The form of one kind of token.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct TokenShape {
     /// How a token begins. Public.
-    pub prefix: &'static str,
+    pub prefix: Cow<'static, str>,
     /// What follows.
     pub body: Body,
 }
@@ -47,9 +48,9 @@ const SHOWN: usize = super::GRAM - 1;
 
 /// Every known kind of token, with the service that issues it.
 pub(super) fn known() -> impl Iterator<Item = (&'static str, &'static TokenShape)> {
-    let providers = provider::DESCRIPTORS
+    let providers = provider::catalogue()
         .iter()
-        .flat_map(|service| service.tokens.iter().map(move |shape| (service.name, shape)));
+        .flat_map(|kind| kind.file().shapes().map(move |shape| (kind.name(), shape)));
     providers.chain(github::TOKENS.iter().map(|shape| (github::SERVICE, shape)))
 }
 
@@ -107,7 +108,9 @@ pub fn looks_like_a_secret(text: &str) -> bool {
     let text = text.trim();
     let begins = |prefix: &str| begins_with(text.as_bytes(), prefix);
     begins("-----BEGIN")
-        || known().any(|(_, shape)| shape.is_distinctive() && begins(shape.prefix))
+        || known().any(|(_, shape)| {
+            shape.is_distinctive() && begins(&shape.prefix) && text.len() > shape.prefix.len()
+        })
         || find(text.as_bytes()).into_iter().any(|part| is_no_word(&text.as_bytes()[part]))
 }
 
@@ -136,7 +139,7 @@ impl TokenShape {
 
     /// Whether `text` begins with such a token, be it cut short.
     fn begins(&self, text: &[u8]) -> bool {
-        begins_with(text, self.prefix) && (self.is_distinctive() || self.body(text).is_some())
+        begins_with(text, &self.prefix) && (self.is_distinctive() || self.body(text).is_some())
     }
 
     /// What is to be hidden of the token that `text` begins with.
@@ -147,7 +150,7 @@ impl TokenShape {
 
     /// The body of the token that `text` begins with.
     fn body(&self, text: &[u8]) -> Option<Range<usize>> {
-        if !begins_with(text, self.prefix) {
+        if !begins_with(text, &self.prefix) {
             return None;
         }
         let rest = &text[self.prefix.len()..];
@@ -176,7 +179,7 @@ impl TokenShape {
     pub(crate) fn parts<'v>(&self, value: &'v str) -> Option<(&'v str, &'v str)> {
         let Body::IdAndVisible(_) = self.body else { return None };
         let (scheme, _) = self.prefix.split_once(':')?;
-        if !value.starts_with(self.prefix) {
+        if !value.starts_with(&*self.prefix) {
             return None;
         }
         value[scheme.len() + 1..].split_once(':')
@@ -296,7 +299,7 @@ mod tests {
     #[test]
     fn every_provider_is_known_to_every_reader_of_the_table() {
         let samples = samples();
-        for service in provider::DESCRIPTORS.iter().map(|service| service.name).chain([github::SERVICE]) {
+        for service in provider::catalogue().iter().map(provider::Kind::name).chain([github::SERVICE]) {
             assert!(samples.iter().any(|(issuer, _)| *issuer == service), "{service} describes no token");
         }
         for (service, token) in samples {

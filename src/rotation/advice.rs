@@ -3,28 +3,30 @@
 //!
 //! Formats what a [`RotationRun`] knows, and claims nothing beyond its timestamps.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::apply::RotationRun;
 use super::error::{RotationError, some};
 use super::lineage::Member;
-use super::secret::{Holder, Write};
+use super::secret::{Holder, Secret, Write};
 use crate::config::Rotation;
 use crate::provider::{self, ErrorKind};
 
 /// Groups of destinations described, so that what to do is not cut off.
 const GROUPS: usize = 3;
 
-/// What a destination holds, as far as it is known.
-#[derive(Debug, Clone, Copy)]
-enum Holds<'a> {
+/// How far it is known what a destination holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Holds {
     /// By its timestamp, or because it acknowledged the write.
-    Certainly(&'a Member),
+    Certainly,
     /// crossfade never wrote it; the user's configuration says that it holds the
     /// original.
-    Presumably(&'a Member),
+    Presumably,
     /// A write was not acknowledged: it holds the new token, or what it held before.
-    NewTokenOrBefore(&'a Member),
+    NewTokenOrBefore,
     /// There is no such secret.
     Nothing,
     /// It could not be read, or something other than crossfade wrote it.
@@ -36,30 +38,25 @@ pub(super) fn advice(rotation: &Rotation, run: &RotationRun, error: &RotationErr
     let mut said = Vec::new();
     if let Some(now) = run.now {
         let members = &run.lineage.members;
-        let mut groups: Vec<(Holds<'_>, Vec<String>)> = Vec::new();
+        // By how far it is known, then by token, the newest first.
+        let mut groups: BTreeMap<(Holds, Option<usize>), Vec<String>> = BTreeMap::new();
         for (index, secret) in rotation.secrets.iter().enumerate() {
-            let (holds, name) = (holds(run, index), secret.destination.to_string());
-            match groups.iter_mut().find(|(other, _)| other.is(holds)) {
-                Some((_, names)) => names.push(name),
-                None => groups.push((holds, vec![name])),
-            }
+            let (holds, token) = holds(run, index);
+            let age = token.and_then(|token| members.iter().position(|member| member.is(token)));
+            groups.entry((holds, age)).or_default().push(secret.destination.to_string());
         }
-        // By kind, and each kind by its token, the newest first.
-        groups.sort_by_key(|(holds, _)| {
-            let is_held = |member: &Member| holds.token().is_some_and(|held| held.is(member));
-            (holds.rank(), members.iter().position(is_held))
-        });
-        let is_named = |member: &Member| {
-            groups.iter().filter_map(|(holds, _)| holds.token()).any(|named| named.is(member))
-        };
-        let others = members.iter().filter(|member| member.is_live(now) && !is_named(member));
-        let others: Vec<String> = others.map(|member| described(member, now)).collect();
-        let sentences = groups.iter().take(GROUPS).map(|(holds, names)| sentence(*holds, names, now));
-        said.extend(sentences);
-        let rest: usize = groups.iter().skip(GROUPS).map(|(_, names)| names.len()).sum();
+        let token = |age: &Option<usize>| members.get((*age)?);
+        for ((holds, age), names) in groups.iter().take(GROUPS) {
+            said.push(sentence(*holds, token(age), names, now));
+        }
+        let rest: usize = groups.values().skip(GROUPS).map(Vec::len).sum();
         if rest > 0 {
             said.push(format!("{rest} more secrets hold something else: see the report"));
         }
+        let is_named =
+            |member: &Member| groups.keys().filter_map(|(_, age)| token(age)).any(|one| one.is(member));
+        let others = members.iter().filter(|member| member.is_live(now) && !is_named(member));
+        let others: Vec<String> = others.map(|member| described(member, now)).collect();
         if !others.is_empty() {
             said.push(format!("Besides, valid: {}", some(&others)));
         } else if !members.is_empty() && !members.iter().any(|member| member.is_live(now)) {
@@ -110,68 +107,38 @@ fn remedy_at_provider(rotation: &Rotation, error: &provider::Error) -> Option<St
 }
 
 /// What a group of destinations holds.
-fn sentence(holds: Holds<'_>, names: &[String], now: Timestamp) -> String {
+fn sentence(holds: Holds, token: Option<&Member>, names: &[String], now: Timestamp) -> String {
     let hold = if names.len() == 1 { "holds" } else { "hold" };
-    let token = holds.token().map(|member| described(member, now)).unwrap_or_default();
+    let token = token.map(|member| described(member, now)).unwrap_or_default();
     let names = some(names);
     match holds {
-        Holds::Certainly(_) => format!("{names} {hold} {token}"),
-        Holds::Presumably(_) => {
+        Holds::Certainly => format!("{names} {hold} {token}"),
+        Holds::Presumably => {
             format!("{names} {hold} what was there before the first rotation, presumably {token}")
         }
-        Holds::NewTokenOrBefore(_) => format!("{names} {hold} {token} or what was there before"),
+        Holds::NewTokenOrBefore => format!("{names} {hold} {token} or what was there before"),
         Holds::Nothing => format!("{names} {hold} nothing yet"),
         Holds::Unknown => format!("What {names} {hold} cannot be told"),
     }
 }
 
-impl<'a> Holds<'a> {
-    fn token(self) -> Option<&'a Member> {
-        match self {
-            Self::Certainly(member) | Self::Presumably(member) | Self::NewTokenOrBefore(member) => {
-                Some(member)
-            }
-            Self::Nothing | Self::Unknown => None,
-        }
-    }
-
-    fn rank(self) -> u8 {
-        match self {
-            Self::Certainly(_) => 0,
-            Self::Presumably(_) => 1,
-            Self::NewTokenOrBefore(_) => 2,
-            Self::Nothing => 3,
-            Self::Unknown => 4,
-        }
-    }
-
-    fn is(self, other: Self) -> bool {
-        let id = |holds: Self| holds.token().map(Member::id);
-        self.rank() == other.rank() && id(self) == id(other)
-    }
-}
-
-fn holds(run: &RotationRun, index: usize) -> Holds<'_> {
-    let minted = run.lineage.minted();
+fn holds(run: &RotationRun, index: usize) -> (Holds, Option<&Member>) {
     let secret = run.secrets.get(index);
-    match (secret.and_then(|secret| secret.write.as_ref()), minted) {
-        (Some(Write::Written(_)), Some(minted)) => return Holds::Certainly(minted),
-        (Some(Write::Unconfirmed(_)), Some(minted)) => return Holds::NewTokenOrBefore(minted),
-        _ => {}
+    let minted = run.lineage.minted();
+    if let Some(Secret { write: Some(Write::Unconfirmed(_)), .. }) = secret {
+        return (Holds::NewTokenOrBefore, minted);
     }
     let is_older = |member: &&Member| minted.is_none_or(|minted| !minted.is(member));
-    let older: Vec<&Member> = run.lineage.members.iter().filter(is_older).collect();
+    let mut older = run.lineage.members.iter().filter(is_older);
+    let only = older.next().filter(|member| older.next().is_none() && member.marker.is_none());
     let is_changing = run.error.as_ref().is_some_and(RotationError::is_another_run);
-    let is_there = secret.is_some_and(|secret| run.lineage.holder(secret).written_at().is_some());
-    if let ([original], true, false) = (older.as_slice(), is_there, is_changing)
-        && original.marker.is_none()
-    {
-        return Holds::Presumably(original);
-    }
+    let is_there = secret
+        .is_some_and(|secret| !secret.is_written() && run.lineage.holder(secret).written_at().is_some());
     match run.holder(index) {
-        Holder::Token(member, _) => Holds::Certainly(member),
-        Holder::Missing => Holds::Nothing,
-        Holder::Unknown(_) | Holder::NotRead => Holds::Unknown,
+        _ if is_there && !is_changing && only.is_some() => (Holds::Presumably, only),
+        Holder::Token(member, _) => (Holds::Certainly, Some(member)),
+        Holder::Missing => (Holds::Nothing, None),
+        Holder::Unknown(_) | Holder::NotRead => (Holds::Unknown, None),
     }
 }
 

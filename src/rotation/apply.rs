@@ -33,7 +33,6 @@ pub(super) struct RotationRun {
     /// What would be minted, in a dry run.
     pub(super) planned: Option<PlannedMint>,
     pub(super) delivery: Option<Delivery>,
-    /// Tokens that were retired; in a dry run, that would be.
     pub(super) retired: Vec<TokenId>,
     /// What later runs will do.
     pub(super) outlook: Outlook,
@@ -409,7 +408,6 @@ impl RotationRun {
     ) -> Result<(), RotationError> {
         for one in &plan.retire {
             self.warn_of_use(input, one);
-            self.retired.push(one.token.clone());
         }
         let plan = self.plan.insert(plan);
         match &plan.step {

@@ -31,6 +31,7 @@ impl From<&Token> for TokenId {
     }
 }
 
+#[cfg(test)]
 impl From<TokenId> for String {
     fn from(id: TokenId) -> Self {
         id.0
@@ -158,12 +159,8 @@ impl Lineage {
     }
 
     pub(super) fn is_newer(&self, one: &Member, other: &Member) -> bool {
-        !one.is(other)
-            && self
-                .members
-                .iter()
-                .find(|member| member.is(one) || member.is(other))
-                .is_some_and(|first| first.is(one))
+        let mut both = self.members.iter().filter(|member| member.is(one) || member.is(other));
+        !one.is(other) && both.next().is_some_and(|newer| newer.is(one))
     }
 
     /// The token that a secret holds: the one that this run wrote, or the one in whose
@@ -180,9 +177,7 @@ impl Lineage {
         };
         match self.written_at(at) {
             // It was written right before the mint, and refused the new token.
-            Some(member)
-                if secret.write.is_some() && self.minted().is_some_and(|minted| minted.is(member)) =>
-            {
+            Some(member) if secret.write.is_some() && self.minted == Some(member.id()) => {
                 Holder::Unknown(None)
             }
             Some(member) => Holder::Token(member, at),
@@ -243,7 +238,8 @@ fn order(member: &Member) -> Option<(Timestamp, u32, &str)> {
     member.marker.as_ref().map(|marker| (marker.minted_at, marker.attempt, marker.run.as_str()))
 }
 
-/// The token that the user named, as it was before the first rotation.
+/// The token that the user named, as it was before the first rotation. An id comes before
+/// a name, and a token without a marker before one of another rotation.
 fn original<'a>(
     rotation: &Rotation,
     others: &[(&'a Token, Option<Marker>)],
@@ -251,48 +247,31 @@ fn original<'a>(
 ) -> Result<Option<&'a Token>, RotationError> {
     let named = &rotation.token;
     let taken_by = |token: &Token| {
-        let markers = others.iter().filter_map(|(_, marker)| marker.as_ref());
-        markers.into_iter().find(|marker| marker.names_original(&token.id))
+        let mut markers = others.iter().filter_map(|(_, marker)| marker.as_ref());
+        markers.find(|marker| marker.names_original(&token.id))
     };
-    if let Some((token, foreign)) = others.iter().find(|(token, _)| token.id == *named) {
-        return match foreign {
-            // It may be the original of a rotation that `formerly` does not list.
-            None => match taken_by(token).filter(|_| must_exist) {
-                None => Ok(Some(token)),
-                Some(marker) => {
-                    Err(RotationError::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
-                }
-            },
-            // Once this rotation has tokens of its own, those of others do not matter.
-            Some(_) if !must_exist => Ok(None),
-            Some(marker) => {
-                Err(RotationError::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
-            }
-        };
-    }
+    let by_id = others.iter().find(|(token, _)| token.id == *named);
     let by_name = || others.iter().filter(|(token, _)| marker::strip(&token.name) == *named);
-    let unmarked: Vec<&'a Token> =
-        by_name().filter(|(_, marker)| marker.is_none()).map(|(token, _)| *token).collect();
-    match unmarked.as_slice() {
-        [one] => match taken_by(one) {
-            None => Ok(Some(one)),
-            Some(_) if !must_exist => Ok(None),
-            Some(marker) => {
-                Err(RotationError::BelongsToAnother { id: one.id.clone(), marker: marker.to_string() })
+    let unmarked = by_name().filter(|(_, marker)| marker.is_none());
+    let mut candidates: Vec<_> = by_id.map_or_else(|| unmarked.collect(), |one| vec![one]);
+    if candidates.is_empty() {
+        candidates.extend(by_name().next());
+    }
+    match candidates.as_slice() {
+        [(token, marker)] => match marker.as_ref().or_else(|| taken_by(token)) {
+            None => Ok(Some(token)),
+            Some(foreign) if must_exist => {
+                Err(RotationError::BelongsToAnother { id: token.id.clone(), marker: foreign.to_string() })
             }
+            // Once this rotation has tokens of its own, those of others do not matter.
+            Some(_) => Ok(by_id.filter(|_| marker.is_none()).map(|_| *token)),
         },
-        [] => match by_name().find_map(|(token, marker)| Some((token, marker.as_ref()?))) {
-            Some((token, marker)) if must_exist => {
-                Err(RotationError::BelongsToAnother { id: token.id.clone(), marker: marker.to_string() })
-            }
-            _ => Ok(None),
-        },
-        // After the first rotation, the name alone does not identify the original.
-        _ if !must_exist => Ok(None),
-        several => Err(RotationError::SeveralMatch {
+        [_, ..] if must_exist => Err(RotationError::SeveralMatch {
             name: named.clone(),
-            ids: several.iter().map(|token| token.id.clone()).collect(),
+            ids: candidates.iter().map(|(token, _)| token.id.clone()).collect(),
         }),
+        // After the first rotation, the name alone does not identify the original.
+        _ => Ok(None),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::config::{RotationKey, base32};
 const VERSION: &str = "xf1";
 
 /// No marker is longer.
-pub const LONGEST: usize = 64;
+pub const LONGEST: usize = crate::provider::LONGEST_MARKER;
 
 /// The random part of a run's name.
 const RUN_LENGTH: usize = 12;
@@ -109,6 +109,13 @@ pub fn new_run(original: Option<&str>) -> String {
 pub fn strip(text: &str) -> String {
     let is_text = |word: &&str| word.trim_end().parse::<Marker>().is_err();
     text.split_inclusive(char::is_whitespace).filter(is_text).collect::<String>().trim().to_owned()
+}
+
+/// The text without its marker, short enough for a field that also holds a new one.
+#[must_use]
+pub fn cut(text: &str, max: Option<usize>) -> String {
+    let room = max.map_or(usize::MAX, |max| max.saturating_sub(LONGEST + 1));
+    strip(text).chars().take(room).collect::<String>().trim_end().to_owned()
 }
 
 /// The text with this marker in place of an earlier one.
@@ -311,6 +318,15 @@ mod tests {
             assert!(text.contains(from), "{from}");
             assert_eq!(text.replace(from, to).parse::<Marker>(), Err(NotAMarker), "{from} to {to}");
         }
+    }
+
+    #[test]
+    fn a_text_is_cut_to_leave_room_for_the_longest_marker() {
+        let marker = marker("one", &keys(&[]));
+        assert_eq!(cut("Used by CI", None), "Used by CI");
+        assert_eq!(cut(&annotate("Used by CI", &marker), Some(120)), "Used by CI");
+        assert_eq!(cut("Used by CI", Some(LONGEST + 1 + 5)), "Used");
+        assert_eq!(cut("Used by CI", Some(LONGEST)), "");
     }
 
     #[test]

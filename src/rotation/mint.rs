@@ -244,10 +244,11 @@ impl MintAttempt<'_> {
             by_creation: plan.by_creation,
             template: rotation.create.as_ref(),
             name: &name,
-            note: &marker::annotate(&note, marker),
+            note: &marker::annotate(&marker::cut(&note, profile.marker_max), marker),
             expires_at: (profile.expiry == Expiry::Native)
                 .then(|| super::lineage::after(marker.minted_at, lifetime)),
             previous_ends_at,
+            minted_at: marker.minted_at,
         };
         let provider = &self.session.provider;
         let result = provider.mint(&self.session.credential, &mint).await;

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::advice::advice;
 use super::apply::RotationRun;
-use super::lineage::Member;
-use super::plan::{MintPlan, Plan, Step};
+use super::lineage::{Member, TokenId};
+use super::plan::{Plan, Step};
 use super::secret::{Holder, Observation, Secret, Write};
 use crate::config::Rotation;
 use crate::github::Mode;
@@ -17,7 +17,8 @@ use crate::report::{
 };
 
 pub(super) fn report(rotation: &Rotation, run: RotationRun, mode: Mode) -> RotationReport {
-    let name = |index: usize| rotation.secrets[index].destination.to_string();
+    let planned = run.plan.iter().filter(|_| mode != Mode::Apply).flat_map(|plan| &plan.retire);
+    let retired = run.retired.iter().chain(planned.map(|one| &one.token));
     RotationReport {
         outcome: run.outcome(mode),
         reason: run.plan.as_ref().map(|plan| plan.verdict),
@@ -27,17 +28,17 @@ pub(super) fn report(rotation: &Rotation, run: RotationRun, mode: Mode) -> Rotat
             name: super::marker::strip(&member.token.name),
             expires_at: member.token.expires_at,
         }),
-        previous: run.previous(mode),
+        previous: run.previous(),
         verification: run.delivery.as_ref().map_or(VerificationOutcome::Skipped, |made| made.verification),
         destinations: (0..rotation.secrets.len())
-            .map(|index| run.destination(name(index), index, mode))
+            .map(|index| run.destination(rotation, index, mode))
             .collect(),
         next_rotation_at: run.outlook.next_rotation_at,
         error: run.error.as_ref().map(ToString::to_string),
         next_step: run.error.as_ref().map(|error| advice(rotation, &run, error)),
-        tokens: run.token_spans(mode),
+        tokens: run.token_spans(),
+        retired: retired.map(ToString::to_string).collect(),
         planned: run.planned,
-        retired: run.retired.into_iter().map(String::from).collect(),
         warnings: run.warnings,
         ..RotationReport::new(&rotation.name, rotation.provider.kind.to_string())
     }
@@ -47,38 +48,30 @@ impl RotationRun {
     fn outcome(&self, mode: Mode) -> RotationOutcome {
         if self.error.is_some() {
             RotationOutcome::Failed
-        } else if mode != Mode::Apply && (self.mint().is_some() || !self.retired.is_empty()) {
-            RotationOutcome::Planned
         } else if self.delivery.is_some() {
             RotationOutcome::Rotated
+        } else if self.planned.is_some()
+            || mode != Mode::Apply && self.plan.iter().any(|plan| !plan.retire.is_empty())
+        {
+            RotationOutcome::Planned
         } else {
             RotationOutcome::Fresh
         }
     }
 
-    fn mint(&self) -> Option<&MintPlan> {
-        match &self.plan {
-            Some(Plan { step: Step::Mint(mint), .. }) => Some(mint),
-            _ => None,
-        }
-    }
-
     /// The token before the current one, if it is valid or was until this run: running jobs
     /// may use it. Not an orphan, which no destination ever held.
-    fn previous(&self, mode: Mode) -> Option<TokenEnd> {
+    fn previous(&self) -> Option<TokenEnd> {
         let now = self.now?;
-        let mint = self.mint();
-        let own = mint.filter(|mint| mint.previous_is_orphan).and_then(|mint| mint.previous.as_ref());
-        let is_orphan =
-            |id| mint.into_iter().flat_map(|mint| &mint.orphans).chain(own).any(|orphan| *orphan == id);
+        let mut orphans: Vec<&TokenId> = Vec::new();
+        if let Some(Plan { step: Step::Mint(mint), .. }) = &self.plan {
+            orphans.extend(&mint.orphans);
+            orphans.extend(mint.previous.iter().filter(|_| mint.previous_is_orphan));
+        }
         let current = self.current()?;
         let older = self.lineage.members.iter().skip_while(|member| !member.is(current)).skip(1);
-        let mut previous = older.filter(|member| member.is_live(now) && !is_orphan(member.id()));
-        Some(self.end(previous.next()?, now, mode))
-    }
-
-    fn was_retired(&self, member: &Member, mode: Mode) -> bool {
-        mode == Mode::Apply && self.retired.contains(&member.id())
+        let mut previous = older.filter(|member| member.is_live(now) && !orphans.contains(&&member.id()));
+        Some(self.end(previous.next()?, now))
     }
 
     /// When a later run retires a token, unless it must wait for something else.
@@ -88,8 +81,8 @@ impl RotationRun {
     }
 
     /// Until when a token can be used, as far as crossfade decides it.
-    fn end(&self, member: &Member, now: Timestamp, mode: Mode) -> TokenEnd {
-        let valid_until = if self.was_retired(member, mode) {
+    fn end(&self, member: &Member, now: Timestamp) -> TokenEnd {
+        let valid_until = if self.retired.contains(&member.id()) {
             Some(now)
         } else {
             // The provider ends it, or a later run does: whichever comes first.
@@ -99,14 +92,14 @@ impl RotationRun {
     }
 
     /// Every token that is valid, or was until this run.
-    fn token_spans(&self, mode: Mode) -> Vec<TokenSpan> {
+    fn token_spans(&self) -> Vec<TokenSpan> {
         let Some(now) = self.now else { return Vec::new() };
         let holders: Vec<Holder<'_>> =
             self.secrets.iter().map(|secret| self.lineage.holder(secret)).collect();
         let has_ended = |member: &Member| member.token.expires_at.is_some_and(|end| end <= now);
         let is_current = |member: &Member| self.current().is_some_and(|current| current.is(member));
         let span = |member: &Member| {
-            let was_retired = self.was_retired(member, mode);
+            let was_retired = self.retired.contains(&member.id());
             let ends_at = if was_retired { Some(now) } else { member.token.expires_at };
             let retire_at = self.retire_at(member).filter(|from| ends_at.is_none_or(|end| end > *from));
             TokenSpan {
@@ -122,7 +115,8 @@ impl RotationRun {
         self.lineage.members.iter().filter(shown).map(span).collect()
     }
 
-    fn destination(&self, name: String, index: usize, mode: Mode) -> DestinationReport {
+    fn destination(&self, rotation: &Rotation, index: usize, mode: Mode) -> DestinationReport {
+        let name = rotation.secrets[index].destination.to_string();
         let secret = self.secrets.get(index);
         let holder = self.holder(index);
         let holds_current = self.current().is_some_and(|current| holder.is(current));
@@ -136,7 +130,7 @@ impl RotationRun {
             Some(Secret { observation: Observation::NotRead(why), .. }) => {
                 (DestinationOutcome::NotRead, Some(why.clone()))
             }
-            _ if mode == Mode::DryRun && self.mint().is_some() => (DestinationOutcome::Planned, None),
+            _ if mode == Mode::DryRun && self.planned.is_some() => (DestinationOutcome::Planned, None),
             _ if holds_current => (DestinationOutcome::Held, None),
             _ => (DestinationOutcome::Unknown, None),
         };
@@ -146,7 +140,7 @@ impl RotationRun {
             (None, _) => None,
         });
         let held = holder.token().filter(|_| !holds_current || outcome == DestinationOutcome::Planned);
-        let holds = held.zip(self.now).map(|(held, now)| self.end(held, now, mode));
+        let holds = held.zip(self.now).map(|(held, now)| self.end(held, now));
         DestinationReport { error, holds, updated_at, ..DestinationReport::new(name, outcome) }
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn rotation(secrets: usize) -> Rotation {
         provider: ProviderSettings {
             kind: "axiom".parse().unwrap(),
             url: None,
-            org_id: None,
+            with: std::collections::BTreeMap::new(),
             credential: "CROSSFADE_PROVIDER_TOKEN".into(),
         },
         token: "ci-ingest".into(),
@@ -97,6 +97,8 @@ pub(super) const NATIVE: Profile = Profile {
     marker_in: MarkerIn::Description,
     can_disable: false,
     can_set_expiry: false,
+    marker_max: None,
+    has_effective_rights: false,
 };
 
 /// What a plan is made for, at this time.

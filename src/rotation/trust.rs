@@ -1,6 +1,6 @@
 //! Which markers are believed, and what may be ended on the word of one.
 //!
-//! Whoever may create tokens at the provider can write a marker, but cannot sign one
+//! Everyone who may create tokens at the provider can write a marker, but cannot sign one
 //! without the key, set a creation date, or move another token's expiry. Pure, like
 //! everything that the plan is made of.
 
@@ -200,7 +200,7 @@ pub(super) fn support(
     if lineage.is_signed {
         return Support::None;
     }
-    // A mint with a native overlap moves the previous token's end, which somebody who
+    // A mint with a native overlap moves the previous token's end, which a credential that
     // may only create tokens cannot.
     let latest_end = after(after(marker.minted_at, overlap.max(marker.window())), SKEW);
     let was_ended = previous.token.expires_at.is_some_and(|end| end <= latest_end);

@@ -39,7 +39,7 @@ rotations:
     assert_eq!(a.policy, policy);
     assert_eq!(a.provider.kind, "axiom".parse().unwrap());
     assert_eq!(a.provider.url.as_ref().map(url::Url::as_str), Some("https://a.example/"));
-    assert_eq!(a.provider.org_id.as_deref(), Some("acme"));
+    assert_eq!(a.provider.with.get("org_id").map(String::as_str), Some("acme"));
     assert_eq!(a.provider.credential, "AXIOM");
     assert_eq!(b.policy, Policy { overlap: days(5), ..policy });
     assert_eq!(b.provider.credential, "OTHER");

@@ -107,10 +107,10 @@ fn a_default_is_for_the_provider_that_the_defaults_name() {
     let rotations = loaded(&file(defaults), RotationKeys::default(), &[]).0.unwrap().rotations;
     let (a, b) = (&rotations[0].provider, &rotations[1].provider);
     assert_eq!(
-        (a.credential.as_str(), a.origin(), a.org_id.as_deref()),
+        (a.credential.as_str(), a.origin(), a.with.get("org_id").map(String::as_str)),
         ("X", "https://x.example".to_owned(), Some("acme"))
     );
-    assert_eq!((b.credential.as_str(), b.url.as_ref(), b.org_id.as_ref()), ("DEEPSET", None, None));
+    assert_eq!((b.credential.as_str(), b.url.as_ref(), b.with.get("org_id")), ("DEEPSET", None, None));
     // Of one provider alone, a default needs no name.
     let alone =
         "defaults: { credential: X }\nrotations:\n  - { name: a, provider: axiom, token: a, secrets: [A] }\n";
@@ -160,7 +160,7 @@ fn provider(name: &str, credential: &str) -> ProviderSettings {
     ProviderSettings {
         kind: name.parse().unwrap(),
         url: None,
-        org_id: None,
+        with: std::collections::BTreeMap::new(),
         credential: credential.to_owned(),
     }
 }
@@ -222,7 +222,7 @@ fn equal_values_are_for_one_service() {
 fn a_personal_token_of_axiom_needs_its_organization() {
     let mut axiom = provider("axiom", "A");
     assert!(text(&[held("A", "xapt-0a1b", Some(&axiom))]).contains("needs `org_id`"));
-    axiom.org_id = Some("acme-1".to_owned());
+    axiom.with.insert("org_id".to_owned(), "acme-1".to_owned());
     assert_eq!(text(&[held("A", "xapt-0a1b", Some(&axiom))]), "");
 }
 
@@ -283,7 +283,7 @@ proptest! {
             let index: usize = rotation.name[1..].parse().unwrap();
             let (own_provider, own_address, own_credential) = rotations[index];
             let meant = own_provider.or(defaults.0).or(provider).map(|index| PROVIDERS[index]);
-            prop_assert_eq!(Some(settings.kind.descriptor().name), meant);
+            prop_assert_eq!(Some(settings.kind.name()), meant);
             let of_defaults = defaults.0.is_none_or(|default| Some(PROVIDERS[default]) == meant);
             let names = own_credential.or(defaults.2.filter(|_| of_defaults)).map_or(VARIABLES[2], |index| VARIABLES[index]);
             prop_assert_eq!(settings.credential.as_str(), names);

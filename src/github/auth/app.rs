@@ -346,7 +346,7 @@ impl App {
         let announce = Arc::clone(&self.client.credentials.announce);
         Call {
             longest_body: LONGEST_ANSWER,
-            values: Some(Values { fields: &["token"], announce }),
+            values: Some(Values { fields: Arc::from(["token".to_owned()]), announce }),
             ..self.client.call(method, path)
         }
     }

@@ -10,8 +10,9 @@ use crate::config::Policy;
 use crate::provider::MarkerIn;
 use crate::rotation::marker::{self, Marker, MarkerKeys};
 use crate::rotation::samples::{
-    NATIVE, day, epoch, key, lineage, minted, minute, missing, not_read, original, rotation, written,
+    NATIVE, day, epoch, input, key, lineage, minted, minute, missing, not_read, original, rotation, written,
 };
+use crate::rotation::secret::Write;
 
 const ACROSS_RUNS: Profile = Profile {
     overlap: Overlap::AcrossRuns,
@@ -19,6 +20,8 @@ const ACROSS_RUNS: Profile = Profile {
     marker_in: MarkerIn::Description,
     can_disable: true,
     can_set_expiry: false,
+    marker_max: None,
+    has_effective_rights: false,
 };
 
 fn decide(now: Timestamp, members: &[Member], secrets: &[Secret]) -> Plan {
@@ -357,6 +360,24 @@ fn the_next_rotation_follows_from_the_expiry_or_the_age() {
     assert_eq!(next(ACROSS_RUNS, &minted("new", day(5), None)), Some(day(81)));
     assert_eq!(next(NATIVE, &original(None)), None);
     assert_eq!(next(ACROSS_RUNS, &original(None)), None);
+}
+
+#[test]
+fn while_a_secret_lacks_the_new_token_the_next_run_mints() {
+    let rotation = rotation(2);
+    let mut lineage = lineage(vec![minted("old", day(-80), Some(day(7)))]);
+    lineage.add_minted(minted("new", day(0), Some(day(90))));
+    let delivered = || Secret { write: Some(Write::Written(minute(1))), ..written(day(-80)) };
+    let next = |second: Secret| {
+        let secrets = [delivered(), second];
+        let situation = Situation::new(input(&rotation, minute(2)), &lineage, &secrets);
+        outlook(&situation, lineage.minted()).next_rotation_at
+    };
+    assert_eq!(next(delivered()), Some(day(76)));
+    let refused = Secret { write: Some(Write::Refused("422".to_owned())), ..written(day(-80)) };
+    for lacking in [not_read(), missing(), refused] {
+        assert_eq!(next(lacking.clone()), None, "{lacking:?}");
+    }
 }
 
 prop_compose! {

@@ -1,0 +1,122 @@
+//! From the JSON of a reply to a [`Token`] without secrets.
+
+use serde_json::{Map, Value, json};
+
+use super::Engine;
+use crate::provider::file::template::{Placeholder, Pointer, text_of};
+use crate::provider::file::time::TimeForm;
+use crate::provider::{Error, Token};
+
+/// Where the beginning and the end of a value are kept in a token's JSON: a name that no
+/// service uses, so that they are never taken for a value.
+const HINT: &str = "crossfade hint";
+
+/// The most characters of a value that a hint may show.
+const LONGEST_HINT: usize = 8;
+
+impl Engine {
+    /// Reads one item of a list; `None`: it is no token, or not any more.
+    pub(super) fn read_token(&self, mut raw: Map<String, Value>) -> Result<Option<Token>, Error> {
+        let rules = &self.file().token;
+        let values = |placeholder: &Placeholder| self.variable(placeholder);
+        let shown = Value::Object(raw.clone());
+        let hint = rules.hint.as_ref().and_then(|at| at.of(&shown)?.as_str().map(str::to_owned));
+        raw.values_mut().for_each(|value| strip(value, &self.file().secrets));
+        raw.retain(|field, _| !self.file().secrets.contains(field));
+        if let Some(hint) = hint.filter(|hint| hint.chars().filter(|c| is_shown(*c)).count() <= LONGEST_HINT)
+        {
+            raw.insert(HINT.to_owned(), json!(hint));
+        }
+        let shown = Value::Object(raw);
+        if rules.ignore.iter().any(|condition| condition.holds(&shown, &values))
+            || !rules.only.iter().all(|condition| condition.holds(&shown, &values))
+        {
+            return Ok(None);
+        }
+        let text = |at: &Pointer| at.of(&shown).and_then(text_of);
+        let id = text(&rules.id).filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| Error::unreadable("a token without an id"))?;
+        let expires_at = match &rules.expires {
+            None => None,
+            Some((at, form)) => {
+                form.read(at.of(&shown)).map_err(|_| Error::unreadable("an expiry that is no date"))?
+            }
+        };
+        // A date that only supports the picture may be missing.
+        let date = |rule: &Option<(Pointer, TimeForm)>| {
+            let (at, form) = rule.as_ref()?;
+            form.read(at.of(&shown)).ok().flatten()
+        };
+        let disabled = !rules.disabled.is_empty()
+            && rules.disabled.iter().all(|condition| condition.holds(&shown, &values));
+        let token = Token {
+            name: text(&rules.name).unwrap_or_default(),
+            note: text(&rules.marker).unwrap_or_default(),
+            expires_at,
+            created_at: date(&rules.created),
+            changed_at: date(&rules.changed),
+            last_used_at: date(&rules.last_used),
+            disabled,
+            privileges: rules.privileges(&shown, &values),
+            id,
+            raw: match shown {
+                Value::Object(raw) => raw,
+                _ => Map::new(),
+            },
+        };
+        Ok(Some(token))
+    }
+}
+
+/// Removes the fields of these names, wherever they stand.
+fn strip(value: &mut Value, secrets: &[String]) {
+    match value {
+        Value::Array(all) => all.iter_mut().for_each(|one| strip(one, secrets)),
+        Value::Object(fields) => {
+            fields.retain(|field, _| !secrets.contains(field));
+            fields.values_mut().for_each(|one| strip(one, secrets));
+        }
+        _ => {}
+    }
+}
+
+/// What a token shows of its value.
+pub(super) fn hint_of(raw: &Map<String, Value>) -> &str {
+    raw.get(HINT).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether a value begins and ends as its hint does. What the hint hides is a run of
+/// anything that no value consists of; without such a run it is the end alone.
+pub(super) fn fits_hint(value: &str, hint: &str) -> bool {
+    let first = hint.find(|c| !is_shown(c)).unwrap_or(0);
+    let last = hint.rfind(|c| !is_shown(c)).map_or(0, |at| hint.ceil_char_boundary(at + 1));
+    value.starts_with(&hint[..first]) && value.ends_with(&hint[last..])
+}
+
+fn is_shown(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_hint_tells_what_a_value_is_not() {
+        for hint in ["api_****wxyz", "api_…wxyz", "api_...wxyz", "", "****", "api_abcdwxyz", "wxyz"] {
+            assert!(fits_hint("api_abcdwxyz", hint), "{hint}");
+        }
+        for hint in ["api_****wxy", "apa_****wxyz", "****z-"] {
+            assert!(!fits_hint("api_abcdwxyz", hint), "{hint}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_hint_panics(value in ".{0,20}", hint in ".{0,20}") {
+            prop_assert!(!fits_hint(&value, &hint) || value.len() < 100);
+        }
+    }
+}

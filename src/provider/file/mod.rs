@@ -1,0 +1,324 @@
+//! A provider as data: the checked form of a provider file.
+//!
+//! [`keys`] says what may be written where, [`build`] checks what it means together,
+//! [`template`] and [`time`] read and write single values. [`super::engine`] runs it.
+
+mod build;
+pub(crate) mod keys;
+mod rights;
+pub(crate) mod template;
+pub(crate) mod time;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, Method};
+use serde_json::Value;
+use url::Url;
+
+use self::template::{Body, Placeholder, Pointer, Template, text_of};
+use self::time::TimeForm;
+use crate::redact::TokenShape;
+
+pub(crate) use self::build::build;
+pub(crate) use self::keys::ProviderKeys;
+
+/// A service that issues tokens, as its file describes it.
+#[derive(Debug)]
+pub struct ProviderFile {
+    /// What the configuration calls it.
+    pub(crate) name: String,
+    /// What people call it.
+    pub(crate) title: String,
+    /// The text of the file, where it ships with crossfade.
+    #[allow(dead_code)]
+    pub(crate) source: Option<&'static str>,
+    /// The public address, with the API's path. `None`: each installation has its own.
+    pub(crate) api: Option<Url>,
+    /// What every call needs.
+    pub(crate) needs: String,
+    /// How requests sign in.
+    pub(crate) auth: Auth,
+    /// Further headers.
+    pub(crate) headers: Vec<Header>,
+    /// What a rotation sets.
+    pub(crate) variables: BTreeMap<String, Variable>,
+    /// How long a new token may be missing from the list.
+    pub(crate) eventual: Duration,
+    /// The shortest life of a token.
+    #[allow(dead_code)]
+    pub(crate) shortest: Duration,
+    /// Names of the fields that hold values.
+    pub(crate) secrets: Arc<[String]>,
+    /// How values begin.
+    pub(crate) values: Vec<ValueShape>,
+    /// Where a listed token has what.
+    pub(crate) token: TokenRules,
+    /// Lists tokens.
+    pub(crate) list: ListCall,
+    /// Reads one; `None`: from the list.
+    pub(crate) get: Option<Call>,
+    /// Creates one.
+    pub(crate) create: CreateCall,
+    /// Makes the next one and ends the previous one later.
+    pub(crate) regenerate: Option<CreateCall>,
+    /// Shows whether a value is accepted.
+    pub(crate) verify: Option<VerifyCall>,
+    /// Disables one.
+    pub(crate) disable: Option<Call>,
+    /// Deletes one.
+    pub(crate) delete: Call,
+    /// Gives one another expiry.
+    pub(crate) set_expiry: Option<Call>,
+}
+
+impl ProviderFile {
+    /// How the values of its tokens look.
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = &TokenShape> {
+        self.values.iter().map(|value| &value.shape)
+    }
+}
+
+/// How a request signs in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Auth {
+    /// `Authorization: Basic`, of a credential that is `user:password`.
+    Basic,
+    /// A header with the credential in its text.
+    Header(HeaderName, Template),
+}
+
+/// A header besides the one that signs in.
+#[derive(Debug, Clone)]
+pub(crate) struct Header {
+    pub(crate) name: HeaderName,
+    pub(crate) value: Template,
+    /// Sent only with a credential that begins like this.
+    pub(crate) only: Option<String>,
+}
+
+/// What a rotation sets.
+#[allow(dead_code)]
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Variable {
+    pub(crate) about: String,
+    pub(crate) default: Option<String>,
+    pub(crate) one_of: Vec<String>,
+    pub(crate) is_optional: bool,
+    /// The rotation names an environment variable.
+    pub(crate) is_secret: bool,
+}
+
+/// How some values begin.
+#[derive(Debug, Clone)]
+pub(crate) struct ValueShape {
+    pub(crate) shape: TokenShape,
+    /// Whether the list shows such tokens.
+    pub(crate) is_listed: bool,
+    /// Variables that a credential of this form needs.
+    pub(crate) needs: Vec<String>,
+}
+
+/// Where a listed token has what.
+#[derive(Debug, Clone)]
+pub(crate) struct TokenRules {
+    pub(crate) id: Pointer,
+    pub(crate) id_form: IdForm,
+    pub(crate) name: Pointer,
+    /// The most characters that a name holds.
+    pub(crate) name_max: Option<usize>,
+    pub(crate) marker: Pointer,
+    /// The most characters that the marker's field holds.
+    pub(crate) marker_max: Option<usize>,
+    pub(crate) expires: Option<(Pointer, TimeForm)>,
+    pub(crate) created: Option<(Pointer, TimeForm)>,
+    pub(crate) changed: Option<(Pointer, TimeForm)>,
+    pub(crate) last_used: Option<(Pointer, TimeForm)>,
+    /// All of it must hold. Empty: tokens cannot be disabled.
+    pub(crate) disabled: Vec<Condition>,
+    /// Any of it: not a token any more.
+    pub(crate) ignore: Vec<Condition>,
+    /// All of it: a token at all.
+    pub(crate) only: Vec<Condition>,
+    pub(crate) hint: Option<Pointer>,
+    pub(crate) rights: Vec<Right>,
+    /// The rights that are shown change without the token being changed.
+    pub(crate) has_effective_rights: bool,
+    /// Fields that grant something, whatever they are called, are copied too.
+    pub(crate) copies_unknown_rights: bool,
+    /// All of it: the token may be the credential.
+    pub(crate) credential: Vec<Condition>,
+}
+
+impl TokenRules {
+    /// Whether the marker stands in the name.
+    pub(crate) fn marks_the_name(&self) -> bool {
+        self.marker == self.name
+    }
+}
+
+/// What ids look like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum IdForm {
+    Anything,
+    Uuid,
+    Digits,
+    Hex(usize),
+    Beginning(String),
+}
+
+impl IdForm {
+    /// Whether a text may be an id. `false` only if that is certain.
+    pub(crate) fn fits(&self, text: &str) -> bool {
+        let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match self {
+            Self::Anything => true,
+            Self::Uuid => {
+                let is_part = |(part, length): (&str, usize)| part.len() == length && is_hex(part);
+                text.split('-').count() == 5 && text.split('-').zip([8, 4, 4, 4, 12]).all(is_part)
+            }
+            Self::Digits => text.bytes().all(|byte| byte.is_ascii_digit()),
+            Self::Hex(length) => text.len() == *length && is_hex(text),
+            Self::Beginning(start) => text.starts_with(start),
+        }
+    }
+}
+
+/// That a field of a token has a value, or a list that contains it.
+#[derive(Debug, Clone)]
+pub(crate) struct Condition {
+    pub(crate) at: Pointer,
+    pub(crate) is: Body,
+}
+
+impl Condition {
+    pub(crate) fn holds(&self, shown: &Value, values: &dyn Fn(&Placeholder) -> Option<Value>) -> bool {
+        let Some(wanted) = self.is.value(values, &|_| true) else { return false };
+        let is_equal =
+            |one: &Value| *one == wanted || text_of(one).is_some_and(|text| Some(text) == text_of(&wanted));
+        match self.at.of(shown) {
+            None => wanted.is_null(),
+            Some(Value::Array(all)) => all.iter().any(is_equal) || Value::Array(all.clone()) == wanted,
+            Some(one) => is_equal(one),
+        }
+    }
+}
+
+/// One right of a token.
+#[derive(Debug, Clone)]
+pub(crate) struct Right {
+    pub(crate) name: String,
+    pub(crate) at: Pointer,
+    pub(crate) projection: Projection,
+    pub(crate) default: Option<Value>,
+    pub(crate) is_required: bool,
+    pub(crate) omits_empty: bool,
+    pub(crate) unless: Vec<Condition>,
+    /// Whether a creation takes it.
+    pub(crate) is_copied: bool,
+}
+
+/// What of a right is compared and copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Projection {
+    /// All of it.
+    Whole,
+    /// Of an object, or of each in a list, these fields; `a/b` is `b` of `a`.
+    Keep(Vec<String>),
+    /// Of an object, or of each in a list, all but these fields.
+    Drop(Vec<String>),
+    /// Of each object in a list, this field in its place.
+    Each(String),
+}
+
+/// The address of a request below the API's address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) path: Vec<Template>,
+    pub(crate) query: Vec<(String, Template)>,
+}
+
+/// One request about a token.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) address: Address,
+    pub(crate) body: Option<Body>,
+    pub(crate) done: Vec<u16>,
+    pub(crate) shows: Vec<Condition>,
+    pub(crate) item: Pointer,
+    pub(crate) needs: String,
+}
+
+/// The request that creates a token.
+#[derive(Debug, Clone)]
+pub(crate) struct CreateCall {
+    pub(crate) method: Method,
+    pub(crate) address: Address,
+    pub(crate) body: Body,
+    pub(crate) done: Vec<u16>,
+    /// `None`: the reply does not show the token.
+    pub(crate) item: Option<Pointer>,
+    pub(crate) value: NewValue,
+    pub(crate) needs: String,
+}
+
+/// Where the new value stands in the reply.
+#[derive(Debug, Clone)]
+pub(crate) enum NewValue {
+    /// At the first of these that is a text.
+    At(Vec<Pointer>),
+    /// Composed of several parts of the reply.
+    Composed(Template),
+}
+
+/// The request that lists tokens.
+#[derive(Debug, Clone)]
+pub(crate) struct ListCall {
+    pub(crate) address: Address,
+    /// The first of these that is a list.
+    pub(crate) items: Vec<Pointer>,
+    pub(crate) page: Page,
+    pub(crate) needs: String,
+}
+
+/// How further pages are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) by: PageBy,
+    /// The parameter with the number of items on a page, and that number.
+    pub(crate) limit: Option<(String, u32)>,
+    /// Where the number of all items stands.
+    pub(crate) total: Option<Pointer>,
+    /// Where it stands whether there are more.
+    pub(crate) more: Option<Pointer>,
+}
+
+/// What leads to the next page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PageBy {
+    /// There is one page.
+    Nothing,
+    /// The number of items so far.
+    Offset(String),
+    /// A number, from the first.
+    Number(String, u32),
+    /// What the reply shows there.
+    Cursor(String, Pointer),
+    /// An address in the reply.
+    Next(Pointer),
+    /// The `Link` header.
+    Link,
+}
+
+/// The request that shows whether a value is accepted.
+#[derive(Debug, Clone)]
+pub(crate) struct VerifyCall {
+    pub(crate) address: Address,
+    pub(crate) auth: Option<Auth>,
+    pub(crate) shows: Vec<Condition>,
+    pub(crate) rejected: Vec<u16>,
+    pub(crate) unverified: Vec<u16>,
+    pub(crate) needs: String,
+}
