@@ -69,10 +69,11 @@ const AUTHORITY: &str = "://";
 /// The bytes that something to be hidden may begin with. Every text is scanned, and most
 /// of its bytes are none of these.
 static STARTS: LazyLock<[bool; 256]> = LazyLock::new(|| {
-    let headers = HEADERS.iter().map(|(prefix, ..)| *prefix);
-    let tokens = known().map(|(_, shape)| shape.prefix);
+    let headers = HEADERS.iter().map(|(prefix, ..)| prefix.as_bytes()[0]);
+    let tokens = known().filter_map(|(_, shape)| shape.prefix.bytes().next());
+    let others = [PRIVATE_KEY, AUTHORITY].map(|prefix| prefix.as_bytes()[0]);
     let mut starts = [false; 256];
-    for first in headers.chain(tokens).chain([PRIVATE_KEY, AUTHORITY]).filter_map(|all| all.bytes().next()) {
+    for first in headers.chain(tokens).chain(others) {
         starts[usize::from(first.to_ascii_lowercase())] = true;
         starts[usize::from(first.to_ascii_uppercase())] = true;
     }
