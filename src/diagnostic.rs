@@ -28,6 +28,21 @@ impl Invalid {
         Self { message: message.into(), help: None }
     }
 
+    /// A refusal of a text from outside: what it should have been, and the text itself.
+    pub(crate) fn text(what: &str, text: &str) -> Self {
+        Self::new(if text.is_empty() {
+            format!("{what} is empty")
+        } else {
+            format!("invalid {what} {}", quoted(text))
+        })
+    }
+
+    /// Adds a hint to the message, in brackets.
+    pub(crate) fn hint(mut self, hint: &str) -> Self {
+        self.message = format!("{} ({hint})", self.message);
+        self
+    }
+
     /// Adds what to write instead.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -41,7 +56,7 @@ impl Invalid {
 pub enum Severity {
     /// Nothing is run.
     Error,
-    /// Said, no more.
+    /// Reported; the run goes on.
     Warning,
 }
 
@@ -346,7 +361,8 @@ pub(crate) fn named<T: Clone>(what: &str, table: &[(&'static str, T)], word: &st
     if let Some((_, value)) = table.iter().find(|(name, _)| *name == word) {
         return Ok(value.clone());
     }
-    Err(Invalid::new(format!("{} is no {what}", quoted(word))).help(match nearest(word, names()) {
+    let unknown = Invalid::new(format!("unknown {what} {}", quoted(word)));
+    Err(unknown.help(match nearest(word, names()) {
         Some(meant) => format!("did you mean `{meant}`? Allowed: {}", one_of(names())),
         None => format!("allowed: {}", one_of(names())),
     }))

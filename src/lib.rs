@@ -13,12 +13,14 @@
 //! 4. [`report`] prints what happened, for users and for programs.
 //!
 //! [`run`] connects them for one invocation. [`clock`] is the only source of time.
+//! [`error_code`] has the codes of errors, which lead to their sections in the docs.
 //! Every string from outside passes [`redact`] before it reaches an output.
 
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod diagnostic;
+pub mod error_code;
 pub mod github;
 pub mod http;
 pub mod limits;

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use crossfade::cli::Environment;
 use crossfade::run::run;
 use crossfade::streams::{Stream, Streams};
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
@@ -23,7 +25,11 @@ fn main() -> ExitCode {
     };
     let streams = Streams { stdout: stdout(), stderr: stderr() };
     let environment = Environment::from_process();
-    ExitCode::from(runtime.block_on(run(std::env::args_os(), &environment, streams, stop_requested())))
+    let exit_code = runtime.block_on(async {
+        let mut signals = Signals::new();
+        run(std::env::args_os(), &environment, streams, async || signals.next().await).await
+    });
+    ExitCode::from(exit_code)
 }
 
 /// The width of a terminal that does not report one.
@@ -45,24 +51,58 @@ fn stderr() -> Stream {
     if std::io::stderr().is_terminal() { stream.on_terminal(USUAL) } else { stream }
 }
 
-/// Resolves when the process receives a stop signal: a cancelled job sends one, and
-/// kills the process seconds later.
-async fn stop_requested() {
+/// The signals that ask the process to stop. A cancelled job receives SIGINT, SIGTERM some
+/// seconds later, and is killed after a few more.
+struct Signals {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut terminate), Ok(mut interrupt)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        {
-            tokio::select! {
-                _ = terminate.recv() => return,
-                _ = interrupt.recv() => return,
-            }
+    terminate: Option<Signal>,
+    #[cfg(unix)]
+    interrupt: Option<Signal>,
+    #[cfg(unix)]
+    is_asked: bool,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> Self {
+        Self {
+            terminate: signal(SignalKind::terminate()).ok(),
+            interrupt: signal(SignalKind::interrupt()).ok(),
+            is_asked: false,
         }
     }
-    #[cfg(not(unix))]
-    if tokio::signal::ctrl_c().await.is_ok() {
+
+    /// Resolves at the first signal of either kind, and after that at each Ctrl-C: a
+    /// SIGTERM that follows must not cut a delivery short.
+    async fn next(&mut self) {
+        let is_asked = std::mem::replace(&mut self.is_asked, true);
+        tokio::select! {
+            () = received(&mut self.interrupt) => {}
+            () = received(&mut self.terminate), if !is_asked => {}
+        }
+    }
+}
+
+/// Never resolves if the signal cannot be received.
+#[cfg(unix)]
+async fn received(signal: &mut Option<Signal>) {
+    if let Some(signal) = signal
+        && signal.recv().await.is_some()
+    {
         return;
     }
-    std::future::pending::<()>().await;
+    std::future::pending().await
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> Self {
+        Self {}
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    }
 }

@@ -36,7 +36,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use encodings::Decoding;
 
 pub use escape::{code, markdown, workflow_data, workflow_property};
-pub use shapes::{Body, TokenShape, issuer, looks_like_a_secret, secret_part};
+pub use shapes::{Body, GITHUB, TokenShape, issuer, looks_like_a_secret, secret_part};
 
 /// So many characters of a secret in a row are a leak.
 pub const GRAM: usize = 11;

@@ -39,6 +39,8 @@ const USAGE: u8 = 2;
 const FAILED: u8 = 1;
 /// Exit code of a dry run with `--detailed-exitcode` if there is something to do.
 const SOMETHING_TO_DO: u8 = 3;
+/// Exit code after a second stop signal, as a shell reports a process that SIGINT ended.
+const INTERRUPTED: u8 = 130;
 
 /// The longest wait until the provider accepts a new token.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -46,14 +48,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Runs one invocation to its end and returns the exit code: 0 all is well,
 /// 1 a rotation failed, 2 usage or configuration, 3 something to do (if asked for).
 ///
-/// When `stop` resolves, no new mint is started; a new token is still delivered.
+/// When `stop` resolves for the first time, no new mint is started; a new token is still
+/// delivered. When it resolves again, the run ends at once, with 130.
 pub async fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &Environment,
     mut streams: Streams,
-    stop: impl Future<Output = ()>,
+    stop: impl AsyncFnMut(),
 ) -> u8 {
-    let on_actions = environment.get("GITHUB_ACTIONS") == Some("true");
+    let on_actions = environment.is_on_actions();
     let redactor = Arc::new(Redactor::new());
     let run = match cli::invocation(arguments, environment, &redactor) {
         Ok(run) => run,
@@ -70,9 +73,15 @@ pub async fn run(
     };
     register(&run, &redactor);
     let verbosity = run.options.verbosity;
-    let progress = Progress::new(streams.stderr.is_terminal() && verbosity > Verbosity::Quiet);
+    let progress = match verbosity {
+        Verbosity::Quiet => Progress::default(),
+        _ => Progress::new(streams.stderr.is_terminal()),
+    };
     let log = log::subscriber(verbosity, Arc::clone(&redactor), streams.stderr.clone(), progress.clone());
-    if !run.warnings.is_empty() && run.options.verbosity > Verbosity::Quiet {
+    if let Some(note) = run.note.as_ref().filter(|_| verbosity > Verbosity::Quiet) {
+        let _ = writeln!(streams.stderr, "{}", redactor.message(note));
+    }
+    if !run.warnings.is_empty() && verbosity > Verbosity::Quiet {
         let _ = writeln!(streams.stderr, "{}", redactor.scrub(&run.warnings.to_string()));
     }
     if on_actions {
@@ -91,7 +100,11 @@ pub async fn run(
     }
     let report = match outcome {
         Ok(report) => report,
-        Err(usage) => {
+        Err(Abort::AtOnce(left)) => {
+            let _ = writeln!(streams.stderr, "{left}");
+            return INTERRUPTED;
+        }
+        Err(Abort::Usage(usage)) => {
             let _ = writeln!(streams.stderr, "error: {}", redactor.message(&usage));
             if on_actions {
                 let problems = Problems::of(Invalid::new(usage));
@@ -121,19 +134,29 @@ pub async fn run(
     }
 }
 
+/// Why there is no report.
+enum Abort {
+    Usage(String),
+    /// A second stop signal, and what it leaves.
+    AtOnce(String),
+}
+
 async fn carry_out(
     run: &Run,
     redactor: &Arc<Redactor>,
     on_actions: bool,
     streams: &Streams,
     progress: &Progress,
-    stop: impl Future<Output = ()>,
-) -> Result<Report, String> {
+    mut stop: impl AsyncFnMut(),
+) -> Result<Report, Abort> {
     let options = &run.options;
     let clock = Arc::new(Clock::default());
     let request_timeout = std_duration(options.request_timeout);
-    let settings = HttpSettings::new(request_timeout);
-    let http = Arc::new(Http::new(settings, Arc::clone(&clock)));
+    let mut settings = HttpSettings::new(request_timeout);
+    if streams.stderr.is_terminal() && !on_actions {
+        settings.retry = settings.retry.impatient();
+    }
+    let http = Arc::new(Http::new(settings, Arc::clone(&clock)).with_progress(progress.clone()));
     let mode = match run.command {
         Command::Status { .. } => Mode::ReadOnly,
         Command::Rotate if options.dry_run => Mode::DryRun,
@@ -147,14 +170,15 @@ async fn carry_out(
         announce: Arc::clone(&announce),
         progress: progress.clone(),
     };
-    let github =
-        GitHub::connect(Arc::clone(&http), &run.github, github_options).map_err(|error| error.to_string())?;
-    let sessions = sessions(run, &http, &announce)?;
+    let github = GitHub::connect(Arc::clone(&http), &run.github, github_options)
+        .map_err(|error| Abort::Usage(error.to_string()))?;
+    let sessions = sessions(run, &http, &announce).map_err(Abort::Usage)?;
     let window = delivery_window(1).unsigned_abs();
     let stop_signal = StopSignal::new(std_duration(options.deadline), window, request_timeout);
     let delivery_slots = DeliverySlots::new(options.concurrency);
     let context = RunContext {
         github: &github,
+        progress,
         clock: &clock,
         stop_signal: &stop_signal,
         delivery_slots: &delivery_slots,
@@ -165,17 +189,22 @@ async fn carry_out(
         marker_keys: MarkerKeys::new(run.marker_keys.clone()),
     };
     let work = rotation::run(&context, &run.config, &sessions);
-    tokio::pin!(work, stop);
-    tokio::select! {
+    let stopped = async {
+        stop().await;
+        tracing::warn!("{}", progress.stopping());
+        stop_signal.stop();
+        stop().await;
+        progress.stopped()
+    };
+    let outcome = tokio::select! {
         // A signal that arrived already is handled first.
         biased;
-        () = &mut stop => {
-            tracing::warn!("told to stop: nothing more is begun, and what was minted is delivered");
-            stop_signal.stop();
-        }
-        report = &mut work => return Ok(complete(report, run, &sessions)),
-    }
-    Ok(complete(work.await, run, &sessions))
+        left = stopped => Err(Abort::AtOnce(left)),
+        report = work => Ok(complete(report, run, &sessions)),
+        never = progress.watch() => match never {},
+    };
+    progress.end();
+    outcome
 }
 
 /// Adds what concerns the run as a whole.

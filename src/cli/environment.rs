@@ -30,6 +30,11 @@ impl Environment {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
+
+    /// Whether this is a step of a GitHub Actions workflow.
+    pub(crate) fn is_on_actions(&self) -> bool {
+        self.get("GITHUB_ACTIONS") == Some("true")
+    }
 }
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {

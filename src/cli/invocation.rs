@@ -5,17 +5,17 @@ use std::ffi::OsString;
 use std::io::{ErrorKind, Read as _};
 use std::str::FromStr as _;
 
-use clap::Parser as _;
+use clap::ArgMatches;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::input::{Input, Inputs, input};
+use super::input::Inputs;
 use super::settings::{self, RunOptions};
-use super::{Cli, Environment, OutputArgs, RotationArgs, Subcommands};
+use super::{Environment, repository};
 use crate::config::address::origin;
 use crate::config::selection::{Selection, Shard};
 use crate::config::{
-    Config, DEFAULT_CREDENTIAL, Field, Held, MAX_BYTES, Period, Repository, Request, RotationKeys,
-    SecretKeys, check_values, github_apart, load, summary,
+    Config, DEFAULT_CREDENTIAL, Destination, Field, Held, MAX_BYTES, Period, Repository, Request,
+    RotationKeys, SecretEntry, check_values, github_apart, load, summary,
 };
 use crate::diagnostic::{Invalid, Origin, Problems, printable};
 use crate::github::{GithubCredential, GithubSettings};
@@ -24,7 +24,7 @@ use crate::redact::{GRAM, Redactor, looks_like_a_secret};
 use crate::report::{Condition, Format};
 
 /// The default path of the configuration file.
-const DEFAULT_FILE: &str = ".github/crossfade.yml";
+pub(super) const DEFAULT_FILE: &str = ".github/crossfade.yml";
 
 /// The name that `check` uses for the repository that rotates if none is given.
 const SOME_REPOSITORY: (&str, &str) = ("this", "repository");
@@ -36,8 +36,6 @@ pub struct Run {
     pub command: Command,
     /// The selected rotations.
     pub config: Config,
-    /// The repository that rotates.
-    pub repository: Repository,
     /// How to go about it.
     pub options: RunOptions,
     /// Which GitHub, and who we are there.
@@ -47,6 +45,8 @@ pub struct Run {
     pub credentials: BTreeMap<String, SecretString>,
     /// The keys that sign markers; none: markers are not signed.
     pub marker_keys: Vec<SecretString>,
+    /// What was found out and not given.
+    pub note: Option<String>,
     /// Warnings, which do not stop the run.
     pub warnings: Problems,
 }
@@ -86,7 +86,7 @@ impl EarlyExit {
         Self { stdout, stderr: String::new(), exit_code: 0, problems: Box::default() }
     }
 
-    /// Of arguments that mean nothing: what is wrong stands in the first line.
+    /// For invalid arguments: the first line says what is wrong.
     fn refusal(stderr: String) -> Self {
         let first = stderr.lines().next().unwrap_or_default();
         let problems = Problems::of(Invalid::new(first.strip_prefix("error: ").unwrap_or(first)));
@@ -97,27 +97,6 @@ impl EarlyExit {
         Self { stdout: String::new(), stderr: render(&problems), exit_code: 2, problems: Box::new(problems) }
     }
 }
-
-const CONFIG: Input = input("--config", "CROSSFADE_CONFIG");
-const ONLY: Input = input("--only", "CROSSFADE_ONLY");
-const SHARD: Input = input("--shard", "CROSSFADE_SHARD");
-const REPOSITORY: Input = input("--repository", "CROSSFADE_REPOSITORY");
-const GITHUB_REPOSITORY: Input = input("--repository", "GITHUB_REPOSITORY");
-const LIFETIME: Input = input("--lifetime", "CROSSFADE_LIFETIME");
-const OVERLAP: Input = input("--overlap", "CROSSFADE_OVERLAP");
-const ROTATE_BEFORE: Input = input("--rotate-before", "CROSSFADE_ROTATE_BEFORE");
-const PROVIDER: Input = input("--provider", "CROSSFADE_PROVIDER");
-const PROVIDER_URL: Input = input("--provider-url", "CROSSFADE_PROVIDER_URL");
-const ORG_ID: Input = input("--org-id", "CROSSFADE_ORG_ID");
-const TOKEN: Input = input("--token", "CROSSFADE_TOKEN");
-const SECRET: Input = input("--secret", "CROSSFADE_SECRETS");
-const NAME: Input = input("--name", "CROSSFADE_NAME");
-const FORCE: Input = input("--force", "CROSSFADE_FORCE");
-const DRY_RUN: Input = input("--dry-run", "CROSSFADE_DRY_RUN");
-const DETAILED_EXITCODE: Input = input("--detailed-exitcode", "CROSSFADE_DETAILED_EXITCODE");
-const FAIL_ON: Input = input("--fail-on", "CROSSFADE_FAIL_ON");
-const UNMANAGED: Input = input("--unmanaged", "CROSSFADE_UNMANAGED");
-const FAIL_WITHIN: Input = input("--fail-within", "CROSSFADE_FAIL_WITHIN");
 
 /// What arguments (the program's name first) and environment ask for.
 ///
@@ -135,106 +114,101 @@ pub fn invocation(
     known.iter().for_each(|secret| redactor.register(secret));
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     refuse_secrets(&arguments, &known)?;
-    let cli = Cli::try_parse_from(arguments).map_err(|error| {
+    let matches = super::command().try_get_matches_from(arguments).map_err(|error| {
         let text: String = error.to_string().split('\n').map(printable).collect::<Vec<_>>().join("\n");
         if error.exit_code() == 0 { EarlyExit::good(text) } else { EarlyExit::refusal(text) }
     })?;
+    let Some((name, matches)) = matches.subcommand() else { return Err(EarlyExit::good(String::new())) };
     let mut problems = Problems::default();
-    match cli.command {
-        Subcommands::Schema => Err(EarlyExit::good(crate::config::schema_text())),
-        Subcommands::Check(args) => {
-            Err(check(&args.rotations, &args.output, environment, redactor, problems))
-        }
-        Subcommands::Rotate(args) => {
-            let inputs = &mut Inputs { environment, problems: &mut problems };
-            let options = RunOptions {
-                dry_run: inputs.switch(args.dry_run, DRY_RUN),
-                detailed_exitcode: inputs.switch(args.detailed_exitcode, DETAILED_EXITCODE),
-                force: inputs.switch(args.force, FORCE),
-                ..settings::options(&args.network, &args.output, inputs)
-            };
-            let github = settings::github(&args.network, inputs);
-            if options.detailed_exitcode && !options.dry_run {
-                let invalid = Invalid::new("--detailed-exitcode is only for --dry-run");
-                problems.error(Origin::Missing, invalid.help("add --dry-run, or leave it out"));
-            }
-            run(Command::Rotate, &args.rotations, options, github, environment, redactor, problems)
-        }
-        Subcommands::Status(args) => {
-            let inputs = &mut Inputs { environment, problems: &mut problems };
-            let fail_within = inputs.parsed(args.fail_within.as_deref(), FAIL_WITHIN, Period::from_str);
-            let fail_on = inputs.list(&args.fail_on, FAIL_ON, &[',', '\n']);
-            let fail_on = fail_on.into_iter().filter_map(|field| {
-                inputs.problems.note(field.origin, field.value?.trim().parse::<Condition>())
-            });
-            let command = Command::Status {
-                fail_within: fail_within.and_then(|field| field.value),
-                fail_on: fail_on.collect(),
-                unmanaged: inputs.switch(args.unmanaged, UNMANAGED),
-            };
-            let options = settings::options(&args.network, &args.output, inputs);
-            let github = settings::github(&args.network, inputs);
-            run(command, &args.rotations, options, github, environment, redactor, problems)
-        }
+    let inputs = Inputs { matches, environment, problems: &mut problems };
+    match name {
+        "schema" => Err(EarlyExit::good(crate::config::schema_text())),
+        "completions" => Err(EarlyExit::good(completions(matches))),
+        "check" => Err(check(inputs, redactor)),
+        _ => run(name, inputs, redactor),
     }
 }
 
-fn run(
-    command: Command,
-    args: &RotationArgs,
-    options: RunOptions,
-    github: Option<GithubSettings>,
-    environment: &Environment,
-    redactor: &Redactor,
-    mut problems: Problems,
-) -> Result<Run, EarlyExit> {
-    let repository = repository(args, environment, true, &mut problems);
-    let config = configuration(args, repository.clone(), environment, redactor, &mut problems);
-    let credentials = credentials(config.as_ref(), environment, &mut problems);
-    compare_values(config.as_ref(), github.as_ref(), environment, redactor, &mut problems);
-    let marker_keys = settings::marker_keys(&mut Inputs { environment, problems: &mut problems });
+fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, EarlyExit> {
+    let mut options = settings::options(&mut inputs);
+    let command = if name == "status" {
+        let within = inputs.parsed("fail-within", Period::from_str);
+        let conditions = inputs.list("fail-on", &[',', '\n'], Condition::from_str);
+        Command::Status {
+            fail_within: within.and_then(|field| field.value),
+            fail_on: conditions.into_iter().filter_map(|field| field.value).collect(),
+            unmanaged: inputs.switch("unmanaged"),
+        }
+    } else {
+        options.dry_run = inputs.switch("dry-run");
+        options.detailed_exitcode = inputs.switch("detailed-exitcode");
+        options.force = inputs.switch("force");
+        if options.detailed_exitcode && !options.dry_run {
+            let invalid = Invalid::new("--detailed-exitcode is only for --dry-run");
+            inputs.problems.error(Origin::Missing, invalid.help("add --dry-run, or leave it out"));
+        }
+        Command::Rotate
+    };
+    let api_url = settings::api_url(&mut inputs);
+    let credential = settings::credential(&mut inputs);
+    let given = repository::given(&mut inputs);
+    let (mut repository, mut note) = (given.as_ref().and_then(|field| field.value.clone()), None);
+    if given.is_none() {
+        // The markers of new tokens depend on it, so a run that writes guesses nothing.
+        let only_reads = options.dry_run || matches!(command, Command::Status { .. });
+        let api_url = api_url.as_ref().filter(|_| only_reads);
+        repository = api_url.and_then(|api_url| repository::of_remote(&inputs, api_url));
+        match &repository {
+            Some(found) => note = Some(format!("repository {found}, from the git remote origin")),
+            None => repository::require(&mut inputs),
+        }
+    }
+    let github = api_url.zip(credential).map(|(api_url, credential)| GithubSettings { api_url, credential });
+    let config = configuration(&mut inputs, repository.as_ref(), redactor);
+    let credentials = credentials(config.as_ref(), &mut inputs);
+    compare_values(config.as_ref(), github.as_ref(), &mut inputs, redactor);
+    let marker_keys = settings::marker_keys(&mut inputs);
+    let problems = inputs.problems;
     if let (Some(config), Some(github)) = (&config, &github) {
         problems.note(Origin::Missing, github_apart(&github.api_url, &config.rotations));
     }
-    match (config, repository, github, problems.has_errors()) {
-        (Some(config), Some(repository), Some(github), false) => Ok(Run {
-            command,
-            config,
-            repository,
-            options,
-            github,
-            credentials,
-            marker_keys,
-            warnings: problems,
-        }),
-        _ => Err(EarlyExit::of(problems)),
+    match (config, github, repository.is_some() && !problems.has_errors()) {
+        (Some(config), Some(github), true) => {
+            let warnings = std::mem::take(problems);
+            Ok(Run { command, config, options, github, credentials, marker_keys, note, warnings })
+        }
+        _ => Err(EarlyExit::of(std::mem::take(problems))),
     }
 }
 
-fn check(
-    args: &RotationArgs,
-    output: &OutputArgs,
-    environment: &Environment,
-    redactor: &Redactor,
-    mut problems: Problems,
-) -> EarlyExit {
-    let format = settings::format(output, &mut Inputs { environment, problems: &mut problems });
-    let repository = repository(args, environment, false, &mut problems);
-    let config = configuration(args, repository, environment, redactor, &mut problems);
-    compare_values(config.as_ref(), None, environment, redactor, &mut problems);
+fn check(mut inputs: Inputs<'_>, redactor: &Redactor) -> EarlyExit {
+    let format = settings::format(&mut inputs);
+    let repository = repository::given(&mut inputs).and_then(|field| field.value);
+    let config = configuration(&mut inputs, repository.as_ref(), redactor);
+    compare_values(config.as_ref(), None, &mut inputs, redactor);
+    let problems = Box::new(std::mem::take(inputs.problems));
     let config = config.filter(|_| !problems.has_errors());
     let exit_code = if config.is_some() { 0 } else { 2 };
     match format {
         Format::Json => {
             let stdout = summary::json(config.as_ref(), &problems, redactor);
-            EarlyExit { stdout, stderr: String::new(), exit_code, problems: Box::new(problems) }
+            EarlyExit { stdout, stderr: String::new(), exit_code, problems }
         }
         Format::Text => {
             let stderr = if problems.is_empty() { String::new() } else { render(&problems) };
             let stdout = config.as_ref().map(summary::text).unwrap_or_default();
-            EarlyExit { stdout, stderr, exit_code, problems: Box::new(problems) }
+            EarlyExit { stdout, stderr, exit_code, problems }
         }
     }
+}
+
+/// The script that completes commands and options in a shell.
+fn completions(matches: &ArgMatches) -> String {
+    let mut script = Vec::new();
+    if let Some(shell) = matches.get_one::<clap_complete::Shell>("shell") {
+        clap_complete::generate(*shell, &mut super::command(), "crossfade", &mut script);
+    }
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 /// All problems as text, and how many there are.
@@ -265,59 +239,33 @@ fn refuse_secrets(arguments: &[OsString], known: &[SecretString]) -> Result<(), 
     }
     Err(EarlyExit::refusal(
         "error: an argument looks like a secret, which would be visible to others on this machine; it is not shown here\n  \
-         = help: secrets come from environment variables alone: CROSSFADE_PROVIDER_TOKEN and CROSSFADE_GITHUB_TOKEN;\n          \
+         = help: secrets come only from environment variables: CROSSFADE_PROVIDER_TOKEN and CROSSFADE_GITHUB_TOKEN;\n          \
          --token takes the name or id of a token; replace a token that was typed as an argument\n"
             .to_owned(),
     ))
 }
 
-/// The repository that rotates. `check` does not need one.
-fn repository(
-    args: &RotationArgs,
-    environment: &Environment,
-    required: bool,
-    problems: &mut Problems,
-) -> Option<Repository> {
-    let mut inputs = Inputs { environment, problems };
-    let given = inputs
-        .parsed(args.repository.as_deref(), REPOSITORY, Repository::from_str)
-        .or_else(|| inputs.parsed(None, GITHUB_REPOSITORY, Repository::from_str));
-    if given.is_none() && required {
-        problems.error(
-            Origin::Missing,
-            Invalid::new("no repository is given").help(
-                "give --repository owner/name, the variable CROSSFADE_REPOSITORY or the action's input `repository`; GITHUB_REPOSITORY is not set",
-            ),
-        );
-    }
-    given?.value
-}
-
 /// The selected rotations, from the file or from flags.
 fn configuration(
-    args: &RotationArgs,
-    repository: Option<Repository>,
-    environment: &Environment,
+    inputs: &mut Inputs<'_>,
+    repository: Option<&Repository>,
     redactor: &Redactor,
-    problems: &mut Problems,
 ) -> Option<Config> {
-    let mut inputs = Inputs { environment, problems };
-    let flags = flags(args, &mut inputs);
-    let shard = inputs.parsed(args.shard.as_deref(), SHARD, Shard::from_str).and_then(|field| field.value);
-    let selection = Selection { only: inputs.list(&args.only, ONLY, &[',', '\n']), shard };
-    let path =
-        inputs.text(args.config.as_deref(), CONFIG).and_then(|field| Some((field.value?, field.origin)));
-    // A token or a secret alone may be meant for the one rotation of the usual file.
-    let describes = flags.token.is_some() || flags.secrets.is_some();
-    let by_flags = path.is_none()
-        && (flags.provider.is_some() || describes && !std::path::Path::new(DEFAULT_FILE).exists());
-    let file = if by_flags { None } else { Some(file(path, problems)?) };
-    register_named(file.as_deref().unwrap_or_default(), environment, redactor);
-    let repository = repository.unwrap_or_else(|| Repository {
+    let repository = repository.cloned().unwrap_or_else(|| Repository {
         owner: SOME_REPOSITORY.0.to_owned(),
         name: SOME_REPOSITORY.1.to_owned(),
     });
-    load(&Request { file, flags, selection, repository }, problems)
+    let flags = flags(inputs, &repository);
+    let shard = inputs.parsed("shard", Shard::from_str).and_then(|field| field.value);
+    let only = inputs.list("only", &[',', '\n'], |name| Ok(name.to_owned()));
+    let path = inputs.text("config").and_then(|field| Some((field.value?, field.origin)));
+    // A token or a secret alone may be for the one rotation of the default file.
+    let describes = flags.token.is_some() || flags.secrets.is_some();
+    let by_flags = path.is_none()
+        && (flags.provider.is_some() || describes && !std::path::Path::new(DEFAULT_FILE).exists());
+    let file = if by_flags { None } else { Some(file(path, inputs.problems)?) };
+    register_named(file.as_deref().unwrap_or_default(), inputs.environment, redactor);
+    load(&Request { file, flags, selection: Selection { only, shard }, repository }, inputs.problems)
 }
 
 /// Registers what the variables hold that a file names as credentials, before
@@ -334,24 +282,22 @@ fn register_named(file: &str, environment: &Environment, redactor: &Redactor) {
 }
 
 /// What flags and variables say about rotations.
-fn flags(args: &RotationArgs, inputs: &mut Inputs<'_>) -> RotationKeys {
-    let secrets = inputs.list(&args.secret, SECRET, &['\n']);
-    let short = |field: &Field<String>| Field {
-        origin: field.origin,
-        value: field.value.clone().map(SecretKeys::Short),
-    };
+fn flags(inputs: &mut Inputs<'_>, repository: &Repository) -> RotationKeys {
+    let secrets =
+        inputs.list("secret", &['\n'], |text| Destination::parse(text, repository).map(SecretEntry::from));
     RotationKeys {
-        name: inputs.text(args.name.as_deref(), NAME),
-        provider: inputs.parsed(args.provider.as_deref(), PROVIDER, Kind::from_str),
-        provider_url: inputs.parsed(args.provider_url.as_deref(), PROVIDER_URL, origin),
-        org_id: inputs.text(args.org_id.as_deref(), ORG_ID),
-        token: inputs.text(args.token.as_deref(), TOKEN),
-        lifetime: inputs.parsed(args.lifetime.as_deref(), LIFETIME, Period::from_str),
-        overlap: inputs.parsed(args.overlap.as_deref(), OVERLAP, Period::from_str),
-        rotate_before: inputs.parsed(args.rotate_before.as_deref(), ROTATE_BEFORE, Period::from_str),
+        name: inputs.text("name"),
+        provider: inputs.parsed("provider", Kind::from_str),
+        provider_url: inputs.parsed("provider-url", origin),
+        org_id: inputs.text("org-id"),
+        token: inputs.text("token"),
+        lifetime: inputs.parsed("lifetime", Period::from_str),
+        overlap: inputs.parsed("overlap", Period::from_str),
+        rotate_before: inputs.parsed("rotate-before", Period::from_str),
         secrets: secrets
             .first()
-            .map(|first| Field { origin: first.origin, value: Some(secrets.iter().map(short).collect()) }),
+            .map(|first| first.origin)
+            .map(|origin| Field { origin, value: Some(secrets) }),
         ..RotationKeys::default()
     }
 }
@@ -368,7 +314,7 @@ fn file(path: Option<(String, Origin)>, problems: &mut Problems) -> Option<Strin
             String::from_utf8(bytes).map_err(|_| Invalid::new(format!("{} is not UTF-8", printable(&path))))
         }
         Err(error) if error.kind() == ErrorKind::NotFound && origin == Origin::Missing => {
-            Err(Invalid::new(format!("there is no {DEFAULT_FILE}, and no flags describe a rotation"))
+            Err(Invalid::new(format!("{DEFAULT_FILE} does not exist, and no flags describe a rotation"))
                 .help("write the file, name another with --config, or give --provider, --token and --secret"))
         }
         Err(error) => Err(Invalid::new(format!("{} cannot be read: {}", printable(&path), error.kind()))),
@@ -379,24 +325,25 @@ fn file(path: Option<(String, Origin)>, problems: &mut Problems) -> Option<Strin
 }
 
 /// The provider credentials that the rotations name.
-fn credentials(
-    config: Option<&Config>,
-    environment: &Environment,
-    problems: &mut Problems,
-) -> BTreeMap<String, SecretString> {
+fn credentials(config: Option<&Config>, inputs: &mut Inputs<'_>) -> BTreeMap<String, SecretString> {
     let mut found = BTreeMap::new();
     for rotation in config.into_iter().flat_map(|config| &config.rotations) {
         let variable = &rotation.provider.credential;
         if found.contains_key(variable) {
             continue;
         }
-        let value = match environment.get(variable) {
+        let value = match inputs.environment.get(variable) {
             Some(value) => settings::visible(value).map_err(|e| Invalid::new(format!("{variable}: {e}"))),
-            None => Err(Invalid::new(format!("there is no provider credential: {variable} is not set")).help(
-                "set it in the step's `env`; CROSSFADE_PROVIDER_TOKEN is the action's input `provider-token`",
-            )),
+            None => {
+                let invalid = Invalid::new(format!("no provider credential is given: {variable} is not set"));
+                Err(invalid.help(if inputs.environment.is_on_actions() {
+                    "set it in the step's `env`; CROSSFADE_PROVIDER_TOKEN is the action's input `provider-token`".to_owned()
+                } else {
+                    format!("run `read -rs {variable} && export {variable}` and paste it")
+                }))
+            }
         };
-        found.extend(problems.note(Origin::Missing, value).map(|value| (variable.clone(), value)));
+        found.extend(inputs.problems.note(Origin::Missing, value).map(|value| (variable.clone(), value)));
     }
     found
 }
@@ -406,10 +353,10 @@ fn credentials(
 fn compare_values(
     config: Option<&Config>,
     github: Option<&GithubSettings>,
-    environment: &Environment,
+    inputs: &mut Inputs<'_>,
     redactor: &Redactor,
-    problems: &mut Problems,
 ) {
+    let environment = inputs.environment;
     let mut held: Vec<Held<'_>> = Vec::new();
     let token = github.map(|github| &github.credential);
     let of_github = match token {
@@ -431,5 +378,5 @@ fn compare_values(
             held.push(Held { variable: &provider.credential, value, provider: Some(provider) });
         }
     }
-    check_values(&held, problems);
+    check_values(&held, inputs.problems);
 }

@@ -3,37 +3,34 @@
 //! This module is what can be typed; [`invocation()`] is what it means, together
 //! with the [`Environment`], and refuses what cannot be run before anything is
 //! contacted. No secret is ever an argument.
+//!
+//! Every option can be given by a variable too: see [`input`]. Values are read there
+//! and not by clap, so that all problems are reported at once.
 
 mod environment;
 mod input;
 mod invocation;
+mod repository;
 mod settings;
 #[cfg(test)]
 mod tests;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::{Arg, ArgAction, Command as Clap};
+use clap_complete::Shell;
+
+use crate::config::default_of;
+use crate::provider;
 
 pub use environment::Environment;
 pub use invocation::{Command, EarlyExit, Run, invocation};
 pub use settings::{RunOptions, Verbosity};
 
-/// Every command and flag, for completions and the manual page.
-#[must_use]
-pub fn command() -> clap::Command {
-    Cli::command()
-}
+const ABOUT: &str =
+    "Replaces an expiring API token, and writes the new one to every GitHub secret that holds it";
 
-/// Replaces an expiring API token before it dies, and writes the successor to
-/// every GitHub secret that holds it.
-#[derive(Debug, Parser)]
-#[command(name = "crossfade", version, max_term_width = 100, after_help = AFTER_HELP)]
-struct Cli {
-    #[command(subcommand)]
-    command: Subcommands,
-}
-
-const AFTER_HELP: &str = "\
-Secrets come from environment variables alone, never from arguments:
+const SECRETS: &str = "\
+Secrets come only from environment variables, never from arguments:
   CROSSFADE_PROVIDER_TOKEN            the provider credential (or the variable that a
                                       rotation's `credential` names)
   CROSSFADE_GITHUB_TOKEN              a GitHub token that may write secrets, or
@@ -45,145 +42,187 @@ Secrets come from environment variables alone, never from arguments:
 Exit codes: 0 all is well, 1 a rotation failed, 2 usage or configuration,
 3 something to do (only with --detailed-exitcode).";
 
-#[derive(Debug, Subcommand)]
-enum Subcommands {
-    /// Rotate what is due: mint, deliver, retire
-    #[command(after_help = AFTER_HELP)]
-    Rotate(RotateArgs),
-    /// Show every token, its expiry, its destinations and what a run would do; reads only
-    #[command(after_help = AFTER_HELP)]
-    Status(StatusArgs),
-    /// Check the configuration, offline
-    Check(CheckArgs),
-    /// Print the JSON Schema of the configuration file
-    Schema,
+const EXAMPLES: &str = "\
+Examples:
+  crossfade check                             the configuration in .github/crossfade.yml
+  crossfade rotate --dry-run                  what a run would do; changes nothing
+  crossfade rotate --only ci-ingest --force   replace one token now
+  crossfade status --fail-within 7d           every token; exit code 1 if one would expire";
+
+/// Every command and flag, with variables and defaults in the help texts.
+#[must_use]
+pub fn command() -> Clap {
+    let described = |arg: Arg| {
+        let (name, text) = (arg.get_id().to_string(), arg.get_help().map(ToString::to_string));
+        let default = settings::default_of(&name).or_else(|| default_of(&name.replace('-', "_")));
+        let default = default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
+        let help = format!("{}{default}", text.unwrap_or_default());
+        let note = match name.as_str() {
+            "verbose" | "quiet" | "shell" => return arg.help(help),
+            "only" | "fail-on" => ", one a line or with commas",
+            "secret" => ", one a line",
+            _ => "",
+        };
+        let is_period = arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == PERIOD));
+        let form = if is_period { " [format: 90d, 48h, 1d12h]" } else { "" };
+        arg.long_help(format!("{help}{form} [env: {}{note}]", input::variable(&name))).help(help)
+    };
+    commands().mut_subcommands(|command| command.mut_args(described))
 }
 
-#[derive(Debug, Args)]
-struct RotateArgs {
-    #[command(flatten)]
-    rotations: RotationArgs,
-    /// Show what would be done and do none of it [env: CROSSFADE_DRY_RUN]
-    #[arg(long)]
-    dry_run: bool,
-    /// With --dry-run: exit with 3 if there is something to do [env: CROSSFADE_DETAILED_EXITCODE]
-    #[arg(long)]
-    detailed_exitcode: bool,
-    /// Rotate even if nothing is due [env: CROSSFADE_FORCE]
-    #[arg(long)]
-    force: bool,
-    #[command(flatten)]
-    network: NetworkArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+fn commands() -> Clap {
+    let more = "Use --help for all options, environment variables and examples.";
+    let after = format!("{SECRETS}\n\n{EXAMPLES}");
+    let acting = |name: &'static str, about: &'static str| {
+        Clap::new(name).about(about).args(rotation()).after_help(more).after_long_help(after.clone())
+    };
+    let fail_on = option("fail-on", "STATE", "Exit with 1 if a rotation is in this state; repeatable")
+        .action(ArgAction::Append)
+        .value_delimiter(',')
+        .value_parser(Suggested(crate::report::Condition::ALL.map(|(name, _)| name).to_vec()));
+    Clap::new("crossfade")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT)
+        .max_term_width(100)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .after_help(more)
+        .after_long_help(after.clone())
+        .subcommand(
+            acting("rotate", "Replace the tokens that are due, and write them to their secrets")
+                .arg(switch("dry-run", "Show what would be done, and change nothing"))
+                .arg(switch("detailed-exitcode", "With --dry-run: exit with 3 if there is something to do"))
+                .arg(switch("force", "Rotate even if nothing is due"))
+                .args(network())
+                .args(output()),
+        )
+        .subcommand(
+            acting(
+                "status",
+                "Show every token, its expiry, its destinations and what a run would do; reads only",
+            )
+            .arg(option(
+                "fail-within",
+                PERIOD,
+                "Exit with 1 if a token would expire within this time, such as 7d",
+            ))
+            .arg(fail_on)
+            .arg(switch("unmanaged", "Also list the provider's tokens that no rotation covers"))
+            .args(network())
+            .args(output()),
+        )
+        .subcommand(
+            Clap::new("check").about("Check the configuration, offline").args(rotation()).args(output()),
+        )
+        .subcommand(Clap::new("schema").about("Print the JSON Schema of the configuration file"))
+        .subcommand(
+            Clap::new("completions")
+                .about("Print a script that completes commands and options in a shell")
+                .arg(
+                    Arg::new("shell")
+                        .value_name("SHELL")
+                        .required(true)
+                        .value_parser(clap::value_parser!(Shell)),
+                ),
+        )
 }
 
-#[derive(Debug, Args)]
-struct StatusArgs {
-    #[command(flatten)]
-    rotations: RotationArgs,
-    /// Exit with 1 if a token would expire within this time [env: CROSSFADE_FAIL_WITHIN]
-    #[arg(long, value_name = "PERIOD")]
-    fail_within: Option<String>,
-    /// Exit with 1 if a rotation is in this state: undelivered, due, unknown (which token a secret
-    /// holds); repeatable [env: CROSSFADE_FAIL_ON, one a line or with commas]
-    #[arg(long, value_name = "STATE", value_delimiter = ',')]
-    fail_on: Vec<String>,
-    /// List the provider's tokens that no rotation covers, too [env: CROSSFADE_UNMANAGED]
-    #[arg(long)]
-    unmanaged: bool,
-    #[command(flatten)]
-    network: NetworkArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+const PERIOD: &str = "PERIOD";
+
+fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help)
 }
 
-#[derive(Debug, Args)]
-struct CheckArgs {
-    #[command(flatten)]
-    rotations: RotationArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
 /// Which rotations, and what overrides their configuration.
-#[derive(Debug, Args)]
-struct RotationArgs {
-    /// The configuration file; default .github/crossfade.yml [env: CROSSFADE_CONFIG]
-    #[arg(long, value_name = "FILE")]
-    config: Option<String>,
-    /// Only the rotation of this name; repeatable [env: CROSSFADE_ONLY, one a line or with commas]
-    #[arg(long, value_name = "NAME")]
-    only: Vec<String>,
-    /// Only the Ith of N parts of the rotations; a rotation's name decides its part [env: CROSSFADE_SHARD]
-    #[arg(long, value_name = "I/N")]
-    shard: Option<String>,
-    /// The repository that rotates; default GITHUB_REPOSITORY [env: CROSSFADE_REPOSITORY]
-    #[arg(long, value_name = "OWNER/NAME")]
-    repository: Option<String>,
-    /// How long a minted token lives; default 90d [env: CROSSFADE_LIFETIME]
-    #[arg(long, value_name = "PERIOD")]
-    lifetime: Option<String>,
-    /// How long the previous token stays valid; default 7d [env: CROSSFADE_OVERLAP]
-    #[arg(long, value_name = "PERIOD")]
-    overlap: Option<String>,
-    /// How long before its end a token is replaced; default 14d [env: CROSSFADE_ROTATE_BEFORE]
-    #[arg(long, value_name = "PERIOD")]
-    rotate_before: Option<String>,
-    /// The service that issues the token [env: CROSSFADE_PROVIDER]
-    #[arg(long, value_name = "PROVIDER", help_heading = "One rotation by flags")]
-    provider: Option<String>,
-    /// Its origin, with or without the API's path [env: CROSSFADE_PROVIDER_URL]
-    #[arg(long, value_name = "URL", help_heading = "One rotation by flags")]
-    provider_url: Option<String>,
-    /// The Axiom organization, for personal tokens [env: CROSSFADE_ORG_ID]
-    #[arg(long, value_name = "ID", help_heading = "One rotation by flags")]
-    org_id: Option<String>,
-    /// Name or id of the token to keep fresh, never its value [env: CROSSFADE_TOKEN]
-    #[arg(long, value_name = "NAME OR ID", help_heading = "One rotation by flags")]
-    token: Option<String>,
-    /// A secret that holds it: NAME, owner/repo:NAME, owner/repo@environment:NAME or org:acme:NAME,
-    /// with dependabot+, codespaces+ or agents+ in front for these stores; repeatable
-    /// [env: CROSSFADE_SECRETS, one a line]
-    #[arg(long, value_name = "DESTINATION", help_heading = "One rotation by flags")]
-    secret: Vec<String>,
-    /// The rotation's name; default what --token says [env: CROSSFADE_NAME]
-    #[arg(long, value_name = "NAME", help_heading = "One rotation by flags")]
-    name: Option<String>,
+fn rotation() -> Vec<Arg> {
+    let mut args = vec![
+        option("config", "FILE", "The configuration file"),
+        option("only", "NAME", "Only the rotation of this name; repeatable").action(ArgAction::Append),
+        option(
+            "shard",
+            "I/N",
+            "Only the Ith of N parts of the rotations; a rotation's name decides its part",
+        )
+        .hide_short_help(true),
+        option("repository", "OWNER/NAME", "The repository that rotates"),
+        option("lifetime", PERIOD, "Lifetime of a new token"),
+        option("overlap", PERIOD, "How long the previous token stays valid"),
+        option("rotate-before", PERIOD, "How long before its expiry a token is replaced"),
+    ];
+    let providers = provider::catalogue().iter().map(provider::Kind::name).collect();
+    let described = [
+        option("provider", "PROVIDER", "The service that issues the token").value_parser(Suggested(providers)),
+        option("provider-url", "URL", "Its origin, with or without the API's path").hide_short_help(true),
+        option("org-id", "ID", "The Axiom organization, for personal tokens").hide_short_help(true),
+        option("token", "NAME OR ID", "Name or id of the token to keep fresh, never its value"),
+        option(
+            "secret",
+            "DESTINATION",
+            "A secret that holds it: NAME, owner/repo:NAME, owner/repo@environment:NAME or org:acme:NAME, with \
+             dependabot+, codespaces+ or agents+ in front for these stores; repeatable",
+        )
+        .action(ArgAction::Append),
+        option("name", "NAME", "The rotation's name").hide_short_help(true),
+    ];
+    args.extend(described.map(|arg| arg.help_heading("One rotation by flags")));
+    args
 }
 
-/// How GitHub and the providers are spoken to.
-#[derive(Debug, Args)]
-struct NetworkArgs {
-    /// Requests in flight to GitHub; default 8 [env: CROSSFADE_CONCURRENCY]
-    #[arg(long, value_name = "N", help_heading = "Network")]
-    concurrency: Option<String>,
-    /// What GitHub's server allows if that is more than its default of 900/1m: points in a period,
-    /// 1 for a read and 5 for a write [env: CROSSFADE_PACE]
-    #[arg(long, value_name = "POINTS/PERIOD", help_heading = "Network")]
-    pace: Option<String>,
-    /// How long a request may take; default 30s [env: CROSSFADE_REQUEST_TIMEOUT]
-    #[arg(long, value_name = "PERIOD", help_heading = "Network")]
-    request_timeout: Option<String>,
-    /// How long the run may take: near its end nothing more is minted, and after it only what was
-    /// minted is waited for; default 20m [env: CROSSFADE_DEADLINE]
-    #[arg(long, value_name = "PERIOD", help_heading = "Network")]
-    deadline: Option<String>,
-    /// GitHub's API; default GITHUB_API_URL, else https://api.github.com [env: CROSSFADE_GITHUB_API_URL]
-    #[arg(long, value_name = "URL", help_heading = "Network")]
-    github_api_url: Option<String>,
+/// How GitHub and the providers are contacted.
+fn network() -> [Arg; 5] {
+    [
+        option("concurrency", "N", "Parallel requests to GitHub"),
+        option(
+            "pace",
+            "POINTS/PERIOD",
+            "What GitHub's server allows if that is more than its default of 900/1m: points in a period, \
+             1 for a read and 5 for a write",
+        ),
+        option("request-timeout", PERIOD, "How long a request may take"),
+        option(
+            "deadline",
+            PERIOD,
+            "How long the run may take: near its end no new token is created, and after it only new tokens \
+             are still delivered",
+        ),
+        option("github-api-url", "URL", "GitHub's API"),
+    ]
+    .map(|arg| arg.help_heading("Network").hide_short_help(true))
 }
 
 /// What is shown.
-#[derive(Debug, Args)]
-struct OutputArgs {
-    /// text or json; default text [env: CROSSFADE_FORMAT]
-    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
-    format: Option<String>,
-    /// One line per request on standard error; twice for more
-    #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Output")]
-    verbose: u8,
-    /// Nothing but the report and errors
-    #[arg(short, long, conflicts_with = "verbose", help_heading = "Output")]
-    quiet: bool,
+fn output() -> [Arg; 3] {
+    let counted = Arg::new("verbose").short('v').long("verbose").action(ArgAction::Count);
+    [
+        option("format", "FORMAT", "The report's format").value_parser(Suggested(vec!["text", "json"])),
+        counted.help("One line per request on standard error; twice for more"),
+        switch("quiet", "Only the report and errors").short('q').conflicts_with("verbose"),
+    ]
+    .map(|arg| arg.help_heading("Output"))
+}
+
+/// Values that help and completions list. [`input`] refuses others, with all other
+/// problems.
+#[derive(Clone)]
+struct Suggested(Vec<&'static str>);
+
+impl TypedValueParser for Suggested {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Clap,
+        arg: Option<&Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.0.iter().map(PossibleValue::new)))
+    }
 }

@@ -3,13 +3,14 @@
 use std::ops::RangeInclusive;
 
 use secrecy::SecretString;
+use url::Url;
 
-use super::input::{Input, Inputs, input};
-use super::{Environment, NetworkArgs, OutputArgs};
+use super::Environment;
+use super::input::Inputs;
 use crate::config::Period;
 use crate::config::address::origin;
 use crate::diagnostic::{Invalid, Origin, Problems, named, quoted};
-use crate::github::{GithubCredential, GithubSettings, Pace};
+use crate::github::{GithubCredential, Pace};
 use crate::report::Format;
 
 /// How a run goes about its work.
@@ -38,7 +39,7 @@ pub struct RunOptions {
 /// How much is logged on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Verbosity {
-    /// `-q`: errors alone.
+    /// `-q`: only errors.
     Quiet,
     /// What people need to know.
     #[default]
@@ -48,14 +49,6 @@ pub enum Verbosity {
     /// `-vv`: everything that is not secret.
     Trace,
 }
-
-const FORMAT: Input = input("--format", "CROSSFADE_FORMAT");
-const CONCURRENCY: Input = input("--concurrency", "CROSSFADE_CONCURRENCY");
-const PACE: Input = input("--pace", "CROSSFADE_PACE");
-const REQUEST_TIMEOUT: Input = input("--request-timeout", "CROSSFADE_REQUEST_TIMEOUT");
-const DEADLINE: Input = input("--deadline", "CROSSFADE_DEADLINE");
-const GITHUB_API_URL: Input = input("--github-api-url", "CROSSFADE_GITHUB_API_URL");
-const GITHUB_OWN_API_URL: Input = input("--github-api-url", "GITHUB_API_URL");
 
 pub(super) const GITHUB_TOKEN: &str = "CROSSFADE_GITHUB_TOKEN";
 const APP_ID: &str = "CROSSFADE_GITHUB_APP_ID";
@@ -68,28 +61,43 @@ const MARKER_KEY: &str = "CROSSFADE_MARKER_KEY";
 /// How long a key that signs markers may be, in bytes.
 const MARKER_KEY_LENGTH: RangeInclusive<usize> = 16..=4096;
 
+const CONCURRENCY: usize = 8;
+const REQUEST_TIMEOUT: Period = Period::from_secs(30);
+const DEADLINE: Period = Period::from_mins(20);
+const GITHUB_API_URL: &str = "https://api.github.com";
+
+/// The default of an option, as the help shows it.
+pub(super) fn default_of(name: &str) -> Option<String> {
+    Some(match name {
+        "repository" => "GITHUB_REPOSITORY; when only reading, the git remote origin".to_owned(),
+        "name" => "the value of --token".to_owned(),
+        "config" => super::invocation::DEFAULT_FILE.to_owned(),
+        "concurrency" => CONCURRENCY.to_string(),
+        "request-timeout" => REQUEST_TIMEOUT.to_string(),
+        "deadline" => DEADLINE.to_string(),
+        "github-api-url" => format!("GITHUB_API_URL, else {GITHUB_API_URL}"),
+        "format" => "text".to_owned(),
+        _ => return None,
+    })
+}
+
 /// The format that was asked for.
-pub(super) fn format(args: &OutputArgs, inputs: &mut Inputs<'_>) -> Format {
-    inputs.or(args.format.as_deref(), FORMAT, format_name, Format::default())
+pub(super) fn format(inputs: &mut Inputs<'_>) -> Format {
+    inputs.or("format", format_name, Format::default())
 }
 
 /// The options that `rotate` and `status` share.
-pub(super) fn options(network: &NetworkArgs, output: &OutputArgs, inputs: &mut Inputs<'_>) -> RunOptions {
+pub(super) fn options(inputs: &mut Inputs<'_>) -> RunOptions {
     RunOptions {
         dry_run: false,
         detailed_exitcode: false,
         force: false,
-        format: format(output, inputs),
-        concurrency: inputs.or(network.concurrency.as_deref(), CONCURRENCY, concurrency, 8),
-        pace: inputs.or(network.pace.as_deref(), PACE, str::parse, Pace::default()),
-        request_timeout: inputs.or(
-            network.request_timeout.as_deref(),
-            REQUEST_TIMEOUT,
-            some_time,
-            Period::from_secs(30),
-        ),
-        deadline: inputs.or(network.deadline.as_deref(), DEADLINE, some_time, Period::from_mins(20)),
-        verbosity: match (output.quiet, output.verbose) {
+        format: format(inputs),
+        concurrency: inputs.or("concurrency", concurrency, CONCURRENCY),
+        pace: inputs.or("pace", str::parse, Pace::default()),
+        request_timeout: inputs.or("request-timeout", some_time, REQUEST_TIMEOUT),
+        deadline: inputs.or("deadline", some_time, DEADLINE),
+        verbosity: match (inputs.matches.get_flag("quiet"), inputs.matches.get_count("verbose")) {
             (true, _) => Verbosity::Quiet,
             (false, 0) => Verbosity::Normal,
             (false, 1) => Verbosity::Verbose,
@@ -98,17 +106,11 @@ pub(super) fn options(network: &NetworkArgs, output: &OutputArgs, inputs: &mut I
     }
 }
 
-/// GitHub's address and who we are there.
-pub(super) fn github(network: &NetworkArgs, inputs: &mut Inputs<'_>) -> Option<GithubSettings> {
-    let api_url = inputs
-        .parsed(network.github_api_url.as_deref(), GITHUB_API_URL, origin)
-        .or_else(|| inputs.parsed(None, GITHUB_OWN_API_URL, origin));
-    let api_url = match api_url {
-        Some(field) => field.value,
-        None => origin("https://api.github.com").ok(),
-    };
-    let credential = credential(inputs);
-    Some(GithubSettings { api_url: api_url?, credential: credential? })
+/// The address of GitHub's API.
+pub(super) fn api_url(inputs: &mut Inputs<'_>) -> Option<Url> {
+    let api_url =
+        inputs.parsed("github-api-url", origin).or_else(|| inputs.variable("GITHUB_API_URL", origin));
+    api_url.map_or_else(|| origin(GITHUB_API_URL).ok(), |field| field.value)
 }
 
 /// The keys that sign markers, one a line: the first signs, all verify.
@@ -125,7 +127,8 @@ pub(super) fn marker_keys(inputs: &mut Inputs<'_>) -> Vec<SecretString> {
     keys.into_iter().map(SecretString::from).collect()
 }
 
-fn credential(inputs: &mut Inputs<'_>) -> Option<GithubCredential> {
+/// What signs in to GitHub.
+pub(super) fn credential(inputs: &mut Inputs<'_>) -> Option<GithubCredential> {
     let given = |name| inputs.environment.get(name).is_some_and(|value| !value.trim().is_empty());
     match (given(GITHUB_TOKEN), given(APP_ID), given(APP_KEY)) {
         (true, false, false) => {
@@ -136,31 +139,33 @@ fn credential(inputs: &mut Inputs<'_>) -> Option<GithubCredential> {
             let key = inputs.environment.get(APP_KEY).unwrap_or_default();
             let id_is_legal = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
             if !id_is_legal {
-                let invalid = Invalid::new("this is no id of a GitHub App");
+                let invalid = Invalid::new("invalid GitHub App ID");
                 inputs.problems.error(
                     Origin::Input(APP_ID),
                     invalid.help("the App's settings show its App ID, a number"),
                 );
             }
             if !key.contains("-----BEGIN") {
-                let invalid = Invalid::new("this is no private key");
+                let invalid = Invalid::new("invalid private key");
                 inputs.problems.error(
                     Origin::Input(APP_KEY),
-                    invalid.help("the whole .pem file belongs here, from -----BEGIN to its last line"),
+                    invalid.help("set it to the whole .pem file, from -----BEGIN to its last line"),
                 );
             }
             (id_is_legal && key.contains("-----BEGIN"))
                 .then(|| GithubCredential::App { id: id.to_owned(), private_key: key.to_owned().into() })
         }
         (false, false, false) => {
-            let invalid = Invalid::new("there is no GitHub credential");
-            inputs.problems.error(Origin::Missing, invalid.help(format!(
-                "set {GITHUB_TOKEN} (input `github-token`), or {APP_ID} and {APP_KEY} (inputs `github-app-id` and `github-app-private-key`)"
-            )));
+            let invalid = Invalid::new("no GitHub credential is given");
+            inputs.problems.error(Origin::Missing, invalid.help(if inputs.environment.is_on_actions() {
+                format!("set {GITHUB_TOKEN} in the step's `env` (input `github-token`), or {APP_ID} and {APP_KEY} (inputs `github-app-id` and `github-app-private-key`)")
+            } else {
+                format!("run `export {GITHUB_TOKEN}=$(gh auth token)`, or set {APP_ID} and {APP_KEY}")
+            }));
             None
         }
         (true, _, _) => {
-            let invalid = Invalid::new("there are two GitHub credentials, a token and an App");
+            let invalid = Invalid::new("two GitHub credentials are given, a token and an App");
             inputs.problems.error(Origin::Input(GITHUB_TOKEN), invalid.help("give only one of them"));
             None
         }
@@ -187,11 +192,11 @@ pub(super) fn secret(
 pub(super) fn visible(value: &str) -> Result<SecretString, Invalid> {
     let value = value.trim();
     if value.is_empty() {
-        return Err(Invalid::new("this variable holds nothing but space"));
+        return Err(Invalid::new("this variable contains only whitespace"));
     }
     if value.len() > 8192 || !value.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Invalid::new(
-            "the value of this variable is no token: it holds spaces, line ends or other characters that no token has",
+            "the value of this variable is not a token: it contains spaces, line breaks or other characters that tokens never have",
         ));
     }
     Ok(value.to_owned().into())
@@ -203,12 +208,12 @@ fn format_name(text: &str) -> Result<Format, Invalid> {
 
 fn concurrency(text: &str) -> Result<usize, Invalid> {
     text.parse().ok().filter(|n| (1..=100).contains(n)).ok_or_else(|| {
-        Invalid::new(format!("{} is no number from 1 to 100", quoted(text)))
-            .help("GitHub allows no more than 100 requests at once")
+        Invalid::new(format!("{} is out of range (1 to 100)", quoted(text)))
+            .help("GitHub allows at most 100 parallel requests")
     })
 }
 
 fn some_time(text: &str) -> Result<Period, Invalid> {
     let period: Period = text.parse()?;
-    if period.is_zero() { Err(Invalid::new("this takes more than no time at all")) } else { Ok(period) }
+    if period.is_zero() { Err(Invalid::new("expected more than 0")) } else { Ok(period) }
 }

@@ -55,7 +55,7 @@ fn the_command_line_is_sound() {
     for argument in
         rotate.get_arguments().filter(|a| !["help", "verbose", "quiet"].contains(&a.get_id().as_str()))
     {
-        let help = argument.get_help().unwrap().to_string();
+        let help = argument.get_long_help().unwrap().to_string();
         assert!(help.contains("[env: CROSSFADE_"), "{} does not name its variable", argument.get_id());
     }
 }
@@ -159,11 +159,11 @@ fn flags_override_the_selected_rotations_of_a_file() {
 #[test]
 fn everything_missing_is_reported_at_once() {
     insta::assert_snapshot!(refusal(invoke(&["rotate", "--token", "ci"], &[])), @r#"
-    error: there is no GitHub credential
-      = help: set CROSSFADE_GITHUB_TOKEN (input `github-token`), or CROSSFADE_GITHUB_APP_ID and CROSSFADE_GITHUB_APP_PRIVATE_KEY (inputs `github-app-id` and `github-app-private-key`)
+    error: no GitHub credential is given
+      = help: run `export CROSSFADE_GITHUB_TOKEN=$(gh auth token)`, or set CROSSFADE_GITHUB_APP_ID and CROSSFADE_GITHUB_APP_PRIVATE_KEY
 
     error: no repository is given
-      = help: give --repository owner/name, the variable CROSSFADE_REPOSITORY or the action's input `repository`; GITHUB_REPOSITORY is not set
+      = help: give --repository owner/name; it is the repository whose workflow rotates, and part of what marks the tokens
 
     error: no provider is given
       = help: give --provider, the variable CROSSFADE_PROVIDER or the action's input `provider`
@@ -173,6 +173,30 @@ fn everything_missing_is_reported_at_once() {
 
     4 errors; nothing was contacted.
     "#);
+}
+
+#[test]
+fn a_missing_credential_is_explained_where_it_is_missing() {
+    let arguments =
+        ["rotate", "--provider", "axiom", "--token", "ci", "--secret", "A", "--repository", "a/b"];
+    insta::assert_snapshot!(refusal(invoke(&arguments, &[])), @r"
+    error: no GitHub credential is given
+      = help: run `export CROSSFADE_GITHUB_TOKEN=$(gh auth token)`, or set CROSSFADE_GITHUB_APP_ID and CROSSFADE_GITHUB_APP_PRIVATE_KEY
+
+    error: no provider credential is given: CROSSFADE_PROVIDER_TOKEN is not set
+      = help: run `read -rs CROSSFADE_PROVIDER_TOKEN && export CROSSFADE_PROVIDER_TOKEN` and paste it
+
+    2 errors; nothing was contacted.
+    ");
+    insta::assert_snapshot!(refusal(invoke(&arguments, &[("GITHUB_ACTIONS", "true")])), @r"
+    error: no GitHub credential is given
+      = help: set CROSSFADE_GITHUB_TOKEN in the step's `env` (input `github-token`), or CROSSFADE_GITHUB_APP_ID and CROSSFADE_GITHUB_APP_PRIVATE_KEY (inputs `github-app-id` and `github-app-private-key`)
+
+    error: no provider credential is given: CROSSFADE_PROVIDER_TOKEN is not set
+      = help: set it in the step's `env`; CROSSFADE_PROVIDER_TOKEN is the action's input `provider-token`
+
+    2 errors; nothing was contacted.
+    ");
 }
 
 #[test]
@@ -193,30 +217,30 @@ fn everything_unreadable_is_reported_at_once() {
         "http://localhost",
     ];
     insta::assert_snapshot!(all_but_axiom_left_out(&refusal(invoke(&arguments, &variables))), @r#"
-    error: `yes` is neither true nor false
-      --> CROSSFADE_FORCE
-
-    error: `0` is no number from 1 to 100
+    error: `0` is out of range (1 to 100)
       --> --concurrency
-      = help: GitHub allows no more than 100 requests at once
+      = help: GitHub allows at most 100 parallel requests
+
+    error: expected true or false, found `yes`
+      --> CROSSFADE_FORCE
 
     error: an address must begin with https://
       --> --github-api-url
-      = help: http:// is for literal loopback addresses alone: 127.0.0.1 or [::1]
-
-    error: `axoim` is no provider
-      --> --provider
-      = help: did you mean `axiom`? Allowed: `axiom`
-
-    error: `9x` is no duration: write it like 90d, 48h or 1d12h
-      --> CROSSFADE_OVERLAP
-
-    error: `3/2` is no shard: write I/N, with I from 1 to N, like 2/4
-      --> CROSSFADE_SHARD
+      = help: http:// is allowed only for literal loopback addresses: 127.0.0.1 or [::1]
 
     error: GitHub refuses the secret name `GITHUB_X`
       --> --secret
-      = help: no name may start with GITHUB_
+      = help: names may not start with GITHUB_
+
+    error: unknown provider `axoim`
+      --> --provider
+      = help: did you mean `axiom`? Allowed: `axiom`
+
+    error: invalid duration `9x` (try 90d, 48h or 1d12h)
+      --> CROSSFADE_OVERLAP
+
+    error: invalid shard `3/2` (expected I/N with I from 1 to N, such as 2/4)
+      --> CROSSFADE_SHARD
 
     7 errors; nothing was contacted.
     "#);

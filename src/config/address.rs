@@ -1,8 +1,9 @@
 //! Addresses that requests may go to: origins of services, and paths on them.
 
-use url::{Host, Url};
+use url::Url;
 
-use crate::diagnostic::{Invalid, quoted, suspicious};
+use crate::diagnostic::{Invalid, suspicious};
+use crate::http::is_loopback;
 
 /// The address of a service. Its text is never part of an error: it may hold a
 /// password.
@@ -13,30 +14,22 @@ use crate::diagnostic::{Invalid, quoted, suspicious};
 /// user, query and fragment.
 pub fn origin(text: &str) -> Result<Url, Invalid> {
     if text.chars().any(|c| suspicious(c) || c.is_whitespace()) {
-        return Err(Invalid::new("an address has no spaces and no control characters"));
+        return Err(Invalid::new("an address may not contain spaces or control characters"));
     }
-    let url: Url = text
-        .parse()
-        .map_err(|_| Invalid::new("this is no address").help("write it like https://api.example.com"))?;
-    let loopback = match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(_)) => false,
-        None => {
-            return Err(
-                Invalid::new("this address names no host").help("write it like https://api.example.com")
-            );
-        }
-    };
-    if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+    let url: Url =
+        text.parse().map_err(|_| Invalid::new("invalid address").help("try https://api.example.com"))?;
+    if url.host().is_none() {
+        return Err(Invalid::new("the address has no host").help("try https://api.example.com"));
+    }
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
         return Err(Invalid::new("an address must begin with https://")
-            .help("http:// is for literal loopback addresses alone: 127.0.0.1 or [::1]"));
+            .help("http:// is allowed only for literal loopback addresses: 127.0.0.1 or [::1]"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(Invalid::new("an address may not hold a user name or a password"));
+        return Err(Invalid::new("an address may not contain a user name or a password"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(Invalid::new("an address of a service has no query and no fragment"));
+        return Err(Invalid::new("the address of a service may not contain a query or a fragment"));
     }
     Ok(url)
 }
@@ -52,8 +45,9 @@ pub fn path(text: &str) -> Result<String, Invalid> {
     if legal {
         Ok(text.to_owned())
     } else {
-        Err(Invalid::new(format!("{} is no path on the provider's own origin", quoted(text)))
-            .help("write it like /v1/user, without scheme, host, spaces, // and .."))
+        Err(Invalid::text("path", text).help(
+            "expected a path on the provider's own origin, such as /v1/user, without spaces, // and ..",
+        ))
     }
 }
 

@@ -8,7 +8,7 @@
 //! dependabot+owner/repo:NAME       each with another store in front
 //! ```
 //!
-//! An environment's name may hold anything, so it starts at the first `@` and
+//! An environment's name may contain anything, so it starts at the first `@` and
 //! ends at the last `:`; neither can be part of what surrounds it.
 //!
 //! The paths of the REST API that belong to a destination live in
@@ -69,6 +69,12 @@ pub struct Repository {
 }
 
 impl Repository {
+    /// Stands for the repository that rotates while a file is read; no repository has an
+    /// empty name.
+    pub(super) fn that_rotates() -> Self {
+        Self { owner: String::new(), name: String::new() }
+    }
+
     /// Both parts lower case: what equality, order and hash go by.
     fn folded(&self) -> (String, String) {
         (self.owner.to_ascii_lowercase(), self.name.to_ascii_lowercase())
@@ -113,7 +119,7 @@ impl FromStr for Repository {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let (owner, name) = text
             .split_once('/')
-            .ok_or_else(|| Invalid::new(format!("{} is no repository: write owner/name", quoted(text))))?;
+            .ok_or_else(|| Invalid::text("repository", text).hint("expected owner/name"))?;
         Ok(Self { owner: owner_name(owner)?, name: repository_name(name)? })
     }
 }
@@ -127,7 +133,7 @@ pub enum Scope {
     Environment {
         /// The repository.
         repository: Repository,
-        /// The environment's name; may hold spaces and slashes.
+        /// The environment's name; may contain spaces and slashes.
         environment: String,
     },
     /// An organization.
@@ -143,6 +149,15 @@ impl Scope {
                 (1, repository.folded(), environment.to_lowercase())
             }
             Self::Organization(name) => (2, (name.to_ascii_lowercase(), String::new()), String::new()),
+        }
+    }
+
+    /// Fills in the repository that rotates where none is written.
+    pub(super) fn settle(&mut self, rotating: &Repository) {
+        if let Self::Repository(repository) | Self::Environment { repository, .. } = self
+            && *repository == Repository::that_rotates()
+        {
+            *repository = rotating.clone();
         }
     }
 
@@ -208,30 +223,30 @@ impl Destination {
     /// belongs to.
     ///
     /// # Errors
-    /// When the text is no destination, or a name in it is one that GitHub refuses.
-    pub fn parse(text: &str, default_repository: Option<&Repository>) -> Result<Self, Invalid> {
+    /// When the text is invalid, or GitHub refuses a name in it.
+    pub fn parse(text: &str, default_repository: &Repository) -> Result<Self, Invalid> {
         let (store, rest) = match text.split_once('+') {
             // A `+` further on belongs to an environment's name.
             Some((store, rest)) if !store.contains(['/', ':', '@']) => (store.parse()?, rest),
             _ => (Store::default(), text),
         };
-        let Some((place, name)) = rest.rsplit_once(':') else {
+        let Some((owner, name)) = rest.rsplit_once(':') else {
             if rest.contains('/') {
-                return Err(Invalid::new(format!("{} names no secret: write owner/repo:NAME", quoted(rest))));
+                let invalid = Invalid::new(format!("{} has no secret name", quoted(rest)));
+                return Err(invalid.hint("expected owner/repo:NAME"));
             }
-            let name = secret_name(rest)?;
-            let repository = default_repository.ok_or_else(|| no_repository(&name))?;
-            return Ok(Self { store, scope: Scope::Repository(repository.clone()), name });
+            let scope = Scope::Repository(default_repository.clone());
+            return Ok(Self { store, scope, name: secret_name(rest)? });
         };
-        let scope = if let Some(organization) = place.strip_prefix("org:") {
+        let scope = if let Some(organization) = owner.strip_prefix("org:") {
             Scope::Organization(owner_name(organization)?)
-        } else if let Some((repository, environment)) = place.split_once('@') {
+        } else if let Some((repository, environment)) = owner.split_once('@') {
             Scope::Environment {
                 repository: repository.parse()?,
                 environment: environment_name(environment, store)?,
             }
         } else {
-            Scope::Repository(place.parse()?)
+            Scope::Repository(owner.parse()?)
         };
         Ok(Self { store, scope, name: secret_name(name)? })
     }
@@ -248,12 +263,6 @@ impl fmt::Display for Destination {
     }
 }
 
-/// What to say where a secret has a name and no repository.
-pub(super) fn no_repository(name: &str) -> Invalid {
-    Invalid::new(format!("{} has no repository", quoted(name)))
-        .help("write owner/repo:NAME, or give --repository owner/name (GITHUB_REPOSITORY is not set)")
-}
-
 /// A legal secret name, upper case as GitHub keeps it.
 ///
 /// # Errors
@@ -262,13 +271,13 @@ pub fn secret_name(name: &str) -> Result<String, Invalid> {
     let legal = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         && name.bytes().next().is_some_and(|b| !b.is_ascii_digit());
     if !legal {
-        return Err(Invalid::new(format!("{} is no name for a GitHub secret", quoted(name)))
-            .help("letters, digits and _ only, and no digit in front"));
+        return Err(Invalid::text("secret name", name)
+            .help("only letters, digits and _ are allowed, and no digit at the start"));
     }
     let upper = name.to_ascii_uppercase();
     if upper.starts_with("GITHUB_") {
         return Err(Invalid::new(format!("GitHub refuses the secret name {}", quoted(name)))
-            .help("no name may start with GITHUB_"));
+            .help("names may not start with GITHUB_"));
     }
     Ok(upper)
 }
@@ -281,11 +290,7 @@ pub fn owner_name(name: &str) -> Result<String, Invalid> {
     let legal = (1..=100).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         && !name.starts_with('-');
-    if legal {
-        Ok(name.to_owned())
-    } else {
-        Err(Invalid::new(format!("{} is no name of a GitHub user or organization", quoted(name))))
-    }
+    if legal { Ok(name.to_owned()) } else { Err(Invalid::text("user or organization name", name)) }
 }
 
 /// The name of a repository, without its owner.
@@ -293,11 +298,7 @@ pub(super) fn repository_name(name: &str) -> Result<String, Invalid> {
     let legal = (1..=100).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         && !matches!(name, "." | "..");
-    if legal {
-        Ok(name.to_owned())
-    } else {
-        Err(Invalid::new(format!("{} is no name of a GitHub repository", quoted(name))))
-    }
+    if legal { Ok(name.to_owned()) } else { Err(Invalid::text("repository name", name)) }
 }
 
 /// The name of a deployment environment in `store`.
@@ -307,15 +308,15 @@ pub(super) fn repository_name(name: &str) -> Result<String, Invalid> {
 pub fn environment_name(name: &str, store: Store) -> Result<String, Invalid> {
     if store != Store::Actions {
         return Err(Invalid::new(format!("the {store} store has no environments"))
-            .help("environments exist in the actions store alone"));
+            .help("only the actions store has environments"));
     }
     let legal =
         (1..=255).contains(&name.chars().count()) && name.trim() == name && !name.chars().any(suspicious);
     if legal {
         Ok(name.to_owned())
     } else {
-        Err(Invalid::new(format!("{} is no name for an environment", quoted(name)))
-            .help("1 to 255 characters, no space around it, no control characters"))
+        Err(Invalid::text("environment name", name)
+            .help("1 to 255 characters, without control characters or spaces around it"))
     }
 }
 
@@ -330,7 +331,7 @@ mod tests {
     }
 
     fn printed(text: &str) -> String {
-        Destination::parse(text, Some(&home())).map_or_else(|e| format!("error: {e}"), |d| d.to_string())
+        Destination::parse(text, &home()).map_or_else(|e| format!("error: {e}"), |d| d.to_string())
     }
 
     #[test]
@@ -348,7 +349,6 @@ mod tests {
         ] {
             assert_eq!(printed(read), full, "{read}");
         }
-        assert!(Destination::parse("NAME", None).is_err());
     }
 
     #[test]
@@ -362,29 +362,29 @@ mod tests {
             .map(printed)
             .join("\n"),
             @r#"
-            error: an empty text is no name for a GitHub secret
-            error: `1NAME` is no name for a GitHub secret
+            error: secret name is empty
+            error: invalid secret name `1NAME`
             error: GitHub refuses the secret name `github_token`
-            error: `acme/api` names no secret: write owner/repo:NAME
-            error: an empty text is no name for a GitHub secret
-            error: `acme` is no repository: write owner/name
-            error: `..` is no name of a GitHub user or organization
-            error: `..` is no name of a GitHub repository
-            error: `a b` is no name of a GitHub user or organization
-            error: an empty text is no name for an environment
+            error: `acme/api` has no secret name (expected owner/repo:NAME)
+            error: secret name is empty
+            error: invalid repository `acme` (expected owner/name)
+            error: invalid user or organization name `..`
+            error: invalid repository name `..`
+            error: invalid user or organization name `a b`
+            error: environment name is empty
             error: the dependabot store has no environments
-            error: `dependbot` is no store
-            error: an empty text is no name of a GitHub user or organization
-            error: `a�b` is no name for an environment
-            error: `NA�[2JME` is no name for a GitHub secret
+            error: unknown store `dependbot`
+            error: user or organization name is empty
+            error: invalid environment name `a�b`
+            error: invalid secret name `NA�[2JME`
             "#
         );
     }
 
     #[test]
     fn equality_ignores_case_as_github_does() {
-        let one = Destination::parse("Acme/API@Prod:name", None).unwrap();
-        let two = Destination::parse("acme/api@prod:NAME", None).unwrap();
+        let one = Destination::parse("Acme/API@Prod:name", &home()).unwrap();
+        let two = Destination::parse("acme/api@prod:NAME", &home()).unwrap();
         assert_eq!(one, two);
         assert_eq!(one.cmp(&two), Ordering::Equal);
         assert_eq!(std::collections::HashSet::from([one, two]).len(), 1);
@@ -411,15 +411,16 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_is_read_back(destination in destinations()) {
-            let read = Destination::parse(&destination.to_string(), None).unwrap();
+            let read = Destination::parse(&destination.to_string(), &home()).unwrap();
             prop_assert_eq!(read.to_string(), destination.to_string());
             prop_assert_eq!(read, destination);
         }
 
         #[test]
         fn whatever_is_read_is_printed_and_read_back(text in "[a-zA-Z/@:+._ é-]{0,24}|\\PC*") {
-            if let Ok(read) = Destination::parse(&text, Some(&home())) {
-                prop_assert_eq!(Destination::parse(&read.to_string(), None), Ok(read));
+            let other = "other/default".parse().unwrap();
+            if let Ok(read) = Destination::parse(&text, &home()) {
+                prop_assert_eq!(Destination::parse(&read.to_string(), &other), Ok(read));
             }
         }
     }

@@ -2,17 +2,19 @@
 //!
 //! Each group of keys is written down once, by `keys!`; the reader and the
 //! schema both come from there, so they cannot disagree. A value that is refused
-//! is noted and the reading goes on: every problem is told at once. What values
-//! mean together is decided in [`super::validate`].
+//! is noted and reading goes on, so that all problems are reported at once. How
+//! values combine is decided in [`super::load`] and [`super::validate`].
+
+use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value as Json};
-use std::borrow::Cow;
 use url::Url;
 
-use super::scalar::Read;
+use super::scalar::{Creation, Read, SignedPattern};
+use super::secrets::SecretEntry;
 use super::yaml::{self, Node, Value};
-use super::{Period, Repository, Store, Visibility};
+use super::{DEFAULT_CREDENTIAL, Period, Policy, Repository, RotationKey, Store, Visibility};
 use crate::diagnostic::{Invalid, Origin, Problems, nearest, one_of, quoted};
 use crate::provider::Kind;
 use crate::redact::looks_like_a_secret;
@@ -20,19 +22,18 @@ use crate::redact::looks_like_a_secret;
 /// A value that was given, and where.
 #[derive(Debug, Clone)]
 pub(crate) struct Field<T> {
-    /// Where it was written.
     pub(crate) origin: Origin,
     /// `None`: it was refused, and that has been noted.
     pub(crate) value: Option<T>,
 }
 
-/// What a key was given, if it was and could be read.
+/// A list whose items have their own origins.
+pub(crate) type List<T> = Vec<Field<T>>;
+
+/// The value of a key that was given and could be read.
 pub(crate) fn given<T>(field: &Option<Field<T>>) -> Option<&T> {
     field.as_ref().and_then(|field| field.value.as_ref())
 }
-
-/// A list in which every item knows its place.
-pub(crate) type List<T> = Vec<Field<T>>;
 
 impl<T: Read> Field<T> {
     pub(crate) fn read(node: &Node, problems: &mut Problems) -> Self {
@@ -71,18 +72,37 @@ macro_rules! keys {
         impl $name {
             /// Every key, as it is written.
             pub(crate) const KEYS: &[&str] = &[$(stringify!($key)),*];
-        }
 
-        impl Read for $name {
-            fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+            fn read_only(known: &[&'static str], node: &Node, problems: &mut Problems) -> Option<Self> {
                 let mut keys = Self::default();
-                for (key, value) in entries(node, Self::KEYS, problems)? {
+                for (key, value) in entries(node, known, problems)? {
                     match key {
                         $(stringify!($key) => keys.$key = Some(Field::read(value, problems)),)*
                         _ => {}
                     }
                 }
                 Some(keys)
+            }
+
+            fn properties(generator: &mut SchemaGenerator) -> Map<String, serde_json::Value> {
+                let mut properties = Map::new();
+                $(properties.insert(
+                    stringify!($key).to_owned(),
+                    described::<$type>(generator, concat!($($key_doc),*)),
+                );)*
+                properties
+            }
+
+            /// These keys; `other` fills in the missing ones.
+            #[allow(dead_code, reason = "only some groups have defaults")]
+            pub(super) fn or(self, other: Self) -> Self {
+                Self { $($key: self.$key.or(other.$key),)* }
+            }
+        }
+
+        impl Read for $name {
+            fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+                Self::read_only(Self::KEYS, node, problems)
             }
         }
 
@@ -92,11 +112,7 @@ macro_rules! keys {
             }
 
             fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-                let mut properties = Map::new();
-                $(properties.insert(
-                    stringify!($key).to_owned(),
-                    described::<$type>(generator, concat!($($key_doc),*)),
-                );)*
+                let properties = Self::properties(generator);
                 json_schema!({
                     "type": "object",
                     "description": concat!($($doc),*).trim(),
@@ -115,31 +131,9 @@ keys! {
     /// The configuration of crossfade.
     FileKeys, required ["rotations"] {
         /// What every rotation does unless it says otherwise.
-        defaults: DefaultsKeys,
+        defaults: Defaults,
         /// The tokens to keep fresh.
         rotations: List<RotationKeys>,
-    }
-}
-
-keys! {
-    /// What every rotation does unless it says otherwise.
-    DefaultsKeys, required [] {
-        /// The service that issues the token.
-        provider: Kind,
-        /// The service's origin, with or without the API's path, where it is not the public one.
-        provider_url: Url,
-        /// The environment variable that holds the provider credential. Default: CROSSFADE_PROVIDER_TOKEN.
-        credential: String,
-        /// The Axiom organization, for personal tokens.
-        org_id: String,
-        /// How long a minted token lives. Default: 90d.
-        lifetime: Period,
-        /// How long the previous token stays valid after the mint. Default: 7d.
-        overlap: Period,
-        /// How long before its end a token is replaced. Default: 14d.
-        rotate_before: Period,
-        /// How long a token that was disabled, or that expired, is kept before it is deleted. Default: 7d for disabled ones; expired ones are kept.
-        delete_after: Period,
     }
 }
 
@@ -152,7 +146,7 @@ keys! {
         provider: Kind,
         /// The service's origin, with or without the API's path, where it is not the public one.
         provider_url: Url,
-        /// The environment variable that holds the provider credential. Default: CROSSFADE_PROVIDER_TOKEN.
+        /// The environment variable that holds the provider credential.
         credential: String,
         /// The Axiom organization, for personal tokens.
         org_id: String,
@@ -162,20 +156,77 @@ keys! {
         formerly: FormerKeys,
         /// Id of the token whose privileges are the right ones, where live tokens of this rotation differ.
         trusted: String,
-        /// How long a minted token lives. Default: 90d.
+        /// Lifetime of a new token.
         lifetime: Period,
-        /// How long the previous token stays valid after the mint. Default: 7d.
+        /// How long the previous token stays valid after the mint.
         overlap: Period,
-        /// How long before its end a token is replaced. Default: 14d.
+        /// How long before its expiry a token is replaced.
         rotate_before: Period,
-        /// How long a token that was disabled, or that expired, is kept before it is deleted. Default: 7d for disabled ones; expired ones are kept.
+        /// How long a disabled or expired token is kept before it is deleted.
         delete_after: Period,
         /// What to create when the token is missing, in the provider's own terms, without name and expiry.
         create: Creation,
         /// A path on the provider's own origin that the new token must be able to GET.
         verify: String,
         /// Every GitHub secret that holds the token.
-        secrets: List<SecretKeys>,
+        secrets: List<SecretEntry>,
+    }
+}
+
+/// The default of a key, as the schema and the help texts show it.
+pub(crate) fn default_of(key: &str) -> Option<String> {
+    let policy = Policy::default();
+    Some(match key {
+        "credential" => DEFAULT_CREDENTIAL.to_owned(),
+        "lifetime" => policy.lifetime.to_string(),
+        "overlap" => policy.overlap.to_string(),
+        "rotate_before" => policy.rotate_before.to_string(),
+        "delete_after" => {
+            format!("{} for disabled tokens; expired tokens are kept", policy.delete_disabled_after())
+        }
+        "repository" => "the repository that rotates".to_owned(),
+        "store" => Store::default().to_string(),
+        _ => return None,
+    })
+}
+
+/// The keys of a rotation that the defaults may set.
+const DEFAULTS: &[&str] = &[
+    "provider",
+    "provider_url",
+    "credential",
+    "org_id",
+    "lifetime",
+    "overlap",
+    "rotate_before",
+    "delete_after",
+];
+
+/// Keys for the rotations that do not set them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Defaults(pub(crate) RotationKeys);
+
+impl Read for Defaults {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        RotationKeys::read_only(DEFAULTS, node, problems).map(Self)
+    }
+}
+
+impl JsonSchema for Defaults {
+    fn schema_name() -> Cow<'static, str> {
+        "Defaults".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut properties = RotationKeys::properties(generator);
+        properties.retain(|key, _| DEFAULTS.contains(&key.as_str()));
+        json_schema!({
+            "type": "object",
+            "description": "What every rotation does unless it says otherwise.",
+            "properties": properties,
+            "required": [],
+            "additionalProperties": false,
+        })
     }
 }
 
@@ -184,7 +235,7 @@ keys! {
     SecretMappingKeys, required ["name"] {
         /// The secret's name.
         name: String,
-        /// The repository, owner/name. Default: the one that rotates.
+        /// The repository, owner/name.
         repository: Repository,
         /// Patterns of repositories, like acme/* or !acme/legacy-*.
         repositories: List<SignedPattern>,
@@ -196,47 +247,8 @@ keys! {
         organization: String,
         /// Who may read an organization secret that is created.
         visibility: Visibility,
-        /// The store that keeps the secret. Default: actions.
+        /// The store that keeps the secret.
         store: Store,
-    }
-}
-
-pub(crate) use super::RotationKey;
-pub(crate) use super::scalar::{Creation, SignedPattern};
-
-/// A secret in its short form, or as a mapping.
-#[derive(Debug, Clone)]
-pub(crate) enum SecretKeys {
-    /// `owner/repo@environment:NAME`
-    Short(String),
-    /// `{ organization: acme, name: NAME }`
-    Mapping(Box<SecretMappingKeys>),
-}
-
-impl Read for SecretKeys {
-    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        match &node.value {
-            Value::Map(_) => {
-                SecretMappingKeys::read(node, problems).map(|keys| Self::Mapping(Box::new(keys)))
-            }
-            _ => String::read(node, problems).map(Self::Short),
-        }
-    }
-}
-
-impl JsonSchema for SecretKeys {
-    fn schema_name() -> Cow<'static, str> {
-        "Secret".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [
-            {
-                "type": "string",
-                "description": "NAME, owner/repo:NAME, owner/repo@environment:NAME or org:acme:NAME; with dependabot+, codespaces+ or agents+ in front for another store than that of Actions.",
-            },
-            generator.subschema_for::<SecretMappingKeys>(),
-        ]})
     }
 }
 
@@ -274,18 +286,18 @@ impl<T: Read> Read for List<T> {
         if let Value::List(items) = &node.value {
             return Some(items.iter().map(|item| Field::read(item, problems)).collect());
         }
-        let invalid = Invalid::new(format!("a list is needed here, not {}", node.kind()));
+        let invalid = Invalid::new(format!("expected a list, found {}", node.kind()));
         problems.error(node.origin, invalid.help("begin each item with a dash: `- item`"));
         None
     }
 }
 
-/// Reads a file's text: every problem of its keys and single values is noted.
-pub(crate) fn read(text: &str, problems: &mut Problems) -> FileKeys {
+/// Reads a file's text; problems of its keys and of single values are noted.
+pub(super) fn read(text: &str, problems: &mut Problems) -> FileKeys {
     match yaml::parse(text) {
-        Ok(Node { value: Value::Null, origin }) => {
-            problems
-                .error(origin, Invalid::new("the configuration file is empty").help("it needs `rotations:`"));
+        Ok(Node { value: Value::Null, origin, .. }) => {
+            let invalid = Invalid::new("the configuration file is empty").help("it needs `rotations:`");
+            problems.error(origin, invalid);
             FileKeys::default()
         }
         Ok(root) => {
@@ -317,7 +329,7 @@ fn refuse_secrets(node: &Node, problems: &mut Problems) {
     }
 }
 
-/// What is said of a secret where none belongs.
+/// The problem of a secret where a name belongs.
 pub(super) fn secret_in_file() -> Invalid {
     Invalid::new("this looks like a secret itself, where a name, an id or a setting belongs").help(
         "a secret belongs in an environment variable, and `credential` names that variable; replace a secret that was written down",
@@ -329,6 +341,16 @@ pub(super) fn secret_in_file() -> Invalid {
 pub fn schema_text() -> String {
     let mut schema = schemars::schema_for!(FileKeys);
     schema.insert("title".to_owned(), "crossfade.yml".into());
+    for group in ["Defaults", "Rotation", "SecretMapping"] {
+        let properties = schema.pointer_mut(&format!("/$defs/{group}/properties"));
+        for (key, property) in properties.and_then(Json::as_object_mut).into_iter().flatten() {
+            if let (Some(default), Some(Json::String(text))) =
+                (default_of(key), property.get_mut("description"))
+            {
+                text.push_str(&format!(" Default: {default}."));
+            }
+        }
+    }
     format!("{:#}\n", schema.as_value())
 }
 
@@ -339,7 +361,7 @@ pub(crate) fn entries<'a>(
     problems: &mut Problems,
 ) -> Option<Vec<(&'static str, &'a Node)>> {
     let Value::Map(map) = &node.value else {
-        let invalid = Invalid::new(format!("a mapping is needed here, not {}", node.kind()));
+        let invalid = Invalid::new(format!("expected a mapping, found {}", node.kind()));
         problems.error(node.origin, invalid.help(format!("its keys: {}", one_of(known.iter().copied()))));
         return None;
     };
@@ -347,11 +369,11 @@ pub(crate) fn entries<'a>(
     let mut origins: Vec<(&'static str, Origin)> = Vec::new();
     for (key, value) in map {
         let Value::Scalar { text, .. } = &key.value else {
-            problems.error(key.origin, Invalid::new("a key must be a word"));
+            problems.error(key.origin, Invalid::new("expected a word as the key"));
             continue;
         };
         let Some(name) = known.iter().copied().find(|k| k == text) else {
-            // Beyond what is told, nobody asks for the nearest name.
+            // The nearest name costs time, and is not shown any more.
             let is_shown = !problems.is_full();
             problems.error(
                 key.origin,

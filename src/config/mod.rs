@@ -25,18 +25,21 @@ use serde_json::{Map, Value};
 
 pub use destination::{Destination, Repository, Scope, Store};
 pub use file::schema_text;
-pub(crate) use file::{Field, RotationKeys, SecretKeys};
+pub(crate) use file::{Field, RotationKeys, default_of};
 pub use key::{RotationKey, base32};
-pub use load::DEFAULT_CREDENTIAL;
 #[cfg(test)]
 pub(crate) use load::read_for_tests;
 pub(crate) use load::{Request, load};
 pub use pattern::RepositoryPattern;
 pub use period::Period;
 pub(crate) use reach::{Held, github_apart, values as check_values};
+pub(crate) use secrets::SecretEntry;
 pub(crate) use yaml::MAX_BYTES;
 
 use crate::provider::ProviderSettings;
+
+/// The variable that holds the provider credential unless a rotation names another.
+pub const DEFAULT_CREDENTIAL: &str = "CROSSFADE_PROVIDER_TOKEN";
 
 /// Every rotation that a run is about, checked.
 #[derive(Debug, Clone)]
@@ -71,7 +74,7 @@ pub struct Rotation {
     /// A path on the provider's own origin that the new token must be able to GET.
     pub verify: Option<String>,
     /// Every secret that holds the token.
-    pub secrets: Vec<SecretTarget>,
+    pub secrets: Vec<ConfiguredSecret>,
     /// More secrets, in all repositories that GitHub finds for a pattern.
     pub patterns: Vec<SecretPattern>,
 }
@@ -88,11 +91,11 @@ impl Rotation {
 /// When to rotate, and how long both tokens are valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// Lifetime of a new token. Default 90 days.
+    /// Lifetime of a new token.
     pub lifetime: Period,
-    /// How long the previous token stays valid after the mint. Default 7 days.
+    /// How long the previous token stays valid after the mint.
     pub overlap: Period,
-    /// How long before its end a token is replaced. Default 14 days.
+    /// How long before its end a token is replaced.
     pub rotate_before: Period,
     /// How long a token that was disabled, or that expired, is kept before it is
     /// deleted; `None`: see [`Policy::delete_disabled_after`], and what expired stays.
@@ -100,7 +103,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// How long a disabled token is kept before it is deleted. Default 7 days.
+    /// How long a disabled token is kept before it is deleted.
     #[must_use]
     pub fn delete_disabled_after(&self) -> Period {
         self.delete_after.unwrap_or(Period::from_days(7))
@@ -120,7 +123,7 @@ impl Default for Policy {
 
 /// A destination, and what may be created on the way to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretTarget {
+pub struct ConfiguredSecret {
     /// The secret.
     pub destination: Destination,
     /// Create the environment if it does not exist.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::destination::{Repository, owner_name, repository_name};
-use crate::diagnostic::{Invalid, quoted};
+use crate::diagnostic::Invalid;
 
 /// `acme/*`: `*` stands for any characters, `?` for one, both in the repository's
 /// name alone. The `!` of a pattern that leaves out is not part of it.
@@ -41,13 +41,14 @@ impl FromStr for RepositoryPattern {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let (owner, name) = text.split_once('/').ok_or_else(|| {
-            Invalid::new(format!("{} is no pattern: write acme/* or !acme/legacy-*", quoted(text)))
-        })?;
-        let owner = owner_name(owner).map_err(|e| e.help("the owner is written out: acme/*, not */*"))?;
+        let (owner, name) = text
+            .split_once('/')
+            .ok_or_else(|| Invalid::text("pattern", text).hint("try acme/* or !acme/legacy-*"))?;
+        let owner =
+            owner_name(owner).map_err(|e| e.help("the owner may not contain wildcards: acme/*, not */*"))?;
         // With its wildcards filled in, the pattern must be a legal name.
         repository_name(&name.replace(['*', '?'], "x"))
-            .map_err(|_| Invalid::new(format!("{} is no pattern of repository names", quoted(name))))?;
+            .map_err(|_| Invalid::text("pattern of repository names", name))?;
         Ok(Self { owner, name: name.to_owned() })
     }
 }

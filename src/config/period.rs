@@ -74,10 +74,9 @@ impl FromStr for Period {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let trimmed = text.trim();
         if !trimmed.is_empty() && trimmed.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Invalid::new(format!("{} has no unit: write {trimmed}d for days", quoted(trimmed))));
+            return Err(Invalid::new(format!("{} has no unit (try {trimmed}d for days)", quoted(trimmed))));
         }
-        let bad =
-            || Invalid::new(format!("{} is no duration: write it like 90d, 48h or 1d12h", quoted(trimmed)));
+        let bad = || Invalid::text("duration", trimmed).hint("try 90d, 48h or 1d12h");
         // `M` stays: some mean months by it, which must not be read as minutes.
         let lower: String =
             trimmed.chars().map(|c| if c == 'M' { c } else { c.to_ascii_lowercase() }).collect();
@@ -87,7 +86,7 @@ impl FromStr for Period {
         }
         if span.get_years() != 0 || span.get_months() != 0 {
             return Err(Invalid::new(format!(
-                "{} has months or years, whose length varies: write days, like 90d",
+                "{} has months or years, whose length varies (try days, such as 90d)",
                 quoted(trimmed)
             )));
         }
@@ -96,7 +95,7 @@ impl FromStr for Period {
             return Err(Invalid::new(format!("{} is longer than 100 years", quoted(trimmed))));
         }
         if length.subsec_nanos() % 1_000_000 != 0 {
-            return Err(Invalid::new(format!("{} is finer than a millisecond", quoted(trimmed))));
+            return Err(Invalid::new(format!("{} is more precise than a millisecond", quoted(trimmed))));
         }
         Ok(Self(length))
     }
@@ -166,18 +165,18 @@ mod tests {
         insta::assert_snapshot!(
             ["90x", "", "90", "-3d", "3d ago", "3M", "3mo", "1y", "99999999d", "1us", "d", "P3D"].map(printed).join("\n"),
             @r#"
-            `90x` is no duration: write it like 90d, 48h or 1d12h
-            an empty text is no duration: write it like 90d, 48h or 1d12h
-            `90` has no unit: write 90d for days
-            `-3d` is no duration: write it like 90d, 48h or 1d12h
-            `3d ago` is no duration: write it like 90d, 48h or 1d12h
-            `3M` is no duration: write it like 90d, 48h or 1d12h
-            `3mo` has months or years, whose length varies: write days, like 90d
-            `1y` has months or years, whose length varies: write days, like 90d
-            `99999999d` is no duration: write it like 90d, 48h or 1d12h
-            `1us` is finer than a millisecond
-            `d` is no duration: write it like 90d, 48h or 1d12h
-            `P3D` is no duration: write it like 90d, 48h or 1d12h
+            invalid duration `90x` (try 90d, 48h or 1d12h)
+            duration is empty (try 90d, 48h or 1d12h)
+            `90` has no unit (try 90d for days)
+            invalid duration `-3d` (try 90d, 48h or 1d12h)
+            invalid duration `3d ago` (try 90d, 48h or 1d12h)
+            invalid duration `3M` (try 90d, 48h or 1d12h)
+            `3mo` has months or years, whose length varies (try days, such as 90d)
+            `1y` has months or years, whose length varies (try days, such as 90d)
+            invalid duration `99999999d` (try 90d, 48h or 1d12h)
+            `1us` is more precise than a millisecond
+            invalid duration `d` (try 90d, 48h or 1d12h)
+            invalid duration `P3D` (try 90d, 48h or 1d12h)
             "#
         );
     }

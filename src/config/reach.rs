@@ -5,19 +5,17 @@
 //! which defaults apply to each rotation; [`values`] checks the credentials in the
 //! variables. Both add the problems that they find.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use secrecy::{ExposeSecret as _, SecretString};
-use url::{Host, Url};
+use url::Url;
 
-use super::Rotation;
-use super::file::given;
-use super::file::{DefaultsKeys, Field, RotationKeys};
-use super::load::{DEFAULT_CREDENTIAL, over, under, with};
+use super::file::{Defaults, Field, RotationKeys, given};
+use super::{DEFAULT_CREDENTIAL, Rotation};
 use crate::diagnostic::{Invalid, Origin, Problems, one_of, quoted};
-use crate::github;
+use crate::http::is_loopback;
 use crate::provider::{Kind, ProviderSettings, catalogue};
-use crate::redact::issuer;
+use crate::redact::{GITHUB, issuer};
 
 /// One rotation of the file, before defaults and flags apply.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +30,7 @@ pub(super) struct ConfiguredRotation<'a> {
 /// a service or an origin that it is not configured for.
 pub(super) fn decide(
     rotations: &[ConfiguredRotation<'_>],
-    defaults: &DefaultsKeys,
+    Defaults(defaults): &Defaults,
     flags: Option<&RotationKeys>,
     problems: &mut Problems,
 ) -> Vec<RotationKeys> {
@@ -49,7 +47,7 @@ pub(super) fn decide(
                 (None, _) => !has_several,
                 (Some(_), None) => true,
             };
-            under(one.keys.clone(), &if takes { defaults.clone() } else { policy_alone(defaults) })
+            one.keys.clone().or(if takes { defaults.clone() } else { policy_only(defaults) })
         })
         .collect();
     let all = || rotations.iter().zip(&in_file);
@@ -58,32 +56,39 @@ pub(super) fn decide(
     let selected: Vec<&RotationKeys> =
         all().filter(|(one, _)| one.is_selected).map(|(_, keys)| keys).collect();
     refuse_flags(flags, &selected, problems);
-    let resolved: Vec<RotationKeys> =
-        all().map(|(one, keys)| if one.is_selected { over(flags, keys) } else { keys.clone() }).collect();
+    let resolved: Vec<RotationKeys> = all()
+        .map(|(one, keys)| if one.is_selected { over(flags, keys.clone()) } else { keys.clone() })
+        .collect();
     let of_run = rotations.iter().zip(&resolved).filter(|(one, _)| one.is_selected);
     one_service_each(of_run.map(|(one, keys)| (keys, one.origin)), problems);
     resolved
 }
 
 /// The service that a rotation is about.
-fn kind(one: &ConfiguredRotation<'_>, defaults: &DefaultsKeys, flags: Option<&RotationKeys>) -> Option<Kind> {
+fn kind(one: &ConfiguredRotation<'_>, defaults: &RotationKeys, flags: Option<&RotationKeys>) -> Option<Kind> {
     let flags = flags.filter(|_| one.is_selected);
     let of_file = given(&one.keys.provider).or_else(|| given(&defaults.provider));
     of_file.or_else(|| given(&flags?.provider)).cloned()
 }
 
+/// Flags override the file, except that a rotation of the file keeps its name.
+fn over(flags: &RotationKeys, file: RotationKeys) -> RotationKeys {
+    RotationKeys { name: None, ..flags.clone() }.or(file)
+}
+
 /// Defaults without what belongs to one service.
-fn policy_alone(defaults: &DefaultsKeys) -> DefaultsKeys {
-    DefaultsKeys { provider_url: None, credential: None, org_id: None, ..defaults.clone() }
+fn policy_only(defaults: &RotationKeys) -> RotationKeys {
+    RotationKeys { provider_url: None, credential: None, org_id: None, ..defaults.clone() }
 }
 
 /// Refuses a default that belongs to one service if the file has several and does not
 /// say which.
-fn refuse_ambiguous_defaults(defaults: &DefaultsKeys, problems: &mut Problems) {
+fn refuse_ambiguous_defaults(defaults: &RotationKeys, problems: &mut Problems) {
+    let RotationKeys { credential, provider_url, org_id, .. } = defaults;
     let origins = [
-        ("credential", defaults.credential.as_ref().map(|field| field.origin)),
-        ("provider_url", defaults.provider_url.as_ref().map(|field| field.origin)),
-        ("org_id", defaults.org_id.as_ref().map(|field| field.origin)),
+        ("credential", credential.as_ref().map(|field| field.origin)),
+        ("provider_url", provider_url.as_ref().map(|field| field.origin)),
+        ("org_id", org_id.as_ref().map(|field| field.origin)),
     ];
     for (key, origin) in origins.into_iter().filter_map(|(key, origin)| Some((key, origin?))) {
         let invalid = Invalid::new(format!(
@@ -91,7 +96,7 @@ fn refuse_ambiguous_defaults(defaults: &DefaultsKeys, problems: &mut Problems) {
         ));
         problems.error(
             origin,
-            invalid.help("add `provider` to `defaults`, and it applies to the rotations of that provider alone; or write it in each rotation"),
+            invalid.help("add `provider` to `defaults`, and it applies only to the rotations of that provider; or write it in each rotation"),
         );
     }
 }
@@ -107,9 +112,7 @@ fn refuse_flags(flags: &RotationKeys, selected: &[&RotationKeys], problems: &mut
             ));
             problems.error(
                 *origin,
-                invalid.help(
-                    "choose the rotations that are meant with --only, or leave the provider to the file",
-                ),
+                invalid.help("choose other rotations with --only, or leave the provider to the file"),
             );
         }
     }
@@ -193,12 +196,7 @@ pub(crate) fn github_apart(api_url: &Url, rotations: &[Rotation]) -> Result<(), 
     let known = catalogue().iter().filter_map(|known| Some((known.name(), known.origin()?)));
     let used = rotations.iter().map(|rotation| &rotation.provider);
     let used = used.map(|provider| (provider.kind.name(), provider.origin()));
-    let is_loopback = match api_url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        _ => false,
-    };
-    match known.chain(used).find(|(_, other)| *other == origin).filter(|_| !is_loopback) {
+    match known.chain(used).find(|(_, other)| *other == origin).filter(|_| !is_loopback(api_url)) {
         None => Ok(()),
         Some((provider, _)) => Err(Invalid::new(format!(
             "GitHub's API and the provider {provider} have the same origin, {origin}"
@@ -208,7 +206,7 @@ pub(crate) fn github_apart(api_url: &Url, rotations: &[Rotation]) -> Result<(), 
 }
 
 /// How the provider of these keys is reached, if they say which it is.
-fn settings(keys: &RotationKeys) -> Option<ProviderSettings> {
+pub(super) fn settings(keys: &RotationKeys) -> Option<ProviderSettings> {
     let kind = given(&keys.provider)?.clone();
     Some(ProviderSettings {
         with: with(&kind, keys),
@@ -216,6 +214,13 @@ fn settings(keys: &RotationKeys) -> Option<ProviderSettings> {
         url: given(&keys.provider_url).cloned(),
         credential: given(&keys.credential).map_or(DEFAULT_CREDENTIAL, String::as_str).to_owned(),
     })
+}
+
+/// What a rotation sets of its provider's variables.
+fn with(kind: &Kind, keys: &RotationKeys) -> BTreeMap<String, String> {
+    let is_declared = |name: &str| kind.file().variables.contains_key(name);
+    let org_id = given(&keys.org_id).filter(|_| is_declared("org_id"));
+    org_id.map(|id| ("org_id".to_owned(), id.clone())).into_iter().collect()
 }
 
 /// A variable's value, and the service that it is for.
@@ -231,16 +236,12 @@ pub(crate) struct Held<'a> {
 
 impl Held<'_> {
     fn service(&self) -> &str {
-        self.provider.map_or(github::SERVICE, |provider| provider.kind.name())
+        self.provider.map_or(GITHUB, |provider| provider.kind.name())
     }
 
     /// Service and origin.
     fn target(&self) -> (&str, Option<String>) {
         (self.service(), self.provider.map(ProviderSettings::origin))
-    }
-
-    fn origin(&self) -> Origin {
-        Origin::Missing
     }
 }
 
@@ -265,8 +266,8 @@ pub(crate) fn values(held: &[Held<'_>], problems: &mut Problems) {
                 one.service()
             ));
             problems.error(
-                one.origin(),
-                invalid.help("were two credentials exchanged? No service may see another one's"),
+                Origin::Missing,
+                invalid.help("were two credentials swapped? Each is sent only to its own service"),
             );
         }
         if let Some(missing) = one.provider.and_then(|provider| missing_variable(provider, value)) {
@@ -278,7 +279,7 @@ pub(crate) fn values(held: &[Held<'_>], problems: &mut Problems) {
                 }
                 _ => "write it under `with` of the rotation",
             };
-            problems.error(one.origin(), invalid.help(help));
+            problems.error(Origin::Missing, invalid.help(help));
         }
         let is_same =
             |other: &&Held<'_>| other.value.expose_secret().trim() == value && other.target() != one.target();
@@ -287,10 +288,7 @@ pub(crate) fn values(held: &[Held<'_>], problems: &mut Problems) {
                 "{} hold the same value, and they are for different services or addresses",
                 one_of([other.variable, variable]).replace(" or ", " and ")
             ));
-            problems.error(
-                one.origin(),
-                invalid.help("a credential is sent to the service that it is for, and to no other"),
-            );
+            problems.error(Origin::Missing, invalid.help("a credential is sent only to its own service"));
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{Period, Repository, RepositoryPattern, RotationKey, Store, Visibilit
 use crate::diagnostic::{Invalid, Problems, name_of, named, quoted};
 use crate::provider::Kind;
 
-/// What can stand in the file.
+/// A value that the file may hold.
 pub(crate) trait Read: JsonSchema + Sized {
     /// The value, or `None` with its problems noted.
     fn read(node: &Node, problems: &mut Problems) -> Option<Self>;
@@ -27,15 +27,11 @@ pub(crate) fn text<T>(
 ) -> Option<T> {
     match &node.value {
         Value::Scalar { text, json: Json::String(_) | Json::Number(_) } => {
-            let result = if text.trim().is_empty() {
-                Err(Invalid::new("nothing is written here"))
-            } else {
-                parse(text)
-            };
+            let result =
+                if text.trim().is_empty() { Err(Invalid::new("the text is empty")) } else { parse(text) };
             problems.note(node.origin, result)
         }
-        _ => problems
-            .note(node.origin, Err(Invalid::new(format!("a text is needed here, not {}", node.kind())))),
+        _ => problems.note(node.origin, Err(Invalid::new(format!("expected text, found {}", node.kind())))),
     }
 }
 
@@ -96,7 +92,7 @@ impl Read for bool {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         match &node.value {
             Value::Scalar { json: Json::Bool(value), .. } => Some(*value),
-            _ => problems.note(node.origin, Err(Invalid::new("`true` or `false` is needed here"))),
+            _ => problems.note(node.origin, Err(Invalid::new("expected `true` or `false`"))),
         }
     }
 }
@@ -159,7 +155,7 @@ const NOT_IN_CREATE: &[&str] = &[
 impl Read for Creation {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
-            let invalid = Invalid::new(format!("`create` is a mapping, not {}", node.kind()));
+            let invalid = Invalid::new(format!("expected a mapping, found {}", node.kind()));
             return problems.note(
                 node.origin,
                 Err(invalid.help("write the provider's creation body, without name and expiry")),
@@ -207,7 +203,7 @@ fn json(node: &Node, problems: &mut Problems) -> Option<Json> {
             let mut map = Map::new();
             for (key, value) in entries {
                 let Value::Scalar { text, .. } = &key.value else {
-                    return problems.note(key.origin, Err(Invalid::new("a key must be a word")));
+                    return problems.note(key.origin, Err(Invalid::new("expected a word as the key")));
                 };
                 if map.insert(text.clone(), json(value, problems)?).is_some() {
                     problems.error(key.origin, Invalid::new(format!("{} is given twice", quoted(text))));

@@ -1,147 +1,135 @@
-//! The secrets of one rotation: short forms and mappings, made into destinations
-//! and patterns.
+//! The secrets of a rotation: a short form or a mapping, read as a destination or as a
+//! pattern.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::destination::{environment_name, owner_name, secret_name};
-use super::file::given;
-use super::file::{Field, RotationKeys, SecretKeys, SecretMappingKeys};
-use super::load::RotationBuilder;
-use super::{Destination, Repository, Scope, SecretPattern, SecretTarget};
-use crate::diagnostic::{Invalid, Origin, one_of};
-use crate::limits::{MOST_WRITES, fits};
+use super::file::{Field, SecretMappingKeys, given};
+use super::scalar::{Read, text};
+use super::yaml::{Node, Value};
+use super::{ConfiguredSecret, Destination, Repository, Scope, SecretPattern};
+use crate::diagnostic::{Invalid, Origin, Problems, one_of};
 
-impl RotationBuilder<'_> {
-    pub(super) fn secrets(
-        &mut self,
-        keys: &RotationKeys,
-        repository: &Repository,
-    ) -> (Vec<(SecretTarget, Origin)>, Vec<SecretPattern>) {
-        let (mut secrets, mut patterns) = (Vec::new(), Vec::new());
-        match &keys.secrets {
-            None if self.by_flags => {
-                let invalid = Invalid::new("no secret is given");
-                self.problems.error(
-                    self.origin,
-                    invalid.help(
-                        "give --secret, the variable CROSSFADE_SECRETS or the action's input `secrets`",
-                    ),
-                );
-            }
-            None => self.problems.error(self.origin, Invalid::new("this rotation has no `secrets`")),
-            Some(Field { origin, value: Some(list) }) if list.is_empty() => {
-                self.problems.error(*origin, Invalid::new("a rotation needs at least one secret"));
-            }
-            Some(Field { origin, value }) => {
-                if value.as_ref().is_some_and(|list| !fits(list.len())) {
-                    let invalid = Invalid::new(format!(
-                        "{MOST_WRITES} secrets are the most that one rotation can deliver to in time"
-                    ));
-                    self.problems.error(
-                        *origin,
-                        invalid.help(
-                            "GitHub takes about 178 writes a minute; give some of them a token of their own",
-                        ),
-                    );
-                }
-                for Field { origin, value } in value.iter().flatten() {
-                    match value {
-                        Some(SecretKeys::Short(text)) => {
-                            let destination =
-                                self.problems.note(*origin, Destination::parse(text, Some(repository)));
-                            secrets.extend(destination.map(|destination| {
-                                (
-                                    SecretTarget { destination, create_environment: false, visibility: None },
-                                    *origin,
-                                )
-                            }));
-                        }
-                        Some(SecretKeys::Mapping(keys)) => match self.mapping(keys, *origin, repository) {
-                            Some(Secret::One(secret)) => secrets.push((secret, *origin)),
-                            Some(Secret::Many(pattern)) => patterns.push(pattern),
-                            None => {}
-                        },
-                        None => {}
-                    }
-                }
-            }
-        }
-        (secrets, patterns)
-    }
+/// One entry of `secrets`.
+#[derive(Debug, Clone)]
+pub(crate) enum SecretEntry {
+    One(ConfiguredSecret),
+    Many(SecretPattern),
+}
 
-    fn mapping(&mut self, keys: &SecretMappingKeys, origin: Origin, default: &Repository) -> Option<Secret> {
-        let at = |field: Option<Origin>| field.unwrap_or(origin);
-        let environment_origin = keys.environment.as_ref().map(|f| f.origin);
-        let organization_origin = keys.organization.as_ref().map(|f| f.origin);
-        let patterns_origin = keys.repositories.as_ref().map(|f| f.origin);
-        let visibility_origin = keys.visibility.as_ref().map(|f| f.origin);
-        let repository_origin = keys.repository.as_ref().map(|f| f.origin);
-
-        let homes = [repository_origin, patterns_origin, organization_origin];
-        let one_home = homes.iter().flatten().count() <= 1;
-        if !one_home {
-            let all = one_of(["repository", "repositories", "organization"]);
-            self.problems.error(origin, Invalid::new(format!("a secret belongs to one of {all}")));
+impl SecretEntry {
+    /// Fills in the repository that rotates where none is written.
+    pub(super) fn settle(&mut self, repository: &Repository) {
+        if let Self::One(secret) = self {
+            secret.destination.scope.settle(repository);
         }
-        if organization_origin.is_some() && environment_origin.is_some() {
-            self.problems.error(at(environment_origin), Invalid::new("an organization has no environments"));
-        }
-        if given(&keys.create_environment) == Some(&true) && environment_origin.is_none() {
-            let origin = at(keys.create_environment.as_ref().map(|f| f.origin));
-            self.problems.error(origin, Invalid::new("`create_environment` needs an `environment`"));
-        }
-        if visibility_origin.is_some() && organization_origin.is_none() {
-            let invalid = Invalid::new("`visibility` is for organization secrets alone");
-            self.problems.error(at(visibility_origin), invalid.help("name the `organization`"));
-        }
-        let store = given(&keys.store).copied().unwrap_or_default();
-        let name = match &keys.name {
-            Some(name) => given(&keys.name).and_then(|n| self.problems.note(name.origin, secret_name(n))),
-            None => self.problems.note(origin, Err(Invalid::new("this secret has no `name`"))),
-        };
-        let environment = match given(&keys.environment) {
-            Some(name) => Some(self.problems.note(at(environment_origin), environment_name(name, store))?),
-            None => None,
-        };
-        let create_environment = given(&keys.create_environment).copied().unwrap_or_default();
-        if let Some(field) = &keys.repositories {
-            let signed = field.value.as_ref()?;
-            let of = |leaves_out: bool| {
-                let patterns = signed.iter().filter_map(|f| f.value.as_ref());
-                patterns.filter(|p| p.leaves_out == leaves_out).map(|p| p.pattern.clone()).collect::<Vec<_>>()
-            };
-            let include = of(false);
-            if include.is_empty() {
-                let invalid = Invalid::new("`repositories` takes in no repository");
-                self.problems.error(field.origin, invalid.help("begin with a pattern like acme/*"));
-            }
-            return Some(Secret::Many(SecretPattern {
-                include,
-                exclude: of(true),
-                store,
-                name: name?,
-                environment,
-                create_environment,
-            }));
-        }
-        let scope = match (&keys.organization, &keys.repository) {
-            (Some(organization), _) => {
-                let name = organization.value.as_deref()?;
-                Scope::Organization(self.problems.note(organization.origin, owner_name(name))?)
-            }
-            (None, Some(repository)) => repository_scope(repository.value.clone()?, environment),
-            (None, None) => repository_scope(default.clone(), environment),
-        };
-        one_home.then_some(Secret::One(SecretTarget {
-            destination: Destination { store, scope, name: name? },
-            create_environment,
-            visibility: given(&keys.visibility).copied(),
-        }))
     }
 }
 
-/// What a mapping under `secrets` stands for.
-enum Secret {
-    One(SecretTarget),
-    Many(SecretPattern),
+impl From<Destination> for SecretEntry {
+    fn from(destination: Destination) -> Self {
+        Self::One(ConfiguredSecret { destination, create_environment: false, visibility: None })
+    }
+}
+
+impl Read for SecretEntry {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        if matches!(node.value, Value::Map(_)) {
+            return mapping(&SecretMappingKeys::read(node, problems)?, node.origin, problems);
+        }
+        text(node, problems, |text| Destination::parse(text, &Repository::that_rotates())).map(Self::from)
+    }
+}
+
+impl JsonSchema for SecretEntry {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            {
+                "type": "string",
+                "description": "NAME, owner/repo:NAME, owner/repo@environment:NAME or org:acme:NAME; with dependabot+, codespaces+ or agents+ in front for another store than that of Actions.",
+            },
+            generator.subschema_for::<SecretMappingKeys>(),
+        ]})
+    }
+}
+
+fn mapping(keys: &SecretMappingKeys, origin: Origin, problems: &mut Problems) -> Option<SecretEntry> {
+    let scopes = [at(&keys.repository), at(&keys.repositories), at(&keys.organization)];
+    let has_one_scope = scopes.iter().flatten().count() <= 1;
+    if !has_one_scope {
+        let all = one_of(["repository", "repositories", "organization"]);
+        problems.error(origin, Invalid::new(format!("a secret belongs to one of {all}")));
+    }
+    if let (Some(_), Some(environment)) = (&keys.organization, at(&keys.environment)) {
+        problems.error(environment, Invalid::new("an organization has no environments"));
+    }
+    if let (Some(true), Some(create), None) =
+        (given(&keys.create_environment), at(&keys.create_environment), &keys.environment)
+    {
+        problems.error(create, Invalid::new("`create_environment` requires `environment`"));
+    }
+    if let (Some(visibility), None) = (at(&keys.visibility), &keys.organization) {
+        let invalid = Invalid::new("`visibility` is only for organization secrets");
+        problems.error(visibility, invalid.help("name the `organization`"));
+    }
+    let store = given(&keys.store).copied().unwrap_or_default();
+    let name = match &keys.name {
+        Some(Field { origin, value }) => {
+            value.as_ref().and_then(|name| problems.note(*origin, secret_name(name)))
+        }
+        None => problems.note(origin, Err(Invalid::new("this secret has no `name`"))),
+    };
+    let environment = match &keys.environment {
+        Some(Field { origin, value: Some(name) }) => {
+            Some(problems.note(*origin, environment_name(name, store))?)
+        }
+        _ => None,
+    };
+    let create_environment = given(&keys.create_environment).copied().unwrap_or_default();
+    if let Some(field) = &keys.repositories {
+        let signed = field.value.as_ref()?;
+        let of = |leaves_out: bool| {
+            let patterns = signed.iter().filter_map(|f| f.value.as_ref());
+            patterns.filter(|p| p.leaves_out == leaves_out).map(|p| p.pattern.clone()).collect::<Vec<_>>()
+        };
+        let include = of(false);
+        if include.is_empty() {
+            let invalid = Invalid::new("`repositories` includes no repository");
+            problems.error(field.origin, invalid.help("begin with a pattern like acme/*"));
+        }
+        let exclude = of(true);
+        return Some(SecretEntry::Many(SecretPattern {
+            include,
+            exclude,
+            store,
+            name: name?,
+            environment,
+            create_environment,
+        }));
+    }
+    let scope = match (&keys.organization, &keys.repository) {
+        (Some(Field { origin, value }), _) => {
+            Scope::Organization(problems.note(*origin, owner_name(value.as_deref()?))?)
+        }
+        (None, Some(repository)) => repository_scope(repository.value.clone()?, environment),
+        (None, None) => repository_scope(Repository::that_rotates(), environment),
+    };
+    has_one_scope.then_some(SecretEntry::One(ConfiguredSecret {
+        destination: Destination { store, scope, name: name? },
+        create_environment,
+        visibility: given(&keys.visibility).copied(),
+    }))
+}
+
+/// Where a key was given, if it was.
+fn at<T>(field: &Option<Field<T>>) -> Option<Origin> {
+    field.as_ref().map(|field| field.origin)
 }
 
 fn repository_scope(repository: Repository, environment: Option<String>) -> Scope {

@@ -36,9 +36,8 @@ impl FromStr for Shard {
             let (index, count) = (index.trim().parse().ok()?, count.trim().parse().ok()?);
             (1..=count).contains(&index).then_some(Self { index, count })
         };
-        parse().ok_or_else(|| {
-            Invalid::new(format!("{} is no shard: write I/N, with I from 1 to N, like 2/4", quoted(text)))
-        })
+        parse()
+            .ok_or_else(|| Invalid::text("shard", text).hint("expected I/N with I from 1 to N, such as 2/4"))
     }
 }
 
@@ -68,13 +67,13 @@ impl Selection {
     pub(crate) fn check(&self, names: &[&str], problems: &mut Problems) {
         for Field { origin, value } in &self.only {
             let Some(name) = value.as_deref().filter(|name| !names.contains(name)) else { continue };
-            let invalid = Invalid::new(format!("there is no rotation {}", quoted(name)));
+            let invalid = Invalid::new(format!("unknown rotation {}", quoted(name)));
             let known = names.iter().copied();
             problems.error(
                 *origin,
                 match nearest(name, known.clone()) {
                     Some(meant) => invalid.help(format!("did you mean {}?", quoted(meant))),
-                    None if names.len() <= 10 => invalid.help(format!("there is {}", one_of(known))),
+                    None if names.len() <= 10 => invalid.help(format!("known: {}", one_of(known))),
                     None => invalid,
                 },
             );

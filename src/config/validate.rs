@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{Destination, Period, Policy, RotationKey};
+use super::file::{Field, RotationKeys, given};
+use super::secrets::SecretEntry;
+use super::{ConfiguredSecret, Destination, Period, Policy, Repository, RotationKey, reach};
 use crate::diagnostic::{Invalid, Origin, Problems, quoted, suspicious};
 use crate::provider::ProviderSettings;
 use crate::redact::looks_like_a_secret;
@@ -10,47 +12,39 @@ use crate::redact::looks_like_a_secret;
 /// Below this, a run that is cut off may not be finished in time by the next one.
 const SHORTEST_COMFORTABLE_OVERLAP: Period = Period::from_hours(24);
 
-/// Where each part of a policy was written; `None`: it is the default.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct PolicyOrigins {
-    pub(super) lifetime: Option<Origin>,
-    pub(super) overlap: Option<Origin>,
-    pub(super) rotate_before: Option<Origin>,
-    /// Where the rotation itself stands.
-    pub(super) rotation: Origin,
-}
-
 /// Notes a policy that cannot work.
-pub(super) fn policy(policy: Policy, at: PolicyOrigins, problems: &mut Problems) {
+pub(super) fn policy(policy: Policy, keys: &RotationKeys, rotation: Origin, problems: &mut Problems) {
     let Policy { lifetime, overlap, rotate_before, .. } = policy;
-    let shown = |value: Period, origin: Option<Origin>| match origin {
+    let shown = |value: Period, field: &Option<Field<Period>>| match field {
         Some(_) => value.to_string(),
         None => format!("{value}, the default"),
     };
-    let first = |origins: [Option<Origin>; 3]| origins.into_iter().flatten().next().unwrap_or(at.rotation);
-    let overlap_shown = shown(overlap, at.overlap);
-    let before_shown = shown(rotate_before, at.rotate_before);
+    let first = |fields: &[&Option<Field<Period>>]| {
+        fields.iter().find_map(|field| Some(field.as_ref()?.origin)).unwrap_or(rotation)
+    };
+    let overlap_shown = shown(overlap, &keys.overlap);
+    let before_shown = shown(rotate_before, &keys.rotate_before);
     if overlap >= rotate_before {
         let invalid = Invalid::new(format!(
             "the overlap ({overlap_shown}) must be shorter than rotate_before ({before_shown})"
         ));
         problems.error(
-            first([at.overlap, at.rotate_before, None]),
-            invalid.help("else the old token dies inside its overlap"),
+            first(&[&keys.overlap, &keys.rotate_before]),
+            invalid.help("otherwise the previous token expires before its overlap ends"),
         );
     } else if rotate_before.duration() + overlap.duration() >= lifetime.duration() {
         let invalid = Invalid::new(format!(
             "rotate_before ({before_shown}) and overlap ({overlap_shown}) together must be shorter than the lifetime ({})",
-            shown(lifetime, at.lifetime)
+            shown(lifetime, &keys.lifetime)
         ));
         problems.error(
-            first([at.lifetime, at.rotate_before, at.overlap]),
-            invalid.help("else every run would rotate"),
+            first(&[&keys.lifetime, &keys.rotate_before, &keys.overlap]),
+            invalid.help("otherwise every run would rotate"),
         );
     } else if overlap < SHORTEST_COMFORTABLE_OVERLAP {
         let invalid = Invalid::new(format!("an overlap of {overlap} is shorter than a day"));
         problems.warning(
-            first([at.overlap, None, None]),
+            first(&[&keys.overlap]),
             invalid.help("a run that is cut off is finished by the next one, which must come inside the overlap; jobs that wait in a queue keep the old token"),
         );
     }
@@ -65,13 +59,13 @@ pub(super) fn rotation_name(name: &str) -> Result<String, Invalid> {
     if legal {
         Ok(name.to_owned())
     } else {
-        Err(Invalid::new(format!("{} is no name for a rotation", quoted(name)))
-            .help("at most 100 characters, no [ and ], no space around it, no control characters; with --token alone, give --name too"))
+        Err(Invalid::text("rotation name", name)
+            .help("at most 100 characters, without [, ], control characters or spaces around it; if --token is the name, give --name too"))
     }
 }
 
-/// Whether what stands where a variable's name belongs may be a value of unknown
-/// form: long, with digits among small letters, and not made of words.
+/// Whether a variable's name may be a credential of unknown form instead: long, with
+/// digits among lower-case letters, and not made of words.
 pub(super) fn could_be_a_credential(variable: &str) -> bool {
     let has = |is: fn(&char) -> bool| variable.chars().any(|c| is(&c));
     let is_run = |run: &str| run.len() >= 12 && run.bytes().any(|b| b.is_ascii_digit());
@@ -86,45 +80,38 @@ pub(super) fn credential(variable: &str) -> Result<String, Invalid> {
     let legal = variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         && variable.bytes().next().is_some_and(|b| !b.is_ascii_digit());
     if !legal {
-        return Err(Invalid::new(format!("{} is no name of an environment variable", quoted(variable)))
+        return Err(Invalid::text("environment variable name", variable)
             .help("write the variable's name here, never its value: letters, digits and _"));
     }
     let upper = variable.to_ascii_uppercase();
     let of_github = ["CROSSFADE_GITHUB_", "GITHUB_", "GH_", "ACTIONS_", "RUNNER_"];
     if upper == "CROSSFADE_MARKER_KEY" {
         return Err(Invalid::new(format!("{} holds the key that signs markers", quoted(variable)))
-            .help("it is never sent to anybody; use another variable"));
+            .help("it is never sent anywhere; use another variable"));
     }
     if of_github.iter().any(|prefix| upper.starts_with(prefix)) {
-        return Err(Invalid::new(format!("{} is a variable of GitHub's", quoted(variable)))
-            .help("a credential of GitHub is never sent to a provider; use another variable"));
+        return Err(Invalid::new(format!("{} is one of GitHub's own variables", quoted(variable)))
+            .help("a GitHub credential is never sent to a provider; use another variable"));
     }
     Ok(variable.to_owned())
 }
 
-/// What a rotation claims for itself, and where: no other rotation may claim the same.
-#[derive(Debug)]
-pub(super) struct Claims {
-    pub(super) name: Option<(String, Origin)>,
-    pub(super) key: Option<RotationKey>,
-    pub(super) formerly: Vec<(RotationKey, Origin)>,
-    pub(super) token: Option<(ProviderSettings, String, Origin)>,
-    pub(super) destinations: Vec<(Destination, Origin)>,
-}
-
 /// Adds problems for what several rotations, or one of them twice, claim.
-pub(super) fn together(rotations: &[Claims], problems: &mut Problems) {
+pub(super) fn together(rotations: &[RotationKeys], repository: &Repository, problems: &mut Problems) {
     let mut names: HashMap<&str, Origin> = HashMap::new();
     let mut destinations: HashMap<&Destination, (usize, Origin)> = HashMap::new();
-    let mut tokens: HashMap<(&ProviderSettings, &str), Origin> = HashMap::new();
+    let mut tokens: HashMap<(ProviderSettings, &str), Origin> = HashMap::new();
+    let keys: Vec<RotationKey> =
+        rotations.iter().filter_map(|r| Some(RotationKey::new(repository, given(&r.name)?))).collect();
     for (index, rotation) in rotations.iter().enumerate() {
-        if let Some((name, origin)) = &rotation.name
+        if let Some(Field { origin, value: Some(name) }) = &rotation.name
             && let Some(first) = names.insert(name, *origin)
         {
-            let invalid = Invalid::new(format!("a second rotation is called {}", quoted(name)));
+            let invalid = Invalid::new(format!("two rotations have the name {}", quoted(name)));
             problems.error(*origin, at(invalid, first));
         }
-        for (destination, origin) in &rotation.destinations {
+        for Field { origin, value } in given(&rotation.secrets).into_iter().flatten() {
+            let Some(SecretEntry::One(ConfiguredSecret { destination, .. })) = value else { continue };
             let Some((owner, first)) = destinations.insert(destination, (index, *origin)) else { continue };
             let text = quoted(&destination.to_string());
             let invalid = if owner == index {
@@ -134,15 +121,15 @@ pub(super) fn together(rotations: &[Claims], problems: &mut Problems) {
             };
             problems.error(*origin, at(invalid, first));
         }
-        if let Some((provider, token, origin)) = &rotation.token
-            && let Some(first) = tokens.insert((provider, token), *origin)
+        if let (Some(settings), Some(Field { origin, value: Some(token) })) =
+            (reach::settings(rotation), &rotation.token)
+            && let Some(first) = tokens.insert((settings, token), *origin)
         {
             let invalid = Invalid::new(format!("two rotations keep the token {} fresh", quoted(token)));
             problems.warning(*origin, at(invalid, first));
         }
-        for (former, origin) in &rotation.formerly {
-            let taken = rotations.iter().any(|other| other.key.as_ref() == Some(former));
-            if taken {
+        for Field { origin, value } in given(&rotation.formerly).into_iter().flat_map(|keys| &keys.0) {
+            if value.as_ref().is_some_and(|former| keys.contains(former)) {
                 let invalid = Invalid::new("this is the key of a rotation of this file");
                 problems.error(*origin, invalid.help("its tokens cannot belong to two rotations"));
             }

@@ -4,6 +4,7 @@
 //! [`super::file`] interprets the tree.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
@@ -14,30 +15,30 @@ use crate::diagnostic::{Invalid, Origin, Position, printable};
 /// The largest file that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
-/// One value of the file.
+/// One node of the file.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     /// Where it stands; for an alias, where the alias stands.
     pub(crate) origin: Origin,
-    /// What it is.
+    /// Where its text stands in the source.
+    bytes: Range<usize>,
     pub(crate) value: Value,
 }
 
-/// What a [`Node`] is.
+/// What a node holds.
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
     /// Nothing, or `null`.
     Null,
-    /// Text, a number, a truth value.
+    /// Text, a number or a boolean.
     Scalar {
         /// As the user wrote it: `12e5` may be a name.
         text: String,
         /// As YAML understands it.
         json: Json,
     },
-    /// A list.
     List(Vec<Node>),
-    /// A mapping, in order, repeated keys included.
+    /// In order, repeated keys included.
     Map(Vec<(Node, Node)>),
 }
 
@@ -48,17 +49,43 @@ impl Node {
             Value::Null => "nothing",
             Value::Scalar { json: Json::String(_), .. } => "text",
             Value::Scalar { json: Json::Number(_), .. } => "a number",
-            Value::Scalar { .. } => "a truth value",
+            Value::Scalar { .. } => "a boolean",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
         }
+    }
+
+    /// Gives numbers and booleans the text that they were written with.
+    fn restore(&mut self, source: &str) {
+        match &mut self.value {
+            Value::Scalar { text, json } if !json.is_string() => {
+                if let Some(written) = source.get(self.bytes.clone()).filter(|text| !text.is_empty()) {
+                    written.clone_into(text);
+                }
+            }
+            Value::List(items) => items.iter_mut().for_each(|item| item.restore(source)),
+            Value::Map(entries) => {
+                entries
+                    .iter_mut()
+                    .flat_map(|(key, value)| [key, value])
+                    .for_each(|node| node.restore(source));
+            }
+            Value::Null | Value::Scalar { .. } => {}
+        }
+    }
+}
+
+impl Value {
+    fn scalar(json: impl Into<Json>) -> Self {
+        let json = json.into();
+        Self::Scalar { text: json.to_string(), json }
     }
 }
 
 /// Reads a file's text.
 ///
 /// # Errors
-/// When it is no YAML, or beyond the bounds; YAML stops at its first such problem.
+/// When it is invalid YAML, or beyond the bounds; YAML stops at its first such problem.
 pub(crate) fn parse(text: &str) -> Result<Node, (Origin, Invalid)> {
     if text.len() > MAX_BYTES {
         return Err((Origin::Missing, Invalid::new("the configuration file is larger than 1 MiB")));
@@ -73,19 +100,20 @@ pub(crate) fn parse(text: &str) -> Result<Node, (Origin, Invalid)> {
         reject_unsupported_tags: true,
         with_snippet: false,
     };
-    let raw: Raw = serde_saphyr::from_str_with_options(text, options).map_err(|e| refusal(&e))?;
-    Ok(raw.node(text))
+    let mut root: Node = serde_saphyr::from_str_with_options(text, options).map_err(|e| refusal(&e))?;
+    root.restore(text);
+    Ok(root)
 }
 
 /// A parser's error without its position, which is shown separately.
 fn refusal(error: &serde_saphyr::Error) -> (Origin, Invalid) {
     let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
     let message = message.split(" at line ").next().unwrap_or_default();
-    let mut invalid = Invalid::new(format!("this is no YAML: {}", printable(message)));
+    let mut invalid = Invalid::new(format!("invalid YAML: {}", printable(message)));
     if message.contains("tag `!") {
-        invalid = invalid.help("put quotes around a text that begins with !");
+        invalid = invalid.help("put quotes around text that begins with !");
     } else if message.contains("unknown value") {
-        invalid = invalid.help("put quotes around a text that begins with *");
+        invalid = invalid.help("put quotes around text that begins with *");
     }
     (error.location().map_or(Origin::Missing, origin), invalid)
 }
@@ -102,105 +130,77 @@ fn origin(at: Location) -> Origin {
     })
 }
 
-/// A node before its text has been looked up in the source.
-struct Raw(Spanned<RawValue>);
-
-enum RawValue {
-    Null,
-    Text(String),
-    Other(Json),
-    List(Vec<Raw>),
-    Map(Vec<(Raw, Raw)>),
-}
-
-impl Raw {
-    fn node(self, source: &str) -> Node {
-        let Spanned { value, referenced, defined } = self.0;
-        let value = match value {
-            RawValue::Null => Value::Null,
-            RawValue::Text(text) => Value::Scalar { json: Json::String(text.clone()), text },
-            RawValue::Other(json) => {
-                Value::Scalar { text: written(source, defined).unwrap_or_else(|| json.to_string()), json }
-            }
-            RawValue::List(items) => Value::List(items.into_iter().map(|n| n.node(source)).collect()),
-            RawValue::Map(entries) => {
-                Value::Map(entries.into_iter().map(|(k, v)| (k.node(source), v.node(source))).collect())
-            }
-        };
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Spanned { value, referenced, defined } = Spanned::deserialize(deserializer)?;
         // A mapping is shown by its first key: it says more than a brace or a dash.
         let origin = match &value {
             Value::Map(entries) if referenced == defined && !entries.is_empty() => entries[0].0.origin,
             _ => origin(referenced),
         };
-        Node { origin, value }
+        Ok(Self { origin, bytes: bytes(defined), value })
     }
 }
 
-/// The characters that a number was written with.
-fn written(source: &str, at: Location) -> Option<String> {
-    let start = usize::try_from(at.span().byte_offset()?).ok()?;
-    let length = usize::try_from(at.span().byte_len()?).ok()?;
-    source.get(start..start.checked_add(length)?).map(str::to_owned)
+/// The bytes of the source that define a node.
+fn bytes(at: Location) -> Range<usize> {
+    let number = |n: Option<u64>| n.and_then(|n| usize::try_from(n).ok()).unwrap_or_default();
+    let start = number(at.span().byte_offset());
+    start..start.saturating_add(number(at.span().byte_len()))
 }
 
-impl<'de> Deserialize<'de> for Raw {
+impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Spanned::deserialize(deserializer).map(Self)
+        deserializer.deserialize_any(ValueVisitor)
     }
 }
 
-impl<'de> Deserialize<'de> for RawValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
-    }
-}
+struct ValueVisitor;
 
-struct RawVisitor;
-
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = RawValue;
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any YAML value")
     }
 
-    fn visit_unit<E>(self) -> Result<RawValue, E> {
-        Ok(RawValue::Null)
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<RawValue, E> {
-        Ok(RawValue::Other(value.into()))
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::scalar(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<RawValue, E> {
-        Ok(RawValue::Other(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::scalar(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<RawValue, E> {
-        Ok(RawValue::Other(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::scalar(value))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<RawValue, E> {
-        Ok(RawValue::Other(value.into()))
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::scalar(value))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<RawValue, E> {
-        Ok(RawValue::Text(value.to_owned()))
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::Scalar { text: value.to_owned(), json: value.into() })
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<RawValue, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = access.next_element()? {
             items.push(item);
         }
-        Ok(RawValue::List(items))
+        Ok(Value::List(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<RawValue, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut entries = Vec::new();
         while let Some(entry) = access.next_entry()? {
             entries.push(entry);
         }
-        Ok(RawValue::Map(entries))
+        Ok(Value::Map(entries))
     }
 }

@@ -51,14 +51,14 @@ impl<C: Credentials> Client<C> {
     /// [`Self::success`].
     pub(super) async fn send(&self, subject: &Subject<'_>, call: Call) -> Result<Reply, Error> {
         let token = self.credentials.token(subject).await?;
-        let rejected = self.send_with(&token, subject, call.clone()).await?;
-        if rejected.status != StatusCode::UNAUTHORIZED || !self.credentials.forget(subject, &token).await {
-            return Ok(rejected);
+        let first = self.send_with(&token, subject, call.clone()).await?;
+        if first.status != StatusCode::UNAUTHORIZED || !self.credentials.forget(subject, &token).await {
+            return Ok(first);
         }
         // The token may have expired while its request waited for the rate limiter.
         let token = self.credentials.token(subject).await?;
         let mut reply = self.send_with(&token, subject, call).await?;
-        reply.may_have_been_applied |= rejected.may_have_been_applied;
+        reply.may_have_been_applied |= first.may_have_been_applied;
         Ok(reply)
     }
 
@@ -122,7 +122,7 @@ impl<C: Credentials> Client<C> {
                 return Ok((items, total));
             }
         }
-        Err(Error::new(ErrorKind::Unreadable, format!("{subject}: the list does not end")))
+        Err(Error::new(ErrorKind::Unreadable, subject, "the list does not end"))
     }
 
     /// The secrets of a destination's scope, as the subject of requests and errors.

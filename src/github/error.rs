@@ -1,4 +1,6 @@
-//! Errors of GitHub: a few kinds, and messages that say what to do.
+//! Errors of GitHub: a few kinds, each with its cause and often with a remedy.
+
+mod subject;
 
 use std::fmt;
 
@@ -6,31 +8,38 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::peer::is_rate_limit;
-use super::permission::{ADMINISTRATION, METADATA, Permission};
-use crate::config::{Scope, Store};
+use crate::config::Scope;
+use crate::error_code::ErrorCode;
 use crate::http::{HttpError, Reply, text_of_page};
 use crate::redact::Redactor;
+pub(super) use subject::{Purpose, Subject};
 
 /// A failed request to GitHub.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{message}")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{about}{}{cause}", if about.is_empty() { "" } else { ": " })]
 pub struct Error {
     /// What callers branch on.
     pub kind: ErrorKind,
-    /// One or two sentences for users: the scope, what is wrong, what to do.
-    pub message: String,
+    /// What was read or written.
+    pub about: String,
+    /// What went wrong, with GitHub's own reason, but without what it is about: the same
+    /// for every secret that one cause hits.
+    pub cause: String,
+    /// What to do, if more is known than the kind tells: a whole sentence.
+    pub remedy: Option<String>,
 }
 
 /// The kinds of [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The token is not accepted.
+    /// GitHub rejected the credential, or it cannot be sent.
     Unauthenticated,
-    /// The token may not do this.
+    /// The credential lacks a permission.
     Forbidden,
-    /// The scope does not exist, or the token cannot see it.
+    /// The scope does not exist, or the credential cannot see it.
     NotFound,
-    /// GitHub rejects the request as invalid, or it cannot be built.
+    /// GitHub refused this request, whatever the credential: it is invalid, or its
+    /// repository is archived.
     Invalid,
     /// Too many requests.
     RateLimited,
@@ -62,33 +71,6 @@ pub struct WriteError {
     /// Why.
     #[source]
     pub error: Error,
-}
-
-/// What a request is for; errors name it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Purpose<'a> {
-    pub(super) store: Store,
-    pub(super) scope: &'a Scope,
-    /// The server is GitHub's own, which has every store.
-    pub(super) has_every_store: bool,
-}
-
-/// What a request is about. Errors begin with it, and the advice after a refusal depends
-/// on it.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Subject<'a> {
-    /// The secrets of a scope.
-    Secrets(Purpose<'a>),
-    /// Creating the environment that will hold them, which takes another permission.
-    Environment(Purpose<'a>),
-    /// A write check, which holds for all of the owner's repositories.
-    WriteCheck(Purpose<'a>),
-    /// The repositories of this owner.
-    Repositories(&'a str),
-    /// The App's installation at this owner.
-    Installation(&'a str),
-    /// A token for that installation.
-    InstallationToken(&'a str),
 }
 
 /// The credential of a request.
@@ -137,13 +119,35 @@ impl Refusal<'_> {
 }
 
 impl Error {
-    pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+    /// An error without a remedy of its own.
+    #[must_use]
+    pub fn new(kind: ErrorKind, about: impl fmt::Display, cause: impl Into<String>) -> Self {
+        Self { kind, about: about.to_string(), cause: cause.into(), remedy: None }
     }
 
-    /// The message without its subject.
-    pub(super) fn cause(&self, subject: &Subject<'_>) -> &str {
-        self.message.strip_prefix(&format!("{subject}: ")).unwrap_or(&self.message)
+    /// The same with a remedy.
+    pub(super) fn with_remedy(self, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..self }
+    }
+
+    /// Whether one sentence about both would do.
+    pub(crate) fn has_same_cause(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.cause == other.cause && self.remedy == other.remedy
+    }
+
+    /// The code, whose section in the docs explains the error.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self.kind {
+            ErrorKind::Unauthenticated => ErrorCode::GithubCredential,
+            ErrorKind::Forbidden => ErrorCode::GithubPermission,
+            ErrorKind::NotFound => ErrorCode::SecretNotFound,
+            ErrorKind::Invalid => ErrorCode::SecretRefused,
+            ErrorKind::RateLimited => ErrorCode::GithubLimit,
+            ErrorKind::Unavailable => ErrorCode::GithubUnreachable,
+            ErrorKind::Unreadable => ErrorCode::GithubReply,
+            ErrorKind::Late => ErrorCode::Undelivered,
+        }
     }
 
     /// No whole reply came. `about` begins the message.
@@ -160,12 +164,12 @@ impl Error {
             | HttpError::Timeout { .. }
             | HttpError::Dropped { .. } => ErrorKind::Unavailable,
         };
-        Self::new(kind, format!("{about}: {error}"))
+        Self::new(kind, about, error.to_string())
     }
 
     /// A success reply with an unexpected body.
     pub(super) fn unreadable(about: &dyn fmt::Display) -> Self {
-        Self::new(ErrorKind::Unreadable, format!("{about}: GitHub's answer was not understood"))
+        Self::new(ErrorKind::Unreadable, about, "GitHub's reply is not what its API documents")
     }
 
     /// The one place that explains a failure status. GitHub uses one status for many
@@ -173,185 +177,60 @@ impl Error {
     /// shown.
     pub(super) fn refused(subject: &Subject<'_>, refusal: &Refusal<'_>) -> Self {
         let reason = refusal.reason();
-        let (kind, text) = match refusal.reply.status {
-            StatusCode::UNAUTHORIZED => (ErrorKind::Unauthenticated, refusal.unauthenticated()),
-            _ if is_rate_limit(refusal.reply) => (
-                ErrorKind::RateLimited,
-                format!("GitHub's rate limit is used up ({reason}); try again later"),
-            ),
+        let (kind, cause, remedy) = match refusal.reply.status {
+            StatusCode::UNAUTHORIZED => {
+                let (cause, remedy) = refusal.unauthenticated();
+                (ErrorKind::Unauthenticated, cause, Some(remedy.to_owned()))
+            }
+            _ if is_rate_limit(refusal.reply) => {
+                (ErrorKind::RateLimited, format!("GitHub's rate limit is used up ({reason})"), None)
+            }
             StatusCode::FORBIDDEN | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => {
-                let hint = subject.hint(refusal).map_or(String::new(), |hint| format!(". {hint}"));
-                (ErrorKind::Forbidden, format!("{} ({reason}){hint}", subject.refusal()))
+                let is_permitted = subject.is_of_a_secret() && refusal.is_about_the_repository();
+                let kind = if is_permitted { ErrorKind::Invalid } else { ErrorKind::Forbidden };
+                (kind, format!("{} ({reason})", subject.refusal()), subject.hint(refusal))
             }
             StatusCode::NOT_FOUND | StatusCode::GONE => {
-                (ErrorKind::NotFound, format!("{} ({reason})", subject.not_found()))
+                let (cause, remedy) = subject.not_found();
+                (ErrorKind::NotFound, format!("{cause} ({reason})"), remedy.map(str::to_owned))
             }
             StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
-                (ErrorKind::Invalid, format!("{} ({reason})", subject.refusal()))
+                (ErrorKind::Invalid, format!("{} ({reason})", subject.refusal()), None)
             }
             status if status.is_server_error() => {
-                (ErrorKind::Unavailable, format!("GitHub server error ({reason})"))
+                (ErrorKind::Unavailable, format!("GitHub server error ({reason})"), None)
             }
-            _ => (ErrorKind::Unavailable, format!("GitHub answered {reason}")),
+            _ => (ErrorKind::Unavailable, format!("GitHub answered {reason}"), None),
         };
-        Self::new(kind, format!("{subject}: {text}"))
+        Self { remedy, ..Self::new(kind, subject, cause) }
     }
 }
 
 impl Refusal<'_> {
-    fn unauthenticated(&self) -> String {
+    /// The cause and the remedy of a 401.
+    fn unauthenticated(&self) -> (String, &'static str) {
         let reason = self.reason();
         match self.signed_with {
-            SignedWith::Token => format!(
-                "GitHub rejected the credential in `CROSSFADE_GITHUB_TOKEN` ({reason}). It is wrong, expired or \
-                 revoked: renew it"
+            SignedWith::Token => (
+                format!(
+                    "GitHub rejected the credential in `CROSSFADE_GITHUB_TOKEN` ({reason}): it is wrong, expired or \
+                     revoked"
+                ),
+                "Renew the GitHub credential in `CROSSFADE_GITHUB_TOKEN` (input `github-token`).",
             ),
-            SignedWith::AppKey => format!(
-                "GitHub does not accept the App ({reason}): its id and its private key do not belong together, or \
-                 the key was deleted"
+            SignedWith::AppKey => (
+                format!(
+                    "GitHub rejected the GitHub App ({reason}): its id and its private key do not belong together, or \
+                     the key was deleted"
+                ),
+                "Check `CROSSFADE_GITHUB_APP_ID` and renew `CROSSFADE_GITHUB_APP_PRIVATE_KEY` (inputs `github-app-id` \
+                 and `github-app-private-key`).",
             ),
-            SignedWith::InstallationToken => {
-                format!("GitHub rejected the token that it gave the App ({reason})")
-            }
-        }
-    }
-}
-
-impl fmt::Display for Subject<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Secrets(purpose) | Self::Environment(purpose) => purpose.fmt(f),
-            Self::WriteCheck(purpose) => write!(f, "a write was tried for {purpose}"),
-            Self::Repositories(owner) => write!(f, "repositories of {owner}"),
-            Self::Installation(owner) | Self::InstallationToken(owner) => write!(f, "GitHub App at {owner}"),
-        }
-    }
-}
-
-impl fmt::Display for Purpose<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let store = store_name(self.store);
-        match self.scope {
-            Scope::Repository(repository) => {
-                write!(f, "{store} secrets of {}/{}", repository.owner, repository.name)
-            }
-            Scope::Environment { repository, environment } => write!(
-                f,
-                "secrets of environment {} of {}/{}",
-                quoted(environment),
-                repository.owner,
-                repository.name
+            SignedWith::InstallationToken => (
+                format!("GitHub rejected the token that it had given the GitHub App ({reason})"),
+                "Check that the GitHub App is still installed.",
             ),
-            Scope::Organization(name) => write!(f, "{store} secrets of organization {name}"),
         }
-    }
-}
-
-impl Subject<'_> {
-    /// The user or organization that it belongs to.
-    pub(super) fn owner(&self) -> &str {
-        match self {
-            Self::Secrets(purpose) | Self::Environment(purpose) | Self::WriteCheck(purpose) => {
-                purpose.scope.owner()
-            }
-            Self::Repositories(owner) | Self::Installation(owner) | Self::InstallationToken(owner) => owner,
-        }
-    }
-
-    /// What a refusal means, without its reason.
-    fn refusal(&self) -> &'static str {
-        match self {
-            Self::Secrets(_) | Self::Environment(_) | Self::WriteCheck(_) => "GitHub refuses the request",
-            Self::Repositories(_) => "GitHub does not list them",
-            Self::Installation(_) => "GitHub does not show the App's installation",
-            Self::InstallationToken(_) => "GitHub does not give the App a token for its installation",
-        }
-    }
-
-    fn not_found(&self) -> String {
-        match self {
-            Self::Secrets(purpose) | Self::Environment(purpose) => purpose.not_found(),
-            Self::WriteCheck(_) => "the credential may read there and not write".to_owned(),
-            Self::Repositories(_) => "there is no such owner, or the token cannot see it".to_owned(),
-            Self::Installation(_) => {
-                "the App is not installed there; install it from its page on GitHub".to_owned()
-            }
-            Self::InstallationToken(_) => "the App's installation is gone; install it again".to_owned(),
-        }
-    }
-
-    /// What to do about a 403, as far as GitHub's message gives the cause.
-    fn hint(&self, refusal: &Refusal<'_>) -> Option<String> {
-        let headers = &refusal.reply.headers;
-        if refusal.requires_sso() {
-            return Some(
-                "Authorize the token for the organization's single sign-on: open the token's settings on GitHub \
-                 and choose \"Configure SSO\""
-                    .to_owned(),
-            );
-        }
-        let mut hint = String::new();
-        if refusal.mentions("not accessible by") {
-            hint.push_str(&self.permission_hint(refusal));
-        }
-        if let Some(lack) = self.missing_scope(headers) {
-            if !hint.is_empty() {
-                hint.push_str(". ");
-            }
-            hint.push_str(&lack);
-        }
-        (!hint.is_empty()).then_some(hint)
-    }
-
-    fn permission_hint(&self, refusal: &Refusal<'_>) -> String {
-        let (permission, right) = match self {
-            Self::Environment(_) => (ADMINISTRATION, "write"),
-            Self::Secrets(Purpose { store, scope, .. }) | Self::WriteCheck(Purpose { store, scope, .. }) => {
-                (Permission::of(*store, scope), "read and write")
-            }
-            Self::Repositories(_) | Self::Installation(_) | Self::InstallationToken(_) => (METADATA, "read"),
-        };
-        let mut text = format!("It needs the {permission}: {right}");
-        if let Some(asked) = accepted_permissions(&refusal.reply.headers) {
-            text.push_str(&format!(" (GitHub asks for {asked})"));
-        }
-        match refusal.signed_with {
-            SignedWith::Token if refusal.mentions("by integration") => text.push_str(
-                ". The workflow's own GITHUB_TOKEN can never have it: use a fine-grained personal \
-                 access token or a GitHub App",
-            ),
-            SignedWith::Token | SignedWith::AppKey => {}
-            SignedWith::InstallationToken => {
-                text.push_str(". Tick that in the App's settings, and accept it where it is installed");
-            }
-        }
-        text
-    }
-
-    /// The scope that a classic token lacks; GitHub sends its scopes with every reply.
-    fn missing_scope(&self, headers: &HeaderMap) -> Option<String> {
-        let (Self::Secrets(purpose) | Self::Environment(purpose) | Self::WriteCheck(purpose)) = self else {
-            return None;
-        };
-        missing_scope(&scopes(headers)?, purpose.scope)
-    }
-}
-
-impl Purpose<'_> {
-    fn not_found(&self) -> String {
-        let mut text = match self.scope {
-            Scope::Repository(_) => "the repository does not exist, or the token cannot see it".to_owned(),
-            Scope::Environment { .. } => "the environment does not exist, or the token cannot see the \
-                 repository; `create_environment: true` has a missing environment made"
-                .to_owned(),
-            Scope::Organization(_) => {
-                "the organization does not exist, or the token cannot see its secrets".to_owned()
-            }
-        };
-        if !self.has_every_store && self.store != Store::Actions {
-            text.push_str(&format!("; or this GitHub server has no {} secrets", store_name(self.store)));
-        }
-        text
     }
 }
 
@@ -361,29 +240,17 @@ pub(super) fn scopes(headers: &HeaderMap) -> Option<String> {
     (!scopes.is_empty()).then(|| scopes.to_owned())
 }
 
-/// Why a classic token with these scopes may not write there; `None`: it may.
-/// Source: GitHub's pages on the REST API for secrets.
-pub(super) fn missing_scope(scopes: &str, scope: &Scope) -> Option<String> {
+/// Why a classic token with these scopes may not write there, and what to do; `None`: it
+/// may. Source: GitHub's pages on the REST API for secrets.
+pub(super) fn missing_scope(scopes: &str, scope: &Scope) -> Option<(String, String)> {
     let needed = if matches!(scope, Scope::Organization(_)) { "admin:org" } else { "repo" };
     if scopes.split(',').any(|one| one.trim() == needed) {
         return None;
     }
-    Some(format!("The classic token needs the scope \"{needed}\"; its scopes are {}", quoted(scopes)))
-}
-
-/// A store's name at the beginning of a sentence.
-fn store_name(store: Store) -> String {
-    let name = store.to_string();
-    let (first, rest) = name.split_at(1);
-    format!("{}{rest}", first.to_ascii_uppercase())
-}
-
-/// The permission that GitHub's reply names, in its API's form: `secrets=write`.
-fn accepted_permissions(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get("x-accepted-github-permissions")?.to_str().ok()?;
-    let harmless = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '=' | ';' | ',' | ' ');
-    let text: String = value.chars().filter(harmless).take(200).collect();
-    (!text.is_empty()).then_some(text)
+    Some((
+        format!("the classic token in `CROSSFADE_GITHUB_TOKEN` lacks the scope \"{needed}\""),
+        format!("Give the classic token the scope \"{needed}\"; its scopes are {}.", quoted(scopes)),
+    ))
 }
 
 /// Text from outside, in quotes: one line without control characters, at most 300

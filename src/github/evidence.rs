@@ -21,7 +21,7 @@ use super::permission::Permission;
 use super::preflight::Preflight;
 use super::repositories::{Condition, Repositories};
 use super::{paths, settings::Mode};
-use crate::config::{Destination, Repository, Scope, SecretTarget};
+use crate::config::{ConfiguredSecret, Destination, Repository, Scope};
 use crate::http::{Call, Reply, Retry, anything};
 
 /// The name that the write check writes to.
@@ -86,7 +86,7 @@ impl WriteAccess {
     ///
     /// # Errors
     /// When it was shown that it may not, with the reason.
-    pub(super) async fn evidence(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+    pub(super) async fn evidence(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
         let (is_open, permitted) =
             futures_util::future::join(self.is_open(target), self.is_permitted(target)).await;
         let (is_open, permitted) = (is_open?, permitted?);
@@ -94,15 +94,13 @@ impl WriteAccess {
     }
 
     /// Whether the destination's repository is known to accept writes.
-    async fn is_open(&self, target: &SecretTarget) -> Result<bool, Error> {
+    async fn is_open(&self, target: &ConfiguredSecret) -> Result<bool, Error> {
         let Some(repository) = repository_of(&target.destination.scope) else { return Ok(true) };
         let subject = Subject::Secrets(self.client.purpose(&target.destination));
         let refused = |why: &str| {
-            let message = format!(
-                "{subject}: {repository} is {why}, so nothing in it can be written. Change that on GitHub, or \
-                 remove it from the rotation"
-            );
-            Err(Error::new(ErrorKind::Forbidden, message))
+            let cause = format!("the repository is {why}, so nothing in it can be written");
+            Err(Error::new(ErrorKind::Invalid, subject, cause)
+                .with_remedy("Change that on GitHub, or remove the repository's secrets from the rotation."))
         };
         match self.repositories.condition(&subject, repository).await {
             Condition::Open => Ok(true),
@@ -113,7 +111,7 @@ impl WriteAccess {
     }
 
     /// Whether the credential is known to have the permission to write.
-    async fn is_permitted(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+    async fn is_permitted(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
         let scope = &target.destination.scope;
         let shown = Evidence { is_writable: true, warning: None };
         if self.client.credentials.has_permissions_for(target).await? {
@@ -121,8 +119,10 @@ impl WriteAccess {
         }
         if let Some(scopes) = self.client.credentials.scopes() {
             let subject = Subject::Secrets(self.client.purpose(&target.destination));
-            let refused = |lack| Error::new(ErrorKind::Forbidden, format!("{subject}: {lack}"));
-            return missing_scope(&scopes, scope).map_or(Ok(shown), |lack| Err(refused(lack)));
+            let refused = |(lack, remedy): (String, String)| {
+                Err(Error::new(ErrorKind::Forbidden, subject, lack).with_remedy(remedy))
+            };
+            return missing_scope(&scopes, scope).map_or(Ok(shown), refused);
         }
         if self.mode != Mode::Apply {
             return Ok(Evidence::default());
@@ -133,7 +133,7 @@ impl WriteAccess {
 
     /// Whether a write check at the destination's owner has shown that it may be
     /// written.
-    async fn written_to(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+    async fn written_to(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
         let Destination { store, scope, .. } = &target.destination;
         let scope_key = place_of(scope);
         let permission = Permission::of(*store, scope).key;
@@ -153,7 +153,7 @@ impl WriteAccess {
     }
 
     /// One write that no server can store.
-    async fn write_check(&self, target: &SecretTarget) -> Checked {
+    async fn write_check(&self, target: &ConfiguredSecret) -> Checked {
         let scope = &target.destination.scope;
         let scope_key = place_of(scope);
         // A missing environment accepts no write. Creating it reports its own errors.
@@ -204,7 +204,7 @@ impl WriteAccess {
         let why = match self.client.send(subject, call).await {
             Ok(reply) if reply.status.is_success() || reply.status == StatusCode::NOT_FOUND => None,
             Ok(reply) => Some(self.client.refusal(&reply).reason()),
-            Err(error) => Some(error.cause(subject).to_owned()),
+            Err(error) => Some(error.cause),
         };
         let end = match why {
             None => "It was deleted again".to_owned(),

@@ -30,7 +30,6 @@ mod tests;
 mod transport;
 mod write;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,10 +44,9 @@ pub use repositories::Expansion;
 pub use seal::{SealError, Sealed, seal};
 pub use settings::{GithubCredential, GithubOptions, GithubSettings, Mode};
 
-use crate::config::{SecretPattern, SecretTarget};
+use crate::config::{ConfiguredSecret, SecretPattern};
 use crate::http::Http;
 use crate::progress::Progress;
-use crate::redact::{Body, TokenShape};
 use auth::Auth;
 use client::Client;
 use error::Subject;
@@ -58,19 +56,6 @@ use preflight::Preflight;
 use repositories::Repositories;
 use secrets::Secrets;
 use transport::Transport;
-
-/// What the table of token shapes calls this service.
-pub const SERVICE: &str = "github";
-
-/// What GitHub's tokens look like: personal, OAuth, user, server and refresh tokens.
-pub const TOKENS: &[TokenShape] = &[
-    TokenShape { prefix: Cow::Borrowed("ghp_"), body: Body::DottedWord(16) },
-    TokenShape { prefix: Cow::Borrowed("github_pat_"), body: Body::DottedWord(16) },
-    TokenShape { prefix: Cow::Borrowed("gho_"), body: Body::DottedWord(16) },
-    TokenShape { prefix: Cow::Borrowed("ghu_"), body: Body::DottedWord(16) },
-    TokenShape { prefix: Cow::Borrowed("ghs_"), body: Body::DottedWord(16) },
-    TokenShape { prefix: Cow::Borrowed("ghr_"), body: Body::DottedWord(16) },
-];
 
 /// The state of one secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +88,7 @@ impl GitHub {
         options: GithubOptions,
     ) -> Result<Self, Error> {
         let GithubOptions { concurrency, pace, mode, announce, progress } = options;
-        let rate_limiter = Arc::new(Pacer::new(pace, concurrency));
+        let rate_limiter = Arc::new(Pacer::new(pace, concurrency, progress.clone()));
         let transport = Arc::new(Transport::new(http, settings.api_url.clone(), rate_limiter));
         let credentials = Auth::new(&settings.credential, &transport, mode, announce)?;
         let client = Arc::new(Client { transport, credentials });
@@ -116,8 +101,8 @@ impl GitHub {
 
     /// Announces what will be read and written. A GitHub App requests tokens with only
     /// the permissions for that, and lists are read in as few requests as possible.
-    pub fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
-        let targets: Vec<&SecretTarget> = targets.into_iter().collect();
+    pub fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a ConfiguredSecret>) {
+        let targets: Vec<&ConfiguredSecret> = targets.into_iter().collect();
         self.progress.expect(targets.len());
         self.secrets.expect(targets.iter().map(|target| &target.destination));
         self.client.credentials.expect(targets);
@@ -143,11 +128,11 @@ impl GitHub {
     ///
     /// A secret in an environment that is still to be created is
     /// [`SecretState::Missing`] too.
-    pub async fn observe(&self, targets: &[SecretTarget]) -> Vec<Result<SecretState, Error>> {
+    pub async fn observe(&self, targets: &[ConfiguredSecret]) -> Vec<Result<SecretState, Error>> {
         join_all(targets.iter().map(|target| self.observe_one(target))).await
     }
 
-    async fn observe_one(&self, target: &SecretTarget) -> Result<SecretState, Error> {
+    async fn observe_one(&self, target: &ConfiguredSecret) -> Result<SecretState, Error> {
         let found = match self.client.credentials.has_permissions_for(target).await {
             Ok(_) => self.secrets.find(&target.destination).await,
             Err(error) => Err(error),
@@ -169,7 +154,7 @@ impl GitHub {
     ///
     /// # Errors
     /// When the secret could not be written either.
-    pub async fn preflight(&self, target: &SecretTarget) -> Result<Evidence, Error> {
+    pub async fn preflight(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
         let (key, readers, evidence) =
             join3(self.preflight.key(target), self.preflight.readers(target), self.access.evidence(target))
                 .await;
@@ -177,7 +162,7 @@ impl GitHub {
         if let Some(key) = key? {
             seal::key(&key.key).map_err(|error| {
                 let subject = Subject::Secrets(self.client.purpose(&target.destination));
-                Error::new(ErrorKind::Unreadable, format!("{subject}: {error}"))
+                Error::new(ErrorKind::Unreadable, subject, error.to_string())
             })?;
         }
         evidence
@@ -191,13 +176,13 @@ impl GitHub {
     /// still have been written, except where [`WriteError::refused`].
     pub async fn write(
         &self,
-        target: &SecretTarget,
+        target: &ConfiguredSecret,
         value: &SecretString,
         until: Timestamp,
     ) -> Result<(), WriteError> {
-        write::write(&self.client, &self.preflight, target, value, until).await?;
-        self.progress.wrote();
-        Ok(())
+        let written = write::write(&self.client, &self.preflight, target, value, until).await;
+        self.progress.wrote(written.is_ok());
+        written
     }
 }
 

@@ -29,6 +29,7 @@ use crate::diagnostic::{Invalid, quoted};
 use crate::http::retry::requested_wait;
 use crate::http::{Permit, RateLimiter, Reply, number};
 use crate::limits::{POINTS_A_MINUTE, READ_POINTS, USED_OF_100, WRITE_POINTS};
+use crate::progress::{self, Progress};
 
 /// The rate limit of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +72,7 @@ impl FromStr for Pace {
 /// Limits the rate of requests.
 pub(super) struct Pacer {
     pace: Pace,
+    progress: Progress,
     at_once: usize,
     state: Mutex<State>,
     writes_waiting: AtomicUsize,
@@ -88,7 +90,7 @@ struct State {
     spent: VecDeque<(Instant, u32)>,
     /// Whether the server publishes limits; `None`: not known yet.
     is_limited: Option<bool>,
-    /// Points that may be spent in a period at present.
+    /// Points that may be spent in a period at present, as far as replies show.
     allowance: u32,
     /// The percentage of those that the hourly limit leaves.
     left_in_100: u32,
@@ -106,9 +108,10 @@ struct Passage {
 
 impl Pacer {
     /// Lets `at_once` requests be under way.
-    pub(super) fn new(pace: Pace, at_once: usize) -> Arc<Self> {
+    pub(super) fn new(pace: Pace, at_once: usize, progress: Progress) -> Arc<Self> {
         Arc::new(Self {
             pace,
+            progress,
             at_once: at_once.max(1),
             state: Mutex::new(State {
                 under_way: 0,
@@ -135,6 +138,7 @@ impl Pacer {
         let _waiting = is_write.then(|| Waiting::new(self));
         let next = if is_write { &self.next_write } else { &self.next_read };
         let _front = next.lock().await;
+        let mut shown = None;
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -142,12 +146,20 @@ impl Pacer {
             match self.admit(points, is_write) {
                 Admission::Now => return Passage { pacer: Arc::clone(self), points },
                 Admission::At(moment) => {
+                    if shown.as_ref().is_none_or(|(until, _)| *until != moment) {
+                        shown = Some((moment, self.wait_until(moment)));
+                    }
                     // Check again, whichever of the two happened.
                     let _ = tokio::time::timeout_at(moment, changed).await;
                 }
                 Admission::AfterAChange => changed.await,
             }
         }
+    }
+
+    fn wait_until(&self, moment: Instant) -> progress::Waiting {
+        let writes = self.lock().allowed() / WRITE_POINTS;
+        self.progress.wait_for_limit(moment, usize::try_from(writes).unwrap_or(1), self.pace.period)
     }
 
     fn admit(&self, points: u32, is_write: bool) -> Admission {
@@ -183,14 +195,18 @@ impl State {
                 self.spent.pop_front();
             }
             let used = self.points_under_way + self.spent.iter().map(|(_, points)| points).sum::<u32>();
-            let allowed = (self.allowance.saturating_mul(self.left_in_100) / 100).max(WRITE_POINTS);
-            if used + points > allowed {
+            if used + points > self.allowed() {
                 return self.spent.front().map_or(Admission::AfterAChange, |(end, _)| Admission::At(*end));
             }
         }
         self.under_way += 1;
         self.points_under_way += points;
         Admission::Now
+    }
+
+    /// Points that may be spent in a period at present.
+    fn allowed(&self) -> u32 {
+        (self.allowance.saturating_mul(self.left_in_100) / 100).max(WRITE_POINTS)
     }
 
     /// Raises the allowance by a tenth for every period without a rate limit reply.

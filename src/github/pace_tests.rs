@@ -20,7 +20,7 @@ fn limits(remaining: u64) -> Reply {
 }
 
 fn pacer(at_once: usize) -> Arc<Pacer> {
-    let pacer = Pacer::new(Pace::default(), at_once);
+    let pacer = Pacer::new(Pace::default(), at_once, Progress::default());
     RateLimiter::record(&pacer, &limits(5000));
     pacer
 }
@@ -74,7 +74,7 @@ async fn no_minute_sees_more_than_is_published_and_hardly_any_less() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_without_limits_is_not_paced() {
-    let pacer = Pacer::new(Pace::default(), 8);
+    let pacer = Pacer::new(Pace::default(), 8, Progress::default());
     RateLimiter::record(&pacer, &reply(200, &[]));
     let short = Duration::from_millis(10);
     let arrived = arrivals(&pacer, vec![Method::PUT; 1000], short, short).await;
@@ -184,4 +184,22 @@ proptest! {
         prop_assert_eq!(arrived.len(), writes.len());
         prop_assert!(busiest(&arrived) <= POINTS_A_MINUTE);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_the_limit_is_shown_with_its_end() {
+    let progress = Progress::default();
+    let pacer = Pacer::new(Pace::default(), 1000, progress.clone());
+    let mut writes = progress.announce_writes(300);
+    writes.delivering();
+    for _ in 0..WRITES_A_MINUTE {
+        drop(pacer.pass(WRITE_POINTS, true).await);
+        progress.wrote(true);
+    }
+    let next = pacer.pass(WRITE_POINTS, true);
+    tokio::pin!(next);
+    tokio::time::timeout(Duration::from_secs(6), &mut next).await.err().unwrap();
+    assert_eq!(progress.line(), "178 of 300 written · waiting 54 s for GitHub's limit · about 54 s left");
+    drop(next.await);
+    assert_eq!(progress.line(), "178 of 300 written");
 }

@@ -9,6 +9,7 @@ use crate::http::{Peer, PeerPolicy, Reply, number};
 pub(super) const PEER: Peer = Peer { clock: ClockId::Github, policy: &POLICY };
 
 const POLICY: PeerPolicy = PeerPolicy {
+    name: Some("GitHub"),
     // A renamed repository answers with one.
     follows_redirects: true,
     is_rate_limit,

@@ -14,7 +14,7 @@ use super::client::Client;
 use super::error::{Error, ErrorKind, Purpose, Subject};
 use super::secrets::Secrets;
 use super::{paths, settings::Mode};
-use crate::config::{Destination, Repository, Scope, SecretTarget, Visibility};
+use crate::config::{ConfiguredSecret, Destination, Repository, Scope, Visibility};
 
 /// Who may read an organization secret. Sent with every write, because a write replaces
 /// it.
@@ -50,18 +50,18 @@ impl Preflight {
     /// The public key of a destination's scope. Creates the environment if the
     /// configuration asks for that; `None`: it could be created, but this run changes
     /// nothing.
-    pub(super) async fn key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
+    pub(super) async fn key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>, Error> {
         let Destination { store, scope, .. } = &target.destination;
         self.keys.get(&paths::scope_key(*store, scope), || self.fetch_key(target)).await
     }
 
     /// Drops a key that GitHub no longer accepts.
-    pub(super) fn forget_key(&self, target: &SecretTarget, key: &PublicKey) {
+    pub(super) fn forget_key(&self, target: &ConfiguredSecret, key: &PublicKey) {
         let Destination { store, scope, .. } = &target.destination;
         self.keys.forget(&paths::scope_key(*store, scope), |known| known.as_ref() == Some(key));
     }
 
-    async fn fetch_key(&self, target: &SecretTarget) -> Result<Option<PublicKey>, Error> {
+    async fn fetch_key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>, Error> {
         let Destination { store, scope, .. } = &target.destination;
         let purpose = self.client.purpose(&target.destination);
         let subject = Subject::Secrets(purpose);
@@ -110,7 +110,7 @@ impl Preflight {
     }
 
     /// Who may read an organization secret; `None` for other scopes.
-    pub(super) async fn readers(&self, target: &SecretTarget) -> Result<Option<Readers>, Error> {
+    pub(super) async fn readers(&self, target: &ConfiguredSecret) -> Result<Option<Readers>, Error> {
         let destination = &target.destination;
         if !matches!(destination.scope, Scope::Organization(_)) {
             return Ok(None);
@@ -119,16 +119,14 @@ impl Preflight {
         self.readers.get(&key, || self.fetch_readers(target)).await.map(Some)
     }
 
-    async fn fetch_readers(&self, target: &SecretTarget) -> Result<Readers, Error> {
+    async fn fetch_readers(&self, target: &ConfiguredSecret) -> Result<Readers, Error> {
         let destination = &target.destination;
         let subject = Subject::Secrets(self.client.purpose(destination));
         let Some(existing) = self.secrets.find(destination).await? else {
             let visibility = target.visibility.ok_or_else(|| {
                 let name = &destination.name;
-                let message = format!(
-                    "{subject}: {name} does not exist yet; to have it made, say with `visibility` who may read it"
-                );
-                Error::new(ErrorKind::Invalid, message)
+                Error::new(ErrorKind::Invalid, subject, format!("{name} does not exist yet"))
+                    .with_remedy("To have crossfade create it, set `visibility`: who may read it.")
             })?;
             let selected = (visibility == Visibility::Selected).then(Vec::new);
             return Ok(Readers { visibility, selected });
@@ -150,10 +148,10 @@ impl Preflight {
             }
         }
         let name = &destination.name;
-        let message = format!(
-            "{subject}: the repositories that may read {name} cannot be read completely, and a write would replace them"
+        let cause = format!(
+            "the list of repositories that may read {name} is not complete, and a write would replace the list"
         );
-        Err(Error::new(ErrorKind::Unreadable, message))
+        Err(Error::new(ErrorKind::Unreadable, subject, cause))
     }
 
     async fn selected_once(

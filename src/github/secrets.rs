@@ -195,7 +195,7 @@ fn timestamp(seconds: i64, nanoseconds: u32) -> Result<Timestamp, Error> {
     i32::try_from(nanoseconds)
         .ok()
         .and_then(|nanoseconds| Timestamp::new(seconds, nanoseconds).ok())
-        .ok_or_else(|| Error::new(ErrorKind::Unreadable, "GitHub sent a date beyond the year 9999"))
+        .ok_or_else(|| Error::new(ErrorKind::Unreadable, "", "GitHub sent a date beyond the year 9999"))
 }
 
 /// Names of secrets are the same in any case; GitHub keeps them in upper case.

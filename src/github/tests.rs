@@ -41,7 +41,7 @@ fn connect_with(server: &MockServer, concurrency: usize) -> GitHub {
         pace: Pace::default(),
         mode: Mode::Apply,
         announce: Arc::new(|_| {}),
-        progress: Progress::new(false),
+        progress: Progress::default(),
     };
     GitHub::connect(http, &settings, options).unwrap()
 }
@@ -50,27 +50,27 @@ fn connect(server: &MockServer) -> GitHub {
     connect_with(server, 8)
 }
 
-fn repository(name: &str) -> SecretTarget {
+fn repository(name: &str) -> ConfiguredSecret {
     let repository = Repository { owner: "acme".to_owned(), name: name.to_owned() };
     target(Store::Actions, Scope::Repository(repository), "TOKEN")
 }
 
-fn environment(create: bool) -> SecretTarget {
+fn environment(create: bool) -> ConfiguredSecret {
     let repository = Repository { owner: "acme".to_owned(), name: "api".to_owned() };
     let scope = Scope::Environment { repository, environment: "my env".to_owned() };
-    SecretTarget { create_environment: create, ..target(Store::Actions, scope, "TOKEN") }
+    ConfiguredSecret { create_environment: create, ..target(Store::Actions, scope, "TOKEN") }
 }
 
-fn organization(store: Store) -> SecretTarget {
+fn organization(store: Store) -> ConfiguredSecret {
     target(store, Scope::Organization("acme".to_owned()), "TOKEN")
 }
 
-fn target(store: Store, scope: Scope, name: &str) -> SecretTarget {
+fn target(store: Store, scope: Scope, name: &str) -> ConfiguredSecret {
     let destination = Destination { store, scope, name: name.to_owned() };
-    SecretTarget { destination, create_environment: false, visibility: None }
+    ConfiguredSecret { destination, create_environment: false, visibility: None }
 }
 
-fn named(mut target: SecretTarget, name: &str) -> SecretTarget {
+fn named(mut target: ConfiguredSecret, name: &str) -> ConfiguredSecret {
     target.destination.name = name.to_owned();
     target
 }
@@ -147,7 +147,7 @@ async fn puts(server: &MockServer) -> Vec<Value> {
     requests.iter().filter(|r| r.method == "PUT" && !is_check(r)).map(|r| r.body_json().unwrap()).collect()
 }
 
-async fn write(github: &GitHub, target: &SecretTarget) -> Result<(), WriteError> {
+async fn write(github: &GitHub, target: &ConfiguredSecret) -> Result<(), WriteError> {
     github.write(target, &SecretString::from(VALUE), window()).await
 }
 
@@ -242,7 +242,7 @@ async fn many_secrets_of_a_large_organization_are_listed() {
         .await;
     given(&server, "GET", "/orgs/acme/actions/secrets/LAST", status(404), 1).await;
     let github = connect(&server);
-    let mut targets: Vec<SecretTarget> =
+    let mut targets: Vec<ConfiguredSecret> =
         (100..140).map(|n| named(organization(Store::Actions), &format!("S{n}"))).collect();
     targets.push(named(organization(Store::Actions), "LAST"));
     let seen = github.observe(&targets).await;
@@ -255,7 +255,7 @@ async fn what_was_announced_is_listed_without_trying_names_first() {
     let server = MockServer::start().await;
     large_organization(&server, 1, 1).await;
     let github = connect(&server);
-    let targets: Vec<SecretTarget> =
+    let targets: Vec<ConfiguredSecret> =
         (100..140).map(|n| named(organization(Store::Actions), &format!("s{n}"))).collect();
     github.expect(&targets);
     let seen = github.observe(&targets).await;
@@ -407,7 +407,7 @@ async fn an_organization_secret_keeps_all_its_readers() {
         }
         given(&server, "PUT", &format!("{base}/TOKEN"), status(204), 1).await;
         let github = connect(&server);
-        let wish = SecretTarget { visibility: Some(Visibility::All), ..organization(store) };
+        let wish = ConfiguredSecret { visibility: Some(Visibility::All), ..organization(store) };
         assert_eq!(*github.observe(std::slice::from_ref(&wish)).await[0].as_ref().unwrap(), upstatus());
         github.preflight(&wish).await.unwrap();
         write(&github, &wish).await.unwrap();
@@ -441,7 +441,7 @@ async fn a_new_organization_secret_needs_to_know_its_readers() {
     Mock::given(method("PUT")).respond_with(status(201)).mount(&server).await;
     let error = connect(&server).preflight(&organization(Store::Dependabot)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Invalid);
-    assert!(error.to_string().contains("`visibility`"), "{error}");
+    assert!(error.remedy.as_ref().is_some_and(|remedy| remedy.contains("`visibility`")), "{error}");
 
     let cases = [
         (Visibility::All, "all", None),
@@ -450,7 +450,7 @@ async fn a_new_organization_secret_needs_to_know_its_readers() {
     ];
     for (visibility, name, ids) in cases {
         let github = connect(&server);
-        let wish = SecretTarget { visibility: Some(visibility), ..organization(Store::Dependabot) };
+        let wish = ConfiguredSecret { visibility: Some(visibility), ..organization(Store::Dependabot) };
         github.preflight(&wish).await.unwrap();
         write(&github, &wish).await.unwrap();
         let put = puts(&server).await.pop().unwrap();
@@ -470,7 +470,7 @@ async fn a_missing_environment_is_an_error() {
     assert_eq!(seen[0].as_ref().unwrap_err().kind, ErrorKind::NotFound);
     let error = github.preflight(&environment(false)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
-    assert!(error.to_string().contains("`create_environment: true`"), "{error}");
+    assert!(error.remedy.unwrap().contains("`create_environment: true`"));
 }
 
 #[tokio::test]
@@ -533,7 +533,7 @@ async fn no_more_requests_than_permitted_are_under_way() {
     let server = MockServer::start().await;
     let slow = ok(&list(0, &[])).set_delay(Duration::from_millis(100));
     Mock::given(any()).respond_with(slow).mount(&server).await;
-    let targets: Vec<SecretTarget> = (0..6).map(|n| repository(&format!("r{n}"))).collect();
+    let targets: Vec<ConfiguredSecret> = (0..6).map(|n| repository(&format!("r{n}"))).collect();
     let github = connect_with(&server, 2);
     let began = Instant::now();
     let seen = github.observe(&targets).await;

@@ -67,8 +67,8 @@ impl Transport {
             self.send(subject, call).await?;
         }
         self.clock().now().ok_or_else(|| {
-            let message = format!("{subject}: GitHub sent no date, and an App cannot sign in without");
-            Error::new(ErrorKind::Unreadable, message)
+            let cause = "GitHub's reply has no `Date` header, and a GitHub App cannot sign in without it";
+            Error::new(ErrorKind::Unreadable, subject, cause)
         })
     }
 

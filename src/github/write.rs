@@ -15,7 +15,7 @@ use super::paths;
 use super::preflight::{Preflight, Readers};
 use super::seal::seal;
 use crate::clock::Clock;
-use crate::config::{Destination, SecretTarget, Store};
+use crate::config::{ConfiguredSecret, Destination, Store};
 use crate::http::{Call, Reply};
 
 /// How far an acknowledgement may lie behind the window's end, because servers'
@@ -26,7 +26,7 @@ const TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
 pub(super) async fn write(
     client: &Client<Auth>,
     preflight: &Preflight,
-    target: &SecretTarget,
+    target: &ConfiguredSecret,
     value: &SecretString,
     until: Timestamp,
 ) -> Result<(), WriteError> {
@@ -60,7 +60,7 @@ async fn put(
     let sealed = seal(&key.key, value).map_err(|error| WriteError {
         refused: true,
         late: false,
-        error: Error::new(ErrorKind::Invalid, format!("{subject}: {error}")),
+        error: Error::new(ErrorKind::Invalid, subject, error.to_string()),
     })?;
     let mut body = json!({ "encrypted_value": sealed.as_str(), "key_id": key.key_id });
     if let Some(readers) = readers {
@@ -95,8 +95,7 @@ fn acknowledged(
         return Err(WriteError { refused, late: false, error });
     }
     if reply.date.is_some_and(|date| date.duration_since(until) > TOLERANCE) {
-        let message = format!("{subject}: written, but after the end of the delivery window");
-        let error = Error::new(ErrorKind::Late, message);
+        let error = Error::new(ErrorKind::Late, subject, "written, but after the end of the delivery window");
         return Err(WriteError { refused: false, late: true, error });
     }
     Ok(())
@@ -119,7 +118,7 @@ fn repository_ids(store: Store, ids: &[u64]) -> Value {
 
 /// A write without `Mode::Apply`.
 fn not_writing() -> Error {
-    Error::new(ErrorKind::Invalid, "this run may not change anything at GitHub")
+    Error::new(ErrorKind::Invalid, "", "this run may not change anything at GitHub")
 }
 
 /// Only these two statuses mean that a secret was written.

@@ -42,27 +42,27 @@ pub enum HttpError {
         cause: String,
     },
     /// The credential cannot be put into a header.
-    #[error("the credential holds a character that no HTTP header can carry (a line break at its end?)")]
+    #[error(
+        "the credential contains a character that is not allowed in an HTTP header (a line break at its end?)"
+    )]
     Credential,
     /// Plain HTTP to another machine.
-    #[error("{origin} is not called: plain http is only spoken to a loopback address")]
+    #[error("{origin} was not called: plain http is allowed to a loopback address only")]
     Insecure {
         /// Who was to be called.
         origin: String,
     },
     /// The delivery window ended before the request was sent.
-    #[error("not sent: the delivery window is over")]
+    #[error("not sent, because the delivery window is over")]
     Late,
     /// Sent, and no answer in time.
-    #[error("{origin} did not answer in time; it may still have done what was asked")]
+    #[error("{origin} did not answer in time")]
     Timeout {
         /// Who was called.
         origin: String,
     },
     /// Sent, and the connection ended before the whole reply was there.
-    #[error(
-        "the connection to {origin} was lost before the whole answer came ({cause}); it may have done what was asked"
-    )]
+    #[error("the connection to {origin} was lost before the whole reply arrived ({cause})")]
     Dropped {
         /// Who was called.
         origin: String,
@@ -70,9 +70,7 @@ pub enum HttpError {
         cause: String,
     },
     /// A reply of success that does not have the form it must have.
-    #[error(
-        "{origin} answered {status} with something unintelligible{said}; it may have done what was asked"
-    )]
+    #[error("{origin} answered {status} with an unexpected body{said}")]
     Garbled {
         /// Who was called.
         origin: String,
@@ -82,14 +80,14 @@ pub enum HttpError {
         said: String,
     },
     /// A reply longer than any that is expected.
-    #[error("the answer of {origin} is longer than any that is expected")]
+    #[error("the reply of {origin} is longer than expected")]
     TooLarge {
         /// Who was called.
         origin: String,
     },
     /// A redirect that is not followed.
     #[error(
-        "{from} redirects to {to_origin}, which is not followed; set the URL to where the service is now"
+        "{from} redirects to {to_origin}, which is not followed: set the URL to where the service is now"
     )]
     Redirect {
         /// Who was called.
@@ -166,7 +164,7 @@ fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 fn help_with_trust(cause: &str) -> &'static str {
     match cause.contains("UnknownIssuer") {
         true => {
-            " (is its CA a private one? Add that to the system's, or let SSL_CERT_FILE name a file with all of them)"
+            " (if its CA is private, add it to the system's, or set SSL_CERT_FILE to a file with all of them)"
         }
         false => "",
     }

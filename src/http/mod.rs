@@ -15,10 +15,12 @@ mod redirect;
 pub mod retry;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod values;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::Retryable as _;
@@ -35,6 +37,7 @@ pub use retry::{Retry, RetryPolicy};
 pub use values::{Announce, Values};
 
 use crate::clock::Clock;
+use crate::progress::{Progress, Retrying, Waiting};
 use crate::redact::Redactor;
 use proxy::Proxies;
 use retry::Failed;
@@ -67,6 +70,10 @@ impl Default for HttpSettings {
 pub struct Http {
     settings: HttpSettings,
     clock: Arc<Clock>,
+    progress: Progress,
+    /// Origins that have answered.
+    reached: Mutex<HashSet<String>>,
+    connections: trace::Connections,
     /// For the world: TLS with the system's roots, proxies as the environment says.
     /// Made when first needed, because reading the roots takes a while.
     public: OnceLock<(reqwest::Client, Proxies)>,
@@ -78,7 +85,21 @@ impl Http {
     /// A client that sets `clock` from every reply. Sends no request.
     #[must_use]
     pub fn new(settings: HttpSettings, clock: Arc<Clock>) -> Self {
-        Self { settings, clock, public: OnceLock::new(), loopback: OnceLock::new() }
+        Self {
+            settings,
+            clock,
+            progress: Progress::default(),
+            reached: Mutex::default(),
+            connections: trace::Connections::default(),
+            public: OnceLock::new(),
+            loopback: OnceLock::new(),
+        }
+    }
+
+    /// The same, which tells what it waits for.
+    #[must_use]
+    pub fn with_progress(self, progress: Progress) -> Self {
+        Self { progress, ..self }
     }
 
     /// The clock that this client's replies set.
@@ -103,21 +124,29 @@ impl Http {
         let began = OnceLock::new();
         let attempts = AtomicU32::new(0);
         let may_have_been_applied = AtomicBool::new(false);
-        let outcome = (|| self.attempt(&call, attempts.fetch_add(1, Ordering::Relaxed) + 1, &began))
-            .retry(self.settings.retry.backoff(call.deadline.is_some()))
+        let policy = &self.settings.retry;
+        let waiting = Mutex::new(None);
+        let shown = |wait| *waiting.lock().unwrap_or_else(PoisonError::into_inner) = wait;
+        let attempt = || {
+            shown(None);
+            self.attempt(&call, attempts.fetch_add(1, Ordering::Relaxed) + 1, &began)
+        };
+        let outcome = attempt
+            .retry(policy.backoff(call.deadline.is_some()))
             .adjust(|failed, backoff| {
-                let end = call.deadline.or_else(|| Some(*began.get()? + self.settings.retry.budget))?;
+                let began = *began.get()?;
+                if attempts.load(Ordering::Relaxed) as usize >= self.attempts(&call, failed)
+                    || self.is_hopeless(&call, failed) && began.elapsed() >= policy.max_wait / 3
+                {
+                    return None;
+                }
+                let end = call.deadline.unwrap_or(began + policy.budget);
                 let left = end.saturating_duration_since(Instant::now());
-                retry::wait(&self.settings.retry, call.peer.policy, call.retry, failed, backoff?, left)
+                retry::wait(policy, call.peer.policy, call.retry, failed, backoff?, left)
             })
             .notify(|failed, wait| {
                 may_have_been_applied.fetch_or(failed.may_have_been_processed(), Ordering::Relaxed);
-                tracing::debug!(
-                    method = %call.method,
-                    path = %shown_path(&call.url),
-                    wait_ms = wait.as_millis(),
-                    "will try again: {failed}"
-                );
+                shown(Some(self.wait_to_retry(&call, failed, attempts.load(Ordering::Relaxed) + 1, wait)));
             })
             .await;
         let reply = match outcome {
@@ -128,14 +157,44 @@ impl Http {
         Ok(Reply { may_have_been_applied: may_have_been_applied.into_inner(), ..reply })
     }
 
+    /// Logs and shows the wait before an attempt.
+    fn wait_to_retry(&self, call: &Call, failed: &Failed, attempt: u32, wait: Duration) -> Waiting {
+        let host = call.url.host_str().unwrap_or_default();
+        let (path, wait_ms) = (shown_path(&call.url), wait.as_millis());
+        tracing::debug!(method = %call.method, host, path, wait_ms, attempt, "will try again: {failed}");
+        self.progress.wait_to_retry(&Retrying {
+            who: call.peer.policy.name.unwrap_or(host),
+            host,
+            failure: &failed.brief(call.peer.policy),
+            attempt,
+            of: self.attempts(call, failed),
+            wait,
+        })
+    }
+
+    /// The attempts that a call may take after such a failure.
+    fn attempts(&self, call: &Call, failed: &Failed) -> usize {
+        let policy = &self.settings.retry;
+        let most = policy.attempts(call.deadline.is_some());
+        match self.is_hopeless(call, failed) {
+            true => most.min(policy.max_attempts_to_reach),
+            false => most,
+        }
+    }
+
+    /// Whether a user waits for a host that nothing in this run has ever reached.
+    fn is_hopeless(&self, call: &Call, failed: &Failed) -> bool {
+        let policy = &self.settings.retry;
+        policy.max_attempts_to_reach < policy.max_attempts
+            && failed.is_unreachable()
+            && !self.reached.lock().unwrap_or_else(PoisonError::into_inner).contains(&origin(&call.url))
+    }
+
     /// One attempt: wait for the rate limiter, send, follow redirects, check the reply.
     async fn attempt(&self, call: &Call, number: u32, began: &OnceLock<Instant>) -> Result<Reply, Failed> {
         let mut url = call.url.clone();
         for _ in 0..=redirect::MOST {
-            let permit = match &call.rate_limiter {
-                Some(rate_limiter) => Some(rate_limiter.acquire(&call.method).await),
-                None => None,
-            };
+            let permit = self.acquire(call).await;
             // The wait for the rate limiter does not count towards the timeout.
             let _ = began.set(Instant::now());
             let reply = self.exchange(call, &url, number).await?;
@@ -149,6 +208,15 @@ impl Http {
             }
         }
         Err(HttpError::Redirect { from: origin(&call.url), to_origin: origin(&url) }.into())
+    }
+
+    async fn acquire(&self, call: &Call) -> Option<Permit> {
+        let asked = Instant::now();
+        let permit = call.rate_limiter.as_ref()?.acquire(&call.method).await;
+        let waited = asked.elapsed().as_millis();
+        let host = call.url.host_str().unwrap_or_default();
+        tracing::trace!(method = %call.method, host, path = shown_path(&call.url), waited_ms = waited, "may be sent");
+        Some(permit)
     }
 
     /// One request and its reply, body included.
@@ -165,16 +233,25 @@ impl Http {
             request = request.body(body.clone());
         }
         let began = Instant::now();
+        let host = url.host_str().unwrap_or_default();
+        let bytes = call.body.as_ref().map_or(0, bytes::Bytes::len);
+        let within = self.time_limit(call).as_millis();
+        tracing::trace!(method = %call.method, host, path = shown_path(url), bytes, within_ms = within, attempt, "sending");
+        let waiting = self.progress.wait_for_answer(call.peer.policy.name.unwrap_or(host));
         let outcome = self.receive(call, url, request).await;
+        drop(waiting);
         let took = began.elapsed().as_millis();
         let (method, path) = (&call.method, shown_path(url));
         match &outcome {
             Ok(reply) => {
                 let status = reply.status.as_u16();
                 let id = request_id(call.peer.policy, &reply.headers);
-                tracing::debug!(%method, path, status, took_ms = took, attempt, id, "request");
+                tracing::debug!(%method, host, path, status, took_ms = took, attempt, id, "request");
+                tracing::trace!(%method, host, path, status, "headers: {}", trace::headers(&reply.headers));
             }
-            Err(error) => tracing::debug!(%method, path, took_ms = took, attempt, "request failed: {error}"),
+            Err(error) => {
+                tracing::debug!(%method, host, path, took_ms = took, attempt, "request failed: {error}")
+            }
         }
         outcome
     }
@@ -189,6 +266,9 @@ impl Http {
             let proxy = self.public.get().and_then(|(_, proxies)| proxies.on_the_way_to(url));
             HttpError::of(url, proxy, &error)
         })?;
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner).insert(origin(url));
+        let host = url.host_str().unwrap_or_default();
+        tracing::trace!(host, path = shown_path(url), "{}", self.connections.describe(&response));
         let date = call::date(response.headers());
         if let Some(date) = date {
             self.clock.observe(call.peer.clock, date);

@@ -17,6 +17,8 @@ pub struct Peer {
 /// How requests to a service, and its replies, are treated.
 #[derive(Debug)]
 pub struct PeerPolicy {
+    /// What users call the service; `None`: by its host.
+    pub name: Option<&'static str>,
     /// Whether redirects within its origin are followed.
     pub follows_redirects: bool,
     /// Recognises a reply that refuses because of too many requests, and not for good.
@@ -35,6 +37,7 @@ pub struct PeerPolicy {
 impl PeerPolicy {
     /// The usual rules, and nothing beyond them.
     pub const STRICT: Self = Self {
+        name: None,
         follows_redirects: false,
         is_rate_limit: |reply| matches!(reply.status, StatusCode::TOO_MANY_REQUESTS),
         rests_after_rate_limit: false,

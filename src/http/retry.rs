@@ -40,6 +40,8 @@ pub struct RetryPolicy {
     /// The same of a call that has a deadline of its own, which comes first with
     /// the usual request timeout.
     pub max_attempts_by_deadline: usize,
+    /// Attempts to reach a host that has not answered in this run.
+    pub max_attempts_to_reach: usize,
     /// Time for all attempts of a call that has no deadline of its own.
     pub budget: Duration,
 }
@@ -55,8 +57,21 @@ impl RetryPolicy {
             max_requested_wait: timeout * 4,
             max_attempts: 8,
             max_attempts_by_deadline: 12,
+            max_attempts_to_reach: 8,
             budget: timeout * 4,
         }
+    }
+
+    /// Gives up soon on a host that cannot be reached at all, with a usual timeout after
+    /// some 5 s: somebody waits, who may have misspelt its name.
+    #[must_use]
+    pub fn impatient(self) -> Self {
+        Self { max_attempts_to_reach: 3, ..self }
+    }
+
+    /// The attempts that a call may take.
+    pub(super) fn attempts(&self, has_deadline: bool) -> usize {
+        if has_deadline { self.max_attempts_by_deadline } else { self.max_attempts }
     }
 
     /// The waits of a caller that repeats a request itself, because something must
@@ -68,11 +83,10 @@ impl RetryPolicy {
 
     /// The waits between attempts.
     pub(super) fn backoff(&self, has_deadline: bool) -> ExponentialBuilder {
-        let attempts = if has_deadline { self.max_attempts_by_deadline } else { self.max_attempts };
         ExponentialBuilder::new()
             .with_min_delay(self.first_wait)
             .with_max_delay(self.max_wait)
-            .with_max_times(attempts.saturating_sub(1))
+            .with_max_times(self.attempts(has_deadline).saturating_sub(1))
             .with_jitter()
     }
 }
@@ -113,6 +127,48 @@ impl Failed {
             Self::Reply(reply) => reply.status.is_server_error(),
             Self::Error(error) => !error.certainly_not_sent(),
         }
+    }
+}
+
+impl Failed {
+    /// Whether nothing answered at the host's address, or it has none.
+    pub(super) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Error(HttpError::Connect { .. } | HttpError::Proxy { .. }))
+    }
+
+    /// What happened, to follow the service's name.
+    pub(super) fn brief(&self, peer: &PeerPolicy) -> String {
+        match self {
+            Self::Reply(reply) if (peer.is_rate_limit)(reply) => {
+                format!("reported a rate limit ({})", reply.status.as_u16())
+            }
+            Self::Reply(reply) => format!("answered {}", reply.status),
+            Self::Error(HttpError::Connect { cause, .. }) => {
+                format!("could not be reached ({})", plain(cause))
+            }
+            Self::Error(HttpError::Proxy { proxy, cause, .. }) => {
+                format!("could not be reached through the proxy {proxy} ({})", plain(cause))
+            }
+            Self::Error(HttpError::Timeout { .. }) => "did not answer in time".to_owned(),
+            Self::Error(HttpError::Dropped { cause, .. }) => {
+                format!("broke off its answer ({})", plain(cause))
+            }
+            Self::Error(HttpError::Garbled { status, .. }) => {
+                format!("answered {status} with something unreadable")
+            }
+            Self::Error(error) => error.to_string(),
+        }
+    }
+}
+
+/// The system's words without its number: `connection refused`.
+fn plain(cause: &str) -> String {
+    let words = cause.split(" (os error ").next().unwrap_or(cause);
+    let mut letters = words.chars();
+    let is_word = words.chars().nth(1).is_some_and(char::is_lowercase);
+    match letters.next().filter(|_| is_word) {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => words.to_owned(),
     }
 }
 

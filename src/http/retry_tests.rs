@@ -188,10 +188,12 @@ fn waits_are_in_proportion_to_the_timeout() {
         max_requested_wait,
         max_attempts,
         max_attempts_by_deadline,
+        max_attempts_to_reach,
         budget,
     } = policy();
     let seconds = [first_wait, max_wait, max_requested_wait, budget].map(|wait| wait.as_secs());
     assert_eq!((seconds, max_attempts, max_attempts_by_deadline), ([1, 15, 120, 120], 8, 12));
+    assert_eq!((max_attempts_to_reach, policy().impatient().max_attempts_to_reach), (8, 3));
 }
 
 #[test]

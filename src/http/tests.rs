@@ -17,6 +17,7 @@ use crate::clock::ClockId;
 pub(super) const LENIENT: Peer = Peer {
     clock: ClockId::Github,
     policy: &PeerPolicy {
+        name: None,
         follows_redirects: true,
         is_rate_limit: |reply| matches!(reply.status.as_u16(), 403 | 429),
         rests_after_rate_limit: true,

@@ -217,7 +217,8 @@ fn unsent(error: &HttpError) -> Error {
         HttpError::Garbled { .. } | HttpError::TooLarge { .. } | HttpError::Redirect { .. } => {
             ErrorKind::Unreadable
         }
-        HttpError::Credential | HttpError::Insecure { .. } | HttpError::Setup { .. } => ErrorKind::Invalid,
+        HttpError::Credential => ErrorKind::Unauthenticated,
+        HttpError::Insecure { .. } | HttpError::Setup { .. } => ErrorKind::Invalid,
         _ => ErrorKind::Unavailable,
     };
     Error { kind, message: error.to_string(), retry_after: None }
@@ -237,18 +238,18 @@ pub(super) fn explain(reply: &Reply, needs: &str) -> Error {
     };
     let status = reply.status.as_u16();
     let mut message = match kind {
-        ErrorKind::Unauthenticated => format!("the credential is not accepted (HTTP {status})"),
+        ErrorKind::Unauthenticated => format!("the provider rejected the credential (HTTP {status})"),
         ErrorKind::Forbidden => {
             format!("the credential is not permitted to do this; it needs {needs} (HTTP {status})")
         }
         ErrorKind::NotFound => {
             format!("there is no such token, or `provider_url` does not lead to the API (HTTP {status})")
         }
-        ErrorKind::Conflict => format!("it collides with something that exists (HTTP {status})"),
-        ErrorKind::RateLimited => format!("too many requests (HTTP {status})"),
-        ErrorKind::Unavailable => format!("the provider is in trouble (HTTP {status})"),
+        ErrorKind::Conflict => format!("conflict with something that exists (HTTP {status})"),
+        ErrorKind::RateLimited => format!("the provider's rate limit is used up (HTTP {status})"),
+        ErrorKind::Unavailable => format!("provider server error (HTTP {status})"),
         ErrorKind::Invalid | ErrorKind::Unreadable => {
-            format!("the provider refuses the request (HTTP {status})")
+            format!("the provider refused the request (HTTP {status})")
         }
     };
     // A provider's API explains itself in JSON. A proxy's page does not mean that a

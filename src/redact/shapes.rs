@@ -1,6 +1,6 @@
 //! What the tokens of each service look like: the one table of it.
 //!
-//! Every provider's descriptor and GitHub's own list feed it. Three things read it:
+//! Every provider's descriptor and the list of GitHub's below feed it. Three things read it:
 //! the redactor, which hides what looks like a token although nobody registered
 //! it; the refusal of secrets where their names belong (arguments, variables, the
 //! configuration file); and the check that a credential is not another service's.
@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use crate::{github, provider};
+use crate::provider;
 
 /// The form of one kind of token.
 #[derive(Debug, Clone)]
@@ -36,6 +36,19 @@ pub enum Body {
     IdAndVisible(usize),
 }
 
+/// What the table calls GitHub.
+pub const GITHUB: &str = "github";
+
+/// GitHub's personal, OAuth, user, server and refresh tokens.
+const GITHUB_TOKENS: &[TokenShape] = &[
+    TokenShape { prefix: Cow::Borrowed("ghp_"), body: Body::DottedWord(16) },
+    TokenShape { prefix: Cow::Borrowed("github_pat_"), body: Body::DottedWord(16) },
+    TokenShape { prefix: Cow::Borrowed("gho_"), body: Body::DottedWord(16) },
+    TokenShape { prefix: Cow::Borrowed("ghu_"), body: Body::DottedWord(16) },
+    TokenShape { prefix: Cow::Borrowed("ghs_"), body: Body::DottedWord(16) },
+    TokenShape { prefix: Cow::Borrowed("ghr_"), body: Body::DottedWord(16) },
+];
+
 /// In a random value, so many characters without a separator stand somewhere.
 const LONG_RUN: usize = 12;
 
@@ -51,7 +64,7 @@ pub(super) fn known() -> impl Iterator<Item = (&'static str, &'static TokenShape
     let providers = provider::catalogue()
         .iter()
         .flat_map(|kind| kind.file().shapes().map(move |shape| (kind.name(), shape)));
-    providers.chain(github::TOKENS.iter().map(|shape| (github::SERVICE, shape)))
+    providers.chain(GITHUB_TOKENS.iter().map(|shape| (GITHUB, shape)))
 }
 
 /// How a header or a JSON Web Token begins, its shortest length, and what it is made of.
@@ -72,7 +85,7 @@ static STARTS: LazyLock<[bool; 256]> = LazyLock::new(|| {
     let headers = HEADERS.iter().map(|(prefix, ..)| prefix.as_bytes()[0]);
     let tokens = known().filter_map(|(_, shape)| shape.prefix.bytes().next());
     let others = [PRIVATE_KEY, AUTHORITY].map(|prefix| prefix.as_bytes()[0]);
-    let mut starts = [false; 256];
+    let mut starts = [known().any(|(_, shape)| shape.prefix.is_empty()); 256];
     for first in headers.chain(tokens).chain(others) {
         starts[usize::from(first.to_ascii_lowercase())] = true;
         starts[usize::from(first.to_ascii_uppercase())] = true;
@@ -300,7 +313,7 @@ mod tests {
     #[test]
     fn every_provider_is_known_to_every_reader_of_the_table() {
         let samples = samples();
-        for service in provider::catalogue().iter().map(provider::Kind::name).chain([github::SERVICE]) {
+        for service in provider::catalogue().iter().map(provider::Kind::name).chain([GITHUB]) {
             assert!(samples.iter().any(|(issuer, _)| *issuer == service), "{service} describes no token");
         }
         for (service, token) in samples {

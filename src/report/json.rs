@@ -72,7 +72,17 @@ mod tests {
             "next_rotation_at",
             "error",
         ];
-        let added = ["provider", "reason_text", "planned", "next_step", "warnings", "notes", "tokens"];
+        let added = [
+            "error_code",
+            "provider",
+            "reason_text",
+            "planned",
+            "next_step",
+            "steps",
+            "warnings",
+            "notes",
+            "tokens",
+        ];
         assert_eq!(keys(rotation), [&published[..], &added[..]].concat());
         let expected = json!({
             "name": "ci-ingest", "outcome": "rotated", "reason": "due",
@@ -83,9 +93,9 @@ mod tests {
                 {"destination": "acme/api@production:AXIOM_TOKEN", "outcome": "written", "error": null, "holds": null, "updated_at": null},
                 {"destination": "dependabot+org:acme:AXIOM_TOKEN", "outcome": "written", "error": null, "holds": null, "updated_at": null},
             ],
-            "retired": ["tok-0"], "next_rotation_at": "2026-11-16T06:00:00Z", "error": null,
+            "retired": ["tok-0"], "next_rotation_at": "2026-11-16T06:00:00Z", "error": null, "error_code": null,
             "provider": "axiom", "reason_text": "12 days left, rotates at 14", "planned": null,
-            "next_step": null, "warnings": [], "notes": [],
+            "next_step": null, "steps": [], "warnings": [], "notes": [],
             "tokens": [
                 {"id": "tok-2", "minted_at": "2026-09-01T06:00:00Z", "ends_at": "2026-11-30T06:00:00Z",
                  "retire_at": null, "disabled": false, "held_by": 2},

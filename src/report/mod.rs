@@ -30,7 +30,7 @@ pub use model::{
 };
 
 /// The form of the report on standard output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
     /// For users.
     #[default]

@@ -224,6 +224,8 @@ mod tests {
             provider: evil(),
             reason_text: Some(evil()),
             next_step: Some(evil()),
+            steps: vec![evil()],
+            error_code: Some(evil()),
             warnings: vec![evil()],
             notes: vec![evil()],
             tokens: vec![TokenSpan {
@@ -255,7 +257,7 @@ mod tests {
             ..report(vec![rotation])
         };
         let json = serde_json::to_string(&report.redacted(&redactor)).unwrap();
-        assert_eq!(json.matches(": :error::## [x] ***").count(), 23, "{json}");
+        assert_eq!(json.matches(": :error::## [x] ***").count(), 25, "{json}");
         assert!(!json.contains("\\n") && !json.contains("\\u001b") && !json.contains("##["), "{json}");
     }
 }

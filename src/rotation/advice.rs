@@ -1,5 +1,5 @@
-//! The advice after a failure: which token each destination holds, until when it is
-//! valid, and what the next run will do.
+//! What is still valid after a failure: which token each destination holds, and until
+//! when.
 //!
 //! Formats what a [`RotationRun`] knows, and claims nothing beyond its timestamps.
 
@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::apply::RotationRun;
-use super::error::{RotationError, some};
+use super::error::RotationError;
 use super::lineage::Member;
-use super::secret::{Holder, Secret, Write};
+use super::names::{counted, secrets, some};
+use super::secret::{Holder, Observation, Secret, Write};
 use crate::config::Rotation;
-use crate::provider::{self, ErrorKind};
 
 /// Groups of destinations described, so that what to do is not cut off.
 const GROUPS: usize = 3;
@@ -29,103 +29,86 @@ enum Holds {
     NewTokenOrBefore,
     /// There is no such secret.
     Nothing,
-    /// It could not be read, or something other than crossfade wrote it.
+    /// It was written by something other than crossfade, or may be written right now.
     Unknown,
+    /// It could not be read; the error says so.
+    NotRead,
 }
 
-/// The advice that follows a failure.
-pub(super) fn advice(rotation: &Rotation, run: &RotationRun, error: &RotationError) -> String {
-    let mut said = Vec::new();
-    if let Some(now) = run.now {
-        let members = &run.lineage.members;
-        // By how far it is known, then by token, the newest first.
-        let mut groups: BTreeMap<(Holds, Option<usize>), Vec<String>> = BTreeMap::new();
-        for (index, secret) in rotation.secrets.iter().enumerate() {
-            let (holds, token) = holds(run, index);
-            let age = token.and_then(|token| members.iter().position(|member| member.is(token)));
-            groups.entry((holds, age)).or_default().push(secret.destination.to_string());
-        }
-        let token = |age: &Option<usize>| members.get((*age)?);
-        for ((holds, age), names) in groups.iter().take(GROUPS) {
-            said.push(sentence(*holds, token(age), names, now));
-        }
-        let rest: usize = groups.values().skip(GROUPS).map(Vec::len).sum();
-        if rest > 0 {
-            said.push(format!("{rest} more secrets hold something else: see the report"));
-        }
-        let is_named =
-            |member: &Member| groups.keys().filter_map(|(_, age)| token(age)).any(|one| one.is(member));
-        let others = members.iter().filter(|member| member.is_live(now) && !is_named(member));
-        let others: Vec<String> = others.map(|member| described(member, now)).collect();
-        if !others.is_empty() {
-            said.push(format!("Besides, valid: {}", some(&others)));
-        } else if !members.is_empty() && !members.iter().any(|member| member.is_live(now)) {
-            said.push("No token of this rotation is valid any more".to_owned());
-        }
-    } else {
-        said.push(
-            "Nothing was changed: what the secrets hold stays valid until it ends by itself".to_owned(),
-        );
+/// What the destinations hold after a failure, and until when it is valid; one sentence
+/// each.
+pub(super) fn still_valid(rotation: &Rotation, run: &RotationRun, error: &RotationError) -> Vec<String> {
+    let Some(now) = run.now else {
+        return vec!["Every secret keeps the token that it holds.".to_owned()];
+    };
+    let members = &run.lineage.members;
+    if members.is_empty() {
+        return Vec::new();
     }
-    said.extend(remedy(rotation, error));
-    said.push(error.next_run().to_owned());
-    said.join(". ")
-}
-
-/// What the user can do, where the error itself does not say it.
-fn remedy(rotation: &Rotation, error: &RotationError) -> Option<String> {
-    match error {
-        RotationError::Observe(error) | RotationError::MintRefused(error) => {
-            remedy_at_provider(rotation, error)
-        }
-        RotationError::NoClock => {
-            Some("Try again; a proxy in between must pass on the header `Date`".to_owned())
-        }
-        RotationError::ClocksDiffer { .. } => Some("Set the clock that is wrong, then run again".to_owned()),
-        RotationError::Unreadable { .. }
-        | RotationError::DestinationNotRead { .. }
-        | RotationError::Undelivered { .. } => {
-            Some("Mend what GitHub says of the destination, or take it out of the rotation".to_owned())
-        }
-        RotationError::PatternUnreadable { .. } => Some("Mend what GitHub says, then run again".to_owned()),
-        _ => None,
+    // By how far it is known, then by token, the newest first.
+    let mut groups: BTreeMap<(Holds, Option<usize>), Vec<String>> = BTreeMap::new();
+    for (index, secret) in rotation.secrets.iter().enumerate() {
+        let (holds, token) = holds(run, index);
+        let age = token.and_then(|token| members.iter().position(|member| member.is(token)));
+        groups.entry((holds, age)).or_default().push(secret.destination.to_string());
     }
-}
-
-fn remedy_at_provider(rotation: &Rotation, error: &provider::Error) -> Option<String> {
-    let variable = &rotation.provider.credential;
-    Some(match error.kind {
-        ErrorKind::Unauthenticated => format!("Put a credential that the provider accepts into {variable}"),
-        ErrorKind::Forbidden => format!("Give the credential in {variable} what it needs"),
-        ErrorKind::NotFound => "Check `provider_url` and what the credential may see".to_owned(),
-        ErrorKind::RateLimited | ErrorKind::Unavailable => {
-            "Wait for the next scheduled run, or try again in a few minutes".to_owned()
-        }
-        ErrorKind::Unreadable => "Check `provider_url`: something else seems to answer there".to_owned(),
-        ErrorKind::Conflict | ErrorKind::Invalid => return None,
-    })
+    let token = |age: &Option<usize>| members.get((*age)?);
+    let told: Vec<_> = groups.iter().filter(|((holds, _), _)| *holds != Holds::NotRead).collect();
+    let (told, rest) = told.split_at(told.len().min(GROUPS));
+    let mut said: Vec<String> =
+        told.iter().map(|((holds, age), names)| sentence(*holds, token(age), names, now)).collect();
+    let rest: usize = rest.iter().map(|(_, names)| names.len()).sum();
+    if rest > 0 {
+        said.push(format!("{} hold other tokens: see the report.", counted(rest, "more secret")));
+    }
+    let is_named =
+        |member: &Member| groups.keys().filter_map(|(_, age)| token(age)).any(|one| one.is(member));
+    let others = members.iter().filter(|member| member.is_live(now) && !is_named(member));
+    let others: Vec<String> = others.map(|member| described(member, now)).collect();
+    if !others.is_empty() {
+        let also = if said.is_empty() { "Still" } else { "Also" };
+        said.push(format!("{also} valid: {}.", some(&others)));
+    } else if !members.iter().any(|member| member.is_live(now)) {
+        said.push("No token of this rotation is valid any more.".to_owned());
+    }
+    if let RotationError::Undelivered { until, .. } = error
+        && groups.keys().all(|(holds, age)| {
+            *holds == Holds::Certainly && token(age).is_some_and(|token| token.is_live(*until))
+        })
+    {
+        said.push(format!("Until {until} every secret holds a valid token."));
+    }
+    said
 }
 
 /// What a group of destinations holds.
 fn sentence(holds: Holds, token: Option<&Member>, names: &[String], now: Timestamp) -> String {
-    let hold = if names.len() == 1 { "holds" } else { "hold" };
+    let [hold, were, do_not] = match names.len() {
+        1 => ["holds", "was", "does not"],
+        _ => ["hold", "were", "do not"],
+    };
     let token = token.map(|member| described(member, now)).unwrap_or_default();
-    let names = some(names);
+    let names = secrets(names);
     match holds {
-        Holds::Certainly => format!("{names} {hold} {token}"),
+        Holds::Certainly => format!("{names} {hold} {token}."),
         Holds::Presumably => {
-            format!("{names} {hold} what was there before the first rotation, presumably {token}")
+            format!("{names} {were} never written by crossfade, and presumably {hold} {token}.")
         }
-        Holds::NewTokenOrBefore => format!("{names} {hold} {token} or what was there before"),
-        Holds::Nothing => format!("{names} {hold} nothing yet"),
-        Holds::Unknown => format!("What {names} {hold} cannot be told"),
+        Holds::NewTokenOrBefore => {
+            format!("{names} {hold} {token} or what was there before: GitHub did not confirm the write.")
+        }
+        Holds::Nothing => format!("{names} {do_not} exist yet."),
+        Holds::Unknown => format!("It is not known which token {names} {hold}."),
+        Holds::NotRead => format!("{names} could not be read."),
     }
 }
 
 fn holds(run: &RotationRun, index: usize) -> (Holds, Option<&Member>) {
     let secret = run.secrets.get(index);
     let minted = run.lineage.minted();
-    if let Some(Secret { write: Some(Write::Unconfirmed(_)), .. }) = secret {
+    if let Some(Secret { write: Some(Write::Unconfirmed(_)), .. }) = secret
+        && minted.is_some()
+    {
         return (Holds::NewTokenOrBefore, minted);
     }
     let is_older = |member: &&Member| minted.is_none_or(|minted| !minted.is(member));
@@ -138,6 +121,9 @@ fn holds(run: &RotationRun, index: usize) -> (Holds, Option<&Member>) {
         _ if is_there && !is_changing && only.is_some() => (Holds::Presumably, only),
         Holder::Token(member, _) => (Holds::Certainly, Some(member)),
         Holder::Missing => (Holds::Nothing, None),
+        Holder::NotRead if matches!(secret, Some(Secret { observation: Observation::NotRead(_), .. })) => {
+            (Holds::NotRead, None)
+        }
         Holder::Unknown(_) | Holder::NotRead => (Holds::Unknown, None),
     }
 }
@@ -146,9 +132,9 @@ fn described(member: &Member, now: Timestamp) -> String {
     let id = &member.token.id;
     match member.token.expires_at {
         _ if member.token.disabled => format!("token {id} (disabled)"),
-        Some(end) if end <= now => format!("token {id} (ended at {end:.0})"),
+        Some(end) if end <= now => format!("token {id} (expired at {end:.0})"),
         Some(end) => format!("token {id} (until {end:.0})"),
-        None => format!("token {id} (without an end)"),
+        None => format!("token {id} (does not expire)"),
     }
 }
 
@@ -165,8 +151,8 @@ mod tests {
             described(&member, day(10))
         };
         assert_eq!(sentences(Some(day(20)), false), "token tok (until 2026-03-22T08:00:00Z)");
-        assert_eq!(sentences(Some(day(10)), false), "token tok (ended at 2026-03-12T08:00:00Z)");
-        assert_eq!(sentences(None, false), "token tok (without an end)");
+        assert_eq!(sentences(Some(day(10)), false), "token tok (expired at 2026-03-12T08:00:00Z)");
+        assert_eq!(sentences(None, false), "token tok (does not expire)");
         assert_eq!(sentences(None, true), "token tok (disabled)");
     }
 }

@@ -7,12 +7,12 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use super::RunContext;
-use super::error::{Cleanup, RotationError};
+use super::error::{Causes, Cleanup, RotationError};
 use super::lineage::{Lineage, Member, SKEW, TOLERANCE, TokenId, after};
 use super::mint::{MintAttempt, MintFailure, NewToken};
 use super::plan::{self, MintPlan, Outlook, Plan, PlanInput, Retirement, Situation, Step};
 use super::retire;
-use super::secret::{Holder, Observation, Secret, Write, blocked};
+use super::secret::{Holder, Observation, Secret, Write};
 use super::session::{CredentialFallback, ProviderSession};
 use crate::config::Rotation;
 use crate::github::{self, Evidence, Mode, WriteError};
@@ -92,12 +92,13 @@ async fn execute(
             mint.keeps_previous = !all_writable && context.mode == Mode::Apply;
         }
     }
-    if let (Step::Refuse(RotationError::NoSuchToken { token, nearest }), Ok(all)) =
+    if let (Step::Refuse(RotationError::NoSuchToken { token, nearest, visible }), Ok(all)) =
         (&mut plan.step, session.tokens().await)
     {
         let names: Vec<String> = all.iter().map(|token| super::marker::strip(&token.name)).collect();
         let known = names.iter().chain(all.iter().map(|token| &token.id)).map(String::as_str);
         *nearest = crate::diagnostic::nearest(token, known).map(str::to_owned);
+        *visible = Some(all.len());
     }
     run.warn_of_doubts(now, &plan);
     if context.mode != Mode::Apply {
@@ -132,17 +133,15 @@ async fn observe(
             Secret::new(match observation {
                 Ok(github::SecretState::Missing) => Observation::Missing,
                 Ok(github::SecretState::UpdatedAt(at)) => Observation::UpdatedAt(at),
-                Err(error) => Observation::NotRead(error.to_string()),
+                Err(error) => Observation::NotRead(error),
             })
         })
         .collect();
     let tokens = tokens.map_err(RotationError::Observe)?;
     let Some(now) = context.clock.now() else {
         // Without any readable destination there is no GitHub date either: report the cause.
-        return Err(blocked(rotation, &run.secrets).map_or(
-            RotationError::NoClock,
-            |(destinations, reasons)| RotationError::Unreadable { destinations, reasons },
-        ));
+        return Err(Causes::of(rotation, &run.secrets)
+            .map_or(RotationError::NoClock, |causes| RotationError::Unreadable { causes }));
     };
     match context.clock.skew(session.clock) {
         Some(skew) => check_clocks(skew)?,
@@ -198,7 +197,7 @@ async fn preflight(
             }
             Err(error) => {
                 all_writable = false;
-                secret.obstacle = Some(error.to_string());
+                secret.obstacle = Some(error);
             }
         }
     }
@@ -214,6 +213,7 @@ async fn rotate(
     plan: &MintPlan,
     run: &mut RotationRun,
 ) -> Result<Option<RotationError>, RotationError> {
+    let mut writes = context.progress.announce_writes(input.rotation.secrets.len());
     let slot = context
         .stop_signal
         .unless_stopped(context.delivery_slots.acquire(input.rotation.secrets.len()))
@@ -225,6 +225,7 @@ async fn rotate(
             retire(session, run, &orphan, Ending::Delete, None).await;
         }
     }
+    writes.creating();
     let attempt = MintAttempt { context, session, input, lineage: &run.lineage };
     let new_token = match attempt.mint(plan).await {
         Ok(new_token) => new_token,
@@ -235,6 +236,7 @@ async fn rotate(
     };
     let NewToken { member, value, until, verification, previous, lost_attempts, warnings } = new_token;
     run.warnings.extend(warnings);
+    writes.delivering();
     let written_at = deliver(context, input, &value, until, &mut run.secrets).await;
     let minted = Minted { token: member.token.clone(), value };
     let error = delivery_error(&attempt, &minted, previous.as_ref(), until, &run.secrets).await;
@@ -264,7 +266,10 @@ async fn deliver(
 ) -> Timestamp {
     let writes =
         input.rotation.secrets.iter().zip(&*secrets).map(async |(target, secret)| match secret.blocked() {
-            Some(_) => None,
+            Some(_) => {
+                context.progress.wrote(false);
+                None
+            }
             None => Some(context.github.write(target, value, until).await),
         });
     let results = join_all(writes).await;
@@ -272,8 +277,8 @@ async fn deliver(
     for (secret, result) in secrets.iter_mut().zip(results) {
         secret.write = result.map(|result| match result {
             Ok(()) => Write::Written(written_at.min(until)),
-            Err(WriteError { refused: true, error, .. }) => Write::Refused(error.to_string()),
-            Err(WriteError { error, .. }) => Write::Unconfirmed(error.to_string()),
+            Err(WriteError { refused: true, error, .. }) => Write::Refused(error),
+            Err(WriteError { error, .. }) => Write::Unconfirmed(error),
         });
     }
     written_at
@@ -289,23 +294,15 @@ async fn delivery_error(
     secrets: &[Secret],
 ) -> Option<RotationError> {
     let id = minted.token.id.clone();
-    let is_refused = |secret: &Secret| matches!(secret.write, None | Some(Write::Refused(_)));
-    if !secrets.is_empty() && secrets.iter().all(is_refused) {
+    let causes = Causes::of(attempt.input.rotation, secrets)?;
+    if secrets.iter().all(|secret| matches!(secret.write, None | Some(Write::Refused(_)))) {
         let cleanup = attempt.revoke(minted, previous).await;
-        return Some(RotationError::RefusedEverywhere { id, cleanup });
+        return Some(RotationError::RefusedEverywhere { id, causes, cleanup });
     }
-    let rotation = attempt.input.rotation;
-    let written = rotation.secrets.iter().zip(secrets);
-    let is_failed = |secret: &Secret| secret.write.is_some() && !secret.is_written();
-    let failed = written.filter(|(_, secret)| is_failed(secret));
-    let mut destinations: Vec<String> = failed.map(|(target, _)| target.destination.to_string()).collect();
-    let blocked = blocked(rotation, secrets);
-    if destinations.is_empty() {
-        let (destinations, reasons) = blocked?;
-        return Some(RotationError::DestinationNotRead { destinations, reasons });
+    if secrets.iter().all(|secret| secret.write.is_none() || secret.is_written()) {
+        return Some(RotationError::DestinationNotRead { causes });
     }
-    destinations.extend(blocked.into_iter().flat_map(|(not_read, _)| not_read));
-    Some(RotationError::Undelivered { id, destinations, until: after(until, TOLERANCE) })
+    Some(RotationError::Undelivered { id, causes, of: secrets.len(), until: after(until, TOLERANCE) })
 }
 
 /// Retires the previous tokens that no destination can hold any more, except the

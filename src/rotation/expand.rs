@@ -9,8 +9,9 @@ use std::collections::{HashMap, HashSet};
 use futures_util::future::join_all;
 
 use super::RunContext;
-use super::error::{RotationError, some};
-use crate::config::{Config, Destination, Rotation, Scope, SecretPattern, SecretTarget, Store};
+use super::error::RotationError;
+use super::names::some;
+use crate::config::{Config, ConfiguredSecret, Destination, Rotation, Scope, SecretPattern, Store};
 use crate::github::GitHub;
 use crate::limits::fits;
 
@@ -91,12 +92,12 @@ fn shown(pattern: &SecretPattern) -> String {
 }
 
 /// The secret that a pattern stands for in one repository.
-fn target(pattern: &SecretPattern, repository: crate::config::Repository) -> SecretTarget {
+fn target(pattern: &SecretPattern, repository: crate::config::Repository) -> ConfiguredSecret {
     let scope = match &pattern.environment {
         Some(environment) => Scope::Environment { repository, environment: environment.clone() },
         None => Scope::Repository(repository),
     };
-    SecretTarget {
+    ConfiguredSecret {
         destination: Destination { store: pattern.store, scope, name: pattern.name.clone() },
         create_environment: pattern.create_environment,
         visibility: None,

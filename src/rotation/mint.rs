@@ -135,7 +135,9 @@ impl MintAttempt<'_> {
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some("the provider took too long to list its tokens".to_owned()),
         };
-        warnings.extend(why.map(|why| format!("whether another run is at work could not be checked: {why}")));
+        warnings.extend(
+            why.map(|why| format!("crossfade could not check whether another run is at work: {why}")),
+        );
         let new_token = shown(&minted.token, listed.as_deref()).clone();
         let listed = listed.as_deref().unwrap_or_default();
         let member = Member { token: new_token, marker: Some(marker.clone()), is_proven: true };
@@ -294,13 +296,13 @@ impl MintAttempt<'_> {
             Ok(Verification::Verified) => Ok(VerificationOutcome::Verified),
             Ok(Verification::Unverified) => Ok(VerificationOutcome::Unverified),
             Err(error) => {
-                let why = format!("the provider could not be asked whether it accepts its value: {error}");
+                let why = format!("the provider could not confirm that it accepts its value: {error}");
                 Err(Rejection::Unfit(why))
             }
         };
         let backoff = self.backoff().with_max_times(usize::MAX).with_total_delay(Some(self.context.patience));
         timeout(longest_check(self.context.patience), check.retry(backoff)).await.unwrap_or_else(|_| {
-            let why = "the provider took too long to say whether it accepts its value";
+            let why = "the provider took too long to confirm that it accepts its value";
             Err(Rejection::Unfit(why.to_owned()))
         })
     }
@@ -344,12 +346,12 @@ impl MintAttempt<'_> {
     fn unfit(&self, new_token: &Member, previous: Option<&Token>) -> Option<String> {
         if Marker::find(&new_token.token.note) != new_token.marker {
             return Some(
-                "the provider did not keep its marker, so no later run could recognise it".to_owned(),
+                "the provider did not keep its marker, so no later run would recognise it".to_owned(),
             );
         }
         if let Some(old) = previous.filter(|old| old.privileges != new_token.token.privileges) {
             let fields = differing_fields(&old.privileges, &new_token.token.privileges);
-            return Some(format!("its privileges are not those of its predecessor ({fields})"));
+            return Some(format!("its privileges differ from those of the previous token ({fields})"));
         }
         // It would be due at once, and again after every mint.
         if self.input.profile.expiry == Expiry::Native && new_token.token.expires_at.is_none() {

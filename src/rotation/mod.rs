@@ -14,8 +14,9 @@
 //! - [`session`]: a provider with its credential, shared by the rotations that use it
 //! - [`delivery_slots`]: how many rotations may deliver at once
 //! - [`stop_signal`]: whether a mint may still be started
-//! - [`error`]: every error that stops a rotation
-//! - `report`: the report of a rotation; `advice`: what to do after a failure
+//! - [`error`]: every error that stops a rotation; `causes`: why secrets failed
+//! - `advice`: what is still valid after an error; `steps`: its code, and what to do
+//! - `report`: the report of a rotation; `names`: lists of names in its sentences
 //!
 //! Requests to providers and to GitHub are built in [`crate::provider`] and
 //! [`crate::github`].
@@ -28,15 +29,18 @@ pub mod stop_signal;
 
 mod advice;
 mod apply;
+mod causes;
 mod expand;
 mod lineage;
 mod mint;
+mod names;
 mod plan;
 mod report;
 mod retire;
 #[cfg(test)]
 mod samples;
 mod secret;
+mod steps;
 mod trust;
 mod unmanaged;
 mod warnings;
@@ -51,6 +55,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::clock::{Clock, ClockId};
 use crate::config::Config;
 use crate::github::{GitHub, Mode};
+use crate::progress::Progress;
 use crate::provider::ProviderSettings;
 use crate::report::{Report, Reporter, RotationReport};
 use apply::RotationRun;
@@ -66,6 +71,8 @@ pub use unmanaged::unmanaged;
 pub struct RunContext<'a> {
     /// The client that reads and writes the secrets.
     pub github: &'a GitHub,
+    /// Told what is created and written.
+    pub progress: &'a Progress,
     /// The servers' time.
     pub clock: &'a Clock,
     /// Whether a mint may still be started.

@@ -10,9 +10,9 @@ mod situation;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::error::RotationError;
+use super::error::{Causes, RotationError};
 use super::lineage::{Member, TOLERANCE, TokenId, after, before};
-use super::secret::{Holder, Secret, blocked};
+use super::secret::{Holder, Secret};
 use super::trust;
 use crate::config::{Policy, Rotation};
 use crate::limits::delivery_window;
@@ -121,9 +121,8 @@ pub(super) fn plan(situation: &Situation<'_>) -> Result<Plan, RotationError> {
         step = mint_or_refuse(situation, verdict, current);
     }
     if matches!(step, Step::Nothing) {
-        step = blocked(input.rotation, situation.secrets).map_or(Step::Nothing, |(destinations, reasons)| {
-            Step::Refuse(RotationError::DestinationNotRead { destinations, reasons })
-        });
+        step = Causes::of(input.rotation, situation.secrets)
+            .map_or(Step::Nothing, |causes| Step::Refuse(RotationError::DestinationNotRead { causes }));
     }
     Ok(Plan {
         verdict,
@@ -181,7 +180,7 @@ fn verdict(situation: &Situation<'_>, current: Option<&Member>) -> (Verdict, Str
     }
     let why = match input.next_rotation_at(current) {
         Some(next) => format!("due from {next} on"),
-        None => "it has no end".to_owned(),
+        None => "the token does not expire".to_owned(),
     };
     (Verdict::Fresh, why)
 }
@@ -192,12 +191,13 @@ fn mint_or_refuse(situation: &Situation<'_>, verdict: Verdict, current: Option<&
         return Step::Refuse(RotationError::NoSuchToken {
             token: input.rotation.token.clone(),
             nearest: None,
+            visible: None,
         });
     }
-    if let Some((destinations, reasons)) = blocked(input.rotation, situation.secrets)
+    if let Some(causes) = Causes::of(input.rotation, situation.secrets)
         && !situation.must_be_served()
     {
-        return Step::Refuse(RotationError::Unreadable { destinations, reasons });
+        return Step::Refuse(RotationError::Unreadable { causes });
     }
     if verdict == Verdict::Undelivered
         && let Some(error) = limit::held_back(situation, current)
@@ -231,7 +231,11 @@ impl PlanInput<'_> {
         }
         if self.profile.expiry == Expiry::ByAge {
             let Some(minted) = member.minted_at() else {
-                return Some(format!("nobody knows how old token {} is", member.token.id));
+                return Some(format!(
+                    "the age of token {} is unknown: the provider reports no creation date and it carries no \
+                     crossfade marker",
+                    member.token.id
+                ));
             };
             let replace_at = after(minted, lifetime.duration() - rotate_before.duration());
             return (self.now >= replace_at)

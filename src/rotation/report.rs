@@ -4,8 +4,9 @@
 
 use jiff::Timestamp;
 
-use super::advice::advice;
+use super::advice::still_valid;
 use super::apply::RotationRun;
+use super::error::RotationError;
 use super::lineage::{Member, TokenId};
 use super::plan::{Plan, Step};
 use super::secret::{Holder, Observation, Secret, Write};
@@ -17,6 +18,7 @@ use crate::report::{
 };
 
 pub(super) fn report(rotation: &Rotation, run: RotationRun, mode: Mode) -> RotationReport {
+    let steps = |error: &RotationError| error.steps(&rotation.provider.credential);
     let planned = run.plan.iter().filter(|_| mode != Mode::Apply).flat_map(|plan| &plan.retire);
     let retired = run.retired.iter().chain(planned.map(|one| &one.token));
     RotationReport {
@@ -35,7 +37,12 @@ pub(super) fn report(rotation: &Rotation, run: RotationRun, mode: Mode) -> Rotat
             .collect(),
         next_rotation_at: run.outlook.next_rotation_at,
         error: run.error.as_ref().map(ToString::to_string),
-        next_step: run.error.as_ref().map(|error| advice(rotation, &run, error)),
+        error_code: run.error.as_ref().map(|error| error.code().to_string()),
+        next_step: run
+            .error
+            .as_ref()
+            .map(|error| [still_valid(rotation, &run, error), steps(error)].concat().join(" ")),
+        steps: run.error.iter().flat_map(steps).collect(),
         tokens: run.token_spans(),
         retired: retired.map(ToString::to_string).collect(),
         planned: run.planned,
@@ -126,9 +133,9 @@ impl RotationRun {
             Some(
                 Secret { write: Some(Write::Refused(why) | Write::Unconfirmed(why)), .. }
                 | Secret { obstacle: Some(why), .. },
-            ) => (DestinationOutcome::Failed, Some(why.clone())),
+            ) => (DestinationOutcome::Failed, Some(why.to_string())),
             Some(Secret { observation: Observation::NotRead(why), .. }) => {
-                (DestinationOutcome::NotRead, Some(why.clone()))
+                (DestinationOutcome::NotRead, Some(why.to_string()))
             }
             _ if mode == Mode::DryRun && self.planned.is_some() => (DestinationOutcome::Planned, None),
             _ if holds_current => (DestinationOutcome::Held, None),

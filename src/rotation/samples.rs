@@ -7,7 +7,8 @@ use super::lineage::{Lineage, Member};
 use super::marker::{Marker, MarkerKeys};
 use super::plan::PlanInput;
 use super::secret::{Observation, Secret};
-use crate::config::{Destination, Policy, Repository, Rotation, RotationKey, SecretTarget};
+use crate::config::{ConfiguredSecret, Destination, Policy, Repository, Rotation, RotationKey};
+use crate::github;
 use crate::provider::{Expiry, MarkerIn, Overlap, Profile, ProviderSettings, Token};
 
 pub(super) fn epoch() -> Timestamp {
@@ -33,8 +34,9 @@ pub(super) fn key_of(repository: &str) -> RotationKey {
 }
 
 pub(super) fn rotation(secrets: usize) -> Rotation {
-    let secret = |n: usize| SecretTarget {
-        destination: Destination::parse(&format!("acme/app-{n}:TOKEN"), None).unwrap(),
+    let secret = |n: usize| ConfiguredSecret {
+        destination: Destination::parse(&format!("acme/app-{n}:TOKEN"), &"acme/home".parse().unwrap())
+            .unwrap(),
         create_environment: false,
         visibility: None,
     };
@@ -115,5 +117,10 @@ pub(super) fn missing() -> Secret {
 }
 
 pub(super) fn not_read() -> Secret {
-    Secret::new(Observation::NotRead("503".to_owned()))
+    Secret::new(Observation::NotRead(github_error("503")))
+}
+
+/// An error of GitHub's with this cause.
+pub(super) fn github_error(cause: &str) -> github::Error {
+    github::Error::new(github::ErrorKind::Unavailable, "Actions secrets of acme/api", cause)
 }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::lineage::{Member, TOLERANCE, before};
-use crate::config::Rotation;
+use crate::github::Error;
 
 /// What GitHub reports of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(super) enum Observation {
     Missing,
     UpdatedAt(Timestamp),
     /// It could not be read, and why.
-    NotRead(String),
+    NotRead(Error),
 }
 
 /// The result of a write.
@@ -21,9 +21,9 @@ pub(super) enum Write {
     /// GitHub acknowledged it, at this time at the latest.
     Written(Timestamp),
     /// GitHub did not apply it, and will refuse it again.
-    Refused(String),
+    Refused(Error),
     /// It failed, but GitHub may have applied it.
-    Unconfirmed(String),
+    Unconfirmed(Error),
 }
 
 /// One secret in this run.
@@ -32,7 +32,7 @@ pub(super) struct Secret {
     /// As GitHub reported it before anything was written.
     pub(super) observation: Observation,
     /// Why it cannot be written, if the preflight found a reason.
-    pub(super) obstacle: Option<String>,
+    pub(super) obstacle: Option<Error>,
     /// `None`: no write was tried.
     pub(super) write: Option<Write>,
 }
@@ -43,10 +43,19 @@ impl Secret {
     }
 
     /// Why it is not written: it could not be read, or cannot be written.
-    pub(super) fn blocked(&self) -> Option<&str> {
+    pub(super) fn blocked(&self) -> Option<&Error> {
         match &self.observation {
             Observation::NotRead(why) => Some(why),
-            _ => self.obstacle.as_deref(),
+            _ => self.obstacle.as_ref(),
+        }
+    }
+
+    /// Why it was not read or not written.
+    pub(super) fn failure(&self) -> Option<&Error> {
+        match &self.write {
+            Some(Write::Written(_)) => None,
+            Some(Write::Refused(why) | Write::Unconfirmed(why)) => Some(why),
+            None => self.blocked(),
         }
     }
 
@@ -110,13 +119,4 @@ impl<'a> Holder<'a> {
             (_, Some(marker)) => self.written_at().is_some_and(|at| at < before(marker.minted_at, TOLERANCE)),
         }
     }
-}
-
-/// The destinations that are [blocked](Secret::blocked), and why; `None`: none is.
-pub(super) fn blocked(rotation: &Rotation, secrets: &[Secret]) -> Option<(Vec<String>, Vec<String>)> {
-    let secrets = rotation.secrets.iter().zip(secrets);
-    let blocked: (Vec<String>, Vec<String>) = secrets
-        .filter_map(|(target, secret)| Some((target.destination.to_string(), secret.blocked()?.to_owned())))
-        .unzip();
-    (!blocked.0.is_empty()).then_some(blocked)
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-const STOPPED: &str = "the run was told to stop";
+const STOPPED: &str = "the run was stopped";
 
 /// Allows mints until the process is asked to stop or the deadline is near.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ mod tests {
         let stop_signal = StopSignal::new(Duration::from_secs(600), window, Duration::ZERO);
         assert_eq!(stop_signal.check(), Ok(()));
         stop_signal.stop();
-        assert_eq!(stop_signal.check(), Err("the run was told to stop".to_owned()));
+        assert_eq!(stop_signal.check(), Err("the run was stopped".to_owned()));
         let late = StopSignal::new(Duration::ZERO, window, Duration::from_secs(30));
         assert_eq!(late.check(), Err("the run's deadline is near".to_owned()));
     }
@@ -89,7 +89,7 @@ mod tests {
         let endless = stop_signal.unless_stopped(std::future::pending::<()>());
         assert_eq!(endless.await, Err("the run's deadline is over".to_owned()));
         stop_signal.stop();
-        assert_eq!(stop_signal.unless_stopped(async { 7 }).await, Err("the run was told to stop".to_owned()));
+        assert_eq!(stop_signal.unless_stopped(async { 7 }).await, Err("the run was stopped".to_owned()));
     }
 
     #[tokio::test]
@@ -97,6 +97,6 @@ mod tests {
         let stop_signal = StopSignal::new(Duration::from_secs(600), Duration::ZERO, Duration::ZERO);
         let stop = async { stop_signal.stop() };
         let (held, ()) = tokio::join!(stop_signal.unless_stopped(std::future::pending::<()>()), stop);
-        assert_eq!(held, Err("the run was told to stop".to_owned()));
+        assert_eq!(held, Err("the run was stopped".to_owned()));
     }
 }

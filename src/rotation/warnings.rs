@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::apply::RotationRun;
-use super::error::some;
+use super::names::secrets;
 use super::plan::{Plan, PlanInput, Retirement, Step};
 use super::session::ProviderSession;
 use super::trust::Support;
@@ -33,7 +33,7 @@ impl RotationRun {
             .iter()
             .map(|id| {
                 format!(
-                    "token {id} is not retired: only an unsigned marker says that it was replaced. If crossfade made \
+                    "token {id} is not retired: only an unsigned marker says that it was replaced. If crossfade created \
                      the newer token, delete this one at the provider"
                 )
             })
@@ -45,7 +45,7 @@ impl RotationRun {
             if let Some(newer) = self.lineage.siblings(member).next() {
                 doubts.push(format!(
                     "token {} is retired because token {} has the marker of a later attempt of the same run. If crossfade \
-                     did not make that one, replace the token now with --force",
+                     did not create that one, replace the token now with --force",
                     one.token, newer.token.id
                 ));
             } else if one.support == Support::EqualPrivileges {
@@ -66,16 +66,16 @@ impl RotationRun {
         let Some(used_at) = one.used_at else { return };
         let what = match one.ending {
             Ending::Disable => format!(
-                "It is disabled, and deleted {} later: enable it at the provider if it is needed",
+                "It is disabled now, and deleted {} later: enable it at the provider if it is needed",
                 input.rotation.policy.delete_disabled_after()
             ),
             // The warning was given when the token was disabled.
             Ending::Delete if input.profile.can_disable => return,
-            Ending::Delete => "It is deleted".to_owned(),
+            Ending::Delete => "It is deleted now".to_owned(),
         };
         self.warnings.push(format!(
-            "token {} was last used at {used_at}, after every destination had its successor: a copy of it is in \
-             use elsewhere, or a job waited long. {what}",
+            "token {} was last used at {used_at}, after every secret had been written with a newer one: a copy of it \
+             is in use elsewhere, or a job waited for long. {what}",
             one.token
         ));
     }
@@ -89,8 +89,8 @@ impl RotationRun {
             (Some(Plan { step: Step::Mint(mint), .. }), _) if mode != Mode::Apply => {
                 mint.previous.as_ref().map(|id| {
                     format!(
-                        "with an overlap of 0h, token {id} is ended as soon as every destination has confirmed its \
-                         successor: runs and jobs that are queued or at work then still carry it, and fail. Start them again"
+                        "with an overlap of 0h, token {id} is ended as soon as every secret holds the new token: jobs \
+                         that are queued or running by then still use it, and fail. Start them again"
                     )
                 })
             }
@@ -107,26 +107,26 @@ impl RotationRun {
         let (id, id_of_old) = (&old.id, old.into());
         if self.retired.contains(&id_of_old) {
             return Some(format!(
-                "token {id} was ended at once, as an overlap of 0h asks for: runs and jobs that were queued or at \
-                 work before this still carry it, and fail. Start them again"
+                "token {id} was ended at once, because of the overlap of 0h: jobs that were queued or running before \
+                 this still use it, and fail. Start them again"
             ));
         }
         let until = old.expires_at.map(|end| format!(" until {end:.0}")).unwrap_or_default();
         // While a destination may hold it, no advice says to end it.
         let situation = self.situation(input);
         let member = self.lineage.get(&id_of_old)?;
-        let secrets = input.rotation.secrets.iter().zip(&situation.holders);
-        let holders = secrets.filter(|(_, holder)| situation.may_hold(**holder, member));
+        let targets = input.rotation.secrets.iter().zip(&situation.holders);
+        let holders = targets.filter(|(_, holder)| situation.may_hold(**holder, member));
         let holders: Vec<String> = holders.map(|(secret, _)| secret.destination.to_string()).collect();
         let why = if !holders.is_empty() {
             format!(
                 "{} may still hold it. A run ends it once every secret holds a newer token",
-                some(&holders)
+                secrets(&holders)
             )
         } else if session.provider.could_be_value_of(old, &session.credential) {
             format!(
-                "No secret of this rotation holds it any more. It may be the credential in use: put another one \
-                 into {} and run again",
+                "No secret of this rotation holds it any more. It may be the provider credential in use: set {} to \
+                 another one and run again",
                 input.rotation.provider.credential
             )
         } else {

@@ -92,7 +92,7 @@ async fn what_is_wrong_with_the_configuration_is_annotated_where_it_stands() {
             assert!(found, "{place}: {words}\n{}", annotations.join("\n"));
         };
         at("col=27,endColumn=32", "did you mean `axiom`?");
-        at("col=55,endColumn=67", "is no repository");
+        at("col=55,endColumn=67", "invalid repository");
         assert_eq!(annotations.len(), if command == "check" { 2 } else { 3 }, "{annotations:?}");
         let hidden = ran.stderr.replace("::error title=", "").replace("::", "");
         assert!(!ran.stderr.contains("##[") && !hidden.contains("%0A##"), "{}", ran.stderr);

@@ -27,9 +27,11 @@ fn assert_rotated(world: &World, ran: &Ran) {
     world.assert_no_violations();
 }
 
+/// What went wrong, and what to do.
 fn error(ran: &Ran) -> String {
     assert_eq!(ran.exit_code, 1, "{}", ran.everything());
-    ran.rotation()["error"].as_str().unwrap().to_owned()
+    let rotation = ran.rotation();
+    format!("{} {}", rotation["error"].as_str().unwrap(), rotation["steps"]).replace("\\\"", "\"")
 }
 
 #[tokio::test]
@@ -114,7 +116,7 @@ async fn the_configured_visibility_is_for_new_secrets_alone() {
 async fn a_new_organization_secret_needs_a_visibility() {
     let world = World::builder().destinations(["org:acme:AXIOM_TOKEN"]).empty().start().await;
     let ran = Invocation::rotate(&world).arg("--format", "json").run().await;
-    assert!(error(&ran).contains("say with `visibility` who may read it"), "{}", ran.everything());
+    assert!(error(&ran).contains("set `visibility`: who may read it"), "{}", ran.everything());
     assert!(world.marked_tokens().is_empty(), "nothing was minted");
 }
 

@@ -32,11 +32,3 @@ fn the_published_schema_takes_every_shown_configuration() {
     let misspelt = serde_json::json!({"rotations": [{"name": "ci", "providr": "axiom"}]});
     assert!(!schema.is_valid(&misspelt));
 }
-
-#[test]
-fn every_error_of_a_rotation_has_its_recipe() {
-    let recipes = project_file("docs/recipes.md");
-    for (kind, words) in crate::errors::WORDS {
-        assert!(recipes.contains(words), "docs/recipes.md does not explain {kind}: {words}");
-    }
-}

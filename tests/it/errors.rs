@@ -3,36 +3,66 @@
 
 use std::fmt::Write as _;
 
+use crossfade::error_code::ErrorCode;
 use crossfade::github;
 use crossfade::http::HttpError;
 use crossfade::provider;
-use crossfade::rotation::error::{Cleanup, RotationError};
+use crossfade::rotation::error::{Causes, Cleanup, RotationError};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::support::github::On;
 use crate::support::{Invocation, World};
 
-fn provider_error() -> provider::Error {
-    provider::Error {
-        kind: provider::ErrorKind::Unavailable,
-        message: "the provider is in trouble (HTTP 503)".to_owned(),
-        retry_after: None,
-    }
+fn provider_error(kind: provider::ErrorKind, message: &str) -> provider::Error {
+    provider::Error { kind, message: message.to_owned(), retry_after: None }
 }
 
-/// One of each. The match makes sure of that.
+fn server_error() -> provider::Error {
+    provider_error(provider::ErrorKind::Unavailable, "provider server error (HTTP 503)")
+}
+
+fn github_error(kind: github::ErrorKind, cause: &str) -> github::Error {
+    github::Error::new(kind, "Actions secrets of acme/api", cause)
+}
+
+/// So many secrets with this error.
+fn hit(count: usize, kind: github::ErrorKind, cause: &str) -> Vec<(String, github::Error)> {
+    (1..=count).map(|n| (format!("acme/service-{n}:AXIOM_TOKEN"), github_error(kind, cause))).collect()
+}
+
+/// One of each, and of those with a cause at GitHub one of each cause. The match makes
+/// sure of that.
 fn errors() -> Vec<(&'static str, RotationError)> {
+    use github::ErrorKind as At;
+    use provider::ErrorKind as Kind;
     let time = |text: &str| text.parse().unwrap();
     let minted_at = time("2026-03-02T09:00:00Z");
     let until = time("2026-03-02T09:04:00Z");
     let id = || "tok-2".to_owned();
-    let destinations = || vec!["acme/api:AXIOM_TOKEN".to_owned(), "org:acme:AXIOM_TOKEN".to_owned()];
-    let reasons = || vec!["Actions secrets of acme/api: the repository does not exist".to_owned()];
+    let secrets = || vec!["acme/api:AXIOM_TOKEN".to_owned(), "org:acme:AXIOM_TOKEN".to_owned()];
     let pattern = || "acme/service-*:AXIOM_TOKEN".to_owned();
-    let github_error = github::Error {
-        kind: github::ErrorKind::Unavailable,
-        message: "repositories of acme: GitHub is in trouble (it answered 503)".to_owned(),
+    let rejected = "GitHub rejected the credential in `CROSSFADE_GITHUB_TOKEN` (401 Unauthorized: \"Bad credentials\"): \
+                    it is wrong, expired or revoked";
+    let gone = "the repository does not exist, or the GitHub credential cannot see it (404 Not Found: \"Not Found\")";
+    let archived = "GitHub refused the request (403 Forbidden: \"Repository was archived so is read-only.\")";
+    let lacking =
+        "GitHub refused the request (403 Forbidden: \"Resource not accessible by personal access token\")";
+    let permission = || github::Error {
+        remedy: Some(
+            "Grant the GitHub credential the repository permission \"Secrets\": read and write.".to_owned(),
+        ),
+        ..github_error(At::Forbidden, lacking)
+    };
+    let mixed = || {
+        let mut all =
+            hit(2, At::Unavailable, "GitHub server error (503 Service Unavailable, without a reason)");
+        all.push(("acme/gone:AXIOM_TOKEN".to_owned(), github_error(At::NotFound, gone)));
+        all.push(("acme/old:AXIOM_TOKEN".to_owned(), github_error(At::Invalid, archived)));
+        Causes::new(all)
+    };
+    let not_read = |count, kind, cause| RotationError::DestinationNotRead {
+        causes: Causes::new(hit(count, kind, cause)),
     };
     let all = vec![
         RotationError::FutureMarker { id: id(), minted_at: time("2026-04-02T09:00:00Z"), now: minted_at },
@@ -46,26 +76,52 @@ fn errors() -> Vec<(&'static str, RotationError)> {
             id: id(),
             marker: "xf1.4z5cgu75fe.tb9i80.3c.0a1b2c3d4e5f.1".to_owned(),
         },
-        RotationError::NoSuchToken { token: "ci-ingets".to_owned(), nearest: Some("ci-ingest".to_owned()) },
+        RotationError::NoSuchToken {
+            token: "ci-ingets".to_owned(),
+            nearest: Some("ci-ingest".to_owned()),
+            visible: Some(7),
+        },
+        RotationError::NoSuchToken { token: "nightly".to_owned(), nearest: None, visible: Some(1) },
         RotationError::InFlight { id: id(), minted_at, until },
-        RotationError::HeldBack { live: 4, until, failing: destinations(), overwritten: vec![] },
-        RotationError::PatternUnreadable { pattern: pattern(), error: github_error },
+        RotationError::HeldBack { live: 4, until, failing: secrets(), overwritten: vec![] },
+        RotationError::HeldBack { live: 4, until, failing: vec![], overwritten: secrets() },
+        RotationError::PatternUnreadable {
+            pattern: pattern(),
+            error: github_error(
+                At::Unavailable,
+                "GitHub server error (503 Service Unavailable, without a reason)",
+            ),
+        },
         RotationError::PatternEmpty { pattern: pattern(), archived: 2 },
         RotationError::TooManySecrets { count: 100_000 },
         RotationError::Claimed {
             destination: "acme/api:AXIOM_TOKEN".to_owned(),
             other: "nightly".to_owned(),
         },
-        RotationError::Unreadable { destinations: destinations(), reasons: reasons() },
+        RotationError::Unreadable {
+            causes: Causes::new([("acme/api:AXIOM_TOKEN".to_owned(), permission())]),
+        },
+        RotationError::Unreadable { causes: mixed() },
         RotationError::NoClock,
         RotationError::ClocksDiffer { minutes: 12, direction: "ahead of" },
-        RotationError::Stopped("the run was told to stop".to_owned()),
-        RotationError::Observe(provider_error()),
-        RotationError::MintRefused(provider_error()),
-        RotationError::MintLost { attempts: 3, last: provider_error() },
+        RotationError::Stopped("the run was stopped".to_owned()),
+        RotationError::Observe(provider_error(
+            Kind::Unauthenticated,
+            "the provider rejected the credential (HTTP 401): token expired",
+        )),
+        RotationError::Observe(provider_error(
+            Kind::RateLimited,
+            "the provider's rate limit is used up (HTTP 429)",
+        )),
+        RotationError::Observe(server_error()),
+        RotationError::MintRefused(provider_error(
+            Kind::Invalid,
+            "the provider refused the request (HTTP 422): a token may live for 30 days at most",
+        )),
+        RotationError::MintLost { attempts: 3, last: server_error() },
         RotationError::Unfit {
             id: id(),
-            why: "it would be due at once".to_owned(),
+            why: "it would have to be replaced at once: 12 days left, rotates at 14".to_owned(),
             cleanup: Cleanup::Revoked,
         },
         RotationError::Overtaken {
@@ -76,44 +132,32 @@ fn errors() -> Vec<(&'static str, RotationError)> {
         },
         RotationError::RefusedEverywhere {
             id: id(),
-            cleanup: Cleanup::Failed { until: Some(until), why: "HTTP 403".to_owned() },
+            causes: Causes::new(secrets().into_iter().map(|name| (name, permission()))),
+            cleanup: Cleanup::Failed {
+                until: Some(until),
+                why: "the credential is not permitted to do this (HTTP 403)".to_owned(),
+            },
         },
-        RotationError::Undelivered { id: id(), destinations: destinations(), until },
-        RotationError::DestinationNotRead { destinations: destinations(), reasons: reasons() },
+        RotationError::Undelivered {
+            id: id(),
+            causes: Causes::new([("acme/billing:AXIOM_TOKEN".to_owned(), permission())]),
+            of: 4,
+            until,
+        },
+        RotationError::Undelivered { id: id(), causes: mixed(), of: 300, until },
+        not_read(300, At::Unauthenticated, rejected),
+        not_read(1, At::NotFound, gone),
+        not_read(2, At::Invalid, archived),
+        not_read(
+            2,
+            At::RateLimited,
+            "GitHub's rate limit is used up (429 Too Many Requests, without a reason)",
+        ),
+        not_read(1, At::Unavailable, "https://api.github.com cannot be reached: connection refused"),
+        not_read(1, At::Unreadable, "GitHub's reply is not what its API documents"),
     ];
     all.into_iter().map(|error| (kind(&error), error)).collect()
 }
-
-/// Words by which each error is recognised; docs/recipes.md explains them.
-pub(crate) const WORDS: [(&str, &str); 27] = [
-    ("FutureMarker", "a date in the future"),
-    ("ImplausibleWindow", "with a delivery window until"),
-    ("ContradictedMarker", "The marker was copied or forged"),
-    ("MarkerKeyMissing", "CROSSFADE_MARKER_KEY is not set"),
-    ("MarkerKeyUnknown", "no key in CROSSFADE_MARKER_KEY made its signature"),
-    ("DifferentPrivileges", "of this rotation have different privileges"),
-    ("SeveralMatch", "tokens are called"),
-    ("BelongsToAnother", "carries the marker of another rotation"),
-    ("NoSuchToken", "No token named"),
-    ("InFlight", "another run minted token"),
-    ("HeldBack", "no new one is created before"),
-    ("PatternUnreadable", "it is not known what"),
-    ("PatternEmpty", "no repository fits"),
-    ("TooManySecrets", "the patterns stand for"),
-    ("Claimed", "found by a pattern, belongs to the rotation"),
-    ("Unreadable", "could not be read or prepared"),
-    ("NoClock", "GitHub sent no date"),
-    ("ClocksDiffer", "the provider's clock is"),
-    ("Stopped", "nothing was minted, because the run was told to stop"),
-    ("Observe", "the provider's tokens could not be read"),
-    ("MintRefused", "the provider refused to mint the successor"),
-    ("MintLost", "no successor came of"),
-    ("Unfit", "is not used:"),
-    ("Overtaken", "so the new token"),
-    ("RefusedEverywhere", "every destination refused the new token"),
-    ("Undelivered", "did not take it"),
-    ("DestinationNotRead", "could not be read:"),
-];
 
 fn kind(error: &RotationError) -> &'static str {
     match error {
@@ -155,18 +199,72 @@ fn listed<'a>(errors: impl IntoIterator<Item = (&'a str, String)>) -> String {
     text
 }
 
+/// An error as users see it: its code, what went wrong, what to do.
+fn told(kind: &str, error: &RotationError) -> String {
+    let steps: String = error.steps("AXIOM_ADMIN_TOKEN").iter().map(|step| format!("  - {step}\n")).collect();
+    format!("{kind} [{}]\n  {error}\n{steps}\n", error.code())
+}
+
 #[test]
 fn what_stops_a_rotation() {
-    let errors = errors();
-    for ((kind, error), (documented, words)) in errors.iter().zip(WORDS) {
-        assert_eq!(*kind, documented);
-        assert!(error.to_string().contains(words), "{kind} is not recognised by \"{words}\"");
+    let text: String = errors().iter().map(|(kind, error)| told(kind, error)).collect();
+    insta::assert_snapshot!("rotation-errors", text);
+}
+
+/// Words that leave a reader to guess who, what or when.
+const RIDDLES: [&str; 14] = [
+    "cannot be told",
+    "Besides",
+    "Mend",
+    "minted",
+    "successor",
+    "withdrawn",
+    "nobody",
+    "somebody",
+    "told to stop",
+    "take it out",
+    "unintelligible",
+    "in trouble",
+    "is no ",
+    "does not accept the token",
+];
+
+#[test]
+fn errors_say_who_does_what() {
+    for (kind, error) in errors() {
+        let text = told(kind, &error);
+        for riddle in RIDDLES {
+            assert!(!text.contains(riddle), "{riddle}: {text}");
+        }
+        let steps = error.steps("AXIOM_ADMIN_TOKEN");
+        assert!(!steps.is_empty(), "{kind} says not what to do");
+        for sentence in steps.iter().map(String::as_str).chain([error.to_string().as_str()]) {
+            assert!(sentence.ends_with(['.', '?']), "{kind}: {sentence}");
+            assert!(
+                !sentence.starts_with(|c: char| c.is_lowercase()) || sentence.contains("AXIOM_TOKEN"),
+                "{sentence}"
+            );
+        }
     }
-    assert_eq!(errors.len(), WORDS.len());
-    insta::assert_snapshot!(
-        "rotation-errors",
-        listed(errors.iter().map(|(kind, error)| (*kind, error.to_string())))
+}
+
+/// The docs have one section for each code, and each section is of a code.
+#[test]
+fn every_code_has_its_section() {
+    let docs = include_str!("../../docs/errors.md");
+    let sections: Vec<&str> = docs.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    let missing: Vec<_> = codes.iter().filter(|code| !sections.contains(code)).collect();
+    let unknown: Vec<_> = sections.iter().filter(|section| !codes.contains(section)).collect();
+    assert!(
+        missing.is_empty() && unknown.is_empty(),
+        "without a section: {missing:?}; without a code: {unknown:?}"
     );
+    assert_eq!(sections.len(), codes.len(), "one section each");
+    let told: Vec<ErrorCode> = errors().iter().map(|(_, error)| error.code()).collect();
+    let untold: Vec<_> = ErrorCode::ALL.iter().filter(|code| !told.contains(code)).collect();
+    let tested_below = [ErrorCode::ProviderPermission, ErrorCode::ProviderReply];
+    assert!(untold.iter().all(|code| tested_below.contains(code)), "no error has the code: {untold:?}");
 }
 
 #[test]
@@ -204,12 +302,18 @@ fn what_happens_on_the_way_to_a_server() {
     insta::assert_snapshot!("http", listed(all.iter().map(|error| (kind(error), error.to_string()))));
 }
 
-/// What the report says of a failed rotation: the error, and what to do.
+/// What the report says of a failed rotation: its code, the error, what to do.
 fn text(ran: &crate::support::Ran) -> String {
     assert_eq!(ran.exit_code, 1, "{}", ran.everything());
     let rotation = ran.rotation();
     let text = |key: &str| rotation[key].as_str().unwrap_or("(nothing)").to_owned();
-    format!("{}\n  what to do: {}", text("error"), text("next_step"))
+    let steps: String = rotation["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| format!("\n  - {}", step.as_str().unwrap()))
+        .collect();
+    format!("[{}] {}\n  what to do: {}{steps}", text("error_code"), text("error"), text("next_step"))
 }
 
 #[tokio::test]

@@ -34,9 +34,11 @@ fn as_app(mut invocation: Invocation) -> Invocation {
 }
 
 #[track_caller]
+/// What went wrong, and what to do.
 fn error(ran: &Ran) -> String {
     assert_eq!(ran.exit_code, 1, "{}", ran.everything());
-    ran.rotation()["error"].as_str().unwrap().to_owned()
+    let rotation = ran.rotation();
+    format!("{} {}", rotation["error"].as_str().unwrap(), rotation["steps"]).replace("\\\"", "\"")
 }
 
 #[track_caller]
@@ -83,7 +85,11 @@ async fn an_archived_repository_costs_nothing() {
     lasts(
         &world,
         || rotate(&world),
-        &["acme/old is archived", "acme/old@live:T", "remove it from the rotation"],
+        &[
+            "acme/old:T and acme/old@live:T cannot be read or written",
+            "is archived",
+            "remove the repository's secrets from the rotation",
+        ],
         heal,
     )
     .await;
@@ -94,7 +100,11 @@ async fn a_dry_run_reports_an_archived_repository() {
     let world = scene(&["acme/infra:T", "acme/old:T"]).await;
     world.github.set_archived("acme/old", true);
     let text = error(&rotate(&world).flag("--dry-run").run().await);
-    assert!(text.contains("acme/old is archived") && !text.contains("acme/infra"), "{text}");
+    assert!(
+        text.contains("acme/old:T cannot be read or written: the repository is archived")
+            && !text.contains("acme/infra"),
+        "{text}"
+    );
     assert!(world.github.requests().iter().all(|request| request.method == "GET"));
 }
 
@@ -103,7 +113,13 @@ async fn a_disabled_repository_costs_nothing() {
     let world = scene(&["acme/infra:T", "dependabot+acme/bad:T"]).await;
     world.github.set_disabled("acme/bad", true);
     let heal = || world.github.set_disabled("acme/bad", false);
-    lasts(&world, || rotate(&world), &["acme/bad is disabled"], heal).await;
+    lasts(
+        &world,
+        || rotate(&world),
+        &["acme/bad:T cannot be read or written", "the repository is disabled"],
+        heal,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -132,7 +148,7 @@ async fn an_app_without_the_permission_costs_nothing() {
                 one.permissions.insert("organization_secrets".to_owned(), "write".to_owned());
             });
         };
-        let said = ["the App lacks the organization permission \"Secrets\": read and write"];
+        let said = ["the GitHub App lacks the organization permission \"Secrets\": read and write"];
         lasts(&world, || as_app(rotate(&world)), &said, heal).await;
     }
 }
@@ -192,7 +208,7 @@ async fn a_classic_token_is_judged_by_its_scopes() {
     let run = || rotate(&world).env("CROSSFADE_GITHUB_TOKEN", CLASSIC);
     for run in [run(), run().flag("--dry-run")] {
         let text = error(&run.run().await);
-        assert!(text.contains("needs the scope \"admin:org\"; its scopes are \"gist, repo\""), "{text}");
+        assert!(text.contains("the scope \"admin:org\"; its scopes are \"gist, repo\""), "{text}");
         assert!(!text.contains("acme/infra:T"), "{text}");
     }
     let heal = || world.github.change_credential(CLASSIC, |one| one.classic("repo, admin:org"));
@@ -260,7 +276,11 @@ async fn an_app_and_a_pattern_need_no_request_of_their_own() {
     world.github.set_archived("acme/old", true);
     let file = File::of_secrets(&world, &["{ repositories: ['acme/*'], name: T }", "'acme/old:T'"]);
     let ran = file.rotate(&world).run().await;
-    assert!(error(&ran).contains("acme/old is archived"), "{}", ran.everything());
+    assert!(
+        error(&ran).contains("acme/old:T cannot be read or written: the repository is archived"),
+        "{}",
+        ran.everything()
+    );
     assert_eq!(looked(&world).0, 0);
 }
 

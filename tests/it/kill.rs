@@ -129,7 +129,7 @@ async fn a_cancelled_process_mints_no_more_and_delivers_what_it_minted() {
         let before = scene.world.axiom.tokens().len();
         let ran = cancelled_process(&scene, signal, Target::on("GET", "public-key"), When::After).await;
         assert_eq!(ran.exit_code, 1, "{signal}: {}", ran.everything());
-        assert!(ran.everything().contains("the run was told to stop"), "{signal}: {}", ran.everything());
+        assert!(ran.everything().contains("the run was stopped"), "{signal}: {}", ran.everything());
         assert_eq!(scene.world.axiom.tokens().len(), before, "{signal}");
 
         let ran = cancelled_process(&scene, signal, Target::on("POST", "/regenerate"), When::After).await;
@@ -137,4 +137,95 @@ async fn a_cancelled_process_mints_no_more_and_delivers_what_it_minted() {
         assert_eq!(scene.world.undelivered(), Vec::<String>::new(), "{signal}");
         assert_eq!(scene.broken(), Vec::<String>::new(), "{signal}");
     }
+}
+
+/// The binary with its log as it comes.
+#[cfg(unix)]
+struct Interrupted {
+    child: Child,
+    log: std::sync::mpsc::Receiver<String>,
+    seen: String,
+}
+
+#[cfg(unix)]
+impl Interrupted {
+    fn start(run: &Invocation) -> Self {
+        let mut child = binary(run).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+        let (sender, log) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in std::io::BufRead::lines(stderr).map_while(Result::ok) {
+                sender.send(line).ok();
+            }
+        });
+        Self { child, log, seen: String::new() }
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for a line of the log.
+    async fn says(&mut self, words: &str) -> String {
+        loop {
+            let line = tokio::task::block_in_place(|| self.log.recv_timeout(PATIENT));
+            let line = line.unwrap_or_else(|_| panic!("no {words:?} in\n{}", self.seen));
+            self.seen.push_str(&line);
+            self.seen.push('\n');
+            if line.contains(words) {
+                return line;
+            }
+        }
+    }
+
+    async fn exit_code(&mut self) -> Option<i32> {
+        tokio::task::block_in_place(|| self.child.wait().unwrap()).code()
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_ctrl_c_ends_a_delivery_at_once_and_the_next_run_finishes_it() {
+    let scene = scene().await;
+    let gate = Gate::new();
+    let write = Target::on("PUT", "/AXIOM_TOKEN");
+    scene.faults.inject(write, Fault::Hold { when: When::Before, gate: gate.clone() });
+    let mut run = Interrupted::start(&scene.rotate(PATIENT));
+    gate.reached().await;
+    run.signal("-INT");
+    run.says("Stopping. The new token is still being delivered (0 of 1); nothing else is started.").await;
+    // A cancelled job receives this some seconds after the first one: it must not cut
+    // the delivery short.
+    run.signal("-TERM");
+    run.signal("-INT");
+    let last = run.says("Stopped at once.").await;
+    assert!(last.contains("0 of 1 secrets"), "{last}");
+    run.says("Run crossfade again").await;
+    assert_eq!(run.exit_code().await, Some(130));
+    gate.open();
+    scene.front.quiet().await;
+
+    scene.later();
+    let ran = scene.run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert_eq!(scene.world.undelivered(), Vec::<String>::new());
+    assert_eq!(scene.broken(), Vec::<String>::new());
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sigterm_after_a_sigint_lets_the_delivery_go_on() {
+    let scene = scene().await;
+    let gate = Gate::new();
+    let write = Target::on("PUT", "/AXIOM_TOKEN");
+    scene.faults.inject(write, Fault::Hold { when: When::Before, gate: gate.clone() });
+    let mut run = Interrupted::start(&scene.rotate(PATIENT));
+    gate.reached().await;
+    run.signal("-INT");
+    run.says("Stopping.").await;
+    run.signal("-TERM");
+    gate.open();
+    assert_eq!(run.exit_code().await, Some(0));
+    assert_eq!(scene.world.undelivered(), Vec::<String>::new());
 }

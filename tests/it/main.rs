@@ -28,6 +28,7 @@ mod matrix;
 mod pacing;
 mod patterns;
 mod process;
+mod progress;
 mod providers;
 mod proxy;
 mod recovery;

@@ -32,6 +32,38 @@ async fn rotates_once_and_then_finds_nothing_to_do() {
 }
 
 #[tokio::test]
+async fn what_only_reads_takes_the_repository_from_the_git_remote() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let git = |arguments: &[&str]| {
+        let ran = std::process::Command::new("git").arg("-C").arg(folder.path()).args(arguments).status();
+        assert!(ran.unwrap().success(), "{arguments:?}");
+    };
+    git(&["init", "--quiet"]);
+    let run = async |command: &str, flags: &[&str]| {
+        let mut invocation =
+            Invocation::of(command).scene(&world, &world.github.url(), &world.provider.url());
+        let given = invocation.arguments.iter().position(|argument| argument == "--repository").unwrap();
+        invocation.arguments.drain(given..given + 2);
+        invocation.arguments.extend(flags.iter().map(ToString::to_string));
+        let mut command = crossfade(&invocation);
+        command.current_dir(folder.path()).env("PATH", std::env::var("PATH").unwrap());
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    };
+    assert!(text(&run("status", &[]).await.stderr).contains("no repository is given"));
+    git(&["remote", "add", "origin", "http://127.0.0.1/acme/infra.git"]);
+    for (command, flags) in [("status", &[][..]), ("rotate", &["--dry-run"])] {
+        let ran = run(command, flags).await;
+        assert_eq!(text(&ran.stderr), "repository acme/infra, from the git remote origin\n");
+        assert_eq!(ran.status.code(), Some(0), "{command}");
+    }
+    assert_eq!(text(&run("status", &["--quiet"]).await.stderr), "");
+    let refused = run("rotate", &[]).await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("give --repository owner/name"), "{}", text(&refused.stderr));
+}
+
+#[tokio::test]
 async fn nothing_is_contacted_when_the_usage_is_wrong() {
     let world = World::start().await;
     let wrong: [fn(Invocation) -> Invocation; 6] = [
@@ -49,6 +81,20 @@ async fn nothing_is_contacted_when_the_usage_is_wrong() {
         assert!(!text(&ran.stderr).is_empty(), "case {index}");
     }
     assert_eq!(world.github.requests().len() + world.axiom.requests().len(), 0);
+}
+
+#[test]
+fn completions_know_the_commands_and_the_providers() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = text(&crossfade(&Invocation::of("completions").flag(shell)).output().unwrap().stdout);
+        assert!(
+            ["status", "--fail-within", "completions"]
+                .iter()
+                .all(|word| script.contains(word.trim_start_matches('-'))),
+            "{shell}"
+        );
+        assert!(script.contains("launchdarkly") || matches!(shell, "elvish" | "powershell"), "{shell}");
+    }
 }
 
 #[test]

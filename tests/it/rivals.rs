@@ -190,7 +190,11 @@ async fn an_overtaken_run_revokes_its_own_token() {
         ran
     });
     assert_eq!(overtaking.exit_code, 0, "{}", overtaking.everything());
-    assert!(ran.rotation()["error"].as_str().unwrap().contains("another run minted"), "{}", ran.everything());
+    assert!(
+        ran.rotation()["error"].as_str().unwrap().contains("Another run created"),
+        "{}",
+        ran.everything()
+    );
     assert_eq!(writes(&scene), 1);
     assert_eq!(scene.world.undelivered(), Vec::<String>::new());
     assert_eq!(scene.broken(), Vec::<String>::new());
@@ -212,7 +216,11 @@ async fn a_run_with_an_outdated_list_revokes_its_own_token() {
         gate.open();
         ran
     });
-    assert!(ran.rotation()["error"].as_str().unwrap().contains("another run minted"), "{}", ran.everything());
+    assert!(
+        ran.rotation()["error"].as_str().unwrap().contains("Another run created"),
+        "{}",
+        ran.everything()
+    );
     assert_eq!((writes(&scene), scene.world.undelivered()), (1, Vec::<String>::new()));
     assert_eq!(scene.broken(), Vec::<String>::new());
 }

@@ -270,7 +270,7 @@ async fn a_renamed_rotation_differs_from_a_new_one() {
     Invocation::rotate(&world).run().await;
     let before = world.axiom.tokens().len();
     let renamed = Invocation::rotate(&world).arg("--name", "renamed").arg("--format", "json").run().await;
-    let error = renamed.rotation()["error"].as_str().unwrap().to_owned();
+    let error = format!("{} {}", renamed.rotation()["error"], renamed.rotation()["steps"]);
     assert!(error.contains(&format!("`formerly: [{}]`", key_of("acme/infra/ci-ingest"))), "{error}");
     assert_eq!(world.axiom.tokens().len(), before, "nothing was minted from the other's original");
 }

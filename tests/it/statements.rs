@@ -101,16 +101,17 @@ async fn a_misspelt_token_is_named_with_the_nearest() {
         "ci-ingets".clone_into(&mut run.arguments[name]);
         let ran = in_json(run.clone()).run().await;
         assert_eq!(ran.exit_code, 1, "{}", ran.everything());
-        assert_eq!(
-            ran.rotation()["error"],
-            "No token named `ci-ingets`; did you mean `ci-ingest`? Nothing was changed."
-        );
+        let error = ran.rotation()["error"].as_str().unwrap().to_owned();
+        let said = "No token named `ci-ingets`. Did you mean `ci-ingest`? The provider credential sees ";
+        assert!(error.starts_with(said) && error.ends_with(" Nothing was changed."), "{error}");
+        let count = world.provider.tokens().len();
+        assert!(error.contains(&format!("sees {count} token")), "{error}");
         assert!(!ran.everything().contains("valid any more"), "{}", ran.everything());
         "something-else".clone_into(&mut run.arguments[name]);
         let ran = in_json(run).run().await;
         let error = ran.rotation()["error"].as_str().unwrap().to_owned();
         assert!(
-            error.starts_with("No token named `something-else`") && !error.contains("did you mean"),
+            error.starts_with("No token named `something-else`") && !error.contains("Did you mean"),
             "{error}"
         );
     }

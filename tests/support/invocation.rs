@@ -24,6 +24,8 @@ pub struct Invocation {
     pub environment: BTreeMap<String, String>,
     /// How wide the terminal is that shows standard output, if one does.
     pub columns: Option<usize>,
+    /// Whether a terminal shows standard error.
+    pub stderr_is_terminal: bool,
 }
 
 /// The exit code of a run that was killed.
@@ -105,6 +107,12 @@ impl Invocation {
         Self { columns: Some(columns), ..self }
     }
 
+    /// With standard error shown on a terminal.
+    #[must_use]
+    pub fn on_stderr_terminal(self) -> Self {
+        Self { stderr_is_terminal: true, ..self }
+    }
+
     /// As a step of a workflow: the runner reads commands and files.
     #[must_use]
     pub fn on_actions(self, output: PathBuf, summary: PathBuf) -> Self {
@@ -133,13 +141,19 @@ impl Invocation {
         let (stdout, stderr) = (Captured::default(), Captured::default());
         let shown = Stream::new(stdout.clone());
         let shown = self.columns.map_or(shown.clone(), |columns| shown.on_terminal(columns));
-        let streams = Streams { stdout: shown, stderr: Stream::new(stderr.clone()) };
+        let log = Stream::new(stderr.clone());
+        let log = if self.stderr_is_terminal { log.on_terminal(80) } else { log };
+        let streams = Streams { stdout: shown, stderr: log };
         let environment: Environment = self.environment.clone().into_iter().collect();
         let arguments = std::iter::once("crossfade".to_owned()).chain(self.arguments.clone());
+        let mut stop = Some(Box::pin(stop));
         let exit_code = tokio::select! {
             biased;
             () = killed => KILLED,
-            code = run(arguments.map(Into::into), &environment, streams, stop) => code,
+            code = run(arguments.map(Into::into), &environment, streams, async || match stop.take() {
+                Some(stop) => stop.await,
+                None => std::future::pending().await,
+            }) => code,
         };
         Ran { exit_code, stdout: stdout.text(), stderr: stderr.text() }
     }

@@ -8,8 +8,12 @@ use crate::diagnostic::all_but_axiom_left_out;
 fn problems(text: &str) -> Problems {
     let mut problems = Problems::default();
     problems.set_file("crossfade.yml", text);
-    read(text, &mut problems);
+    keys(text, &mut problems);
     problems
+}
+
+fn keys(text: &str, problems: &mut Problems) -> FileKeys {
+    read(text, problems)
 }
 
 #[test]
@@ -35,7 +39,7 @@ rotations:
           |
           = help: did you mean `lifetime`? Allowed: `provider`, `provider_url`, `credential`, `org_id`, `lifetime`, `overlap`, `rotate_before` or `delete_after`
 
-        error: `axoim` is no provider
+        error: unknown provider `axoim`
          --> crossfade.yml:4:15
           |
         4 |     provider: axoim
@@ -43,7 +47,7 @@ rotations:
           |
           = help: did you mean `axiom`? Allowed: `axiom`
 
-        error: `90x` is no duration: write it like 90d, 48h or 1d12h
+        error: invalid duration `90x` (try 90d, 48h or 1d12h)
          --> crossfade.yml:5:15
           |
         5 |     lifetime: 90x
@@ -65,7 +69,7 @@ rotations:
           |
           = help: it stands on line 3 already
 
-        error: `al` is no visibility
+        error: unknown visibility `al`
          --> crossfade.yml:9:32
           |
         9 |       - { name: X, visibility: al
@@ -73,7 +77,15 @@ rotations:
           |
           = help: did you mean `all`? Allowed: `all`, `private` or `selected`
 
-        error: `true` or `false` is needed here
+        error: `visibility` is only for organization secrets
+         --> crossfade.yml:9:32
+          |
+        9 |       - { name: X, visibility: al
+          |                                ^^
+          |
+          = help: name the `organization`
+
+        error: expected `true` or `false`
           --> crossfade.yml:10:40
            |
         10 |       - { name: Y, create_environment: yes
@@ -108,38 +120,38 @@ fn what_is_no_yaml() {
           | ^
           |
           = help: it needs `rotations:`
-        error: a mapping is needed here, not a list
+        error: expected a mapping, found a list
          --> crossfade.yml:1:1
           |
         1 | -
           | ^
           |
           = help: its keys: `defaults` or `rotations`
-        error: this is no YAML: unclosed bracket '['
+        error: invalid YAML: unclosed bracket '['
          --> crossfade.yml:1:12
           |
         1 | rotations: [
           |            ^
-        error: this is no YAML: reference to unknown value
+        error: invalid YAML: reference to unknown value
          --> crossfade.yml:1:4
           |
         1 | a: *
           |    ^
           |
-          = help: put quotes around a text that begins with *
-        error: this is no YAML: unsupported tag `!x`
+          = help: put quotes around text that begins with *
+        error: invalid YAML: unsupported tag `!x`
          --> crossfade.yml:1:15
           |
         1 | rotations: !x y
           |               ^
           |
-          = help: put quotes around a text that begins with !
-        error: this is no YAML: only single YAML document expected but multiple found
+          = help: put quotes around text that begins with !
+        error: invalid YAML: only single YAML document expected but multiple found
          --> crossfade.yml:3:1
           |
         3 | b
           | ^
-        error: this is no YAML: Recursive reference not allowed here
+        error: invalid YAML: Recursive reference not allowed here
          --> crossfade.yml:1:16
           |
         1 | rotations: &a [*a
@@ -154,7 +166,7 @@ fn aliases_do_not_grow_without_bound() {
         let items = vec![format!("*a{}", i - 1); 9].join(", ");
         text.push_str(&format!("a{i}: &a{i} [{items}]\n"));
     }
-    assert!(problems(&text).to_string().contains("no YAML"), "an alias bomb was read");
+    assert!(problems(&text).to_string().contains("invalid YAML"), "an alias bomb was read");
     assert!(problems(&" ".repeat(yaml::MAX_BYTES + 1)).has_errors());
 }
 
@@ -169,7 +181,7 @@ fn hostile_characters_and_secrets_are_not_printed() {
 #[test]
 fn numbers_are_the_text_that_was_written() {
     let mut problems = Problems::default();
-    let keys = read("rotations: [{ name: 12e5, token: 0x10 }]", &mut problems);
+    let keys = keys("rotations: [{ name: 12e5, token: 0x10 }]", &mut problems);
     let rotation = keys.rotations.unwrap().value.unwrap().remove(0).value.unwrap();
     assert_eq!(rotation.name.unwrap().value.unwrap(), "12e5");
     assert_eq!(rotation.token.unwrap().value.unwrap(), "0x10");
@@ -209,7 +221,7 @@ fn the_schema_describes_every_key_and_the_reader_knows_it() {
     let schema: Json = serde_json::from_str(&schema_text()).unwrap();
     let groups = [
         ("/properties", FileKeys::KEYS, "KEY: 1"),
-        ("/$defs/Defaults/properties", DefaultsKeys::KEYS, "defaults: { KEY: 1 }"),
+        ("/$defs/Defaults/properties", DEFAULTS, "defaults: { KEY: 1 }"),
         ("/$defs/Rotation/properties", RotationKeys::KEYS, "rotations: [{ KEY: 1 }]"),
         (
             "/$defs/SecretMapping/properties",

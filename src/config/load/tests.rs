@@ -1,6 +1,7 @@
 //! What keys become, and which combinations are refused.
 
 use super::*;
+use crate::diagnostic::Problems;
 
 /// Loads a file in which `BODY` stands for more keys of a sound rotation.
 fn loaded(text: &str) -> (Option<Config>, String) {
@@ -87,7 +88,7 @@ fn policies_that_cannot_work() {
             5 |     overlap: 14d
               |              ^^^
               |
-              = help: else the old token dies inside its overlap
+              = help: otherwise the previous token expires before its overlap ends
 
             error: the overlap (7d, the default) must be shorter than rotate_before (7d)
              --> crossfade.yml:5:20
@@ -95,7 +96,7 @@ fn policies_that_cannot_work() {
             5 |     rotate_before: 7d
               |                    ^^
               |
-              = help: else the old token dies inside its overlap
+              = help: otherwise the previous token expires before its overlap ends
 
             error: rotate_before (14d, the default) and overlap (7d, the default) together must be shorter than the lifetime (21d)
              --> crossfade.yml:5:15
@@ -103,7 +104,7 @@ fn policies_that_cannot_work() {
             5 |     lifetime: 21d
               |               ^^^
               |
-              = help: else every run would rotate
+              = help: otherwise every run would rotate
 
             error: rotate_before (2d) and overlap (1d) together must be shorter than the lifetime (3d)
              --> crossfade.yml:5:15
@@ -111,7 +112,7 @@ fn policies_that_cannot_work() {
             5 |     lifetime: 3d
               |               ^^
               |
-              = help: else every run would rotate
+              = help: otherwise every run would rotate
 
             warning: an overlap of 12h is shorter than a day
              --> crossfade.yml:5:14
@@ -159,7 +160,7 @@ rotations:
           |
           = help: it stands on line 2 already
 
-        error: a second rotation is called `b`
+        error: two rotations have the name `b`
          --> crossfade.yml:4:13
           |
         4 |   - { name: b
@@ -197,13 +198,13 @@ fn secrets_that_contradict_themselves() {
 "#,
     );
     insta::assert_snapshot!(loaded(&text).1, @r#"
-        error: `gh_token` is a variable of GitHub's
+        error: `gh_token` is one of GitHub's own variables
          --> crossfade.yml:5:17
           |
         5 |     credential: gh_token
           |                 ^^^^^^^^
           |
-          = help: a credential of GitHub is never sent to a provider; use another variable
+          = help: a GitHub credential is never sent to a provider; use another variable
 
         error: this secret has no `name`
          --> crossfade.yml:7:11
@@ -229,15 +230,15 @@ fn secrets_that_contradict_themselves() {
         10 |       - { name: C, environment: prod
            |                                 ^^^^
            |
-           = help: environments exist in the actions store alone
+           = help: only the actions store has environments
 
-        error: `create_environment` needs an `environment`
+        error: `create_environment` requires `environment`
           --> crossfade.yml:11:40
            |
         11 |       - { name: D, create_environment: true
            |                                        ^^^^
 
-        error: `visibility` is for organization secrets alone
+        error: `visibility` is only for organization secrets
           --> crossfade.yml:11:58
            |
         11 |       - { name: D, create_environment: true, visibility: all
@@ -245,7 +246,7 @@ fn secrets_that_contradict_themselves() {
            |
            = help: name the `organization`
 
-        error: `repositories` takes in no repository
+        error: `repositories` includes no repository
           --> crossfade.yml:12:34
            |
         12 |       - { name: E, repositories: [

@@ -20,7 +20,7 @@ use super::super::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission, Ri
 use super::super::transport::Transport;
 use super::super::{paths, settings::Mode};
 use super::jwt::Signer;
-use crate::config::{Scope, SecretTarget};
+use crate::config::{ConfiguredSecret, Scope};
 use crate::http::{Announce, Call, Values};
 
 /// How long before its expiry a token is replaced.
@@ -168,7 +168,7 @@ impl App {
     }
 
     /// Records what the tokens will be used for.
-    pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
+    pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a ConfiguredSecret>) {
         let mut all = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
         for target in targets {
             let owner = target.destination.scope.owner().to_ascii_lowercase();
@@ -181,7 +181,7 @@ impl App {
     ///
     /// # Errors
     /// When something is missing, or the App is not installed there.
-    pub(super) async fn check(&self, target: &SecretTarget) -> Result<(), Error> {
+    pub(super) async fn check(&self, target: &ConfiguredSecret) -> Result<(), Error> {
         let owner = target.destination.scope.owner();
         let installation = self.installation(owner).await?;
         let mut needs = Needs::default();
@@ -256,13 +256,12 @@ impl App {
             Err(error) if error.kind == ErrorKind::Invalid => {
                 let ids = self.covered(owner, &needs.repositories).await?;
                 if ids.is_empty() {
-                    return Err(Error::new(
-                        ErrorKind::NotFound,
-                        format!(
-                            "{}: the App's installation covers none of the repositories; add them in its settings",
-                            Subject::Installation(owner)
-                        ),
-                    ));
+                    let cause =
+                        format!("the GitHub App's installation at {owner} covers none of the repositories");
+                    return Err(Error::new(ErrorKind::NotFound, Subject::Installation(owner), cause)
+                        .with_remedy(
+                            "Add the repositories in the settings of the GitHub App's installation.",
+                        ));
                 }
                 self.request_token(owner, &installation, &permissions, &Reach::Ids(&ids)).await
             }
@@ -313,8 +312,9 @@ impl App {
         }
         let installation: Installation = self.client.read(&subject, &reply)?;
         if installation.suspended_at.is_some() {
-            let message = format!("{subject}: the App's installation is suspended");
-            return Err(Error::new(ErrorKind::Forbidden, message));
+            let cause = format!("the GitHub App's installation at {owner} is suspended");
+            return Err(Error::new(ErrorKind::Forbidden, subject, cause)
+                .with_remedy("Lift the suspension in the settings of the GitHub App's installation."));
         }
         Ok(Arc::new(installation))
     }
@@ -353,7 +353,7 @@ impl App {
 }
 
 impl Needs {
-    fn add(&mut self, target: &SecretTarget, mode: Mode) {
+    fn add(&mut self, target: &ConfiguredSecret, mode: Mode) {
         let scope = &target.destination.scope;
         let mut need = |permission, right: Right| {
             let known = self.permissions.entry(permission).or_insert(right);
@@ -390,12 +390,10 @@ impl Needs {
         if missing.is_empty() {
             return Ok(());
         }
-        let message = format!(
-            "{}: the App lacks {}. Tick that in the App's settings, and accept it where it is installed",
-            Subject::Installation(owner),
-            missing.join(" and ")
-        );
-        Err(Error::new(ErrorKind::Forbidden, message))
+        let cause = format!("the GitHub App lacks {}", missing.join(" and "));
+        Err(Error::new(ErrorKind::Forbidden, Subject::Installation(owner), cause).with_remedy(
+            "Grant that in the settings of the GitHub App, and accept the change where it is installed.",
+        ))
     }
 
     /// The permissions to request: those that this run uses and the installation has.

@@ -31,8 +31,8 @@ impl Signer {
     /// Reads a PEM file, PKCS#1 (as GitHub makes it) or PKCS#8.
     pub(super) fn new(id: &str, pem: &SecretString) -> Result<Self, Error> {
         let unusable = |why: &str| {
-            let message = format!("the GitHub App's private key cannot be used: {why}");
-            Error::new(ErrorKind::Unauthenticated, message)
+            let cause = format!("the GitHub App's private key cannot be used: {why}");
+            Error::new(ErrorKind::Unauthenticated, "", cause)
         };
         let der = plain(pem.expose_secret())
             .and_then(|pem| PrivateKeyDer::from_pem_slice(pem.as_bytes()).ok())
@@ -60,7 +60,7 @@ impl Signer {
         let mut signature = vec![0; self.key.public().modulus_len()];
         self.key
             .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature)
-            .map_err(|_| Error::new(ErrorKind::Unauthenticated, "the GitHub App's key cannot sign"))?;
+            .map_err(|_| Error::new(ErrorKind::Unauthenticated, "", "the GitHub App's key cannot sign"))?;
         let token = format!("{signed}.{}", encode(&signature)).into();
         Ok((token, now.saturating_add(USED).unwrap_or(now)))
     }

@@ -13,7 +13,7 @@ use super::client::Credentials;
 use super::error::{self, Error, ErrorKind, SignedWith, Subject};
 use super::settings::{GithubCredential, Mode};
 use super::transport::Transport;
-use crate::config::SecretTarget;
+use crate::config::ConfiguredSecret;
 use crate::http::Announce;
 use app::App;
 
@@ -48,7 +48,7 @@ impl Auth {
                 transport
                     .call(http::Method::GET, "/")
                     .bearer(token)
-                    .map_err(|error| Error::new(ErrorKind::Unauthenticated, format!("GitHub: {error}")))?;
+                    .map_err(|error| Error::new(ErrorKind::Unauthenticated, "GitHub", error.to_string()))?;
                 Ok(Self::Token(UserToken {
                     token: token.clone(),
                     expires_at: Mutex::default(),
@@ -64,7 +64,7 @@ impl Auth {
 
     /// Announces what will be read and written: an App's tokens get only the permissions
     /// for that.
-    pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a SecretTarget>) {
+    pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a ConfiguredSecret>) {
         if let Self::App(app) = self {
             app.expect(targets);
         }
@@ -75,7 +75,7 @@ impl Auth {
     ///
     /// # Errors
     /// When an App lacks one of them, or is not installed there.
-    pub(super) async fn has_permissions_for(&self, target: &SecretTarget) -> Result<bool, Error> {
+    pub(super) async fn has_permissions_for(&self, target: &ConfiguredSecret) -> Result<bool, Error> {
         match self {
             Self::Token(_) => Ok(false),
             Self::App(app) => app.check(target).await.map(|()| true),

@@ -54,7 +54,7 @@ pub struct UnmanagedToken {
 
 impl Condition {
     /// Every condition, and what it is called.
-    const ALL: [(&'static str, Self); 3] =
+    pub(crate) const ALL: [(&'static str, Self); 3] =
         [("undelivered", Self::Undelivered), ("due", Self::Due), ("unknown", Self::Unknown)];
 
     /// Whether a rotation is in this state, and because of which destinations.

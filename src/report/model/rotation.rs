@@ -33,6 +33,8 @@ pub struct RotationReport {
     pub next_rotation_at: Option<Timestamp>,
     /// What went wrong, in one sentence; `None` unless the outcome is *failed*.
     pub error: Option<String>,
+    /// The kind of the error: the anchor of its section in the docs; `None`: it has none.
+    pub error_code: Option<String>,
     /// The service that issues the token.
     pub provider: String,
     /// What the verdict rests on, such as `12 days left, rotates at 14`. Reads on
@@ -42,6 +44,8 @@ pub struct RotationReport {
     pub planned: Option<PlannedMint>,
     /// What is safe and what to do, after an error.
     pub next_step: Option<String>,
+    /// What to do after an error, one instruction each.
+    pub steps: Vec<String>,
     /// What did not stop the rotation but should be known.
     pub warnings: Vec<String>,
     /// What was found on the way and is as it should be.
@@ -109,10 +113,12 @@ impl RotationReport {
             retired: Vec::new(),
             next_rotation_at: None,
             error: None,
+            error_code: None,
             provider: provider.into(),
             reason_text: None,
             planned: None,
             next_step: None,
+            steps: Vec::new(),
             warnings: Vec::new(),
             notes: Vec::new(),
             tokens: Vec::new(),
@@ -148,10 +154,12 @@ impl RotationReport {
             retired,
             next_rotation_at: _,
             error,
+            error_code,
             provider,
             reason_text,
             planned: _,
             next_step,
+            steps,
             warnings,
             notes,
             tokens,
@@ -160,6 +168,7 @@ impl RotationReport {
         let message = |text: &mut String| *text = redactor.message(text);
         line(name);
         line(provider);
+        error_code.iter_mut().for_each(line);
         if let Some(TokenReport { id, name, expires_at: _ }) = token {
             line(id);
             line(name);
@@ -174,6 +183,7 @@ impl RotationReport {
         }
         retired.iter_mut().for_each(line);
         tokens.iter_mut().for_each(|span| line(&mut span.id));
-        [error, reason_text, next_step].into_iter().flatten().chain(warnings).chain(notes).for_each(message);
+        let sentences = [error, reason_text, next_step].into_iter().flatten();
+        sentences.chain(steps).chain(warnings).chain(notes).for_each(message);
     }
 }

@@ -10,7 +10,8 @@ use crate::config::Policy;
 use crate::provider::MarkerIn;
 use crate::rotation::marker::{self, Marker, MarkerKeys};
 use crate::rotation::samples::{
-    NATIVE, day, epoch, input, key, lineage, minted, minute, missing, not_read, original, rotation, written,
+    NATIVE, day, epoch, github_error, input, key, lineage, minted, minute, missing, not_read, original,
+    rotation, written,
 };
 use crate::rotation::secret::Write;
 
@@ -374,7 +375,7 @@ fn while_a_secret_lacks_the_new_token_the_next_run_mints() {
         outlook(&situation, lineage.minted()).next_rotation_at
     };
     assert_eq!(next(delivered()), Some(day(76)));
-    let refused = Secret { write: Some(Write::Refused("422".to_owned())), ..written(day(-80)) };
+    let refused = Secret { write: Some(Write::Refused(github_error("422"))), ..written(day(-80)) };
     for lacking in [not_read(), missing(), refused] {
         assert_eq!(next(lacking.clone()), None, "{lacking:?}");
     }

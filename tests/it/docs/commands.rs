@@ -149,7 +149,9 @@ async fn after_a_leak_the_old_token_ends_last_and_at_once() {
         assert_eq!(ran.exit_code, exit_code, "{}", ran.everything());
         let output = ran.everything();
         assert!(
-            output.contains("queued or at work") && output.contains("Start them again"),
+            output.contains("jobs that")
+                && output.contains("queued or running")
+                && output.contains("Start them again"),
             "what will break:\n{output}"
         );
     }

@@ -243,7 +243,11 @@ mod scenes {
             Invocation::rotate(&world).env("CROSSFADE_PROVIDER_TOKEN", "this-is-no-token-of-anybody");
         let ran = invocation.arg("--format", "json").run().await;
         let error = ran.rotation()["error"].to_string();
-        assert!(error.contains("the credential is not accepted (HTTP 401)"), "{}: {error}", service.name);
+        assert!(
+            error.contains("the provider rejected the credential (HTTP 401)"),
+            "{}: {error}",
+            service.name
+        );
     }
 
     pub(super) async fn the_list_comes_in_pages(service: &'static Service) {
@@ -273,8 +277,12 @@ mod scenes {
         });
         let ran = rotate(&world).await;
         let error = ran.rotation()["error"].to_string();
-        assert!(error.contains("privileges are not those of its predecessor"), "{}: {error}", service.name);
-        assert!(error.contains("It was withdrawn"), "{}: {error}", service.name);
+        assert!(
+            error.contains("privileges differ from those of the previous token"),
+            "{}: {error}",
+            service.name
+        );
+        assert!(error.contains("The new token was revoked"), "{}: {error}", service.name);
         assert_eq!(world.held("acme/infra:AXIOM_TOKEN").unwrap().value, world.original.value);
         assert_eq!(world.unaccepted(), Vec::<String>::new());
     }

@@ -74,7 +74,7 @@ async fn a_creation_whose_token_cannot_be_looked_up_is_no_refusal() {
     let run = Invocation::of("rotate").scene(&world, front.github.url(), front.provider.url());
     let ran = run.arg("--request-timeout", "500ms").arg("--format", "json").run().await;
     let error = ran.rotation()["error"].to_string();
-    assert!(error.contains("no successor came of 1 request"), "{error}");
+    assert!(error.contains("did not confirm a new token after 1 attempt:"), "{error}");
     assert_eq!(world.marked_tokens().len(), 1);
 }
 

@@ -161,7 +161,7 @@ async fn a_server_that_ignores_the_expiry_of_a_new_token_is_named_as_the_cause()
         assert_eq!(ran.exit_code, 1, "{}", ran.everything());
         let error = ran.rotation()["error"].to_string();
         assert!(error.contains("it does not show the requested expiry"), "{error}");
-        assert!(error.contains("It was withdrawn"), "{error}");
+        assert!(error.contains("The new token was revoked"), "{error}");
         assert_eq!(world.provider.live_tokens().len(), live, "the new token was revoked");
         assert_eq!(original(&world).expires_at, world.original.expires_at);
         assert_eq!(world.held("acme/infra:AXIOM_TOKEN").unwrap().id, world.original.id);
@@ -200,7 +200,7 @@ async fn a_personal_token_of_another_member_is_not_used() {
         }
         assert_eq!(ran.exit_code, 1, "{}", ran.everything());
         let error = ran.rotation()["error"].to_string();
-        assert!(error.contains("privileges are not those of its predecessor (memberId)"), "{error}");
+        assert!(error.contains("privileges differ from those of the previous token (memberId)"), "{error}");
         assert_eq!(world.provider.live_tokens().len(), 2, "the new token was revoked");
         assert_eq!(original(&world).expires_at, world.original.expires_at);
         assert_eq!(world.unaccepted(), Vec::<String>::new());

@@ -44,12 +44,12 @@ async fn while_another_run_is_at_work_nothing_is_claimed() {
     scene.world.advance_days(80);
     killed(&scene, Target::on("PUT", "service-1/actions/secrets/AXIOM_TOKEN"), When::Before).await;
     let ran = faulty(&scene).await;
-    assert!(error(&ran).contains("may still be delivering it"), "{}", ran.everything());
+    assert!(error(&ran).contains("may still be writing it"), "{}", ran.everything());
     let rotation = ran.rotation();
     let behind = rotation["destinations"].as_array().unwrap().iter().find(|it| it["destination"] == OTHER);
     assert_eq!((&behind.unwrap()["outcome"], &behind.unwrap()["holds"]), (&json!("unknown"), &json!(null)));
     let advice = rotation["next_step"].as_str().unwrap();
-    assert!(advice.contains(&format!("What {OTHER} holds cannot be told")), "{advice}");
+    assert!(advice.contains(&format!("It is not known which token {OTHER} holds")), "{advice}");
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_new_token_that_every_destination_refuses_is_revoked() {
         scene.world.github.break_secret(secret, On::Writes, 403);
     }
     let ran = faulty(&scene).await;
-    assert!(error(&ran).contains("every destination refused"), "{}", ran.everything());
+    assert!(error(&ran).contains("was not written to any secret"), "{}", ran.everything());
     assert_eq!(scene.world.newest().unwrap().id, scene.world.original.id);
     scene.world.github.mend();
     heals(&scene).await;
@@ -121,7 +121,7 @@ async fn a_new_token_that_a_destination_may_hold_is_not_revoked() {
         Fault::after(move |_| world.github.break_scope("acme/infra", On::Writes, 403)).and_close(),
     );
     let ran = faulty(&scene).await;
-    assert!(error(&ran).contains("did not take it"), "{}", ran.everything());
+    assert!(error(&ran).contains("was not written to 1 of 1 secret"), "{}", ran.everything());
     assert_eq!(scene.world.held(SECRET).unwrap().id, scene.world.newest().unwrap().id);
     scene.world.github.mend();
     heals(&scene).await;
@@ -145,7 +145,10 @@ async fn one_destination_that_refuses_does_not_stop_the_others() {
     let ran = faulty(&scene).await;
     let (said, rotation) = (error(&ran), ran.rotation());
     let newest = scene.world.newest().unwrap();
-    assert!(said.contains(&format!("token {} was minted, but {OTHER} did not take it", newest.id)), "{said}");
+    assert!(
+        said.contains(&format!("The new token {} was not written to 1 of 3 secrets. {OTHER}: ", newest.id)),
+        "{said}"
+    );
     let outcomes: Vec<&Value> = (0..3).map(|n| &rotation["destinations"][n]["outcome"]).collect();
     assert_eq!(outcomes, ["written", "failed", "written"]);
     let advice = rotation["next_step"].as_str().unwrap();
@@ -156,10 +159,10 @@ async fn one_destination_that_refuses_does_not_stop_the_others() {
             newest.id
         ),
         format!(
-            "{OTHER} holds what was there before the first rotation, presumably token {} (until {end})",
+            "{OTHER} was never written by crossfade, and presumably holds token {} (until {end})",
             scene.world.original.id
         ),
-        "A run after that time creates one new token".to_owned(),
+        "once all 3 secrets can be written, that run creates one new token for them".to_owned(),
     ] {
         assert!(advice.contains(&expected), "{expected:?} is not in {advice:?}");
     }
@@ -254,5 +257,5 @@ async fn where_github_cannot_be_reached_that_is_what_is_said() {
     let scene = due().await;
     scene.faults.inject_times(Target::peer(Peer::Github), Fault::CloseBefore, 100);
     let ran = faulty(&scene).await;
-    assert!(error(&ran).contains(&format!("{SECRET} could not be read or prepared")), "{}", ran.everything());
+    assert!(error(&ran).contains(&format!("{SECRET} cannot be read or written")), "{}", ran.everything());
 }

@@ -66,7 +66,7 @@ async fn a_secret_written_by_a_person_is_written_again_and_its_token_stays_valid
 async fn a_marker_that_no_run_would_write_is_not_trusted() {
     let cases = [
         ("2026-03-09T09:00:00Z", 2, "a date in the future"),
-        ("2026-03-02T08:30:00Z", 7 * 24 * 60, "longer than any run of crossfade"),
+        ("2026-03-02T08:30:00Z", 7 * 24 * 60, "longer than any that crossfade writes"),
     ];
     for (minted_at, minutes, expected) in cases {
         let scene = due().await;

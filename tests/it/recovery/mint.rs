@@ -71,7 +71,7 @@ async fn a_mint_that_never_arrives_is_tried_three_times() {
     let scene = due().await;
     scene.faults.inject_times(Target::on(MINT.0, MINT.1), Fault::CloseBefore, 100);
     let ran = faulty(&scene).await;
-    assert!(error(&ran).contains("no successor came of 3 requests"), "{}", ran.everything());
+    assert!(error(&ran).contains("did not confirm a new token after 3 attempts:"), "{}", ran.everything());
     assert_eq!((mints(&scene), minted(&scene)), (3, 0));
     let lists = scene.faults.passed().into_iter().filter(|it| it.method == "GET" && it.path == "/v2/tokens");
     assert_eq!(lists.count(), 1 + 3 * 3, "each of them is looked for three times");
@@ -84,7 +84,7 @@ async fn what_the_provider_refuses_of_a_living_token_is_not_created_instead() {
         let scene = due().await;
         scene.faults.inject(Target::on(MINT.0, MINT.1), Fault::Status { code, processed: false });
         let ran = faulty(&scene).await;
-        assert!(error(&ran).contains("refused to mint"), "{code}: {}", ran.everything());
+        assert!(error(&ran).contains("refused to create the new token"), "{code}: {}", ran.everything());
         assert_eq!((mints(&scene), minted(&scene)), (1, 0), "{code}");
     }
 }
@@ -96,7 +96,7 @@ async fn without_a_list_to_look_in_a_mint_is_not_repeated() {
     let after_the_mint = |n: usize| Target::matching(move |it| it.n > n && it.method == "GET");
     scene.faults.inject_times(after_the_mint(5), Fault::Status { code: 500, processed: false }, 100);
     let ran = faulty(&scene).await;
-    assert!(error(&ran).contains("no successor came of 1 request"), "{}", ran.everything());
+    assert!(error(&ran).contains("did not confirm a new token after 1 attempt:"), "{}", ran.everything());
     assert_eq!((minted(&scene), writes(&scene)), (1, 0));
     heals(&scene).await;
     collects(&scene).await;
@@ -116,7 +116,7 @@ async fn a_provider_that_asks_for_much_patience_is_not_asked_again() {
     let scene = due().await;
     scene.faults.inject_times(Target::on(MINT.0, MINT.1), Fault::TooMany { retry_after: Some(600) }, 9);
     let ran = faulty(&scene).await;
-    assert!(error(&ran).contains("no successor came of 1 request"), "{}", ran.everything());
+    assert!(error(&ran).contains("did not confirm a new token after 1 attempt:"), "{}", ran.everything());
     assert_eq!(
         scene.faults.passed().len(),
         6,
@@ -141,7 +141,9 @@ async fn a_rejected_new_token_is_revoked_before_any_secret_is_written() {
     let scene = due().await;
     scene.world.axiom.switch(|switches| switches.new_token_refused_for = SignedDuration::from_hours(1));
     let ran = faulty(&scene).await;
-    assert!(error(&ran).contains("does not accept its value. It was withdrawn. No secret was changed"));
+    assert!(
+        error(&ran).contains("does not accept its value. The new token was revoked. No secret was changed")
+    );
     assert_eq!((minted(&scene), writes(&scene)), (1, 0));
     assert_eq!(scene.world.newest().unwrap().id, scene.world.original.id);
     scene.world.axiom.switch(|switches| switches.new_token_refused_for = SignedDuration::ZERO);
@@ -158,7 +160,7 @@ async fn a_new_token_with_other_privileges_is_revoked() {
         }));
     });
     let ran = faulty(&scene).await;
-    assert!(error(&ran).contains("predecessor (orgCapabilities). It was withdrawn"));
+    assert!(error(&ran).contains("previous token (orgCapabilities). The new token was revoked"));
     assert_eq!(writes(&scene), 0);
     scene.world.axiom.switch(|switches| switches.alter_new_token = None);
     heals(&scene).await;
@@ -201,7 +203,7 @@ async fn a_new_token_that_cannot_be_revoked_is_reported_and_deleted_by_the_next_
         switches.refuse_delete = true;
     });
     let ran = faulty(&scene).await;
-    assert!(error(&ran).contains("It could not be withdrawn"), "{}", ran.everything());
+    assert!(error(&ran).contains("The new token could not be revoked"), "{}", ran.everything());
     let leftover = scene.world.newest().unwrap();
     scene.world.axiom.switch(|switches| switches.new_token_refused_for = SignedDuration::ZERO);
     heals(&scene).await;

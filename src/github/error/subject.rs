@@ -1,0 +1,204 @@
+//! What a request to GitHub is about: the words for it, and what its refusal means.
+
+use std::fmt;
+
+use http::HeaderMap;
+
+use super::{Refusal, SignedWith, missing_scope, quoted, scopes};
+use crate::config::{Scope, Store};
+use crate::github::permission::{ADMINISTRATION, METADATA, Permission};
+
+/// What a request is for; errors name it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::github) struct Purpose<'a> {
+    pub(in crate::github) store: Store,
+    pub(in crate::github) scope: &'a Scope,
+    /// The server is GitHub's own, which has every store.
+    pub(in crate::github) has_every_store: bool,
+}
+
+/// What a request is about. Errors begin with it, and the advice after a refusal depends
+/// on it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::github) enum Subject<'a> {
+    /// The secrets of a scope.
+    Secrets(Purpose<'a>),
+    /// Creating the environment that will hold them, which takes another permission.
+    Environment(Purpose<'a>),
+    /// A write check, which holds for all of the owner's repositories.
+    WriteCheck(Purpose<'a>),
+    /// The repositories of this owner.
+    Repositories(&'a str),
+    /// The App's installation at this owner.
+    Installation(&'a str),
+    /// A token for that installation.
+    InstallationToken(&'a str),
+}
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secrets(purpose) | Self::Environment(purpose) => purpose.fmt(f),
+            Self::WriteCheck(purpose) => write!(f, "write check for {purpose}"),
+            Self::Repositories(owner) => write!(f, "repositories of {owner}"),
+            Self::Installation(owner) | Self::InstallationToken(owner) => write!(f, "GitHub App at {owner}"),
+        }
+    }
+}
+
+impl fmt::Display for Purpose<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let store = store_name(self.store);
+        match self.scope {
+            Scope::Repository(repository) => {
+                write!(f, "{store} secrets of {}/{}", repository.owner, repository.name)
+            }
+            Scope::Environment { repository, environment } => write!(
+                f,
+                "secrets of environment {} of {}/{}",
+                quoted(environment),
+                repository.owner,
+                repository.name
+            ),
+            Scope::Organization(name) => write!(f, "{store} secrets of organization {name}"),
+        }
+    }
+}
+
+impl Subject<'_> {
+    pub(super) fn is_of_a_secret(&self) -> bool {
+        matches!(self, Self::Secrets(_) | Self::Environment(_) | Self::WriteCheck(_))
+    }
+
+    /// The user or organization that it belongs to.
+    pub(in crate::github) fn owner(&self) -> &str {
+        match self {
+            Self::Secrets(purpose) | Self::Environment(purpose) | Self::WriteCheck(purpose) => {
+                purpose.scope.owner()
+            }
+            Self::Repositories(owner) | Self::Installation(owner) | Self::InstallationToken(owner) => owner,
+        }
+    }
+
+    /// What a refusal means, without its reason.
+    pub(super) fn refusal(&self) -> &'static str {
+        match self {
+            Self::Secrets(_) | Self::Environment(_) => "GitHub refused the request",
+            Self::WriteCheck(_) => "GitHub refused to write",
+            Self::Repositories(_) => "GitHub refused to list them",
+            Self::Installation(_) => "GitHub refused to show the installation of the GitHub App",
+            Self::InstallationToken(_) => "GitHub refused the GitHub App a token for its installation",
+        }
+    }
+
+    /// The cause and the remedy of a 404.
+    pub(super) fn not_found(&self) -> (String, Option<&'static str>) {
+        match self {
+            Self::Secrets(purpose) | Self::Environment(purpose) => purpose.not_found(),
+            Self::WriteCheck(_) => {
+                let remedy = "Grant the GitHub credential the permission to write these secrets.";
+                ("the GitHub credential can read there, but not write".to_owned(), Some(remedy))
+            }
+            Self::Repositories(_) => {
+                ("the owner does not exist, or the GitHub credential cannot see it".to_owned(), None)
+            }
+            Self::Installation(owner) => (
+                format!("the GitHub App is not installed at {owner}"),
+                Some("Install the GitHub App, from its page on GitHub."),
+            ),
+            Self::InstallationToken(owner) => (
+                format!("the installation of the GitHub App at {owner} is gone"),
+                Some("Install the GitHub App again, from its page on GitHub."),
+            ),
+        }
+    }
+
+    /// What to do about a 403, as far as GitHub's message gives the cause.
+    pub(super) fn hint(&self, refusal: &Refusal<'_>) -> Option<String> {
+        let headers = &refusal.reply.headers;
+        if refusal.requires_sso() {
+            return Some(
+                "Authorize the GitHub credential for the organization's single sign-on: open its settings on GitHub \
+                 and choose \"Configure SSO\"."
+                    .to_owned(),
+            );
+        }
+        let permission = refusal.mentions("not accessible by").then(|| self.permission_hint(refusal));
+        let scope = self.missing_scope(headers).map(|(_, remedy)| remedy);
+        let hints: Vec<String> = permission.into_iter().chain(scope).collect();
+        (!hints.is_empty()).then(|| hints.join(" "))
+    }
+
+    fn permission_hint(&self, refusal: &Refusal<'_>) -> String {
+        let (permission, right) = match self {
+            Self::Environment(_) => (ADMINISTRATION, "write"),
+            Self::Secrets(Purpose { store, scope, .. }) | Self::WriteCheck(Purpose { store, scope, .. }) => {
+                (Permission::of(*store, scope), "read and write")
+            }
+            Self::Repositories(_) | Self::Installation(_) | Self::InstallationToken(_) => (METADATA, "read"),
+        };
+        let asked = accepted_permissions(&refusal.reply.headers);
+        let asked = asked.map(|asked| format!(" (GitHub asks for {asked})")).unwrap_or_default();
+        match refusal.signed_with {
+            SignedWith::Token if refusal.mentions("by integration") => format!(
+                "Use a fine-grained personal access token or a GitHub App with the {permission}: {right}{asked}. The \
+                 workflow's own GITHUB_TOKEN can never have it."
+            ),
+            SignedWith::Token | SignedWith::AppKey => {
+                format!("Grant the GitHub credential the {permission}: {right}{asked}.")
+            }
+            SignedWith::InstallationToken => format!(
+                "Grant the GitHub App the {permission}: {right}{asked}, in its settings, and accept the change where \
+                 it is installed."
+            ),
+        }
+    }
+
+    /// The scope that a classic token lacks; GitHub sends its scopes with every reply.
+    fn missing_scope(&self, headers: &HeaderMap) -> Option<(String, String)> {
+        let (Self::Secrets(purpose) | Self::Environment(purpose) | Self::WriteCheck(purpose)) = self else {
+            return None;
+        };
+        missing_scope(&scopes(headers)?, purpose.scope)
+    }
+}
+
+impl Purpose<'_> {
+    fn not_found(&self) -> (String, Option<&'static str>) {
+        let (cause, remedy) = match self.scope {
+            Scope::Repository(_) => {
+                ("the repository does not exist, or the GitHub credential cannot see it", None)
+            }
+            Scope::Environment { .. } => (
+                "the environment does not exist, or the GitHub credential cannot see its repository",
+                Some(
+                    "Check the spelling, and that the GitHub credential has access; or set `create_environment: true` \
+                     to have a missing environment created.",
+                ),
+            ),
+            Scope::Organization(_) => {
+                ("the organization does not exist, or the GitHub credential cannot see its secrets", None)
+            }
+        };
+        let store = match self.has_every_store || self.store == Store::Actions {
+            true => String::new(),
+            false => format!(", or this GitHub server has no {} secrets", store_name(self.store)),
+        };
+        (format!("{cause}{store}"), remedy)
+    }
+}
+
+/// A store's name at the beginning of a sentence.
+fn store_name(store: Store) -> String {
+    let name = store.to_string();
+    let (first, rest) = name.split_at(1);
+    format!("{}{rest}", first.to_ascii_uppercase())
+}
+
+/// The permission that GitHub's reply names, in its API's form: `secrets=write`.
+fn accepted_permissions(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get("x-accepted-github-permissions")?.to_str().ok()?;
+    let harmless = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '=' | ';' | ',' | ' ');
+    let text: String = value.chars().filter(harmless).take(200).collect();
+    (!text.is_empty()).then_some(text)
+}

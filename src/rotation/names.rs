@@ -1,0 +1,69 @@
+//! Lists of names in sentences.
+
+/// Names shown of a list; the rest are counted.
+const NAMED: usize = 5;
+
+/// Secrets shown of a list; the report has all of them.
+const SECRETS: usize = 3;
+
+/// Characters shown of a list, so that the text after it is not cut off.
+const SHOWN: usize = 300;
+
+/// `a, b, c, d, e and 295 more`
+pub(super) fn some(names: &[String]) -> String {
+    few(names, NAMED)
+}
+
+/// `a, b and c`, or `300 secrets (a, b, c and 297 more)`
+pub(super) fn secrets(names: &[String]) -> String {
+    match names.len() {
+        0..=SECRETS => few(names, SECRETS),
+        count => format!("{count} secrets ({})", few(names, SECRETS)),
+    }
+}
+
+/// `1 attempt` and `2 attempts`
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn few(names: &[String], most: usize) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    let mut left = SHOWN;
+    for name in names.iter().take(most) {
+        let length = name.chars().count();
+        if length > left && !shown.is_empty() {
+            break;
+        }
+        shown.push(if length > left {
+            format!("{}…", name.chars().take(left).collect::<String>())
+        } else {
+            name.clone()
+        });
+        left = left.saturating_sub(length);
+    }
+    match (names.len() - shown.len(), shown.as_slice()) {
+        (0, [others @ .., last]) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        (0, _) => shown.concat(),
+        (more, _) => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_few_are_named() {
+        let names = |count: usize| (1..=count).map(|n| n.to_string()).collect::<Vec<_>>();
+        let (named, of_secrets) = (|count| some(&names(count)), |count| secrets(&names(count)));
+        assert_eq!((named(0), named(1), named(2)), (String::new(), "1".to_owned(), "1 and 2".to_owned()));
+        assert_eq!(named(5), "1, 2, 3, 4 and 5");
+        assert_eq!(named(7), "1, 2, 3, 4, 5 and 2 more");
+        assert_eq!(of_secrets(3), "1, 2 and 3");
+        assert_eq!(of_secrets(300), "300 secrets (1, 2, 3 and 297 more)");
+        let long: Vec<String> = ["a", "b", "c"].map(|name| name.repeat(300)).to_vec();
+        assert_eq!(some(&long), format!("{} and 2 more", long[0]));
+        assert_eq!(some(&["é".repeat(1000)]), format!("{}…", "é".repeat(300)));
+    }
+}
