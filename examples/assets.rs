@@ -1,6 +1,9 @@
 //! Writes what a release carries besides the binary: shell completions, manual
 //! pages and the JSON Schema of the configuration file.
 //!
+//! Files lie under `share/` where shells and `man` look for them, so that the archive
+//! can be unpacked into a prefix such as `/usr/local`.
+//!
 //! `cargo run --example assets -- FOLDER`
 
 #![allow(clippy::print_stderr)]
@@ -27,12 +30,22 @@ fn main() -> ExitCode {
 }
 
 fn write(folder: &Path) -> io::Result<()> {
-    let (completions, pages) = (folder.join("completions"), folder.join("man"));
-    fs::create_dir_all(&completions)?;
-    fs::create_dir_all(&pages)?;
-    for shell in [Shell::Bash, Shell::Elvish, Shell::Fish, Shell::PowerShell, Shell::Zsh] {
-        clap_complete::generate_to(shell, &mut crossfade::cli::command(), "crossfade", &completions)?;
+    let completions = [
+        (Shell::Bash, "bash-completion/completions", "crossfade"),
+        (Shell::Elvish, "elvish/lib", "crossfade.elv"),
+        (Shell::Fish, "fish/vendor_completions.d", "crossfade.fish"),
+        (Shell::PowerShell, "powershell", "_crossfade.ps1"),
+        (Shell::Zsh, "zsh/site-functions", "_crossfade"),
+    ];
+    let share = folder.join("share");
+    for (shell, place, name) in completions {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut crossfade::command(), "crossfade", &mut script);
+        fs::create_dir_all(share.join(place))?;
+        fs::write(share.join(place).join(name), script)?;
     }
-    clap_mangen::generate_to(crossfade::cli::command(), &pages)?;
-    fs::write(folder.join("crossfade.schema.json"), crossfade::config::schema_text())
+    let pages = share.join("man/man1");
+    fs::create_dir_all(&pages)?;
+    clap_mangen::generate_to(crossfade::command(), &pages)?;
+    fs::write(folder.join("crossfade.schema.json"), crossfade::schema_text())
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
-use serde::ser::SerializeStruct as _;
+use serde_json::json;
 
 use crate::redact::starred;
 
@@ -167,12 +167,6 @@ impl Problems {
         self.errors() >= MOST
     }
 
-    /// Whether there are more problems than these.
-    #[must_use]
-    pub fn is_cut_off(&self) -> bool {
-        self.is_cut_off
-    }
-
     /// The value, or its problem noted.
     pub(crate) fn note<T>(&mut self, origin: Origin, result: Result<T, Invalid>) -> Option<T> {
         result.map_err(|invalid| self.error(origin, invalid)).ok()
@@ -249,32 +243,20 @@ impl fmt::Display for Problems {
 
 impl Serialize for Problems {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.sorted().into_iter().map(|problem| Located { path: &self.path, problem }))
-    }
-}
-
-/// A problem as JSON, with the file's path.
-struct Located<'a> {
-    path: &'a str,
-    problem: &'a Problem,
-}
-
-impl Serialize for Located<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (file, input, at) = match self.problem.origin {
-            Origin::File(at) => (Some(self.path), None, Some(at)),
-            Origin::Input(name) => (None, Some(name), None),
-            Origin::Missing => (None, None, None),
-        };
-        let mut json = serializer.serialize_struct("Problem", 7)?;
-        json.serialize_field("severity", &self.problem.severity)?;
-        json.serialize_field("message", &self.problem.message)?;
-        json.serialize_field("help", &self.problem.help)?;
-        json.serialize_field("file", &file)?;
-        json.serialize_field("line", &at.map(|p| p.line))?;
-        json.serialize_field("column", &at.map(|p| p.column))?;
-        json.serialize_field("input", &input)?;
-        json.end()
+        serializer.collect_seq(self.sorted().into_iter().map(
+            |Problem { severity, message, help, origin }| {
+                let (file, input, at) = match origin {
+                    Origin::File(at) => (Some(&self.path), None, Some(at)),
+                    Origin::Input(name) => (None, Some(name), None),
+                    Origin::Missing => (None, None, None),
+                };
+                let (line, column) = (at.map(|at| at.line), at.map(|at| at.column));
+                json!({
+                    "severity": severity, "message": message, "help": help,
+                    "file": file, "line": line, "column": column, "input": input,
+                })
+            },
+        ))
     }
 }
 

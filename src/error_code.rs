@@ -80,6 +80,8 @@ codes! {
     AnotherRun = "another-run",
     /// The run was stopped, or its deadline was near.
     Stopped = "stopped",
+    /// The user did not confirm that tokens may be ended at once.
+    NotConfirmed = "not-confirmed",
     /// A pattern of repositories that cannot be used.
     Pattern = "pattern",
 }

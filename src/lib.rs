@@ -12,24 +12,47 @@
 //!    GitHub; both through the one client in [`http`].
 //! 4. [`report`] prints what happened, for users and for programs.
 //!
-//! [`run`] connects them for one invocation. [`clock`] is the only source of time.
+//! [`run()`] connects them for one invocation. [`clock`] is the only source of time.
 //! [`error_code`] has the codes of errors, which lead to their sections in the docs.
 //! Every string from outside passes [`redact`] before it reaches an output.
 
-pub mod cli;
-pub mod clock;
-pub mod config;
-pub mod diagnostic;
-pub mod error_code;
-pub mod github;
-pub mod http;
-pub mod limits;
-pub mod progress;
-pub mod provider;
-pub mod redact;
-pub mod report;
-pub mod rotation;
-pub mod run;
-pub mod streams;
+mod cli;
+mod clock;
+mod config;
+mod diagnostic;
+mod error_code;
+mod github;
+mod http;
+mod limits;
+mod progress;
+mod provider;
+mod redact;
+mod report;
+mod rotation;
+mod run;
+mod streams;
 
 mod log;
+mod question;
+
+pub use cli::{Environment, command};
+pub use config::schema_text;
+pub use run::run;
+pub use streams::{Input, Stream, Streams};
+
+/// The errors that reports show, for the test of their wording.
+pub mod errors {
+    pub use crate::error_code::ErrorCode;
+    pub use crate::http::HttpError;
+    pub use crate::rotation::error::{Causes, Cleanup, RotationError};
+
+    /// Errors of GitHub.
+    pub mod github {
+        pub use crate::github::{Error, ErrorKind};
+    }
+
+    /// Errors of a provider.
+    pub mod provider {
+        pub use crate::provider::{Error, ErrorKind};
+    }
+}

@@ -3,9 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use crossfade::cli::Environment;
-use crossfade::run::run;
-use crossfade::streams::{Stream, Streams};
+use crossfade::{Environment, Input, Stream, Streams, run};
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -23,7 +21,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let streams = Streams { stdout: stdout(), stderr: stderr() };
+    let streams = Streams { stdout: stdout(), stderr: stderr(), stdin: stdin() };
     let environment = Environment::from_process();
     let exit_code = runtime.block_on(async {
         let mut signals = Signals::new();
@@ -49,6 +47,22 @@ fn stdout() -> Stream {
 fn stderr() -> Stream {
     let stream = Stream::new(std::io::stderr());
     if std::io::stderr().is_terminal() { stream.on_terminal(USUAL) } else { stream }
+}
+
+/// Standard input, if a user can type there.
+fn stdin() -> Option<Input> {
+    std::io::stdin().is_terminal().then(|| Input::new(|| Box::pin(read_line())))
+}
+
+/// On a thread of its own, which the process does not wait for at its end.
+async fn read_line() -> Option<String> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let line = std::io::stdin().lines().next().and_then(Result::ok);
+        // The receiver is gone if the run has ended meanwhile.
+        let _ = sender.send(line);
+    });
+    receiver.await.ok()?
 }
 
 /// The signals that ask the process to stop. A cancelled job receives SIGINT, SIGTERM some

@@ -7,6 +7,7 @@ mod state;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ struct Shared {
     retries: Mutex<BTreeMap<(String, String), usize>>,
     line: ProgressBar,
     is_terminal: bool,
+    is_paused: AtomicBool,
 }
 
 /// A request that will be tried again.
@@ -60,6 +62,10 @@ pub(crate) struct Waiting {
     progress: Progress,
     id: u64,
 }
+
+/// Something else is on the terminal until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Paused(Progress);
 
 /// The writes of one rotation, from the decision to mint to the last answer.
 #[derive(Debug)]
@@ -93,7 +99,7 @@ impl Progress {
         }
         let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         // A template that cannot be read leaves the usual one.
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             line.set_style(style);
         }
         line.enable_steady_tick(TICK);
@@ -101,7 +107,13 @@ impl Progress {
     }
 
     fn with_line(line: ProgressBar, is_terminal: bool) -> Self {
-        Self(Arc::new(Shared { state: Mutex::default(), retries: Mutex::default(), line, is_terminal }))
+        Self(Arc::new(Shared {
+            state: Mutex::default(),
+            retries: Mutex::default(),
+            line,
+            is_terminal,
+            is_paused: AtomicBool::new(false),
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -116,7 +128,7 @@ impl Progress {
     }
 
     fn show(&self) {
-        if self.0.is_terminal {
+        if self.0.is_terminal && !self.0.is_paused.load(Ordering::Relaxed) {
             self.0.line.set_message(self.state().line(Instant::now()));
         }
     }
@@ -222,6 +234,13 @@ impl Progress {
         self.state().stopped()
     }
 
+    /// Takes the line away until the result is dropped.
+    pub(crate) fn pause(&self) -> Paused {
+        self.0.is_paused.store(true, Ordering::Relaxed);
+        self.0.line.finish_and_clear();
+        Paused(self.clone())
+    }
+
     /// Prints something else in between.
     pub(crate) fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
         self.0.line.suspend(print)
@@ -232,8 +251,19 @@ impl Progress {
         self.0.line.finish_and_clear();
         let retries = std::mem::take(&mut *self.0.retries.lock().unwrap_or_else(PoisonError::into_inner));
         for ((host, failure), count) in retries.into_iter().filter(|(_, count)| *count > 1) {
-            tracing::warn!(host, "{failure}: {count} requests were repeated");
+            tracing::warn!(host, "{failure}: requests were repeated {count} times");
         }
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        let Shared { line, is_paused, is_terminal, .. } = &*self.0.0;
+        if *is_terminal {
+            line.reset();
+            line.enable_steady_tick(TICK);
+        }
+        is_paused.store(false, Ordering::Relaxed);
     }
 }
 
@@ -394,7 +424,7 @@ mod tests {
         assert_eq!(
             log.take(),
             [
-                "WARN GitHub could not be reached (connection refused): 64 requests were repeated host=\"api.github.com\""
+                "WARN GitHub could not be reached (connection refused): requests were repeated 64 times host=\"api.github.com\""
             ]
         );
     }

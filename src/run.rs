@@ -9,28 +9,26 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use secrecy::SecretString;
 use tracing::instrument::WithSubscriber as _;
 
 use crate::cli::{self, Command, EarlyExit, Environment, Run, Verbosity};
 use crate::clock::{Clock, ClockId};
-use crate::config::Period;
 use crate::diagnostic::{Invalid, Problems};
 use crate::github::{GitHub, GithubCredential, GithubOptions, Mode};
 use crate::http::{Announce, Http, HttpSettings};
-use crate::limits::delivery_window;
 use crate::log;
 use crate::progress::Progress;
 use crate::provider::{self, ProviderSettings};
+use crate::question::Question;
 use crate::redact::Redactor;
 use crate::report::{self, ActionsFiles, Outputs, Report, actions};
 use crate::rotation::delivery_slots::DeliverySlots;
 use crate::rotation::marker::MarkerKeys;
 use crate::rotation::session::ProviderSession;
 use crate::rotation::stop_signal::StopSignal;
-use crate::rotation::{self, RunContext};
+use crate::rotation::{self, Ask, RunContext};
 use crate::streams::Streams;
 
 /// Exit code of an invalid command line or configuration; no request was sent.
@@ -41,9 +39,6 @@ const FAILED: u8 = 1;
 const SOMETHING_TO_DO: u8 = 3;
 /// Exit code after a second stop signal, as a shell reports a process that SIGINT ended.
 const INTERRUPTED: u8 = 130;
-
-/// The longest wait until the provider accepts a new token.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs one invocation to its end and returns the exit code: 0 all is well,
 /// 1 a rotation failed, 2 usage or configuration, 3 something to do (if asked for).
@@ -116,9 +111,10 @@ pub async fn run(
     let files = on_actions.then(|| ActionsFiles {
         output: environment.get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+        server_url: run.github.site_url().or_else(|| environment.get("GITHUB_SERVER_URL").map(str::to_owned)),
     });
-    let terminal = streams.stdout.terminal(environment);
-    let Streams { stdout, stderr } = &mut streams;
+    let terminal = streams.stdout.terminal(environment, verbosity > Verbosity::Normal);
+    let Streams { stdout, stderr, stdin: _ } = &mut streams;
     let format = run.options.format;
     let mut outputs = Outputs { format, terminal, stdout, stderr, actions: files };
     match report::publish(&report, &redactor, &mut outputs) {
@@ -151,7 +147,7 @@ async fn carry_out(
 ) -> Result<Report, Abort> {
     let options = &run.options;
     let clock = Arc::new(Clock::default());
-    let request_timeout = std_duration(options.request_timeout);
+    let request_timeout = options.request_timeout.unsigned();
     let mut settings = HttpSettings::new(request_timeout);
     if streams.stderr.is_terminal() && !on_actions {
         settings.retry = settings.retry.impatient();
@@ -173,9 +169,15 @@ async fn carry_out(
     let github = GitHub::connect(Arc::clone(&http), &run.github, github_options)
         .map_err(|error| Abort::Usage(error.to_string()))?;
     let sessions = sessions(run, &http, &announce).map_err(Abort::Usage)?;
-    let window = delivery_window(1).unsigned_abs();
-    let stop_signal = StopSignal::new(std_duration(options.deadline), window, request_timeout);
+    let stop_signal = StopSignal::of_run(options.deadline.unsigned(), request_timeout);
     let delivery_slots = DeliverySlots::new(options.concurrency);
+    let question =
+        streams.stdin.clone().filter(|_| asks(run, mode, on_actions, streams)).map(|stdin| Question {
+            stderr: streams.stderr.clone(),
+            stdin,
+            redactor: Arc::clone(redactor),
+            progress: progress.clone(),
+        });
     let context = RunContext {
         github: &github,
         progress,
@@ -183,8 +185,9 @@ async fn carry_out(
         stop_signal: &stop_signal,
         delivery_slots: &delivery_slots,
         first_wait: settings.retry.first_wait,
-        patience: PATIENCE.min(request_timeout * 2),
+        patience: rotation::patience(request_timeout),
         force: options.force,
+        ask: question.as_ref().map(|question| question as &dyn Ask),
         mode,
         marker_keys: MarkerKeys::new(run.marker_keys.clone()),
     };
@@ -205,6 +208,11 @@ async fn carry_out(
     };
     progress.end();
     outcome
+}
+
+/// Whether a user is there to confirm something, and wants to.
+fn asks(run: &Run, mode: Mode, on_actions: bool, streams: &Streams) -> bool {
+    mode == Mode::Apply && !run.options.yes && !on_actions && streams.stderr.is_terminal()
 }
 
 /// Adds what concerns the run as a whole.
@@ -266,8 +274,4 @@ fn register(run: &Run, redactor: &Redactor) {
         GithubCredential::Token(token) => redactor.register(token),
         GithubCredential::App { private_key, .. } => redactor.register(private_key),
     }
-}
-
-fn std_duration(period: Period) -> Duration {
-    period.duration().unsigned_abs()
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::future::BoxFuture;
+
 use crate::cli::Environment;
 use crate::report::Terminal;
 
@@ -31,13 +33,25 @@ impl Stream {
         self.columns.is_some()
     }
 
-    /// Its terminal. The environment may set another width, or disable colors (see
-    /// no-color.org).
-    pub(crate) fn terminal(&self, environment: &Environment) -> Terminal {
-        let asked = || environment.get("COLUMNS")?.parse().ok();
+    /// Its terminal, or the log of a runner, as the environment describes it: its width, its
+    /// colors (see no-color.org and bixense.com/clicolors), its characters. `verbose`:
+    /// nothing is folded.
+    pub(crate) fn terminal(&self, environment: &Environment, verbose: bool) -> Terminal {
+        let get = |name| environment.get(name).filter(|value| !value.is_empty());
+        let on_actions = get("GITHUB_ACTIONS") == Some("true");
+        let is_dumb = get("TERM") == Some("dumb");
+        let asked = || get("COLUMNS")?.parse().ok();
         let columns = self.columns.map(|columns| asked().unwrap_or(columns));
-        let is_plain = environment.get("NO_COLOR").is_some() || environment.get("TERM") == Some("dumb");
-        Terminal { columns, colors: columns.is_some() && !is_plain }
+        let is_forced = get("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+        let is_colored = is_forced || on_actions || (columns.is_some() && !is_dumb);
+        let locale = get("LC_ALL").or(get("LC_CTYPE")).or(get("LANG")).unwrap_or_default().to_lowercase();
+        let has_unicode = locale.contains("utf-8") || locale.contains("utf8") || on_actions || cfg!(windows);
+        Terminal {
+            columns,
+            colors: is_colored && get("NO_COLOR").is_none(),
+            ascii: is_dumb || !has_unicode,
+            verbose,
+        }
     }
 }
 
@@ -57,11 +71,35 @@ impl fmt::Debug for Stream {
     }
 }
 
-/// The two streams of an invocation.
+/// A user at a terminal who can be asked.
+#[derive(Clone)]
+pub struct Input(Arc<dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync>);
+
+impl Input {
+    /// Answers that `read` gets, line by line; `None` at the end.
+    pub fn new(read: impl Fn() -> BoxFuture<'static, Option<String>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// The next line.
+    pub(crate) async fn line(&self) -> Option<String> {
+        (self.0)().await
+    }
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Input")
+    }
+}
+
+/// The streams of an invocation.
 #[derive(Debug, Clone)]
 pub struct Streams {
     /// The report, and nothing else.
     pub stdout: Stream,
     /// Workflow commands, progress and logs.
     pub stderr: Stream,
+    /// The user, if standard input is a terminal.
+    pub stdin: Option<Input>,
 }

@@ -143,6 +143,7 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
         options.dry_run = inputs.switch("dry-run");
         options.detailed_exitcode = inputs.switch("detailed-exitcode");
         options.force = inputs.switch("force");
+        options.yes = inputs.switch("yes");
         if options.detailed_exitcode && !options.dry_run {
             let invalid = Invalid::new("--detailed-exitcode is only for --dry-run");
             inputs.problems.error(Origin::Missing, invalid.help("add --dry-run, or leave it out"));

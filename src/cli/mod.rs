@@ -24,7 +24,7 @@ use crate::provider;
 
 pub use environment::Environment;
 pub use invocation::{Command, EarlyExit, Run, invocation};
-pub use settings::{RunOptions, Verbosity};
+pub use settings::Verbosity;
 
 const ABOUT: &str =
     "Replaces an expiring API token, and writes the new one to every GitHub secret that holds it";
@@ -93,6 +93,7 @@ fn commands() -> Clap {
                 .arg(switch("dry-run", "Show what would be done, and change nothing"))
                 .arg(switch("detailed-exitcode", "With --dry-run: exit with 3 if there is something to do"))
                 .arg(switch("force", "Rotate even if nothing is due"))
+                .arg(switch("yes", "End tokens at once without asking, as with an overlap of 0h"))
                 .args(network())
                 .args(output()),
         )

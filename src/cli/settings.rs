@@ -22,6 +22,8 @@ pub struct RunOptions {
     pub detailed_exitcode: bool,
     /// Rotate even if nothing is due.
     pub force: bool,
+    /// Ask nothing.
+    pub yes: bool,
     /// How the report is written.
     pub format: Format,
     /// Requests in flight to GitHub; 1 to 100.
@@ -54,7 +56,7 @@ pub(super) const GITHUB_TOKEN: &str = "CROSSFADE_GITHUB_TOKEN";
 const APP_ID: &str = "CROSSFADE_GITHUB_APP_ID";
 pub(super) const APP_KEY: &str = "CROSSFADE_GITHUB_APP_PRIVATE_KEY";
 
-/// Variables that hold secrets whatever the configuration says.
+/// Variables that hold secrets in every configuration.
 pub(super) const SECRETS: [&str; 3] = [GITHUB_TOKEN, APP_KEY, MARKER_KEY];
 const MARKER_KEY: &str = "CROSSFADE_MARKER_KEY";
 
@@ -92,6 +94,7 @@ pub(super) fn options(inputs: &mut Inputs<'_>) -> RunOptions {
         dry_run: false,
         detailed_exitcode: false,
         force: false,
+        yes: false,
         format: format(inputs),
         concurrency: inputs.or("concurrency", concurrency, CONCURRENCY),
         pace: inputs.or("pace", str::parse, Pace::default()),

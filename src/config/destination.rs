@@ -250,6 +250,19 @@ impl Destination {
         };
         Ok(Self { store, scope, name: secret_name(name)? })
     }
+
+    /// The path of the page on GitHub that lists this secret, for people. Every
+    /// character in it is legal in a URL.
+    #[must_use]
+    pub fn settings_path(&self) -> String {
+        let store = self.store;
+        match &self.scope {
+            Scope::Repository(repository) => format!("/{repository}/settings/secrets/{store}"),
+            // An environment's own page goes by a number that no list of secrets has.
+            Scope::Environment { repository, .. } => format!("/{repository}/settings/environments"),
+            Scope::Organization(name) => format!("/organizations/{name}/settings/secrets/{store}"),
+        }
+    }
 }
 
 impl fmt::Display for Destination {

@@ -3,7 +3,7 @@
 //! Each group of keys is written down once, by `keys!`; the reader and the
 //! schema both come from there, so they cannot disagree. A value that is refused
 //! is noted and reading goes on, so that all problems are reported at once. How
-//! values combine is decided in [`super::load`] and [`super::validate`].
+//! values combine is decided in [`mod@super::load`] and [`super::validate`].
 
 use std::borrow::Cow;
 
@@ -311,8 +311,8 @@ pub(super) fn read(text: &str, problems: &mut Problems) -> FileKeys {
     }
 }
 
-/// Whatever key it stands at: a secret in the file is one that must be replaced,
-/// and the value of most keys is sent to somebody.
+/// Refuses a secret at every key: one in the file must be replaced,
+/// and the values of most keys are sent to a service.
 fn refuse_secrets(node: &Node, problems: &mut Problems) {
     match &node.value {
         Value::Null => {}

@@ -142,7 +142,7 @@ impl RotationBuilder<'_> {
         })
     }
 
-    /// Notes that a key is missing without which there is no rotation.
+    /// Notes that a required key is missing.
     fn require(&mut self, key: &str, flag: &str) {
         let invalid = match key {
             // Its token is missing too, and reported.

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use jiff::fmt::friendly::{Designator, Spacing, SpanParser, SpanPrinter};
 use jiff::{SignedDuration, Span, SpanRelativeTo, Unit};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use crate::diagnostic::{Invalid, quoted};
 
@@ -119,12 +119,6 @@ impl fmt::Display for Period {
 impl Serialize for Period {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Period {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

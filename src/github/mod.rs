@@ -41,7 +41,6 @@ pub use error::{Error, ErrorKind, WriteError};
 pub use evidence::Evidence;
 pub use pace::Pace;
 pub use repositories::Expansion;
-pub use seal::{SealError, Sealed, seal};
 pub use settings::{GithubCredential, GithubOptions, GithubSettings, Mode};
 
 use crate::config::{ConfiguredSecret, SecretPattern};

@@ -83,7 +83,7 @@ impl Call {
     }
 
     /// A read: may be repeated, and is answered with JSON.
-    #[must_use]
+    #[cfg(test)]
     pub fn get(peer: Peer, url: Url) -> Self {
         Self { retry: Retry::Idempotent, is_valid_body: json, ..Self::new(peer, Method::GET, url) }
     }

@@ -1,6 +1,6 @@
 //! The services that issue tokens: each is a file, and [`engine`] runs all of them.
 //!
-//! [`file`] is what a file may say, [`catalogue`] the files that ship with crossfade.
+//! [`mod@file`] is what a file may say, [`catalogue()`] the files that ship with crossfade.
 //! [`crate::rotation`] decides when to mint, what to retire and what a lost reply means.
 //! `docs/providers.md` says how to write a file.
 

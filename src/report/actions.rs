@@ -10,7 +10,8 @@ use std::path::Path;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
-use super::model::{DestinationOutcome, RedactedReport, RotationOutcome, RotationReport, rfc3339};
+use super::model::{RedactedReport, RotationOutcome, rfc3339};
+use super::rows::{Failure, View};
 use super::{format, json};
 use crate::diagnostic::{Origin, Position, Problem, Problems, Severity};
 use crate::redact::{Redactor, is_maskable, workflow_data, workflow_property};
@@ -73,32 +74,67 @@ pub fn end_group(output: &mut dyn Write) -> io::Result<()> {
     writeln!(output, "::endgroup::")
 }
 
-/// One error for each rotation that failed, one warning for each that has any.
+/// GitHub shows so many errors of a step, and as many warnings.
+const ANNOTATIONS: usize = 10;
+/// GitHub cuts a longer message, counted in characters.
+const MESSAGE_LIMIT: usize = 4000;
+
+/// One error for each cause of failure, one warning for each warning: however many
+/// rotations and destinations it concerns, and no more than GitHub shows.
 ///
 /// # Errors
 /// When `output` cannot be written.
 pub fn annotate(report: &RedactedReport, output: &mut dyn Write) -> io::Result<()> {
-    for rotation in &report.rotations {
-        if rotation.outcome == RotationOutcome::Failed {
-            annotation("error", rotation, &failure(rotation), output)?;
-        }
-        if !rotation.warnings.is_empty() {
-            annotation("warning", rotation, &rotation.warnings.join("\n"), output)?;
-        }
+    let view = View::new(report);
+    let title = |names: &[&str]| match names {
+        [name] => format!("crossfade: {name}"),
+        names => format!("crossfade: {}", format::counted(names.len() as u64, "rotation")),
+    };
+    let failures = view.failures().into_iter().map(|failure| {
+        let names: Vec<&str> = failure.rows.iter().map(|row| row.rotation.name.as_str()).collect();
+        (title(&names), message(&view, &failure))
+    });
+    let expiring = report.expiring.iter().map(|one| {
+        let end = view.format.end(one.expires_at);
+        ("crossfade".to_owned(), format!("{} ends soon: {end}", view.format.expiring(one)))
+    });
+    let findings = report.fail_on.iter().map(|one| ("crossfade".to_owned(), format::finding(one)));
+    annotations("error", failures.chain(expiring).chain(findings).collect(), output)?;
+    let credential = format::credential_warning(report, &view.format);
+    let credential = credential.map(|warning| ("crossfade: GitHub credential".to_owned(), warning));
+    let warnings = view.warnings().into_iter().map(|(warning, names)| {
+        let of = if names.len() > 1 {
+            format!("{}: ", format::names(&names, str::to_owned))
+        } else {
+            String::new()
+        };
+        (title(&names), format!("{of}{}", view.format.sentence(warning)))
+    });
+    annotations("warning", credential.into_iter().chain(warnings).collect(), output)
+}
+
+/// As many annotations as GitHub shows; the last one counts the rest.
+fn annotations(command: &str, mut all: Vec<(String, String)>, output: &mut dyn Write) -> io::Result<()> {
+    if all.len() > ANNOTATIONS {
+        let rest = all.split_off(ANNOTATIONS - 1).len() as u64;
+        let rest = format!("{}: see the job summary", format::counted(rest, &format!("more {command}")));
+        all.push(("crossfade".to_owned(), rest));
     }
-    if let Some(warning) = format::writer_ends(report) {
-        writeln!(output, "::warning title=crossfade: GitHub token::{}", workflow_data(&warning))?;
-    }
-    for one in &report.expiring {
-        let end = format::when(one.expires_at, report.now, "");
-        let message = format!("{} ends soon: {end}", format::expiring(one));
-        writeln!(output, "::error title=crossfade::{}", workflow_data(&message))?;
-    }
-    for one in &report.fail_on {
-        let message = format!("{} {}", one.rotation, format::finding(one));
-        writeln!(output, "::error title=crossfade::{}", workflow_data(&message))?;
+    for (title, message) in all {
+        let message: String = message.chars().take(MESSAGE_LIMIT).collect();
+        writeln!(output, "::{command} title={}::{}", workflow_property(&title), workflow_data(&message))?;
     }
     Ok(())
+}
+
+/// What went wrong, where, and what to do: a line each.
+fn message(view: &View<'_>, failure: &Failure<'_, '_>) -> String {
+    let error = failure.error.map(|error| view.format.sentence(error));
+    let causes = failure.causes.iter().map(|(cause, names)| {
+        format!("{}: {}", format::names(names, str::to_owned), view.format.sentence(cause))
+    });
+    let steps = failure.steps().into_iter().map(|step| view.format.sentence(step));
+    error.into_iter().chain(causes).chain(steps).collect::<Vec<_>>().join("\n")
 }
 
 /// One annotation for each problem of the configuration, at its position in the file.
@@ -133,33 +169,6 @@ pub fn annotate_problems(problems: &Problems, redactor: &Redactor, output: &mut 
         )?;
     }
     Ok(())
-}
-
-fn annotation(
-    command: &str,
-    rotation: &RotationReport,
-    message: &str,
-    output: &mut dyn Write,
-) -> io::Result<()> {
-    let title = workflow_property(&format!("crossfade: {}", rotation.name));
-    writeln!(output, "::{command} title={title}::{}", workflow_data(message))
-}
-
-/// What went wrong, where, and what to do: a line each.
-fn failure(rotation: &RotationReport) -> String {
-    let destinations = rotation
-        .destinations
-        .iter()
-        .filter(|destination| {
-            let is_unread = destination.outcome == DestinationOutcome::NotRead && destination.error.is_some();
-            is_unread || destination.outcome == DestinationOutcome::Failed
-        })
-        .map(|destination| match &destination.error {
-            Some(error) => format!("{}: {error}", destination.destination),
-            None => destination.destination.clone(),
-        });
-    let error = rotation.error.clone();
-    error.into_iter().chain(destinations).chain(rotation.next_step.clone()).collect::<Vec<_>>().join("\n")
 }
 
 /// Appends the step's outputs to the file that the runner named. Those with one
@@ -225,7 +234,7 @@ mod tests {
     use super::super::samples;
     use super::*;
     use crate::redact::Redactor;
-    use crate::report::Report;
+    use crate::report::{Report, RotationReport};
 
     fn redacted(report: &Report) -> RedactedReport {
         report.redacted(&Redactor::new())
@@ -296,10 +305,31 @@ mod tests {
     #[test]
     fn failures_and_warnings_are_annotated() {
         let report = samples::report(vec![samples::rotated(), samples::fresh(), samples::failed()]);
-        assert_snapshot!(annotations(&report), @r#"
-        ::warning title=crossfade%3A nightly::acme/web:AXIOM_TOKEN was written by somebody else
-        ::error title=crossfade%3A ci-ingest::1 of 2 destinations does not hold the new token%0Aacme/gone:AXIOM_TOKEN: GitHub answers 404: the repository does not exist, or is not shown to us%0Aremove the destination or grant access; the next run tries again
-        "#);
+        assert_snapshot!("annotations", annotations(&report));
+    }
+
+    #[test]
+    fn there_are_no_more_and_no_longer_ones_than_github_shows() {
+        let cause = |index: usize| RotationReport {
+            name: format!("rotation-{index}"),
+            error: Some(format!("error {index}")),
+            warnings: vec![format!("warning {index}")],
+            ..samples::failed()
+        };
+        let text = annotations(&samples::report((0..300).map(cause).collect()));
+        assert_eq!((text.matches("::error ").count(), text.matches("::warning title=").count()), (1, 10));
+        assert!(
+            text.contains("::warning title=crossfade::291 more warnings: see the job summary\n"),
+            "{text}"
+        );
+        assert!(text.contains("acme/gone:AXIOM_TOKEN and 297 more: GitHub answers 404"), "{text}");
+        for (name, report) in samples::scenes() {
+            let text = annotations(&report);
+            assert!(
+                text.lines().count() <= 2 && text.lines().all(|line| line.len() < 4096),
+                "{name}: {text}"
+            );
+        }
     }
 
     #[test]

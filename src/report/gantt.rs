@@ -6,24 +6,16 @@
 
 use jiff::Timestamp;
 
-use super::model::RotationReport;
-use super::spans;
+use super::format::Format;
+use super::rows::Row;
+use super::spans::{self, Span};
 
-/// The most bars in a readable chart.
+/// The most rotations in a readable chart.
 const MOST: usize = 30;
 /// Of a name, so many characters are shown: what the left margin has room for.
 const NAME: usize = 24;
-/// Of an id, in a bar with room for it.
-const ID: usize = 12;
-/// Of an id, in a shorter bar.
-const SHORT_ID: usize = 8;
-
-/// A name that is wider than its bar is drawn over the next one, where it cannot be
-/// read on a dark page. In percent of the chart, as wide as its names need it.
-const WIDE: i64 = 17;
-const NARROW: i64 = 10;
-/// An old token's bar that is smaller than this is left out.
-const VISIBLE: i64 = 4;
+/// A bar with less than these percent of the chart is invisible under its frame.
+const VISIBLE: i64 = 2;
 
 const HEAD: &str = "\
 ```mermaid
@@ -32,78 +24,107 @@ displayMode: compact
 config:
   gantt:
     leftPadding: 180
+  themeVariables:
+    sectionBkgColor: '#8080801a'
+    altSectionBkgColor: '#80808000'
+    sectionBkgColor2: '#8080801a'
 ---
 gantt
     dateFormat YYYY-MM-DD HH:mm
 ";
 
-/// The chart, and how many rotations are in it; `None`: there is nothing to draw.
-pub(super) fn render(rotations: &[&RotationReport], now: Timestamp) -> Option<(String, usize)> {
-    let shown: Vec<_> = rotations
-        .iter()
-        .map(|rotation| (rotation, spans::of(rotation, now)))
-        .filter(|(_, spans)| !spans.is_empty())
-        .take(MOST)
-        .collect();
-    if shown.is_empty() {
+/// The chart, and how many rotations are not in it; `None`: there is nothing to draw.
+pub(super) fn render(rows: &[&Row<'_>], format: &Format) -> Option<(String, usize)> {
+    let now = format.now?;
+    let mut drawn: Vec<(&Row<'_>, Vec<Span>)> =
+        rows.iter().map(|row| (*row, spans::of(row.rotation, now))).collect();
+    drawn.retain(|(_, spans)| !spans.is_empty());
+    let left_out = drawn.len().saturating_sub(MOST);
+    drawn.truncate(MOST);
+    if drawn.is_empty() {
         return None;
     }
-    let written = shown.iter().flat_map(|(rotation, _)| &rotation.destinations);
-    let written = written.filter_map(|destination| destination.updated_at);
-    let (first, last) = spans::range(shown.iter().flat_map(|(_, spans)| spans), written, now);
-    let mut chart = format!("{HEAD}{}", axis(first, last));
-    let share = |begin: Timestamp, end: Timestamp| {
-        end.duration_since(begin).as_secs() * 100 / last.duration_since(first).as_secs().max(1)
-    };
-    let mut names = Vec::new();
-    let inside = |time: Timestamp| time.clamp(first, last);
-    for (rotation, spans) in &shown {
-        let name = safe(&rotation.name, NAME);
-        names.push(name.clone());
+    let (first, last) = spans::range(drawn.iter().map(|(row, spans)| (row.rotation, spans.as_slice())), now);
+    let mut chart = Chart { text: format!("{HEAD}{}", axis(first, last)), first, last, format };
+    let mut names: Vec<String> = Vec::new();
+    for (row, spans) in &drawn {
+        let name = safe(&row.rotation.name, NAME);
         // Mermaid would draw sections of one name as one.
-        match names.iter().filter(|other| **other == name).count() {
-            1 => chart.push_str(&format!("    section {name}\n")),
-            nth => chart.push_str(&format!("    section {name} {nth}\n")),
-        }
+        let nth = names.iter().filter(|other| **other == name).count() + 1;
+        let suffix = if nth > 1 { format!(" {nth}") } else { String::new() };
+        chart.text.push_str(&format!("    section {name}{suffix}\n"));
+        names.push(name);
+        chart.section(spans, row.secrets.len());
+    }
+    Some((chart.text + "```\n\n", left_out))
+}
+
+struct Chart<'a> {
+    text: String,
+    first: Timestamp,
+    last: Timestamp,
+    format: &'a Format,
+}
+
+impl Chart<'_> {
+    /// One bar for each fact: a token until its successor began, its overlap, the current
+    /// token, and the days in which that is due.
+    fn section(&mut self, spans: &[Span], secrets: usize) {
+        let inside = |time: Timestamp| time.clamp(self.first, self.last);
+        let mut bars: Vec<(Vec<String>, &str, Timestamp, Timestamp)> = Vec::new();
         let mut overlap = None;
         for span in spans {
-            let begin = inside(span.begin.unwrap_or(first));
-            let end = inside(span.end.unwrap_or(last));
+            let begin = inside(span.begin.unwrap_or(self.first));
+            let end = inside(span.end.unwrap_or(self.last));
             let turn = span.replaced.or(span.due).map_or(end, inside).clamp(begin.min(end), end);
-            let (share, is_old) = (share(begin, turn), span.replaced.is_some());
-            let tag = match (&span.id, is_old) {
-                (None, _) => "",
-                (Some(_), false) => "active, ",
-                (Some(_), true) => "done, ",
+            let Some(id) = &span.id else {
+                bars.push((vec!["would be created".to_owned(), "new".to_owned()], "", begin, end));
+                bars.extend(overlap.take());
+                continue;
             };
-            let name = match &span.id {
-                None => "would be minted".to_owned(),
-                Some(id) if share >= WIDE => format!("token {}", safe(id, ID)),
-                // Never alone: some words begin a directive.
-                Some(id) if share >= NARROW => format!("id {}", safe(id, SHORT_ID).trim_end_matches('.')),
-                Some(_) if is_old => "old".to_owned(),
-                Some(_) => "token".to_owned(),
+            // Never alone: some words begin a directive.
+            let id = safe(self.format.id(id), NAME);
+            let token = format!("token {id}");
+            let held = match span.held_by {
+                0 => Vec::new(),
+                count => vec![format!("{token} in {count} of {secrets}")],
             };
-            if !is_old || share >= VISIBLE {
-                bar(&mut chart, &name, tag, begin, turn);
-            }
-            // Bars that begin together are stacked in the order in which they are
-            // named: the successor goes on in its predecessor's line.
-            if let Some((from, to)) = overlap.take() {
-                bar(&mut chart, "overlap", "done, crit, ", from, to);
-            }
+            let names = |held: &[String], others: &[&str]| {
+                held.iter().cloned().chain(others.iter().map(|&other| other.to_owned())).collect()
+            };
             match span.replaced {
-                Some(_) => overlap = Some((turn, end)),
-                None => bar(&mut chart, "due", "active, crit, ", turn, end),
+                None => bars.push((names(&held, &[&token, "token"]), "active, ", begin, turn)),
+                Some(_) => bars.push((names(&[], &[&token, "old"]), "done, ", begin, turn)),
+            }
+            // Bars that begin together are stacked in the order in which they are named:
+            // the successor goes on in its predecessor's line.
+            bars.extend(overlap.take());
+            match span.replaced {
+                Some(_) => overlap = Some((names(&held, &["overlap"]), "done, crit, ", turn, end)),
+                None => bars.push((vec!["due".to_owned()], "active, crit, ", turn, end)),
             }
         }
-        if let Some((from, to)) = overlap {
-            bar(&mut chart, "overlap", "done, crit, ", from, to);
+        bars.extend(overlap);
+        for (names, tags, begin, end) in bars {
+            self.bar(&names, tags, begin, end);
         }
     }
-    chart.push_str("```\n\n");
-    chart.push_str("Framed: an old token in its overlap, or a token in the time in which it is due.\n\n");
-    Some((chart, shown.len()))
+
+    /// A bar with the first of the names that fits into it. A longer one would be drawn
+    /// over the next bar, unless that is an overlap, which has a line to itself.
+    fn bar(&mut self, names: &[String], tags: &str, begin: Timestamp, end: Timestamp) {
+        let length = self.last.duration_since(self.first).as_secs().max(1);
+        let share = end.duration_since(begin).as_secs() * 100 / length;
+        let is_overlap = tags == "done, crit, ";
+        if begin >= end || (share < VISIBLE && tags == "done, ") {
+            return;
+        }
+        let fits =
+            |name: &&String| is_overlap || i64::try_from(name.len()).is_ok_and(|length| length <= share);
+        let Some(name) = names.iter().find(fits).or(names.last()) else { return };
+        let time = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M").to_string();
+        self.text.push_str(&format!("    {name} :{tags}{}, {}\n", time(begin), time(end)));
+    }
 }
 
 /// Ticks and dates, so that they do not run into each other.
@@ -116,13 +137,6 @@ fn axis(first: Timestamp, last: Timestamp) -> String {
         _ => ("%b %Y", "2month"),
     };
     format!("    axisFormat {format}\n    tickInterval {tick}\n")
-}
-
-fn bar(chart: &mut String, name: &str, tag: &str, begin: Timestamp, end: Timestamp) {
-    let time = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M").to_string();
-    if begin < end {
-        chart.push_str(&format!("    {name} :{tag}{}, {}\n", time(begin), time(end)));
-    }
 }
 
 /// A name in characters that mean nothing to Mermaid.
@@ -141,13 +155,17 @@ mod tests {
     use jiff::SignedDuration;
     use proptest::prelude::*;
 
-    use super::super::model::TokenSpan;
+    use super::super::model::{RotationReport, TokenSpan};
+    use super::super::rows::View;
     use super::super::samples::{self, span, time};
     use super::*;
+    use crate::redact::Redactor;
 
     fn chart(rotations: &[RotationReport]) -> String {
-        let rotations: Vec<&RotationReport> = rotations.iter().collect();
-        render(&rotations, time("2026-09-01T06:00:00Z").unwrap()).map(|(chart, _)| chart).unwrap_or_default()
+        let report = samples::report(rotations.to_vec()).redacted(&Redactor::new());
+        let view = View::new(&report);
+        let rows: Vec<_> = view.rows.iter().collect();
+        render(&rows, &view.format).map(|(chart, _)| chart).unwrap_or_default()
     }
 
     #[test]
@@ -180,7 +198,7 @@ mod tests {
                 chart.lines().find(|line| line.contains(":done, 2")).unwrap_or_default().trim().to_owned();
             line.split(" :").next().unwrap_or_default().to_owned()
         };
-        assert_eq!([40, 12, 7, 3].map(named), ["token 39f5b311-04d...", "id 39f5b311", "old", ""]);
+        assert_eq!([40, 12, 7, 2].map(named), ["token 39f5b311", "old", "old", ""]);
     }
 
     #[test]

@@ -90,8 +90,8 @@ mod tests {
             "previous": {"id": "tok-1", "valid_until": "2026-09-08T06:00:00Z"},
             "probe": "verified",
             "destinations": [
-                {"destination": "acme/api@production:AXIOM_TOKEN", "outcome": "written", "error": null, "holds": null, "updated_at": null},
-                {"destination": "dependabot+org:acme:AXIOM_TOKEN", "outcome": "written", "error": null, "holds": null, "updated_at": null},
+                {"destination": "acme/api@production:AXIOM_TOKEN", "outcome": "written", "state": "current", "error": null, "holds": null, "presumed": null, "updated_at": null},
+                {"destination": "dependabot+org:acme:AXIOM_TOKEN", "outcome": "written", "state": "current", "error": null, "holds": null, "presumed": null, "updated_at": null},
             ],
             "retired": ["tok-0"], "next_rotation_at": "2026-11-16T06:00:00Z", "error": null, "error_code": null,
             "provider": "axiom", "reason_text": "12 days left, rotates at 14", "planned": null,
@@ -109,7 +109,8 @@ mod tests {
     #[test]
     fn words_are_the_published_ones() {
         use crate::report::{
-            DestinationOutcome as D, RotationOutcome as O, Verdict as R, VerificationOutcome as P,
+            DestinationOutcome as D, RotationOutcome as O, SecretState as S, Verdict as R,
+            VerificationOutcome as P,
         };
         let word = |value: Value| value.as_str().unwrap().to_owned();
         let of = |values: &[Value]| values.iter().cloned().map(word).collect::<Vec<_>>().join("|");
@@ -128,6 +129,10 @@ mod tests {
         assert_eq!(
             of(&[D::Written, D::Failed, D::Planned, D::Held, D::Unknown, D::NotRead].map(|d| json!(d))),
             "written|failed|planned|held|unknown|not_read"
+        );
+        assert_eq!(
+            of(&[S::Current, S::Previous, S::Unknown, S::Missing, S::NotRead].map(|s| json!(s))),
+            "current|previous|unknown|missing|not_read"
         );
     }
 

@@ -1,15 +1,16 @@
 //! Prints what happened, for users and for programs.
 //!
-//! [`model`] is the document. Every form is made from a [`RedactedReport`], whose
+//! [`model`] is the document. Every form is made from a [`model::RedactedReport`], whose
 //! strings passed [`crate::redact`]. [`publish`] decides which form goes where.
 
 pub mod actions;
-mod color;
 mod format;
 mod gantt;
 pub mod json;
 pub mod model;
+mod paint;
 mod plan;
+mod rows;
 #[cfg(test)]
 mod samples;
 mod spans;
@@ -24,8 +25,8 @@ use std::path::{Path, PathBuf};
 use crate::redact::Redactor;
 
 pub use model::{
-    Condition, DestinationOutcome, DestinationReport, Expiring, Finding, PlannedMint, RedactedReport, Report,
-    Reporter, RotationOutcome, RotationReport, TokenEnd, TokenReport, TokenSpan, UnmanagedToken, Verdict,
+    Condition, DestinationOutcome, DestinationReport, PlannedMint, Report, Reporter, RotationOutcome,
+    RotationReport, SecretState, TokenEnd, TokenReport, TokenSpan, UnmanagedToken, Verdict,
     VerificationOutcome,
 };
 
@@ -46,6 +47,10 @@ pub struct Terminal {
     pub columns: Option<usize>,
     /// Whether to use colors.
     pub colors: bool,
+    /// It shows ASCII alone.
+    pub ascii: bool,
+    /// Nothing is folded: `-v`.
+    pub verbose: bool,
 }
 
 /// Where a report goes.
@@ -69,6 +74,8 @@ pub struct ActionsFiles {
     pub output: Option<PathBuf>,
     /// `GITHUB_STEP_SUMMARY`
     pub summary: Option<PathBuf>,
+    /// `GITHUB_SERVER_URL`: what links to GitHub begin with.
+    pub server_url: Option<String>,
 }
 
 /// Publishes a report to every output. One output that fails does not stop the others. A
@@ -90,7 +97,7 @@ pub fn publish(report: &Report, redactor: &Redactor, outputs: &mut Outputs<'_>) 
             results.push(actions::warn(&redactor.message(&warning), outputs.stderr));
         }
         if let Some(file) = files.summary.as_deref()
-            && let Err(error) = summary::append(&report, file)
+            && let Err(error) = summary::append(&report, files.server_url.as_deref(), file)
         {
             let warning = not_written("GITHUB_STEP_SUMMARY", file, &error, "the job summary is missing");
             results.push(actions::warn(&redactor.message(&warning), outputs.stderr));
@@ -100,10 +107,9 @@ pub fn publish(report: &Report, redactor: &Redactor, outputs: &mut Outputs<'_>) 
     let printed = match outputs.format {
         Format::Text => {
             let page = match report.command {
-                Reporter::Rotate => text::render(&report),
+                Reporter::Rotate => text::render(&report, outputs.terminal),
                 Reporter::Status => status::render(&report, outputs.terminal),
             };
-            let page = if outputs.terminal.colors { color::colorize(&page) } else { page };
             outputs.stdout.write_all(page.as_bytes())
         }
         Format::Json => json::write(&report, outputs.stdout),
@@ -163,13 +169,14 @@ mod tests {
         let files = ActionsFiles {
             output: Some(folder.path().join("output")),
             summary: Some(folder.path().join("summary")),
+            ..ActionsFiles::default()
         };
         let (result, stdout, stderr) = published(&sample(), Format::Json, Some(files.clone()));
         result.unwrap();
         serde_json::from_slice::<serde_json::Value>(&stdout).unwrap();
         assert!(stderr.starts_with(b"::error title="));
         assert!(std::fs::read(files.output.unwrap()).unwrap().starts_with(b"rotated<<"));
-        assert!(std::fs::read(files.summary.unwrap()).unwrap().starts_with(b"## crossfade"));
+        assert!(std::fs::read(files.summary.unwrap()).unwrap().starts_with("## ❌ crossfade".as_bytes()));
     }
 
     #[test]
@@ -185,7 +192,8 @@ mod tests {
         let publish_to = |kind, format| {
             let folder = tempfile::tempdir().unwrap();
             let summary = folder.path().join("summary");
-            let files = ActionsFiles { output: None, summary: Some(summary.clone()) };
+            let files =
+                ActionsFiles { output: None, summary: Some(summary.clone()), ..ActionsFiles::default() };
             let (mut stdout, mut stderr) = (Broken(kind), Vec::new());
             let mut outputs = Outputs {
                 format,
@@ -207,7 +215,8 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_written_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let files = ActionsFiles { output: Some(folder.path().to_owned()), summary: None };
+        let files =
+            ActionsFiles { output: Some(folder.path().to_owned()), summary: None, ..ActionsFiles::default() };
         let (result, stdout, stderr) = published(&sample(), Format::Text, Some(files.clone()));
         result.unwrap();
         let stderr = String::from_utf8(stderr).unwrap();
@@ -218,7 +227,7 @@ mod tests {
             assert!(warning.contains(name), "{warning}");
         }
         assert!(!stdout.is_empty(), "the others are written all the same");
-        let files = ActionsFiles { output: None, summary: files.output };
+        let files = ActionsFiles { output: None, summary: files.output, ..ActionsFiles::default() };
         let (result, _, stderr) = published(&sample(), Format::Text, Some(files));
         result.unwrap();
         let stderr = String::from_utf8(stderr).unwrap();
@@ -239,7 +248,11 @@ mod tests {
         rotation.warnings = vec![value.replace('-', "-\u{200b}")];
         for format in [Format::Text, Format::Json] {
             let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-            let files = ActionsFiles { output: Some(output.clone()), summary: Some(summary.clone()) };
+            let files = ActionsFiles {
+                output: Some(output.clone()),
+                summary: Some(summary.clone()),
+                ..ActionsFiles::default()
+            };
             let mut outputs = Outputs {
                 format,
                 terminal: Terminal::default(),

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::redact::Redactor;
 
-pub use destination::{DestinationOutcome, DestinationReport};
+pub use destination::{DestinationOutcome, DestinationReport, SecretState};
 pub use monitor::{Condition, Finding, UnmanagedToken};
 pub use rotation::{RotationOutcome, RotationReport, Verdict, VerificationOutcome};
 pub(super) use time::rfc3339;
@@ -217,6 +217,7 @@ mod tests {
             destinations: vec![DestinationReport {
                 error: Some(evil()),
                 holds: end(),
+                presumed: end(),
                 ..DestinationReport::new(evil(), DestinationOutcome::Failed)
             }],
             retired: vec![evil()],
@@ -257,7 +258,7 @@ mod tests {
             ..report(vec![rotation])
         };
         let json = serde_json::to_string(&report.redacted(&redactor)).unwrap();
-        assert_eq!(json.matches(": :error::## [x] ***").count(), 25, "{json}");
+        assert_eq!(json.matches(": :error::## [x] ***").count(), 26, "{json}");
         assert!(!json.contains("\\n") && !json.contains("\\u001b") && !json.contains("##["), "{json}");
     }
 }

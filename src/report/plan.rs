@@ -1,118 +1,130 @@
-//! What a dry run says of a rotation that it would change: what, why, and what
-//! it would leave alone.
+//! What a dry run says of a rotation that it would change: what, why, and what it would
+//! leave alone.
 //!
 //! Made from the same fields that machines get: `planned`, the destinations, `retired`
 //! and `tokens`.
 
-use jiff::Timestamp;
-
 use super::format;
-use super::model::{
-    DestinationOutcome, DestinationReport, PlannedMint, RedactedReport, RotationOutcome, RotationReport,
-};
+use super::model::{DestinationOutcome, PlannedMint, RotationOutcome, RotationReport, SecretState};
+use super::paint::{Cell, Role};
+use super::rows::{Row, Secret, View, folded};
 
-/// One line each: a sign, what is done, and to what. `+` makes, `~` changes, `-`
+/// One entry each: a sign and what is done, and to what. `+` makes, `~` changes, `-`
 /// ends, `=` leaves alone.
-pub(super) fn steps(rotation: &RotationReport, now: Option<Timestamp>) -> Vec<String> {
+pub(super) fn steps(view: &View<'_>, row: &Row<'_>, few: usize) -> Vec<(Cell, String)> {
+    let (rotation, format) = (row.rotation, &view.format);
     let mut steps = Vec::new();
     if let Some(mint) = &rotation.planned {
-        steps.push(mints(rotation, mint, now));
-        steps.extend(keeps(rotation, mint, now));
+        let expiry = format.end(mint.expires_at);
+        steps.push(match &rotation.token {
+            Some(token) => {
+                let token = format::named(format.id(&token.id), &token.name);
+                add("create", format!("the successor of {token}, with the same privileges; expires {expiry}"))
+            }
+            None => add("create", format!("a new token, as `create` says; expires {expiry}")),
+        });
+        steps.extend(keeps(view, rotation, mint));
     }
-    let destinations = rotation.destinations.iter();
-    steps.extend(destinations.map(|destination| writes(destination, now)));
-    steps.extend(rotation.retired.iter().map(|id| format!("- retire  {id}, which nothing holds any more")));
-    steps.extend(leaves(rotation, now));
-    steps
-}
-
-fn mints(rotation: &RotationReport, mint: &PlannedMint, now: Option<Timestamp>) -> String {
-    let expiry = format::when(mint.expires_at, now, "never");
-    match &rotation.token {
-        Some(token) => format!(
-            "+ mint    the successor of {}, with the same privileges; expires {expiry}",
-            format::named(&token.id, &token.name)
-        ),
-        None => format!("+ mint    a new token, as `create` says; expires {expiry}"),
+    steps.extend(folded(&row.secrets, few).iter().map(|group| secrets(view, group)));
+    for id in &rotation.retired {
+        steps.push(end("retire", format!("{}, which no secret holds any more", format.id(id))));
     }
-}
-
-fn keeps(rotation: &RotationReport, mint: &PlannedMint, now: Option<Timestamp>) -> Option<String> {
-    let id = &rotation.token.as_ref()?.id;
-    Some(match mint.previous_valid_until {
-        Some(end) if now.is_some_and(|now| end <= now) => {
-            format!("- end     {id}, as soon as every destination has confirmed its successor")
-        }
-        Some(end) => format!("= keep    {id} until {}: the overlap", format::when(Some(end), now, "")),
-        None => format!("= keep    {id} until a later run retires it"),
-    })
-}
-
-fn writes(destination: &DestinationReport, now: Option<Timestamp>) -> String {
-    let name = &destination.destination;
-    let written = format::when(destination.updated_at, now, "");
-    let holds = destination.holds.as_ref().map(|holds| format!("; holds {}", holds.id)).unwrap_or_default();
-    match destination.outcome {
-        DestinationOutcome::Planned if destination.updated_at.is_none() => {
-            format!("+ write   {name}, which does not exist yet")
-        }
-        DestinationOutcome::Planned => format!("~ write   {name}, last written {written}{holds}"),
-        DestinationOutcome::Failed | DestinationOutcome::NotRead => {
-            format!("! skip    {name}: {}", destination.error.as_deref().unwrap_or("it cannot be read"))
-        }
-        _ if destination.updated_at.is_none() => format!("= leave   {name}, which does not exist"),
-        _ => format!("= leave   {name}, last written {written}{holds}"),
-    }
-}
-
-/// The tokens of this rotation that nothing is done to.
-fn leaves(rotation: &RotationReport, now: Option<Timestamp>) -> Vec<String> {
     let is_replaced = |id: &String| {
         rotation.planned.is_some() && rotation.token.as_ref().is_some_and(|token| token.id == *id)
     };
-    rotation
-        .tokens
-        .iter()
-        .filter(|span| !is_replaced(&span.id) && !rotation.retired.contains(&span.id))
-        .map(|span| match (span.retire_at, span.ends_at) {
-            (Some(from), _) => {
-                format!(
-                    "= leave   {}, until a run after {} retires it",
-                    span.id,
-                    format::when(Some(from), now, "")
-                )
-            }
-            (None, Some(end)) => {
-                format!("= leave   {}, which ends {}", span.id, format::when(Some(end), now, ""))
-            }
-            (None, None) => format!("= leave   {}, which does not end by itself", span.id),
+    let left =
+        rotation.tokens.iter().filter(|span| !is_replaced(&span.id) && !rotation.retired.contains(&span.id));
+    steps.extend(left.map(|span| {
+        let id = format.id(&span.id);
+        leave(match (span.retire_at, span.ends_at) {
+            (Some(from), _) => format!("{id}, until a run after {} retires it", format.when(from)),
+            (None, Some(end)) => format!("{id}, which expires {}", format.when(end)),
+            (None, None) => format!("{id}, which does not expire"),
         })
-        .collect()
+    }));
+    steps
 }
 
-/// `Plan: mint 1 token, write 2 secrets; leave 1 rotation alone.`
-pub(super) fn conclusion(report: &RedactedReport) -> String {
-    let count = |number: usize, verb: &str, noun: &str| {
-        let number = number as u64;
-        (number > 0).then(|| format!("{verb} {}", format::counted(number, noun)))
+fn add(verb: &str, what: String) -> (Cell, String) {
+    ((Role::Good, format!("+ {verb}")), what)
+}
+
+fn end(verb: &str, what: String) -> (Cell, String) {
+    ((Role::Bad, format!("- {verb}")), what)
+}
+
+fn leave(what: String) -> (Cell, String) {
+    ((Role::Quiet, "= leave".to_owned()), what)
+}
+
+fn keeps(view: &View<'_>, rotation: &RotationReport, mint: &PlannedMint) -> Option<(Cell, String)> {
+    let format = &view.format;
+    let id = format.id(&rotation.token.as_ref()?.id);
+    let keep = |what| ((Role::Quiet, "= keep".to_owned()), what);
+    Some(match mint.previous_valid_until {
+        Some(_) if ends_at_once(view, mint) => {
+            end("end", format!("{id}, as soon as every secret has confirmed its successor"))
+        }
+        Some(end) => keep(format!("{id} until {}: the overlap", format.when(end))),
+        None => keep(format!("{id} until a later run retires it")),
+    })
+}
+
+/// Whether the run itself would end the token of today.
+fn ends_at_once(view: &View<'_>, mint: &PlannedMint) -> bool {
+    mint.previous_valid_until.zip(view.report.now).is_some_and(|(end, now)| end <= now)
+}
+
+/// What would be done to secrets that are alike.
+fn secrets(view: &View<'_>, group: &[&Secret<'_>]) -> (Cell, String) {
+    let secret = group[0];
+    let name = match group.len() {
+        1 => secret.destination.destination.clone(),
+        count => format!("{count} secrets; -v lists them"),
     };
-    let rotations =
-        || report.rotations.iter().filter(|rotation| rotation.outcome == RotationOutcome::Planned);
-    let of = |outcome| report.rotations.iter().filter(|rotation| rotation.outcome == outcome).count();
+    let holds = secret.token.map(|id| format!("; holds {}", view.format.id(id))).unwrap_or_default();
+    let written = match secret.destination.updated_at.filter(|_| group.len() == 1) {
+        Some(at) => format!(", last written {}", view.format.when(at)),
+        None => String::new(),
+    };
+    let is_missing = secret.destination.state == SecretState::Missing;
+    match secret.destination.outcome {
+        DestinationOutcome::Planned if is_missing => {
+            add("write", format!("{name}, which does not exist yet"))
+        }
+        DestinationOutcome::Planned => {
+            ((Role::Change, "~ write".to_owned()), format!("{name}{written}{holds}"))
+        }
+        DestinationOutcome::Failed | DestinationOutcome::NotRead => {
+            let cause = secret
+                .cause
+                .map_or_else(|| "it was not read".to_owned(), |cause| view.format.sentence(cause));
+            ((Role::Bad, "! skip".to_owned()), format!("{name}: {cause}"))
+        }
+        _ if is_missing => leave(format!("{name}, which does not exist")),
+        _ => leave(format!("{name}{written}{holds}")),
+    }
+}
+
+/// `Plan: create 1 token, write 2 secrets, leave 1 rotation alone.`
+pub(super) fn conclusion(view: &View<'_>) -> String {
+    let rows = || view.rows.iter().filter(|row| row.rotation.outcome == RotationOutcome::Planned);
+    let mints = || rows().filter_map(|row| row.rotation.planned.as_ref());
+    let count = |number: usize, verb: &str, noun: &str, rest: &str| {
+        (number > 0).then(|| format!("{verb}{}{rest}", format::counted(number as u64, noun)))
+    };
+    let writes = rows().map(|row| row.rotation.count(DestinationOutcome::Planned)).sum();
     let parts: Vec<String> = [
-        count(rotations().filter(|rotation| rotation.planned.is_some()).count(), "mint", "token"),
-        count(
-            rotations().map(|rotation| rotation.count(DestinationOutcome::Planned)).sum(),
-            "write",
-            "secret",
-        ),
-        count(rotations().map(|rotation| rotation.retired.len()).sum(), "retire", "token"),
-        count(of(RotationOutcome::Fresh), "leave", "rotation").map(|part| format!("{part} alone")),
-        count(of(RotationOutcome::Failed), "fail at", "rotation"),
+        count(mints().count(), "create ", "token", ""),
+        count(writes, "write ", "secret", ""),
+        count(mints().filter(|mint| ends_at_once(view, mint)).count(), "end ", "token", ""),
+        count(rows().map(|row| row.rotation.retired.len()).sum(), "retire ", "token", ""),
+        count(view.count(RotationOutcome::Fresh), "leave ", "rotation", " alone"),
+        count(view.count(RotationOutcome::Failed), "", "rotation", " cannot run"),
     ]
     .into_iter()
     .flatten()
     .collect();
-    let plan = if parts.is_empty() { "nothing to look after".to_owned() } else { parts.join(", ") };
+    let plan = if parts.is_empty() { "no rotations".to_owned() } else { parts.join(", ") };
     format!("Plan: {plan}. Nothing was changed")
 }

@@ -1,10 +1,10 @@
 //! Reports that the tests of every form share.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::model::{
-    DestinationOutcome, DestinationReport, PlannedMint, Report, RotationOutcome, RotationReport, TokenEnd,
-    TokenReport, TokenSpan, Verdict, VerificationOutcome,
+    DestinationOutcome, DestinationReport, PlannedMint, Report, RotationOutcome, RotationReport, SecretState,
+    TokenEnd, TokenReport, TokenSpan, Verdict, VerificationOutcome,
 };
 
 /// A string that tries to be obeyed by everything that may read a report.
@@ -72,6 +72,7 @@ pub(super) fn fresh() -> RotationReport {
             DestinationReport::new("acme/web:AXIOM_TOKEN", DestinationOutcome::Unknown),
         ],
         next_rotation_at: time("2026-10-17T06:00:00Z"),
+        tokens: vec![span("tok-7", "2026-08-02T06:00:00Z", Some("2026-10-31T06:00:00Z"), 1)],
         warnings: vec!["acme/web:AXIOM_TOKEN was written by somebody else".to_owned()],
         ..RotationReport::new("nightly", "axiom")
     }
@@ -86,10 +87,14 @@ pub(super) fn planned() -> RotationReport {
         destinations: vec![
             DestinationReport {
                 updated_at: time("2026-06-15T06:00:00Z"),
+                state: SecretState::Current,
                 holds: end("tok-1"),
                 ..DestinationReport::new("acme/api@production:AXIOM_TOKEN", DestinationOutcome::Planned)
             },
-            DestinationReport::new("dependabot+org:acme:AXIOM_TOKEN", DestinationOutcome::Planned),
+            DestinationReport {
+                state: SecretState::Missing,
+                ..DestinationReport::new("dependabot+org:acme:AXIOM_TOKEN", DestinationOutcome::Planned)
+            },
         ],
         tokens: vec![span("tok-1", "2026-06-15T06:00:00Z", Some("2026-09-13T06:00:00Z"), 2)],
         planned: Some(PlannedMint {
@@ -109,6 +114,7 @@ pub(super) fn failed() -> RotationReport {
                 error: Some(
                     "GitHub answers 404: the repository does not exist, or is not shown to us".to_owned(),
                 ),
+                state: SecretState::Previous,
                 holds: end("tok-1"),
                 ..DestinationReport::new("acme/gone:AXIOM_TOKEN", DestinationOutcome::Failed)
             },
@@ -116,8 +122,166 @@ pub(super) fn failed() -> RotationReport {
         error: Some("1 of 2 destinations does not hold the new token".to_owned()),
         next_step: Some("remove the destination or grant access; the next run tries again".to_owned()),
         retired: Vec::new(),
+        next_rotation_at: None,
+        tokens: vec![
+            span("tok-2", "2026-09-01T06:00:00Z", Some("2026-11-30T06:00:00Z"), 1),
+            span("tok-1", "2026-06-15T06:00:00Z", Some("2026-09-08T06:00:00Z"), 1),
+        ],
         ..rotated()
     }
+}
+
+/// Many rotations of which nothing is due, and that crossfade never wrote.
+fn unwritten(count: usize) -> Vec<RotationReport> {
+    let rotation = |index: usize| {
+        let now = time("2026-09-01T06:00:00Z").expect("a time");
+        let end = now + SignedDuration::from_hours(24 * (16 + 7 * (i64::try_from(index).unwrap_or(0) % 40)));
+        let id = format!("{:08x}-7d5a-4c71-9a4e-{index:012}", 0x4be0_3db0_u64 + 7_919 * index as u64);
+        let name = format!("service-{index}");
+        let destinations = ["api", "infra"].map(|repository| DestinationReport {
+            updated_at: time("2026-05-20T06:00:00Z"),
+            presumed: Some(TokenEnd { id: id.clone(), valid_until: Some(end) }),
+            settings_path: format!("/acme/{repository}/settings/secrets/actions"),
+            ..DestinationReport::new(format!("acme/{repository}:TOKEN_{index}"), DestinationOutcome::Unknown)
+        });
+        RotationReport {
+            token: Some(TokenReport { id: id.clone(), name: name.clone(), expires_at: Some(end) }),
+            destinations: destinations.to_vec(),
+            tokens: vec![TokenSpan { ends_at: Some(end), ..span(&id, "2026-05-20T06:00:00Z", None, 0) }],
+            next_rotation_at: Some(end - SignedDuration::from_hours(24 * 14)),
+            warnings: Vec::new(),
+            ..RotationReport { name, ..fresh() }
+        }
+    };
+    (0..count).map(rotation).collect()
+}
+
+/// 300 destinations, of which some refused the new token.
+fn wide() -> RotationReport {
+    let destination = |index: usize| {
+        let name = format!("acme/service-{index}:AXIOM_TOKEN");
+        let settings_path = format!("/acme/service-{index}/settings/secrets/actions");
+        let written =
+            DestinationReport { settings_path, ..DestinationReport::new(name, DestinationOutcome::Written) };
+        if !index.is_multiple_of(25) {
+            return written;
+        }
+        DestinationReport {
+            outcome: DestinationOutcome::Failed,
+            state: SecretState::Previous,
+            holds: end("tok-1"),
+            error: Some(format!("Actions secrets of acme/service-{index}: {REFUSED}")),
+            ..written
+        }
+    };
+    RotationReport {
+        destinations: (0..300).map(destination).collect(),
+        tokens: vec![
+            span("tok-2", "2026-09-01T06:00:00Z", Some("2026-11-30T06:00:00Z"), 288),
+            span("tok-1", "2026-06-15T06:00:00Z", Some("2026-09-08T06:00:00Z"), 12),
+        ],
+        error: Some("token tok-2 was minted, but acme/service-0:AXIOM_TOKEN, acme/service-25:AXIOM_TOKEN and 10 more did not take it. Its delivery window is open until 2026-09-01T06:04:00Z".to_owned()),
+        ..failed()
+    }
+}
+
+const REFUSED: &str = "GitHub refuses the request (403 Forbidden: \"Resource not accessible by personal access token\"). It needs the repository permission \"Secrets\": read and write";
+
+/// [`failed`], as rule 11 of the design holds it back.
+fn held_back() -> RotationReport {
+    let mut rotation = failed();
+    for (destination, outcome) in
+        rotation.destinations.iter_mut().zip([DestinationOutcome::Held, DestinationOutcome::Unknown])
+    {
+        (destination.outcome, destination.error) = (outcome, None);
+    }
+    RotationReport {
+        reason: Some(Verdict::Undelivered),
+        reason_text: Some("acme/gone:AXIOM_TOKEN was not written with token tok-2".to_owned()),
+        verification: VerificationOutcome::Skipped,
+        error: Some("not every secret holds the current token, but no new one is created before 2026-09-02T06:00:00Z: earlier runs have created as many as the limit for repeated deliveries allows (4 are live). acme/gone:AXIOM_TOKEN keeps refusing it. Fix that, or run with --force to create one now".to_owned()),
+        steps: vec!["Fix what GitHub reports for acme/gone".to_owned(), "A run after that time creates a new token".to_owned()],
+        next_rotation_at: time("2026-09-02T06:00:00Z"),
+        ..rotation
+    }
+}
+
+/// With ids as long as a provider's: what users see.
+fn with_long_ids(mut report: Report) -> Report {
+    let long = |id: &mut String| {
+        let long = match id.as_str() {
+            "tok-0" => "0d1f6e22-5b0c-4a55-8f3c-111111111111",
+            "tok-1" => "c69d4bd8-b3fa-4aa7-a1fa-b9d78c7e134f",
+            "tok-2" => "8d1bc13a-04de-4f44-9d3e-6d4d46c31c19",
+            "tok-7" => "16e3e380-61d5-45f2-a2cd-9d3d8dd17a51",
+            _ => return,
+        };
+        long.clone_into(id);
+    };
+    for rotation in &mut report.rotations {
+        rotation.token.iter_mut().for_each(|token| long(&mut token.id));
+        rotation.previous.iter_mut().for_each(|end| long(&mut end.id));
+        rotation.retired.iter_mut().for_each(long);
+        rotation.tokens.iter_mut().for_each(|span| long(&mut span.id));
+        for destination in &mut rotation.destinations {
+            destination.holds.iter_mut().for_each(|end| long(&mut end.id));
+            if destination.settings_path.is_empty() {
+                destination.settings_path = "/acme/api/settings/secrets/actions".to_owned();
+            }
+        }
+    }
+    report
+}
+
+/// A report for each kind of day.
+pub(super) fn scenes() -> Vec<(&'static str, Report)> {
+    let many = |first: Vec<RotationReport>, count: usize| {
+        let count = count - first.len();
+        first.into_iter().chain(unwritten(count)).collect::<Vec<_>>()
+    };
+    let billing = || {
+        let mut rotation = failed();
+        rotation.name = "billing-traces".to_owned();
+        rotation.destinations[1].error = Some(format!("Actions secrets of acme/gone: {REFUSED}"));
+        rotation.error = Some("token 8d1bc13a-04de-4f44-9d3e-6d4d46c31c19 was minted, but acme/gone:AXIOM_TOKEN did not take it. Its delivery window is open until 2026-09-01T06:04:00Z".to_owned());
+        rotation.steps = vec![
+            "Give `CROSSFADE_GITHUB_TOKEN` the repository permission Secrets: read and write on acme/gone".to_owned(),
+            "Run again after 2026-09-01T06:04:00Z, or wait for the schedule: it creates one new token and writes both secrets".to_owned(),
+        ];
+        rotation.error_code = Some("github-permission".to_owned());
+        rotation
+    };
+    let outage = || {
+        let failed = |rotation: RotationReport| RotationReport {
+            outcome: RotationOutcome::Failed,
+            reason: None,
+            error: Some("GitHub rejected the credential in `CROSSFADE_GITHUB_TOKEN` (401)".to_owned()),
+            steps: vec![
+                "Renew `CROSSFADE_GITHUB_TOKEN`".to_owned(),
+                "The next run tries again from the beginning".to_owned(),
+            ],
+            destinations: rotation
+                .destinations
+                .iter()
+                .map(|one| DestinationReport::new(one.destination.clone(), DestinationOutcome::NotRead))
+                .collect(),
+            ..rotation
+        };
+        unwritten(300).into_iter().map(failed).collect::<Vec<_>>()
+    };
+    let scenes = [
+        ("rotated", report(vec![rotated()])),
+        ("failed", report(vec![failed()])),
+        ("fresh", report(vec![fresh()])),
+        ("dry-run", Report { dry_run: true, ..report(vec![planned(), fresh()]) }),
+        ("held-back", report(vec![held_back()])),
+        ("12-rotations", report(many(vec![billing(), rotated(), fresh()], 12))),
+        ("300-rotations", report(many(vec![rotated(), fresh()], 300))),
+        ("300-rotations-failed", report(outage())),
+        ("300-destinations", report(vec![wide()])),
+        ("hostile", hostile()),
+    ];
+    scenes.into_iter().map(|(name, report)| (name, with_long_ids(report))).collect()
 }
 
 /// [`failed`], with [`HOSTILE`] wherever a string goes.

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::model::{RotationOutcome, RotationReport, Verdict};
+use super::model::{RotationOutcome, RotationReport};
 
 /// How far back and ahead is drawn at most.
 const PAST: SignedDuration = SignedDuration::from_hours(180 * 24);
@@ -21,22 +21,22 @@ pub(super) struct Span {
     pub(super) replaced: Option<Timestamp>,
     /// When it ends or is retired; `None`: unknown.
     pub(super) end: Option<Timestamp>,
-    /// From when on it is due.
+    /// From when on it is due; `None`: unknown, or the next run replaces it.
     pub(super) due: Option<Timestamp>,
+    /// How many destinations hold it.
+    pub(super) held_by: usize,
 }
 
 /// All of them, the oldest first; in a plan the one that would be minted last.
 pub(super) fn of(rotation: &RotationReport, now: Timestamp) -> Vec<Span> {
     let planned = rotation.planned.as_ref();
     let current = rotation.token.as_ref().map(|token| &token.id);
+    let has_date = planned.is_none() && rotation.outcome != RotationOutcome::Failed;
     let mut replaced = planned.map(|_| now);
-    // Without a date the next run replaces it.
-    let is_as_it_should_be = matches!(rotation.outcome, RotationOutcome::Fresh | RotationOutcome::Rotated)
-        && matches!(rotation.reason, None | Some(Verdict::Fresh));
-    let next_run = Some(now).filter(|_| planned.is_none() && !is_as_it_should_be);
     let mut spans = Vec::new();
     if let Some(planned) = planned {
-        spans.push(Span { id: None, begin: Some(now), replaced: None, end: planned.expires_at, due: None });
+        let end = planned.expires_at;
+        spans.push(Span { id: None, begin: Some(now), replaced: None, end, due: None, held_by: 0 });
     }
     for span in &rotation.tokens {
         let is_current = Some(&span.id) == current;
@@ -49,7 +49,8 @@ pub(super) fn of(rotation: &RotationReport, now: Timestamp) -> Vec<Span> {
                 (false, Some(planned)) => planned.previous_valid_until.or(span.ends_at),
                 (false, None) => span.retire_at.or(span.ends_at),
             },
-            due: rotation.next_rotation_at.or(next_run).filter(|_| is_current),
+            due: rotation.next_rotation_at.filter(|_| is_current && has_date),
+            held_by: span.held_by,
         });
         replaced = span.minted_at.or(replaced);
     }
@@ -57,18 +58,17 @@ pub(super) fn of(rotation: &RotationReport, now: Timestamp) -> Vec<Span> {
     spans
 }
 
-/// The first and the last moment of a drawing of these spans. Some of the past is always
-/// included, so that their beginnings are visible.
+/// The first and the last moment of a drawing of these rotations. Some of the past is
+/// always included, so that the tokens' beginnings are visible.
 pub(super) fn range<'a>(
-    spans: impl IntoIterator<Item = &'a Span>,
-    written: impl IntoIterator<Item = Timestamp>,
+    drawn: impl IntoIterator<Item = (&'a RotationReport, &'a [Span])>,
     now: Timestamp,
 ) -> (Timestamp, Timestamp) {
-    let some_time = now.checked_add(SOME_TIME).unwrap_or(Timestamp::MAX);
-    let (mut first, mut last) = (written.into_iter().fold(now, Timestamp::min), some_time);
-    for span in spans {
-        first = span.begin.map_or(first, |begin| first.min(begin));
-        last = span.end.map_or(last, |end| last.max(end));
+    let (mut first, mut last) = (now, now.checked_add(SOME_TIME).unwrap_or(Timestamp::MAX));
+    for (rotation, spans) in drawn {
+        let written = rotation.destinations.iter().filter_map(|destination| destination.updated_at);
+        first = spans.iter().filter_map(|span| span.begin).chain(written).fold(first, Timestamp::min);
+        last = spans.iter().filter_map(|span| span.end).fold(last, Timestamp::max);
     }
     let last = last.min(now.checked_add(FUTURE).unwrap_or(Timestamp::MAX));
     let some_past = now.checked_sub(last.duration_since(now) / 8).unwrap_or(Timestamp::MIN);

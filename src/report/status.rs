@@ -1,237 +1,190 @@
 //! The page of `crossfade status`.
 //!
-//! Tables first; on a terminal also a timeline of the tokens ([`super::timeline`]). The
-//! first column of every table has only crossfade's own words, so that no text from
-//! outside is colored.
+//! Tables where the terminal is wide enough, else a block for each rotation; on a
+//! terminal also a timeline of the tokens ([`super::timeline`]).
 
-use std::fmt::Write as _;
+use super::model::{RedactedReport, RotationOutcome, RotationReport, SecretState, UnmanagedToken, Verdict};
+use super::paint::{Cell, Page, Role};
+use super::rows::{Row, Secret, View, folded};
+use super::{Terminal, format, rows, text, timeline};
 
-use comfy_table::{ContentArrangement, Table, presets};
-
-use super::model::{
-    DestinationOutcome, DestinationReport, RedactedReport, RotationOutcome, RotationReport, UnmanagedToken,
-    Verdict,
-};
-use super::{Terminal, format, timeline};
+/// With fewer columns there are no tables.
+const TABLES: usize = 100;
+/// The column of the secrets' table that one rotation does not need.
+const ROTATION: usize = 3;
 
 /// The whole page.
 pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
-    let mut page = String::new();
-    let rotations = format::failed_first(report);
-    if !rotations.is_empty() {
-        section(&mut page, "", &tokens(report, &rotations, terminal));
-        section(&mut page, "", &destinations(report, &rotations, terminal));
+    let view = View::new(report);
+    let mut page = Page::new(terminal);
+    let urgent = view.by_urgency();
+    let is_wide = terminal.columns.is_none_or(|columns| columns >= TABLES);
+    if urgent.is_empty() || (is_wide && tables(&mut page, &view, &urgent)) {
+        said(&mut page, &view, Role::Bad, "What to do:", rows::steps);
+        said(&mut page, &view, Role::Change, "Warnings:", |rotation| lines(&rotation.warnings));
+        said(&mut page, &view, Role::Heading, "Found:", |rotation| lines(&rotation.notes));
+    } else {
+        text::rotations(&mut page, &view, &urgent);
     }
-    if let Some(columns) = terminal.columns {
-        section(&mut page, "", &timeline::render(report, columns));
+    timeline::draw(&mut page, &view);
+    list(&mut page, Role::Heading, "Old tokens:", retirements(&view));
+    let soon = view
+        .report
+        .expiring
+        .iter()
+        .map(|one| format!("{}: {}", view.format.expiring(one), view.format.end(one.expires_at)));
+    list(&mut page, Role::Bad, "Ends too soon:", soon.collect());
+    let findings = view.report.fail_on.iter().map(format::finding);
+    list(&mut page, Role::Bad, "Fails because of --fail-on:", findings.collect());
+    if let Some(tokens) = &view.report.unmanaged {
+        let lines = match tokens.as_slice() {
+            [] => vec!["none".to_owned()],
+            tokens => tokens.iter().map(|token| unmanaged(&view, token)).collect(),
+        };
+        list(&mut page, Role::Heading, "Tokens that no rotation covers:", lines);
     }
-    section(&mut page, "Old tokens:\n", &retirements(report));
-    section(&mut page, "What to do:\n", &steps(&rotations));
-    section(&mut page, "Warnings:\n", &warnings(&rotations));
-    section(&mut page, "Found:\n", &notes(&rotations));
-    section(&mut page, "Ends too soon:\n", &expiring(report));
-    section(&mut page, "Fails because of --fail-on:\n", &findings(report));
-    if let Some(tokens) = &report.unmanaged {
-        section(&mut page, "Tokens that no rotation covers:\n", &unmanaged(report, tokens));
-    }
+    page.blank();
     if let Some(end) = report.github_credential_expires_at {
-        let end = format::when(Some(end), report.now, "");
-        section(&mut page, "", &format!("The GitHub credential expires {end}.\n"));
+        page.flow(0, 2, &format!("The GitHub credential expires {}.", view.format.when(end)));
     }
-    page.push_str(&conclusion(report));
-    page
+    text::finish(&mut page, &view, &format!("{}. Nothing was changed", view.tally()));
+    page.finish()
 }
 
-/// A block and an empty line, if there is anything in it.
-fn section(page: &mut String, title: &str, block: &str) {
-    if !block.is_empty() {
-        page.push_str(title);
-        page.push_str(block);
-        page.push('\n');
-    }
+fn lines(sentences: &[String]) -> Vec<&str> {
+    sentences.iter().map(String::as_str).collect()
 }
 
-fn tokens(report: &RedactedReport, rotations: &[&RotationReport], terminal: Terminal) -> String {
-    let rows = rotations.iter().map(|rotation| {
-        let token = rotation.token.as_ref();
-        vec![
-            verdict(rotation).to_owned(),
-            rotation.name.clone(),
-            token.map(|token| token.name.clone()).unwrap_or_default(),
-            token.map(|token| format::brief(token.expires_at, report.now, "never")).unwrap_or_default(),
-            why(report, rotation),
-        ]
+/// A title and what is said of each rotation, if there is anything.
+fn said(page: &mut Page, view: &View<'_>, role: Role, title: &str, of: fn(&RotationReport) -> Vec<&str>) {
+    let lines = view.by_urgency().into_iter().flat_map(|row| {
+        let sentences = of(row.rotation).into_iter();
+        sentences.map(|text| format!("for {}: {}", row.rotation.name, view.format.sentence(text)))
     });
-    table(["VERDICT", "ROTATION", "TOKEN", "EXPIRES", "WHY"], rows, terminal)
+    list(page, role, title, lines.collect());
 }
 
-fn destinations(report: &RedactedReport, rotations: &[&RotationReport], terminal: Terminal) -> String {
-    let rows = rotations.iter().flat_map(|rotation| {
-        rotation.destinations.iter().map(|destination| {
-            let (word, note) = held(report, destination);
-            let written = format::brief(destination.updated_at, report.now, "");
-            vec![word.to_owned(), destination.destination.clone(), rotation.name.clone(), written, note]
+/// A title and a line for each, if there is any.
+fn list(page: &mut Page, role: Role, title: &str, lines: Vec<String>) {
+    if lines.is_empty() {
+        return;
+    }
+    page.blank();
+    page.heading(role, title);
+    for line in lines {
+        page.entry(2, (Role::Plain, String::new()), 2, &line);
+    }
+}
+
+/// Both tables; `false`, and nothing is written, if they do not fit.
+fn tables(page: &mut Page, view: &View<'_>, rows: &[&Row<'_>]) -> bool {
+    let plain = |text: &str| (Role::Plain, text.to_owned());
+    let tokens: Vec<Vec<Cell>> = rows
+        .iter()
+        .map(|row| {
+            let token = row.rotation.token.as_ref();
+            let expiry = token.map(|token| view.format.end(token.expires_at)).unwrap_or_default();
+            vec![
+                (row.role, row.word.to_owned()),
+                plain(&row.rotation.name),
+                plain(token.map_or("", |token| &token.name)),
+                plain(&expiry),
+                plain(&why(view, row.rotation)),
+            ]
         })
-    });
-    table(["HOLDS", "DESTINATION", "ROTATION", "LAST WRITTEN", "NOTE"], rows, terminal)
+        .collect();
+    let mut secrets: Vec<Vec<Cell>> = rows
+        .iter()
+        .flat_map(|row| {
+            let groups = folded(&row.secrets, text::few(page.terminal));
+            groups
+                .into_iter()
+                .map(|group| secret(view, row, &group, page.terminal.verbose))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let mut drawn = Page::new(page.terminal);
+    if !drawn.table(&["VERDICT", "ROTATION", "TOKEN", "EXPIRES", "WHY"], &tokens) {
+        return false;
+    }
+    drawn.blank();
+    let mut columns = vec!["HOLDS", "TOKEN", "SECRET", "ROTATION", "VALID UNTIL", "NOTE"];
+    if rows.len() == 1 {
+        columns.remove(ROTATION);
+        secrets.iter_mut().for_each(|cells| drop(cells.remove(ROTATION)));
+    }
+    if !drawn.table(&columns, &secrets) {
+        return false;
+    }
+    page.put(Role::Plain, &drawn.finish());
+    true
 }
 
-/// What a destination holds, in a word, and what to know of it.
-fn held(report: &RedactedReport, destination: &DestinationReport) -> (&'static str, String) {
-    if let Some(holds) = &destination.holds {
-        let end = format::brief(holds.valid_until, report.now, "not by itself");
-        return ("older", format!("{}, ends {end}", holds.id));
-    }
-    match destination.outcome {
-        DestinationOutcome::NotRead => ("not read", destination.error.clone().unwrap_or_default()),
-        DestinationOutcome::Held | DestinationOutcome::Written => ("current", String::new()),
-        DestinationOutcome::Failed => ("FAILED", destination.error.clone().unwrap_or_default()),
-        _ if destination.updated_at.is_none() => ("nothing", "there is no such secret yet".to_owned()),
-        _ => ("unknown", "not written by crossfade".to_owned()),
-    }
+/// What a secret holds, or several that are alike.
+fn secret(view: &View<'_>, row: &Row<'_>, group: &[&Secret<'_>], is_verbose: bool) -> Vec<Cell> {
+    let plain = |text: &str| (Role::Plain, text.to_owned());
+    let secret = group[0];
+    let name = match group.len() {
+        1 => secret.destination.destination.clone(),
+        count => format!("{count} secrets; -v lists them"),
+    };
+    let is_news = is_verbose || secret.destination.state != SecretState::Current;
+    let written = secret.destination.updated_at.filter(|_| group.len() == 1 && is_news);
+    let written = written.map(|at| format!("last written {}", view.format.when(at)));
+    let note =
+        secret.cause.map(|cause| view.format.sentence(cause)).or_else(|| secret.note().map(str::to_owned));
+    let note: Vec<String> = note.into_iter().chain(written).collect();
+    vec![
+        (secret.role, secret.state().to_owned()),
+        plain(secret.token.map_or("", |id| view.format.id(id))),
+        plain(&name),
+        plain(&row.rotation.name),
+        plain(&secret.end.map(|end| view.format.end(end)).unwrap_or_default()),
+        plain(&note.join("; ")),
+    ]
 }
 
-/// The verdict in two words at most.
-fn verdict(rotation: &RotationReport) -> &'static str {
-    match (rotation.outcome, rotation.reason) {
-        (RotationOutcome::Failed, _) => "FAILED",
-        (_, Some(Verdict::Due)) => "due",
-        (_, Some(Verdict::Forced)) => "forced",
-        (_, Some(Verdict::Undelivered)) => "undelivered",
-        (_, Some(Verdict::Missing)) => "missing",
-        (_, Some(Verdict::InFlight)) => "in flight",
-        (_, Some(Verdict::Fresh) | None) => "fresh",
-    }
-}
-
-fn why(report: &RedactedReport, rotation: &RotationReport) -> String {
+fn why(view: &View<'_>, rotation: &RotationReport) -> String {
     match (rotation.outcome, rotation.next_rotation_at) {
-        (RotationOutcome::Failed, _) => rotation.error.clone().unwrap_or_default(),
+        (RotationOutcome::Failed, _) => view.format.sentence(rotation.error.as_deref().unwrap_or_default()),
         (_, Some(next)) if rotation.reason == Some(Verdict::Fresh) => {
-            format!("due {}", format::brief(Some(next), report.now, ""))
+            format!("due {}", view.format.when(next))
         }
-        _ => rotation.reason_text.clone().unwrap_or_default(),
+        _ => view.format.sentence(rotation.reason_text.as_deref().unwrap_or_default()),
     }
 }
 
 /// Previous tokens that no destination holds, and when they end.
-fn retirements(report: &RedactedReport) -> String {
-    let mut block = String::new();
-    for rotation in &report.rotations {
+fn retirements(view: &View<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for row in &view.rows {
+        let rotation = row.rotation;
         let current = rotation.token.as_ref().map(|token| &token.id);
         for span in rotation.tokens.iter().filter(|span| span.held_by == 0 && Some(&span.id) != current) {
             let end = match (span.retire_at, span.ends_at) {
                 _ if rotation.retired.contains(&span.id) => "the next run ends it".to_owned(),
-                (Some(from), _) => {
-                    format!("a run ends it from {} on", format::when(Some(from), report.now, ""))
-                }
-                (None, Some(end)) => format!("ends by itself {}", format::when(Some(end), report.now, "")),
-                (None, None) => "stays: somebody may still hold it".to_owned(),
+                (Some(from), _) => format!("a run ends it from {} on", view.format.when(from)),
+                (None, Some(end)) => format!("expires {}", view.format.when(end)),
+                (None, None) => "stays: a secret may still hold it".to_owned(),
             };
-            let _ = writeln!(block, "  token {} of {}: {end}", span.id, rotation.name);
+            lines.push(format!("token {} of {}: {end}", view.format.id(&span.id), rotation.name));
         }
     }
-    block
+    lines
 }
 
-fn steps(rotations: &[&RotationReport]) -> String {
-    let steps = rotations.iter().filter_map(|rotation| Some((&rotation.name, rotation.next_step.as_ref()?)));
-    steps.map(|(name, step)| format!("  for {name}: {step}\n")).collect()
-}
-
-fn warnings(rotations: &[&RotationReport]) -> String {
-    let lines = rotations.iter().flat_map(|rotation| {
-        rotation.warnings.iter().map(|warning| format!("  of {}: {warning}\n", rotation.name))
-    });
-    lines.collect()
-}
-
-fn notes(rotations: &[&RotationReport]) -> String {
-    let lines = rotations
-        .iter()
-        .flat_map(|rotation| rotation.notes.iter().map(|note| format!("  for {}: {note}\n", rotation.name)));
-    lines.collect()
-}
-
-fn expiring(report: &RedactedReport) -> String {
-    let lines = report.expiring.iter().map(|one| {
-        let end = format::when(one.expires_at, report.now, "");
-        format!("  {}: {end}\n", format::expiring(one))
-    });
-    lines.collect()
-}
-
-fn findings(report: &RedactedReport) -> String {
-    let lines = report.fail_on.iter().map(|one| format!("  {} {}\n", one.rotation, format::finding(one)));
-    lines.collect()
-}
-
-fn unmanaged(report: &RedactedReport, tokens: &[UnmanagedToken]) -> String {
-    if tokens.is_empty() {
-        return "  none\n".to_owned();
-    }
-    let line = |token: &UnmanagedToken| {
-        let named = format::named(format::short(&token.id), &token.name);
-        let state = match (token.disabled, token.expires_at) {
-            (true, _) => "disabled".to_owned(),
-            (false, None) => "does not expire".to_owned(),
-            (false, Some(end)) => {
-                let verb = if report.now.is_some_and(|now| end <= now) { "expired" } else { "expires" };
-                format!("{verb} {}", format::when(Some(end), report.now, ""))
-            }
-        };
-        let marker = if token.marker.is_some() { "; carries the marker of another rotation" } else { "" };
-        format!("  {} {named}: {state}{marker}\n", token.provider)
+fn unmanaged(view: &View<'_>, token: &UnmanagedToken) -> String {
+    let named = format::named(view.format.id(&token.id), &token.name);
+    let state = match (token.disabled, token.expires_at) {
+        (true, _) => "disabled".to_owned(),
+        (false, None) => "does not expire".to_owned(),
+        (false, Some(end)) => {
+            let verb = if view.report.now.is_some_and(|now| end <= now) { "expired" } else { "expires" };
+            format!("{verb} {}", view.format.when(end))
+        }
     };
-    tokens.iter().map(line).collect()
-}
-
-fn conclusion(report: &RedactedReport) -> String {
-    let at = report.now.map(|now| format!(" (at {})", format::date(now))).unwrap_or_default();
-    let mut counts: Vec<(&str, usize)> = Vec::new();
-    for rotation in format::failed_first(report) {
-        let verdict = verdict(rotation);
-        match counts.iter_mut().find(|(known, _)| *known == verdict) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((verdict, 1)),
-        }
-    }
-    let counts: Vec<String> =
-        counts.iter().map(|(verdict, count)| format!("{count} {}", verdict.to_lowercase())).collect();
-    let counts = if counts.is_empty() { "nothing to look after".to_owned() } else { counts.join(", ") };
-    format!("{counts}{at}. Nothing was changed.\n")
-}
-
-/// A table without lines; wrapped where the screen has a width.
-fn table<const N: usize>(
-    header: [&str; N],
-    rows: impl Iterator<Item = Vec<String>>,
-    terminal: Terminal,
-) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header);
-    match terminal.columns {
-        Some(columns) => {
-            let columns = u16::try_from(columns).unwrap_or(u16::MAX);
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
-        }
-        None => {
-            table.set_content_arrangement(ContentArrangement::Disabled);
-        }
-    }
-    for row in rows {
-        table.add_row(row);
-    }
-    // No space at either end of a line.
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    // Wrapping may bring to a line's beginning what a runner would obey there.
-    let harmless = |line: &str| match line.trim_start().strip_prefix("::") {
-        Some(rest) => format!("{}: :{rest}", &line[..line.len() - line.trim_start().len()]),
-        None => line.to_owned(),
-    };
-    table.lines().map(|line| format!("{}\n", harmless(line.trim_end()))).collect()
+    let marker = if token.marker.is_some() { "; carries the marker of another rotation" } else { "" };
+    format!("{} {named}: {state}{marker}", token.provider)
 }
 
 #[cfg(test)]
@@ -241,11 +194,14 @@ mod tests {
     use super::super::samples::{self, span, time};
     use super::*;
     use crate::redact::Redactor;
-    use crate::report::{Expiring, Report, Reporter, TokenSpan};
+    use crate::report::model::Expiring;
+    use crate::report::{DestinationOutcome, DestinationReport, Report, Reporter, TokenSpan};
+
+    const LIVE: char = '█';
 
     fn page(report: Report, columns: Option<usize>) -> String {
         let report = Report { command: Reporter::Status, dry_run: true, ..report };
-        render(&report.redacted(&Redactor::new()), Terminal { columns, colors: false })
+        render(&report.redacted(&Redactor::new()), Terminal { columns, ..Terminal::default() })
     }
 
     fn waiting(id: &str, minted: &str, retire_at: &str) -> TokenSpan {
@@ -259,6 +215,7 @@ mod tests {
         let mut rotation = samples::fresh();
         rotation.destinations.push(DestinationReport {
             holds: Some(crate::report::TokenEnd { id: "tok-6".to_owned(), valid_until: time(end) }),
+            state: SecretState::Previous,
             updated_at: time("2026-06-01T06:00:00Z"),
             ..DestinationReport::new("acme/old:AXIOM_TOKEN", DestinationOutcome::Unknown)
         });
@@ -307,15 +264,13 @@ mod tests {
     #[test]
     fn a_narrow_terminal_gets_no_drawing_and_a_wide_one_is_not_overrun() {
         let report = || samples::report(vec![varied()]);
-        assert!(!page(report(), None).contains(timeline::LIVE));
-        assert!(!page(report(), Some(40)).contains(timeline::LIVE));
+        assert!(!page(report(), None).contains(LIVE));
+        assert!(!page(report(), Some(40)).contains(LIVE));
         for columns in [60, 80, 200] {
             let page = page(report(), Some(columns));
-            assert!(page.contains(timeline::LIVE), "{columns}");
+            assert!(page.contains(LIVE), "{columns}");
             assert!(
-                page.lines()
-                    .filter(|line| line.contains(timeline::LIVE))
-                    .all(|line| line.chars().count() <= columns)
+                page.lines().filter(|line| line.contains(LIVE)).all(|line| line.chars().count() <= columns)
             );
         }
     }

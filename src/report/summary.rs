@@ -1,95 +1,365 @@
-//! The job summary on GitHub: the verdict, a short table, warnings, a chart of the
-//! tokens, and every destination.
+//! The job summary on GitHub: is anything broken and until when is everything valid, what
+//! failed and what to do, a line for each rotation, a chart of the tokens.
 //!
-//! Markdown is written here alone. Everything that is not ours goes through
-//! [`code`] or [`markdown`], so it can neither end a cell nor be markup.
+//! Markdown is written here alone. Everything that is not ours goes through [`code`] or
+//! [`markdown`], so it can neither end a cell nor be markup.
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use super::model::{
-    DestinationOutcome, DestinationReport, RedactedReport, Reporter, RotationOutcome, RotationReport,
-};
-use super::{format, gantt};
+use super::format;
+use super::gantt;
+use super::model::{RedactedReport, Reporter, RotationOutcome, SecretState};
+use super::paint::Role;
+use super::rows::{Failure, Row, Secret, View, folded};
 use crate::redact::{code, markdown};
 
 /// GitHub refuses a step's summary above this many bytes.
 const FILE_LIMIT: usize = 1024 * 1024;
-
-/// More destinations than these are folded.
-const OPEN: usize = 10;
-
-/// Room for what is written around the rows.
+/// A page that somebody reads is shorter.
+const PAGE_LIMIT: usize = 256 * 1024;
+/// Room for what is written around the parts, of which each gets a fifth of the rest.
 const RESERVE: usize = 4096;
+const PARTS: usize = 5;
+/// More rows than these are folded.
+const OPEN: usize = 12;
+/// More secrets of which the same is true are one row.
+const FEW: usize = 5;
+/// Of more secrets than these the names are no links.
+const LINKED: usize = 50;
+/// Where the sections on errors are.
+const ERRORS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/errors.md#");
 
-/// Appends the summary to the file that the runner named. What other programs
-/// of the same step have written counts towards GitHub's limit.
+/// Appends the summary to the file that the runner named. What other programs of the same
+/// step have written counts towards GitHub's limit. `server` is what links begin with.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn append(report: &RedactedReport, file: &Path) -> io::Result<()> {
+pub fn append(report: &RedactedReport, server: Option<&str>, file: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).open(file)?;
     let taken = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    file.write_all(render(report, FILE_LIMIT.saturating_sub(taken)).as_bytes())
+    file.write_all(render(report, server, FILE_LIMIT.saturating_sub(taken)).as_bytes())
 }
 
 /// The summary, in `limit` bytes at most.
-fn render(report: &RedactedReport, limit: usize) -> String {
-    let Some(room) = limit.checked_sub(RESERVE) else { return String::new() };
-    let mut page = format!("## crossfade: {}\n\n", format::tally(report));
-    match (report.command, report.dry_run) {
-        (Reporter::Status, _) => page.push_str("How things are; nothing was changed.\n\n"),
-        (Reporter::Rotate, true) => page.push_str("A dry run: nothing was changed.\n\n"),
-        (Reporter::Rotate, false) => {}
+fn render(report: &RedactedReport, server: Option<&str>, limit: usize) -> String {
+    let Some(room) = limit.min(PAGE_LIMIT).checked_sub(RESERVE) else { return String::new() };
+    let is_url = |url: &&str| url.starts_with("http") && !url.contains(|c: char| !is_plain(c));
+    let view = View::new(report);
+    let page = Page { view: &view, server: server.filter(is_url), room: room / PARTS };
+    let rows = view.by_urgency();
+    let mut text = page.head();
+    if rows.is_empty() {
+        return text;
     }
-    if let Some(warning) = format::writer_ends(report) {
-        page.push_str(&format!("**Warning**: {}.\n\n", markdown(&warning)));
-    }
-    let rotations = format::failed_first(report);
-    if rotations.is_empty() {
-        return page;
-    }
-    // A quarter of the room for each part, so that some is left for the errors.
-    let part = room / 4;
-    let rows = rotations.iter().map(|rotation| row(report, rotation));
-    let columns = ["Rotation", "Verdict", "Token", "Expires", "Previous token", "Destinations"];
-    page.push_str(&table(&columns, rows, part, "rotations"));
-    let notes = rotations.iter().flat_map(|rotation| notes(rotation)).chain(expiring(report));
-    let mut notes = notes.chain(findings(report)).peekable();
-    if notes.peek().is_some() {
-        page.push_str("### To know\n\n");
-        page.push_str(&table(&["Rotation", "", "What"], notes, part, "notes"));
-    }
-    page.push_str(&chart(report, &rotations, part));
-    let count: usize = rotations.iter().map(|rotation| rotation.destinations.len()).sum();
-    let rows = rotations.iter().flat_map(|rotation| destination_rows(report, rotation));
-    let columns = ["Rotation", "Destination", "Result", "Last written"];
-    let table = table(&columns, rows, part, "destinations");
-    if count > OPEN {
-        let what = format::counted(count as u64, "destination");
-        page.push_str(&format!("<details><summary>{what}</summary>\n\n{table}</details>\n"));
-    } else {
-        page.push_str(&table);
-    }
-    page
+    let (secrets, are_folded) = page.secrets(&rows);
+    let rotations = page.rotations(&rows);
+    text.push_str(&page.failures());
+    text.push_str(&page.warnings());
+    text.push_str(&if are_folded { rotations + &secrets } else { secrets + &rotations });
+    text.push_str(&page.chart(&rows));
+    text
 }
 
-/// The chart of the tokens, in `room` bytes at most, and how many rotations are not in
-/// it.
-fn chart(report: &RedactedReport, rotations: &[&RotationReport], room: usize) -> String {
-    let drawn =
-        report.now.and_then(|now| gantt::render(rotations, now)).filter(|(chart, _)| chart.len() <= room);
-    let Some((mut chart, shown)) = drawn else { return String::new() };
-    let left_out = rotations.iter().filter(|rotation| !rotation.tokens.is_empty()).count() - shown;
-    if left_out > 0 {
-        chart.push_str(&format!("{} not drawn.\n\n", format::counted(left_out as u64, "more rotation")));
+/// Characters that mean nothing in an attribute of HTML.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':')
+}
+
+struct Page<'a> {
+    view: &'a View<'a>,
+    server: Option<&'a str>,
+    /// For one part of the page, in bytes.
+    room: usize,
+}
+
+impl Page<'_> {
+    /// The title, and the answer to what everybody asks first.
+    fn head(&self) -> String {
+        let (view, of) = (self.view, self.view.rows.len());
+        let rotations = |count: usize| match of {
+            1 => "1 rotation".to_owned(),
+            _ => format!("{count} of {of} rotations"),
+        };
+        let count = |outcome| view.count(outcome);
+        let (failed, planned, rotated) = (
+            count(RotationOutcome::Failed),
+            count(RotationOutcome::Planned),
+            count(RotationOutcome::Rotated),
+        );
+        let expiring = view.report.expiring.len();
+        let (sign, title) = match (failed, planned, rotated) {
+            (0, ..) if !view.report.fail_on.is_empty() => ("❌", "--fail-on found something".to_owned()),
+            (0, ..) if expiring > 0 => ("❌", format!("{} soon", verb(expiring, "token", "ends", "end"))),
+            (0, 0, 0) if of == 0 => ("✅", "no rotations".to_owned()),
+            (0, 0, 0) => ("✅", format!("nothing is due in {}", format::counted(of as u64, "rotation"))),
+            (0, 0, _) => ("🔄", format!("{} done", rotations(rotated))),
+            (0, ..) => ("🔜", format!("{} to run", rotations(planned))),
+            _ => ("❌", format!("{} failed", rotations(failed))),
+        };
+        let mut text = format!("## {sign} crossfade: {title}\n\n");
+        match (view.report.command, view.report.dry_run) {
+            (Reporter::Status, _) => text.push_str("This is the current state; nothing was changed. "),
+            (Reporter::Rotate, true) => text.push_str("This is a dry run; nothing was changed. "),
+            (Reporter::Rotate, false) => {}
+        }
+        let lead = view.lead();
+        if !lead.verdict.is_empty() {
+            let _ = write!(text, "**{}**", lead.verdict);
+        }
+        if !lead.broken.is_empty() {
+            let _ = write!(text, " {}.", format::names(&lead.broken, code));
+        }
+        if !lead.detail.is_empty() {
+            let _ = write!(text, " {}", lead.detail);
+        }
+        if let Some((first, when)) = &lead.first {
+            let _ = write!(text, " The first to expire: {}, {when}.", format::names(first, code));
+        }
+        text.push_str("\n\n");
+        if let Some(warning) = format::credential_warning(view.report, &view.format) {
+            let _ = write!(text, "⚠️ {}.\n\n", markdown(&warning));
+        }
+        for one in &view.report.expiring {
+            let what = markdown(&view.format.expiring(one));
+            let _ = write!(text, "❌ {what} ends {}.\n\n", view.format.end(one.expires_at));
+        }
+        text
     }
-    chart
+
+    /// What failed, why, and what to do.
+    fn failures(&self) -> String {
+        let mut text = String::new();
+        let mut left_out = 0;
+        for failure in self.view.failures() {
+            let section = self.failure(&failure);
+            if left_out == 0 && text.len() + section.len() <= self.room {
+                text.push_str(&section);
+            } else {
+                left_out += failure.rows.len();
+            }
+        }
+        if left_out > 0 {
+            let _ = write!(
+                text,
+                "{} failed for other reasons.\n\n",
+                format::counted(left_out as u64, "more rotation")
+            );
+        }
+        text
+    }
+
+    fn failure(&self, failure: &Failure<'_, '_>) -> String {
+        let names: Vec<&str> = failure.rows.iter().map(|row| row.rotation.name.as_str()).collect();
+        let mut text = format!("### ❌ {}: {}\n\n", format::names(&names, code), failure.headline());
+        if let Some(error) = failure.error {
+            let _ = write!(text, "{}.\n\n", self.sentence(error));
+        }
+        for (cause, names) in &failure.causes {
+            let _ = write!(text, "{}: {}.\n\n", format::names(names, code), self.sentence(cause));
+        }
+        let steps = failure.steps();
+        for (index, step) in steps.iter().enumerate() {
+            let _ = match steps.len() {
+                1 => writeln!(text, "**Next:** {}.", self.sentence(step)),
+                _ => writeln!(text, "{}. {}.", index + 1, self.sentence(step)),
+            };
+        }
+        text.push('\n');
+        if let Some(anchor) =
+            failure.rows[0].rotation.error_code.as_deref().filter(|code| code.chars().all(is_plain))
+        {
+            let _ = write!(text, "<a href=\"{ERRORS}{anchor}\">More about this error</a>\n\n");
+        }
+        let secrets = failure.secrets();
+        let rows = folded(&secrets, FEW).into_iter().map(|group| self.secret(&group));
+        text.push_str(&table(&["", "Secret", "Holds", "Valid until"], rows, self.room / 2));
+        text
+    }
+
+    /// What needs a reader's eye, without being a failure.
+    fn warnings(&self) -> String {
+        let mut text = String::new();
+        let mut left_out = 0;
+        for (warning, names) in self.view.warnings() {
+            let line = format!("- {}: {}\n", format::names(&names, code), self.sentence(warning));
+            if left_out == 0 && text.len() + line.len() <= self.room {
+                text.push_str(&line);
+            } else {
+                left_out += 1;
+            }
+        }
+        if text.is_empty() {
+            return text;
+        }
+        if left_out > 0 {
+            let _ = writeln!(text, "- {} in the log", format::counted(left_out, "more warning"));
+        }
+        format!("### ⚠️ Warnings\n\n{text}\n")
+    }
+
+    /// A line for each rotation; of many, the rest is counted, and folded.
+    fn rotations(&self, rows: &[&Row<'_>]) -> String {
+        const COLUMNS: [&str; 5] = ["", "Rotation", "Secrets", "Expires", "Next"];
+        let (open, rest) = rows.split_at(if rows.len() > OPEN + 3 { OPEN } else { rows.len() });
+        let counted =
+            rest.chunk_by(|a, b| a.rotation.outcome == b.rotation.outcome).map(|rows| self.more(rows));
+        let lines = open.iter().map(|row| self.rotation(row)).chain(counted);
+        let mut text = "### Rotations\n\n".to_owned();
+        text.push_str(&table(&COLUMNS, lines, self.room));
+        if !rest.is_empty() {
+            let title = format::counted(rest.len() as u64, "more rotation");
+            text.push_str(&fold(
+                &title,
+                &table(&COLUMNS, rest.iter().map(|row| self.rotation(row)), self.room),
+            ));
+        }
+        text
+    }
+
+    fn rotation(&self, row: &Row<'_>) -> Vec<String> {
+        let (rotation, format) = (row.rotation, &self.view.format);
+        let mut secrets = row.tally();
+        if let Some(end) = rotation.previous.as_ref().and_then(|previous| previous.valid_until)
+            && rotation.outcome != RotationOutcome::Failed
+        {
+            let _ = write!(secrets, "; previous token<br>until&nbsp;{}", unbroken(&format.when(end)));
+        }
+        let expiry = rotation.token.as_ref().map(|token| format.end(token.expires_at)).unwrap_or_default();
+        let (expiry, next) = (unbroken(&expiry), unbroken(&self.view.next(rotation)));
+        vec![sign(row).to_owned(), code(&rotation.name), secrets, expiry, next]
+    }
+
+    /// Several rotations as one line.
+    fn more(&self, rows: &[&Row<'_>]) -> Vec<String> {
+        let secrets: usize = rows.iter().map(|row| row.secrets.len()).sum();
+        let first = |times: Vec<jiff::Timestamp>| {
+            let first = times.into_iter().min();
+            first.map(|first| unbroken(&format!("from {}", self.view.format.when(first)))).unwrap_or_default()
+        };
+        let tokens = rows.iter().filter_map(|row| row.rotation.token.as_ref()?.expires_at).collect();
+        let dates = rows.iter().filter_map(|row| row.rotation.next_rotation_at).collect();
+        let count = format!("{} more", rows.len());
+        vec![sign(rows[0]).to_owned(), count, secrets.to_string(), first(tokens), first(dates)]
+    }
+
+    /// Who holds what, of the rotations that did not fail, and whether it is folded.
+    fn secrets(&self, rows: &[&Row<'_>]) -> (String, bool) {
+        let rows: Vec<_> =
+            rows.iter().filter(|row| row.rotation.outcome != RotationOutcome::Failed).collect();
+        let count: usize = rows.iter().map(|row| row.secrets.len()).sum();
+        if count == 0 {
+            return Default::default();
+        }
+        let has_names = rows.len() > 1;
+        let lines = rows.iter().flat_map(|row| {
+            let groups = folded(&row.secrets, FEW);
+            groups.into_iter().map(|group| {
+                let mut line = self.secret(&group);
+                if has_names {
+                    line.insert(1, code(&row.rotation.name));
+                }
+                line
+            })
+        });
+        let mut columns = vec!["", "Secret", "Holds", "Valid until"];
+        if has_names {
+            columns.insert(1, "Rotation");
+        }
+        let table = table(&columns, lines, self.room);
+        let title = format!("Who holds what: {}", format::counted(count as u64, "secret"));
+        let is_folded = count > OPEN;
+        (if is_folded { fold(&title, &table) } else { format!("### Who holds what\n\n{table}") }, is_folded)
+    }
+
+    /// A secret, or several of which the same is true: sign, names, what it holds, until when.
+    fn secret(&self, group: &[&Secret<'_>]) -> Vec<String> {
+        let secret = group[0];
+        let names = || group.iter().map(|secret| self.name(secret, group.len() <= LINKED));
+        let name = match group.len() {
+            1 => names().collect(),
+            count => {
+                let room = self.room / 8;
+                let mut listed = String::new();
+                let mut shown = 0;
+                for name in names() {
+                    if listed.len() + name.len() > room {
+                        break;
+                    }
+                    let comma = if shown > 0 { ", " } else { "" };
+                    let _ = write!(listed, "{comma}{name}");
+                    shown += 1;
+                }
+                let rest = if shown < count { format!(" and {} more", count - shown) } else { String::new() };
+                format!("<details><summary>{count} secrets</summary>{listed}{rest}</details>")
+            }
+        };
+        let holds = match secret.token {
+            Some(id) if secret.destination.presumed.is_some() => format!("presumably {}", self.id(id)),
+            Some(id) => format!("{}&nbsp;{}", secret.state(), self.id(id)),
+            None => secret.note().unwrap_or(secret.state()).to_owned(),
+        };
+        let end = secret.end.map(|end| unbroken(&self.view.format.end(end))).unwrap_or_default();
+        let end = if secret.role == Role::Bad && !end.is_empty() { format!("**{end}**") } else { end };
+        vec![sign_of_secret(secret).to_owned(), name, holds, end]
+    }
+
+    /// The name of a secret, which leads to its page of settings.
+    fn name(&self, secret: &Secret<'_>, is_linked: bool) -> String {
+        let (name, path) = (code(&secret.destination.destination), &secret.destination.settings_path);
+        match self.server.filter(|_| is_linked && path.starts_with('/') && path.chars().all(is_plain)) {
+            Some(server) => format!("<a href=\"{server}{path}\">{name}</a>"),
+            None => name,
+        }
+    }
+
+    /// An id, short; the whole one is shown by the pointer.
+    fn id(&self, id: &str) -> String {
+        let short = self.view.format.id(id);
+        let whole = code(id).replace("<code>", "").replace("</code>", "");
+        if short == id {
+            code(id)
+        } else {
+            code(short).replacen("<code>", &format!("<code title=\"{whole}\">"), 1)
+        }
+    }
+
+    /// One of [`crate::rotation`]'s sentences; what stands between backticks is code.
+    fn sentence(&self, text: &str) -> String {
+        let mut text = self.view.format.sentence(text.trim_end_matches('.'));
+        // A name is not a word to be capitalized.
+        if text.split(' ').next().is_some_and(|word| word.chars().all(|c| c.is_ascii_lowercase())) {
+            text[..1].make_ascii_uppercase();
+        }
+        let parts: Vec<&str> = text.split('`').collect();
+        if parts.len().is_multiple_of(2) {
+            return markdown(&text);
+        }
+        let escaped = parts.iter().enumerate().map(|(index, part)| match index % 2 {
+            0 => markdown(part),
+            _ => code(part),
+        });
+        escaped.collect()
+    }
+
+    /// The chart of the tokens, and how many rotations are not in it.
+    fn chart(&self, rows: &[&Row<'_>]) -> String {
+        let drawn = gantt::render(rows, &self.view.format).filter(|(chart, _)| chart.len() <= self.room);
+        let Some((mut chart, left_out)) = drawn else { return String::new() };
+        chart.push_str(
+            "Red outline: the overlap of a previous token, or the days in which the current one is due.",
+        );
+        if left_out > 0 {
+            let _ = write!(chart, " {} not drawn.", verb(left_out, "more rotation", "is", "are"));
+        }
+        chart + "\n\n"
+    }
 }
 
 /// A table of as many rows as there is room for, and a line on what was left out.
-fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>, room: usize, what: &str) -> String {
+fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>, room: usize) -> String {
     let mut table = format!("| {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len()));
     let mut left_out = 0;
     for row in rows {
@@ -102,111 +372,43 @@ fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>, room: usize,
     }
     table.push('\n');
     if left_out > 0 {
-        table.push_str(&format!("{left_out} more {what} are left out: GitHub takes 1 MiB of a summary.\n\n"));
+        let what = verb(left_out, "more row", "is", "are");
+        let _ = write!(table, "{what} left out to keep this page short; `--format json` has everything.\n\n");
     }
     table
 }
 
-/// One rotation.
-fn row(report: &RedactedReport, rotation: &RotationReport) -> Vec<String> {
-    let outcome = format::outcome(rotation);
-    let outcome = match rotation.outcome {
-        RotationOutcome::Failed => format!("**{outcome}**"),
-        RotationOutcome::Rotated | RotationOutcome::Fresh | RotationOutcome::Planned => outcome.to_owned(),
-    };
-    let because =
-        format::because(rotation).map_or_else(String::new, |because| format!(": {}", markdown(&because)));
-    let (token, expiry) = match &rotation.token {
-        Some(token) => (code(&token.id), format::brief(token.expires_at, report.now, "never")),
-        None => Default::default(),
-    };
-    let previous = rotation.previous.as_ref().map_or_else(String::new, |previous| {
-        let until = format::when(previous.valid_until, report.now, "a later run retires it");
-        format!("{} until {until}", code(&previous.id))
-    });
-    vec![code(&rotation.name), format!("{outcome}{because}"), token, expiry, previous, destinations(rotation)]
+/// A date that stays on one line of a cell.
+fn unbroken(date: &str) -> String {
+    date.replace(' ', "&nbsp;").replace('-', "\u{2011}")
 }
 
-/// `2 written, 1 failed`
-fn destinations(rotation: &RotationReport) -> String {
-    let words = [
-        (DestinationOutcome::Failed, "**failed**"),
-        (DestinationOutcome::Written, "written"),
-        (DestinationOutcome::Planned, "to write"),
-        (DestinationOutcome::Held, "held"),
-        (DestinationOutcome::Unknown, "unknown"),
-        (DestinationOutcome::NotRead, "**not read**"),
-    ];
-    words
-        .iter()
-        .map(|&(outcome, word)| (rotation.count(outcome), word))
-        .filter(|&(count, _)| count > 0)
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect::<Vec<_>>()
-        .join(", ")
+fn fold(title: &str, text: &str) -> String {
+    format!("<details><summary>{title}</summary>\n\n{text}</details>\n\n")
 }
 
-/// Every destination of a rotation, failed ones first.
-fn destination_rows(report: &RedactedReport, rotation: &RotationReport) -> Vec<Vec<String>> {
-    let mut destinations: Vec<&DestinationReport> = rotation.destinations.iter().collect();
-    destinations.sort_by_key(|destination| {
-        !matches!(destination.outcome, DestinationOutcome::Failed | DestinationOutcome::NotRead)
-    });
-    let row = |destination: &DestinationReport| {
-        let (word, more) = match destination.outcome {
-            DestinationOutcome::Failed => ("**failed**", destination.error.as_deref().map(markdown)),
-            DestinationOutcome::Written => ("written", None),
-            DestinationOutcome::Planned if destination.updated_at.is_none() => ("to create", None),
-            DestinationOutcome::Planned => ("to write", None),
-            DestinationOutcome::Held => ("held", None),
-            DestinationOutcome::Unknown if destination.updated_at.is_none() => ("no such secret", None),
-            DestinationOutcome::Unknown => ("unknown", None),
-            DestinationOutcome::NotRead => ("**not read**", destination.error.as_deref().map(markdown)),
-        };
-        let holds = destination.holds.as_ref().map(|holds| {
-            let until = format::when(holds.valid_until, report.now, "somebody ends it");
-            format!("holds {}, valid until {until}", code(&holds.id))
-        });
-        let result: Vec<String> = [Some(word.to_owned()), more, holds].into_iter().flatten().collect();
-        let written = format::when(destination.updated_at, report.now, "");
-        vec![code(&rotation.name), code(&destination.destination), result.join("; "), written]
-    };
-    destinations.into_iter().map(row).collect()
+/// `1 row is`, `2 rows are`
+fn verb(count: usize, noun: &str, one: &str, many: &str) -> String {
+    format!("{} {}", format::counted(count as u64, noun), if count == 1 { one } else { many })
 }
 
-/// What `status` was asked to look out for.
-fn expiring(report: &RedactedReport) -> impl Iterator<Item = Vec<String>> {
-    report.expiring.iter().map(|one| {
-        let what = one
-            .id
-            .as_ref()
-            .map_or_else(|| "the GitHub credential".to_owned(), |id| format!("token {}", code(id)));
-        let end = format::when(one.expires_at, report.now, "");
-        let rotation = one.rotation.as_deref().map(code).unwrap_or_default();
-        vec![rotation, "**ends too soon**".to_owned(), format!("{what}: {end}")]
-    })
-}
-
-/// What `status --fail-on` found.
-fn findings(report: &RedactedReport) -> impl Iterator<Item = Vec<String>> {
-    report
-        .fail_on
-        .iter()
-        .map(|one| vec![code(&one.rotation), "**--fail-on**".to_owned(), markdown(&format::finding(one))])
-}
-
-/// What needs a reader's eye in a rotation: errors, warnings, what to do.
-fn notes(rotation: &RotationReport) -> Vec<Vec<String>> {
-    let note = |kind: &str, what: String| vec![code(&rotation.name), kind.to_owned(), what];
-    let mut notes = Vec::new();
-    if let Some(error) = &rotation.error {
-        notes.push(note("**error**", markdown(error)));
+fn sign(row: &Row<'_>) -> &'static str {
+    match row.rotation.outcome {
+        RotationOutcome::Failed => "❌",
+        RotationOutcome::Rotated => "🔄",
+        RotationOutcome::Planned => "🔜",
+        RotationOutcome::Fresh => "✅",
     }
-    notes.extend(rotation.warnings.iter().map(|warning| note("warning", markdown(warning))));
-    if let Some(step) = &rotation.next_step {
-        notes.push(note("what to do", markdown(step)));
+}
+
+fn sign_of_secret(secret: &Secret<'_>) -> &'static str {
+    match (secret.role, secret.destination.state) {
+        (Role::Bad, _) => "❌",
+        (Role::Good, _) => "✅",
+        (_, SecretState::Current) => "🔜",
+        (Role::Change, _) => "⚠️",
+        _ => "➖",
     }
-    notes
 }
 
 #[cfg(test)]
@@ -216,60 +418,92 @@ mod tests {
     use super::super::samples;
     use super::*;
     use crate::redact::Redactor;
-    use crate::report::Report;
+    use crate::report::{DestinationOutcome, DestinationReport, Report, RotationReport};
 
     fn redacted(report: &Report) -> RedactedReport {
         report.redacted(&Redactor::new())
     }
 
     fn rendered(report: &Report) -> String {
-        render(&redacted(report), FILE_LIMIT)
+        render(&redacted(report), Some("https://github.com"), FILE_LIMIT)
     }
 
     #[test]
-    fn verdict_first_and_failures_first() {
-        let report = samples::report(vec![samples::fresh(), samples::rotated(), samples::failed()]);
-        assert_snapshot!("summary", rendered(&report));
-    }
-
-    #[test]
-    fn a_dry_run_says_so() {
-        let report = Report { dry_run: true, ..samples::report(vec![samples::planned()]) };
-        assert!(rendered(&report).contains("\n\nA dry run: nothing was changed.\n\n"));
+    fn each_kind_of_day_has_its_page() {
+        for (name, report) in samples::scenes() {
+            assert_snapshot!(name, rendered(&report));
+        }
     }
 
     #[test]
     fn hostile_strings_change_no_structure() {
-        let shape = |text: &str| {
-            let pipes = text.lines().map(|line| line.matches('|').count()).collect::<Vec<_>>();
-            // Our own tags alone.
-            let tags = text.replace("<code>", "").replace("</code>", "").replace("```", "");
-            assert!(!tags.contains(['<', '>', '`', '[', '\\', '@', '\u{1b}', '\u{202e}']), "{text}");
-            (pipes, text.matches("<code>").count(), text.matches('*').count())
-        };
-        let mut tame = samples::failed();
-        for destination in &mut tame.destinations {
-            // Nothing in the shape depends on the words.
-            destination.destination = "acme/api:T".to_owned();
-        }
         let hostile = rendered(&samples::hostile());
-        assert_eq!(shape(&hostile), shape(&rendered(&samples::report(vec![tame]))));
+        let mut tags = hostile.replace("```", "");
+        for ours in ["code>", "a>", "a href=\"https://github.com/acme/api/settings/secrets/actions\">"] {
+            tags = tags.replace(&format!("<{ours}"), "").replace(&format!("</{ours}"), "");
+        }
+        let title = tags.find("<code title=\"").map_or(0, |at| at + "<code title=\"".len());
+        let whole = tags[title..].split_once("\">").unwrap().0.to_owned();
+        let tags = tags.replace(&format!("<code title=\"{whole}\">"), "");
+        assert!(!whole.contains(['<', '>', '"', '`', '&']) || whole.starts_with("a &#58;"), "{whole}");
+        assert!(!tags.contains(['<', '>', '`', '[', '\\', '@', '\u{1b}', '\u{202e}']), "{tags}");
+        let tame = rendered(&samples::report(vec![samples::failed()]));
+        let shape = |text: &str| {
+            text.lines().map(|line| line.matches('|').count()).filter(|count| *count > 0).collect::<Vec<_>>()
+        };
+        assert_eq!(shape(&hostile), shape(&tame));
         assert!(!hostile.lines().any(|line| line.trim_start().starts_with("::") || line.contains("##[")));
     }
 
     #[test]
-    fn stays_under_the_limit_and_says_what_is_missing() {
-        let report = samples::report(vec![[samples::failed(), samples::fresh()]; 300].into_flattened());
-        let report = redacted(&report);
-        let limit = 100_000;
-        let text = render(&report, limit);
-        assert!(text.len() > limit * 3 / 4 && text.len() <= limit, "{}", text.len());
-        assert_eq!(text.matches("are left out").count(), 3);
-        assert!(text.contains("\n270 more rotations not drawn.\n"));
-        assert!(text.ends_with("</details>\n"));
-        let shown = text.split("### To know").next().unwrap().matches("\n| <code>").count();
-        assert!(text.contains(&format!("\n{} more rotations are left out", 600 - shown)), "{shown}");
-        assert_eq!(render(&report, 100), "");
+    fn a_page_is_short_however_much_there_is() {
+        let destinations = (0..3000).map(|index| {
+            DestinationReport::new(format!("acme/service-{index}:AXIOM_TOKEN"), DestinationOutcome::Written)
+        });
+        let wide = RotationReport { destinations: destinations.collect(), ..samples::rotated() };
+        assert!(rendered(&samples::report(vec![wide])).len() < 64 * 1024);
+        let failed = |index: usize| RotationReport {
+            name: format!("rotation-{index}"),
+            error: Some(format!("error {index}: {}", "x".repeat(1000))),
+            destinations: vec![DestinationReport::new(format!("acme/{index}:T"), DestinationOutcome::Failed)],
+            warnings: vec![format!("warning {index}: {}", "x".repeat(1000))],
+            ..samples::failed()
+        };
+        let many: Vec<_> = (0..1000).map(failed).chain((0..2000).map(|_| samples::fresh())).collect();
+        let text = rendered(&samples::report(many));
+        assert!(text.len() > PAGE_LIMIT / 2 && text.len() <= PAGE_LIMIT, "{}", text.len());
+        assert!(text.contains(" failed for other reasons.\n") && text.contains(" in the log\n"), "{text}");
+        assert!(text.contains(" more rows are left out to keep this page short"));
+        assert!(text.contains(" 2970 more rotations are not drawn."));
+        assert_eq!(text.matches("<details>").count(), text.matches("</details>").count());
+        assert_eq!(render(&redacted(&samples::report(vec![samples::failed()])), None, 100), "");
+    }
+
+    #[test]
+    fn a_secret_leads_to_its_page_and_an_error_to_its_section() {
+        let page = |server, path: &str, code: &str| {
+            let mut rotation = samples::failed();
+            rotation.error_code = Some(code.to_owned());
+            rotation.destinations[0].settings_path = path.to_owned();
+            render(&redacted(&samples::report(vec![rotation])), server, FILE_LIMIT)
+        };
+        let text =
+            page(Some("https://ghes.example"), "/acme/api/settings/secrets/actions", "github-permission");
+        assert!(
+            text.contains(
+                "<a href=\"https://ghes.example/acme/api/settings/secrets/actions\"><code>acme/api"
+            )
+        );
+        assert!(text.contains(&format!("<a href=\"{ERRORS}github-permission\">")));
+        for (server, path) in [
+            (None, "/acme/api/settings"),
+            (Some("javascript:alert(1)"), "/acme/api/settings"),
+            (Some("https://a\"b"), "/acme/api/settings"),
+            (Some("https://ghes.example"), "/acme\"><img src=x>"),
+            (Some("https://ghes.example"), "@evil.example"),
+        ] {
+            assert!(!page(server, path, "a\"b").contains("<a href"), "{server:?} {path}");
+        }
     }
 
     #[test]
@@ -277,11 +511,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("summary.md");
         std::fs::write(&file, "before\n").unwrap();
-        append(&redacted(&samples::report(vec![samples::rotated()])), &file).unwrap();
+        append(&redacted(&samples::report(vec![samples::rotated()])), None, &file).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
-        assert!(text.starts_with("before\n## crossfade: 1 rotated\n\n| Rotation"), "{text}");
+        assert!(
+            text.starts_with("before\n## 🔄 crossfade: 1 rotation done\n\n**Nothing is broken.**"),
+            "{text}"
+        );
         std::fs::write(&file, "x".repeat(FILE_LIMIT - 10)).unwrap();
-        append(&redacted(&samples::report(vec![samples::rotated()])), &file).unwrap();
+        append(&redacted(&samples::report(vec![samples::rotated()])), None, &file).unwrap();
         assert!(std::fs::metadata(&file).unwrap().len() <= FILE_LIMIT as u64);
     }
 }

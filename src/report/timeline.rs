@@ -1,73 +1,89 @@
-//! A timeline of the tokens in characters: the previous one in its overlap, the new one,
-//! now, and when the next rotation is due.
+//! A timeline of the tokens in characters: one axis for all rotations, a line for each.
 
 use jiff::Timestamp;
+use unicode_width::UnicodeWidthStr as _;
 
-use super::model::{RedactedReport, RotationReport};
+use super::paint::{Page, Role};
+use super::rows::{Row, View};
 use super::spans::{self, Span};
 
-/// A valid token.
-pub(super) const LIVE: char = '█';
-/// What a run would mint.
-pub(super) const PLANNED: char = '┄';
-/// Now.
-pub(super) const NOW: char = '│';
-/// From here on the token is due.
-pub(super) const DUE: char = '◆';
-
-/// A token that has a successor, from its mint to its own end.
-const FADING: [char; 3] = ['▓', '▒', '░'];
-/// Of an id, so many characters are shown.
-const LABEL: usize = 12;
 /// With fewer columns a timeline is unreadable.
 const NARROWEST: usize = 50;
 /// A drawing is no wider.
 const WIDEST: usize = 120;
-const LEGEND: &str = "█ lives  ▓▒░ overlap  ┄ would be minted  ◆ due  │ now\n";
+/// Rotations that are drawn, unless all are asked for.
+const MOST: usize = 40;
+const LEGEND: [&str; 6] =
+    ["░ previous", "▓ overlap", "█ current", "◆ due from here on", "┄ would be created", "│ now"];
 
-/// A drawing for each rotation of which a token is known; nothing where there is
-/// no room.
-pub(super) fn render(report: &RedactedReport, columns: usize) -> String {
-    let Some(now) = report.now.filter(|_| columns >= NARROWEST) else { return String::new() };
-    let width = columns.min(WIDEST) - LABEL - 4;
-    let drawn: Vec<String> =
-        report.rotations.iter().filter_map(|rotation| draw(rotation, now, width)).collect();
-    if drawn.is_empty() { String::new() } else { format!("{LEGEND}\n{}", drawn.join("\n")) }
+/// What a cell shows, the least important first: a later one hides an earlier one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cell {
+    Empty,
+    Previous,
+    Planned,
+    Current,
+    Overlap,
+    Due,
+    Now,
 }
 
-/// Whether a line is part of a drawing.
-pub(super) fn is_drawn(line: &str) -> bool {
-    line.starts_with("  ") && line.contains(NOW)
+impl Cell {
+    fn drawn(self) -> (char, Role) {
+        match self {
+            Self::Empty => (' ', Role::Plain),
+            Self::Previous => ('░', Role::Quiet),
+            Self::Planned => ('┄', Role::Quiet),
+            Self::Current => ('█', Role::Good),
+            Self::Overlap => ('▓', Role::Change),
+            Self::Due => ('◆', Role::Heading),
+            Self::Now => ('│', Role::Heading),
+        }
+    }
 }
 
-/// The id, in characters whose width is known.
-fn label(span: &Span) -> String {
-    let Some(id) = &span.id else { return "(next)".to_owned() };
-    let plain = id.chars().map(|c| if matches!(c, '!'..='~') { c } else { '?' });
-    let plain: Vec<char> = plain.collect();
-    if plain.len() <= LABEL {
-        return plain.into_iter().collect();
+/// A line for each rotation of which a token is known; nothing where there is no room.
+pub(super) fn draw(page: &mut Page, view: &View<'_>) {
+    let (Some(columns), Some(now)) = (page.terminal.columns, view.report.now) else { return };
+    let mut drawn: Vec<(&Row<'_>, Vec<Span>)> =
+        view.by_urgency().into_iter().map(|row| (row, spans::of(row.rotation, now))).collect();
+    drawn.retain(|(_, spans)| !spans.is_empty());
+    let left_out = if page.terminal.verbose { 0 } else { drawn.len().saturating_sub(MOST) };
+    drawn.truncate(drawn.len() - left_out);
+    let label = drawn.iter().map(|(row, _)| row.rotation.name.width()).max().unwrap_or(0) + 2;
+    if drawn.is_empty() || columns < NARROWEST || columns < label + NARROWEST / 2 {
+        return;
     }
-    plain[..LABEL - 1].iter().copied().chain(['…']).collect()
-}
-
-fn draw(rotation: &RotationReport, now: Timestamp, width: usize) -> Option<String> {
-    let spans = spans::of(rotation, now);
-    if spans.is_empty() {
-        return None;
+    let (first, last) = spans::range(drawn.iter().map(|(row, spans)| (row.rotation, spans.as_slice())), now);
+    let scale = Scale { first, last, width: columns.min(WIDEST) - label };
+    page.blank();
+    let days = [first, last].map(|time| time.strftime("%Y-%m-%d").to_string());
+    let room = scale.width.saturating_sub(days[0].len());
+    page.draw(Role::Quiet, &format!("{:label$}{}{:>room$}", "", days[0], days[1]));
+    page.end_line();
+    for (row, spans) in &drawn {
+        let name = &row.rotation.name;
+        page.put(Role::Plain, &format!("{name}{}", " ".repeat(label - name.width())));
+        let cells: Vec<Cell> = (0..scale.width).map(|column| scale.cell(spans, column, now)).collect();
+        for run in cells.chunk_by(|a, b| a == b) {
+            let (character, role) = run[0].drawn();
+            page.draw(role, &character.to_string().repeat(run.len()));
+        }
+        page.end_line();
     }
-    let written = rotation.destinations.iter().filter_map(|destination| destination.updated_at);
-    let (first, last) = spans::range(&spans, written, now);
-    let scale = Scale { first, last, width };
-    let mut text = format!("{}\n", rotation.name);
-    for span in &spans {
-        let bar: String = (0..width).map(|column| scale.cell(span, column, now)).collect();
-        text.push_str(&format!("  {:<LABEL$}  {}\n", label(span), bar.trim_end()));
+    if left_out > 0 {
+        page.heading(Role::Quiet, &format!("{left_out} more: -v draws them"));
     }
-    let days = [scale.first, scale.last].map(|time| time.strftime("%Y-%m-%d").to_string());
-    let room = width.saturating_sub(days[0].len());
-    text.push_str(&format!("  {:<LABEL$}  {}{:>room$}\n", "", days[0], days[1]));
-    Some(text)
+    let mut used = 0;
+    for item in LEGEND {
+        if used + item.width() > columns {
+            page.end_line();
+            used = 0;
+        }
+        page.draw(Role::Quiet, &format!("{item}  "));
+        used += item.width() + 2;
+    }
+    page.end_line();
 }
 
 /// Columns that stand for times.
@@ -85,30 +101,26 @@ impl Scale {
         time.duration_since(self.first).as_secs().saturating_mul(width).div_euclid(span)
     }
 
-    fn cell(&self, span: &Span, column: usize, now: Timestamp) -> char {
+    fn cell(&self, spans: &[Span], column: usize, now: Timestamp) -> Cell {
         let at = i64::try_from(column).unwrap_or(i64::MAX);
-        let begin = span.begin.map_or(0, |begin| self.column(begin));
-        // Even the shortest span is a cell wide.
-        let end = span.end.map_or(i64::MAX, |end| self.column(end)).max(begin + 1);
         let is_at = |time: Option<Timestamp>| time.is_some_and(|time| self.column(time) == at);
         if is_at(Some(now)) {
-            return NOW;
+            return Cell::Now;
         }
-        if at < begin || at >= end {
-            return ' ';
-        }
-        if is_at(span.due) {
-            return DUE;
-        }
-        if span.id.is_none() {
-            return PLANNED;
-        }
-        match span.replaced.map(|time| self.column(time)) {
-            Some(replaced) if at >= replaced => {
-                let third = (at - replaced) * 3 / end.saturating_sub(replaced).max(1);
-                FADING[usize::try_from(third).unwrap_or(0).min(2)]
+        let of = |span: &Span| {
+            let begin = span.begin.map_or(0, |begin| self.column(begin));
+            // Even the shortest span is a cell wide.
+            let end = span.end.map_or(i64::MAX, |end| self.column(end)).max(begin + 1);
+            let is_replaced = span.replaced.is_some_and(|time| self.column(time) <= at);
+            match span.id {
+                _ if at < begin || at >= end => Cell::Empty,
+                _ if is_at(span.due) => Cell::Due,
+                None => Cell::Planned,
+                Some(_) if is_replaced => Cell::Overlap,
+                Some(_) if span.replaced.is_some() => Cell::Previous,
+                Some(_) => Cell::Current,
             }
-            _ => LIVE,
-        }
+        };
+        spans.iter().map(of).max().unwrap_or(Cell::Empty)
     }
 }

@@ -103,6 +103,14 @@ fn sentence(holds: Holds, token: Option<&Member>, names: &[String], now: Timesta
     }
 }
 
+/// The token that a secret presumably holds: crossfade never wrote it.
+pub(super) fn presumed(run: &RotationRun, index: usize) -> Option<&Member> {
+    match holds(run, index) {
+        (Holds::Presumably, original) => original,
+        _ => None,
+    }
+}
+
 fn holds(run: &RotationRun, index: usize) -> (Holds, Option<&Member>) {
     let secret = run.secrets.get(index);
     let minted = run.lineage.minted();

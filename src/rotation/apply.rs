@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use super::RunContext;
+use super::confirmation::Share;
 use super::error::{Causes, Cleanup, RotationError};
 use super::lineage::{Lineage, Member, SKEW, TOLERANCE, TokenId, after};
 use super::mint::{MintAttempt, MintFailure, NewToken};
@@ -53,9 +54,10 @@ pub(super) async fn apply(
     context: &RunContext<'_>,
     session: &ProviderSession,
     rotation: &Rotation,
+    share: Share<'_>,
 ) -> RotationRun {
     let mut run = RotationRun::default();
-    run.error = execute(context, session, rotation, &mut run).await.err();
+    run.error = execute(context, session, rotation, share, &mut run).await.err();
     if let Some(now) = run.now {
         let input = PlanInput { rotation, profile: session.provider.profile(), now, force: false };
         run.outlook = plan::outlook(&run.situation(input), run.current());
@@ -71,6 +73,7 @@ async fn execute(
     context: &RunContext<'_>,
     session: &ProviderSession,
     rotation: &Rotation,
+    share: Share<'_>,
     run: &mut RotationRun,
 ) -> Result<(), RotationError> {
     context
@@ -82,6 +85,12 @@ async fn execute(
     run.now = Some(now);
     let input = PlanInput { rotation, profile: session.provider.profile(), now, force: context.force };
     let mut plan = plan::plan(&run.situation(input))?;
+    let confirmed = share.confirm(input, &plan, &run.lineage);
+    let confirmed = context.stop_signal.unless_stopped(confirmed).await.map_err(RotationError::Stopped);
+    if let Err(error) = confirmed.flatten() {
+        run.plan = Some(plan);
+        return Err(error);
+    }
     if matches!(plan.step, Step::Mint(_)) && context.mode != Mode::ReadOnly {
         let prepared = preflight(context, rotation, &mut run.secrets, &mut run.warnings);
         let all_writable =

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-pub use super::causes::{Cause, Causes};
+pub use super::causes::Causes;
 use super::names::{counted, secrets, some};
 use crate::{github, provider};
 
@@ -194,6 +194,9 @@ pub enum RotationError {
     /// The run was stopped, or its deadline is near.
     #[error("No token was created, because {0}.")]
     Stopped(String),
+    /// The user was asked whether tokens may be ended at once, and did not say yes.
+    #[error("Not confirmed; nothing was changed.")]
+    NotConfirmed,
     /// The provider's tokens could not be read.
     #[error("The provider's tokens could not be read: {0}. Nothing was changed.")]
     Observe(provider::Error),

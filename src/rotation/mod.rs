@@ -5,6 +5,7 @@
 //! - `plan`: the verdict and what follows from it (pure)
 //! - [`marker`]: the text by which crossfade recognises its tokens
 //! - `trust`: which markers are believed, and what may be retired because of them (pure)
+//! - `confirmation`: one question before tokens are ended at once
 //! - `expand`: from patterns to destinations
 //! - `apply`: one rotation from the first observation to the last retirement
 //! - `mint`: creating and checking the new token, with lost replies and concurrent runs
@@ -30,6 +31,7 @@ pub mod stop_signal;
 mod advice;
 mod apply;
 mod causes;
+mod confirmation;
 mod expand;
 mod lineage;
 mod mint;
@@ -59,6 +61,8 @@ use crate::progress::Progress;
 use crate::provider::ProviderSettings;
 use crate::report::{Report, Reporter, RotationReport};
 use apply::RotationRun;
+pub use confirmation::Ask;
+use confirmation::Confirmation;
 use delivery_slots::DeliverySlots;
 use error::RotationError;
 use expand::Expanded;
@@ -86,10 +90,22 @@ pub struct RunContext<'a> {
     pub patience: Duration,
     /// Rotate even if nothing is due.
     pub force: bool,
+    /// Asked before tokens are ended at once; `None`: that needs no confirmation.
+    pub ask: Option<&'a dyn Ask>,
     /// Whether anything may be changed, and whether the preflight takes place.
     pub mode: Mode,
     /// Signs the markers of new tokens and verifies those of listed tokens.
     pub marker_keys: MarkerKeys,
+}
+
+/// The longest wait until the provider accepts a new token.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the provider may take to accept a new token: with a shorter timeout of
+/// requests, the user wants shorter waits.
+#[must_use]
+pub fn patience(request_timeout: Duration) -> Duration {
+    PATIENCE.min(request_timeout * 2)
 }
 
 impl RunContext<'_> {
@@ -115,18 +131,25 @@ pub async fn run(
     let expanded = expand::expand(context, config).await;
     let served = expanded.iter().filter(|one| one.error.is_none());
     context.github.expect(served.flat_map(|one| &one.rotation.secrets));
+    let confirmation = &Confirmation::new(context.ask);
     let reports = expanded.into_iter().filter_map(|Expanded { rotation, notes, error }| {
         let session = sessions.get(&rotation.provider)?;
+        let share = confirmation.share();
         Some(async move {
             let run = match error {
                 Some(error) => RotationRun { error: Some(error), ..RotationRun::default() },
-                None => apply::apply(context, session, &rotation).await,
+                None => apply::apply(context, session, &rotation, share).await,
             };
             let report = report::report(&rotation, run, context.mode);
             RotationReport { notes, ..report }
         })
     });
-    let mut rotations: Vec<RotationReport> = join_all(reports).await;
+    let mut rotations: Vec<RotationReport> = tokio::select! {
+        // A run that is stopped asks nothing more.
+        biased;
+        rotations = join_all(reports) => rotations,
+        never = confirmation.put() => match never {},
+    };
     warnings::say_once(&mut rotations);
     Report {
         now: context.clock.now(),

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::advice::still_valid;
+use super::advice::{presumed, still_valid};
 use super::apply::RotationRun;
 use super::error::RotationError;
 use super::lineage::{Member, TokenId};
@@ -13,8 +13,8 @@ use super::secret::{Holder, Observation, Secret, Write};
 use crate::config::Rotation;
 use crate::github::Mode;
 use crate::report::{
-    DestinationOutcome, DestinationReport, RotationOutcome, RotationReport, TokenEnd, TokenReport, TokenSpan,
-    VerificationOutcome,
+    DestinationOutcome, DestinationReport, RotationOutcome, RotationReport, SecretState, TokenEnd,
+    TokenReport, TokenSpan, VerificationOutcome,
 };
 
 pub(super) fn report(rotation: &Rotation, run: RotationRun, mode: Mode) -> RotationReport {
@@ -123,7 +123,7 @@ impl RotationRun {
     }
 
     fn destination(&self, rotation: &Rotation, index: usize, mode: Mode) -> DestinationReport {
-        let name = rotation.secrets[index].destination.to_string();
+        let destination = &rotation.secrets[index].destination;
         let secret = self.secrets.get(index);
         let holder = self.holder(index);
         let holds_current = self.current().is_some_and(|current| holder.is(current));
@@ -148,6 +148,22 @@ impl RotationRun {
         });
         let held = holder.token().filter(|_| !holds_current || outcome == DestinationOutcome::Planned);
         let holds = held.zip(self.now).map(|(held, now)| self.end(held, now));
-        DestinationReport { error, holds, updated_at, ..DestinationReport::new(name, outcome) }
+        let state = match holder {
+            _ if holds_current => SecretState::Current,
+            Holder::Token(..) => SecretState::Previous,
+            Holder::Missing => SecretState::Missing,
+            Holder::NotRead if outcome == DestinationOutcome::NotRead => SecretState::NotRead,
+            Holder::Unknown(_) | Holder::NotRead => SecretState::Unknown,
+        };
+        let presumed = presumed(self, index).filter(|_| state == SecretState::Unknown);
+        DestinationReport {
+            state,
+            error,
+            holds,
+            presumed: presumed.zip(self.now).map(|(original, now)| self.end(original, now)),
+            updated_at,
+            settings_path: destination.settings_path(),
+            ..DestinationReport::new(destination.to_string(), outcome)
+        }
     }
 }

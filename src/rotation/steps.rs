@@ -38,6 +38,7 @@ impl RotationError {
             Self::Unreadable { causes } | Self::DestinationNotRead { causes } => causes.code(),
             Self::NoClock | Self::ClocksDiffer { .. } => ErrorCode::Clocks,
             Self::Stopped(_) => ErrorCode::Stopped,
+            Self::NotConfirmed => ErrorCode::NotConfirmed,
             Self::Observe(error) => match error.kind {
                 ErrorKind::Unauthenticated => ErrorCode::ProviderCredential,
                 ErrorKind::Forbidden => ErrorCode::ProviderPermission,
@@ -132,6 +133,7 @@ impl RotationError {
             }
             Self::ClocksDiffer { .. } => vec!["Set the clock that is wrong, then run again.".to_owned()],
             Self::Stopped(_) => vec![RUN_AGAIN.to_owned()],
+            Self::NotConfirmed => vec!["Run crossfade again and answer `y`, or add `--yes`.".to_owned()],
             Self::Observe(error) => at_provider(error.kind, credential),
             Self::MintRefused(error) => match error.kind {
                 ErrorKind::Unauthenticated | ErrorKind::Forbidden => at_provider(error.kind, credential),

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use crate::limits::delivery_window;
+
 const STOPPED: &str = "the run was stopped";
 
 /// Allows mints until the process is asked to stop or the deadline is near.
@@ -19,11 +21,17 @@ pub struct StopSignal {
 }
 
 impl StopSignal {
+    /// For a run that begins now and may take `deadline`: the last mint must leave time
+    /// to deliver to one secret, and a request under way may take its whole timeout.
+    #[must_use]
+    pub fn of_run(deadline: Duration, request_timeout: Duration) -> Self {
+        Self::new(deadline, delivery_window(1).unsigned_abs(), request_timeout)
+    }
+
     /// For a run that begins now and may take `deadline`. No mint starts in the last
     /// quarter of that time, or in the last `window` if that is shorter. Requests under
     /// way at the end may finish within `grace`.
-    #[must_use]
-    pub fn new(deadline: Duration, window: Duration, grace: Duration) -> Self {
+    fn new(deadline: Duration, window: Duration, grace: Duration) -> Self {
         let margin = window.min(deadline / 4);
         let end = Instant::now() + deadline;
         Self { stopped: watch::Sender::new(false), last_mint: end - margin, end: end + grace }

@@ -140,7 +140,7 @@ async fn hostile_names_change_no_command_and_no_table() {
     let original = crate::support::axiom::TokenSpec::ingest("ci-ingest").description(nasty);
     let world = World::builder().original(original).start().await;
     world.axiom.switch(|switches| switches.error_message = Some(nasty.to_owned()));
-    let Step { ran, summary, .. } = step(Invocation::rotate(&world).flag("-vv")).await;
+    let Step { ran, summary, .. } = step(Invocation::rotate(&world).flag("-vv").env("NO_COLOR", "1")).await;
     let commands = ran.stderr.lines().filter(|line| line.trim_start().starts_with("::"));
     for command in commands {
         assert!(is_our_own(command), "{command}");
@@ -149,7 +149,7 @@ async fn hostile_names_change_no_command_and_no_table() {
     // The provider's refusal quotes it too.
     let refused =
         Invocation::rotate(&world).env("CROSSFADE_PROVIDER_TOKEN", "xaat-no-such-credential-at-all");
-    let Step { ran, summary, .. } = step(refused).await;
+    let Step { ran, summary, .. } = step(refused.env("NO_COLOR", "1")).await;
     assert_eq!(ran.exit_code, 1);
     for line in ran.stderr.lines().filter(|line| line.trim_start().starts_with("::")) {
         assert!(line.starts_with("::error ") || is_our_own(line), "{line}");

@@ -3,11 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crossfade::error_code::ErrorCode;
-use crossfade::github;
-use crossfade::http::HttpError;
-use crossfade::provider;
-use crossfade::rotation::error::{Causes, Cleanup, RotationError};
+use crossfade::errors::{Causes, Cleanup, ErrorCode, HttpError, RotationError, github, provider};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -105,6 +101,7 @@ fn errors() -> Vec<(&'static str, RotationError)> {
         RotationError::NoClock,
         RotationError::ClocksDiffer { minutes: 12, direction: "ahead of" },
         RotationError::Stopped("the run was stopped".to_owned()),
+        RotationError::NotConfirmed,
         RotationError::Observe(provider_error(
             Kind::Unauthenticated,
             "the provider rejected the credential (HTTP 401): token expired",
@@ -180,6 +177,7 @@ fn kind(error: &RotationError) -> &'static str {
         RotationError::NoClock => "NoClock",
         RotationError::ClocksDiffer { .. } => "ClocksDiffer",
         RotationError::Stopped(_) => "Stopped",
+        RotationError::NotConfirmed => "NotConfirmed",
         RotationError::Observe(_) => "Observe",
         RotationError::MintRefused(_) => "MintRefused",
         RotationError::MintLost { .. } => "MintLost",

@@ -14,6 +14,7 @@ mod app;
 mod campaign;
 mod cases;
 mod client;
+mod confirmation;
 mod destinations;
 mod docs;
 mod docs_links;

@@ -34,7 +34,11 @@ async fn a_retry_is_told_once_for_each_host_and_cause_with_their_number() {
         "{}",
         warnings[0]
     );
-    assert!(warnings[1].contains("GitHub answered 503 Service Unavailable: 30 requests"), "{}", warnings[1]);
+    assert!(
+        warnings[1].contains("GitHub answered 503 Service Unavailable: requests were repeated 30 times"),
+        "{}",
+        warnings[1]
+    );
     assert_eq!(run().flag("-q").flag("--force").run().await.stderr, "", "-q");
 }
 

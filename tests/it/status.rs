@@ -20,7 +20,7 @@ fn named(world: &World, text: &str) -> String {
         // As long as the id, so that columns keep their widths.
         let name = format!("<id-{index}>");
         text = text.replace(&token.id, &format!("{name:-<width$}", width = token.id.len()));
-        text = text.replace(&token.id[..11], &format!("{name:-<11}"));
+        text = text.replace(&token.id[..8], &format!("{name:-<8}"));
     }
     text
 }
@@ -56,7 +56,7 @@ async fn a_terminal_shows_the_timeline() {
     let narrow = status(&world).on_terminal(100).env("NO_COLOR", "1").env("COLUMNS", "60").run().await;
     let drawn = narrow.stdout.lines().take_while(|line| !line.starts_with("Old tokens"));
     assert!(
-        drawn.clone().count() > 10 && drawn.clone().all(|line| line.chars().count() <= 60),
+        drawn.clone().count() > 7 && drawn.clone().all(|line| line.chars().count() <= 60),
         "{}",
         narrow.stdout
     );
@@ -64,7 +64,41 @@ async fn a_terminal_shows_the_timeline() {
     assert!(coloured.stdout.contains("\u{1b}[32mfresh\u{1b}[0m"), "{}", coloured.stdout);
     assert!(!plain.stdout.contains('\u{1b}'));
     let dumb = status(&world).on_terminal(100).env("TERM", "dumb").run().await;
-    assert_eq!(dumb.stdout, plain.stdout);
+    assert!(dumb.stdout.is_ascii(), "{}", dumb.stdout);
+    let drawn = ['█', '▓', '░', '│', '◆', '┄'];
+    let ascii =
+        plain.stdout.chars().map(|c| drawn.iter().position(|d| *d == c).map_or(c, |at| b"#%.|>-"[at].into()));
+    assert_eq!(dumb.stdout, ascii.collect::<String>());
+}
+
+#[tokio::test]
+async fn the_environment_decides_colors_and_characters() {
+    let world = after_a_rotation(3).await;
+    let page = async |columns: Option<usize>, variables: &[(&str, &str)]| {
+        let shown =
+            columns.map_or(status(&world), |columns| status(&world).on_terminal(columns).env("LANG", ""));
+        variables.iter().fold(shown, |shown, (name, value)| shown.env(name, value)).run().await.stdout
+    };
+    let is_colored = |page: &str| page.contains('\u{1b}');
+    for (columns, variables, colored, ascii) in [
+        (None, &[][..], false, true),
+        (None, &[("CLICOLOR_FORCE", "0")], false, true),
+        (None, &[("CLICOLOR_FORCE", "1")], true, true),
+        (None, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false, true),
+        (None, &[("GITHUB_ACTIONS", "true")], true, true),
+        (Some(100), &[], true, true),
+        (Some(100), &[("LANG", "de_DE.UTF-8")], true, false),
+        (Some(100), &[("LANG", "de_DE.UTF-8"), ("LC_ALL", "C")], true, true),
+        (Some(100), &[("LANG", "C"), ("LC_CTYPE", "en_US.utf8")], true, false),
+        (Some(100), &[("NO_COLOR", "")], true, true),
+    ] {
+        let page = page(columns, variables).await;
+        assert_eq!(
+            (is_colored(&page), page.is_ascii()),
+            (colored, ascii),
+            "{columns:?} {variables:?}: {page}"
+        );
+    }
 }
 
 #[tokio::test]

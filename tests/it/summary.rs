@@ -7,7 +7,8 @@ use crate::support::{Invocation, World};
 async fn summary(invocation: Invocation) -> String {
     let folder = tempfile::tempdir().unwrap();
     let summary = folder.path().join("summary");
-    invocation.on_actions(folder.path().join("output"), summary.clone()).run().await;
+    let server = invocation.env("GITHUB_SERVER_URL", "https://github.example");
+    server.on_actions(folder.path().join("output"), summary.clone()).run().await;
     std::fs::read_to_string(summary).unwrap()
 }
 
@@ -22,20 +23,27 @@ async fn a_rotation_and_its_plan_are_drawn() {
     let world = World::builder().destination_count(2).expires_in_days(12).start().await;
     let plan = summary(Invocation::rotate(&world).flag("--dry-run")).await;
     assert!(
-        plan.starts_with("## crossfade: 1 with something to do\n\nA dry run: nothing was changed.\n"),
+        plan.starts_with("## 🔜 crossfade: 1 rotation to run\n\nThis is a dry run; nothing was changed. **Nothing is broken.**"),
         "{plan}"
     );
-    assert!(chart(&plan).contains(&"would be minted :2026-03-02 09:00, 2026-05-31 09:00"), "{plan}");
+    assert!(chart(&plan).contains(&"would be created :2026-03-02 09:00, 2026-05-31 09:00"), "{plan}");
     let done = summary(Invocation::rotate(&world)).await;
-    assert!(done.starts_with("## crossfade: 1 rotated\n\n| Rotation | Verdict |"), "{done}");
-    let newest = &world.newest().unwrap().id[..12];
+    assert!(
+        done.starts_with(
+            "## 🔄 crossfade: 1 rotation done\n\n**Nothing is broken.** Every secret holds a valid token."
+        ),
+        "{done}"
+    );
+    let newest = &world.newest().unwrap().id[..8];
     let lines = chart(&done);
     assert!(lines.contains(&"section ci-ingest"), "{done}");
     let begins = |beginning: &str| lines.iter().any(|line| line.starts_with(beginning));
-    assert!(begins(&format!("token {newest}... :active, 2026-03-02 09:00, 2026-05-17 ")), "{done}");
+    assert!(begins(&format!("token {newest} in 2 of 2 :active, 2026-03-02 09:00, 2026-05-17 ")), "{done}");
     assert!(begins("overlap :done, crit, 2026-03-02 09:00, 2026-03-09 "), "{done}");
     assert!(begins("due :active, crit, 2026-05-17 "), "{done}");
-    assert_eq!(done.matches("| written |").count(), 2, "{done}");
+    assert_eq!(done.matches(&format!("current&nbsp;<code title=\"{}", &newest[..8])).count(), 2, "{done}");
+    let link = "<a href=\"https://github.example/acme/infra/settings/secrets/actions\"><code>";
+    assert_eq!(done.matches(link).count(), 1, "{done}");
 }
 
 #[tokio::test]
@@ -50,7 +58,7 @@ async fn thirty_rotations_are_drawn_and_more_are_counted() {
     let page = summary(file.run("rotate", &world)).await;
     let lines = chart(&page);
     assert_eq!(lines.iter().filter(|line| line.starts_with("section rotation-")).count(), 30, "{page}");
-    assert!(page.contains("\n2 more rotations not drawn.\n"), "{page}");
-    assert!(page.contains("<details><summary>32 destinations</summary>"), "{page}");
+    assert!(page.contains(" 2 more rotations are not drawn.\n"), "{page}");
+    assert!(page.contains("<details><summary>Who holds what: 32 secrets</summary>"), "{page}");
     assert!(page.len() < 50_000, "{}", page.len());
 }

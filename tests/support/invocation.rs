@@ -8,9 +8,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use crossfade::cli::Environment;
-use crossfade::run::run;
-use crossfade::streams::{Stream, Streams};
+use crossfade::{Environment, Input, Stream, Streams, run};
 use serde_json::Value;
 
 use super::world::{REPOSITORY, TOKEN, World};
@@ -26,6 +24,8 @@ pub struct Invocation {
     pub columns: Option<usize>,
     /// Whether a terminal shows standard error.
     pub stderr_is_terminal: bool,
+    /// The user, if there is one.
+    pub stdin: Option<Input>,
 }
 
 /// The exit code of a run that was killed.
@@ -104,13 +104,20 @@ impl Invocation {
     /// Shown on a terminal so wide.
     #[must_use]
     pub fn on_terminal(self, columns: usize) -> Self {
-        Self { columns: Some(columns), ..self }
+        Self { columns: Some(columns), ..self.env("LANG", "C.UTF-8") }
     }
 
     /// With standard error shown on a terminal.
     #[must_use]
     pub fn on_stderr_terminal(self) -> Self {
         Self { stderr_is_terminal: true, ..self }
+    }
+
+    /// At a terminal with a user who answers like this.
+    #[must_use]
+    pub fn answered(self, answer: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        let stdin = Input::new(move || Box::pin(std::future::ready(answer())));
+        Self { stdin: Some(stdin), ..self.on_stderr_terminal() }
     }
 
     /// As a step of a workflow: the runner reads commands and files.
@@ -143,7 +150,7 @@ impl Invocation {
         let shown = self.columns.map_or(shown.clone(), |columns| shown.on_terminal(columns));
         let log = Stream::new(stderr.clone());
         let log = if self.stderr_is_terminal { log.on_terminal(80) } else { log };
-        let streams = Streams { stdout: shown, stderr: log };
+        let streams = Streams { stdout: shown, stderr: log, stdin: self.stdin.clone() };
         let environment: Environment = self.environment.clone().into_iter().collect();
         let arguments = std::iter::once("crossfade".to_owned()).chain(self.arguments.clone());
         let mut stop = Some(Box::pin(stop));

@@ -1,6 +1,9 @@
 //! The keys of a provider file: what may stand where, and its JSON Schema.
 //!
-//! What the keys mean together is decided in [`super::build`].
+//! What the keys mean together is decided in [`super::build()`].
+
+// The doc comments of keys are texts of the schema, which write `<credential>` bare.
+#![allow(rustdoc::invalid_html_tags)]
 
 use std::borrow::Cow;
 

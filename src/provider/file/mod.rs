@@ -1,6 +1,6 @@
 //! A provider as data: the checked form of a provider file.
 //!
-//! [`keys`] says what may be written where, [`build`] checks what it means together,
+//! [`keys`] says what may be written where, [`mod@build`] checks what it means together,
 //! [`template`] and [`time`] read and write single values. [`super::engine`] runs it.
 
 mod build;

@@ -13,15 +13,23 @@ pub struct DestinationReport {
     pub destination: String,
     /// What became of it.
     pub outcome: DestinationOutcome,
+    /// What it holds after the run, as far as its timestamp shows.
+    pub state: SecretState,
     /// Why it failed, or could not be read; `None` otherwise.
     pub error: Option<String>,
     /// The token that it holds after the run, if its timestamp shows that, and if it is
     /// another than `token` or would be overwritten.
     pub holds: Option<TokenEnd>,
+    /// The token that it presumably holds: crossfade never wrote it, and the user's
+    /// configuration says that it holds the original.
+    pub presumed: Option<TokenEnd>,
     /// When GitHub says that it was last written; `None`: there is no such secret
     /// yet, or it was not read.
     #[serde(serialize_with = "optional_time")]
     pub updated_at: Option<Timestamp>,
+    /// The path of its page of settings on GitHub; empty: unknown.
+    #[serde(skip)]
+    pub settings_path: String,
 }
 
 /// What became of a destination.
@@ -43,10 +51,42 @@ pub enum DestinationOutcome {
     NotRead,
 }
 
+/// What a secret holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretState {
+    /// The token that it should hold.
+    Current,
+    /// An earlier token of the rotation.
+    Previous,
+    /// Something other than crossfade wrote it, or a write was not acknowledged.
+    Unknown,
+    /// There is no such secret.
+    Missing,
+    /// It was never read, or its read failed.
+    NotRead,
+}
+
 impl DestinationReport {
     /// A destination with nothing to add to its outcome.
     #[must_use]
     pub fn new(destination: impl Into<String>, outcome: DestinationOutcome) -> Self {
-        Self { destination: destination.into(), outcome, error: None, holds: None, updated_at: None }
+        let state = match outcome {
+            DestinationOutcome::Written | DestinationOutcome::Held => SecretState::Current,
+            DestinationOutcome::NotRead => SecretState::NotRead,
+            DestinationOutcome::Failed | DestinationOutcome::Planned | DestinationOutcome::Unknown => {
+                SecretState::Unknown
+            }
+        };
+        Self {
+            destination: destination.into(),
+            outcome,
+            state,
+            error: None,
+            holds: None,
+            presumed: None,
+            updated_at: None,
+            settings_path: String::new(),
+        }
     }
 }

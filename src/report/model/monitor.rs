@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::time::optional_time;
-use super::{DestinationOutcome, DestinationReport, RotationReport, Verdict};
+use super::{DestinationOutcome, DestinationReport, RotationReport, SecretState, Verdict};
 use crate::diagnostic::{Invalid, name_of, named};
 
 /// A state of a rotation that can make `status` fail.
@@ -78,13 +78,11 @@ impl Condition {
 /// too, may have a destination that an earlier run did not reach.
 fn is_behind(destination: &DestinationReport) -> bool {
     destination.outcome == DestinationOutcome::Unknown
-        && (destination.holds.is_some() || destination.updated_at.is_none())
+        && matches!(destination.state, SecretState::Previous | SecretState::Missing)
 }
 
 fn is_unknown(destination: &DestinationReport) -> bool {
-    destination.outcome == DestinationOutcome::Unknown
-        && destination.holds.is_none()
-        && destination.updated_at.is_some()
+    destination.outcome == DestinationOutcome::Unknown && destination.state == SecretState::Unknown
 }
 
 impl FromStr for Condition {

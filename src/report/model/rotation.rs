@@ -176,10 +176,21 @@ impl RotationReport {
         if let Some(TokenEnd { id, valid_until: _ }) = previous {
             line(id);
         }
-        for DestinationReport { destination, outcome: _, error, holds, updated_at: _ } in destinations {
+        for DestinationReport {
+            destination,
+            outcome: _,
+            state: _,
+            error,
+            holds,
+            presumed,
+            updated_at: _,
+            settings_path,
+        } in destinations
+        {
             line(destination);
+            line(settings_path);
             error.iter_mut().for_each(message);
-            holds.iter_mut().for_each(|holds| line(&mut holds.id));
+            holds.iter_mut().chain(presumed).for_each(|token| line(&mut token.id));
         }
         retired.iter_mut().for_each(line);
         tokens.iter_mut().for_each(|span| line(&mut span.id));

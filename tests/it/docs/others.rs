@@ -24,7 +24,7 @@ fn stale(command: &str) -> Result<(), String> {
             known(flags.copied(), &source, |flag| text.contains(&format!("\"{flag}\"")))
         }
         ["cargo", "run", "--", command, ..] => {
-            let commands = crossfade::cli::command();
+            let commands = crossfade::command();
             known([*command], "crossfade", |name| commands.find_subcommand(name).is_some())
         }
         // Built by `super::newcomer`.

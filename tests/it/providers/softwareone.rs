@@ -70,7 +70,7 @@ async fn status_shows_what_waits_for_retirement() {
     world.advance_days(1);
     let ran = Invocation::of("status").scene(&world, &world.github.url(), &world.provider.url()).run().await;
     assert!(ran.stdout.contains(&world.original.id), "{}", ran.everything());
-    assert!(ran.stdout.contains("a run ends it from 2026-03-09 09:00 UTC"), "{}", ran.everything());
+    assert!(ran.stdout.contains("a run ends it from 2026-03-09 (in 6 days)"), "{}", ran.everything());
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn a_use_after_the_delivery_is_reported_with_its_date() {
     let planned = Invocation::rotate(&world).flag("--dry-run").run().await;
     let ran = Invocation::rotate(&world).run().await;
     for ran in [planned, ran] {
-        assert!(ran.everything().contains("was last used at 2026-03-05T12:00:00Z"), "{}", ran.everything());
+        assert!(ran.everything().contains("was last used at 2026-03-05 ("), "{}", ran.everything());
         assert_eq!(ran.exit_code, 0);
     }
     assert!(world.provider.token(&world.original.id).unwrap().disabled);

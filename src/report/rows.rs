@@ -1,0 +1,473 @@
+//! What every report for users says of a rotation and of its secrets: the words, the
+//! causes, the dates. The layouts of [`super::text`], [`super::status`] and
+//! [`super::summary`] are made from these rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::format::{self, Format};
+use super::model::{
+    DestinationOutcome, DestinationReport, RedactedReport, Report, Reporter, RotationOutcome, RotationReport,
+    SecretState, Verdict,
+};
+use super::paint::Role;
+
+/// In the order of importance.
+const OUTCOMES: [RotationOutcome; 4] =
+    [RotationOutcome::Failed, RotationOutcome::Rotated, RotationOutcome::Planned, RotationOutcome::Fresh];
+
+/// Of a secret that holds what it held before the first rotation.
+const UNWRITTEN: &str = "not yet written";
+
+/// A whole report.
+pub(super) struct View<'a> {
+    pub(super) report: &'a Report,
+    pub(super) format: Format,
+    /// In the user's order.
+    pub(super) rows: Vec<Row<'a>>,
+}
+
+/// One rotation.
+pub(super) struct Row<'a> {
+    pub(super) rotation: &'a RotationReport,
+    pub(super) word: &'static str,
+    pub(super) role: Role,
+    /// Those that failed first.
+    pub(super) secrets: Vec<Secret<'a>>,
+}
+
+/// One destination.
+#[derive(Clone, Copy)]
+pub(super) struct Secret<'a> {
+    pub(super) destination: &'a DestinationReport,
+    /// What became of it, or else what it holds.
+    pub(super) word: &'static str,
+    pub(super) role: Role,
+    /// The token that it holds, if only presumably.
+    pub(super) token: Option<&'a str>,
+    /// When that token ends, which may be never; the outer `None`: unknown.
+    pub(super) end: Option<Option<Timestamp>>,
+    /// Why it failed, without its own name.
+    pub(super) cause: Option<&'a str>,
+}
+
+/// Is anything broken, and until when is everything valid?
+pub(super) struct Lead<'a> {
+    pub(super) verdict: String,
+    /// The secrets that the verdict is about.
+    pub(super) broken: Vec<&'a str>,
+    pub(super) detail: String,
+    /// The secrets whose tokens end first, and when.
+    pub(super) first: Option<(Vec<&'a str>, String)>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(report: &'a RedactedReport) -> Self {
+        let format = Format::new(report);
+        let rows = report.rotations.iter().map(|rotation| Row::new(rotation, report.command)).collect();
+        Self { report, format, rows }
+    }
+
+    /// The rows, failed ones first, then those that are due first.
+    pub(super) fn by_urgency(&self) -> Vec<&Row<'a>> {
+        let rank = |row: &Row<'_>| OUTCOMES.iter().position(|outcome| *outcome == row.rotation.outcome);
+        let mut rows: Vec<_> = self.rows.iter().collect();
+        rows.sort_by_key(|row| (rank(row), row.rotation.next_rotation_at.unwrap_or(Timestamp::MAX)));
+        rows
+    }
+
+    pub(super) fn count(&self, outcome: RotationOutcome) -> usize {
+        self.rows.iter().filter(|row| row.rotation.outcome == outcome).count()
+    }
+
+    /// `1 failed, 2 rotated`: how many rotations have which word.
+    pub(super) fn tally(&self) -> String {
+        let mut counts: Vec<(&str, usize)> = Vec::new();
+        for row in self.by_urgency() {
+            count(&mut counts, row.word);
+        }
+        if counts.is_empty() { "no rotations".to_owned() } else { joined(&counts) }
+    }
+
+    /// When a run will do something: a date, or the next run.
+    pub(super) fn next(&self, rotation: &RotationReport) -> String {
+        match (rotation.outcome, rotation.next_rotation_at) {
+            (RotationOutcome::Planned, _) | (RotationOutcome::Failed, None) => "next run".to_owned(),
+            _ if rotation.reason.is_none() => "next run".to_owned(),
+            (_, Some(next)) => self.format.when(next),
+            (_, None) => "not by date".to_owned(),
+        }
+    }
+
+    /// What failed, each cause once, however many rotations it hit.
+    pub(super) fn failures(&self) -> Vec<Failure<'_, 'a>> {
+        let mut known: BTreeMap<_, usize> = BTreeMap::new();
+        let mut groups: Vec<Vec<&Row<'_>>> = Vec::new();
+        for row in self.rows.iter().filter(|row| row.rotation.outcome == RotationOutcome::Failed) {
+            let causes: BTreeSet<&str> = row.secrets.iter().filter_map(|secret| secret.cause).collect();
+            // With causes, the error only names the secrets.
+            let error = row.rotation.error.as_ref().filter(|_| causes.is_empty());
+            let group = *known.entry((causes, error, &row.rotation.steps)).or_insert(groups.len());
+            match groups.get_mut(group) {
+                Some(group) => group.push(row),
+                None => groups.push(vec![row]),
+            }
+        }
+        groups.into_iter().map(Failure::new).collect()
+    }
+
+    /// Warnings, each once, with the rotations that it is of.
+    pub(super) fn warnings(&self) -> Vec<(&'a str, Vec<&'a str>)> {
+        grouped(self.rows.iter().flat_map(|row| {
+            row.rotation.warnings.iter().map(|warning| (warning.as_str(), row.rotation.name.as_str()))
+        }))
+    }
+
+    pub(super) fn lead(&self) -> Lead<'a> {
+        let now = self.report.now;
+        let (mut broken, mut unknown, mut missing, mut unwritten) = (Vec::new(), 0, 0, 0);
+        let mut ends: Vec<(Timestamp, &str)> = Vec::new();
+        let (mut total, mut at_least) = (0, None);
+        for row in &self.rows {
+            for secret in &row.secrets {
+                total += 1;
+                let name = secret.destination.destination.as_str();
+                let is_unwritten = secret.destination.presumed.is_some();
+                match (secret.end, now) {
+                    (Some(Some(end)), Some(now)) if end <= now && !is_unwritten => broken.push(name),
+                    (Some(end), Some(now)) if end.is_none_or(|end| end > now) => {
+                        unwritten += usize::from(is_unwritten);
+                        ends.extend(end.map(|end| (end, name)));
+                    }
+                    _ if secret.destination.state == SecretState::Missing => missing += 1,
+                    _ => {
+                        unknown += 1;
+                        let live = row.rotation.tokens.iter().filter_map(|span| span.ends_at);
+                        at_least = at_least.into_iter().chain(live.filter(|end| Some(*end) > now)).min();
+                    }
+                }
+            }
+        }
+        let is_failed = self.count(RotationOutcome::Failed) > 0;
+        let verdict = match (broken.len(), unknown) {
+            _ if total == 0 => String::new(),
+            (0, 0) if is_failed => "Nothing is broken yet.".to_owned(),
+            (0, 0) => "Nothing is broken.".to_owned(),
+            (0, unknown) if unknown + missing == total => {
+                "It is not known whether anything is broken.".to_owned()
+            }
+            (0, _) => "Nothing is known to be broken.".to_owned(),
+            (count, _) => {
+                format::share(count, total, ["holds", "hold"]) + " a token that is no longer valid:"
+            }
+        };
+        let mut detail = Vec::new();
+        if unknown + missing + broken.len() == 0 && total > 0 {
+            detail.push(match unwritten {
+                0 => "Every secret holds a valid token.".to_owned(),
+                _ if unwritten == total => {
+                    "Every token is valid; crossfade has not yet written the secrets.".to_owned()
+                }
+                _ => {
+                    let rest =
+                        format::share(unwritten, total, ["presumably holds its", "presumably hold their"]);
+                    format!("Every secret that crossfade wrote holds a valid token; {rest} original token.")
+                }
+            });
+        }
+        if unknown > 0 {
+            let of = format::counted(total as u64, "secret");
+            let verb = if unknown == 1 { "holds" } else { "hold" };
+            detail.push(format!("crossfade cannot tell what {unknown} of {of} {verb}."));
+            if let Some(end) = at_least.filter(|end| ends.iter().all(|(first, _)| end < first)) {
+                detail.push(format!(
+                    "The tokens of these rotations are valid at least until {}.",
+                    self.format.when(end)
+                ));
+            }
+        }
+        if missing > 0 {
+            detail.push(format::share(missing, total, ["does", "do"]) + " not exist yet.");
+        }
+        let first = ends.iter().map(|(end, _)| *end).min().map(|first| {
+            let names = ends.iter().filter(|(end, _)| *end == first).map(|(_, name)| *name).collect();
+            (names, self.format.when(first))
+        });
+        Lead { verdict, broken, detail: detail.join(" "), first }
+    }
+}
+
+/// What failed for one reason, in one rotation or in many.
+pub(super) struct Failure<'b, 'a> {
+    pub(super) rows: Vec<&'b Row<'a>>,
+    /// The error, unless the causes tell it.
+    pub(super) error: Option<&'a str>,
+    /// Why secrets failed, where the error does not tell, each with its secrets.
+    pub(super) causes: Vec<(&'a str, Vec<&'a str>)>,
+}
+
+impl<'b, 'a> Failure<'b, 'a> {
+    fn new(rows: Vec<&'b Row<'a>>) -> Self {
+        let mut error = rows[0].rotation.error.as_deref();
+        let secrets = rows.iter().flat_map(|row| &row.secrets);
+        let mut causes = grouped(
+            secrets.filter_map(|secret| Some((secret.cause?, secret.destination.destination.as_str()))),
+        );
+        if rows.len() > 1 && !causes.is_empty() {
+            // An error names the secrets of its own rotation alone.
+            error = None;
+        }
+        causes.retain(|(cause, _)| !error.is_some_and(|error| error.contains(cause)));
+        Self { rows, error, causes }
+    }
+
+    /// Its secrets, those that failed first.
+    pub(super) fn secrets(&self) -> Vec<Secret<'a>> {
+        let mut secrets: Vec<Secret<'_>> = self.rows.iter().flat_map(|row| &row.secrets).copied().collect();
+        secrets.sort_by_key(Secret::rank);
+        secrets
+    }
+
+    /// What is wrong, in a few words.
+    pub(super) fn headline(&self) -> String {
+        let secrets = self.secrets();
+        let count = |outcome| secrets.iter().filter(|secret| secret.destination.outcome == outcome).count();
+        let has_cause = secrets.iter().any(|secret| secret.cause.is_some());
+        let failed = count(DestinationOutcome::Failed);
+        match (failed, count(DestinationOutcome::NotRead), self.rows[0].rotation.reason) {
+            (1.., ..) => format::share(failed, secrets.len(), ["was not written", "were not written"]),
+            (0, count @ 1.., _) if has_cause => {
+                format::share(count, secrets.len(), ["could not be read", "could not be read"])
+            }
+            (.., Some(Verdict::InFlight)) => "another run is at work".to_owned(),
+            (.., Some(_)) => "no new token was created".to_owned(),
+            (.., None) => "nothing was rotated".to_owned(),
+        }
+    }
+
+    /// What to do, one instruction each.
+    pub(super) fn steps(&self) -> Vec<&'a str> {
+        steps(self.rows[0].rotation)
+    }
+}
+
+impl<'a> Row<'a> {
+    fn new(rotation: &'a RotationReport, command: Reporter) -> Self {
+        let (word, role) = word(rotation, command);
+        let mut secrets: Vec<_> =
+            rotation.destinations.iter().map(|destination| Secret::new(rotation, destination)).collect();
+        secrets.sort_by_key(Secret::rank);
+        Self { rotation, word, role, secrets }
+    }
+
+    /// How many of its secrets crossfade has not yet written.
+    pub(super) fn unwritten(&self) -> usize {
+        self.secrets.iter().filter(|secret| secret.destination.presumed.is_some()).count()
+    }
+
+    /// Whether there is nothing to say of it but that nothing is due.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.rotation.outcome == RotationOutcome::Fresh
+            && self.rotation.warnings.is_empty()
+            && self.rotation.notes.is_empty()
+            && self.rotation.retired.is_empty()
+            && self.secrets.iter().all(Secret::is_as_expected)
+    }
+
+    /// `1 not written, 1 written`
+    pub(super) fn tally(&self) -> String {
+        let mut counts = Vec::new();
+        for secret in &self.secrets {
+            count(&mut counts, secret.word);
+        }
+        joined(&counts)
+    }
+}
+
+impl<'a> Secret<'a> {
+    fn new(rotation: &'a RotationReport, destination: &'a DestinationReport) -> Self {
+        let current = rotation.token.as_ref();
+        let holds = destination.holds.as_ref().or(destination.presumed.as_ref());
+        let (token, end) = match (destination.state, holds, current) {
+            (_, Some(holds), _) => (Some(holds.id.as_str()), Some(holds.valid_until)),
+            (SecretState::Current, None, Some(token)) => (Some(token.id.as_str()), Some(token.expires_at)),
+            _ => (None, None),
+        };
+        let (word, role) = match (destination.outcome, destination.state) {
+            (DestinationOutcome::Written, _) => ("written", Role::Good),
+            (DestinationOutcome::Failed, _) => ("not written", Role::Bad),
+            (DestinationOutcome::Planned, SecretState::Missing) => ("to create", Role::Change),
+            (DestinationOutcome::Planned, _) => ("to write", Role::Change),
+            (DestinationOutcome::NotRead, _) => ("not read", Role::Bad),
+            (DestinationOutcome::Unknown, _) if destination.presumed.is_some() => (UNWRITTEN, Role::Quiet),
+            (_, state) => (state_word(state), state_role(state)),
+        };
+        let cause = destination.error.as_deref().map(|error| cause(&destination.destination, error));
+        Self { destination, word, role, token, end, cause }
+    }
+
+    /// Those that failed first, then those that are to be changed.
+    fn rank(&self) -> u8 {
+        match self.role {
+            Role::Bad => 0,
+            Role::Change => 1,
+            _ => 2,
+        }
+    }
+
+    /// What it holds, in a word.
+    pub(super) fn state(&self) -> &'static str {
+        state_word(self.destination.state)
+    }
+
+    /// The word, where that is short enough to stand in front of a name.
+    pub(super) fn label(&self) -> &'static str {
+        if self.destination.outcome == DestinationOutcome::Unknown { self.state() } else { self.word }
+    }
+
+    /// What explains the state.
+    pub(super) fn note(&self) -> Option<&'static str> {
+        match self.destination.state {
+            _ if self.destination.outcome != DestinationOutcome::Unknown => None,
+            SecretState::Unknown if self.destination.presumed.is_some() => {
+                Some("not yet written by crossfade")
+            }
+            SecretState::Unknown => Some("last written by something other than crossfade"),
+            SecretState::Missing => Some("there is no such secret yet"),
+            SecretState::Current | SecretState::Previous | SecretState::NotRead => None,
+        }
+    }
+
+    /// Whether it holds the current token, if only presumably.
+    pub(super) fn is_as_expected(&self) -> bool {
+        self.destination.outcome == DestinationOutcome::Held
+            || (self.destination.outcome == DestinationOutcome::Unknown
+                && self.destination.presumed.is_some())
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        let key = |secret: &Self| {
+            (secret.word, secret.destination.state, secret.token.map(str::to_owned), secret.end)
+        };
+        key(self) == key(other) && self.cause == other.cause
+    }
+}
+
+/// Secrets of which the same is true, in the order of the first of each; single ones
+/// where there are `few` of a kind at most.
+pub(super) fn folded<'a, 'b>(secrets: &'b [Secret<'a>], few: usize) -> Vec<Vec<&'b Secret<'a>>> {
+    let mut groups: Vec<Vec<&Secret<'_>>> = Vec::new();
+    for secret in secrets {
+        match groups.iter_mut().find(|group| group[0].is_like(secret)) {
+            Some(group) => group.push(secret),
+            None => groups.push(vec![secret]),
+        }
+    }
+    let split = |group: Vec<&'b Secret<'a>>| match group.len() {
+        count if count > few => vec![group],
+        _ => group.into_iter().map(|secret| vec![secret]).collect(),
+    };
+    groups.into_iter().flat_map(split).collect()
+}
+
+/// The one list of words for what a secret holds; JSON has the same.
+fn state_word(state: SecretState) -> &'static str {
+    match state {
+        SecretState::Current => "current",
+        SecretState::Previous => "previous",
+        SecretState::Unknown => "unknown",
+        SecretState::Missing => "missing",
+        SecretState::NotRead => "not read",
+    }
+}
+
+fn state_role(state: SecretState) -> Role {
+    match state {
+        SecretState::Current => Role::Good,
+        SecretState::Previous | SecretState::Missing => Role::Change,
+        SecretState::Unknown => Role::Quiet,
+        SecretState::NotRead => Role::Bad,
+    }
+}
+
+/// What became of a rotation; for `status` what a run would find.
+fn word(rotation: &RotationReport, command: Reporter) -> (&'static str, Role) {
+    match (rotation.outcome, command, rotation.reason) {
+        (RotationOutcome::Failed, ..) => ("FAILED", Role::Bad),
+        (RotationOutcome::Rotated, ..) => ("rotated", Role::Good),
+        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Due)) => ("due", Role::Change),
+        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Forced)) => ("forced", Role::Change),
+        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Undelivered)) => {
+            ("undelivered", Role::Change)
+        }
+        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Missing)) => ("missing", Role::Change),
+        (RotationOutcome::Planned, Reporter::Rotate, _) if mints(rotation) => ("would rotate", Role::Change),
+        (RotationOutcome::Planned, Reporter::Rotate, _) => ("would retire", Role::Change),
+        (RotationOutcome::Planned | RotationOutcome::Fresh, ..) => ("fresh", Role::Good),
+    }
+}
+
+/// Whether the verdict is to create a token.
+fn mints(rotation: &RotationReport) -> bool {
+    match rotation.reason {
+        Some(Verdict::Due | Verdict::Forced | Verdict::Undelivered | Verdict::Missing) => true,
+        Some(Verdict::Fresh | Verdict::InFlight) | None => false,
+    }
+}
+
+/// Why the verdict is what it is; reads on from "because". `None` where the run did not
+/// get so far.
+pub(super) fn because(rotation: &RotationReport, format: &Format) -> Option<String> {
+    let text = rotation.reason_text.as_ref().map(|text| format.sentence(text));
+    let reason = match rotation.reason? {
+        Verdict::Fresh => return Some(text.unwrap_or("nothing is due".to_owned())),
+        Verdict::Due => "it is due",
+        Verdict::Forced => return Some("it is forced".to_owned()),
+        Verdict::Undelivered => "the current token is not everywhere",
+        Verdict::InFlight => "another run is at work, or ended a moment ago",
+        Verdict::Missing => "there is no such token",
+    };
+    Some(text.map_or_else(|| reason.to_owned(), |text| format!("{reason}: {text}")))
+}
+
+/// What to do after an error, one instruction each.
+pub(super) fn steps(rotation: &RotationReport) -> Vec<&str> {
+    let whole = rotation.next_step.iter().filter(|_| rotation.steps.is_empty());
+    rotation.steps.iter().chain(whole).map(String::as_str).collect()
+}
+
+/// The error without the scope in front, which the destination's own name has.
+fn cause<'a>(destination: &str, error: &'a str) -> &'a str {
+    let scope = destination.rsplit_once(':').map_or(destination, |(scope, _)| scope);
+    let scope = scope.split_once('+').map_or(scope, |(_, scope)| scope);
+    let scope = scope.split('@').next().unwrap_or(scope).trim_start_matches("org:");
+    error.split_once(": ").filter(|(before, _)| before.contains(scope)).map_or(error, |(_, cause)| cause)
+}
+
+/// Each sentence once, in the order in which it is first said, with what it is said of.
+fn grouped<'a>(said: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(&'a str, Vec<&'a str>)> {
+    let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (sentence, name) in said {
+        let group = *known.entry(sentence).or_insert(groups.len());
+        match groups.get_mut(group) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((sentence, vec![name])),
+        }
+    }
+    groups
+}
+
+fn count<'a>(counts: &mut Vec<(&'a str, usize)>, word: &'a str) {
+    match counts.iter_mut().find(|(known, _)| *known == word) {
+        Some((_, count)) => *count += 1,
+        None => counts.push((word, 1)),
+    }
+}
+
+fn joined(counts: &[(&str, usize)]) -> String {
+    let counts: Vec<String> =
+        counts.iter().map(|(word, count)| format!("{count} {}", word.to_lowercase())).collect();
+    counts.join(", ")
+}
