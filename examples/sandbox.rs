@@ -9,8 +9,10 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use support::github::Credential;
 use support::provider::{Service, axiom, deepset, launchdarkly, softwareone};
 use support::world::{REPOSITORY, TOKEN};
 use support::{Invocation, Ran, World};
@@ -31,6 +33,9 @@ struct Demo {
     /// A later run ends the previous token, not the service itself.
     is_retired: bool,
 }
+
+/// A GitHub credential of `--serve` that lacks the right to write.
+const READ_ONLY: &str = "github_pat_11AAQX7Y20read0only0aB3cD4eF5gH6iJ7kL8mN9oP0qR1sT2uV3wX4yZ";
 
 const DEMOS: [Demo; 4] = [
     Demo {
@@ -143,6 +148,9 @@ async fn serve(demo: &Demo, world: &World) {
     if let Some(folder) = built {
         println!("export PATH='{}':\"$PATH\"", folder.display());
     }
+    world.github.add_credential(Credential::new("reader", READ_ONLY).read_only());
+    println!("\n# With a credential that may not write secrets, `doctor` finds that:");
+    println!("# CROSSFADE_GITHUB_TOKEN='{READ_ONLY}' crossfade doctor");
     println!("\nCtrl-C ends the servers, and forgets everything.");
     std::future::pending().await
 }
@@ -163,13 +171,29 @@ async fn tour(demo: &Demo, world: &World) {
         ),
     );
 
-    say(2, "What would happen", "A dry run looks at everything and changes nothing.");
+    say(
+        2,
+        "A permission is missing",
+        "Somebody made the GitHub credential without the right to write secrets. `doctor` finds it before a\n\
+         rotation does, and says what to do. Then it is fixed.",
+    );
+    world.github.change_credential(world.github_token(), Credential::read_only);
+    let checkout = checkout();
+    let doctor = || doctor(world, checkout.path());
+    let broken = show(&doctor()).await;
+    check("the doctor found it", broken.exit_code == 1 && broken.stdout.contains("read and write"));
+    world.github.change_credential(world.github_token(), Credential::read_and_write);
+    let healthy = show(&doctor()).await;
+    check("now a rotation would work", healthy.exit_code == 0);
+    check("GitHub still holds the old token", holds_old());
+
+    say(3, "What would happen", "A dry run looks at everything and changes nothing.");
     let planned = show(&Invocation::rotate(world).flag("--dry-run")).await;
     check("the dry run planned a rotation", planned.stdout.starts_with("would rotate"));
     check("GitHub still holds the old token", holds_old());
 
     say(
-        3,
+        4,
         "The rotation",
         &format!(
             "Without --dry-run, crossfade {mint}. It sees that the new value\n\
@@ -185,7 +209,7 @@ async fn tour(demo: &Demo, world: &World) {
     check("the new token may do what the old one could", world.changed_privileges().is_empty());
 
     say(
-        4,
+        5,
         "The next day",
         "The schedule runs again. Nothing is due, so it costs one look at the provider and one at each\n\
          repository.",
@@ -197,9 +221,9 @@ async fn tour(demo: &Demo, world: &World) {
     check("nothing was minted", fresh.stdout.starts_with("fresh"));
     check("one request to the provider: its list of tokens", world.provider.requests().len() == 1);
 
-    say(5, "A week later", demo.overlap);
+    say(6, "A week later", demo.overlap);
     world.advance_days(7);
-    let mut runs = vec![planned, rotated, fresh];
+    let mut runs = vec![broken, healthy, planned, rotated, fresh];
     if demo.is_retired {
         runs.push(show(&Invocation::rotate(world)).await);
         world.advance_days(8);
@@ -217,6 +241,23 @@ async fn tour(demo: &Demo, world: &World) {
     );
     world.assert_no_violations();
     println!("\nThat is the whole job. README.md shows the same as a scheduled workflow.");
+}
+
+/// `crossfade doctor` for the scene.
+fn doctor(world: &World, checkout: &Path) -> Invocation {
+    Invocation::of("doctor")
+        .scene(world, &world.github.url(), &world.provider.url())
+        .env("LANG", "C.UTF-8")
+        .env("GITHUB_WORKSPACE", &checkout.display().to_string())
+}
+
+/// A checkout with the workflow that the documentation shows.
+fn checkout() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let workflows = folder.path().join(".github/workflows");
+    std::fs::create_dir_all(&workflows).unwrap();
+    std::fs::write(workflows.join("rotate.yml"), include_str!("workflows/rotate.yml")).unwrap();
+    folder
 }
 
 /// Whether every secret holds this value.

@@ -12,6 +12,8 @@
 //!    GitHub; both through the one client in [`http`].
 //! 4. [`report`] prints what happened, for users and for programs.
 //!
+//! [`doctor`] asks what a rotation would meet, and changes nothing.
+//!
 //! [`run()`] connects them for one invocation. [`clock`] is the only source of time.
 //! [`error_code`] has the codes of errors, which lead to their sections in the docs.
 //! Every string from outside passes [`redact`] before it reaches an output.
@@ -20,6 +22,7 @@ mod cli;
 mod clock;
 mod config;
 mod diagnostic;
+mod doctor;
 mod error_code;
 mod github;
 mod http;

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use tracing::instrument::WithSubscriber as _;
 use crate::cli::{self, Command, EarlyExit, Environment, Run, Verbosity};
 use crate::clock::{Clock, ClockId};
 use crate::diagnostic::{Invalid, Problems};
+use crate::doctor::{self, Diagnosis, Subject, workflow};
 use crate::github::{GitHub, GithubCredential, GithubOptions, Mode};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::log;
@@ -23,7 +24,7 @@ use crate::progress::Progress;
 use crate::provider::{self, ProviderSettings};
 use crate::question::Question;
 use crate::redact::Redactor;
-use crate::report::{self, ActionsFiles, Outputs, Report, actions};
+use crate::report::{self, ActionsFiles, Format, Outputs, Report, actions};
 use crate::rotation::delivery_slots::DeliverySlots;
 use crate::rotation::marker::MarkerKeys;
 use crate::rotation::session::ProviderSession;
@@ -76,7 +77,8 @@ pub async fn run(
     if let Some(note) = run.note.as_ref().filter(|_| verbosity > Verbosity::Quiet) {
         let _ = writeln!(streams.stderr, "{}", redactor.message(note));
     }
-    if !run.warnings.is_empty() && verbosity > Verbosity::Quiet {
+    // A doctor reports them itself.
+    if !run.warnings.is_empty() && verbosity > Verbosity::Quiet && run.command != Command::Doctor {
         let _ = writeln!(streams.stderr, "{}", redactor.scrub(&run.warnings.to_string()));
     }
     if on_actions {
@@ -94,7 +96,8 @@ pub async fn run(
         let _ = actions::end_group(&mut streams.stderr);
     }
     let report = match outcome {
-        Ok(report) => report,
+        Ok(Outcome::Report(report)) => *report,
+        Ok(Outcome::Diagnosis(diagnosis)) => return print(&diagnosis, &run, &redactor, environment, streams),
         Err(Abort::AtOnce(left)) => {
             let _ = writeln!(streams.stderr, "{left}");
             return INTERRUPTED;
@@ -130,6 +133,36 @@ pub async fn run(
     }
 }
 
+/// Prints a diagnosis, and returns the exit code.
+fn print(
+    diagnosis: &Diagnosis,
+    run: &Run,
+    redactor: &Redactor,
+    environment: &Environment,
+    mut streams: Streams,
+) -> u8 {
+    let terminal = streams.stdout.terminal(environment, run.options.verbosity > Verbosity::Normal);
+    let page = match run.options.format {
+        Format::Json => doctor::page::json(diagnosis, redactor),
+        Format::Text => doctor::page::text(diagnosis, terminal, redactor),
+    };
+    let printed = streams.stdout.write_all(page.as_bytes()).and_then(|()| streams.stdout.flush());
+    match printed {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let error = redactor.message(&error.to_string());
+            let _ = writeln!(streams.stderr, "error: the report could not be written: {error}");
+            FAILED
+        }
+        _ => diagnosis.exit_code(),
+    }
+}
+
+/// What an invocation found.
+enum Outcome {
+    Report(Box<Report>),
+    Diagnosis(Diagnosis),
+}
+
 /// Why there is no report.
 enum Abort {
     Usage(String),
@@ -144,7 +177,7 @@ async fn carry_out(
     streams: &Streams,
     progress: &Progress,
     mut stop: impl AsyncFnMut(),
-) -> Result<Report, Abort> {
+) -> Result<Outcome, Abort> {
     let options = &run.options;
     let clock = Arc::new(Clock::default());
     let request_timeout = options.request_timeout.unsigned();
@@ -155,6 +188,7 @@ async fn carry_out(
     let http = Arc::new(Http::new(settings, Arc::clone(&clock)).with_progress(progress.clone()));
     let mode = match run.command {
         Command::Status { .. } => Mode::ReadOnly,
+        Command::Doctor => Mode::Doctor,
         Command::Rotate if options.dry_run => Mode::DryRun,
         Command::Rotate => Mode::Apply,
     };
@@ -191,7 +225,21 @@ async fn carry_out(
         mode,
         marker_keys: MarkerKeys::new(run.marker_keys.clone()),
     };
-    let work = rotation::run(&context, &run.config, &sessions);
+    let work = async {
+        if run.command == Command::Doctor {
+            let workflows = workflow::read(&run.checkout);
+            let subject = Subject {
+                config: &run.config,
+                warnings: &run.warnings,
+                repository: &run.repository,
+                sessions: &sessions,
+                workflows: &workflows,
+            };
+            return Outcome::Diagnosis(Box::pin(doctor::diagnose(&context, &subject)).await);
+        }
+        let report = rotation::run(&context, &run.config, &sessions).await;
+        Outcome::Report(Box::new(complete(report, run, &sessions)))
+    };
     let stopped = async {
         stop().await;
         tracing::warn!("{}", progress.stopping());
@@ -203,7 +251,7 @@ async fn carry_out(
         // A signal that arrived already is handled first.
         biased;
         left = stopped => Err(Abort::AtOnce(left)),
-        report = work => Ok(complete(report, run, &sessions)),
+        outcome = work => Ok(outcome),
         never = progress.watch() => match never {},
     };
     progress.end();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read as _};
+use std::path::PathBuf;
 use std::str::FromStr as _;
 
 use clap::ArgMatches;
@@ -36,6 +37,10 @@ pub struct Run {
     pub command: Command,
     /// The selected rotations.
     pub config: Config,
+    /// The repository that rotates.
+    pub repository: Repository,
+    /// The folder of the checkout, whose workflows may run crossfade.
+    pub checkout: PathBuf,
     /// How to go about it.
     pub options: RunOptions,
     /// Which GitHub, and who we are there.
@@ -65,6 +70,8 @@ pub enum Command {
         /// List the provider's tokens that no rotation covers.
         unmanaged: bool,
     },
+    /// Would a rotation work today?
+    Doctor,
 }
 
 /// The whole output of an invocation that sends no request: help, a schema, the result
@@ -131,7 +138,9 @@ pub fn invocation(
 
 fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, EarlyExit> {
     let mut options = settings::options(&mut inputs);
-    let command = if name == "status" {
+    let command = if name == "doctor" {
+        Command::Doctor
+    } else if name == "status" {
         let within = inputs.parsed("fail-within", Period::from_str);
         let conditions = inputs.list("fail-on", &[',', '\n'], Condition::from_str);
         Command::Status {
@@ -156,7 +165,7 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
     let (mut repository, mut note) = (given.as_ref().and_then(|field| field.value.clone()), None);
     if given.is_none() {
         // The markers of new tokens depend on it, so a run that writes guesses nothing.
-        let only_reads = options.dry_run || matches!(command, Command::Status { .. });
+        let only_reads = options.dry_run || command != Command::Rotate;
         let api_url = api_url.as_ref().filter(|_| only_reads);
         repository = api_url.and_then(|api_url| repository::of_remote(&inputs, api_url));
         match &repository {
@@ -173,10 +182,22 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
     if let (Some(config), Some(github)) = (&config, &github) {
         problems.note(Origin::Missing, github_apart(&github.api_url, &config.rotations));
     }
-    match (config, github, repository.is_some() && !problems.has_errors()) {
-        (Some(config), Some(github), true) => {
+    match (config, github, repository.filter(|_| !problems.has_errors())) {
+        (Some(config), Some(github), Some(repository)) => {
             let warnings = std::mem::take(problems);
-            Ok(Run { command, config, options, github, credentials, marker_keys, note, warnings })
+            let checkout = inputs.environment.get("GITHUB_WORKSPACE").unwrap_or(".").into();
+            Ok(Run {
+                command,
+                config,
+                repository,
+                checkout,
+                options,
+                github,
+                credentials,
+                marker_keys,
+                note,
+                warnings,
+            })
         }
         _ => Err(EarlyExit::of(std::mem::take(problems))),
     }

@@ -45,6 +45,7 @@ Exit codes: 0 all is well, 1 a rotation failed, 2 usage or configuration,
 const EXAMPLES: &str = "\
 Examples:
   crossfade check                             the configuration in .github/crossfade.yml
+  crossfade doctor                            what would stop a rotation today; changes nothing
   crossfade rotate --dry-run                  what a run would do; changes nothing
   crossfade rotate --only ci-ingest --force   replace one token now
   crossfade status --fail-within 7d           every token; exit code 1 if one would expire";
@@ -109,6 +110,14 @@ fn commands() -> Clap {
             ))
             .arg(fail_on)
             .arg(switch("unmanaged", "Also list the provider's tokens that no rotation covers"))
+            .args(network())
+            .args(output()),
+        )
+        .subcommand(
+            acting(
+                "doctor",
+                "Would a rotation work today? Checks credentials, secrets, clocks and the schedule; changes nothing",
+            )
             .args(network())
             .args(output()),
         )

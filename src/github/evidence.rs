@@ -33,6 +33,8 @@ const WRITE_CHECK: &str = "CROSSFADE_WRITE_CHECK";
 pub struct Evidence {
     /// The secret is known to be writable; `false`: unknown.
     pub is_writable: bool,
+    /// Its environment does not exist, and this run creates none.
+    pub lacks_environment: bool,
     /// An unexpected result of the write check.
     pub warning: Option<String>,
 }
@@ -113,7 +115,7 @@ impl WriteAccess {
     /// Whether the credential is known to have the permission to write.
     async fn is_permitted(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
         let scope = &target.destination.scope;
-        let shown = Evidence { is_writable: true, warning: None };
+        let shown = Evidence { is_writable: true, ..Evidence::default() };
         if self.client.credentials.has_permissions_for(target).await? {
             return Ok(shown);
         }
@@ -124,7 +126,7 @@ impl WriteAccess {
             };
             return missing_scope(&scopes, scope).map_or(Ok(shown), refused);
         }
-        if self.mode != Mode::Apply {
+        if !matches!(self.mode, Mode::Apply | Mode::Doctor) {
             return Ok(Evidence::default());
         }
         // Boxed: thousands of destinations may wait for one check.
@@ -138,12 +140,16 @@ impl WriteAccess {
         let scope_key = place_of(scope);
         let permission = Permission::of(*store, scope).key;
         let key = format!("{}/{permission}", scope.owner().to_ascii_lowercase());
+        // In an environment that is still to be created nothing can be tried.
+        if target.create_environment && matches!(self.preflight.key(target).await, Ok(None)) {
+            return Ok(Evidence::default());
+        }
         let checked = self.checks.get(&key, async || Ok(self.write_check(target).await)).await?;
         match checked.outcome {
-            Outcome::Writable => Ok(Evidence { is_writable: true, warning: None }),
+            Outcome::Writable => Ok(Evidence { is_writable: true, ..Evidence::default() }),
             Outcome::Stored(warning) => {
                 let warning = (checked.scope_key == scope_key).then_some(warning);
-                Ok(Evidence { is_writable: true, warning })
+                Ok(Evidence { is_writable: true, warning, ..Evidence::default() })
             }
             Outcome::Refused(error) => Err(error),
             Outcome::RefusedHere(error) if checked.scope_key == scope_key => Err(error),

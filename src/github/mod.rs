@@ -5,7 +5,7 @@
 //! this list:
 //!
 //! - [`GitHub`]: what the rest of the program calls
-//! - `write`, `evidence`, `preflight`, `secrets`, `repositories`: one task each
+//! - `write`, `evidence`, `preflight`, `secrets`, `repositories`, `identity`: one task each
 //! - `auth`: which token goes with a request; a GitHub App signs in here
 //! - `client`: signs, sends and reads requests
 //! - `transport`: address, headers and pacing of every request
@@ -16,6 +16,7 @@ mod cache;
 mod client;
 mod error;
 mod evidence;
+mod identity;
 mod pace;
 mod paths;
 mod peer;
@@ -39,11 +40,12 @@ use secrecy::SecretString;
 
 pub use error::{Error, ErrorKind, WriteError};
 pub use evidence::Evidence;
+pub(crate) use identity::{CredentialKind, Identity};
 pub use pace::Pace;
 pub use repositories::Expansion;
 pub use settings::{GithubCredential, GithubOptions, GithubSettings, Mode};
 
-use crate::config::{ConfiguredSecret, SecretPattern};
+use crate::config::{ConfiguredSecret, Repository, SecretPattern};
 use crate::http::Http;
 use crate::progress::Progress;
 use auth::Auth;
@@ -114,6 +116,20 @@ impl GitHub {
         self.client.credentials.expires_at()
     }
 
+    /// Whose the GitHub credential is, as far as GitHub tells. `owners`: where an App is
+    /// looked up.
+    ///
+    /// # Errors
+    /// When GitHub rejects the credential, or cannot be reached.
+    pub async fn identity(&self, owners: &[&str]) -> Result<Identity, Error> {
+        identity::identity(&self.client, owners).await
+    }
+
+    /// Whether everybody can see a repository; `None`: unknown.
+    pub async fn is_public(&self, repository: &Repository) -> Option<bool> {
+        self.repositories.is_public(repository).await
+    }
+
     /// The repositories that a pattern stands for; each owner is asked once in a run.
     ///
     /// # Errors
@@ -158,13 +174,15 @@ impl GitHub {
             join3(self.preflight.key(target), self.preflight.readers(target), self.access.evidence(target))
                 .await;
         readers?;
-        if let Some(key) = key? {
+        let key = key?;
+        let lacks_environment = key.is_none();
+        if let Some(key) = key {
             seal::key(&key.key).map_err(|error| {
                 let subject = Subject::Secrets(self.client.purpose(&target.destination));
                 Error::new(ErrorKind::Unreadable, subject, error.to_string())
             })?;
         }
-        evidence
+        Ok(Evidence { lacks_environment, ..evidence? })
     }
 
     /// Seals a value and writes it. Repeated until `until` while that may help; a key

@@ -57,6 +57,9 @@ pub(super) const RATE_LIMIT: &str = "/rate_limit";
 /// The repositories that an installation covers; asked by its own token.
 pub(super) const INSTALLATION_REPOSITORIES: &str = "/installation/repositories";
 
+/// The user whose token asks.
+pub(super) const USER: &str = "/user";
+
 /// The repositories that a person's token sees.
 pub(super) const OWN_REPOSITORIES: &str = "/user/repos?affiliation=owner,collaborator";
 

@@ -79,6 +79,22 @@ impl Repositories {
         self.conditions.get(&key, fetch).await.unwrap_or(Condition::NotKnown)
     }
 
+    /// See [`super::GitHub::is_public`].
+    pub(super) async fn is_public(&self, repository: &Repository) -> Option<bool> {
+        #[derive(Deserialize)]
+        struct Visible {
+            private: Option<bool>,
+            visibility: Option<String>,
+        }
+        let subject = Subject::Repositories(&repository.owner);
+        let Visible { private, visibility } =
+            self.client.get(&subject, &paths::repository(repository)).await.ok()?;
+        match visibility.as_deref() {
+            Some(visibility) => Some(visibility == "public"),
+            None => private.map(|private| !private),
+        }
+    }
+
     /// See [`super::GitHub::expand`].
     pub(super) async fn expand(&self, pattern: &SecretPattern) -> Result<Expansion, Error> {
         let mut owners: Vec<&str> = pattern.include.iter().map(|pattern| pattern.owner.as_str()).collect();

@@ -50,6 +50,8 @@ pub enum Mode {
     ReadOnly,
     /// Read, and check whether writes would be accepted (`--dry-run`).
     DryRun,
+    /// The same, and send write checks (`crossfade doctor`).
+    Doctor,
     /// Read and write.
     Apply,
 }

@@ -55,6 +55,12 @@ impl Kind {
         &self.0
     }
 
+    /// Whether the service itself shows that a token was replaced: by a creation date, or
+    /// by the end of the previous token.
+    pub(crate) fn shows_replacement(&self) -> bool {
+        self.0.token.created.is_some() || self.0.regenerate.is_some() || self.0.set_expiry.is_some()
+    }
+
     /// The origin of the public service, if there is one.
     #[must_use]
     pub fn origin(&self) -> Option<String> {

@@ -91,7 +91,7 @@ async fn execute(
         run.plan = Some(plan);
         return Err(error);
     }
-    if matches!(plan.step, Step::Mint(_)) && context.mode != Mode::ReadOnly {
+    if matches!(plan.step, Step::Mint(_)) && matches!(context.mode, Mode::DryRun | Mode::Apply) {
         let prepared = preflight(context, rotation, &mut run.secrets, &mut run.warnings);
         let all_writable =
             context.stop_signal.unless_stopped(prepared).await.map_err(RotationError::Stopped)?;
@@ -175,7 +175,7 @@ async fn observe(
 
 /// Expiry dates cannot be compared across clocks that differ much. `skew`: how far the
 /// provider's clock is ahead of GitHub's.
-fn check_clocks(skew: SignedDuration) -> Result<(), RotationError> {
+pub(super) fn check_clocks(skew: SignedDuration) -> Result<(), RotationError> {
     if skew.abs() <= SKEW {
         return Ok(());
     }
@@ -185,7 +185,7 @@ fn check_clocks(skew: SignedDuration) -> Result<(), RotationError> {
 
 /// Fetches what the writes will need, and notes what stands in the way of a write.
 /// Returns whether all destinations are known to accept writes.
-async fn preflight(
+pub(super) async fn preflight(
     context: &RunContext<'_>,
     rotation: &Rotation,
     secrets: &mut [Secret],
@@ -200,7 +200,8 @@ async fn preflight(
     let mut all_writable = true;
     for (secret, result) in secrets.iter_mut().zip(prepared) {
         match result {
-            Ok(Evidence { is_writable, warning }) => {
+            Ok(Evidence { is_writable, lacks_environment, warning }) => {
+                (secret.is_writable, secret.lacks_environment) = (is_writable, lacks_environment);
                 all_writable &= is_writable;
                 warnings.extend(warning.filter(|warning| !warnings.contains(warning)));
             }

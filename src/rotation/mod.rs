@@ -7,6 +7,7 @@
 //! - `trust`: which markers are believed, and what may be retired because of them (pure)
 //! - `confirmation`: one question before tokens are ended at once
 //! - `expand`: from patterns to destinations
+//! - `examine`: what a run would meet, of every secret, for `crossfade doctor`
 //! - `apply`: one rotation from the first observation to the last retirement
 //! - `mint`: creating and checking the new token, with lost replies and concurrent runs
 //! - `warnings`: doubts about tokens, in words
@@ -32,6 +33,7 @@ mod advice;
 mod apply;
 mod causes;
 mod confirmation;
+mod examine;
 mod expand;
 mod lineage;
 mod mint;
@@ -65,6 +67,7 @@ pub use confirmation::Ask;
 use confirmation::Confirmation;
 use delivery_slots::DeliverySlots;
 use error::RotationError;
+pub(crate) use examine::{Examination, Failure, clock_failure, examine, provider_failure};
 use expand::Expanded;
 use marker::MarkerKeys;
 use session::ProviderSession;

@@ -33,13 +33,17 @@ pub(super) struct Secret {
     pub(super) observation: Observation,
     /// Why it cannot be written, if the preflight found a reason.
     pub(super) obstacle: Option<Error>,
+    /// The preflight showed that it can be written.
+    pub(super) is_writable: bool,
+    /// Its environment does not exist yet.
+    pub(super) lacks_environment: bool,
     /// `None`: no write was tried.
     pub(super) write: Option<Write>,
 }
 
 impl Secret {
     pub(super) fn new(observation: Observation) -> Self {
-        Self { observation, obstacle: None, write: None }
+        Self { observation, obstacle: None, is_writable: false, lacks_environment: false, write: None }
     }
 
     /// Why it is not written: it could not be read, or cannot be written.

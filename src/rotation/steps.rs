@@ -7,7 +7,7 @@ use crate::error_code::ErrorCode;
 use crate::github;
 use crate::provider::ErrorKind;
 
-const RUN_AGAIN: &str = "Run crossfade again, or wait for the schedule.";
+pub(super) const RUN_AGAIN: &str = "Run crossfade again, or wait for the schedule.";
 const NEXT_RUN: &str = "Wait for the next scheduled run, which tries again; or run again in a few minutes.";
 const ONE_RUN: &str = "Set `concurrency` in the workflow, so that two runs never overlap.";
 const GITHUB_ADDRESS: &str =
@@ -203,7 +203,7 @@ fn at_github(error: &github::Error, secrets: Option<&[String]>) -> Vec<String> {
 
 /// What GitHub's reply tells to do, or else what helps with errors of its kind.
 /// `names`: the secrets that it hit.
-fn fix(error: &github::Error, names: Option<&[String]>) -> Option<String> {
+pub(super) fn fix(error: &github::Error, names: Option<&[String]>) -> Option<String> {
     use github::ErrorKind as Kind;
     let them = names.map_or_else(|| "the pattern".to_owned(), secrets);
     let fix = match (&error.remedy, error.kind) {

@@ -18,6 +18,7 @@ mod confirmation;
 mod destinations;
 mod docs;
 mod docs_links;
+mod doctor;
 mod errors;
 mod evidence;
 mod fakes;

@@ -108,8 +108,14 @@ struct Needs {
 
 /// The App at an owner. Source: GitHub's pages on the installations of an App.
 #[derive(Debug, Deserialize)]
-struct Installation {
+pub(super) struct Installation {
     id: u64,
+    /// The App's name in addresses.
+    #[serde(default)]
+    pub(super) app_slug: Option<String>,
+    /// `all` or `selected`.
+    #[serde(default)]
+    pub(super) repository_selection: Option<String>,
     #[serde(default)]
     permissions: HashMap<String, String>,
     #[serde(default)]
@@ -299,7 +305,7 @@ impl App {
     }
 
     /// The App's installation at an owner, looked up once.
-    async fn installation(&self, owner: &str) -> Result<Arc<Installation>, Error> {
+    pub(super) async fn installation(&self, owner: &str) -> Result<Arc<Installation>, Error> {
         self.installations.get(&owner.to_ascii_lowercase(), || self.find_installation(owner)).await
     }
 
@@ -400,7 +406,7 @@ impl Needs {
     fn permissions_to_request(&self, mode: Mode, installation: &Installation) -> BTreeMap<Permission, Right> {
         let used = |permission: &Permission, right: Right| match mode {
             Mode::Apply => right,
-            Mode::ReadOnly | Mode::DryRun => right.min(permission.to_list()),
+            Mode::ReadOnly | Mode::DryRun | Mode::Doctor => right.min(permission.to_list()),
         };
         let needed =
             self.permissions.iter().map(|(permission, right)| (*permission, used(permission, *right)));

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::client::Credentials;
 use super::error::{self, Error, ErrorKind, SignedWith, Subject};
+use super::identity::CredentialKind;
 use super::settings::{GithubCredential, Mode};
 use super::transport::Transport;
 use crate::config::ConfiguredSecret;
@@ -26,6 +27,14 @@ pub(super) enum Auth {
     Token(UserToken),
     /// A GitHub App: a token for each owner.
     App(Box<App>),
+}
+
+/// An App at one owner.
+pub(super) struct Installed {
+    /// The App's name in addresses.
+    pub(super) app: Option<String>,
+    /// It covers all of the owner's repositories.
+    pub(super) covers_all: bool,
 }
 
 /// `CROSSFADE_GITHUB_TOKEN`, and what GitHub has reported about it.
@@ -82,6 +91,28 @@ impl Auth {
         }
     }
 
+    /// Which kind of credential it is.
+    pub(super) fn kind(&self) -> CredentialKind {
+        match self {
+            Self::Token(user) => CredentialKind::of_token(user.token.expose_secret()),
+            Self::App(_) => CredentialKind::App,
+        }
+    }
+
+    /// The App at an owner.
+    ///
+    /// # Errors
+    /// When it is not installed there, or the credential is no App.
+    pub(super) async fn installation(&self, owner: &str) -> Result<Installed, Error> {
+        match self {
+            Self::Token(_) => Err(Error::new(ErrorKind::Invalid, owner, "the credential is no App")),
+            Self::App(app) => app.installation(owner).await.map(|found| Installed {
+                app: found.app_slug.clone(),
+                covers_all: found.repository_selection.as_deref() == Some("all"),
+            }),
+        }
+    }
+
     /// The scopes of a classic token, from the last reply; `None`: another kind of
     /// credential.
     pub(super) fn scopes(&self) -> Option<String> {
@@ -94,10 +125,7 @@ impl Auth {
     /// Whether it is an installation token, which sees only the installation's
     /// repositories.
     pub(super) fn is_installation(&self) -> bool {
-        match self {
-            Self::Token(user) => user.token.expose_secret().starts_with("ghs_"),
-            Self::App(_) => true,
-        }
+        matches!(self.kind(), CredentialKind::InstallationToken | CredentialKind::App)
     }
 
     /// When the GitHub credential expires. `None`: GitHub has not reported it, or the

@@ -27,6 +27,8 @@ pub(in crate::github) enum Subject<'a> {
     Environment(Purpose<'a>),
     /// A write check, which holds for all of the owner's repositories.
     WriteCheck(Purpose<'a>),
+    /// Whose the credential is.
+    Credential,
     /// The repositories of this owner.
     Repositories(&'a str),
     /// The App's installation at this owner.
@@ -40,6 +42,7 @@ impl fmt::Display for Subject<'_> {
         match self {
             Self::Secrets(purpose) | Self::Environment(purpose) => purpose.fmt(f),
             Self::WriteCheck(purpose) => write!(f, "write check for {purpose}"),
+            Self::Credential => f.write_str("GitHub credential"),
             Self::Repositories(owner) => write!(f, "repositories of {owner}"),
             Self::Installation(owner) | Self::InstallationToken(owner) => write!(f, "GitHub App at {owner}"),
         }
@@ -76,6 +79,7 @@ impl Subject<'_> {
             Self::Secrets(purpose) | Self::Environment(purpose) | Self::WriteCheck(purpose) => {
                 purpose.scope.owner()
             }
+            Self::Credential => "",
             Self::Repositories(owner) | Self::Installation(owner) | Self::InstallationToken(owner) => owner,
         }
     }
@@ -85,6 +89,7 @@ impl Subject<'_> {
         match self {
             Self::Secrets(_) | Self::Environment(_) => "GitHub refused the request",
             Self::WriteCheck(_) => "GitHub refused to write",
+            Self::Credential => "GitHub refused to say whose it is",
             Self::Repositories(_) => "GitHub refused to list them",
             Self::Installation(_) => "GitHub refused to show the installation of the GitHub App",
             Self::InstallationToken(_) => "GitHub refused the GitHub App a token for its installation",
@@ -99,6 +104,7 @@ impl Subject<'_> {
                 let remedy = "Grant the GitHub credential the permission to write these secrets.";
                 ("the GitHub credential can read there, but not write".to_owned(), Some(remedy))
             }
+            Self::Credential => ("GitHub does not say whose it is".to_owned(), None),
             Self::Repositories(_) => {
                 ("the owner does not exist, or the GitHub credential cannot see it".to_owned(), None)
             }
@@ -135,7 +141,9 @@ impl Subject<'_> {
             Self::Secrets(Purpose { store, scope, .. }) | Self::WriteCheck(Purpose { store, scope, .. }) => {
                 (Permission::of(*store, scope), "read and write")
             }
-            Self::Repositories(_) | Self::Installation(_) | Self::InstallationToken(_) => (METADATA, "read"),
+            Self::Credential | Self::Repositories(_) | Self::Installation(_) | Self::InstallationToken(_) => {
+                (METADATA, "read")
+            }
         };
         let asked = accepted_permissions(&refusal.reply.headers);
         let asked = asked.map(|asked| format!(" (GitHub asks for {asked})")).unwrap_or_default();

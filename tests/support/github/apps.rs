@@ -133,6 +133,7 @@ impl State {
             former: Vec::new(),
             archived: false,
             disabled: false,
+            public: false,
             environments: Vec::new(),
         };
         let mut account = self.shown_repository_at(&origin(request), &example)["owner"].take();

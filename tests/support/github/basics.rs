@@ -29,6 +29,27 @@ impl State {
         link.into_iter().fold(reply, |reply, link| reply.header("link", link))
     }
 
+    /// The user whose credential asks; an installation token belongs to none.
+    pub(super) fn show_user(&self, call: &Call<'_>) -> Outcome {
+        if call.caller.integration {
+            return Err(failure(403, "Resource not accessible by integration"));
+        }
+        let login = self.switches.login.as_deref().unwrap_or("octocat");
+        // A repository's owner is described as every user is.
+        let repository = self.repositories.first().ok_or_else(not_found)?;
+        let mut user = self.shown_repository(call, repository)["owner"].take();
+        let profile = json!({
+            "login": login, "type": "User", "bio": null, "blog": null, "company": null, "email": null,
+            "hireable": null, "location": null, "name": null, "followers": 20, "following": 0,
+            "public_gists": 1, "public_repos": 2, "created_at": "2008-01-14T04:33:35Z",
+            "updated_at": "2008-01-14T04:33:35Z",
+        });
+        for (field, value) in profile.as_object().into_iter().flatten() {
+            user[field] = value.clone();
+        }
+        Ok(Reply::json(200, user))
+    }
+
     /// The repositories of the user whose credential asks.
     pub(super) fn own_repositories(&self, call: &Call<'_>) -> Reply {
         let owned = self.repositories.iter().filter(|r| {
@@ -88,7 +109,8 @@ impl State {
             ("id", json!(repository.id)),
             ("node_id", json!(format!("R_{}", repository.id))),
             ("name", json!(name)),
-            ("private", json!(true)),
+            ("private", json!(!repository.public)),
+            ("visibility", json!(if repository.public { "public" } else { "private" })),
             ("archived", json!(repository.archived)),
             ("disabled", json!(repository.disabled)),
         ] {

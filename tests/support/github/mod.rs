@@ -103,6 +103,7 @@ impl FakeGithub {
             former: Vec::new(),
             archived: false,
             disabled: false,
+            public: false,
             environments: Vec::new(),
         });
         id
@@ -187,6 +188,11 @@ impl FakeGithub {
     /// Archives a repository, or opens it again.
     pub fn set_archived(&self, full_name: &str, archived: bool) {
         self.lock().repository_mut(full_name).archived = archived;
+    }
+
+    /// Shows a repository to everybody.
+    pub fn set_public(&self, full_name: &str) {
+        self.lock().repository_mut(full_name).public = true;
     }
 
     /// Closes a repository, as GitHub does for abuse.

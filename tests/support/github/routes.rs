@@ -181,6 +181,7 @@ impl State {
             ["installation", "repositories"] if call.method == "GET" => {
                 Ok(self.repositories_of_installation(call))
             }
+            ["user"] if call.method == "GET" => self.show_user(call),
             ["user", "repos"] if call.method == "GET" => Ok(self.own_repositories(call)),
             ["users", user, "repos"] if call.method == "GET" => {
                 let owner = format!("{}/", user.to_ascii_lowercase());

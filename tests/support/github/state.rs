@@ -47,6 +47,8 @@ pub struct Repository {
     pub archived: bool,
     /// GitHub has closed it.
     pub disabled: bool,
+    /// Everybody can see it.
+    pub public: bool,
     /// Its environments.
     pub environments: Vec<String>,
 }
@@ -141,6 +143,8 @@ pub struct Switches {
     pub app_refusal: Option<String>,
     /// How a write check is answered; `None`: as GitHub's description has it (422).
     pub write_check: Option<WriteCheck>,
+    /// The user whose credentials these are; `None`: octocat.
+    pub login: Option<String>,
     /// Stores that this server does not have, as paths name them.
     pub missing_stores: Vec<&'static str>,
 }

@@ -1,0 +1,204 @@
+//! Would a rotation work today? `crossfade doctor` asks everything that a run would ask,
+//! and reports each answer as a [`Check`].
+//!
+//! Sends what a run sends before it creates a token, for every selected rotation, due or
+//! not. Nothing is created, written or ended; the write check is a write that GitHub
+//! refuses (see `docs/github.md`).
+//!
+//! - `github`: the GitHub credential
+//! - `providers`: each provider credential, and the clocks
+//! - `rotations`: the token of each rotation, and its secrets
+//! - `schedule`: the policies against the workflows that run crossfade
+//! - [`workflow`]: reads these workflows; [`cron`]: how far apart runs are
+//! - [`page`]: how all this is printed
+
+pub(crate) mod cron;
+mod github;
+pub(crate) mod page;
+mod providers;
+mod rotations;
+mod schedule;
+pub(crate) mod workflow;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::config::{Config, Repository};
+use crate::diagnostic::{Problems, Severity};
+use crate::error_code::ErrorCode;
+use crate::provider::ProviderSettings;
+use crate::rotation::session::ProviderSession;
+use crate::rotation::{self, Failure, RunContext};
+use workflow::Workflows;
+
+/// The result of one check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Check {
+    /// What was checked: `GitHub credential`, `rotation ci-ingest`.
+    pub(crate) subject: String,
+    /// Which check, for programs: `credential`, `token`, `secrets`.
+    pub(crate) check: &'static str,
+    /// How it ended.
+    pub(crate) state: State,
+    /// What was found.
+    pub(crate) message: String,
+    /// What to do, in this order.
+    pub(crate) fix: Vec<String>,
+    /// The section of `docs/errors.md` about it.
+    pub(crate) code: Option<ErrorCode>,
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum State {
+    /// All is well.
+    Ok,
+    /// It is not known.
+    Unknown,
+    /// A rotation would work today, but something is likely to go wrong later.
+    Warning,
+    /// It would stop a rotation.
+    Failed,
+}
+
+/// All checks of an invocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Diagnosis {
+    /// GitHub's time; `None`: GitHub never answered.
+    pub(crate) now: Option<Timestamp>,
+    /// In the order in which they are printed.
+    pub(crate) checks: Vec<Check>,
+}
+
+/// What is examined.
+pub(crate) struct Subject<'a> {
+    /// The selected rotations.
+    pub(crate) config: &'a Config,
+    /// Warnings of the configuration.
+    pub(crate) warnings: &'a Problems,
+    /// The repository that rotates.
+    pub(crate) repository: &'a Repository,
+    /// One session for each provider and credential.
+    pub(crate) sessions: &'a HashMap<ProviderSettings, Arc<ProviderSession>>,
+    /// The workflows of the checkout.
+    pub(crate) workflows: &'a Workflows,
+}
+
+impl Check {
+    fn new(
+        subject: impl Into<String>,
+        check: &'static str,
+        state: State,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { subject: subject.into(), check, state, message: message.into(), fix: Vec::new(), code: None }
+    }
+
+    fn fix(mut self, step: impl Into<String>) -> Self {
+        self.fix.push(step.into());
+        self
+    }
+
+    fn failed(subject: impl Into<String>, check: &'static str, failure: Failure) -> Self {
+        let Failure { message, steps, code, .. } = failure;
+        Self { fix: steps, code: Some(code), ..Self::new(subject, check, State::Failed, message) }
+    }
+}
+
+impl Diagnosis {
+    /// How many checks ended so.
+    #[must_use]
+    pub(crate) fn count(&self, state: State) -> usize {
+        self.checks.iter().filter(|check| check.state == state).count()
+    }
+
+    /// 1 if something would stop a rotation.
+    #[must_use]
+    pub(crate) fn exit_code(&self) -> u8 {
+        u8::from(self.count(State::Failed) > 0)
+    }
+}
+
+/// Asks everything, and reports all answers.
+pub(crate) async fn diagnose(context: &RunContext<'_>, subject: &Subject<'_>) -> Diagnosis {
+    let Subject { config, warnings, repository, sessions, workflows } = subject;
+    let owners = owners(config);
+    let owners: Vec<&str> = owners.iter().map(String::as_str).collect();
+    let runs_here = workflows.found.iter().any(|workflow| !workflow.crons.is_empty());
+    let is_public =
+        Box::pin(async { if runs_here { context.github.is_public(repository).await } else { None } });
+    let (identity, examined, listed, is_public) = futures_util::future::join4(
+        Box::pin(context.github.identity(&owners)),
+        Box::pin(rotation::examine(context, config, sessions)),
+        providers::listed(config, sessions),
+        is_public,
+    )
+    .await;
+    let now = context.clock.now();
+    let mut checks = vec![configuration(config)];
+    checks.extend(warnings.sorted().into_iter().filter(|one| one.severity == Severity::Warning).map(|one| {
+        let check = Check::new("configuration", "configuration", State::Warning, &one.message);
+        Check { fix: one.help.iter().cloned().collect(), ..check }
+    }));
+    let is_accepted = identity.is_ok();
+    checks.extend(github::checks(identity.as_ref(), context.github.credential_expires_at(), now));
+    checks.extend(listed.iter().flat_map(|one| providers::checks(one, now)));
+    checks.push(providers::clocks(context.clock, &listed, is_accepted));
+    let mut said = BTreeSet::new();
+    for one in &examined {
+        let checks_of_one = rotations::checks(one, now, is_accepted);
+        // What is the same for every rotation is said once.
+        checks.extend(
+            checks_of_one
+                .into_iter()
+                .filter(|check| check.state != State::Warning || said.insert(check.message.clone())),
+        );
+    }
+    checks.extend(providers::signing_key(config, context.marker_keys.is_empty()));
+    checks.extend(schedule::checks(workflows, config, now, is_public));
+    Diagnosis { now, checks }
+}
+
+/// What was selected.
+fn configuration(config: &Config) -> Check {
+    let secrets: usize = config.rotations.iter().map(|rotation| rotation.secrets.len()).sum();
+    let patterns: usize = config.rotations.iter().map(|rotation| rotation.patterns.len()).sum();
+    let mut message =
+        format!("valid: {}, {}", counted(config.rotations.len(), "rotation"), counted(secrets, "secret"));
+    if patterns > 0 {
+        message.push_str(&format!(" and {}", counted(patterns, "pattern")));
+    }
+    if !config.unselected.is_empty() {
+        message.push_str(&format!("; {} not selected", counted(config.unselected.len(), "rotation")));
+    }
+    Check::new("configuration", "configuration", State::Ok, message)
+}
+
+/// The owners of all secrets, each once, in lower case.
+fn owners(config: &Config) -> BTreeSet<String> {
+    let listed = config.rotations.iter().flat_map(|rotation| &rotation.secrets);
+    let listed = listed.map(|secret| secret.destination.scope.owner());
+    let patterns = config.rotations.iter().flat_map(|rotation| &rotation.patterns);
+    let patterns = patterns.flat_map(|pattern| &pattern.include).map(|include| include.owner.as_str());
+    listed.chain(patterns).map(str::to_ascii_lowercase).collect()
+}
+
+/// `1 secret`, `2 secrets`
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// `2026-09-01 (in 12 days)`
+fn day(time: Timestamp, now: Option<Timestamp>) -> String {
+    let date = time.strftime("%Y-%m-%d");
+    match now.map(|now| time.duration_since(now).as_hours()) {
+        None => date.to_string(),
+        Some(hours @ 0..48) => {
+            format!("{date} (in {})", counted(usize::try_from(hours).unwrap_or(0), "hour"))
+        }
+        Some(hours @ 48..) => format!("{date} (in {} days)", hours / 24),
+        Some(_) => format!("{date} (over)"),
+    }
+}

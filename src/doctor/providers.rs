@@ -1,0 +1,133 @@
+//! Each provider credential: accepted, what it sees, its own end; and the clocks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Check, State, counted, day};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error_code::ErrorCode;
+use crate::provider::{Error, ProviderSettings, Token};
+use crate::rotation::session::ProviderSession;
+use crate::rotation::{clock_failure, provider_failure};
+
+/// How long before its expiry the credential is reported.
+const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// A provider credential, and the tokens that it sees.
+pub(super) struct Listed<'a> {
+    settings: &'a ProviderSettings,
+    session: &'a ProviderSession,
+    tokens: Result<&'a [Token], Error>,
+}
+
+/// Lists the tokens of every provider credential, in the order of the rotations.
+pub(super) async fn listed<'a>(
+    config: &'a Config,
+    sessions: &'a HashMap<ProviderSettings, Arc<ProviderSession>>,
+) -> Vec<Listed<'a>> {
+    let mut known: Vec<&ProviderSettings> = Vec::new();
+    for rotation in &config.rotations {
+        if !known.contains(&&rotation.provider) {
+            known.push(&rotation.provider);
+        }
+    }
+    let listing = known.into_iter().filter_map(|settings| {
+        let session = sessions.get(settings)?;
+        Some(async move { Listed { settings, session, tokens: session.tokens().await } })
+    });
+    join_all(listing).await
+}
+
+fn subject(settings: &ProviderSettings) -> String {
+    format!("provider credential {} ({})", settings.credential, settings.kind)
+}
+
+pub(super) fn checks(listed: &Listed<'_>, now: Option<Timestamp>) -> Vec<Check> {
+    let Listed { settings, session, tokens } = listed;
+    let tokens = match tokens {
+        Ok(tokens) => tokens,
+        Err(error) => {
+            let failure = provider_failure(error, &settings.credential);
+            return vec![Check::failed(subject(settings), "credential", failure)];
+        }
+    };
+    let message = format!("accepted: sees {}", counted(tokens.len(), "token"));
+    let mut checks = vec![Check::new(subject(settings), "credential", State::Ok, message)];
+    // Only if a single token can be the credential, its end is the credential's.
+    let is_live = |token: &&Token| {
+        !token.disabled && token.expires_at.is_none_or(|end| now.is_none_or(|now| end > now))
+    };
+    let mut own = tokens
+        .iter()
+        .filter(is_live)
+        .filter(|token| session.provider.could_be_value_of(token, &session.credential));
+    if let (Some(Token { name, expires_at: Some(end), .. }), None) = (own.next(), own.next()) {
+        let is_near = now.is_some_and(|now| end.duration_since(now) <= SOON);
+        let state = if is_near { State::Warning } else { State::Ok };
+        let message = format!(
+            "is probably token `{}`, which expires {}",
+            crate::rotation::marker::strip(name),
+            day(*end, now)
+        );
+        let check = Check::new(subject(settings), "expiry", state, message);
+        checks.push(match is_near {
+            true => check.fix(format!(
+                "Renew it before, unless a rotation replaces it, and store it in `{}`.",
+                settings.credential
+            )),
+            false => check,
+        });
+    }
+    checks
+}
+
+/// Whether the clocks of GitHub and of the providers agree.
+pub(super) fn clocks(clock: &Clock, listed: &[Listed<'_>], has_github_answered: bool) -> Check {
+    const SUBJECT: &str = "clocks";
+    let answered: Vec<&Listed<'_>> = listed.iter().filter(|one| one.tokens.is_ok()).collect();
+    if clock.now().is_none() {
+        let state = if has_github_answered { State::Failed } else { State::Unknown };
+        let check = Check::new(SUBJECT, "clocks", state, "GitHub sent no date");
+        let check = check.fix("Have the proxy in between pass on the `Date` header.");
+        return Check { code: Some(ErrorCode::Clocks), ..check };
+    }
+    for one in &answered {
+        let failure = clock.skew(one.session.clock).and_then(clock_failure);
+        if let Some(failure) = failure {
+            return Check::failed(SUBJECT, "clocks", failure);
+        }
+    }
+    let silent: Vec<String> = answered
+        .iter()
+        .filter(|one| clock.skew(one.session.clock).is_none())
+        .map(|one| one.settings.kind.to_string())
+        .collect();
+    if !silent.is_empty() {
+        let message = format!("{} sends no date, so its clock could not be checked", silent.join(", "));
+        return Check::new(SUBJECT, "clocks", State::Unknown, message);
+    }
+    if answered.is_empty() {
+        return Check::new(SUBJECT, "clocks", State::Unknown, "no provider answered");
+    }
+    Check::new(SUBJECT, "clocks", State::Ok, "GitHub and the providers agree within 5 minutes")
+}
+
+/// Recommends a signing key once, where nothing else supports that a token was replaced.
+pub(super) fn signing_key(config: &Config, has_no_key: bool) -> Option<Check> {
+    const SUBJECT: &str = "signing key";
+    if !has_no_key {
+        return Some(Check::new(SUBJECT, "marker_key", State::Ok, "CROSSFADE_MARKER_KEY is set"));
+    }
+    let settings = config.rotations.iter().map(|rotation| &rotation.provider);
+    let unsupported = settings.map(|settings| &settings.kind).find(|kind| !kind.shows_replacement())?;
+    let message = format!(
+        "not set: {unsupported} shows neither a token's creation date nor that it was replaced, so crossfade goes by \
+         equal privileges before it ends a previous token"
+    );
+    let fix = "Set CROSSFADE_MARKER_KEY (input `marker-key`), made with `openssl rand -hex 32`.";
+    Some(Check::new(SUBJECT, "marker_key", State::Warning, message).fix(fix))
+}

@@ -1,0 +1,115 @@
+//! The token of each rotation, and its secrets.
+
+use jiff::Timestamp;
+
+use super::{Check, State, counted, day};
+use crate::report::Verdict;
+use crate::rotation::error::RotationError;
+use crate::rotation::{Examination, Failure};
+
+pub(super) fn checks(one: &Examination<'_>, now: Option<Timestamp>, is_accepted: bool) -> Vec<Check> {
+    let subject = format!("rotation {}", one.rotation.name);
+    let mut checks: Vec<Check> =
+        one.notes.iter().map(|note| Check::new(&subject, "pattern", State::Ok, note)).collect();
+    checks.push(token(one, &subject, now));
+    checks.extend(secrets(one, &subject, is_accepted));
+    checks.extend(one.warnings.iter().map(|text| Check::new(&subject, "warning", State::Warning, text)));
+    checks
+}
+
+/// Its token, and what a run would decide.
+fn token(one: &Examination<'_>, subject: &str, now: Option<Timestamp>) -> Check {
+    let error = one.error.as_ref().filter(|error| !is_told_elsewhere(error));
+    if let Some(error) = error {
+        let check = Check::failed(subject, "token", Failure::of(error, &one.rotation.provider.credential));
+        // It is over by itself.
+        let passes = matches!(error, RotationError::InFlight { .. } | RotationError::Stopped(_));
+        let state = match error {
+            RotationError::InFlight { .. } => State::Warning,
+            _ if passes => State::Unknown,
+            _ => State::Failed,
+        };
+        let is_pattern = one.verdict.is_none() && check.code == Some(crate::error_code::ErrorCode::Pattern);
+        return Check { state, check: if is_pattern { "pattern" } else { "token" }, ..check };
+    }
+    let Some((verdict, why)) = &one.verdict else {
+        let message = format!("token `{}`: not looked up, see above", one.rotation.token);
+        return Check::new(subject, "token", State::Unknown, message);
+    };
+    let mut message = match &one.token {
+        Some(token) => {
+            let end = token
+                .expires_at
+                .map_or("does not expire".to_owned(), |end| format!("expires {}", day(end, now)));
+            format!("token `{}` {end}", token.name)
+        }
+        None => format!("token `{}`", one.rotation.token),
+    };
+    match (verdict, one.next_rotation_at) {
+        (Verdict::Fresh, Some(next)) => message.push_str(&format!("; next rotation {}", day(next, now))),
+        (Verdict::Fresh, None) => message.push_str("; nothing is due"),
+        (Verdict::Missing, _) => message.push_str(" does not exist; the next run creates it"),
+        (Verdict::Undelivered, _) => message.push_str(&format!("; the next run creates a new one: {why}")),
+        (Verdict::Due | Verdict::Forced | Verdict::InFlight, _) => {
+            message.push_str(&format!("; the next run rotates it: {why}"));
+        }
+    }
+    Check::new(subject, "token", State::Ok, message)
+}
+
+/// Whether a check of its own reports the error.
+fn is_told_elsewhere(error: &RotationError) -> bool {
+    matches!(
+        error,
+        RotationError::Observe(_)
+            | RotationError::NoClock
+            | RotationError::ClocksDiffer { .. }
+            | RotationError::Unreadable { .. }
+            | RotationError::DestinationNotRead { .. }
+    )
+}
+
+fn secrets(one: &Examination<'_>, subject: &str, is_accepted: bool) -> Vec<Check> {
+    let check = |state, message| Check::new(subject, "secrets", state, message);
+    let mut checks = Vec::new();
+    if one.secrets.writable > 0 {
+        let missing = match one.secrets.missing {
+            0 => String::new(),
+            count => format!("; {count} of them {} not exist yet", if count == 1 { "does" } else { "do" }),
+        };
+        let message = format!("{} can be read and written{missing}", counted(one.secrets.writable, "secret"));
+        checks.push(check(State::Ok, message));
+    }
+    if let [first, ..] = one.lacking_environment.as_slice() {
+        let message = format!(
+            "the environment of {first}{} does not exist: the first run creates it",
+            more(one.lacking_environment.len() - 1)
+        );
+        checks.push(check(State::Unknown, message).fix(
+            "Check that the GitHub credential has the repository permissions \"Administration\" and \"Environments\": \
+             read and write. This cannot be tried without creating the environment.",
+        ));
+    }
+    if let [first, ..] = one.unproven.as_slice() {
+        let message = format!(
+            "{first}{}: readable; GitHub's answer does not tell whether it can be written",
+            more(one.unproven.len() - 1)
+        );
+        checks.push(check(State::Unknown, message).fix(
+            "Run `doctor` again later. A run creates the token all the same, and keeps the previous one until every \
+             secret was written.",
+        ));
+    }
+    for failure in &one.blocked {
+        checks.push(if failure.is_of_the_credential && !is_accepted {
+            check(State::Unknown, "not looked at: GitHub rejected the credential".to_owned())
+        } else {
+            Check::failed(subject, "secrets", failure.clone())
+        });
+    }
+    checks
+}
+
+fn more(count: usize) -> String {
+    if count == 0 { String::new() } else { format!(" (and {count} more)") }
+}
