@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use support::github::Credential;
-use support::provider::{Service, axiom, deepset, launchdarkly, softwareone};
+use support::provider::{Service, axiom, deepset, launchdarkly, lighthouse, softwareone};
 use support::world::{REPOSITORY, TOKEN};
 use support::{Invocation, Ran, World};
 
@@ -37,7 +37,7 @@ struct Demo {
 /// A GitHub credential of `--serve` that lacks the right to write.
 const READ_ONLY: &str = "github_pat_11AAQX7Y20read0only0aB3cD4eF5gH6iJ7kL8mN9oP0qR1sT2uV3wX4yZ";
 
-const DEMOS: [Demo; 4] = [
+const DEMOS: [Demo; 5] = [
     Demo {
         service: &axiom::SERVICE,
         title: "Axiom",
@@ -76,6 +76,15 @@ const DEMOS: [Demo; 4] = [
         overlap: "As soon as every secret held the new token, crossfade set the expiry of the old one to the end\n\
                   of the overlap. LaunchDarkly has ended it since, and nothing uses it any more.",
         is_retired: false,
+    },
+    Demo {
+        service: &lighthouse::SERVICE,
+        title: "Lighthouse, which crossfade knows only by the file in docs/providers.md,",
+        secret: "LIGHTHOUSE_KEY",
+        end: "ends in 12 days",
+        mint: "creates a token with the same scopes. The old one is left as it is",
+        overlap: "Nobody holds the old token any more, so the first run after the overlap deletes it.",
+        is_retired: true,
     },
 ];
 
@@ -142,6 +151,14 @@ async fn serve(demo: &Demo, world: &World) {
     ] {
         println!("export {variable}='{value}'");
     }
+    // Kept until the program ends.
+    let file = demo.service.configuration().map(|text| {
+        let file = tempfile::Builder::new().suffix(".yml").tempfile().unwrap();
+        std::fs::write(&file, text).unwrap();
+        println!("export CROSSFADE_CONFIG='{}'", file.path().display());
+        println!("export LIGHTHOUSE_ADMIN_KEY='{}'", world.provider_token());
+        file
+    });
     // Built together with this program, the command lies one folder up.
     let here = std::env::current_exe().unwrap();
     let built = here.ancestors().nth(2).filter(|folder| folder.join("crossfade").exists());
@@ -152,7 +169,8 @@ async fn serve(demo: &Demo, world: &World) {
     println!("\n# With a credential that may not write secrets, `doctor` finds that:");
     println!("# CROSSFADE_GITHUB_TOKEN='{READ_ONLY}' crossfade doctor");
     println!("\nCtrl-C ends the servers, and forgets everything.");
-    std::future::pending().await
+    std::future::pending::<()>().await;
+    drop(file);
 }
 
 async fn tour(demo: &Demo, world: &World) {

@@ -338,7 +338,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// The value that a table gives to a word; else what is allowed and the nearest.
-pub(crate) fn named<T: Clone>(what: &str, table: &[(&'static str, T)], word: &str) -> Result<T, Invalid> {
+pub(crate) fn named<T: Clone>(what: &str, table: &[(&str, T)], word: &str) -> Result<T, Invalid> {
     let names = || table.iter().map(|(name, _)| *name);
     if let Some((_, value)) = table.iter().find(|(name, _)| *name == word) {
         return Ok(value.clone());

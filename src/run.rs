@@ -4,6 +4,8 @@
 //! [`crate::report`] what is printed. Does not use the process's own state, so that
 //! tests and the sandbox can run many invocations side by side.
 
+mod proof;
+
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write as _};
@@ -13,7 +15,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use tracing::instrument::WithSubscriber as _;
 
-use crate::cli::{self, Command, EarlyExit, Environment, Run, Verbosity};
+use crate::cli::{self, Command, EarlyExit, Environment, Invocation, Run, Verbosity};
 use crate::clock::{Clock, ClockId};
 use crate::diagnostic::{Invalid, Problems};
 use crate::doctor::{self, Diagnosis, Subject, workflow};
@@ -55,7 +57,10 @@ pub async fn run(
     let on_actions = environment.is_on_actions();
     let redactor = Arc::new(Redactor::new());
     let run = match cli::invocation(arguments, environment, &redactor) {
-        Ok(run) => run,
+        Ok(Invocation::Rotations(run)) => run,
+        Ok(Invocation::Provider(run)) => {
+            return Box::pin(proof::run(&run, &redactor, on_actions, streams)).await;
+        }
         Err(EarlyExit { stdout, stderr, exit_code, problems }) => {
             // A closed pipe is not an error.
             let (stdout, stderr) = (redactor.scrub(&stdout), redactor.scrub(&stderr));

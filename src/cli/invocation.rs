@@ -10,17 +10,18 @@ use clap::ArgMatches;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::input::Inputs;
+use super::provider::{self, ProviderRun};
 use super::settings::{self, RunOptions};
 use super::{Environment, repository};
 use crate::config::address::origin;
+use crate::config::providers::ProviderName;
 use crate::config::selection::{Selection, Shard};
 use crate::config::{
-    Config, DEFAULT_CREDENTIAL, Destination, Field, Held, MAX_BYTES, Period, Repository, Request,
+    Config, DEFAULT_CREDENTIAL, Destination, Field, Held, MAX_BYTES, Period, Repository, Request, Rotation,
     RotationKeys, SecretEntry, check_values, github_apart, load, summary,
 };
 use crate::diagnostic::{Invalid, Origin, Problems, printable};
 use crate::github::{GithubCredential, GithubSettings};
-use crate::provider::Kind;
 use crate::redact::{GRAM, Redactor, looks_like_a_secret};
 use crate::report::{Condition, Format};
 
@@ -89,20 +90,29 @@ pub struct EarlyExit {
 }
 
 impl EarlyExit {
-    fn good(stdout: String) -> Self {
+    pub(super) fn good(stdout: String) -> Self {
         Self { stdout, stderr: String::new(), exit_code: 0, problems: Box::default() }
     }
 
     /// For invalid arguments: the first line says what is wrong.
-    fn refusal(stderr: String) -> Self {
+    pub(super) fn refusal(stderr: String) -> Self {
         let first = stderr.lines().next().unwrap_or_default();
         let problems = Problems::of(Invalid::new(first.strip_prefix("error: ").unwrap_or(first)));
         Self { stdout: String::new(), stderr, exit_code: 2, problems: Box::new(problems) }
     }
 
-    fn of(problems: Problems) -> Self {
+    pub(super) fn of(problems: Problems) -> Self {
         Self { stdout: String::new(), stderr: render(&problems), exit_code: 2, problems: Box::new(problems) }
     }
+}
+
+/// A command, checked.
+#[derive(Debug)]
+pub enum Invocation {
+    /// About rotations.
+    Rotations(Box<Run>),
+    /// About one provider.
+    Provider(Box<ProviderRun>),
 }
 
 /// What arguments (the program's name first) and environment ask for.
@@ -114,7 +124,7 @@ pub fn invocation(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &Environment,
     redactor: &Redactor,
-) -> Result<Run, EarlyExit> {
+) -> Result<Invocation, EarlyExit> {
     let known = settings::SECRETS.into_iter().chain([DEFAULT_CREDENTIAL]);
     let known: Vec<SecretString> =
         known.filter_map(|name| Some(environment.get(name)?.to_owned().into())).collect();
@@ -132,7 +142,10 @@ pub fn invocation(
         "schema" => Err(EarlyExit::good(crate::config::schema_text())),
         "completions" => Err(EarlyExit::good(completions(matches))),
         "check" => Err(check(inputs, redactor)),
-        _ => run(name, inputs, redactor),
+        "provider" => {
+            provider::run(matches, environment, redactor).map(|run| Invocation::Provider(Box::new(run)))
+        }
+        _ => run(name, inputs, redactor).map(|run| Invocation::Rotations(Box::new(run))),
     }
 }
 
@@ -175,7 +188,8 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
     }
     let github = api_url.zip(credential).map(|(api_url, credential)| GithubSettings { api_url, credential });
     let config = configuration(&mut inputs, repository.as_ref(), redactor);
-    let credentials = credentials(config.as_ref(), &mut inputs);
+    let rotations = config.iter().flat_map(|config| &config.rotations);
+    let credentials = credentials(rotations, &mut inputs);
     compare_values(config.as_ref(), github.as_ref(), &mut inputs, redactor);
     let marker_keys = settings::marker_keys(&mut inputs);
     let problems = inputs.problems;
@@ -222,6 +236,18 @@ fn check(mut inputs: Inputs<'_>, redactor: &Redactor) -> EarlyExit {
             EarlyExit { stdout, stderr, exit_code, problems }
         }
     }
+}
+
+/// The configuration for a command that asks nothing of GitHub.
+pub(super) fn offline(inputs: &mut Inputs<'_>, redactor: &Redactor) -> (Option<Config>, Repository) {
+    let repository = repository::given(inputs).and_then(|field| field.value);
+    let config = configuration(inputs, repository.as_ref(), redactor);
+    compare_values(config.as_ref(), None, inputs, redactor);
+    (config, repository.unwrap_or_else(some_repository))
+}
+
+fn some_repository() -> Repository {
+    Repository { owner: SOME_REPOSITORY.0.to_owned(), name: SOME_REPOSITORY.1.to_owned() }
 }
 
 /// The script that completes commands and options in a shell.
@@ -273,10 +299,7 @@ fn configuration(
     repository: Option<&Repository>,
     redactor: &Redactor,
 ) -> Option<Config> {
-    let repository = repository.cloned().unwrap_or_else(|| Repository {
-        owner: SOME_REPOSITORY.0.to_owned(),
-        name: SOME_REPOSITORY.1.to_owned(),
-    });
+    let repository = repository.cloned().unwrap_or_else(some_repository);
     let flags = flags(inputs, &repository);
     let shard = inputs.parsed("shard", Shard::from_str).and_then(|field| field.value);
     let only = inputs.list("only", &[',', '\n'], |name| Ok(name.to_owned()));
@@ -294,7 +317,7 @@ fn configuration(
 /// anything of the file is quoted: it may be wrong in any other way.
 fn register_named(file: &str, environment: &Environment, redactor: &Redactor) {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    for line in file.lines().filter(|line| line.contains("credential")) {
+    for line in file.lines().filter(|line| line.contains("credential") || line.contains("with")) {
         let words = line.split(|c| !is_word(c)).filter(|word| !word.is_empty());
         for value in words.filter_map(|word| environment.get(word)).filter(|value| value.trim().len() >= GRAM)
         {
@@ -309,7 +332,7 @@ fn flags(inputs: &mut Inputs<'_>, repository: &Repository) -> RotationKeys {
         inputs.list("secret", &['\n'], |text| Destination::parse(text, repository).map(SecretEntry::from));
     RotationKeys {
         name: inputs.text("name"),
-        provider: inputs.parsed("provider", Kind::from_str),
+        provider: inputs.parsed("provider", |name| Ok(ProviderName(name.to_owned()))),
         provider_url: inputs.parsed("provider-url", origin),
         org_id: inputs.text("org-id"),
         token: inputs.text("token"),
@@ -347,10 +370,12 @@ fn file(path: Option<(String, Origin)>, problems: &mut Problems) -> Option<Strin
 }
 
 /// The provider credentials that the rotations name.
-fn credentials(config: Option<&Config>, inputs: &mut Inputs<'_>) -> BTreeMap<String, SecretString> {
+pub(super) fn credentials<'a>(
+    rotations: impl Iterator<Item = &'a Rotation>,
+    inputs: &mut Inputs<'_>,
+) -> BTreeMap<String, SecretString> {
     let mut found = BTreeMap::new();
-    for rotation in config.into_iter().flat_map(|config| &config.rotations) {
-        let variable = &rotation.provider.credential;
+    for variable in rotations.flat_map(|rotation| rotation.provider.credentials()) {
         if found.contains_key(variable) {
             continue;
         }
@@ -391,13 +416,16 @@ fn compare_values(
     };
     held.extend(of_github.map(|(variable, value)| Held { variable, value, provider: None }));
     let rotations = config.into_iter().flat_map(|config| config.rotations.iter().chain(&config.unselected));
-    for provider in rotations.map(|rotation| &rotation.provider) {
-        let Some(value) = environment.get(&provider.credential) else { continue };
+    let providers = rotations.map(|rotation| &rotation.provider);
+    for (provider, variable) in
+        providers.flat_map(|one| one.credentials().map(move |variable| (one, variable)))
+    {
+        let Some(value) = environment.get(variable) else { continue };
         let value = SecretString::from(value);
         redactor.register(&value);
-        let is_known = |one: &Held<'_>| one.variable == provider.credential && one.provider == Some(provider);
+        let is_known = |one: &Held<'_>| one.variable == variable && one.provider == Some(provider);
         if !held.iter().any(is_known) {
-            held.push(Held { variable: &provider.credential, value, provider: Some(provider) });
+            held.push(Held { variable, value, provider: Some(provider) });
         }
     }
     check_values(&held, inputs.problems);

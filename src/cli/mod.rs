@@ -10,6 +10,7 @@
 mod environment;
 mod input;
 mod invocation;
+mod provider;
 mod repository;
 mod settings;
 #[cfg(test)]
@@ -20,10 +21,11 @@ use clap::{Arg, ArgAction, Command as Clap};
 use clap_complete::Shell;
 
 use crate::config::default_of;
-use crate::provider;
+use crate::provider::{Kind, catalogue};
 
 pub use environment::Environment;
-pub use invocation::{Command, EarlyExit, Run, invocation};
+pub use invocation::{Command, EarlyExit, Invocation, Run, invocation};
+pub use provider::{Action, ProviderRun};
 pub use settings::Verbosity;
 
 const ABOUT: &str =
@@ -59,7 +61,7 @@ pub fn command() -> Clap {
         let default = default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
         let help = format!("{}{default}", text.unwrap_or_default());
         let note = match name.as_str() {
-            "verbose" | "quiet" | "shell" => return arg.help(help),
+            "verbose" | "quiet" | "shell" | "known-as" => return arg.help(help),
             "only" | "fail-on" => ", one a line or with commas",
             "secret" => ", one a line",
             _ => "",
@@ -68,7 +70,9 @@ pub fn command() -> Clap {
         let form = if is_period { " [format: 90d, 48h, 1d12h]" } else { "" };
         arg.long_help(format!("{help}{form} [env: {}{note}]", input::variable(&name))).help(help)
     };
-    commands().mut_subcommands(|command| command.mut_args(described))
+    commands().mut_subcommands(|command| {
+        command.mut_args(described).mut_subcommands(|command| command.mut_args(described))
+    })
 }
 
 fn commands() -> Clap {
@@ -124,6 +128,7 @@ fn commands() -> Clap {
         .subcommand(
             Clap::new("check").about("Check the configuration, offline").args(rotation()).args(output()),
         )
+        .subcommand(provider::command())
         .subcommand(Clap::new("schema").about("Print the JSON Schema of the configuration file"))
         .subcommand(
             Clap::new("completions")
@@ -163,7 +168,7 @@ fn rotation() -> Vec<Arg> {
         option("overlap", PERIOD, "How long the previous token stays valid"),
         option("rotate-before", PERIOD, "How long before its expiry a token is replaced"),
     ];
-    let providers = provider::catalogue().iter().map(provider::Kind::name).collect();
+    let providers = catalogue().iter().map(Kind::name).collect();
     let described = [
         option("provider", "PROVIDER", "The service that issues the token").value_parser(Suggested(providers)),
         option("provider-url", "URL", "Its origin, with or without the API's path").hide_short_help(true),

@@ -25,11 +25,11 @@ const BASE: &[(&str, &str)] = &[
 
 fn invoke(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Run, EarlyExit> {
     let environment: Environment = variables.iter().copied().collect();
-    invocation(
-        std::iter::once("crossfade").chain(arguments.iter().copied()).map(Into::into),
-        &environment,
-        &Redactor::new(),
-    )
+    let arguments = std::iter::once("crossfade").chain(arguments.iter().copied()).map(Into::into);
+    match invocation(arguments, &environment, &Redactor::new())? {
+        Invocation::Rotations(run) => Ok(*run),
+        Invocation::Provider(_) => panic!("a command about a provider"),
+    }
 }
 
 fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
@@ -232,15 +232,15 @@ fn everything_unreadable_is_reported_at_once() {
       --> --secret
       = help: names may not start with GITHUB_
 
-    error: unknown provider `axoim`
-      --> --provider
-      = help: did you mean `axiom`? Allowed: `axiom`
-
     error: invalid duration `9x` (try 90d, 48h or 1d12h)
       --> CROSSFADE_OVERLAP
 
     error: invalid shard `3/2` (expected I/N with I from 1 to N, such as 2/4)
       --> CROSSFADE_SHARD
+
+    error: unknown provider `axoim`
+      --> --provider
+      = help: did you mean `axiom`? Allowed: `axiom`
 
     7 errors; nothing was contacted.
     "#);

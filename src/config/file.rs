@@ -11,12 +11,14 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value as Json};
 use url::Url;
 
+use super::providers::{self, ProviderName};
 use super::scalar::{Creation, Read, SignedPattern};
 use super::secrets::SecretEntry;
 use super::yaml::{self, Node, Value};
 use super::{DEFAULT_CREDENTIAL, Period, Policy, Repository, RotationKey, Store, Visibility};
 use crate::diagnostic::{Invalid, Origin, Problems, nearest, one_of, quoted};
-use crate::provider::Kind;
+use crate::provider::file::ProviderKeys;
+use crate::provider::file::keys::Named;
 use crate::redact::looks_like_a_secret;
 
 /// A value that was given, and where.
@@ -132,6 +134,8 @@ keys! {
     FileKeys, required ["rotations"] {
         /// What every rotation does unless it says otherwise.
         defaults: Defaults,
+        /// Services of your own, by name: see docs/providers.md.
+        providers: Named<ProviderKeys>,
         /// The tokens to keep fresh.
         rotations: List<RotationKeys>,
     }
@@ -143,13 +147,15 @@ keys! {
         /// The rotation's name; part of what marks its tokens, so keep it.
         name: String,
         /// The service that issues the token.
-        provider: Kind,
+        provider: ProviderName,
         /// The service's origin, with or without the API's path, where it is not the public one.
         provider_url: Url,
         /// The environment variable that holds the provider credential.
         credential: String,
         /// The Axiom organization, for personal tokens.
         org_id: String,
+        /// What the provider's variables are set to. Of a secret one: the environment variable that holds it.
+        with: Named<String>,
         /// Name or id of the token to keep fresh.
         token: String,
         /// Earlier keys of this rotation, owner/repo/rotation, from before it was renamed or moved.
@@ -196,6 +202,7 @@ const DEFAULTS: &[&str] = &[
     "provider_url",
     "credential",
     "org_id",
+    "with",
     "lifetime",
     "overlap",
     "rotate_before",
@@ -302,7 +309,13 @@ pub(super) fn read(text: &str, problems: &mut Problems) -> FileKeys {
         }
         Ok(root) => {
             refuse_secrets(&root, problems);
-            FileKeys::read(&root, problems).unwrap_or_default()
+            let keys = FileKeys::read(&root, problems).unwrap_or_default();
+            let rotations = given(&keys.rotations).into_iter().flatten().filter_map(|one| one.value.as_ref());
+            let defaults = given(&keys.defaults).map(|defaults| &defaults.0);
+            for field in defaults.into_iter().chain(rotations).filter_map(|one| one.provider.as_ref()) {
+                providers::check_name(field, given(&keys.providers), problems);
+            }
+            keys
         }
         Err((origin, invalid)) => {
             problems.error(origin, invalid);

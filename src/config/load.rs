@@ -4,6 +4,7 @@
 //! [`super::validate`] checks values and rotations against each other.
 
 use super::file::{self, Field, FileKeys, RotationKeys, given};
+use super::providers::{self, Providers};
 use super::secrets::SecretEntry;
 use super::selection::Selection;
 use super::{Config, Policy, Repository, Rotation, RotationKey};
@@ -30,9 +31,9 @@ pub(crate) struct Request {
 pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config> {
     let Request { file, flags, selection, repository } = request;
     let before = problems.errors();
-    let FileKeys { defaults, rotations } = match file {
+    let FileKeys { defaults, providers: own, rotations } = match file {
         Some(text) => file::read(text, problems),
-        None => FileKeys { defaults: None, rotations: Some(missing(vec![missing(by_flags(flags))])) },
+        None => FileKeys { rotations: Some(missing(vec![missing(by_flags(flags))])), ..FileKeys::default() },
     };
     let defaults = defaults.and_then(|field| field.value).unwrap_or_default();
     let mut rotations = rotations.and_then(|field| field.value).unwrap_or_default();
@@ -56,14 +57,21 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
             Some(reach::ConfiguredRotation { keys, origin: *origin, is_selected })
         })
         .collect();
-    let resolved = reach::decide(&configured, &defaults, file.is_some().then_some(flags), problems);
+    let own = given(&own);
+    let providers = Providers::read(own, problems);
+    if let Some(field) = &flags.provider {
+        providers::check_name(field, own, problems);
+    }
+    let in_file = file.is_some().then_some(flags);
+    let resolved = reach::decide(&configured, &defaults, in_file, &providers, problems);
     let mut config = Config { rotations: Vec::new(), unselected: Vec::new() };
     for (reach::ConfiguredRotation { origin, is_selected, .. }, keys) in configured.iter().zip(&resolved) {
-        let mut builder = RotationBuilder { origin: *origin, by_flags: file.is_none(), problems };
+        let mut builder =
+            RotationBuilder { origin: *origin, by_flags: file.is_none(), providers: &providers, problems };
         let group = if *is_selected { &mut config.rotations } else { &mut config.unselected };
         group.extend(builder.rotation(keys, repository));
     }
-    validate::together(&resolved, repository, problems);
+    validate::together(&resolved, repository, &providers, problems);
     (problems.errors() == before).then_some(config)
 }
 
@@ -98,6 +106,7 @@ fn flags_fit(flags: &RotationKeys, selected: usize, problems: &mut Problems) {
 struct RotationBuilder<'a> {
     origin: Origin,
     by_flags: bool,
+    providers: &'a Providers,
     problems: &'a mut Problems,
 }
 
@@ -117,6 +126,10 @@ impl RotationBuilder<'_> {
         let trusted = self.checked(&keys.trusted, |id| token_name(id));
         let verify = self.checked(&keys.verify, |path| address::path(path));
         let has_credential = self.has_credential(keys);
+        let provider = reach::settings(keys, self.providers);
+        if let Some(provider) = &provider {
+            providers::check_variables(&provider.kind, keys, self.origin, self.problems);
+        }
         let policy = self.policy(keys);
         let (mut secrets, mut patterns) = (Vec::new(), Vec::new());
         for secret in self.secrets(keys).iter().filter_map(|field| field.value.clone()) {
@@ -131,7 +144,7 @@ impl RotationBuilder<'_> {
             key: RotationKey::new(repository, &name),
             name,
             formerly: formerly.filter_map(|key| key.value.clone()).collect(),
-            provider: reach::settings(keys).filter(|_| has_credential)?,
+            provider: provider.filter(|_| has_credential)?,
             token: token?,
             trusted,
             policy,

@@ -11,6 +11,7 @@ mod key;
 mod load;
 pub mod pattern;
 pub mod period;
+pub(crate) mod providers;
 mod reach;
 pub(crate) mod scalar;
 mod secrets;

@@ -5,12 +5,13 @@
 //! which defaults apply to each rotation; [`values`] checks the credentials in the
 //! variables. Both add the problems that they find.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::file::{Defaults, Field, RotationKeys, given};
+use super::providers::{ProviderName, Providers, with};
 use super::{DEFAULT_CREDENTIAL, Rotation};
 use crate::diagnostic::{Invalid, Origin, Problems, one_of, quoted};
 use crate::http::is_loopback;
@@ -32,9 +33,10 @@ pub(super) fn decide(
     rotations: &[ConfiguredRotation<'_>],
     Defaults(defaults): &Defaults,
     flags: Option<&RotationKeys>,
+    providers: &Providers,
     problems: &mut Problems,
 ) -> Vec<RotationKeys> {
-    let kinds: Vec<Kind> = rotations.iter().filter_map(|one| kind(one, defaults, flags)).collect();
+    let kinds: Vec<ProviderName> = rotations.iter().filter_map(|one| kind(one, defaults, flags)).collect();
     let has_several = kinds.iter().any(|kind| *kind != kinds[0]);
     if has_several && defaults.provider.is_none() {
         refuse_ambiguous_defaults(defaults, problems);
@@ -51,7 +53,7 @@ pub(super) fn decide(
         })
         .collect();
     let all = || rotations.iter().zip(&in_file);
-    one_service_each(all().map(|(one, keys)| (keys, one.origin)), problems);
+    one_service_each(all().map(|(one, keys)| (keys, one.origin)), providers, problems);
     let Some(flags) = flags else { return in_file };
     let selected: Vec<&RotationKeys> =
         all().filter(|(one, _)| one.is_selected).map(|(_, keys)| keys).collect();
@@ -60,12 +62,16 @@ pub(super) fn decide(
         .map(|(one, keys)| if one.is_selected { over(flags, keys.clone()) } else { keys.clone() })
         .collect();
     let of_run = rotations.iter().zip(&resolved).filter(|(one, _)| one.is_selected);
-    one_service_each(of_run.map(|(one, keys)| (keys, one.origin)), problems);
+    one_service_each(of_run.map(|(one, keys)| (keys, one.origin)), providers, problems);
     resolved
 }
 
 /// The service that a rotation is about.
-fn kind(one: &ConfiguredRotation<'_>, defaults: &RotationKeys, flags: Option<&RotationKeys>) -> Option<Kind> {
+fn kind(
+    one: &ConfiguredRotation<'_>,
+    defaults: &RotationKeys,
+    flags: Option<&RotationKeys>,
+) -> Option<ProviderName> {
     let flags = flags.filter(|_| one.is_selected);
     let of_file = given(&one.keys.provider).or_else(|| given(&defaults.provider));
     of_file.or_else(|| given(&flags?.provider)).cloned()
@@ -78,17 +84,18 @@ fn over(flags: &RotationKeys, file: RotationKeys) -> RotationKeys {
 
 /// Defaults without what belongs to one service.
 fn policy_only(defaults: &RotationKeys) -> RotationKeys {
-    RotationKeys { provider_url: None, credential: None, org_id: None, ..defaults.clone() }
+    RotationKeys { provider_url: None, credential: None, org_id: None, with: None, ..defaults.clone() }
 }
 
 /// Refuses a default that belongs to one service if the file has several and does not
 /// say which.
 fn refuse_ambiguous_defaults(defaults: &RotationKeys, problems: &mut Problems) {
-    let RotationKeys { credential, provider_url, org_id, .. } = defaults;
+    let RotationKeys { credential, provider_url, org_id, with, .. } = defaults;
     let origins = [
         ("credential", credential.as_ref().map(|field| field.origin)),
         ("provider_url", provider_url.as_ref().map(|field| field.origin)),
         ("org_id", org_id.as_ref().map(|field| field.origin)),
+        ("with", with.as_ref().map(|field| field.origin)),
     ];
     for (key, origin) in origins.into_iter().filter_map(|(key, origin)| Some((key, origin?))) {
         let invalid = Invalid::new(format!(
@@ -120,7 +127,7 @@ fn refuse_flags(flags: &RotationKeys, selected: &[&RotationKeys], problems: &mut
         return;
     };
     let kind = |keys: &&&RotationKeys| given(&keys.provider).or_else(|| given(&flags.provider)).cloned();
-    let kinds: Vec<Kind> = selected.iter().filter_map(|keys| kind(&keys)).collect();
+    let kinds: Vec<ProviderName> = selected.iter().filter_map(|keys| kind(&keys)).collect();
     if kinds.iter().any(|kind| *kind != kinds[0]) {
         let invalid = Invalid::new("one provider URL for rotations of several providers");
         problems.error(*origin, invalid.help("each provider has its own; choose the rotations of one provider with --only, or write `provider_url` in the file"));
@@ -137,27 +144,35 @@ fn refuse_flags(flags: &RotationKeys, selected: &[&RotationKeys], problems: &mut
 /// One variable holds one credential, for one service at one origin.
 fn one_service_each<'a>(
     rotations: impl Iterator<Item = (&'a RotationKeys, Origin)>,
+    providers: &Providers,
     problems: &mut Problems,
 ) {
     let mut known: HashMap<String, (ProviderSettings, Origin)> = HashMap::new();
     for (keys, rotation) in rotations {
-        let Some(settings) = settings(keys) else { continue };
+        let Some(settings) = settings(keys, providers) else { continue };
         let origin = keys.credential.as_ref().map_or(rotation, |field| field.origin);
-        if let (Some(field), Some(other)) = (&keys.provider_url, foreign_origin(&settings)) {
+        let address = keys.provider_url.as_ref().map(|field| field.origin);
+        let address = address.or_else(|| settings.kind.is_own().then_some(rotation));
+        if let (Some(address), Some(other)) = (address, foreign_origin(&settings)) {
             let invalid = Invalid::new(format!(
                 "this is the address of {other}, and the rotation's provider is `{}`",
                 settings.kind
             ));
-            problems.error(field.origin, invalid.help("the provider's credential would be sent there"));
+            problems.error(address, invalid.help("the provider's credential would be sent there"));
         }
-        let Some((first, first_origin)) = known.get(&settings.credential) else {
-            known.insert(settings.credential.clone(), (settings, origin));
+        let variables: Vec<String> = settings.credentials().cloned().collect();
+        let first_elsewhere = variables.iter().find_map(|variable| {
+            let (first, at) = known.get(variable)?;
+            let is_same = first.kind == settings.kind && first.origin() == settings.origin();
+            (!is_same).then(|| (variable, first.clone(), *at))
+        });
+        let Some((variable, first, first_origin)) = first_elsewhere else {
+            variables.into_iter().for_each(|variable| {
+                known.entry(variable).or_insert_with(|| (settings.clone(), origin));
+            });
             continue;
         };
-        if first.kind == settings.kind && first.origin() == settings.origin() {
-            continue;
-        }
-        let variable = quoted(&settings.credential);
+        let variable = quoted(variable);
         let invalid = if first.kind == settings.kind {
             let (one, other) = (first.origin(), settings.origin());
             Invalid::new(format!(
@@ -185,7 +200,8 @@ fn foreign_origin(settings: &ProviderSettings) -> Option<&'static str> {
     if ["https://api.github.com", "https://github.com"].into_iter().any(is_there) {
         return Some("GitHub");
     }
-    let mut others = catalogue().iter().filter(|other| **other != settings.kind);
+    // A file of one's own may describe other tokens of a known service.
+    let mut others = catalogue().iter().filter(|other| **other != settings.kind && !settings.kind.is_own());
     others.find(|other| other.origin() == Some(origin.clone())).map(Kind::name)
 }
 
@@ -206,21 +222,14 @@ pub(crate) fn github_apart(api_url: &Url, rotations: &[Rotation]) -> Result<(), 
 }
 
 /// How the provider of these keys is reached, if they say which it is.
-pub(super) fn settings(keys: &RotationKeys) -> Option<ProviderSettings> {
-    let kind = given(&keys.provider)?.clone();
+pub(super) fn settings(keys: &RotationKeys, providers: &Providers) -> Option<ProviderSettings> {
+    let kind = providers.find(given(&keys.provider)?)?.clone();
     Some(ProviderSettings {
         with: with(&kind, keys),
         kind,
         url: given(&keys.provider_url).cloned(),
         credential: given(&keys.credential).map_or(DEFAULT_CREDENTIAL, String::as_str).to_owned(),
     })
-}
-
-/// What a rotation sets of its provider's variables.
-fn with(kind: &Kind, keys: &RotationKeys) -> BTreeMap<String, String> {
-    let is_declared = |name: &str| kind.file().variables.contains_key(name);
-    let org_id = given(&keys.org_id).filter(|_| is_declared("org_id"));
-    org_id.map(|id| ("org_id".to_owned(), id.clone())).into_iter().collect()
 }
 
 /// A variable's value, and the service that it is for.
@@ -259,7 +268,12 @@ pub(crate) fn values(held: &[Held<'_>], problems: &mut Problems) {
         let value = one.value.expose_secret().trim();
         let variable = one.variable;
         let of = issuer(value);
-        if let Some((other, _)) = of.filter(|(other, _)| *other != one.service()) {
+        // A file of one's own may describe other tokens of a known service, at its address.
+        let is_at_home = |other: &str| {
+            let origin = one.provider.map(ProviderSettings::origin);
+            catalogue().iter().any(|kind| kind.name() == other && kind.origin() == origin)
+        };
+        if let Some((other, _)) = of.filter(|(other, _)| *other != one.service() && !is_at_home(other)) {
             let invalid = Invalid::new(format!(
                 "{} holds what looks like a token of `{other}`, and it is for `{}`",
                 quoted(variable),
@@ -270,7 +284,8 @@ pub(crate) fn values(held: &[Held<'_>], problems: &mut Problems) {
                 invalid.help("were two credentials swapped? Each is sent only to its own service"),
             );
         }
-        if let Some(missing) = one.provider.and_then(|provider| missing_variable(provider, value)) {
+        let provider = one.provider.filter(|provider| provider.credential == variable);
+        if let Some(missing) = provider.and_then(|provider| missing_variable(provider, value)) {
             let invalid =
                 Invalid::new(format!("{} holds a token that needs {}", quoted(variable), quoted(missing)));
             let help = match missing {

@@ -11,7 +11,6 @@ use super::address::origin;
 use super::yaml::{Node, Value};
 use super::{Period, Repository, RepositoryPattern, RotationKey, Store, Visibility};
 use crate::diagnostic::{Invalid, Problems, name_of, named, quoted};
-use crate::provider::Kind;
 
 /// A value that the file may hold.
 pub(crate) trait Read: JsonSchema + Sized {
@@ -67,7 +66,6 @@ by_text! {
     Repository, "Repository", Self::from_str, { "type": "string", "examples": ["acme/api"] };
     SignedPattern, "Pattern", Self::from_str, { "type": "string", "examples": ["acme/*", "!acme/legacy-*"] };
     RotationKey, "RotationKey", Self::from_str, { "type": "string", "examples": ["acme/api/ci-ingest"] };
-    Kind, "Provider", Self::from_str, { "enum": (names(&Self::all())) };
     Store, "Store", Self::from_str, { "enum": (names(&Self::NAMES)) };
     Visibility, "Visibility", Self::from_str, { "enum": (names(&Self::NAMES)) };
 }

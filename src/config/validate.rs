@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::file::{Field, RotationKeys, given};
+use super::providers::Providers;
 use super::secrets::SecretEntry;
 use super::{ConfiguredSecret, Destination, Period, Policy, Repository, RotationKey, reach};
 use crate::diagnostic::{Invalid, Origin, Problems, quoted, suspicious};
@@ -97,7 +98,12 @@ pub(super) fn credential(variable: &str) -> Result<String, Invalid> {
 }
 
 /// Adds problems for what several rotations, or one of them twice, claim.
-pub(super) fn together(rotations: &[RotationKeys], repository: &Repository, problems: &mut Problems) {
+pub(super) fn together(
+    rotations: &[RotationKeys],
+    repository: &Repository,
+    providers: &Providers,
+    problems: &mut Problems,
+) {
     let mut names: HashMap<&str, Origin> = HashMap::new();
     let mut destinations: HashMap<&Destination, (usize, Origin)> = HashMap::new();
     let mut tokens: HashMap<(ProviderSettings, &str), Origin> = HashMap::new();
@@ -122,7 +128,7 @@ pub(super) fn together(rotations: &[RotationKeys], repository: &Repository, prob
             problems.error(*origin, at(invalid, first));
         }
         if let (Some(settings), Some(Field { origin, value: Some(token) })) =
-            (reach::settings(rotation), &rotation.token)
+            (reach::settings(rotation, providers), &rotation.token)
             && let Some(first) = tokens.insert((settings, token), *origin)
         {
             let invalid = Invalid::new(format!("two rotations keep the token {} fresh", quoted(token)));

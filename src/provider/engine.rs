@@ -533,7 +533,9 @@ impl Provider for Engine {
         let raw = Value::Object(token.raw.clone());
         !file.values.iter().any(is_unlisted)
             && self.fits_value(token, credential)
-            && file.token.credential.iter().all(|condition| condition.holds(&raw, &|one| self.variable(one)))
+            && file.token.credential.as_ref().is_some_and(|conditions| {
+                conditions.iter().all(|condition| condition.holds(&raw, &|one| self.variable(one)))
+            })
     }
 }
 

@@ -55,6 +55,11 @@ impl Kind {
         &self.0
     }
 
+    /// Whether a user wrote the file.
+    pub(crate) fn is_own(&self) -> bool {
+        self.0.source.is_none()
+    }
+
     /// Whether the service itself shows that a token was replaced: by a creation date, or
     /// by the end of the previous token.
     pub(crate) fn shows_replacement(&self) -> bool {
@@ -91,11 +96,16 @@ impl ProviderSettings {
     }
 
     /// The environment variables whose values are sent to the service.
-    #[allow(dead_code)]
     pub(crate) fn credentials(&self) -> impl Iterator<Item = &String> {
         let is_secret = |name: &String| self.kind.file().variables.get(name).is_some_and(|one| one.is_secret);
         let further = self.with.iter().filter(move |(name, _)| is_secret(name)).map(|(_, variable)| variable);
         std::iter::once(&self.credential).chain(further)
+    }
+}
+
+impl From<Arc<ProviderFile>> for Kind {
+    fn from(file: Arc<ProviderFile>) -> Self {
+        Self(file)
     }
 }
 

@@ -68,7 +68,7 @@ impl Format {
     pub(super) fn when(&self, time: Timestamp) -> String {
         let Some(now) = self.now else { return date(time) };
         let ahead = time.duration_since(now);
-        let date = if ahead.abs() < FAR { date(time) } else { time.strftime("%Y-%m-%d").to_string() };
+        let date = if ahead.abs() < FAR { date(time) } else { day(time) };
         format!("{date} ({})", distance(ahead))
     }
 
@@ -131,6 +131,11 @@ pub(super) fn credential_warning(report: &Report, format: &Format) -> Option<Str
     let (verb, when) = (if end <= now { "expired" } else { "expires" }, format.when(end));
     (end.duration_since(now) <= CREDENTIAL_WARNING)
         .then(|| format!("the GitHub credential, which writes the secrets, {verb} {when}: renew it"))
+}
+
+/// `2026-09-01`
+pub(super) fn day(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d").to_string()
 }
 
 /// `2026-09-01 08:00 UTC`

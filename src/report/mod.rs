@@ -10,6 +10,7 @@ pub mod json;
 pub mod model;
 pub(crate) mod paint;
 mod plan;
+pub(crate) mod provider;
 mod rows;
 #[cfg(test)]
 mod samples;

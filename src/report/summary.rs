@@ -94,6 +94,7 @@ impl Page<'_> {
             (0, ..) if !view.report.fail_on.is_empty() => ("❌", "--fail-on found something".to_owned()),
             (0, ..) if expiring > 0 => ("❌", format!("{} soon", verb(expiring, "token", "ends", "end"))),
             (0, 0, 0) if of == 0 => ("✅", "no rotations".to_owned()),
+            (0, 0, 0) if of == 1 => ("✅", "nothing is due".to_owned()),
             (0, 0, 0) => ("✅", format!("nothing is due in {}", format::counted(of as u64, "rotation"))),
             (0, 0, _) => ("🔄", format!("{} done", rotations(rotated))),
             (0, ..) => ("🔜", format!("{} to run", rotations(planned))),
@@ -236,8 +237,11 @@ impl Page<'_> {
     fn more(&self, rows: &[&Row<'_>]) -> Vec<String> {
         let secrets: usize = rows.iter().map(|row| row.secrets.len()).sum();
         let first = |times: Vec<jiff::Timestamp>| {
-            let first = times.into_iter().min();
-            first.map(|first| unbroken(&format!("from {}", self.view.format.when(first)))).unwrap_or_default()
+            times
+                .into_iter()
+                .min()
+                .map(|first| format!("{} …", unbroken(&format::day(first))))
+                .unwrap_or_default()
         };
         let tokens = rows.iter().filter_map(|row| row.rotation.token.as_ref()?.expires_at).collect();
         let dates = rows.iter().filter_map(|row| row.rotation.next_rotation_at).collect();

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr as _;
 
+use super::format;
 use super::paint::{Page, Role};
 use super::rows::{Row, View};
 use super::spans::{self, Span};
@@ -57,7 +58,7 @@ pub(super) fn draw(page: &mut Page, view: &View<'_>) {
     let (first, last) = spans::range(drawn.iter().map(|(row, spans)| (row.rotation, spans.as_slice())), now);
     let scale = Scale { first, last, width: columns.min(WIDEST) - label };
     page.blank();
-    let days = [first, last].map(|time| time.strftime("%Y-%m-%d").to_string());
+    let days = [first, last].map(format::day);
     let room = scale.width.saturating_sub(days[0].len());
     page.draw(Role::Quiet, &format!("{:label$}{}{:>room$}", "", days[0], days[1]));
     page.end_line();

@@ -39,6 +39,7 @@ mod lineage;
 mod mint;
 mod names;
 mod plan;
+pub mod proof;
 mod report;
 mod retire;
 #[cfg(test)]

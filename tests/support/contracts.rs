@@ -70,6 +70,12 @@ pub static LAUNCHDARKLY: LazyLock<Api> = LazyLock::new(|| {
     Api::new("launchdarkly", "", text, &[])
 });
 
+/// Lighthouse, which does not exist: keys.
+pub static LIGHTHOUSE: LazyLock<Api> = LazyLock::new(|| {
+    let text = include_str!("../contracts/lighthouse-keys.openapi.json");
+    Api::new("lighthouse", "/v1", text, &[])
+});
+
 const GITHUB_BEYOND: &[(&str, &str, &str)] = &[
     ("GET", "/repositories/{id}", "where a renamed repository's redirect leads"),
     ("GET", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),

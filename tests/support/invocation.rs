@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crossfade::{Environment, Input, Stream, Streams, run};
 use serde_json::Value;
@@ -62,6 +62,7 @@ impl Invocation {
     pub fn scene(self, world: &World, github: &str, provider: &str) -> Self {
         let destinations = world.destinations();
         let mut this = self
+            .configured(world)
             .credentials(world)
             .arg("--provider", world.provider.service().name)
             .arg("--token", TOKEN)
@@ -72,6 +73,19 @@ impl Invocation {
             this = this.arg("--secret", &destination);
         }
         this
+    }
+
+    /// With the file that describes the provider, where crossfade does not know it.
+    fn configured(self, world: &World) -> Self {
+        static FILE: OnceLock<tempfile::NamedTempFile> = OnceLock::new();
+        let Some(text) = world.provider.service().configuration() else { return self };
+        let file = FILE.get_or_init(|| {
+            let file = tempfile::Builder::new().suffix(".yml").tempfile().unwrap();
+            std::fs::write(&file, text).unwrap();
+            file
+        });
+        let this = self.arg("--config", file.path().to_str().unwrap());
+        this.env("LIGHTHOUSE_ADMIN_KEY", world.provider_token())
     }
 
     /// The credentials of the standard scene alone.

@@ -37,7 +37,7 @@ rotations:
         1 | defaults: { lifetme
           |             ^^^^^^^
           |
-          = help: did you mean `lifetime`? Allowed: `provider`, `provider_url`, `credential`, `org_id`, `lifetime`, `overlap`, `rotate_before` or `delete_after`
+          = help: did you mean `lifetime`? Allowed: `provider`, `provider_url`, `credential`, `org_id`, `with`, `lifetime`, `overlap`, `rotate_before` or `delete_after`
 
         error: unknown provider `axoim`
          --> crossfade.yml:4:15
@@ -59,7 +59,7 @@ rotations:
         6 |     provider_token
           |     ^^^^^^^^^^^^^^
           |
-          = help: allowed: `name`, `provider`, `provider_url`, `credential`, `org_id`, `token`, `formerly`, `trusted`, `lifetime`, `overlap`, `rotate_before`, `delete_after`, `create`, `verify` or `secrets`
+          = help: allowed: `name`, `provider`, `provider_url`, `credential`, `org_id`, `with`, `token`, `formerly`, `trusted`, `lifetime`, `overlap`, `rotate_before`, `delete_after`, `create`, `verify` or `secrets`
 
         error: `name` is given twice
          --> crossfade.yml:7:5
@@ -126,7 +126,7 @@ fn what_is_no_yaml() {
         1 | -
           | ^
           |
-          = help: its keys: `defaults` or `rotations`
+          = help: its keys: `defaults`, `providers` or `rotations`
         error: invalid YAML: unclosed bracket '['
          --> crossfade.yml:1:12
           |

@@ -126,7 +126,7 @@ rotations:
   - { name: c, provider: axiom, provider_url: https://own.example, credential: OWN, token: c, secrets: [C] }
 ";
     let provider = |name: &str| RotationKeys {
-        provider: flag("--provider", name.parse().unwrap()),
+        provider: flag("--provider", ProviderName(name.to_owned())),
         ..RotationKeys::default()
     };
     let to = |text: &str| RotationKeys {
@@ -269,7 +269,7 @@ proptest! {
         }
         let (provider, address, _): Said = of_flags;
         let flags = RotationKeys {
-            provider: provider.and_then(|index| flag("--provider", PROVIDERS[index].parse().unwrap())),
+            provider: provider.and_then(|index| flag("--provider", ProviderName(PROVIDERS[index].to_owned()))),
             provider_url: address.and_then(|index| flag("--provider-url", url(URLS[index]))),
             ..RotationKeys::default()
         };

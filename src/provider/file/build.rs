@@ -122,6 +122,19 @@ impl Builder<'_> {
         let (token, create) = (token?, create?);
         let regenerate = optional(regenerate)?;
         self.consistent(keys, &token, &create, regenerate.as_ref());
+        let is_told_by_value =
+            values.iter().any(|value| matches!(value.shape.body, redact::Body::IdAndVisible(_)));
+        let is_told = given(&keys.token).is_some_and(|keys| keys.credential.is_some());
+        if !is_told && token.hint.is_none() && !is_told_by_value {
+            let invalid = Invalid::new("`token` does not say which tokens can be the credential");
+            self.problems.error(
+                origin_of(&keys.token),
+                invalid.help(
+                    "crossfade never ends a token that it may sign in with. Write `credential: none` if the list never shows the \
+                     credential, or what only such tokens show, like `credential: { /scopes: tokens:write }`",
+                ),
+            );
+        }
         if disable.is_some() && token.disabled.is_empty() {
             let invalid = Invalid::new("`disable` needs `token.disabled`");
             self.problems.error(
@@ -297,7 +310,10 @@ impl Builder<'_> {
             rights,
             has_effective_rights: given(&keys.effective_rights) == Some(&true),
             copies_unknown_rights: keys.unknown_rights.is_some(),
-            credential: self.conditions(given(&keys.credential)),
+            credential: match given(&keys.credential) {
+                Some(rule) => rule.0.as_ref().map(|named| self.conditions(Some(named))),
+                None => Some(Vec::new()),
+            },
         })
     }
 

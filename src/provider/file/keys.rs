@@ -130,8 +130,8 @@ keys! {
         effective_rights: bool,
         /// `copy`: also copy fields that this file does not name and whose names end in capabilities, permissions, privileges or scopes.
         unknown_rights: String,
-        /// What a token must show to be the credential that crossfade signs in with.
-        credential: Named<Node>,
+        /// What a token must show to be the credential that crossfade signs in with; or `none`: the list never shows the credential.
+        credential: CredentialKeys,
     }
 }
 
@@ -438,6 +438,33 @@ impl JsonSchema for PageKeys {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [{ "enum": ["link"] }, generator.subschema_for::<PageMapping>()] })
+    }
+}
+
+/// Which listed tokens may be the credential.
+#[derive(Debug, Clone)]
+pub(crate) struct CredentialKeys(pub(crate) Option<Named<Node>>);
+
+impl Read for CredentialKeys {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Value::Scalar { text, .. } if text == "none" => Some(Self(None)),
+            _ => Named::read(node, problems).map(|named| Self(Some(named))),
+        }
+    }
+}
+
+impl JsonSchema for CredentialKeys {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "CredentialRule".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "enum": ["none"] }, { "type": "object" }] })
     }
 }
 

@@ -32,7 +32,6 @@ pub struct ProviderFile {
     /// What people call it.
     pub(crate) title: String,
     /// The text of the file, where it ships with crossfade.
-    #[allow(dead_code)]
     pub(crate) source: Option<&'static str>,
     /// The public address, with the API's path. `None`: each installation has its own.
     pub(crate) api: Option<Url>,
@@ -47,7 +46,6 @@ pub struct ProviderFile {
     /// How long a new token may be missing from the list.
     pub(crate) eventual: Duration,
     /// The shortest life of a token.
-    #[allow(dead_code)]
     pub(crate) shortest: Duration,
     /// Names of the fields that hold values.
     pub(crate) secrets: Arc<[String]>,
@@ -99,7 +97,6 @@ pub(crate) struct Header {
 }
 
 /// What a rotation sets.
-#[allow(dead_code)]
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Variable {
     pub(crate) about: String,
@@ -147,8 +144,8 @@ pub(crate) struct TokenRules {
     pub(crate) has_effective_rights: bool,
     /// Fields that grant something, whatever they are called, are copied too.
     pub(crate) copies_unknown_rights: bool,
-    /// All of it: the token may be the credential.
-    pub(crate) credential: Vec<Condition>,
+    /// All of it: the token may be the credential. `None`: no listed token is.
+    pub(crate) credential: Option<Vec<Condition>>,
 }
 
 impl TokenRules {

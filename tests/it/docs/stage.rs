@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::provider::{ALL, FakeToken, Service};
+use crate::support::provider::{ALL, FakeToken, Service, lighthouse};
 use crate::support::world::REPOSITORY;
 use crate::support::{Invocation, Ran, World};
 
@@ -143,7 +143,8 @@ async fn read(flags: &[String], environment: &BTreeMap<String, String>) -> (&'st
     let all = ran.json()["rotations"].as_array().unwrap().clone();
     let provider = all[0]["provider"].as_str().unwrap().to_owned();
     assert!(all.iter().all(|rotation| rotation["provider"] == provider.as_str()), "one stage, one provider");
-    let service = ALL.into_iter().find(|service| service.name == provider).unwrap();
+    let service =
+        ALL.into_iter().chain([&lighthouse::SERVICE]).find(|service| service.name == provider).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let shown = |rotation: &Value| Shown {
         token: text(&rotation["token"]),

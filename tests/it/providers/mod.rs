@@ -3,6 +3,7 @@
 mod common;
 mod deepset;
 mod launchdarkly;
+mod own;
 mod softwareone;
 
 use crate::support::{Invocation, Ran, World};

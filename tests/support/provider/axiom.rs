@@ -19,6 +19,7 @@ pub static SERVICE: Service = Service {
     names: |state| (state.unique("id"), format!("xaat-{}", state.unique("value"))),
     ordinary: TokenSpec::ingest,
     admin: TokenSpec::admin,
+    file: None,
 };
 
 impl TokenSpec {

@@ -19,6 +19,7 @@ pub static SERVICE: Service = Service {
     names: |state| (state.unique("id"), format!("api_{}", &state.digits("value")[..40])),
     ordinary: |name| token(name, "MEMBER").with("workspaces", json!(["prod", "dev"])),
     admin: |name| token(name, "ADMIN"),
+    file: None,
 };
 
 /// The workspaces that there are.

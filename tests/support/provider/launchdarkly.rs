@@ -19,6 +19,7 @@ pub static SERVICE: Service = Service {
     names: |state| (state.digits("id")[..24].to_owned(), format!("api-{}", state.unique("value"))),
     ordinary: |name| token(name, "reader"),
     admin: |name| token(name, "admin"),
+    file: None,
 };
 
 /// The member that tokens are made by.

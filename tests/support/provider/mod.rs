@@ -7,6 +7,8 @@
 pub mod axiom;
 pub mod deepset;
 pub mod launchdarkly;
+pub mod lighthouse;
+pub mod rest;
 pub mod softwareone;
 mod token;
 
@@ -26,7 +28,7 @@ use super::server::Server;
 
 pub use token::{FakeToken, TokenSpec};
 
-/// Every service that there is a fake of.
+/// Every service that is built in.
 pub static ALL: [&Service; 4] =
     [&axiom::SERVICE, &softwareone::SERVICE, &deepset::SERVICE, &launchdarkly::SERVICE];
 
@@ -54,6 +56,18 @@ pub struct Service {
     pub ordinary: fn(&str) -> TokenSpec,
     /// A token that may do everything with tokens.
     pub admin: fn(&str) -> TokenSpec,
+    /// Where crossfade does not know the service: the page whose first configuration
+    /// describes it.
+    pub file: Option<&'static str>,
+}
+
+impl Service {
+    /// The configuration file that a run needs to know the service.
+    #[must_use]
+    pub fn configuration(&self) -> Option<&'static str> {
+        let (_, rest) = self.file?.split_once("```yaml\n")?;
+        rest.split_once("```").map(|(text, _)| text)
+    }
 }
 
 /// How long crossfade lets a token live where its rotation says nothing.

@@ -23,6 +23,7 @@ pub static SERVICE: Service = Service {
     },
     ordinary: |name| token(name, &["MOD-9042", "MOD-1756"]).with("icon", json!("logo.png")),
     admin: |name| token(name, &[TOKENS]),
+    file: None,
 };
 
 /// The module that manages API tokens.

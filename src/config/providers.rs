@@ -1,0 +1,173 @@
+//! The providers that a file's rotations can name: those that ship with crossfade, and
+//! the file's own. And what a rotation sets of their variables.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::file::{Field, RotationKeys, given};
+use super::scalar::{Read, text};
+use super::validate;
+use super::yaml::Node;
+use crate::diagnostic::{Invalid, Origin, Problems, named, nearest, one_of, quoted};
+use crate::provider::file::keys::Named;
+use crate::provider::file::{ProviderKeys, Variable, build};
+use crate::provider::{Kind, catalogue};
+
+/// What a rotation calls its provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProviderName(pub(crate) String);
+
+impl fmt::Display for ProviderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Read for ProviderName {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        text(node, problems, |text| Ok(Self(text.to_owned())))
+    }
+}
+
+impl JsonSchema for ProviderName {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ProviderName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let known: Vec<&str> = catalogue().iter().map(Kind::name).collect();
+        json_schema!({ "anyOf": [{ "enum": known }, { "type": "string", "description": "One of the file's own `providers`." }] })
+    }
+}
+
+/// Every provider that a rotation can name.
+#[derive(Debug)]
+pub(crate) struct Providers(Vec<Kind>);
+
+impl Providers {
+    /// Those that ship with crossfade, and a file's own, each checked.
+    pub(crate) fn read(own: Option<&Named<ProviderKeys>>, problems: &mut Problems) -> Self {
+        let mut all = catalogue().to_vec();
+        for (name, origin, field) in own.into_iter().flat_map(|named| &named.0) {
+            let legal = problems.note(*origin, provider_name(name)).is_some();
+            let Some(keys) = field.value.as_ref() else { continue };
+            let file = build(name, None, keys, *origin, problems);
+            all.extend(file.filter(|_| legal).map(|file| Kind::from(Arc::new(file))));
+        }
+        Self(all)
+    }
+
+    /// The provider of this name, if its file is right.
+    pub(crate) fn find(&self, name: &ProviderName) -> Option<&Kind> {
+        self.0.iter().find(|kind| kind.name() == name.0)
+    }
+}
+
+/// Notes a name that no provider has. `own`: those of the file, right or not.
+pub(super) fn check_name(
+    field: &Field<ProviderName>,
+    own: Option<&Named<ProviderKeys>>,
+    problems: &mut Problems,
+) {
+    let Some(name) = &field.value else { return };
+    let mut known: Vec<(&str, ())> = catalogue().iter().map(|kind| (kind.name(), ())).collect();
+    known.extend(own.into_iter().flat_map(|named| &named.0).map(|(name, ..)| (name.as_str(), ())));
+    problems.note(field.origin, named("provider", &known, &name.0));
+}
+
+fn provider_name(name: &str) -> Result<(), Invalid> {
+    if catalogue().iter().any(|kind| kind.name() == name) {
+        return Err(Invalid::new(format!("the provider {} is built in", quoted(name))).help(
+            "choose another name for your own; `crossfade provider show` prints the one that is built in",
+        ));
+    }
+    let is_legal =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    if name.is_empty() || name.len() > 40 || !name.bytes().all(is_legal) {
+        return Err(Invalid::new(format!("{} cannot be the name of a provider", quoted(name)))
+            .help("lower-case letters, digits, - and _, at most 40"));
+    }
+    Ok(())
+}
+
+/// What a rotation sets of its provider's variables, right or not.
+pub(super) fn with(kind: &Kind, keys: &RotationKeys) -> BTreeMap<String, String> {
+    let variables = &kind.file().variables;
+    let own = given(&keys.with).into_iter().flat_map(|named| &named.0);
+    let own = own.filter_map(|(name, _, field)| Some((name, field.value.as_ref()?)));
+    let org_id = given(&keys.org_id).map(|id| (ORG_ID, id));
+    let all = org_id.into_iter().chain(own.map(|(name, value)| (name.as_str(), value)));
+    all.filter(|(name, _)| variables.contains_key(*name))
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .collect()
+}
+
+/// The variable that has a key of its own in a rotation.
+const ORG_ID: &str = "org_id";
+
+/// Notes what is wrong with the variables that a rotation sets, and which are missing.
+pub(super) fn check_variables(kind: &Kind, keys: &RotationKeys, rotation: Origin, problems: &mut Problems) {
+    let file = kind.file();
+    let named = given(&keys.with).map(|named| named.0.as_slice()).unwrap_or_default();
+    for (name, origin, field) in named {
+        let Some(variable) = file.variables.get(name) else {
+            let known = || file.variables.keys().map(String::as_str);
+            let invalid = Invalid::new(format!("the provider `{kind}` has no variable {}", quoted(name)));
+            problems.error(
+                *origin,
+                invalid.help(match nearest(name, known()) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None if file.variables.is_empty() => "it has none".to_owned(),
+                    None => format!("its variables: {}", one_of(known())),
+                }),
+            );
+            continue;
+        };
+        if let Some(value) = &field.value {
+            problems.note(field.origin, value_of(variable, value));
+        }
+    }
+    let is_set =
+        |name: &str| named.iter().any(|(known, ..)| known == name) || name == ORG_ID && keys.org_id.is_some();
+    for (name, variable) in &file.variables {
+        if variable.default.is_none() && !variable.is_optional && !is_set(name) {
+            let about =
+                if variable.about.is_empty() { String::new() } else { format!(": {}", variable.about) };
+            let invalid = Invalid::new(format!("the provider `{kind}` needs the variable `{name}`"));
+            problems.error(rotation, invalid.help(format!("write `with: {{ {name}: … }}`{about}")));
+        }
+    }
+    if file.api.is_none() && keys.provider_url.is_none() {
+        let invalid = Invalid::new(format!("the provider `{kind}` has no public address"));
+        problems.error(
+            rotation,
+            invalid.help("say at `provider_url` where your installation is, with the API's path"),
+        );
+    }
+}
+
+fn value_of(variable: &Variable, value: &str) -> Result<(), Invalid> {
+    if variable.is_secret {
+        return validate::credential(value).map(drop);
+    }
+    if !variable.one_of.is_empty() && !variable.one_of.iter().any(|known| known == value) {
+        let known = variable.one_of.iter().map(String::as_str);
+        return Err(Invalid::new(format!("{} is not allowed here", quoted(value)))
+            .help(format!("expected {}", one_of(known))));
+    }
+    if value.chars().any(char::is_control) || value.chars().count() > 200 || matches!(value, "." | "..") {
+        return Err(Invalid::new(format!("{} cannot be the value of a variable", quoted(value))));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! Files that a user writes: right ones, wrong ones, hostile ones.
+
+use crate::config::read_for_tests;
+use crate::diagnostic::Problems;
+
+const GOOD: &str = r#"providers:
+  lighthouse:
+    api: https://api.lighthouse.example/v1
+    variables:
+      team: { about: the id of the team }
+      kind: { default: teams, one_of: [teams, users] }
+      second: { secret: true, optional: true }
+    headers: { X-Second: <second> }
+    secrets: [secret]
+    token:
+      id: /key_id
+      name: /label
+      marker: { at: /label, max: 120 }
+      expires: { at: /expires, form: rfc3339 }
+      rights:
+        scopes: /scopes
+      credential: { /scopes: "keys:admin" }
+    list:
+      get: /<kind>/<team>/keys
+      items: /keys
+    create:
+      post: /<kind>/<team>/keys
+      body: { label: <marker>, scopes: <rights.scopes>, expires: "<expires:rfc3339>" }
+      value: /secret
+    verify: { get: /me, shows: { /key_id: <id> } }
+    delete: { delete: /keys/<id> }
+rotations:
+  - { name: ci, provider: lighthouse, credential: LH_KEY, token: ci, with: { team: a }, secrets: [LH] }
+"#;
+
+fn problems(text: &str) -> Problems {
+    let mut problems = Problems::default();
+    problems.set_file("crossfade.yml", text);
+    read_for_tests(text, &mut problems);
+    problems
+}
+
+#[test]
+fn a_file_of_ones_own_is_a_provider() {
+    assert_eq!(problems(GOOD).to_string(), "");
+}
+
+/// Each change of the good file is refused, on the line of the change, with these words.
+#[test]
+fn a_file_that_could_do_harm_is_refused_where_it_is_wrong() {
+    let cases = [
+        // Where the credential goes.
+        ("https://api.lighthouse.example/v1", "http://api.lighthouse.example/v1", "must begin with https://"),
+        (
+            "https://api.lighthouse.example/v1",
+            "https://user@api.lighthouse.example",
+            "user name or a password",
+        ),
+        ("https://api.lighthouse.example/v1", "https://api.github.com", "this is the address of GitHub"),
+        ("get: /me", "get: https://evil.example/me", "not a path below the API's address"),
+        ("get: /me", "get: //evil.example", "not a path below the API's address"),
+        ("get: /me", "get: /a/../../b", "not a path below the API's address"),
+        ("get: /me", "get: /a%2f..", "not a path below the API's address"),
+        ("get: /me", "get: /me?key=<credential>", "the placeholder `<credential>` is not allowed here"),
+        ("get: /me", "get: /me/<second>", "the placeholder `<second>` is not allowed here"),
+        (
+            "label: <marker>",
+            "label: <marker>, x: <credential>",
+            "the placeholder `<credential>` is not allowed here",
+        ),
+        ("X-Second: <second>", "Host: evil.example", "the header `Host` cannot be set"),
+        // What it reads.
+        ("X-Second: <second>", "X-Second: <env:HOME>", "unknown placeholder `<env:HOME>`"),
+        ("X-Second: <second>", "X-Second: <GITHUB_TOKEN>", "unknown placeholder `<GITHUB_TOKEN>`"),
+        ("{ team: a }", "{ team: a, second: GITHUB_TOKEN }", "is one of GitHub's own variables"),
+        ("{ team: a }", "{ team: a, second: CROSSFADE_MARKER_KEY }", "holds the key that signs markers"),
+        // What it prints.
+        ("value: /secret", "value: /token", "the value at `/token` is not among the `secrets`"),
+        ("value: /secret", "value: \"<reply:/id>:<reply:/x>\"", "is not among the `secrets`"),
+        ("id: /key_id", "id: /secret", "the id at `/secret` is a secret"),
+        // What makes a rotation unsafe.
+        ("max: 120", "max: 63", "a marker does not fit"),
+        ("      credential: { /scopes: \"keys:admin\" }\n", "", "which tokens can be the credential"),
+        ("label: <marker>, ", "", "has no <marker>"),
+        ("scopes: <rights.scopes>, ", "", "does not copy the right `scopes`"),
+        ("      rights:\n        scopes: /scopes\n", "", "says nothing of the rights"),
+        (", form: rfc3339 }", " }", "does not say in which form it is written"),
+        ("form: rfc3339", "form: unix", "unknown form of a date `unix`"),
+        ("<expires:rfc3339>", "<expires>", "does not say in which form"),
+        (", expires: \"<expires:rfc3339>\"", "", "says nothing of when"),
+        ("delete: /keys/<id>", "delete: /keys/all", "does not say which token it is about"),
+        // What is misspelt.
+        ("    secrets: [secret]", "    secretz: [secret]", "did you mean `secrets`?"),
+        ("<marker>", "<markr>", "did you mean `<marker>`?"),
+        ("<rights.scopes>", "<rights.scope>", "unknown right `scope`"),
+        ("/scopes\n", "scopes\n", "invalid JSON pointer `scopes`"),
+        ("lighthouse:", "axiom:", "the provider `axiom` is built in"),
+        ("provider: lighthouse", "provider: lighthose", "did you mean `lighthouse`?"),
+        // What a rotation sets.
+        ("{ team: a }", "{ }", "needs the variable `team`"),
+        ("{ team: a }", "{ team: a, kind: orgs }", "`orgs` is not allowed here"),
+        ("{ team: a }", "{ team: .. }", "cannot be the value of a variable"),
+        ("{ team: a }", "{ team: a, tem: b }", "has no variable `tem`"),
+        ("    api: https://api.lighthouse.example/v1\n", "", "has no public address"),
+    ];
+    let mut wrong = Vec::new();
+    for (from, to, words) in cases {
+        assert!(GOOD.contains(from), "{from}");
+        let text = GOOD.replacen(from, to, 1);
+        let problems = problems(&text);
+        let shown = problems.to_string();
+        if !(problems.has_errors() && shown.contains(words) && shown.contains("--> crossfade.yml:")) {
+            wrong.push(format!("{to:?}: expected {words}\n{shown}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn a_variable_of_the_environment_serves_one_service_at_one_address() {
+    let second = "  - { name: b, provider: axiom, credential: LH_KEY, token: b, secrets: [B] }\n";
+    assert!(problems(&format!("{GOOD}{second}")).to_string().contains("two services"), "the credential");
+    let second = "  - { name: b, provider: axiom, credential: OTHER, token: b, secrets: [B] }\n";
+    let shared = GOOD.replace("{ team: a }", "{ team: a, second: OTHER }");
+    assert!(problems(&format!("{shared}{second}")).to_string().contains("two services"), "a secret variable");
+    let elsewhere = "  - { name: b, provider: lighthouse, provider_url: \"https://other.example\", credential: LH_KEY, token: b, with: { team: b }, secrets: [B] }\n";
+    assert!(problems(&format!("{GOOD}{elsewhere}")).to_string().contains("two addresses"));
+}
+
+#[test]
+fn a_default_for_variables_needs_a_provider() {
+    let two = format!(
+        "defaults: {{ with: {{ team: a }} }}\n{GOOD}  - {{ name: b, provider: axiom, credential: B, token: b, secrets: [B] }}\n"
+    );
+    assert!(problems(&two).to_string().contains("a default `with` in a file of several providers"));
+}

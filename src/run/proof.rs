@@ -1,0 +1,86 @@
+//! `crossfade provider check` and `prove`.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use tracing::instrument::WithSubscriber as _;
+
+use super::{FAILED, USAGE, announce};
+use crate::cli::{Action, ProviderRun};
+use crate::clock::{Clock, ClockId};
+use crate::http::{Http, HttpSettings};
+use crate::log;
+use crate::progress::Progress;
+use crate::provider;
+use crate::redact::Redactor;
+use crate::report::provider::{proof as steps_as_text, tokens};
+use crate::rotation;
+use crate::rotation::proof::{Proof, is_ours};
+use crate::rotation::session::ProviderSession;
+use crate::streams::Streams;
+
+/// Runs the command, prints what came of it, and returns the exit code.
+pub(super) async fn run(
+    run: &ProviderRun,
+    redactor: &Arc<Redactor>,
+    on_actions: bool,
+    mut streams: Streams,
+) -> u8 {
+    let log = log::subscriber(
+        run.options.verbosity,
+        Arc::clone(redactor),
+        streams.stderr.clone(),
+        Progress::new(false),
+    );
+    let outcome = carry_out(run, redactor, on_actions, &streams).with_subscriber(log).await;
+    let (text, code) = match outcome {
+        Ok((text, is_right)) => (text, if is_right { 0 } else { FAILED }),
+        Err((error, code)) => {
+            let _ = writeln!(streams.stderr, "error: {}", redactor.message(&error));
+            return code;
+        }
+    };
+    let written = streams.stdout.write_all(text.as_bytes()).and_then(|()| streams.stdout.flush());
+    if written.is_ok() { code } else { FAILED }
+}
+
+async fn carry_out(
+    run: &ProviderRun,
+    redactor: &Arc<Redactor>,
+    on_actions: bool,
+    streams: &Streams,
+) -> Result<(String, bool), (String, u8)> {
+    let clock = Arc::new(Clock::default());
+    let request_timeout = run.options.request_timeout.unsigned();
+    let http = Arc::new(Http::new(HttpSettings::new(request_timeout), Arc::clone(&clock)));
+    let settings = &run.rotation.provider;
+    let announce = announce(redactor, on_actions, streams);
+    // Nothing is asked of GitHub, so the provider's clock is the one that counts.
+    let provider =
+        provider::connect(settings, &run.credentials, Arc::clone(&http), ClockId::Github, announce)
+            .map_err(|error| (error.to_string(), USAGE))?;
+    let credential = run.credentials.get(&settings.credential).cloned().unwrap_or_default();
+    let session = ProviderSession::new(provider, credential, ClockId::Github, http.retry_policy());
+    match run.action {
+        Action::Check => {
+            let listed = session.tokens().await.map_err(|error| (error.to_string(), FAILED))?;
+            let listed: Vec<_> = listed.iter().map(|token| (token, is_ours(&run.rotation, token))).collect();
+            Ok((tokens(&listed, redactor), true))
+        }
+        Action::Prove => {
+            let file = settings.kind.file();
+            let proof = Proof {
+                session: &session,
+                rotation: &run.rotation,
+                repository: &run.repository,
+                shortest: file.shortest,
+                patience: rotation::patience(request_timeout).max(file.eventual),
+                now: &|| clock.now(),
+            };
+            let steps = proof.run().await;
+            let is_right = steps.iter().all(|step| step.failure.is_none());
+            let end = if is_right { "The provider works as its file says.\n" } else { "" };
+            Ok((format!("{}{end}", steps_as_text(&steps, redactor)), is_right))
+        }
+    }
+}

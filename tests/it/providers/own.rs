@@ -1,0 +1,153 @@
+//! A provider that the user describes in the configuration.
+
+use serde_json::json;
+
+use super::assert_sound;
+use crate::support::provider::{Service, TokenSpec, axiom, deepset, launchdarkly, softwareone};
+use crate::support::{Invocation, Ran, World};
+
+/// The built-in file of this name.
+fn built_in(name: &str) -> String {
+    std::fs::read_to_string(format!("{}/src/provider/catalogue/{name}.yml", env!("CARGO_MANIFEST_DIR")))
+        .unwrap()
+}
+
+/// A scene of this service, with a credential that no built-in service would claim.
+async fn world(service: &'static Service, original: TokenSpec) -> World {
+    let admin = (service.admin)("crossfade").value("mine-0a1b2c3d4e5f60718293a4b5c6d7e8f9");
+    World::builder().provider(service).original(original).admin(admin).start().await
+}
+
+/// A configuration whose provider `mine` is described by `file`.
+fn configuration(world: &World, file: &str) -> tempfile::NamedTempFile {
+    let indented: String = file.lines().map(|line| format!("    {line}\n")).collect();
+    let text = format!(
+        "providers:\n  mine:\n{indented}rotations:\n- name: ci-ingest\n  provider: mine\n  provider_url: {}\n  token: ci-ingest\n  secrets: [AXIOM_TOKEN]\n",
+        world.provider.url()
+    );
+    let file = tempfile::Builder::new().suffix(".yml").tempfile().unwrap();
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+async fn run(world: &World, command: &[&str], config: &tempfile::NamedTempFile) -> Ran {
+    let mut invocation = Invocation::of(command[0]);
+    for argument in &command[1..] {
+        invocation = invocation.flag(argument);
+    }
+    let invocation = invocation.credentials(world).arg("--config", config.path().to_str().unwrap());
+    let invocation = invocation.arg("--repository", "acme/infra").arg("--request-timeout", "2s");
+    if command[0] == "provider" {
+        return invocation.run().await;
+    }
+    invocation.arg("--github-api-url", &world.github.url()).arg("--format", "json").run().await
+}
+
+/// What is built in works the same as a file of one's own.
+#[tokio::test]
+async fn a_file_of_ones_own_rotates_like_a_built_in_one() {
+    for service in [&softwareone::SERVICE, &deepset::SERVICE, &launchdarkly::SERVICE] {
+        let world = world(service, (service.ordinary)("ci-ingest")).await;
+        let config = configuration(&world, &built_in(service.name));
+        let ran = run(&world, &["rotate"], &config).await;
+        assert_eq!(ran.exit_code, 0, "{}: {}", service.name, ran.everything());
+        assert_eq!(ran.rotation()["outcome"], "rotated");
+        assert!(
+            ran.rotation()["warnings"].to_string().contains("crossfade provider prove mine"),
+            "{}",
+            ran.everything()
+        );
+        assert_sound(&world, &ran);
+        let again = run(&world, &["rotate"], &config).await;
+        assert_eq!(again.rotation()["warnings"], json!([]), "said until it has made a token");
+    }
+}
+
+#[tokio::test]
+async fn a_check_prints_each_token_as_it_is_understood_and_changes_nothing() {
+    let world = world(&deepset::SERVICE, (deepset::SERVICE.ordinary)("ci-ingest")).await;
+    let config = configuration(&world, &built_in("deepset"));
+    run(&world, &["rotate"], &config).await;
+    world.provider.forget_requests();
+    let ran = run(&world, &["provider", "check", "mine"], &config).await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert!(ran.stdout.contains("3 tokens") && ran.stdout.contains(&world.original.id), "{}", ran.stdout);
+    assert!(ran.stdout.contains("made by    this rotation"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("2026-05-31T09:00:00Z"), "{}", ran.stdout);
+    assert!(world.provider.requests().iter().all(|request| request.method == "GET"));
+    assert_eq!(crate::support::leaks::find_leaks(&ran.everything(), &world.secrets()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_proof_makes_one_token_and_leaves_nothing_behind() {
+    for service in [&axiom::SERVICE, &softwareone::SERVICE, &deepset::SERVICE, &launchdarkly::SERVICE] {
+        let world = world(service, (service.ordinary)("ci-ingest")).await;
+        let config = configuration(&world, &built_in(service.name));
+        let before = world.provider.live_tokens().len();
+        let ran = run(&world, &["provider", "prove", "mine"], &config).await;
+        assert_eq!(ran.exit_code, 0, "{}: {}", service.name, ran.everything());
+        assert!(ran.stdout.contains("The provider works as its file says."), "{}", ran.stdout);
+        assert_eq!(world.provider.live_tokens().len(), before, "{}", service.name);
+        assert_eq!(world.provider.tokens().len(), before + 1, "{}: one was made", service.name);
+        assert_eq!(world.unaccepted(), Vec::<String>::new(), "{}: the others are untouched", service.name);
+        assert_eq!(
+            crate::support::leaks::find_leaks(&ran.everything(), &world.secrets()),
+            Vec::<String>::new()
+        );
+        world.assert_no_violations();
+    }
+}
+
+/// A proof that meets a wrong file: the step that fails, and what is left.
+async fn disproved(changes: &[(&str, &str)], step: &str) {
+    let admin = (deepset::SERVICE.admin)("ci-ingest");
+    let world = world(&deepset::SERVICE, admin).await;
+    let mut file = built_in("deepset");
+    for (from, to) in changes {
+        assert!(file.contains(from), "{from}");
+        file = file.replacen(from, to, 1);
+    }
+    let config = configuration(&world, &file);
+    let before = world.provider.live_tokens().len();
+    let ran = run(&world, &["provider", "prove", "mine"], &config).await;
+    assert_eq!(ran.exit_code, 1, "{step}: {}", ran.everything());
+    let line = ran.stdout.lines().find(|line| line.contains(step)).unwrap_or_default().to_owned();
+    assert!(line.starts_with("FAILED"), "{step}: {}", ran.everything());
+    assert_eq!(world.provider.live_tokens().len(), before, "{step}: {}", ran.everything());
+    assert_eq!(world.unaccepted(), Vec::<String>::new(), "{step}");
+}
+
+#[tokio::test]
+async fn a_wrong_file_fails_its_proof_and_its_token_is_deleted() {
+    disproved(&[("items: [/data, \"\"]", "items: /date")], "list the tokens").await;
+    disproved(&[("form: rfc3339", "form: milliseconds")], "list the tokens").await;
+    let forgotten = [
+        (
+            "organization_role: /organization_role",
+            "organization_role: { at: /organization_role, copy: false }",
+        ),
+        ("    organization_role: <rights.organization_role>\n", ""),
+    ];
+    disproved(&forgotten, "compare its rights").await;
+    let never =
+        [("expires: true", "expires: false"), ("expires_at: <expires:rfc3339>", "other: <expires:rfc3339>")];
+    disproved(&never, "compare its expiry").await;
+    disproved(
+        &[("unverified: [400,", "rejected: []\n  unverified: [400, 401,")],
+        "see that its value is refused",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_built_in_files_can_be_listed_and_printed() {
+    let ran = Invocation::of("provider").flag("list").run().await;
+    assert!(ran.stdout.contains("https://api.platform.softwareone.com"), "{}", ran.everything());
+    for service in crate::support::provider::ALL {
+        assert!(ran.stdout.contains(service.name));
+        let shown = Invocation::of("provider").flag("show").flag(service.name).run().await;
+        assert_eq!(shown.stdout, built_in(service.name));
+    }
+    let ran = Invocation::of("provider").flag("show").flag("nobody").run().await;
+    assert_eq!(ran.exit_code, 2, "{}", ran.everything());
+}
