@@ -34,22 +34,17 @@ fn token(one: &Examination<'_>, subject: &str) -> Check {
         let message = format!("token `{}`: not looked up, see above", one.rotation.token);
         return Check::new(subject, "token", State::Unknown, message);
     };
-    let mut message = match &one.token {
-        Some(token) => {
-            let end = token.expires_at.map_or("does not expire".to_owned(), |end| format!("expires {}", end));
-            format!("token `{}` {end}", token.name)
+    let name = one.token.as_ref().map_or(&one.rotation.token, |token| &token.name);
+    let end = one.token.as_ref().and_then(|token| token.expires_at);
+    let end = end.map_or("does not expire".to_owned(), |end| format!("expires {end}"));
+    let message = match (verdict, one.next_rotation_at) {
+        (Verdict::Fresh, Some(next)) => format!("token `{name}` {end}; next rotation {next}"),
+        (Verdict::Fresh, None) => format!("token `{name}` {end}; nothing is due"),
+        (Verdict::Missing, _) => format!("token `{name}` does not exist; the next run creates it"),
+        (Verdict::Undelivered | Verdict::Due | Verdict::Forced | Verdict::InFlight, _) => {
+            format!("token `{name}`; the next run replaces it: {why}")
         }
-        None => format!("token `{}`", one.rotation.token),
     };
-    match (verdict, one.next_rotation_at) {
-        (Verdict::Fresh, Some(next)) => message.push_str(&format!("; next rotation {}", next)),
-        (Verdict::Fresh, None) => message.push_str("; nothing is due"),
-        (Verdict::Missing, _) => message.push_str(" does not exist; the next run creates it"),
-        (Verdict::Undelivered, _) => message.push_str(&format!("; the next run creates a new one: {why}")),
-        (Verdict::Due | Verdict::Forced | Verdict::InFlight, _) => {
-            message.push_str(&format!("; the next run rotates it: {why}"));
-        }
-    }
     Check::new(subject, "token", State::Ok, message)
 }
 
