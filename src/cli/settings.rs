@@ -26,7 +26,7 @@ pub struct RunOptions {
     pub yes: bool,
     /// How the report is written.
     pub format: Format,
-    /// Requests in flight to GitHub; 1 to 100.
+    /// Parallel requests to GitHub; 1 to 100.
     pub concurrency: usize,
     /// What GitHub's server allows, where it publishes limits.
     pub pace: Pace,

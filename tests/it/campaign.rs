@@ -387,7 +387,7 @@ async fn a_secret_anywhere_in_a_file_is_refused_and_not_shown() {
     }
 }
 
-/// Nobody knows its form, but it is the run's own.
+/// Its form is not known, but it is the run's own.
 #[tokio::test]
 async fn a_credential_of_unknown_form_is_not_shown_wherever_it_is_typed() {
     let secret = "Zq7xWkm9pT4vN9sR2LbQ";

@@ -6,6 +6,7 @@ mod commands;
 mod newcomer;
 mod others;
 mod page;
+mod reference;
 mod stage;
 
 use crate::support::Invocation;

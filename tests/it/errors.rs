@@ -320,7 +320,7 @@ async fn what_github_refuses() {
         World::builder().destinations(["acme/infra@prod:AXIOM_TOKEN"]).expires_in_days(60).start().await;
     let mut all = Vec::new();
     for status in [401, 403, 404, 422, 503] {
-        world.github.mend();
+        world.github.repair();
         world.github.break_scope("acme/infra@prod", On::All, status);
         let ran =
             Invocation::rotate(&world).arg("--format", "json").arg("--request-timeout", "200ms").run().await;

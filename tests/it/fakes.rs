@@ -198,7 +198,7 @@ async fn broken_places_fail_as_arranged() {
     assert_eq!(client.status(Method::DELETE, &path("infra", "A"), None).await, 500);
     assert_eq!(client.get(&path("api", "A")).await.status(), 404);
     assert_eq!(client.get(&path("api", "public-key")).await.status(), 200);
-    world.github.mend();
+    world.github.repair();
     world.github.break_times("acme/infra", On::Reads, 403, 1);
     assert_eq!(client.get(&path("infra", "B")).await.status(), 403);
     assert_eq!(client.get(&path("infra", "B")).await.status(), 200);

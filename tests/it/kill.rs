@@ -16,7 +16,7 @@ use crate::support::{Fault, Invocation, Ran, Target, World};
 const REQUESTS: usize = 7;
 
 /// What the fakes hold, without what differs from run to run: each token's
-/// parent, end, fate and window, and which of them lies in the secret.
+/// parent, end, acceptance and window, and which of them lies in the secret.
 type Picture = (Vec<(Option<String>, Option<Timestamp>, bool, Option<Timestamp>)>, Option<String>);
 
 fn picture(scene: &Scene) -> Picture {

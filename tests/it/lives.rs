@@ -235,7 +235,7 @@ impl Simulation {
             self.wrong.push(format!("minted for what cannot be delivered: {}", ran.everything()));
         }
         self.scene.world.github.set_archived("acme/service-1", false);
-        self.scene.world.github.mend();
+        self.scene.world.github.repair();
         self.scene.world.provider.switch(|switches| switches.refuse_mint = None);
         self.wrong.extend(self.scene.overstated(&ran));
         self.bounded(&ran, before);

@@ -262,7 +262,7 @@ impl Walk {
                 let on = if *reads_too { On::All } else { On::Writes };
                 self.scene.world.github.break_scope(scope, on, if *reads_too { 404 } else { 403 });
                 self.disturbed(self.scene.rotate(IMPATIENT)).await;
-                self.scene.world.github.mend();
+                self.scene.world.github.repair();
             }
             Step::Hours(hours) => self.hours(*hours).await,
             Step::Written { destination } => {

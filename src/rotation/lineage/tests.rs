@@ -204,14 +204,15 @@ fn the_original_is_found_by_its_id_or_by_a_name_that_is_its_own() {
     let mut successor = of_another_rotation("successor");
     successor.marker.as_mut().unwrap().run = marker::new_run(Some("original"));
     let successor = Token { name: "other".into(), ..listed(&successor) };
-    let (original, namesake) = (listed(&original(None)), Token { id: "namesake".into(), ..token("x", None) });
+    let (original, same_name) =
+        (listed(&original(None)), Token { id: "same-name".into(), ..token("x", None) });
     let ours = listed(&minted("ours", day(3), None));
     let all = |tokens: &[&Token]| tokens.iter().map(|token| (*token).clone()).collect::<Vec<_>>();
 
     for (token, tokens, before, after) in [
-        ("original", all(&[&original, &namesake]), "original", "original"),
+        ("original", all(&[&original, &same_name]), "original", "original"),
         ("ci-ingest", all(&[&original]), "original", "original"),
-        ("ci-ingest", all(&[&original, &namesake]), "several: original, namesake", "nothing"),
+        ("ci-ingest", all(&[&original, &same_name]), "several: original, same-name", "nothing"),
         ("ci-ingest", all(&[&original, &successor]), "original belongs to another", "nothing"),
         ("ci-ingest", all(&[&theirs]), "theirs belongs to another", "nothing"),
         ("theirs", all(&[&theirs]), "theirs belongs to another", "nothing"),

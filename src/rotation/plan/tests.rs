@@ -296,7 +296,7 @@ fn an_ended_token_that_is_held_is_compared_with_a_live_one() {
 }
 
 #[test]
-fn a_namesake_of_the_original_is_no_predecessor() {
+fn another_token_of_the_original_s_name_is_no_predecessor() {
     let members = [minted("ended", day(0), Some(day(90))), original(Some(day(300)))];
     let plan = decide(day(100), &members, &[written(day(0))]);
     assert_eq!(plan.verdict, Verdict::Due);

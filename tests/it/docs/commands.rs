@@ -65,7 +65,7 @@ async fn follow(stage: &Stage, words: &[String], page: &str) {
     let checks = |request: &str| says("doctor") && request.ends_with("/CROSSFADE_WRITE_CHECK");
     let looks = |request: &String| request.starts_with("GET ") || checks(request);
     assert!(is_proof || requests.iter().all(looks), "{context}: {requests:?}");
-    let is_offline = ["check", "schema"].contains(&words[1].as_str())
+    let is_offline = ["check", "completions", "schema"].contains(&words[1].as_str())
         || words[1] == "provider" && ["list", "show"].contains(&second);
     assert_eq!(requests.is_empty(), is_offline, "{context}: {requests:?}");
     let values = |held: &Vec<Vec<crate::support::provider::FakeToken>>| {
@@ -130,7 +130,7 @@ async fn every_command_in_a_sentence_works() {
 async fn the_monitor_fails_when_something_ends_too_soon() {
     let command = words("crossfade status --fail-within 7d");
     let shown = blocks().into_iter().find(|block| block.text.contains(&command.join(" "))).unwrap();
-    assert_eq!(shown.page, "docs/recipes.md");
+    assert_eq!(shown.page, "docs/operations.md");
     let all = blocks();
     for (days, exit_code) in [(60, 0), (DUE, 0), (5, 1)] {
         let stage = Stage::of_file(configuration_at(&all, &shown), days).await;

@@ -39,6 +39,16 @@ fn in_the_project(program: &str) -> Command {
     command
 }
 
+/// With `ID` for each id of a token, which is another in every run.
+fn without_ids(text: &str) -> String {
+    let is_id = |word: &str| word.len() == 8 && word.chars().all(|c| c.is_ascii_hexdigit());
+    let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()).map(|word| {
+        let name = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        if is_id(name) { word.replace(name, "ID") } else { word.to_owned() }
+    });
+    words.collect()
+}
+
 #[test]
 fn the_readme_leads_to_a_dry_run_and_a_rotation() {
     if !cfg!(debug_assertions) {
@@ -64,6 +74,10 @@ fn the_readme_leads_to_a_dry_run_and_a_rotation() {
     let ran = shell.output().unwrap();
     let (output, errors) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     assert!(ran.status.success(), "{output}\n{errors}");
+    // The dry run is the one that the README shows.
+    let shown = all.iter().find(|block| block.language == "console").unwrap();
+    let shown = shown.text.strip_prefix("$ crossfade rotate --dry-run\n").unwrap();
+    assert!(without_ids(&output).contains(&without_ids(shown)), "not as in the README:\n{output}");
     // Each command says what the line beside it promises.
     let mut rest = &*output;
     for words in [

@@ -58,7 +58,13 @@ fn stale(command: &str) -> Result<(), String> {
             known([*flag], ".ci/release", |flag| script.contains(&format!("[\"{flag}\"")))
         }
         [".ci/check-action-script"] => existing(".ci/check-action-script").map(|_| ()),
+        ["gh", "auth" | "secret", ..] => Ok(()),
         ["gh", rest @ ..] => attested(rest),
+        // From a copy of the repository that its links name.
+        ["cargo", "install", "--locked", "--git", url] => {
+            let manifest = project_file("Cargo.toml");
+            known([*url], "Cargo.toml", |url| manifest.contains(&format!("repository = \"{url}\"")))
+        }
         _ => Err("nobody has said how this is checked".to_owned()),
     }
 }
@@ -138,6 +144,27 @@ fn every_other_command_names_what_exists() {
         .filter_map(|(page, command)| Some(format!("{page}: {command}: {}", stale(command).err()?)))
         .collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn every_path_that_a_page_names_exists() {
+    let folders =
+        ["src/", "tests/", "docs/", "examples/", "benches/", ".github/action/", ".github/release/", ".ci/"];
+    let is_path = |span: &String| !span.contains([' ', '*']) && !span.contains("NAME");
+    let (mut count, mut missing) = (0, Vec::new());
+    for (page, span) in spans().into_iter().filter(|(_, span)| is_path(span)) {
+        let is_module = ["docs/architecture.md", "docs/design.md"].contains(&page.as_str())
+            && span.contains('/')
+            && span.ends_with(".rs")
+            && !folders.iter().any(|folder| span.starts_with(folder));
+        let path = if is_module { format!("src/{span}") } else { span };
+        if is_module || folders.iter().any(|folder| path.starts_with(folder)) {
+            count += 1;
+            missing.extend((!exists(&path)).then(|| format!("{page}: {path}")));
+        }
+    }
+    assert!(count > 60, "{count}");
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
 #[test]

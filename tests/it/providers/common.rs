@@ -289,10 +289,10 @@ mod scenes {
 
     pub(super) async fn two_tokens_of_one_name_are_not_guessed_at(service: &'static Service) {
         let world = World::builder().provider(service).start().await;
-        let namesake = world.provider.add_token((service.ordinary)("ci-ingest"));
+        let same_name = world.provider.add_token((service.ordinary)("ci-ingest"));
         let ran = rotate(&world).await;
         let error = ran.rotation()["error"].to_string();
-        assert!(error.contains(&namesake.id) && error.contains(&world.original.id), "{error}");
+        assert!(error.contains(&same_name.id) && error.contains(&world.original.id), "{error}");
         let ran = named(&world, &world.original.id).run().await;
         assert_eq!(ran.exit_code, 0, "{}", ran.everything());
         assert_eq!(world.unaccepted(), Vec::<String>::new());

@@ -61,7 +61,7 @@ async fn a_partial_delivery_keeps_both_tokens_alive_until_all_hold_the_next() {
     let half = scene.world.newest().unwrap();
     assert_eq!(scene.world.held(SECRET).unwrap().id, half.id);
     assert_eq!(scene.world.held(OTHER).unwrap().id, scene.world.original.id);
-    scene.world.github.mend();
+    scene.world.github.repair();
     heals(&scene).await;
     assert!(scene.world.axiom.is_accepted(&half.value), "whoever read it before may still use it");
     collects(&scene).await;
@@ -93,7 +93,7 @@ async fn a_new_token_that_every_destination_refuses_is_revoked() {
     let ran = faulty(&scene).await;
     assert!(error(&ran).contains("was not written to any secret"), "{}", ran.everything());
     assert_eq!(scene.world.newest().unwrap().id, scene.world.original.id);
-    scene.world.github.mend();
+    scene.world.github.repair();
     heals(&scene).await;
 }
 
@@ -123,7 +123,7 @@ async fn a_new_token_that_a_destination_may_hold_is_not_revoked() {
     let ran = faulty(&scene).await;
     assert!(error(&ran).contains("was not written to 1 of 1 secret"), "{}", ran.everything());
     assert_eq!(scene.world.held(SECRET).unwrap().id, scene.world.newest().unwrap().id);
-    scene.world.github.mend();
+    scene.world.github.repair();
     heals(&scene).await;
     collects(&scene).await;
 }
@@ -166,7 +166,7 @@ async fn one_destination_that_refuses_does_not_stop_the_others() {
     ] {
         assert!(advice.contains(&expected), "{expected:?} is not in {advice:?}");
     }
-    scene.world.github.mend();
+    scene.world.github.repair();
     heals(&scene).await;
     collects(&scene).await;
 }
@@ -183,7 +183,7 @@ async fn a_destination_that_keeps_failing_holds_mints_back_and_is_healed_without
     let ran = faulty(&scene).await;
     let said = error(&ran);
     assert!(said.contains("no new one is created before 2026-03-03T") && said.contains(OTHER), "{said}");
-    scene.world.github.mend();
+    scene.world.github.repair();
     let ran = faulty(&scene).await;
     assert_eq!((ran.exit_code, scene.world.marked_tokens().len()), (1, 3), "{}", ran.everything());
     scene.world.advance_days(1);

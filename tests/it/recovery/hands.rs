@@ -103,7 +103,7 @@ async fn a_token_that_a_person_regenerated_is_succeeded_and_neither_is_ended_bef
     let copy = TokenSpec::ingest("ci-ingest").description(newest.description()).expires_in_days(90);
     let copy = scene.world.axiom.add_token(copy);
     let ran = heals(&scene).await;
-    assert_eq!(ran.rotation()["reason"], "undelivered", "nobody knows which of the two is held");
+    assert_eq!(ran.rotation()["reason"], "undelivered", "which of the two is held is unknown");
     for token in [&newest, &copy] {
         assert!(scene.world.axiom.is_accepted(&token.value), "{}", token.id);
     }

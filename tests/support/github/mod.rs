@@ -257,7 +257,7 @@ impl FakeGithub {
     }
 
     /// Ends every failure.
-    pub fn mend(&self) {
+    pub fn repair(&self) {
         self.lock().breaks.clear();
     }
 

@@ -84,13 +84,13 @@ pub struct Switches {
     pub unauthenticated: u16,
     /// New tokens expire after this time at the latest, whatever was requested.
     pub longest_life: Option<SignedDuration>,
-    /// Newborns are refused for so many authentications.
+    /// New tokens are refused for so many authentications.
     pub new_token_refused_uses: u32,
-    /// Newborns are refused for so long.
+    /// New tokens are refused for so long.
     pub new_token_refused_for: SignedDuration,
-    /// Newborns are missing from so many lists.
+    /// New tokens are missing from so many lists.
     pub new_token_hidden_lists: u32,
-    /// Newborns are missing from lists for so long.
+    /// New tokens are missing from lists for so long.
     pub new_token_hidden_for: SignedDuration,
     /// Changes the privileges of new tokens.
     pub alter_new_token: Option<Alter>,

@@ -91,7 +91,7 @@ fn a_previous_token_that_outlives_its_overlap_is_given_an_expiry() {
         let secrets = [written(day(0)), unknown];
         assert_eq!(to_set(profile, &old(None), &secrets, day(1)), [], "{secrets:?}");
     }
-    assert_eq!(to_set(profile, &original(None), &held, day(1)), [], "a namesake, perhaps");
+    assert_eq!(to_set(profile, &original(None), &held, day(1)), [], "it may be another token of that name");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn nothing_is_retired_while_a_destination_is_unknown() {
 }
 
 #[test]
-fn a_namesake_of_the_original_is_never_retired() {
+fn another_token_of_the_original_s_name_is_never_retired() {
     let members = [minted("new", day(0), None), original(None)];
     let held = [written(day(0))];
     let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &held).unwrap();
