@@ -240,7 +240,9 @@ async fn carry_out(
                 sessions: &sessions,
                 workflows: &workflows,
             };
-            return Outcome::Diagnosis(Box::pin(doctor::diagnose(&context, &subject)).await);
+            // Nothing is changed, so nothing has to be finished.
+            let diagnosis = Box::pin(stop_signal.unless_stopped(doctor::diagnose(&context, &subject))).await;
+            return Outcome::Diagnosis(diagnosis.unwrap_or_else(|why| Diagnosis::stopped(&why)));
         }
         let report = rotation::run(&context, &run.config, &sessions).await;
         Outcome::Report(Box::new(complete(report, run, &sessions)))

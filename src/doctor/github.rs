@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Check, State, day};
+use super::{Check, State};
 use crate::github::{CredentialKind, Error, Identity};
 use crate::rotation::Failure;
 
@@ -57,7 +57,7 @@ fn described(identity: &Identity) -> String {
 fn expiry(end: Timestamp, now: Option<Timestamp>) -> Check {
     let is_near = now.is_some_and(|now| end.duration_since(now) <= SOON);
     let state = if is_near { State::Warning } else { State::Ok };
-    let check = Check::new(SUBJECT, "expiry", state, format!("expires {}", day(end, now)));
+    let check = Check::new(SUBJECT, "expiry", state, format!("expires {}", end));
     match is_near {
         true => {
             check.fix("Renew it before: crossfade does not rotate it, and cannot write secrets without it.")

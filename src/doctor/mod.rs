@@ -108,6 +108,12 @@ impl Check {
 }
 
 impl Diagnosis {
+    /// Of an invocation that was stopped.
+    pub(crate) fn stopped(why: &str) -> Self {
+        let stopped = Check::new("doctor", "doctor", State::Failed, format!("not finished: {why}"));
+        Self { now: None, checks: vec![Check { code: Some(ErrorCode::Stopped), ..stopped }] }
+    }
+
     /// How many checks ended so.
     #[must_use]
     pub(crate) fn count(&self, state: State) -> usize {
@@ -148,7 +154,7 @@ pub(crate) async fn diagnose(context: &RunContext<'_>, subject: &Subject<'_>) ->
     checks.push(providers::clocks(context.clock, &listed, is_accepted));
     let mut said = BTreeSet::new();
     for one in &examined {
-        let checks_of_one = rotations::checks(one, now, is_accepted);
+        let checks_of_one = rotations::checks(one, is_accepted);
         // What is the same for every rotation is said once.
         checks.extend(
             checks_of_one
@@ -188,17 +194,4 @@ fn owners(config: &Config) -> BTreeSet<String> {
 /// `1 secret`, `2 secrets`
 fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
-/// `2026-09-01 (in 12 days)`
-fn day(time: Timestamp, now: Option<Timestamp>) -> String {
-    let date = time.strftime("%Y-%m-%d");
-    match now.map(|now| time.duration_since(now).as_hours()) {
-        None => date.to_string(),
-        Some(hours @ 0..48) => {
-            format!("{date} (in {})", counted(usize::try_from(hours).unwrap_or(0), "hour"))
-        }
-        Some(hours @ 48..) => format!("{date} (in {} days)", hours / 24),
-        Some(_) => format!("{date} (over)"),
-    }
 }

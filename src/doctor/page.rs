@@ -1,49 +1,49 @@
 //! The page of `crossfade doctor`, and its JSON document.
 
-use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
 use super::{Check, Diagnosis, State, counted};
 use crate::redact::Redactor;
 use crate::report::Terminal;
+use crate::report::format::Format;
+use crate::report::paint::{Cell, Page, Role};
 
 /// The page: groups of checks, and what follows from them.
 #[must_use]
 pub(crate) fn text(diagnosis: &Diagnosis, terminal: Terminal, redactor: &Redactor) -> String {
-    let mut page = String::new();
+    let format = Format::at(diagnosis.now);
+    let shown = |text: &str| format.sentence(&redactor.message(text));
+    let mut page = Page::new(terminal);
     let mut subject = "";
     for check in &diagnosis.checks {
         if check.subject != subject {
             subject = &check.subject;
-            page.push_str(&format!("{}\n", redactor.line(subject)));
+            page.heading(Role::Heading, &redactor.line(subject));
         }
         let code = check.code.map(|code| format!(" [{code}]")).unwrap_or_default();
-        page.push_str(&format!(
-            "  {} {}{code}\n",
-            sign(check.state, terminal),
-            redactor.message(&check.message)
-        ));
+        let message = format!("{}{code}", shown(&check.message));
+        page.entry(2, sign(check.state, terminal), 4, &message);
         for step in &check.fix {
-            let arrow = if terminal.ascii { "->" } else { "→" };
-            page.push_str(&format!("    {arrow} {}\n", redactor.message(step)));
+            let (arrow, column) = if terminal.ascii { ("->", 7) } else { ("→", 6) };
+            page.entry(4, (Role::Plain, arrow.to_owned()), column, &shown(step));
         }
     }
-    page.push_str(&format!("\n{}\n", conclusion(diagnosis)));
+    page.blank();
+    page.flow(0, 0, &conclusion(diagnosis));
     if diagnosis.checks.iter().any(|check| check.code.is_some()) {
-        page.push_str("The codes in brackets are explained in docs/errors.md.\n");
+        page.flow(0, 0, "The codes in brackets are explained in docs/errors.md.");
     }
-    page
+    page.finish()
 }
 
-fn sign(state: State, terminal: Terminal) -> String {
-    let (sign, ascii, style) = match state {
-        State::Ok => ("✓", "ok", AnsiColor::Green.on_default()),
-        State::Unknown => ("?", "?", Style::new().dimmed()),
-        State::Warning => ("!", "!", AnsiColor::Yellow.on_default()),
-        State::Failed => ("✗", "x", AnsiColor::Red.on_default().bold()),
+fn sign(state: State, terminal: Terminal) -> Cell {
+    let (sign, ascii, role) = match state {
+        State::Ok => ("✓", "+", Role::Good),
+        State::Unknown => ("?", "?", Role::Quiet),
+        State::Warning => ("!", "!", Role::Change),
+        State::Failed => ("✗", "x", Role::Bad),
     };
-    let sign = if terminal.ascii { ascii } else { sign };
-    if terminal.colors { format!("{style}{sign}{style:#}") } else { sign.to_owned() }
+    (role, if terminal.ascii { ascii } else { sign }.to_owned())
 }
 
 fn conclusion(diagnosis: &Diagnosis) -> String {

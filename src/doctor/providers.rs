@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Check, State, counted, day};
+use super::{Check, State, counted};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error_code::ErrorCode;
@@ -68,11 +68,8 @@ pub(super) fn checks(listed: &Listed<'_>, now: Option<Timestamp>) -> Vec<Check> 
     if let (Some(Token { name, expires_at: Some(end), .. }), None) = (own.next(), own.next()) {
         let is_near = now.is_some_and(|now| end.duration_since(now) <= SOON);
         let state = if is_near { State::Warning } else { State::Ok };
-        let message = format!(
-            "is probably token `{}`, which expires {}",
-            crate::rotation::marker::strip(name),
-            day(*end, now)
-        );
+        let message =
+            format!("is probably token `{}`, which expires {}", crate::rotation::marker::strip(name), end);
         let check = Check::new(subject(settings), "expiry", state, message);
         checks.push(match is_near {
             true => check.fix(format!(

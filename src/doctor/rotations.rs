@@ -1,24 +1,22 @@
 //! The token of each rotation, and its secrets.
 
-use jiff::Timestamp;
-
-use super::{Check, State, counted, day};
+use super::{Check, State, counted};
 use crate::report::Verdict;
 use crate::rotation::error::RotationError;
 use crate::rotation::{Examination, Failure};
 
-pub(super) fn checks(one: &Examination<'_>, now: Option<Timestamp>, is_accepted: bool) -> Vec<Check> {
+pub(super) fn checks(one: &Examination<'_>, is_accepted: bool) -> Vec<Check> {
     let subject = format!("rotation {}", one.rotation.name);
     let mut checks: Vec<Check> =
         one.notes.iter().map(|note| Check::new(&subject, "pattern", State::Ok, note)).collect();
-    checks.push(token(one, &subject, now));
+    checks.push(token(one, &subject));
     checks.extend(secrets(one, &subject, is_accepted));
     checks.extend(one.warnings.iter().map(|text| Check::new(&subject, "warning", State::Warning, text)));
     checks
 }
 
 /// Its token, and what a run would decide.
-fn token(one: &Examination<'_>, subject: &str, now: Option<Timestamp>) -> Check {
+fn token(one: &Examination<'_>, subject: &str) -> Check {
     let error = one.error.as_ref().filter(|error| !is_told_elsewhere(error));
     if let Some(error) = error {
         let check = Check::failed(subject, "token", Failure::of(error, &one.rotation.provider.credential));
@@ -36,24 +34,17 @@ fn token(one: &Examination<'_>, subject: &str, now: Option<Timestamp>) -> Check 
         let message = format!("token `{}`: not looked up, see above", one.rotation.token);
         return Check::new(subject, "token", State::Unknown, message);
     };
-    let mut message = match &one.token {
-        Some(token) => {
-            let end = token
-                .expires_at
-                .map_or("does not expire".to_owned(), |end| format!("expires {}", day(end, now)));
-            format!("token `{}` {end}", token.name)
+    let name = one.token.as_ref().map_or(&one.rotation.token, |token| &token.name);
+    let end = one.token.as_ref().and_then(|token| token.expires_at);
+    let end = end.map_or("does not expire".to_owned(), |end| format!("expires {end}"));
+    let message = match (verdict, one.next_rotation_at) {
+        (Verdict::Fresh, Some(next)) => format!("token `{name}` {end}; next rotation {next}"),
+        (Verdict::Fresh, None) => format!("token `{name}` {end}; nothing is due"),
+        (Verdict::Missing, _) => format!("token `{name}` does not exist; the next run creates it"),
+        (Verdict::Undelivered | Verdict::Due | Verdict::Forced | Verdict::InFlight, _) => {
+            format!("token `{name}`; the next run replaces it: {why}")
         }
-        None => format!("token `{}`", one.rotation.token),
     };
-    match (verdict, one.next_rotation_at) {
-        (Verdict::Fresh, Some(next)) => message.push_str(&format!("; next rotation {}", day(next, now))),
-        (Verdict::Fresh, None) => message.push_str("; nothing is due"),
-        (Verdict::Missing, _) => message.push_str(" does not exist; the next run creates it"),
-        (Verdict::Undelivered, _) => message.push_str(&format!("; the next run creates a new one: {why}")),
-        (Verdict::Due | Verdict::Forced | Verdict::InFlight, _) => {
-            message.push_str(&format!("; the next run rotates it: {why}"));
-        }
-    }
     Check::new(subject, "token", State::Ok, message)
 }
 

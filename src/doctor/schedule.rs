@@ -109,7 +109,7 @@ fn quiet(config: &Config) -> Check {
         "the repository is public: GitHub disables its schedules after {QUIET_DAYS} days without a commit{due}"
     );
     Check::new("schedule", "quiet_repository", State::Warning, message).fix(
-        "Commit to the repository at least every 60 days, or enable the workflow again when GitHub writes that it was \
+        "Commit to the repository at least every 60 days, or enable the workflow again when GitHub mails that it was \
          disabled; or keep the workflow in a private repository. `crossfade status --fail-within 7d`, scheduled in \
          another repository, tells when tokens are not replaced.",
     )

@@ -20,11 +20,12 @@ struct ListedRepository {
     record: Record,
 }
 
-/// What a repository's own record says about writes.
+/// What a repository's own record says about writes, and who sees it.
 #[derive(Debug, Clone, Copy, Deserialize)]
 struct Record {
     archived: Option<bool>,
     disabled: Option<bool>,
+    private: Option<bool>,
 }
 
 /// Whether a repository takes writes at all.
@@ -60,39 +61,30 @@ pub struct Expansion {
 pub(super) struct Repositories {
     client: Arc<Client<Auth>>,
     lists: Cache<Arc<Vec<ListedRepository>>>,
-    conditions: Cache<Condition>,
+    records: Cache<Record>,
 }
 
 impl Repositories {
     pub(super) fn new(client: &Arc<Client<Auth>>) -> Self {
-        Self { client: Arc::clone(client), lists: Cache::new(), conditions: Cache::new() }
+        Self { client: Arc::clone(client), lists: Cache::new(), records: Cache::new() }
     }
 
     /// Whether a repository takes writes: from a list that was read already, or from one
     /// request.
     pub(super) async fn condition(&self, subject: &Subject<'_>, repository: &Repository) -> Condition {
-        let key = repository.to_string().to_ascii_lowercase();
-        let fetch = async || {
-            let shown = self.client.get::<Record>(subject, &paths::repository(repository)).await;
-            Ok(shown.map_or(Condition::NotKnown, Condition::from))
-        };
-        self.conditions.get(&key, fetch).await.unwrap_or(Condition::NotKnown)
+        self.record(subject, repository).await.map_or(Condition::NotKnown, Condition::from)
     }
 
     /// See [`super::GitHub::is_public`].
     pub(super) async fn is_public(&self, repository: &Repository) -> Option<bool> {
-        #[derive(Deserialize)]
-        struct Visible {
-            private: Option<bool>,
-            visibility: Option<String>,
-        }
-        let subject = Subject::Repositories(&repository.owner);
-        let Visible { private, visibility } =
-            self.client.get(&subject, &paths::repository(repository)).await.ok()?;
-        match visibility.as_deref() {
-            Some(visibility) => Some(visibility == "public"),
-            None => private.map(|private| !private),
-        }
+        let record = self.record(&Subject::Repositories(&repository.owner), repository).await.ok()?;
+        record.private.map(|private| !private)
+    }
+
+    async fn record(&self, subject: &Subject<'_>, repository: &Repository) -> Result<Record, Error> {
+        let key = repository.to_string().to_ascii_lowercase();
+        let path = paths::repository(repository);
+        self.records.get(&key, || self.client.get(subject, &path)).await
     }
 
     /// See [`super::GitHub::expand`].
@@ -141,9 +133,8 @@ impl Repositories {
             }
         };
         for found in &listed {
-            match Condition::from(found.record) {
-                Condition::NotKnown => {}
-                known => self.conditions.put(&found.full_name.to_ascii_lowercase(), known),
+            if Condition::from(found.record) != Condition::NotKnown {
+                self.records.put(&found.full_name.to_ascii_lowercase(), found.record);
             }
         }
         Ok(Arc::new(listed))

@@ -2,8 +2,9 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use crypto_box::SecretKey;
+use crypto_box::aead::OsRng;
 use serde_json::{Value, json};
-use sodiumoxide::crypto::{box_, sealedbox};
 use url::Url;
 use wiremock::matchers::{any, body_json, header, method, path, path_regex, query_param};
 use wiremock::{Match, Mock, MockServer, Request as Received, ResponseTemplate};
@@ -108,21 +109,20 @@ async fn first(server: &MockServer, verb: &str, at: &str, answer: ResponseTempla
 }
 
 struct Key {
-    public: box_::PublicKey,
-    secret: box_::SecretKey,
+    secret: SecretKey,
     body: Value,
 }
 
 fn new_key(id: &str) -> Key {
-    let (public, secret) = box_::gen_keypair();
-    let body = json!({"key_id": id, "key": BASE64_STANDARD.encode(public.as_ref())});
-    Key { public, secret, body }
+    let secret = SecretKey::generate(&mut OsRng);
+    let body = json!({"key_id": id, "key": BASE64_STANDARD.encode(secret.public_key().as_bytes())});
+    Key { secret, body }
 }
 
 impl Key {
     fn open(&self, put: &Value) -> String {
         let sealed = BASE64_STANDARD.decode(put["encrypted_value"].as_str().unwrap()).unwrap();
-        String::from_utf8(sealedbox::open(&sealed, &self.public, &self.secret).unwrap()).unwrap()
+        String::from_utf8(self.secret.unseal(&sealed).unwrap()).unwrap()
     }
 }
 

@@ -15,6 +15,7 @@ const FILES: &[(&str, &str)] = &[
     ("softwareone", include_str!("catalogue/softwareone.yml")),
     ("deepset", include_str!("catalogue/deepset.yml")),
     ("launchdarkly", include_str!("catalogue/launchdarkly.yml")),
+    ("jupyterhub", include_str!("catalogue/jupyterhub.yml")),
     ("gitlab", include_str!("catalogue/gitlab.yml")),
     ("grafana", include_str!("catalogue/grafana.yml")),
     ("grafana-cloud", include_str!("catalogue/grafana-cloud.yml")),

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use crate::provider;
 
@@ -66,11 +67,42 @@ pub(super) fn known() -> impl Iterator<Item = (&'static str, &'static TokenShape
     providers.chain(GITHUB_TOKENS.iter().map(|shape| (GITHUB, shape)))
 }
 
+/// How a header or a JSON Web Token begins, its shortest length, and what it is made of.
+const HEADERS: [(&str, usize, fn(u8) -> bool); 3] = [
+    ("bearer ", SHORTEST_HEADER, is_header_value),
+    ("basic ", SHORTEST_HEADER, is_header_value),
+    ("eyJ", SHORTEST_JWT, is_dotted_word),
+];
+
+const PRIVATE_KEY: &str = "-----BEGIN ";
+
+/// In front of the `user:password` of a URL.
+const AUTHORITY: &str = "://";
+
+/// The bytes that something to be hidden may begin with. Every text is scanned, and most
+/// of its bytes are none of these.
+static STARTS: LazyLock<[bool; 256]> = LazyLock::new(|| {
+    let headers = HEADERS.iter().map(|(prefix, ..)| prefix.as_bytes()[0]);
+    let tokens = known().filter_map(|(_, shape)| shape.prefix.bytes().next());
+    let others = [PRIVATE_KEY, AUTHORITY].map(|prefix| prefix.as_bytes()[0]);
+    let mut starts = [known().any(|(_, shape)| shape.prefix.is_empty()); 256];
+    for first in headers.chain(tokens).chain(others) {
+        starts[usize::from(first.to_ascii_lowercase())] = true;
+        starts[usize::from(first.to_ascii_uppercase())] = true;
+    }
+    starts
+});
+
 /// The parts of `text` that look like the secret part of a token.
 pub(super) fn find(text: &[u8]) -> Vec<Range<usize>> {
+    let starts = &*STARTS;
     let mut found = Vec::new();
     let mut at = 0;
     while at < text.len() {
+        if !starts[usize::from(text[at])] {
+            at += 1;
+            continue;
+        }
         let rest = &text[at..];
         if let Some(key) = private_key(rest) {
             found.push(shifted(key.clone(), at));
@@ -175,13 +207,7 @@ fn begins_with(text: &[u8], prefix: &str) -> bool {
 /// An `Authorization` header, also `Proxy-Authorization`; or a JSON Web Token by
 /// itself, such as a GitHub App signs.
 fn header(text: &[u8]) -> Option<Range<usize>> {
-    let value: fn(u8) -> bool = is_header_value;
-    let forms = [
-        ("bearer ", SHORTEST_HEADER, value),
-        ("basic ", SHORTEST_HEADER, value),
-        ("eyJ", SHORTEST_JWT, is_dotted_word),
-    ];
-    forms.into_iter().find_map(|(prefix, least, is_part)| {
+    HEADERS.into_iter().find_map(|(prefix, least, is_part)| {
         let rest = begins_with(text, prefix).then(|| &text[prefix.len()..])?;
         let length = rest.iter().take_while(|byte| is_part(**byte)).count();
         (length >= least).then_some(prefix.len()..prefix.len() + length)
@@ -190,7 +216,7 @@ fn header(text: &[u8]) -> Option<Range<usize>> {
 
 /// The `user:password` of a URL, as in the address of a proxy.
 fn userinfo(text: &[u8]) -> Option<Range<usize>> {
-    let authority = text.strip_prefix(b"://")?;
+    let authority = text.strip_prefix(AUTHORITY.as_bytes())?;
     let authority = authority
         .split(|&byte| matches!(byte, b'/' | b'?' | b'#' | b'"' | b'<' | b'>') || byte.is_ascii_whitespace());
     let at = authority.into_iter().next()?.iter().rposition(|&byte| byte == b'@')?;
@@ -204,7 +230,7 @@ fn private_key(text: &[u8]) -> Option<Range<usize>> {
     const END_OF_LABEL: &[u8] = b"PRIVATE KEY-----";
     /// No label of a private key is longer than this.
     const LABEL: usize = 64;
-    let label = text.strip_prefix(b"-----BEGIN ")?;
+    let label = text.strip_prefix(PRIVATE_KEY.as_bytes())?;
     let label = &label[..label.len().min(LABEL)];
     position(label, END_OF_LABEL)?;
     let end = position(text, b"-----END ").and_then(|end| {
@@ -288,7 +314,7 @@ mod tests {
     fn every_provider_is_known_to_every_reader_of_the_table() {
         let samples = samples();
         // Their values begin with nothing public, or like another service's.
-        let unknown = ["cloudflare", "cloudflare-user", "hcp-terraform", "pulumi-team"];
+        let unknown = ["cloudflare", "cloudflare-user", "hcp-terraform", "pulumi-team", "jupyterhub"];
         let services = provider::catalogue().iter().map(provider::Kind::name).chain([GITHUB]);
         for service in services.filter(|service| !unknown.contains(service)) {
             assert!(samples.iter().any(|(issuer, _)| *issuer == service), "{service} describes no token");

@@ -17,7 +17,7 @@ const WHOLE_ID: usize = 16;
 const FAR: SignedDuration = SignedDuration::from_hours(48);
 
 /// How this report writes times and ids.
-pub(super) struct Format {
+pub(crate) struct Format {
     pub(super) now: Option<Timestamp>,
     /// How many bytes of each id tell it from all others.
     ids: BTreeMap<String, usize>,
@@ -53,6 +53,11 @@ impl Format {
         Self { now: report.now, ids: (0..ids.len()).map(length).collect() }
     }
 
+    /// For sentences without ids of a report.
+    pub(crate) fn at(now: Option<Timestamp>) -> Self {
+        Self { now, ids: BTreeMap::new() }
+    }
+
     /// The beginning of an id that tells it from all others in the report.
     pub(super) fn id<'a>(&self, id: &'a str) -> &'a str {
         self.ids.get(id).map_or(id, |&length| &id[..length])
@@ -74,7 +79,7 @@ impl Format {
 
     /// A sentence of [`crate::rotation`] with its ids and times in this form. What stands
     /// between backticks is there to be copied, and stays.
-    pub(super) fn sentence(&self, text: &str) -> String {
+    pub(crate) fn sentence(&self, text: &str) -> String {
         let is_delimiter = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':'));
         let mut sentence = String::with_capacity(text.len());
         let (mut is_quoted, mut in_brackets) = (false, false);

@@ -4,11 +4,11 @@
 //! strings passed [`crate::redact`]. [`publish`] decides which form goes where.
 
 pub mod actions;
-mod format;
+pub(crate) mod format;
 mod gantt;
 pub mod json;
 pub mod model;
-mod paint;
+pub(crate) mod paint;
 mod plan;
 pub(crate) mod provider;
 mod rows;

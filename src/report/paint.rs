@@ -8,7 +8,7 @@ use super::Terminal;
 
 /// What a part of a page means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     Good,
     Change,
     Bad,
@@ -31,20 +31,20 @@ impl Role {
 }
 
 /// A cell of a table.
-pub(super) type Cell = (Role, String);
+pub(crate) type Cell = (Role, String);
 
 /// A page that is being written.
-pub(super) struct Page {
+pub(crate) struct Page {
     pub(super) terminal: Terminal,
     text: String,
 }
 
 impl Page {
-    pub(super) fn new(terminal: Terminal) -> Self {
+    pub(crate) fn new(terminal: Terminal) -> Self {
         Self { terminal, text: String::new() }
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.text
     }
 
@@ -85,7 +85,7 @@ impl Page {
     }
 
     /// A label and a text, which is wrapped beside the label.
-    pub(super) fn entry(&mut self, indent: usize, label: Cell, column: usize, text: &str) {
+    pub(crate) fn entry(&mut self, indent: usize, label: Cell, column: usize, text: &str) {
         let (role, label) = label;
         self.text.push_str(&" ".repeat(indent));
         let width = label.width();
@@ -97,7 +97,7 @@ impl Page {
     }
 
     /// Text from this column on, wrapped between words; further lines begin at `column`.
-    pub(super) fn flow(&mut self, begin: usize, column: usize, text: &str) {
+    pub(crate) fn flow(&mut self, begin: usize, column: usize, text: &str) {
         let limit = self.terminal.columns.unwrap_or(usize::MAX);
         let (mut at, mut is_first) = (begin, true);
         for mut word in text.split(' ').filter(|word| !word.is_empty()) {
@@ -122,12 +122,12 @@ impl Page {
         self.end_line();
     }
 
-    pub(super) fn heading(&mut self, role: Role, text: &str) {
+    pub(crate) fn heading(&mut self, role: Role, text: &str) {
         self.put(role, text);
         self.end_line();
     }
 
-    pub(super) fn blank(&mut self) {
+    pub(crate) fn blank(&mut self) {
         if !self.text.is_empty() && !self.text.ends_with("\n\n") {
             self.text.push('\n');
         }

@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use crypto_box::PublicKey;
+use crypto_box::aead::OsRng;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use sodiumoxide::crypto::{box_, sealedbox};
 
 use crate::support::World;
 
@@ -53,8 +54,8 @@ impl Client {
     pub(crate) async fn sealed(&self, key_path: &str, value: &str) -> Value {
         let key = json_of(self.get(key_path).await).await;
         let public = STANDARD.decode(key["key"].as_str().unwrap()).unwrap();
-        let public = box_::PublicKey::from_slice(&public).unwrap();
-        json!({ "encrypted_value": STANDARD.encode(sealedbox::seal(value.as_bytes(), &public)), "key_id": key["key_id"] })
+        let sealed = PublicKey::from_slice(&public).unwrap().seal(&mut OsRng, value.as_bytes()).unwrap();
+        json!({ "encrypted_value": STANDARD.encode(sealed), "key_id": key["key_id"] })
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::file::File;
 use crate::support::clock::DateHeader;
 use crate::support::github::{
-    APP_ID, Credential, HeldSecret, Installation, KEY_OF_A_STRANGER, KEY_PKCS8, WriteCheck,
+    APP_ID, Credential, HeldSecret, Installation, KEY_OF_A_STRANGER, KEY_PKCS8, On, WriteCheck,
 };
 use crate::support::leaks::find_leaks;
 use crate::support::provider::{TokenSpec, axiom, deepset};
@@ -139,7 +139,6 @@ async fn nothing_is_changed() {
             sent,
             [
                 "GET /repos/acme/infra",
-                "GET /repos/acme/infra",
                 "GET /repos/acme/infra/actions/secrets",
                 "GET /repos/acme/infra/actions/secrets/public-key",
                 "GET /repos/acme/service-1",
@@ -211,7 +210,7 @@ async fn a_github_credential_that_ends_soon() {
     let ran = doctor(&world).await;
     assert_eq!(ran.exit_code, 0);
     let warnings = of_state(&ran, "warning");
-    assert!(warnings[0].0.starts_with("expires 2026-03-09 (in "), "{warnings:?}");
+    assert_eq!(warnings[0].0, "expires 2026-03-09T08:00:00Z", "{warnings:?}");
 }
 
 #[tokio::test]
@@ -230,6 +229,12 @@ async fn a_fine_grained_token_without_the_right_to_write_at_one_owner() {
         ],
     );
     assert_eq!(world.github.write_checks().len(), 2, "one for each owner");
+    // At one owner alone.
+    let world = World::builder().destinations(["acme/infra:T", "widgets/shop:T"]).start().await;
+    world.github.break_scope("widgets/shop", On::Writes, 403);
+    let ran = doctor(&world).await;
+    assert_says(&ran, "github-permission", &["widgets/shop:T: GitHub refused to write (403"]);
+    assert!(of_state(&ran, "ok").iter().any(|(message, _)| message == "1 secret can be read and written"));
     // Seen at one owner alone.
     world.github.change_credential(world.github_token(), |one| one.read_and_write().only(&["acme/*"]));
     assert_says(
@@ -446,6 +451,27 @@ async fn hostile_names_cannot_write_into_the_page() {
         }
         assert_eq!(find_leaks(&ran.everything(), &world.secrets()), Vec::<String>::new());
     }
+}
+
+#[tokio::test]
+async fn one_that_is_stopped_says_so() {
+    let world = World::start().await;
+    let checkout = Checkout::scheduled("23 5 * * *");
+    let ran = by_flags(&world, &checkout).run_until(async {}).await;
+    assert_says(&ran, "stopped", &["not finished: the run was stopped"]);
+}
+
+#[tokio::test]
+async fn a_narrow_terminal_wraps_the_page() {
+    let world = World::start().await;
+    world.github.change_credential(world.github_token(), Credential::read_only);
+    let checkout = Checkout::scheduled("23 5 * * *");
+    let mut run = by_flags(&world, &checkout).on_terminal(60);
+    run.arguments.retain(|argument| argument != "--format" && argument != "json");
+    let page = run.clone().env("NO_COLOR", "1").run().await.stdout;
+    assert!(page.lines().all(|line| line.chars().count() <= 60), "{page}");
+    let colored = run.run().await.stdout;
+    assert!(colored.contains("\u{1b}[1m\u{1b}[31m✗\u{1b}[0m"), "{colored:?}");
 }
 
 #[tokio::test]

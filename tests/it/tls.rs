@@ -10,6 +10,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use crate::process::output;
 use crate::support::{Invocation, World};
 
 const SERVER: &[u8] = include_bytes!("tls/server.pem");
@@ -55,9 +56,7 @@ async fn rotate(world: &World, github: &str, roots: &str) -> Output {
         .env("NO_PROXY", "127.0.0.1")
         .env("SSL_CERT_FILE", roots)
         .arg("--request-timeout", "1s");
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_crossfade"));
-    command.env_clear().envs(&invocation.environment).args(&invocation.arguments);
-    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    output(invocation).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,9 +89,7 @@ async fn through_proxy(world: &World, proxies: &[(&str, &str)]) -> String {
     for (name, value) in proxies {
         invocation = invocation.env(name, value);
     }
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_crossfade"));
-    command.env_clear().envs(&invocation.environment).args(&invocation.arguments);
-    let ran = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let ran = output(invocation).await;
     assert_eq!(ran.status.code(), Some(1));
     String::from_utf8_lossy(&ran.stdout).into_owned()
 }

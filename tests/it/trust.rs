@@ -49,8 +49,8 @@ fn forge_for(scene: &Scene, hours: i64, seconds: i64, is_admin: bool, like: Opti
 
 /// The first 8 hexadecimal digits of an id's digest.
 fn digest(id: &str) -> String {
-    let digest = sodiumoxide::crypto::hash::sha256::hash(id.as_bytes());
-    digest.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    let digest = ring::digest::digest(&ring::digest::SHA256, id.as_bytes());
+    digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A run after the overlap of every held token.

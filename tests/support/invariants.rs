@@ -51,9 +51,10 @@ impl World {
     /// The live tokens with this rotation's marker, oldest first.
     #[must_use]
     pub fn marked_tokens(&self) -> Vec<(FakeToken, Marker)> {
+        let key = key_of(&self.key);
         let live = self.provider.live_tokens().into_iter();
         let marked = live.filter_map(|token| token.marker().map(|marker| (token, marker)));
-        marked.filter(|(token, marker)| marker.key == key_of(&self.key) && !token.forged).collect()
+        marked.filter(|(token, marker)| marker.key == key && !token.forged).collect()
     }
 
     /// The newest live token of this rotation: the marked one that was made
@@ -105,8 +106,11 @@ impl World {
             if invariants.contains(&Invariant::Accepted) {
                 wrong.extend(world.unaccepted());
             }
-            if invariants.contains(&Invariant::OneWindow) && world.open_windows().len() > 1 {
-                wrong.push(format!("I5: open windows: {:?}", world.open_windows()));
+            if invariants.contains(&Invariant::OneWindow) {
+                let windows = world.open_windows();
+                if windows.len() > 1 {
+                    wrong.push(format!("I5: open windows: {windows:?}"));
+                }
             }
             for line in wrong {
                 world.journal.note(&line);

@@ -1,8 +1,8 @@
 //! The marker, read and written anew: an oracle that does not share the crate's code.
 
 use jiff::Timestamp;
-use sodiumoxide::crypto::auth::hmacsha256;
-use sodiumoxide::crypto::hash::sha256;
+use ring::digest::{SHA256, digest};
+use ring::hmac;
 
 /// `xf1.<key>.<minted>.<window>.<run>.<attempt>[.<mac>]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,9 +68,9 @@ impl Marker {
     /// Whether this key signed it.
     #[must_use]
     pub fn is_signed_by(&self, key: &str) -> bool {
-        let mut state = hmacsha256::State::init(key.as_bytes());
-        state.update(self.unsigned().as_bytes());
-        self.mac.as_deref() == Some(&base32(state.finalize().as_ref())[..13])
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
+        let mac = hmac::sign(&key, self.unsigned().as_bytes());
+        self.mac.as_deref() == Some(&base32(mac.as_ref())[..13])
     }
 
     /// Whether its run may still be delivering.
@@ -84,7 +84,7 @@ impl Marker {
 #[must_use]
 pub fn key_of(rotation: &str) -> String {
     let (repository, name) = rotation.rsplit_once('/').unwrap();
-    let digest = sha256::hash(format!("{}/{name}", repository.to_lowercase()).as_bytes());
+    let digest = digest(&SHA256, format!("{}/{name}", repository.to_lowercase()).as_bytes());
     base32(digest.as_ref())[..10].to_owned()
 }
 

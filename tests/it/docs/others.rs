@@ -28,7 +28,7 @@ fn stale(command: &str) -> Result<(), String> {
             known([*command], "crossfade", |name| commands.find_subcommand(name).is_some())
         }
         // Built by `super::newcomer`.
-        ["cargo", "build", "--bin", "crossfade"] => Ok(()),
+        ["cargo", "build", "--bin", "crossfade", "--example", "sandbox"] => Ok(()),
         ["cargo", "test"] => Ok(()),
         ["cargo", "test", "--test", "it", rest @ ..] => {
             let filters = rest.iter().filter(|word| !word.starts_with('-'));

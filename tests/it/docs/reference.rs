@@ -1,8 +1,6 @@
 //! The tables of `docs/configuration.md`, written from the schema. To write them anew:
 //! `UPDATE_DOCS=1 cargo test --test it -- docs::reference`
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value as Json};
 
 use super::page::project_file;
@@ -36,10 +34,7 @@ const SECRET: &[(&str, &str)] = &[
     ("repository", "{ repository: acme/api, name: AXIOM_TOKEN }"),
     ("repositories", "{ repositories: [\"acme/*\", \"!acme/legacy-*\"], name: AXIOM_TOKEN }"),
     ("environment", "{ repository: acme/api, environment: live, name: AXIOM_TOKEN }"),
-    (
-        "create_environment",
-        "{ repository: acme/api, environment: live, create_environment: true, name: AXIOM_TOKEN }",
-    ),
+    ("create_environment", "{ environment: live, create_environment: true, name: AXIOM_TOKEN }"),
     ("organization", "{ organization: acme, name: AXIOM_TOKEN }"),
     ("visibility", "{ organization: acme, visibility: private, name: AXIOM_TOKEN }"),
     ("store", "{ repository: acme/api, store: dependabot, name: AXIOM_TOKEN }"),
@@ -62,9 +57,9 @@ fn table(schema: &Json, group: &str, examples: &[(&str, &str)]) -> String {
     let of = |group: &str| schema["$defs"][group]["properties"].as_object().unwrap().clone();
     let (keys, defaults): (Map<String, Json>, _) = (of(group), of("Defaults"));
     let required = schema["$defs"][group]["required"].as_array().unwrap();
-    let shown: BTreeSet<&str> = examples.iter().map(|(key, _)| *key).collect();
-    let known: BTreeSet<&str> = keys.keys().map(String::as_str).collect();
-    assert_eq!(shown, known, "each key has an example here");
+    let shown: Vec<&str> = examples.iter().map(|(key, _)| *key).collect();
+    let known: Vec<&str> = keys.keys().map(String::as_str).collect();
+    assert_eq!(shown, known, "an example for each key, in the order of the schema");
     // `defaults` may give what a rotation must have, so the schema does not require it.
     let is_required = |key: &str| required.contains(&key.into()) || is_rotation && key == "provider";
     let mut table = "| key | meaning | default | example |\n|---|---|---|---|\n".to_owned();
@@ -73,7 +68,7 @@ fn table(schema: &Json, group: &str, examples: &[(&str, &str)]) -> String {
         let (meaning, default) = text.split_once(" Default: ").unwrap_or((text, ""));
         let values = [property, &property["anyOf"][0]].into_iter().find_map(|of| of["enum"].as_array());
         let values = values.map(|all| all.iter().map(code).collect::<Vec<_>>().join(", "));
-        let values = values.map(|all| format!(" One of {all}.")).unwrap_or_default();
+        let values = values.map_or_else(String::new, |all| format!(" One of {all}."));
         let default = match default.trim_end_matches('.') {
             "" if is_required(key) => "required".to_owned(),
             word if word.contains(' ') || word.is_empty() => word.to_owned(),

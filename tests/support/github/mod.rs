@@ -1,5 +1,5 @@
 //! A fake GitHub: repositories, environments and organizations, each with its
-//! keys and its secrets, opened with libsodium.
+//! keys and its secrets, opened.
 //!
 //! What requests do lives in [`routes`] and [`secrets`]; here is what a test can
 //! arrange and see.

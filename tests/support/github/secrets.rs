@@ -3,7 +3,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use sodiumoxide::crypto::sealedbox;
 
 use super::super::clock::seconds;
 use super::super::reply::{Reply, origin, query};
@@ -24,7 +23,7 @@ impl State {
             ("GET", []) => Ok(self.list_secrets(call, scope)),
             ("GET", ["public-key"]) => {
                 let vault = self.vault(scope);
-                let key = STANDARD.encode(vault.public.0);
+                let key = STANDARD.encode(vault.private_key.public_key().as_bytes());
                 Ok(Reply::json(200, json!({ "key_id": vault.key_id, "key": key })))
             }
             ("GET", [name]) => {
@@ -138,8 +137,8 @@ impl State {
             return Err(invalid("The key_id is not that of the current public key"));
         }
         let sealed = STANDARD.decode(sealed).map_err(|_| invalid("encrypted_value is no base64"))?;
-        let opened = sealedbox::open(&sealed, &vault.public, &vault.secret);
-        let opened = opened.map_err(|()| invalid("encrypted_value cannot be opened"))?;
+        let opened = vault.private_key.unseal(&sealed);
+        let opened = opened.map_err(|_| invalid("encrypted_value cannot be opened"))?;
         if opened.len() > LARGEST {
             return Err(invalid("Value is too large"));
         }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use crypto_box::SecretKey;
+use crypto_box::aead::OsRng;
 use jiff::{SignedDuration, Timestamp};
-use sodiumoxide::crypto::box_;
 
 use super::super::clock::{ServerClock, seconds};
 use super::super::reply::Recorded;
@@ -54,8 +55,7 @@ pub struct Repository {
 
 /// One store in one place.
 pub(super) struct Vault {
-    pub(super) public: box_::PublicKey,
-    pub(super) secret: box_::SecretKey,
+    pub(super) private_key: SecretKey,
     pub(super) key_id: String,
     pub(super) secrets: BTreeMap<String, HeldSecret>,
 }
@@ -231,8 +231,8 @@ impl State {
     }
 
     fn new_vault(&mut self) -> Vault {
-        let (public, secret) = box_::gen_keypair();
-        Vault { public, secret, key_id: self.new_key_id(), secrets: BTreeMap::new() }
+        let private_key = SecretKey::generate(&mut OsRng);
+        Vault { private_key, key_id: self.new_key_id(), secrets: BTreeMap::new() }
     }
 
     fn new_key_id(&mut self) -> String {
@@ -243,7 +243,7 @@ impl State {
     pub(super) fn rotate_key(&mut self, scope: &Scope) {
         let fresh = self.new_vault();
         let vault = self.vault(scope);
-        (vault.public, vault.secret, vault.key_id) = (fresh.public, fresh.secret, fresh.key_id);
+        (vault.private_key, vault.key_id) = (fresh.private_key, fresh.key_id);
     }
 
     /// Writes an opened secret; returns whether it is new.

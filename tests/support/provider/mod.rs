@@ -17,8 +17,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 use jiff::{SignedDuration, Timestamp};
+use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value};
-use sodiumoxide::crypto::hash::sha256;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::clock::{ServerClock, VirtualClock, seconds};
@@ -378,8 +378,8 @@ impl State {
     /// same in each run of a test.
     fn digits(&mut self, what: &str) -> String {
         self.made += 1;
-        let digest = sha256::hash(format!("{} {} {what}", self.seed, self.made).as_bytes());
-        digest.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        let digest = digest(&SHA256, format!("{} {} {what}", self.seed, self.made).as_bytes());
+        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The same as a UUID.

@@ -6,7 +6,8 @@
 //! each undisturbed run that rule 11 does not hold back, each holds the newest (I2); and
 //! *undelivered* alone mints no more often than the rule allows.
 //!
-//! One scenario alone, with its journal: `LIVES='axiom, 7d, daily, killed' cargo test lives`.
+//! Some scenarios alone, each with its duration; a failure shows its journal:
+//! `SIMULATION='axiom, overlap 72h, daily' cargo test simulation`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -86,7 +87,7 @@ struct Scenario {
     when: When,
 }
 
-#[allow(clippy::use_debug)] // The variants' names are what a person types after LIVES=.
+#[allow(clippy::use_debug)] // The variants' names are part of what SIMULATION= selects by.
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { service, overlap_hours, rhythm, disturbance, when } = self;
@@ -147,7 +148,7 @@ impl Simulation {
         let world = world.expires_in_days(expires_in_days).start().await;
         let overlap = format!("{}h", scenario.overlap_hours);
         let rotate_before = format!("{}h", (scenario.overlap_hours + 24).max(14 * 24));
-        let scene = Scene::new(world, Credential::Admin);
+        let scene = Scene::new(world, Credential::Admin).unlogged();
         let scene = scene.flag("--overlap").flag(&overlap).flag("--rotate-before").flag(&rotate_before);
         Self { scenario, scene, wrong: Vec::new(), minted: BTreeMap::new() }
     }
@@ -270,7 +271,7 @@ impl Simulation {
         }
     }
 
-    /// Rule 11, told anew: until when *undelivered* alone may not mint.
+    /// Rule 11, computed independently: until when *undelivered* alone may not mint.
     fn held_back_until(&self) -> Option<Timestamp> {
         let world = &self.scene.world;
         let now = world.github.now();
@@ -293,7 +294,7 @@ impl Simulation {
     }
 }
 
-/// What is wrong with a life, if anything.
+/// What goes wrong in a scenario, if anything.
 fn simulate(scenario: Scenario) -> Option<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -311,12 +312,13 @@ fn simulate(scenario: Scenario) -> Option<String> {
 #[test]
 fn every_scenario_keeps_tokens_valid() {
     let began = Instant::now();
-    let wanted = std::env::var("LIVES").unwrap_or_default();
+    let wanted = std::env::var("SIMULATION").unwrap_or_default();
     let all: VecDeque<Scenario> =
         Scenario::all().into_iter().filter(|scenario| scenario.to_string().contains(&wanted)).collect();
     let (count, queue, failures) = (all.len(), Mutex::new(all), Mutex::new(Vec::new()));
     std::thread::scope(|threads| {
-        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+        // Two for each core, because a part of each run is waiting.
+        for _ in 0..2 * std::thread::available_parallelism().map_or(2, usize::from) {
             threads.spawn(|| {
                 loop {
                     let Some(scenario) = queue.lock().unwrap().pop_front() else { return };
@@ -331,11 +333,11 @@ fn every_scenario_keeps_tokens_valid() {
         }
     });
     let took = began.elapsed().as_secs_f32();
-    writeln!(std::io::stderr(), "lives: {count} of {DAYS} days, {took:.0} s").unwrap();
+    writeln!(std::io::stderr(), "simulation: {count} scenarios of {DAYS} days, {took:.0} s").unwrap();
     let failures = failures.into_inner().unwrap();
     let names: Vec<&str> = failures.iter().filter_map(|failure| failure.lines().next()).collect();
     assert!(failures.is_empty(), "{} of {count}:\n{}\n\n{}", failures.len(), names.join("\n"), failures[0]);
-    assert!(count > 0, "no such life");
+    assert!(count > 0, "no scenario contains {wanted:?}");
 }
 
 /// Every 76 days, after a first one 14 days before the end.
