@@ -15,6 +15,7 @@ const FILES: &[(&str, &str)] = &[
     ("softwareone", include_str!("catalogue/softwareone.yml")),
     ("deepset", include_str!("catalogue/deepset.yml")),
     ("launchdarkly", include_str!("catalogue/launchdarkly.yml")),
+    ("jupyterhub", include_str!("catalogue/jupyterhub.yml")),
 ];
 
 /// Every service that crossfade knows by itself.

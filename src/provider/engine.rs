@@ -22,7 +22,7 @@ use self::pages::Pages;
 use self::reading::{fits_hint, hint_of};
 use super::connection::{Connection, Endpoint, ProviderRequest, explain};
 use super::file::template::{Body, Placeholder, Template, merged, text_of};
-use super::file::{Address, Auth, Call, CreateCall, NewValue, ProviderFile};
+use super::file::{Address, Auth, Call, Condition, CreateCall, NewValue, ProviderFile};
 use super::{
     Ending, Error, ErrorKind, Expiry, Kind, MarkerIn, Mint, Minted, Overlap, Profile, Provider,
     ProviderSettings, Token, Verification,
@@ -536,6 +536,25 @@ impl Provider for Engine {
             && file.token.credential.as_ref().is_some_and(|conditions| {
                 conditions.iter().all(|condition| condition.holds(&raw, &|one| self.variable(one)))
             })
+    }
+
+    async fn is_value_of(&self, token: &Token, credential: &SecretString) -> bool {
+        if !self.could_be_value_of(token, credential) {
+            return false;
+        }
+        let file = self.file();
+        let Some(call) = file.verify.as_ref().filter(|call| call.tells_the_id()) else { return true };
+        let subject = Subject::token(token, file);
+        let request = self.request(&call.address, &subject, credential, self.needs(&call.needs));
+        let Ok(request) = request else { return true };
+        let shown: Value = match self.connection.any(request).await {
+            Ok(reply) if reply.status.is_success() => reply.json().unwrap_or_default(),
+            _ => return true,
+        };
+        // A reply without an id tells nothing: it may come from something else.
+        let tells = |condition: &Condition| condition.at.of(&shown).is_some_and(|one| text_of(one).is_some());
+        let values = self.values(&subject);
+        !call.shows.iter().all(tells) || call.shows.iter().all(|condition| condition.holds(&shown, &values))
     }
 }
 

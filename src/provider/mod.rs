@@ -305,6 +305,11 @@ pub trait Provider: Send + Sync {
     /// Whether `credential` may be the value of `token`. `false` only when that
     /// is certain.
     fn could_be_value_of(&self, token: &Token, credential: &SecretString) -> bool;
+
+    /// The same, after asking the provider where it can tell: before a token is ended.
+    async fn is_value_of(&self, token: &Token, credential: &SecretString) -> bool {
+        self.could_be_value_of(token, credential)
+    }
 }
 
 /// Builds the client of the configured provider without sending a request. Its replies

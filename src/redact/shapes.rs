@@ -313,7 +313,9 @@ mod tests {
     #[test]
     fn every_provider_is_known_to_every_reader_of_the_table() {
         let samples = samples();
-        for service in provider::catalogue().iter().map(provider::Kind::name).chain([GITHUB]) {
+        // The values of some services look like any other text.
+        let described = provider::catalogue().iter().filter(|kind| !kind.file().values.is_empty());
+        for service in described.map(provider::Kind::name).chain([GITHUB]) {
             assert!(samples.iter().any(|(issuer, _)| *issuer == service), "{service} describes no token");
         }
         for (service, token) in samples {

@@ -333,7 +333,7 @@ async fn retire_previous(
             continue;
         }
         // An ended token cannot be the credential in use.
-        if member.is_live(input.now) && session.provider.could_be_value_of(&token, &session.credential) {
+        if member.is_live(input.now) && session.provider.is_value_of(&token, &session.credential).await {
             let until =
                 token.expires_at.map(|end| format!("; it ends by itself at {end}")).unwrap_or_default();
             run.warnings
@@ -360,7 +360,7 @@ async fn set_expiry(
 ) {
     let expires_at = one.from;
     let Some(Member { token, .. }) = run.lineage.get(&one.token) else { return };
-    let is_credential = session.provider.could_be_value_of(token, &session.credential);
+    let is_credential = session.provider.is_value_of(token, &session.credential).await;
     if is_credential || run.retired.contains(&one.token) {
         return;
     }

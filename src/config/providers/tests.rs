@@ -19,7 +19,6 @@ const GOOD: &str = r#"providers:
       expires: { at: /expires, form: rfc3339 }
       rights:
         scopes: /scopes
-      credential: { /scopes: "keys:admin" }
     list:
       get: /<kind>/<team>/keys
       items: /keys
@@ -80,7 +79,7 @@ fn a_file_that_could_do_harm_is_refused_where_it_is_wrong() {
         ("id: /key_id", "id: /secret", "the id at `/secret` is a secret"),
         // What makes a rotation unsafe.
         ("max: 120", "max: 63", "a marker does not fit"),
-        ("      credential: { /scopes: \"keys:admin\" }\n", "", "which tokens can be the credential"),
+        ("    verify: { get: /me, shows: { /key_id: <id> } }\n", "", "which tokens can be the credential"),
         ("label: <marker>, ", "", "has no <marker>"),
         ("scopes: <rights.scopes>, ", "", "does not copy the right `scopes`"),
         ("      rights:\n        scopes: /scopes\n", "", "says nothing of the rights"),

@@ -64,7 +64,7 @@ async fn a_token_that_cannot_be_asked_for_is_not_taken_for_gone() {
         let settings = crate::provider::ProviderSettings {
             kind: kind.clone(),
             url,
-            with: std::collections::BTreeMap::new(),
+            with: std::collections::BTreeMap::from([("user".to_owned(), "ci".to_owned())]),
             credential: "X".to_owned(),
         };
         let Endpoint { http, peer, announce, .. } = endpoint();

@@ -125,7 +125,8 @@ impl Builder<'_> {
         let is_told_by_value =
             values.iter().any(|value| matches!(value.shape.body, redact::Body::IdAndVisible(_)));
         let is_told = given(&keys.token).is_some_and(|keys| keys.credential.is_some());
-        if !is_told && token.hint.is_none() && !is_told_by_value {
+        let is_told_by_reply = verify.iter().flatten().any(VerifyCall::tells_the_id);
+        if !is_told && token.hint.is_none() && !is_told_by_value && !is_told_by_reply {
             let invalid = Invalid::new("`token` does not say which tokens can be the credential");
             self.problems.error(
                 origin_of(&keys.token),

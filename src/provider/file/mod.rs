@@ -319,3 +319,16 @@ pub(crate) struct VerifyCall {
     pub(crate) unverified: Vec<u16>,
     pub(crate) needs: String,
 }
+
+impl VerifyCall {
+    /// Whether the request is the same for every token, and the reply names the id of the
+    /// token whose value signed in.
+    pub(crate) fn tells_the_id(&self) -> bool {
+        let is_id = |one: &Placeholder| matches!(one, Placeholder::Id | Placeholder::Name);
+        let Address { path, query } = &self.address;
+        let mut address = path.iter().chain(query.iter().map(|(_, value)| value));
+        self.auth.is_none()
+            && !address.any(|part| part.placeholders().any(is_id))
+            && self.shows.iter().any(|condition| condition.is.placeholders().contains(&&Placeholder::Id))
+    }
+}

@@ -95,7 +95,7 @@ impl<'a> Situation<'a> {
         let is_original = newest.marker.is_none() && lineage.is_ours(input.rotation, newest);
         let is_doubtful = |member: &&Member| {
             if lineage.is_newer(member, newest) {
-                !is_original && holders.iter().any(|holder| holder.is(member))
+                !is_original && member.marker.is_some() && !self.never_held(member)
             } else {
                 holders
                     .iter()

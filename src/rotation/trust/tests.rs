@@ -137,6 +137,21 @@ fn an_expired_signed_token_is_still_the_one_to_inherit_from() {
     assert_eq!(inherited.unwrap().id, "signed");
 }
 
+/// An expired forged token, dated so shortly before the last write that a secret may hold
+/// it, and a live one that only shares the original's name.
+#[test]
+fn an_expired_token_that_a_secret_may_hold_is_compared() {
+    let at = run_at(-1).checked_sub(SignedDuration::from_mins(5)).unwrap();
+    let forged = Token {
+        privileges: json!("admin"),
+        expires_at: Some(now()),
+        ..listed("forged", at, &MarkerKeys::default())
+    };
+    let tokens = [original(Some(day(40))).token, forged];
+    let secrets = vec![written(run_at(-1)); 2];
+    assert!(acts(CREATES, &MarkerKeys::default(), &tokens, &secrets, true).is_none(), "other privileges");
+}
+
 /// What the adversary puts into a forged token.
 #[derive(Debug, Clone)]
 struct Forged {
