@@ -93,7 +93,7 @@ async fn twice_verbose_says_more_and_every_line_of_a_request_names_the_host() {
         assert!(line.contains("host=\"127.0.0.1\""), "{line}");
     }
     assert_eq!(lines(&verbose, "TRACE"), Vec::<&str>::new());
-    for told in [
+    for line in [
         "sending method=GET",
         "within_ms=1000",
         "HTTP/1.1 to 127.0.0.1:",
@@ -103,8 +103,8 @@ async fn twice_verbose_says_more_and_every_line_of_a_request_names_the_host() {
         "; date: ",
         "may be sent",
     ] {
-        assert!(more.stderr.contains(told), "{told} in\n{}", more.stderr);
-        assert!(!verbose.stderr.contains(told), "{told}");
+        assert!(more.stderr.contains(line), "{line} in\n{}", more.stderr);
+        assert!(!verbose.stderr.contains(line), "{line}");
     }
     assert_eq!(find_leaks(&more.everything(), &world.secrets()), Vec::<String>::new());
 }
