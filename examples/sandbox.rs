@@ -54,7 +54,7 @@ const DEMOS: [Demo; 5] = [
         secret: "MARKETPLACE_TOKEN",
         end: "never ends, but is 78 days old",
         mint: "creates a token with the same account and modules. The old one is left as it is",
-        overlap: "Nobody holds the old token any more, so the first run after the overlap disables it. That can\n\
+        overlap: "No secret holds the old token any more, so the first run after the overlap disables it. That can\n\
                   still be undone; a week later it is deleted.",
         is_retired: true,
     },
@@ -64,7 +64,7 @@ const DEMOS: [Demo; 5] = [
         secret: "DEEPSET_API_KEY",
         end: "ends in 12 days",
         mint: "creates a token with the same role and workspaces. The old one is left as it is",
-        overlap: "Nobody holds the old token any more, so the first run after the overlap deletes it.",
+        overlap: "No secret holds the old token any more, so the first run after the overlap deletes it.",
         is_retired: true,
     },
     Demo {
@@ -83,7 +83,7 @@ const DEMOS: [Demo; 5] = [
         secret: "LIGHTHOUSE_KEY",
         end: "ends in 12 days",
         mint: "creates a token with the same scopes. The old one is left as it is",
-        overlap: "Nobody holds the old token any more, so the first run after the overlap deletes it.",
+        overlap: "No secret holds the old token any more, so the first run after the overlap deletes it.",
         is_retired: true,
     },
 ];
@@ -185,14 +185,14 @@ async fn tour(demo: &Demo, world: &World) {
         &format!(
             "Two servers run in this process: one plays GitHub, one plays {title}, a service that issues API\n\
              tokens. There is a token `ci-ingest` that {end}. Two repositories keep it in a secret,\n\
-             acme/infra and acme/api. Nobody can read a secret back from GitHub, crossfade neither."
+             acme/infra and acme/api. GitHub shows the value of a secret to no one, crossfade included."
         ),
     );
 
     say(
         2,
         "A permission is missing",
-        "Somebody made the GitHub credential without the right to write secrets. `doctor` finds it before a\n\
+        "An administrator made the GitHub credential without the right to write secrets. `doctor` finds it before a\n\
          rotation does, and says what to do. Then it is fixed.",
     );
     world.github.change_credential(world.github_token(), Credential::read_only);

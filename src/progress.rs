@@ -1,7 +1,7 @@
 //! What a run is doing, while it does it: counts, and what it waits for.
 //!
 //! A terminal shows one line, removed at the end. A log gets a line when something takes
-//! long. Retries are counted, and told once for each cause.
+//! long. Retries are counted, and logged once for each cause.
 
 mod state;
 
@@ -166,7 +166,7 @@ impl Progress {
         self.wait(Cause::Answer { who: who.to_owned() })
     }
 
-    /// A request failed, and is tried again later. The log is told once for each host
+    /// A request failed, and is tried again later. It is logged once for each host
     /// and cause.
     pub(crate) fn wait_to_retry(&self, retrying: &Retrying<'_>) -> Waiting {
         let Retrying { who, host, failure, attempt, of, wait } = *retrying;
@@ -220,7 +220,7 @@ impl Progress {
         self.state().line(Instant::now())
     }
 
-    /// What to say when the run is told to stop.
+    /// What to say when the run is stopped.
     pub(crate) fn stopping(&self) -> String {
         let again = " Press Ctrl-C again to stop at once: secrets that are not written yet keep the \
                      previous token, and the next run has to finish.";

@@ -33,7 +33,7 @@ pub(super) fn checks(
     if workflows.found.iter().all(|workflow| workflow.crons.is_empty()) {
         let files: Vec<&str> = workflows.found.iter().map(|workflow| workflow.file.as_str()).collect();
         let message =
-            format!("{} has no schedule: tokens are replaced only when somebody starts it", files.join(", "));
+            format!("{} has no schedule: tokens are replaced only when a person starts it", files.join(", "));
         checks.push(Check::new("schedule", "schedule", State::Warning, message).fix(NO_SCHEDULE));
     }
     for workflow in &workflows.found {

@@ -70,7 +70,7 @@ pub(super) async fn identity(client: &Client<Auth>, owners: &[&str]) -> Result<I
                 }
             }
         }
-        // It is nobody's, and GitHub refuses to say whose. Every credential may see the limits.
+        // It belongs to no user, so GitHub refuses to name one. Every credential may see the limits.
         CredentialKind::InstallationToken => {
             client.get::<Value>(&Subject::Credential, paths::RATE_LIMIT).await?;
         }

@@ -63,7 +63,7 @@ impl RetryPolicy {
     }
 
     /// Gives up soon on a host that cannot be reached at all, with a usual timeout after
-    /// some 5 s: somebody waits, who may have misspelt its name.
+    /// some 5 s: a user waits, who may have misspelt its name.
     #[must_use]
     pub fn impatient(self) -> Self {
         Self { max_attempts_to_reach: 3, ..self }

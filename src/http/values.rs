@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::redact::GRAM;
 
-/// Told of every new secret, before anything else can carry it.
+/// Called with every new secret, before anything else can carry it.
 pub type Announce = Arc<dyn Fn(&SecretString) + Send + Sync>;
 
 /// Which fields of a reply's JSON hold new secrets, and the callback that receives them.
@@ -22,7 +22,7 @@ pub type Announce = Arc<dyn Fn(&SecretString) + Send + Sync>;
 pub struct Values {
     /// Names of fields, wherever in the document they stand.
     pub fields: Arc<[String]>,
-    /// Told of each value.
+    /// Called with each value.
     pub announce: Announce,
 }
 

@@ -124,7 +124,7 @@ impl State {
         }
     }
 
-    /// What is said when a run is told to stop.
+    /// What is said when a run is stopped.
     pub(super) fn stopping(&self) -> String {
         let Count { done, of, .. } = self.written;
         let under_way = match (self.delivering, self.creating) {

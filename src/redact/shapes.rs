@@ -67,8 +67,11 @@ pub(super) fn known() -> impl Iterator<Item = (&'static str, &'static TokenShape
     providers.chain(GITHUB_TOKENS.iter().map(|shape| (GITHUB, shape)))
 }
 
-/// How a header or a JSON Web Token begins, its shortest length, and what it is made of.
-const HEADERS: [(&str, usize, fn(u8) -> bool); 3] = [
+/// How something begins, its shortest length, and what it is made of.
+type Form = (&'static str, usize, fn(u8) -> bool);
+
+/// A header, or a JSON Web Token.
+const HEADERS: [Form; 3] = [
     ("bearer ", SHORTEST_HEADER, is_header_value),
     ("basic ", SHORTEST_HEADER, is_header_value),
     ("eyJ", SHORTEST_JWT, is_dotted_word),

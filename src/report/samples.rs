@@ -73,7 +73,7 @@ pub(super) fn fresh() -> RotationReport {
         ],
         next_rotation_at: time("2026-10-17T06:00:00Z"),
         tokens: vec![span("tok-7", "2026-08-02T06:00:00Z", Some("2026-10-31T06:00:00Z"), 1)],
-        warnings: vec!["acme/web:AXIOM_TOKEN was written by somebody else".to_owned()],
+        warnings: vec!["acme/web:AXIOM_TOKEN was written by a manual edit".to_owned()],
         ..RotationReport::new("nightly", "axiom")
     }
 }

@@ -18,7 +18,7 @@ use crate::redact::{code, markdown};
 
 /// GitHub refuses a step's summary above this many bytes.
 const FILE_LIMIT: usize = 1024 * 1024;
-/// A page that somebody reads is shorter.
+/// Readable pages are shorter.
 const PAGE_LIMIT: usize = 256 * 1024;
 /// Room for what is written around the parts, of which each gets a fifth of the rest.
 const RESERVE: usize = 4096;

@@ -53,10 +53,10 @@ pub(super) fn still_valid(rotation: &Rotation, run: &RotationRun, error: &Rotati
         groups.entry((holds, age)).or_default().push(secret.destination.to_string());
     }
     let token = |age: &Option<usize>| members.get((*age)?);
-    let told: Vec<_> = groups.iter().filter(|((holds, _), _)| *holds != Holds::NotRead).collect();
-    let (told, rest) = told.split_at(told.len().min(GROUPS));
+    let known: Vec<_> = groups.iter().filter(|((holds, _), _)| *holds != Holds::NotRead).collect();
+    let (known, rest) = known.split_at(known.len().min(GROUPS));
     let mut said: Vec<String> =
-        told.iter().map(|((holds, age), names)| sentence(*holds, token(age), names, now)).collect();
+        known.iter().map(|((holds, age), names)| sentence(*holds, token(age), names, now)).collect();
     let rest: usize = rest.iter().map(|(_, names)| names.len()).sum();
     if rest > 0 {
         said.push(format!("{} hold other tokens: see the report.", counted(rest, "more secret")));

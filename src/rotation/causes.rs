@@ -6,8 +6,8 @@ use crate::config::Rotation;
 use crate::error_code::ErrorCode;
 use crate::github;
 
-/// Causes told in one sentence; the report has the others beside each secret.
-const TOLD: usize = 3;
+/// Causes named in one sentence; the report has the others beside each secret.
+const NAMED: usize = 3;
 
 /// One cause.
 #[derive(Debug, Clone)]
@@ -64,10 +64,10 @@ impl Causes {
 
     /// `acme/api:T: it is archived. acme/web:T: there is no such repository.`
     pub(super) fn reasons(&self) -> String {
-        let told = self.0.iter().take(TOLD);
+        let named = self.0.iter().take(NAMED);
         let mut text: Vec<String> =
-            told.map(|cause| format!("{}: {}.", secrets(&cause.secrets), cause.error.cause)).collect();
-        let rest: usize = self.0.iter().skip(TOLD).map(|cause| cause.secrets.len()).sum();
+            named.map(|cause| format!("{}: {}.", secrets(&cause.secrets), cause.error.cause)).collect();
+        let rest: usize = self.0.iter().skip(NAMED).map(|cause| cause.secrets.len()).sum();
         if rest > 0 {
             text.push(format!("{} failed for other reasons.", counted(rest, "more secret")));
         }

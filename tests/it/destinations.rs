@@ -280,7 +280,7 @@ async fn the_writer_s_own_end_is_told_and_warned_about_in_its_last_14_days() {
         let summary = std::fs::read_to_string(summary).unwrap();
         for output in [&ran.stdout, &ran.stderr, &summary] {
             assert_eq!(
-                output.contains("the GitHub token that writes secrets ends"),
+                output.contains("GitHub credential, which writes the secrets, expires"),
                 warns,
                 "{days}: {output}"
             );

@@ -327,7 +327,7 @@ async fn secrets_that_do_not_exist_yet() {
     let ok = of_state(&ran, "ok");
     let message = "2 secrets can be read and written; 2 of them do not exist yet";
     assert!(ok.iter().any(|(found, _)| found == message), "{ok:?}");
-    // One of an organization needs to be told who may read it.
+    // One of an organization needs to name who may read it.
     let world = World::builder().destinations(["org:acme:T"]).empty().start().await;
     assert_says(&doctor(&world).await, "secret-refused", &["org:acme:T: ", "visibility"]);
 }

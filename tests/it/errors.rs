@@ -200,14 +200,14 @@ fn listed<'a>(errors: impl IntoIterator<Item = (&'a str, String)>) -> String {
 }
 
 /// An error as users see it: its code, what went wrong, what to do.
-fn told(kind: &str, error: &RotationError) -> String {
+fn text_of(kind: &str, error: &RotationError) -> String {
     let steps: String = error.steps("AXIOM_ADMIN_TOKEN").iter().map(|step| format!("  - {step}\n")).collect();
     format!("{kind} [{}]\n  {error}\n{steps}\n", error.code())
 }
 
 #[test]
 fn what_stops_a_rotation() {
-    let text: String = errors().iter().map(|(kind, error)| told(kind, error)).collect();
+    let text: String = errors().iter().map(|(kind, error)| text_of(kind, error)).collect();
     insta::assert_snapshot!("rotation-errors", text);
 }
 
@@ -232,7 +232,7 @@ const RIDDLES: [&str; 14] = [
 #[test]
 fn errors_say_who_does_what() {
     for (kind, error) in errors() {
-        let text = told(kind, &error);
+        let text = text_of(kind, &error);
         for riddle in RIDDLES {
             assert!(!text.contains(riddle), "{riddle}: {text}");
         }
@@ -261,10 +261,10 @@ fn every_code_has_its_section() {
         "without a section: {missing:?}; without a code: {unknown:?}"
     );
     assert_eq!(sections.len(), codes.len(), "one section each");
-    let told: Vec<ErrorCode> = errors().iter().map(|(_, error)| error.code()).collect();
-    let untold: Vec<_> = ErrorCode::ALL.iter().filter(|code| !told.contains(code)).collect();
+    let shown: Vec<ErrorCode> = errors().iter().map(|(_, error)| error.code()).collect();
+    let missing: Vec<_> = ErrorCode::ALL.iter().filter(|code| !shown.contains(code)).collect();
     let tested_below = [ErrorCode::ProviderPermission, ErrorCode::ProviderReply];
-    assert!(untold.iter().all(|code| tested_below.contains(code)), "no error has the code: {untold:?}");
+    assert!(missing.iter().all(|code| tested_below.contains(code)), "no error has the code: {missing:?}");
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn refused_with(
 }
 
 /// The error and its remedy.
-fn told(error: &Error) -> String {
+fn text_of(error: &Error) -> String {
     format!("{error}. {}", error.remedy.as_deref().unwrap_or_default())
 }
 
@@ -81,12 +81,12 @@ fn the_permission_to_tick_is_named() {
         (Store::Dependabot, organization, "\"Organization dependabot secrets\""),
     ];
     for (store, scope, expected) in needed {
-        let text = told(&refused(&purpose(store, scope), 403, &[], NOT_ACCESSIBLE));
+        let text = text_of(&refused(&purpose(store, scope), 403, &[], NOT_ACCESSIBLE));
         assert!(text.contains(expected), "{text}");
     }
     let create = Subject::Environment(purpose(Store::Actions, environment));
     let body = serde_json::json!({ "message": NOT_ACCESSIBLE }).to_string();
-    let text = told(&refused_with(&create, 403, &[], &body, SignedWith::Token));
+    let text = text_of(&refused_with(&create, 403, &[], &body, SignedWith::Token));
     assert!(text.contains("\"Administration\": write"), "{text}");
 }
 
@@ -94,19 +94,19 @@ fn the_permission_to_tick_is_named() {
 fn github_s_own_hints_are_used() {
     let [repository, _, organization] = &scopes();
     let asked = [("x-accepted-github-permissions", "secrets=write")];
-    let text = told(&refused(&purpose(Store::Actions, repository), 403, &asked, NOT_ACCESSIBLE));
+    let text = text_of(&refused(&purpose(Store::Actions, repository), 403, &asked, NOT_ACCESSIBLE));
     assert!(text.contains("(GitHub asks for secrets=write)"), "{text}");
 
     let classic = [("x-oauth-scopes", "gist")];
-    let text = told(&refused(&purpose(Store::Actions, organization), 403, &classic, ""));
+    let text = text_of(&refused(&purpose(Store::Actions, organization), 403, &classic, ""));
     assert!(text.contains("admin:org"), "{text}");
 
     let sso = [("x-github-sso", "required; url=https://github.com/orgs/acme/sso?authorization_request=x")];
-    let text = told(&refused(&purpose(Store::Actions, organization), 403, &sso, ""));
+    let text = text_of(&refused(&purpose(Store::Actions, organization), 403, &sso, ""));
     assert!(text.contains("single sign-on") && !text.contains("authorization_request"), "{text}");
 
     let message = "Resource not accessible by integration";
-    let text = told(&refused(&purpose(Store::Actions, repository), 403, &[], message));
+    let text = text_of(&refused(&purpose(Store::Actions, repository), 403, &[], message));
     assert!(text.contains("GITHUB_TOKEN can never"), "{text}");
 }
 
@@ -124,7 +124,7 @@ fn a_server_without_the_store_is_a_possible_reason() {
 fn words_from_outside_are_harmless() {
     let [repository, ..] = &scopes();
     let hostile = "\n::set-output name=x::y\u{1b}[31m##[group]\u{202e}\"";
-    let text = told(&refused(&purpose(Store::Actions, repository), 422, &[], hostile));
+    let text = text_of(&refused(&purpose(Store::Actions, repository), 422, &[], hostile));
     assert!(
         !text.contains(" ::") && !text.contains("\"::") && !text.contains("##[") && !text.contains('\n'),
         "{text}"
@@ -156,7 +156,7 @@ fn the_words_of_a_refusal_are_shown_and_a_permission_only_where_they_are_about_o
         for reason in OTHER_CAUSES {
             let body = serde_json::json!({ "message": reason }).to_string();
             for status in [403, 451] {
-                let text = told(&refused_with(&subject, status, &[], &body, SignedWith::Token));
+                let text = text_of(&refused_with(&subject, status, &[], &body, SignedWith::Token));
                 assert!(text.contains(&reason.replace('"', "'")), "{text}");
                 assert!(!text.contains("permission \"") && !text.contains("do not belong"), "{text}");
             }
@@ -164,12 +164,12 @@ fn the_words_of_a_refusal_are_shown_and_a_permission_only_where_they_are_about_o
         for status in [400, 401, 404, 409, 422, 429, 500, 502] {
             let body = r#"{"message": "in GitHub's words", "errors": [{"message": "more"}]}"#;
             for signed_with in [SignedWith::Token, SignedWith::AppKey, SignedWith::InstallationToken] {
-                let text = told(&refused_with(&subject, status, &[], body, signed_with));
+                let text = text_of(&refused_with(&subject, status, &[], body, signed_with));
                 assert!(text.contains("in GitHub's words; more"), "{status}: {text}");
                 assert!(text.contains(&status.to_string()), "{text}");
             }
         }
-        let text = told(&refused_with(&subject, 403, &[], "{}", SignedWith::Token));
+        let text = text_of(&refused_with(&subject, 403, &[], "{}", SignedWith::Token));
         assert!(text.contains("403 Forbidden, without a reason"), "{text}");
     }
     let text = refused_with(
@@ -179,7 +179,7 @@ fn the_words_of_a_refusal_are_shown_and_a_permission_only_where_they_are_about_o
         &format!(r#"{{"message": "{NOT_ACCESSIBLE}"}}"#),
         SignedWith::Token,
     );
-    assert!(told(&text).contains("repository permission \"Metadata\": read"), "{text}");
+    assert!(text_of(&text).contains("repository permission \"Metadata\": read"), "{text}");
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn one_status_has_one_meaning_for_all_requests() {
         }
     }
     let rejected =
-        |signed_with| told(&refused_with(&Subject::Repositories("a"), 401, &[], "{}", signed_with));
+        |signed_with| text_of(&refused_with(&Subject::Repositories("a"), 401, &[], "{}", signed_with));
     assert!(rejected(SignedWith::Token).contains("`CROSSFADE_GITHUB_TOKEN`"));
     assert!(rejected(SignedWith::AppKey).contains("do not belong together"));
     assert!(!rejected(SignedWith::InstallationToken).contains("do not belong together"));
@@ -245,6 +245,6 @@ fn what_the_errors_of_a_refusal_add_is_said() {
 fn single_sign_on_is_named_only_where_it_is_required() {
     let [repository, ..] = &scopes();
     let partial = [("x-github-sso", "partial-results; organizations=1")];
-    let text = told(&refused(&purpose(Store::Actions, repository), 403, &partial, "other"));
+    let text = text_of(&refused(&purpose(Store::Actions, repository), 403, &partial, "other"));
     assert!(!text.contains("single sign-on"), "{text}");
 }

@@ -80,7 +80,7 @@ async fn the_schedule_rotates_and_finds_nothing_to_do_the_next_day() {
     assert_eq!(log.output("rotated"), "true");
     assert_eq!(log.output("token-id"), world.newest().unwrap().id);
     assert_eq!(log.output("next-rotation-at"), "2026-05-17T09:00:00Z");
-    assert!(log.summary().starts_with("## crossfade: 1 rotated"), "{}", log.summary());
+    assert!(log.summary().starts_with("## 🔄 crossfade: 1 rotation done"), "{}", log.summary());
     assert!(log.text().contains("***"), "the mask:\n{log}");
 
     world.advance_days(1);
