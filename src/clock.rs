@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Whose clock a `Date` header shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClockId {
+pub(crate) enum ClockId {
     /// GitHub's, which counts.
     Github,
     /// A provider's. Each provider of a run has a number.
@@ -20,7 +20,7 @@ pub enum ClockId {
 
 /// The servers' time; one per run, shared by every request.
 #[derive(Debug, Default)]
-pub struct Clock {
+pub(crate) struct Clock {
     github: Mutex<Option<Anchor>>,
     /// By their numbers.
     providers: Mutex<Vec<Other>>,
@@ -66,7 +66,7 @@ impl Anchor {
 impl Clock {
     /// Records a `Date` header. A date older than the clock (a cached reply, a server
     /// that lags) is ignored.
-    pub fn observe(&self, clock: ClockId, date: Timestamp) {
+    pub(crate) fn observe(&self, clock: ClockId, date: Timestamp) {
         let mut github = self.github.lock().unwrap_or_else(|e| e.into_inner());
         let mut providers = self.providers.lock().unwrap_or_else(|e| e.into_inner());
         let anchor = match clock {
@@ -88,7 +88,7 @@ impl Clock {
     /// *Now*: GitHub's clock, in whole seconds, as `Date` headers and `updated_at`
     /// count. `None` until GitHub has sent a date.
     #[must_use]
-    pub fn now(&self) -> Option<Timestamp> {
+    pub(crate) fn now(&self) -> Option<Timestamp> {
         let now = self.github()?.now();
         Timestamp::from_second(now.as_second()).ok()
     }
@@ -96,7 +96,7 @@ impl Clock {
     /// How far a clock is ahead of GitHub's (negative: behind). `None` until both
     /// have sent a date.
     #[must_use]
-    pub fn skew(&self, clock: ClockId) -> Option<SignedDuration> {
+    pub(crate) fn skew(&self, clock: ClockId) -> Option<SignedDuration> {
         let github = self.github();
         match clock {
             ClockId::Github => skew(github, github),
@@ -108,7 +108,7 @@ impl Clock {
     /// that was suspended notices in this way that its delivery window is over: from the
     /// first reply of any server, or before that if the machine slept.
     #[must_use]
-    pub fn latest(&self) -> Option<Timestamp> {
+    pub(crate) fn latest(&self) -> Option<Timestamp> {
         let github = self.github()?.latest();
         // Providers' clocks show how much time has passed, not what time it is.
         let by_provider = |provider: Other| provider.anchor?.latest().checked_sub(provider.first_skew?).ok();

@@ -15,7 +15,7 @@ use crate::redact::starred;
 /// Why a single value was refused. The caller knows its origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Invalid {
+pub(crate) struct Invalid {
     /// One sentence.
     pub message: String,
     /// What to write instead.
@@ -53,7 +53,7 @@ impl Invalid {
 /// Whether a problem stops a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Severity {
+pub(crate) enum Severity {
     /// Nothing is run.
     Error,
     /// Reported; the run goes on.
@@ -62,7 +62,7 @@ pub enum Severity {
 
 /// Where in the configuration file something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
+pub(crate) struct Position {
     /// The line, from 1.
     pub line: usize,
     /// The column in characters, from 1.
@@ -73,7 +73,7 @@ pub struct Position {
 
 /// Where a setting was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// In the configuration file.
     File(Position),
     /// In this flag or environment variable.
@@ -84,7 +84,7 @@ pub enum Origin {
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// Whether it stops a run.
     pub severity: Severity,
     /// One sentence.
@@ -97,7 +97,7 @@ pub struct Problem {
 
 /// Everything that is wrong, in the order in which it was found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Problems {
+pub(crate) struct Problems {
     path: String,
     /// The file's lines, without what looks like a secret.
     lines: Vec<String>,
@@ -127,7 +127,7 @@ impl Problems {
 
     /// The file that [`Origin::File`] refers to, fit to be printed.
     #[must_use]
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
@@ -174,25 +174,25 @@ impl Problems {
 
     /// Whether any of it stops a run.
     #[must_use]
-    pub fn has_errors(&self) -> bool {
+    pub(crate) fn has_errors(&self) -> bool {
         self.list.iter().any(|p| p.severity == Severity::Error)
     }
 
     /// How many problems stop a run.
     #[must_use]
-    pub fn errors(&self) -> usize {
+    pub(crate) fn errors(&self) -> usize {
         self.list.iter().filter(|p| p.severity == Severity::Error).count()
     }
 
     /// Whether there is nothing to say.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
     /// All of them, by their position in the file.
     #[must_use]
-    pub fn sorted(&self) -> Vec<&Problem> {
+    pub(crate) fn sorted(&self) -> Vec<&Problem> {
         let mut all: Vec<&Problem> = self.list.iter().collect();
         all.sort_by_key(|p| match p.origin {
             Origin::File(at) => (1, at.line, at.column),

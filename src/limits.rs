@@ -6,27 +6,27 @@
 use jiff::SignedDuration;
 
 /// Points of a read.
-pub const READ_POINTS: u32 = 1;
+pub(crate) const READ_POINTS: u32 = 1;
 /// Points of a write.
-pub const WRITE_POINTS: u32 = 5;
+pub(crate) const WRITE_POINTS: u32 = 5;
 /// GitHub's limit: points in a minute.
-pub const POINTS_A_MINUTE: u32 = 900;
+pub(crate) const POINTS_A_MINUTE: u32 = 900;
 /// The percentage of the allowed points that is used.
-pub const USED_OF_100: u32 = 99;
+pub(crate) const USED_OF_100: u32 = 99;
 
 /// The writes that are certainly possible in a minute. Delivery windows are sized by it.
-pub const WRITES_A_MINUTE: usize = (POINTS_A_MINUTE * USED_OF_100 / 100 / WRITE_POINTS) as usize;
+pub(crate) const WRITES_A_MINUTE: usize = (POINTS_A_MINUTE * USED_OF_100 / 100 / WRITE_POINTS) as usize;
 
 /// The longest delivery window: half an hour of writing is what GitHub's limit of 5000
 /// requests an hour allows.
-pub const LONGEST_WINDOW: SignedDuration = SignedDuration::from_mins(30);
+pub(crate) const LONGEST_WINDOW: SignedDuration = SignedDuration::from_mins(30);
 
 /// The most writes that fit into the longest window.
-pub const MOST_WRITES: usize = 29 * WRITES_A_MINUTE - 1;
+pub(crate) const MOST_WRITES: usize = 29 * WRITES_A_MINUTE - 1;
 
 /// Whether so many secrets can be written in time.
 #[must_use]
-pub fn fits(writes: usize) -> bool {
+pub(crate) fn fits(writes: usize) -> bool {
     writes <= MOST_WRITES
 }
 
@@ -34,7 +34,7 @@ pub fn fits(writes: usize) -> bool {
 /// the requests sent right before, and one for each further minute over which GitHub's
 /// limits spread the writes.
 #[must_use]
-pub fn delivery_window(writes: usize) -> SignedDuration {
+pub(crate) fn delivery_window(writes: usize) -> SignedDuration {
     let stretched = u32::try_from(writes / WRITES_A_MINUTE).unwrap_or(u32::MAX);
     SignedDuration::from_mins(2 + i64::from(stretched))
 }

@@ -30,7 +30,7 @@ const INTERVAL: Duration = Duration::from_secs(30);
 
 /// The progress of a run. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Progress(Arc<Shared>);
+pub(crate) struct Progress(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -93,7 +93,7 @@ impl Progress {
     /// Progress that is shown on standard error: as a line on a terminal, else as an
     /// entry of the log now and then.
     #[must_use]
-    pub fn new(is_terminal: bool) -> Self {
+    pub(crate) fn new(is_terminal: bool) -> Self {
         if !is_terminal {
             return Self::default();
         }

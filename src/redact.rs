@@ -35,11 +35,11 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use encodings::Decoding;
 
-pub use escape::{code, markdown, workflow_data, workflow_property};
-pub use shapes::{Body, GITHUB, TokenShape, issuer, looks_like_a_secret, secret_part};
+pub(crate) use escape::{code, markdown, workflow_data, workflow_property};
+pub(crate) use shapes::{Body, GITHUB, TokenShape, issuer, looks_like_a_secret, secret_part};
 
 /// So many characters of a secret in a row are a leak.
-pub const GRAM: usize = 11;
+pub(crate) const GRAM: usize = 11;
 
 /// Shorter values are no secrets: hiding every `a` would only make reports
 /// unreadable, and show that the value is `a`.
@@ -61,7 +61,7 @@ const INPUT_LIMIT: usize = 16 * 1024;
 /// characters. The runner masks line by line, and a short mask would hide what
 /// is no secret. A minted value of any other form is not used.
 #[must_use]
-pub fn is_maskable(value: &SecretString) -> bool {
+pub(crate) fn is_maskable(value: &SecretString) -> bool {
     let value = value.expose_secret();
     (16..=4096).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -71,7 +71,7 @@ pub fn is_maskable(value: &SecretString) -> bool {
 /// Clones share what they know. Values that are not registered are still hidden
 /// if they look like a token of a service that crossfade speaks to.
 #[derive(Clone, Default)]
-pub struct Redactor {
+pub(crate) struct Redactor {
     grams: Arc<RwLock<Grams>>,
 }
 
@@ -85,14 +85,14 @@ struct Grams {
 impl Redactor {
     /// A redactor that knows no secret yet.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Hides this value from now on, in every clone.
     ///
     /// Values of fewer than four characters are not hidden.
-    pub fn register(&self, secret: &SecretString) {
+    pub(crate) fn register(&self, secret: &SecretString) {
         let mut grams = self.grams.write().unwrap_or_else(PoisonError::into_inner);
         let value = secret_part(secret.expose_secret());
         // A private key begins and ends with words that everybody knows, and that
@@ -114,7 +114,7 @@ impl Redactor {
     /// secret. Runs are found as they stand, in base64 (both alphabets), in
     /// hexadecimal, percent-encoded and JSON-escaped.
     #[must_use]
-    pub fn scrub(&self, text: &str) -> String {
+    pub(crate) fn scrub(&self, text: &str) -> String {
         let grams = self.grams.read().unwrap_or_else(PoisonError::into_inner);
         let mut text = text.to_owned();
         // Masking may bring the parts of another secret together. This ends: what
@@ -134,14 +134,14 @@ impl Redactor {
     /// server's message: scrubbed, without anything that a terminal or the
     /// Actions runner would obey. Applying it twice changes nothing.
     #[must_use]
-    pub fn line(&self, text: &str) -> String {
+    pub(crate) fn line(&self, text: &str) -> String {
         self.one_line(text, LINE_LIMIT)
     }
 
     /// Like [`Redactor::line`], of up to 2000 characters, for our own sentences
     /// that quote strings from outside.
     #[must_use]
-    pub fn message(&self, text: &str) -> String {
+    pub(crate) fn message(&self, text: &str) -> String {
         self.one_line(text, MESSAGE_LIMIT)
     }
 

@@ -33,7 +33,7 @@ const SOME_REPOSITORY: (&str, &str) = ("this", "repository");
 
 /// Something to do over the network; everything offline has been checked.
 #[derive(Debug)]
-pub struct Run {
+pub(crate) struct Run {
     /// What to do.
     pub command: Command,
     /// The selected rotations.
@@ -59,7 +59,7 @@ pub struct Run {
 
 /// The commands that need the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// Rotate what is due.
     Rotate,
     /// Show how things are.
@@ -78,7 +78,7 @@ pub enum Command {
 /// The whole output of an invocation that sends no request: help, a schema, the result
 /// of `check`, or errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EarlyExit {
+pub(crate) struct EarlyExit {
     /// For standard output.
     pub stdout: String,
     /// For standard error.
@@ -108,7 +108,7 @@ impl EarlyExit {
 
 /// A command, checked.
 #[derive(Debug)]
-pub enum Invocation {
+pub(crate) enum Invocation {
     /// About rotations.
     Rotations(Box<Run>),
     /// About one provider.
@@ -120,7 +120,7 @@ pub enum Invocation {
 /// # Errors
 /// An [`EarlyExit`] when nothing needs to be contacted, which includes everything
 /// that is wrong with the arguments, the environment or the configuration file.
-pub fn invocation(
+pub(crate) fn invocation(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &Environment,
     redactor: &Redactor,

@@ -24,9 +24,9 @@ use crate::config::default_of;
 use crate::provider::{Kind, catalogue};
 
 pub use environment::Environment;
-pub use invocation::{Command, EarlyExit, Invocation, Run, invocation};
-pub use provider::{Action, ProviderRun};
-pub use settings::Verbosity;
+pub(crate) use invocation::{Command, EarlyExit, Invocation, Run, invocation};
+pub(crate) use provider::{Action, ProviderRun};
+pub(crate) use settings::Verbosity;
 
 const ABOUT: &str =
     "Replaces an expiring API token, and writes the new one to every GitHub secret that holds it";

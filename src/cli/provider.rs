@@ -39,7 +39,7 @@ pub(super) fn command() -> Clap {
 
 /// What to do with a provider over the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Read.
     Check,
     /// Make a token, and delete it again.
@@ -48,7 +48,7 @@ pub enum Action {
 
 /// A command about one provider; everything offline has been checked.
 #[derive(Debug)]
-pub struct ProviderRun {
+pub(crate) struct ProviderRun {
     /// What to do.
     pub action: Action,
     /// The rotation that says how to reach the provider.

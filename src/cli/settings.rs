@@ -15,7 +15,7 @@ use crate::report::Format;
 
 /// How a run goes about its work.
 #[derive(Debug, Clone)]
-pub struct RunOptions {
+pub(crate) struct RunOptions {
     /// Plan, and change nothing.
     pub dry_run: bool,
     /// Say by the exit code whether a dry run found something to do.
@@ -40,7 +40,7 @@ pub struct RunOptions {
 
 /// How much is logged on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Verbosity {
+pub(crate) enum Verbosity {
     /// `-q`: only errors.
     Quiet,
     /// What people need to know.

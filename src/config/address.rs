@@ -12,7 +12,7 @@ use crate::http::is_loopback;
 /// Unless it is `https`, or `http` to a literal loopback address (`127.0.0.1`,
 /// `[::1]`; not `localhost`, which a resolver may answer with anything), without
 /// user, query and fragment.
-pub fn origin(text: &str) -> Result<Url, Invalid> {
+pub(crate) fn origin(text: &str) -> Result<Url, Invalid> {
     if text.chars().any(|c| suspicious(c) || c.is_whitespace()) {
         return Err(Invalid::new("an address may not contain spaces or control characters"));
     }
@@ -38,7 +38,7 @@ pub fn origin(text: &str) -> Result<Url, Invalid> {
 ///
 /// # Errors
 /// When it could lead anywhere else.
-pub fn path(text: &str) -> Result<String, Invalid> {
+pub(crate) fn path(text: &str) -> Result<String, Invalid> {
     let leaves =
         text.contains("//") || text.contains(['\\', '#']) || text.split(['/', '?']).any(|part| part == "..");
     let legal = text.starts_with('/') && !leaves && text.bytes().all(|b| b.is_ascii_graphic());

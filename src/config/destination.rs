@@ -23,7 +23,7 @@ use crate::diagnostic::{Invalid, name_of, named, quoted, suspicious};
 
 /// Which of GitHub's secret stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub enum Store {
+pub(crate) enum Store {
     /// GitHub Actions; the default.
     #[default]
     Actions,
@@ -37,7 +37,7 @@ pub enum Store {
 
 impl Store {
     /// Every store with the name that it is written by.
-    pub const NAMES: [(&'static str, Self); 4] = [
+    pub(crate) const NAMES: [(&'static str, Self); 4] = [
         ("actions", Self::Actions),
         ("dependabot", Self::Dependabot),
         ("codespaces", Self::Codespaces),
@@ -61,7 +61,7 @@ impl FromStr for Store {
 
 /// `owner/name`. Compared without case, as GitHub does; printed as written.
 #[derive(Debug, Clone)]
-pub struct Repository {
+pub(crate) struct Repository {
     /// The user or organization.
     pub owner: String,
     /// The repository's name.
@@ -126,7 +126,7 @@ impl FromStr for Repository {
 
 /// What a secret belongs to. Compared without case, as GitHub does.
 #[derive(Debug, Clone)]
-pub enum Scope {
+pub(crate) enum Scope {
     /// A repository.
     Repository(Repository),
     /// A deployment environment of a repository (Actions only).
@@ -163,7 +163,7 @@ impl Scope {
 
     /// The user or organization that everything in this scope belongs to.
     #[must_use]
-    pub fn owner(&self) -> &str {
+    pub(crate) fn owner(&self) -> &str {
         match self {
             Self::Repository(repository) | Self::Environment { repository, .. } => &repository.owner,
             Self::Organization(name) => name,
@@ -209,7 +209,7 @@ impl fmt::Display for Scope {
 
 /// One GitHub secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Destination {
+pub(crate) struct Destination {
     /// Which store.
     pub store: Store,
     /// Which repository, environment or organization.
@@ -224,7 +224,7 @@ impl Destination {
     ///
     /// # Errors
     /// When the text is invalid, or GitHub refuses a name in it.
-    pub fn parse(text: &str, default_repository: &Repository) -> Result<Self, Invalid> {
+    pub(crate) fn parse(text: &str, default_repository: &Repository) -> Result<Self, Invalid> {
         let (store, rest) = match text.split_once('+') {
             // A `+` further on belongs to an environment's name.
             Some((store, rest)) if !store.contains(['/', ':', '@']) => (store.parse()?, rest),
@@ -254,7 +254,7 @@ impl Destination {
     /// The path of the page on GitHub that lists this secret, for people. Every
     /// character in it is legal in a URL.
     #[must_use]
-    pub fn settings_path(&self) -> String {
+    pub(crate) fn settings_path(&self) -> String {
         let store = self.store;
         match &self.scope {
             Scope::Repository(repository) => format!("/{repository}/settings/secrets/{store}"),
@@ -280,7 +280,7 @@ impl fmt::Display for Destination {
 ///
 /// # Errors
 /// When GitHub would refuse the name.
-pub fn secret_name(name: &str) -> Result<String, Invalid> {
+pub(crate) fn secret_name(name: &str) -> Result<String, Invalid> {
     let legal = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         && name.bytes().next().is_some_and(|b| !b.is_ascii_digit());
     if !legal {
@@ -299,7 +299,7 @@ pub fn secret_name(name: &str) -> Result<String, Invalid> {
 ///
 /// # Errors
 /// When no GitHub account can have this name.
-pub fn owner_name(name: &str) -> Result<String, Invalid> {
+pub(crate) fn owner_name(name: &str) -> Result<String, Invalid> {
     let legal = (1..=100).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         && !name.starts_with('-');
@@ -318,7 +318,7 @@ pub(super) fn repository_name(name: &str) -> Result<String, Invalid> {
 ///
 /// # Errors
 /// When the name is illegal, or the store has no environments.
-pub fn environment_name(name: &str, store: Store) -> Result<String, Invalid> {
+pub(crate) fn environment_name(name: &str, store: Store) -> Result<String, Invalid> {
     if store != Store::Actions {
         return Err(Invalid::new(format!("the {store} store has no environments"))
             .help("only the actions store has environments"));

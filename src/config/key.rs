@@ -16,12 +16,12 @@ const LENGTH: usize = 10;
 /// base32 of SHA-256 over `owner/repo/rotation`, owner and repository in lower case
 /// because GitHub compares them without case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct RotationKey(String);
+pub(crate) struct RotationKey(String);
 
 impl RotationKey {
     /// The key of a rotation that this repository runs.
     #[must_use]
-    pub fn new(repository: &Repository, rotation: &str) -> Self {
+    pub(crate) fn new(repository: &Repository, rotation: &str) -> Self {
         let repository = repository.to_string().to_lowercase();
         let digest = digest(&SHA256, format!("{repository}/{rotation}").as_bytes());
         let mut text = base32(digest.as_ref());
@@ -31,7 +31,7 @@ impl RotationKey {
 
     /// Reads the ten characters as they stand in a marker.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let is_legal = text.len() == LENGTH && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'));
         is_legal.then(|| Self(text.to_owned()))
     }
@@ -63,7 +63,7 @@ impl FromStr for RotationKey {
 
 /// Lower-case base32 (RFC 4648) without padding.
 #[must_use]
-pub fn base32(bytes: &[u8]) -> String {
+pub(crate) fn base32(bytes: &[u8]) -> String {
     BASE32_NOPAD.encode(bytes).to_ascii_lowercase()
 }
 

@@ -4,19 +4,19 @@
 //! legal names and distinct destinations. [`crate::rotation`] decides what to do with
 //! it.
 
-pub mod address;
-pub mod destination;
+pub(crate) mod address;
+pub(crate) mod destination;
 pub(crate) mod file;
 mod key;
 mod load;
-pub mod pattern;
-pub mod period;
+pub(crate) mod pattern;
+pub(crate) mod period;
 pub(crate) mod providers;
 mod reach;
 pub(crate) mod scalar;
 mod secrets;
-pub mod selection;
-pub mod summary;
+pub(crate) mod selection;
+pub(crate) mod summary;
 mod validate;
 pub(crate) mod yaml;
 
@@ -24,15 +24,15 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-pub use destination::{Destination, Repository, Scope, Store};
+pub(crate) use destination::{Destination, Repository, Scope, Store};
 pub use file::schema_text;
 pub(crate) use file::{Field, RotationKeys, default_of};
-pub use key::{RotationKey, base32};
+pub(crate) use key::{RotationKey, base32};
 #[cfg(test)]
 pub(crate) use load::read_for_tests;
 pub(crate) use load::{Request, load};
-pub use pattern::RepositoryPattern;
-pub use period::Period;
+pub(crate) use pattern::RepositoryPattern;
+pub(crate) use period::Period;
 pub(crate) use reach::{Held, github_apart, values as check_values};
 pub(crate) use secrets::SecretEntry;
 pub(crate) use yaml::MAX_BYTES;
@@ -40,11 +40,11 @@ pub(crate) use yaml::MAX_BYTES;
 use crate::provider::ProviderSettings;
 
 /// The variable that holds the provider credential unless a rotation names another.
-pub const DEFAULT_CREDENTIAL: &str = "CROSSFADE_PROVIDER_TOKEN";
+pub(crate) const DEFAULT_CREDENTIAL: &str = "CROSSFADE_PROVIDER_TOKEN";
 
 /// Every rotation that a run is about, checked.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub(crate) struct Config {
     /// The selected ones, in the order in which the user wrote them.
     pub rotations: Vec<Rotation>,
     /// The file's other rotations: a run leaves them alone, and their secrets too.
@@ -53,7 +53,7 @@ pub struct Config {
 
 /// One token, its policy and its destinations.
 #[derive(Debug, Clone)]
-pub struct Rotation {
+pub(crate) struct Rotation {
     /// Its name in the file, or `--name`, or what `--token` says.
     pub name: String,
     /// The key that markers carry: the repository that rotates, and the name.
@@ -84,14 +84,14 @@ impl Rotation {
     /// Whether markers with this key are this rotation's: by its own key, or by one
     /// that it had before.
     #[must_use]
-    pub fn has_key(&self, key: &RotationKey) -> bool {
+    pub(crate) fn has_key(&self, key: &RotationKey) -> bool {
         self.key == *key || self.formerly.contains(key)
     }
 }
 
 /// When to rotate, and how long both tokens are valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
+pub(crate) struct Policy {
     /// Lifetime of a new token.
     pub lifetime: Period,
     /// How long the previous token stays valid after the mint.
@@ -106,7 +106,7 @@ pub struct Policy {
 impl Policy {
     /// How long a disabled token is kept before it is deleted.
     #[must_use]
-    pub fn delete_disabled_after(&self) -> Period {
+    pub(crate) fn delete_disabled_after(&self) -> Period {
         self.delete_after.unwrap_or(Period::from_days(7))
     }
 }
@@ -124,7 +124,7 @@ impl Default for Policy {
 
 /// A destination, and what may be created on the way to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfiguredSecret {
+pub(crate) struct ConfiguredSecret {
     /// The secret.
     pub destination: Destination,
     /// Create the environment if it does not exist.
@@ -136,7 +136,7 @@ pub struct ConfiguredSecret {
 /// A secret of the same name in every matching repository; GitHub is asked which those
 /// are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretPattern {
+pub(crate) struct SecretPattern {
     /// Repositories that fit any of these are taken in; never empty.
     pub include: Vec<RepositoryPattern>,
     /// And of them, those that fit any of these are left out.
@@ -154,7 +154,7 @@ pub struct SecretPattern {
 impl SecretPattern {
     /// Whether the secret belongs into this repository.
     #[must_use]
-    pub fn takes(&self, repository: &Repository) -> bool {
+    pub(crate) fn takes(&self, repository: &Repository) -> bool {
         let fits = |patterns: &[RepositoryPattern]| patterns.iter().any(|p| p.matches(repository));
         fits(&self.include) && !fits(&self.exclude)
     }
@@ -170,7 +170,7 @@ impl fmt::Display for SecretPattern {
 
 /// Which repositories may read an organization secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Visibility {
+pub(crate) enum Visibility {
     /// Every repository of the organization.
     All,
     /// Its private and internal repositories.

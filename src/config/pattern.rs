@@ -12,7 +12,7 @@ use crate::diagnostic::Invalid;
 /// `acme/*`: `*` stands for any characters, `?` for one, both in the repository's
 /// name alone. The `!` of a pattern that leaves out is not part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RepositoryPattern {
+pub(crate) struct RepositoryPattern {
     /// The user or organization, as written.
     pub owner: String,
     /// The pattern of the repository's name, as written.
@@ -22,7 +22,7 @@ pub struct RepositoryPattern {
 impl RepositoryPattern {
     /// Whether the pattern takes in this repository; without case, as GitHub compares.
     #[must_use]
-    pub fn matches(&self, repository: &Repository) -> bool {
+    pub(crate) fn matches(&self, repository: &Repository) -> bool {
         self.owner.eq_ignore_ascii_case(&repository.owner)
             && glob(
                 self.name.to_ascii_lowercase().as_bytes(),

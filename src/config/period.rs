@@ -19,7 +19,7 @@ use crate::diagnostic::{Invalid, quoted};
 /// Printed in one form: largest units first, nothing that is zero, days as the
 /// largest unit (`48h` is printed as `2d`, nothing as `0h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Period(SignedDuration);
+pub(crate) struct Period(SignedDuration);
 
 /// The longest period: 100 years of 365.25 days.
 const MAX: SignedDuration = SignedDuration::from_hours(36_525 * 24);
@@ -27,43 +27,43 @@ const MAX: SignedDuration = SignedDuration::from_hours(36_525 * 24);
 impl Period {
     /// So many days of 24 hours.
     #[must_use]
-    pub const fn from_days(days: i64) -> Self {
+    pub(crate) const fn from_days(days: i64) -> Self {
         Self(SignedDuration::from_hours(days * 24))
     }
 
     /// So many hours.
     #[must_use]
-    pub const fn from_hours(hours: i64) -> Self {
+    pub(crate) const fn from_hours(hours: i64) -> Self {
         Self(SignedDuration::from_hours(hours))
     }
 
     /// So many minutes.
     #[must_use]
-    pub const fn from_mins(minutes: i64) -> Self {
+    pub(crate) const fn from_mins(minutes: i64) -> Self {
         Self(SignedDuration::from_mins(minutes))
     }
 
     /// So many seconds.
     #[must_use]
-    pub const fn from_secs(seconds: i64) -> Self {
+    pub(crate) const fn from_secs(seconds: i64) -> Self {
         Self(SignedDuration::from_secs(seconds))
     }
 
     /// The length, for arithmetic with timestamps.
     #[must_use]
-    pub const fn duration(self) -> SignedDuration {
+    pub(crate) const fn duration(self) -> SignedDuration {
         self.0
     }
 
     /// The length, for timers.
     #[must_use]
-    pub const fn unsigned(self) -> std::time::Duration {
+    pub(crate) const fn unsigned(self) -> std::time::Duration {
         self.0.unsigned_abs()
     }
 
     /// Whether it has no length at all.
     #[must_use]
-    pub const fn is_zero(self) -> bool {
+    pub(crate) const fn is_zero(self) -> bool {
         self.0.is_zero()
     }
 }

@@ -97,7 +97,7 @@ impl Read for bool {
 
 impl Visibility {
     /// Every visibility with the name that it is written by.
-    pub const NAMES: [(&'static str, Self); 3] =
+    pub(crate) const NAMES: [(&'static str, Self); 3] =
         [("all", Self::All), ("private", Self::Private), ("selected", Self::Selected)];
 }
 

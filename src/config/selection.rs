@@ -11,7 +11,7 @@ use crate::diagnostic::{Invalid, Problems, nearest, one_of, quoted};
 /// A rotation's part depends on its name and on `N` alone: FNV-1a (64 bit) of the
 /// name's UTF-8 bytes, modulo `N`. So it stays where it is when others come and go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shard {
+pub(crate) struct Shard {
     index: u64,
     count: u64,
 }
@@ -19,7 +19,7 @@ pub struct Shard {
 impl Shard {
     /// Whether the rotation of this name is in this part.
     #[must_use]
-    pub fn takes(self, name: &str) -> bool {
+    pub(crate) fn takes(self, name: &str) -> bool {
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });

@@ -8,7 +8,7 @@ use crate::redact::Redactor;
 
 /// For people.
 #[must_use]
-pub fn text(config: &Config) -> String {
+pub(crate) fn text(config: &Config) -> String {
     let many = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let secrets = config.rotations.iter().map(|r| r.secrets.len()).sum();
     let mut text = format!(
@@ -38,7 +38,7 @@ pub fn text(config: &Config) -> String {
 
 /// For programs: `ok`, the selected rotations, and all problems with their origins.
 #[must_use]
-pub fn json(config: Option<&Config>, problems: &Problems, redactor: &Redactor) -> String {
+pub(crate) fn json(config: Option<&Config>, problems: &Problems, redactor: &Redactor) -> String {
     let rotations: Vec<_> = config
         .iter()
         .flat_map(|config| &config.rotations)

@@ -62,7 +62,7 @@ impl ErrorKind {
 /// Whether a write failed for good, and how.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{error}")]
-pub struct WriteError {
+pub(crate) struct WriteError {
     /// Certainly not written, and GitHub will refuse it again.
     pub refused: bool,
     /// The delivery window was over before the write, or before its

@@ -30,7 +30,7 @@ const WRITE_CHECK: &str = "CROSSFADE_WRITE_CHECK";
 /// What is known of a secret before it is written. A secret that may not be written is
 /// an error instead.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     /// The secret is known to be writable; `false`: unknown.
     pub is_writable: bool,
     /// Its environment does not exist, and this run creates none.

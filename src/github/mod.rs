@@ -23,6 +23,7 @@ mod peer;
 mod permission;
 mod preflight;
 mod repositories;
+#[expect(unreachable_pub, reason = "tests/libsodium compiles this file by itself")]
 mod seal;
 mod secrets;
 mod settings;
@@ -38,12 +39,13 @@ use futures_util::future::{join_all, join3};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-pub use error::{Error, ErrorKind, WriteError};
-pub use evidence::Evidence;
+pub(crate) use error::WriteError;
+pub use error::{Error, ErrorKind};
+pub(crate) use evidence::Evidence;
 pub(crate) use identity::{CredentialKind, Identity};
-pub use pace::Pace;
-pub use repositories::Expansion;
-pub use settings::{GithubCredential, GithubOptions, GithubSettings, Mode};
+pub(crate) use pace::Pace;
+pub(crate) use repositories::Expansion;
+pub(crate) use settings::{GithubCredential, GithubOptions, GithubSettings, Mode};
 
 use crate::config::{ConfiguredSecret, Repository, SecretPattern};
 use crate::http::Http;
@@ -60,7 +62,7 @@ use transport::Transport;
 
 /// The state of one secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SecretState {
+pub(crate) enum SecretState {
     /// Its scope exists, and has no such secret.
     Missing,
     /// When the secret was last written.
@@ -68,7 +70,7 @@ pub enum SecretState {
 }
 
 /// The GitHub client of one run. Each result is fetched once.
-pub struct GitHub {
+pub(crate) struct GitHub {
     client: Arc<Client<Auth>>,
     progress: Progress,
     secrets: Arc<Secrets>,
@@ -83,7 +85,7 @@ impl GitHub {
     ///
     /// # Errors
     /// When the credential cannot be sent at all.
-    pub fn connect(
+    pub(crate) fn connect(
         http: Arc<Http>,
         settings: &GithubSettings,
         options: GithubOptions,
@@ -102,7 +104,7 @@ impl GitHub {
 
     /// Announces what will be read and written. A GitHub App requests tokens with only
     /// the permissions for that, and lists are read in as few requests as possible.
-    pub fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a ConfiguredSecret>) {
+    pub(crate) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a ConfiguredSecret>) {
         let targets: Vec<&ConfiguredSecret> = targets.into_iter().collect();
         self.progress.expect(targets.len());
         self.secrets.expect(targets.iter().map(|target| &target.destination));
@@ -112,7 +114,7 @@ impl GitHub {
     /// When the GitHub credential expires. `None`: GitHub has not reported it, or the
     /// credential is an App.
     #[must_use]
-    pub fn credential_expires_at(&self) -> Option<Timestamp> {
+    pub(crate) fn credential_expires_at(&self) -> Option<Timestamp> {
         self.client.credentials.expires_at()
     }
 
@@ -121,12 +123,12 @@ impl GitHub {
     ///
     /// # Errors
     /// When GitHub rejects the credential, or cannot be reached.
-    pub async fn identity(&self, owners: &[&str]) -> Result<Identity, Error> {
+    pub(crate) async fn identity(&self, owners: &[&str]) -> Result<Identity, Error> {
         identity::identity(&self.client, owners).await
     }
 
     /// Whether everybody can see a repository; `None`: unknown.
-    pub async fn is_public(&self, repository: &Repository) -> Option<bool> {
+    pub(crate) async fn is_public(&self, repository: &Repository) -> Option<bool> {
         self.repositories.is_public(repository).await
     }
 
@@ -134,7 +136,7 @@ impl GitHub {
     ///
     /// # Errors
     /// When an owner's repositories cannot be listed completely.
-    pub async fn expand(&self, pattern: &SecretPattern) -> Result<Expansion, Error> {
+    pub(crate) async fn expand(&self, pattern: &SecretPattern) -> Result<Expansion, Error> {
         self.repositories.expand(pattern).await
     }
 
@@ -143,7 +145,7 @@ impl GitHub {
     ///
     /// A secret in an environment that is still to be created is
     /// [`SecretState::Missing`] too.
-    pub async fn observe(&self, targets: &[ConfiguredSecret]) -> Vec<Result<SecretState, Error>> {
+    pub(crate) async fn observe(&self, targets: &[ConfiguredSecret]) -> Vec<Result<SecretState, Error>> {
         join_all(targets.iter().map(|target| self.observe_one(target))).await
     }
 
@@ -169,7 +171,7 @@ impl GitHub {
     ///
     /// # Errors
     /// When the secret could not be written either.
-    pub async fn preflight(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
+    pub(crate) async fn preflight(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
         let (key, readers, evidence) =
             join3(self.preflight.key(target), self.preflight.readers(target), self.access.evidence(target))
                 .await;
@@ -191,7 +193,7 @@ impl GitHub {
     /// # Errors
     /// Unless GitHub acknowledged the write within the window. The secret may
     /// still have been written, except where [`WriteError::refused`].
-    pub async fn write(
+    pub(crate) async fn write(
         &self,
         target: &ConfiguredSecret,
         value: &SecretString,

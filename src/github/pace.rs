@@ -33,7 +33,7 @@ use crate::progress::{self, Progress};
 
 /// The rate limit of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// Points, in every period of this length.
     points: u32,
     period: Duration,

@@ -50,7 +50,7 @@ impl From<Record> for Condition {
 
 /// The repositories that a pattern stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expansion {
+pub(crate) struct Expansion {
     /// In the order of their names.
     pub repositories: Vec<Repository>,
     /// How many fit too, and were left out because nothing in them can be written.

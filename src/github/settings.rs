@@ -9,7 +9,7 @@ use crate::progress::Progress;
 
 /// The address of GitHub's API and the GitHub credential.
 #[derive(Debug, Clone)]
-pub struct GithubSettings {
+pub(crate) struct GithubSettings {
     /// The REST API, with its path where it has one (`/api/v3`).
     pub api_url: Url,
     /// The GitHub credential.
@@ -31,7 +31,7 @@ impl GithubSettings {
 
 /// The GitHub credential.
 #[derive(Debug, Clone)]
-pub enum GithubCredential {
+pub(crate) enum GithubCredential {
     /// A personal access token, or an installation token that the workflow created.
     Token(SecretString),
     /// A GitHub App, which makes its own tokens.
@@ -45,7 +45,7 @@ pub enum GithubCredential {
 
 /// What a run may do at GitHub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Read only (`crossfade status`).
     ReadOnly,
     /// Read, and check whether writes would be accepted (`--dry-run`).
@@ -57,7 +57,7 @@ pub enum Mode {
 }
 
 /// Options of the GitHub client.
-pub struct GithubOptions {
+pub(crate) struct GithubOptions {
     /// The most requests under way at a time.
     pub concurrency: usize,
     /// What the server allows, if it publishes limits.

@@ -19,12 +19,12 @@ use super::body::LIMIT;
 use super::{HttpError, JSON, Peer, Retry, Values, origin};
 
 /// Counts as one request under way until it is dropped.
-pub type Permit = Box<dyn Send + Sync>;
+pub(crate) type Permit = Box<dyn Send + Sync>;
 
 /// Decides when a request may be sent. Applies to every attempt and every redirect; no
 /// permit is held while waiting for the next one.
 #[async_trait]
-pub trait RateLimiter: Send + Sync {
+pub(crate) trait RateLimiter: Send + Sync {
     /// Waits until one more request may be under way.
     async fn acquire(&self, method: &Method) -> Permit;
 
@@ -34,7 +34,7 @@ pub trait RateLimiter: Send + Sync {
 
 /// One request.
 #[derive(Clone)]
-pub struct Call {
+pub(crate) struct Call {
     /// Whom it is sent to.
     pub peer: Peer,
     /// The method.
@@ -65,7 +65,7 @@ pub struct Call {
 impl Call {
     /// A request that may not be repeated, and whose reply may be anything.
     #[must_use]
-    pub fn new(peer: Peer, method: Method, url: Url) -> Self {
+    pub(crate) fn new(peer: Peer, method: Method, url: Url) -> Self {
         Self {
             peer,
             method,
@@ -84,19 +84,19 @@ impl Call {
 
     /// A read: may be repeated, and is answered with JSON.
     #[cfg(test)]
-    pub fn get(peer: Peer, url: Url) -> Self {
+    pub(crate) fn get(peer: Peer, url: Url) -> Self {
         Self { retry: Retry::Idempotent, is_valid_body: json, ..Self::new(peer, Method::GET, url) }
     }
 
     /// The same request, which may be repeated.
     #[must_use]
-    pub fn idempotent(self) -> Self {
+    pub(crate) fn idempotent(self) -> Self {
         Self { retry: Retry::Idempotent, ..self }
     }
 
     /// Adds a header.
     #[must_use]
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
     }
@@ -105,7 +105,7 @@ impl Call {
     ///
     /// # Errors
     /// When the credential cannot stand in a header.
-    pub fn bearer(self, credential: &SecretString) -> Result<Self, HttpError> {
+    pub(crate) fn bearer(self, credential: &SecretString) -> Result<Self, HttpError> {
         let text = Zeroizing::new(format!("Bearer {}", credential.expose_secret()));
         let mut value = HeaderValue::from_str(&text).map_err(|_| HttpError::Credential)?;
         value.set_sensitive(true);
@@ -114,7 +114,7 @@ impl Call {
 
     /// Adds a JSON body.
     #[must_use]
-    pub fn json(mut self, body: &Value) -> Self {
+    pub(crate) fn json(mut self, body: &Value) -> Self {
         self.body = Some(body.to_string().into());
         self.header(header::CONTENT_TYPE, JSON)
     }
@@ -131,7 +131,7 @@ impl fmt::Debug for Call {
 }
 
 /// What came back. Its body is wiped when it is dropped, and in no `Debug`.
-pub struct Reply {
+pub(crate) struct Reply {
     /// The status.
     pub status: StatusCode,
     /// The headers.
@@ -149,7 +149,7 @@ pub struct Reply {
 impl Reply {
     /// The whole body, no longer than [`Call::longest_body`].
     #[must_use]
-    pub fn body(&self) -> &[u8] {
+    pub(crate) fn body(&self) -> &[u8] {
         &self.body
     }
 
@@ -157,7 +157,7 @@ impl Reply {
     ///
     /// # Errors
     /// [`HttpError::Garbled`], without a word of what the body holds.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
         serde_json::from_slice(self.body()).map_err(|_| HttpError::Garbled {
             origin: origin(&self.url),
             status: self.status,
@@ -198,13 +198,13 @@ impl fmt::Debug for Reply {
 
 /// Every reply of success is as good as any other.
 #[must_use]
-pub fn anything(_: StatusCode, _: &[u8]) -> bool {
+pub(crate) fn anything(_: StatusCode, _: &[u8]) -> bool {
     true
 }
 
 /// A reply of success is whole JSON, or has no content by its status.
 #[must_use]
-pub fn json(status: StatusCode, body: &[u8]) -> bool {
+pub(crate) fn json(status: StatusCode, body: &[u8]) -> bool {
     status == StatusCode::NO_CONTENT || serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 

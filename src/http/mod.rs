@@ -12,7 +12,7 @@ mod page;
 mod peer;
 mod proxy;
 mod redirect;
-pub mod retry;
+pub(crate) mod retry;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -29,12 +29,12 @@ use url::Url;
 use zeroize::Zeroizing;
 
 pub(crate) use call::number;
-pub use call::{Call, Permit, RateLimiter, Reply, anything, json};
+pub(crate) use call::{Call, Permit, RateLimiter, Reply, anything, json};
 pub use error::HttpError;
 pub(crate) use page::text_of_page;
-pub use peer::{Peer, PeerPolicy};
-pub use retry::{Retry, RetryPolicy};
-pub use values::{Announce, Values};
+pub(crate) use peer::{Peer, PeerPolicy};
+pub(crate) use retry::{Retry, RetryPolicy};
+pub(crate) use values::{Announce, Values};
 
 use crate::clock::Clock;
 use crate::progress::{Progress, Retrying, Waiting};
@@ -44,7 +44,7 @@ use retry::Failed;
 
 /// How the client behaves, for the whole run.
 #[derive(Debug, Clone, Copy)]
-pub struct HttpSettings {
+pub(crate) struct HttpSettings {
     /// The longest that one attempt may take, from connecting to the body's last byte.
     pub request_timeout: Duration,
     /// When and how often an attempt is repeated.
@@ -54,7 +54,7 @@ pub struct HttpSettings {
 impl HttpSettings {
     /// Settings for a request timeout; the waits between attempts follow from it.
     #[must_use]
-    pub fn new(request_timeout: Duration) -> Self {
+    pub(crate) fn new(request_timeout: Duration) -> Self {
         Self { request_timeout, retry: RetryPolicy::for_timeout(request_timeout) }
     }
 }
@@ -67,7 +67,7 @@ impl Default for HttpSettings {
 
 /// The client; one per run.
 #[derive(Debug)]
-pub struct Http {
+pub(crate) struct Http {
     settings: HttpSettings,
     clock: Arc<Clock>,
     progress: Progress,
@@ -84,7 +84,7 @@ pub struct Http {
 impl Http {
     /// A client that sets `clock` from every reply. Sends no request.
     #[must_use]
-    pub fn new(settings: HttpSettings, clock: Arc<Clock>) -> Self {
+    pub(crate) fn new(settings: HttpSettings, clock: Arc<Clock>) -> Self {
         Self {
             settings,
             clock,
@@ -98,19 +98,19 @@ impl Http {
 
     /// The same, which tells what it waits for.
     #[must_use]
-    pub fn with_progress(self, progress: Progress) -> Self {
+    pub(crate) fn with_progress(self, progress: Progress) -> Self {
         Self { progress, ..self }
     }
 
     /// The clock that this client's replies set.
     #[must_use]
-    pub fn clock(&self) -> &Arc<Clock> {
+    pub(crate) fn clock(&self) -> &Arc<Clock> {
         &self.clock
     }
 
     /// When requests are sent again.
     #[must_use]
-    pub fn retry_policy(&self) -> RetryPolicy {
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
         self.settings.retry
     }
 
@@ -120,7 +120,7 @@ impl Http {
     /// # Errors
     /// When no complete reply arrived. [`HttpError::certainly_not_sent`] tells whether
     /// the server can have seen the request.
-    pub async fn send(&self, call: Call) -> Result<Reply, HttpError> {
+    pub(crate) async fn send(&self, call: Call) -> Result<Reply, HttpError> {
         let began = OnceLock::new();
         let attempts = AtomicU32::new(0);
         let may_have_been_applied = AtomicBool::new(false);
@@ -339,7 +339,7 @@ fn judge(call: &Call, reply: Reply) -> Result<Reply, Failed> {
 /// Whether the host is a literal loopback address, the only one to which plain
 /// HTTP is spoken.
 #[must_use]
-pub fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),

@@ -7,7 +7,7 @@ use crate::clock::ClockId;
 
 /// A service that requests are sent to.
 #[derive(Debug, Clone, Copy)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// The clock that its `Date` headers set.
     pub clock: ClockId,
     /// What differs between services.
@@ -16,7 +16,7 @@ pub struct Peer {
 
 /// How requests to a service, and its replies, are treated.
 #[derive(Debug)]
-pub struct PeerPolicy {
+pub(crate) struct PeerPolicy {
     /// What users call the service; `None`: by its host.
     pub name: Option<&'static str>,
     /// Whether redirects within its origin are followed.
@@ -36,7 +36,7 @@ pub struct PeerPolicy {
 
 impl PeerPolicy {
     /// The usual rules, and nothing beyond them.
-    pub const STRICT: Self = Self {
+    pub(crate) const STRICT: Self = Self {
         name: None,
         follows_redirects: false,
         is_rate_limit: |reply| matches!(reply.status, StatusCode::TOO_MANY_REQUESTS),

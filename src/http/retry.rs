@@ -16,7 +16,7 @@ use super::{HttpError, PeerPolicy, Reply};
 
 /// Whether a request may be sent twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
+pub(crate) enum Retry {
     /// Safe to repeat: a read, the write of a secret, a deletion.
     Idempotent,
     /// Not safe to repeat (a mint): repeated only if the server cannot have received it.
@@ -27,7 +27,7 @@ pub enum Retry {
 
 /// How long to wait and when to give up.
 #[derive(Debug, Clone, Copy)]
-pub struct RetryPolicy {
+pub(crate) struct RetryPolicy {
     /// The wait before the second attempt; doubles from there.
     pub first_wait: Duration,
     /// Where doubling ends. Jitter adds up to as much again to every wait.
@@ -50,7 +50,7 @@ impl RetryPolicy {
     /// Waits in proportion to the request timeout: with 30 s, from 1 s to 15 s,
     /// up to 2 minutes where the server asks for it, 2 minutes in all.
     #[must_use]
-    pub fn for_timeout(timeout: Duration) -> Self {
+    pub(crate) fn for_timeout(timeout: Duration) -> Self {
         Self {
             first_wait: timeout / 30,
             max_wait: timeout / 2,
@@ -65,7 +65,7 @@ impl RetryPolicy {
     /// Gives up soon on a host that cannot be reached at all, with a usual timeout after
     /// some 5 s: a user waits, who may have misspelt its name.
     #[must_use]
-    pub fn impatient(self) -> Self {
+    pub(crate) fn impatient(self) -> Self {
         Self { max_attempts_to_reach: 3, ..self }
     }
 
@@ -77,7 +77,7 @@ impl RetryPolicy {
     /// The waits of a caller that repeats a request itself, because something must
     /// be looked at before each repetition.
     #[must_use]
-    pub fn repetitions(&self) -> Repetitions {
+    pub(crate) fn repetitions(&self) -> Repetitions {
         Repetitions { policy: *self, waits: self.backoff(false).build(), began: Instant::now() }
     }
 
@@ -93,7 +93,7 @@ impl RetryPolicy {
 
 /// See [`RetryPolicy::repetitions`].
 #[derive(Debug)]
-pub struct Repetitions {
+pub(crate) struct Repetitions {
     policy: RetryPolicy,
     waits: ExponentialBackoff,
     began: Instant,
@@ -102,7 +102,7 @@ pub struct Repetitions {
 impl Repetitions {
     /// How long to wait before the next attempt, at least as long as the server
     /// `asked`; `None`: there is none.
-    pub fn next_wait(&mut self, asked: Option<Duration>) -> Option<Duration> {
+    pub(crate) fn next_wait(&mut self, asked: Option<Duration>) -> Option<Duration> {
         let asked = asked.unwrap_or_default();
         let wait = self.waits.next()?.max(asked);
         let left = self.policy.budget.saturating_sub(self.began.elapsed());
@@ -252,7 +252,7 @@ fn requested_by(policy: &RetryPolicy, peer: &PeerPolicy, reply: &Reply) -> Optio
 /// How long a reply asks to wait, if it says: `Retry-After` in seconds or as a date, else
 /// the end of a limit that is used up. Dates count from the reply's own.
 #[must_use]
-pub fn requested_wait(reply: &Reply) -> Option<Duration> {
+pub(crate) fn requested_wait(reply: &Reply) -> Option<Duration> {
     let Reply { headers, date, .. } = reply;
     let until = |end: Timestamp| {
         let wait = end.duration_since((*date)?);

@@ -15,11 +15,11 @@ use zeroize::Zeroizing;
 use crate::redact::GRAM;
 
 /// Called with every new secret, before anything else can carry it.
-pub type Announce = Arc<dyn Fn(&SecretString) + Send + Sync>;
+pub(crate) type Announce = Arc<dyn Fn(&SecretString) + Send + Sync>;
 
 /// Which fields of a reply's JSON hold new secrets, and the callback that receives them.
 #[derive(Clone)]
-pub struct Values {
+pub(crate) struct Values {
     /// Names of fields, wherever in the document they stand.
     pub fields: Arc<[String]>,
     /// Called with each value.

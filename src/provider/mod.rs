@@ -7,7 +7,7 @@
 mod catalogue;
 mod connection;
 mod engine;
-pub mod file;
+pub(crate) mod file;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,7 +31,7 @@ pub(crate) use catalogue::catalogue;
 use file::ProviderFile;
 
 /// The most characters of a marker: every field that carries one must hold so many.
-pub const LONGEST_MARKER: usize = 64;
+pub(crate) const LONGEST_MARKER: usize = 64;
 
 /// The variable by which a rotation says that its provider was proved, and its value.
 pub(crate) const PROVED: &str = "proved";
@@ -39,7 +39,7 @@ pub(crate) const YES: &str = "yes";
 
 /// Which service issues a token.
 #[derive(Debug, Clone)]
-pub struct Kind(Arc<ProviderFile>);
+pub(crate) struct Kind(Arc<ProviderFile>);
 
 impl Kind {
     /// Each provider that ships with crossfade, with the name that the configuration
@@ -50,7 +50,7 @@ impl Kind {
 
     /// What the configuration calls it.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.0.name
     }
 
@@ -72,14 +72,14 @@ impl Kind {
 
     /// The origin of the public service, if there is one.
     #[must_use]
-    pub fn origin(&self) -> Option<String> {
+    pub(crate) fn origin(&self) -> Option<String> {
         self.0.api.as_ref().map(|api| api.origin().ascii_serialization())
     }
 }
 
 /// How to reach the service that issues a rotation's token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ProviderSettings {
+pub(crate) struct ProviderSettings {
     /// Which service.
     pub kind: Kind,
     /// Its origin, with or without the API's path; `None`: the public service.
@@ -94,7 +94,7 @@ pub struct ProviderSettings {
 impl ProviderSettings {
     /// The origin that the credential is sent to.
     #[must_use]
-    pub fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         let public = || self.kind.origin().unwrap_or_default();
         self.url.as_ref().map_or_else(public, |url| url.origin().ascii_serialization())
     }
@@ -149,7 +149,7 @@ impl Hash for Kind {
 
 /// How the previous token stays valid after a mint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overlap {
+pub(crate) enum Overlap {
     /// The mint sets the expiry of the previous token.
     Native,
     /// The previous token stays valid until a later run retires it.
@@ -158,7 +158,7 @@ pub enum Overlap {
 
 /// How a token of this provider ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expiry {
+pub(crate) enum Expiry {
     /// The provider ends it at a date that it reports.
     Native,
     /// It does not expire; it is replaced by its age.
@@ -167,7 +167,7 @@ pub enum Expiry {
 
 /// What the tokens of a provider can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Profile {
+pub(crate) struct Profile {
     /// How the previous token stays valid.
     pub overlap: Overlap,
     /// How a token ends.
@@ -187,7 +187,7 @@ pub struct Profile {
 
 /// Where a provider's tokens carry their marker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MarkerIn {
+pub(crate) enum MarkerIn {
     /// In the description.
     Description,
     /// In the name, where there is no description.
@@ -197,7 +197,7 @@ pub enum MarkerIn {
 /// A credential at the provider. Its value is known only when it is minted and
 /// is never part of this type.
 #[derive(Debug, Clone)]
-pub struct Token {
+pub(crate) struct Token {
     /// The provider's id.
     pub id: String,
     /// The name, as the provider keeps it.
@@ -223,7 +223,7 @@ pub struct Token {
 
 /// The token to mint.
 #[derive(Debug)]
-pub struct Mint<'a> {
+pub(crate) struct Mint<'a> {
     /// The token that the new one succeeds; `None`: create from `template`.
     pub previous: Option<&'a Token>,
     /// Make the successor by creation even where the provider can regenerate.
@@ -245,7 +245,7 @@ pub struct Mint<'a> {
 
 /// The result of a mint.
 #[derive(Debug)]
-pub struct Minted {
+pub(crate) struct Minted {
     /// The new token.
     pub token: Token,
     /// Its value.
@@ -254,7 +254,7 @@ pub struct Minted {
 
 /// Whether the provider accepts a new value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verification {
+pub(crate) enum Verification {
     /// The provider accepts the value.
     Verified,
     /// The reply does not distinguish *not accepted* from *accepted, not permitted*.
@@ -265,7 +265,7 @@ pub enum Verification {
 
 /// How a token is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// Can be undone.
     Disable,
     /// Cannot be undone.
@@ -274,7 +274,7 @@ pub enum Ending {
 
 /// A service that issues tokens.
 #[async_trait]
-pub trait Provider: Send + Sync {
+pub(crate) trait Provider: Send + Sync {
     /// What its tokens can do.
     fn profile(&self) -> Profile;
 
@@ -328,7 +328,7 @@ pub trait Provider: Send + Sync {
 ///
 /// # Errors
 /// When the settings cannot work.
-pub fn connect(
+pub(crate) fn connect(
     settings: &ProviderSettings,
     secrets: &BTreeMap<String, SecretString>,
     http: Arc<Http>,

@@ -51,7 +51,7 @@ pub(super) fn capped(text: &str, limit: usize) -> String {
 ///
 /// Expects one line; takes more than one as one.
 #[must_use]
-pub fn markdown(text: &str) -> String {
+pub(crate) fn markdown(text: &str) -> String {
     let mut cell = String::with_capacity(text.len());
     for character in text.chars() {
         push_entity(&mut cell, character);
@@ -67,7 +67,7 @@ pub fn markdown(text: &str) -> String {
 /// Like [`markdown`], set in a fixed-width font; can be copied as it is.
 /// GitHub makes no mentions or links in there.
 #[must_use]
-pub fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let mut cell = String::from("<code>");
     text.chars().for_each(|character| push_entity(&mut cell, character));
     cell.push_str("</code>");
@@ -89,13 +89,13 @@ fn push_entity(cell: &mut String, character: char) {
 
 /// Text for the message of a workflow command.
 #[must_use]
-pub fn workflow_data(text: &str) -> String {
+pub(crate) fn workflow_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// Text for a property of a workflow command, such as its title.
 #[must_use]
-pub fn workflow_property(text: &str) -> String {
+pub(crate) fn workflow_property(text: &str) -> String {
     workflow_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 

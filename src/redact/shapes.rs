@@ -13,7 +13,7 @@ use crate::provider;
 
 /// The form of one kind of token.
 #[derive(Debug, Clone)]
-pub struct TokenShape {
+pub(crate) struct TokenShape {
     /// How a token begins. Public.
     pub prefix: Cow<'static, str>,
     /// What follows.
@@ -22,7 +22,7 @@ pub struct TokenShape {
 
 /// What follows a token's prefix.
 #[derive(Debug, Clone, Copy)]
-pub enum Body {
+pub(crate) enum Body {
     /// At least so many letters, digits, `-` and `_`.
     Word(usize),
     /// The same, and dots: newer tokens of GitHub hold a JSON Web Token.
@@ -37,7 +37,7 @@ pub enum Body {
 }
 
 /// What the table calls GitHub.
-pub const GITHUB: &str = "github";
+pub(crate) const GITHUB: &str = "github";
 
 /// GitHub's personal, OAuth, user, server and refresh tokens.
 const GITHUB_TOKENS: &[TokenShape] = &[
@@ -121,7 +121,7 @@ pub(super) fn find(text: &[u8]) -> Vec<Range<usize>> {
 
 /// Whether a text holds what looks like a secret, where only a name belongs.
 #[must_use]
-pub fn looks_like_a_secret(text: &str) -> bool {
+pub(crate) fn looks_like_a_secret(text: &str) -> bool {
     let text = text.trim();
     let begins = |prefix: &str| begins_with(text.as_bytes(), prefix);
     begins("-----BEGIN")
@@ -133,7 +133,7 @@ pub fn looks_like_a_secret(text: &str) -> bool {
 
 /// The service whose token a value is, quotes or a name in front of it included.
 #[must_use]
-pub fn issuer(value: &str) -> Option<(&'static str, &'static TokenShape)> {
+pub(crate) fn issuer(value: &str) -> Option<(&'static str, &'static TokenShape)> {
     let bytes = value.as_bytes();
     let begins_a_word = |at: usize| at == 0 || !bytes[at - 1].is_ascii_alphanumeric();
     let mut places = (0..bytes.len()).filter(|at| begins_a_word(*at));
@@ -143,7 +143,7 @@ pub fn issuer(value: &str) -> Option<(&'static str, &'static TokenShape)> {
 /// The part of a value that must not be seen: some begin with their token's id,
 /// which reports name.
 #[must_use]
-pub fn secret_part(value: &str) -> &str {
+pub(crate) fn secret_part(value: &str) -> &str {
     let parts = known().filter_map(|(_, shape)| Some(shape.parts(value)?.1));
     parts.into_iter().next().unwrap_or(value)
 }

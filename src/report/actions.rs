@@ -28,7 +28,7 @@ const REPORT_LIMIT: usize = 448 * 1024;
 ///
 /// # Errors
 /// When `output` cannot be written: then the value is not masked.
-pub fn add_mask(value: &SecretString, output: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn add_mask(value: &SecretString, output: &mut dyn Write) -> io::Result<()> {
     const ESCAPED: usize = "%25".len();
     if !is_maskable(value) {
         return Ok(());
@@ -62,7 +62,7 @@ pub(super) fn warn(message: &str, output: &mut dyn Write) -> io::Result<()> {
 ///
 /// # Errors
 /// When `output` cannot be written.
-pub fn group(title: &str, output: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn group(title: &str, output: &mut dyn Write) -> io::Result<()> {
     writeln!(output, "::group::{}", workflow_data(title))
 }
 
@@ -70,7 +70,7 @@ pub fn group(title: &str, output: &mut dyn Write) -> io::Result<()> {
 ///
 /// # Errors
 /// When `output` cannot be written.
-pub fn end_group(output: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn end_group(output: &mut dyn Write) -> io::Result<()> {
     writeln!(output, "::endgroup::")
 }
 
@@ -84,7 +84,7 @@ const MESSAGE_LIMIT: usize = 4000;
 ///
 /// # Errors
 /// When `output` cannot be written.
-pub fn annotate(report: &RedactedReport, output: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn annotate(report: &RedactedReport, output: &mut dyn Write) -> io::Result<()> {
     let view = View::new(report);
     let title = |names: &[&str]| match names {
         [name] => format!("crossfade: {name}"),
@@ -141,7 +141,11 @@ fn message(view: &View<'_>, failure: &Failure<'_, '_>) -> String {
 ///
 /// # Errors
 /// When `output` cannot be written.
-pub fn annotate_problems(problems: &Problems, redactor: &Redactor, output: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn annotate_problems(
+    problems: &Problems,
+    redactor: &Redactor,
+    output: &mut dyn Write,
+) -> io::Result<()> {
     for Problem { severity, message, help, origin } in problems.sorted() {
         let command = match severity {
             Severity::Error => "error",
@@ -178,7 +182,11 @@ pub fn annotate_problems(problems: &Problems, redactor: &Redactor, output: &mut 
 ///
 /// # Errors
 /// When the file, or the warning, cannot be written.
-pub fn write_outputs(report: &RedactedReport, file: &Path, warnings: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_outputs(
+    report: &RedactedReport,
+    file: &Path,
+    warnings: &mut dyn Write,
+) -> io::Result<()> {
     let outputs = outputs_of(report)?;
     let text: String = outputs.iter().map(|(name, value)| output(name, value)).collect();
     OpenOptions::new().append(true).create(true).open(file)?.write_all(text.as_bytes())?;

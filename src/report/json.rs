@@ -8,7 +8,7 @@ use super::model::RedactedReport;
 ///
 /// # Errors
 /// When `output` cannot be written.
-pub fn write(report: &RedactedReport, output: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write(report: &RedactedReport, output: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *output, report)?;
     writeln!(output)
 }

@@ -3,11 +3,11 @@
 //! [`model`] is the document. Every form is made from a [`model::RedactedReport`], whose
 //! strings passed [`crate::redact`]. [`publish`] decides which form goes where.
 
-pub mod actions;
+pub(crate) mod actions;
 pub(crate) mod format;
 mod gantt;
-pub mod json;
-pub mod model;
+pub(crate) mod json;
+pub(crate) mod model;
 pub(crate) mod paint;
 mod plan;
 pub(crate) mod provider;
@@ -16,8 +16,8 @@ mod rows;
 mod samples;
 mod spans;
 mod status;
-pub mod summary;
-pub mod text;
+pub(crate) mod summary;
+pub(crate) mod text;
 mod timeline;
 
 use std::io::{self, Write};
@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use crate::redact::Redactor;
 
-pub use model::{
+pub(crate) use model::{
     Condition, DestinationOutcome, DestinationReport, PlannedMint, Report, Reporter, RotationOutcome,
     RotationReport, SecretState, TokenEnd, TokenReport, TokenSpan, UnmanagedToken, Verdict,
     VerificationOutcome,
@@ -33,7 +33,7 @@ pub use model::{
 
 /// The form of the report on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
+pub(crate) enum Format {
     /// For users.
     #[default]
     Text,
@@ -43,7 +43,7 @@ pub enum Format {
 
 /// The terminal that standard output is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Terminal {
+pub(crate) struct Terminal {
     /// Its width; `None`: not a terminal, so nothing is wrapped or drawn.
     pub columns: Option<usize>,
     /// Whether to use colors.
@@ -55,7 +55,7 @@ pub struct Terminal {
 }
 
 /// Where a report goes.
-pub struct Outputs<'a> {
+pub(crate) struct Outputs<'a> {
     /// The form of what goes to `stdout`.
     pub format: Format,
     /// The terminal of `stdout`.
@@ -70,7 +70,7 @@ pub struct Outputs<'a> {
 
 /// The files that the Actions runner names in the environment of a step.
 #[derive(Debug, Clone, Default)]
-pub struct ActionsFiles {
+pub(crate) struct ActionsFiles {
     /// `GITHUB_OUTPUT`
     pub output: Option<PathBuf>,
     /// `GITHUB_STEP_SUMMARY`
@@ -85,7 +85,7 @@ pub struct ActionsFiles {
 ///
 /// # Errors
 /// When standard output or standard error could not be written.
-pub fn publish(report: &Report, redactor: &Redactor, outputs: &mut Outputs<'_>) -> io::Result<()> {
+pub(crate) fn publish(report: &Report, redactor: &Redactor, outputs: &mut Outputs<'_>) -> io::Result<()> {
     let report = report.redacted(redactor);
     let mut results = Vec::new();
     if let Some(files) = &outputs.actions {

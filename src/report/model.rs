@@ -18,17 +18,17 @@ use serde::Serialize;
 
 use crate::redact::Redactor;
 
-pub use destination::{DestinationOutcome, DestinationReport, SecretState};
-pub use monitor::{Condition, Finding, UnmanagedToken};
-pub use rotation::{RotationOutcome, RotationReport, Verdict, VerificationOutcome};
+pub(crate) use destination::{DestinationOutcome, DestinationReport, SecretState};
+pub(crate) use monitor::{Condition, Finding, UnmanagedToken};
+pub(crate) use rotation::{RotationOutcome, RotationReport, Verdict, VerificationOutcome};
 pub(super) use time::rfc3339;
-pub use token::{PlannedMint, TokenEnd, TokenReport, TokenSpan};
+pub(crate) use token::{PlannedMint, TokenEnd, TokenReport, TokenSpan};
 
 use time::optional_time;
 
 /// What a run did or would do, or the current state.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// GitHub's clock at the end of the run; `None` if GitHub sent no date.
     #[serde(serialize_with = "optional_time")]
     pub now: Option<Timestamp>,
@@ -53,7 +53,7 @@ pub struct Report {
 /// The command that a report is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reporter {
+pub(crate) enum Reporter {
     /// What was done, or with `--dry-run` would be.
     #[default]
     Rotate,
@@ -63,7 +63,7 @@ pub enum Reporter {
 
 /// Something that ends soon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Expiring {
+pub(crate) struct Expiring {
     /// The rotation whose token it is; `None`: it is the GitHub credential.
     pub rotation: Option<String>,
     /// The provider's id of the token.
@@ -77,7 +77,7 @@ impl Report {
     /// The process's exit code: 1 if a rotation failed, something is
     /// [`expiring`](Self::expiring), or `--fail-on` [found](Self::fail_on) something; else 0.
     #[must_use]
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         let failed = |rotation: &RotationReport| rotation.proven_outcome() == RotationOutcome::Failed;
         let is_bad =
             !self.expiring.is_empty() || !self.fail_on.is_empty() || self.rotations.iter().any(failed);
@@ -86,12 +86,12 @@ impl Report {
 
     /// Whether a run would do something: the report is of a dry run.
     #[must_use]
-    pub fn has_something_to_do(&self) -> bool {
+    pub(crate) fn has_something_to_do(&self) -> bool {
         self.rotations.iter().any(|rotation| rotation.proven_outcome() == RotationOutcome::Planned)
     }
 
     /// Fills in the rotations that are in one of these states.
-    pub fn look_for(&mut self, conditions: &[Condition]) {
+    pub(crate) fn look_for(&mut self, conditions: &[Condition]) {
         let rotations = self.rotations.iter();
         self.fail_on = rotations
             .flat_map(|rotation| conditions.iter().filter_map(move |condition| condition.find(rotation)))
@@ -100,7 +100,7 @@ impl Report {
 
     /// Fills in what ends within this time: tokens that destinations hold or
     /// should hold, and the GitHub credential. A disabled token has ended.
-    pub fn look_ahead(&mut self, within: SignedDuration) {
+    pub(crate) fn look_ahead(&mut self, within: SignedDuration) {
         let Some(now) = self.now else { return };
         let horizon = now.checked_add(within).unwrap_or(Timestamp::MAX);
         let credential = self.github_credential_expires_at.map(|end| (None, None, end));
@@ -122,7 +122,7 @@ impl Report {
     /// The report that may be printed: every string is redacted, and no outcome claims
     /// more than the destinations show.
     #[must_use]
-    pub fn redacted(&self, redactor: &Redactor) -> RedactedReport {
+    pub(crate) fn redacted(&self, redactor: &Redactor) -> RedactedReport {
         let mut report = self.clone();
         for rotation in &mut report.rotations {
             rotation.outcome = rotation.proven_outcome();
@@ -149,7 +149,7 @@ impl Report {
 /// from one of these.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
-pub struct RedactedReport(Report);
+pub(crate) struct RedactedReport(Report);
 
 impl Deref for RedactedReport {
     type Target = Report;

@@ -37,7 +37,7 @@ const ERRORS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/erro
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn append(report: &RedactedReport, server: Option<&str>, file: &Path) -> io::Result<()> {
+pub(crate) fn append(report: &RedactedReport, server: Option<&str>, file: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).open(file)?;
     let taken = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
     file.write_all(render(report, server, FILE_LIMIT.saturating_sub(taken)).as_bytes())

@@ -13,7 +13,7 @@ use super::plan::{MintPlan, Plan, PlanInput, Step};
 
 /// Asks the user.
 #[async_trait]
-pub trait Ask: Send + Sync {
+pub(crate) trait Ask: Send + Sync {
     /// Whether these tokens may be ended.
     async fn may_end(&self, tokens: &[String]) -> bool;
 }

@@ -10,7 +10,7 @@ use crate::limits::WRITES_A_MINUTE;
 
 /// The delivery slots of a run.
 #[derive(Debug)]
-pub struct DeliverySlots {
+pub(crate) struct DeliverySlots {
     writes: Semaphore,
     least: usize,
 }
@@ -18,14 +18,14 @@ pub struct DeliverySlots {
 impl DeliverySlots {
     /// Slots for at most this many rotations.
     #[must_use]
-    pub fn new(rotations: usize) -> Self {
+    pub(crate) fn new(rotations: usize) -> Self {
         let least = WRITES_A_MINUTE / rotations.clamp(1, WRITES_A_MINUTE);
         Self { writes: Semaphore::new(WRITES_A_MINUTE), least }
     }
 
     /// Waits until a rotation with so many writes may mint. One with more writes than
     /// fit in a minute runs alone.
-    pub async fn acquire(&self, writes: usize) -> Option<SemaphorePermit<'_>> {
+    pub(crate) async fn acquire(&self, writes: usize) -> Option<SemaphorePermit<'_>> {
         let share = writes.clamp(self.least, WRITES_A_MINUTE);
         // `None` only when the semaphore is closed, which never happens.
         self.writes.acquire_many(u32::try_from(share).unwrap_or(u32::MAX)).await.ok()

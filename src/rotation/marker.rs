@@ -19,7 +19,7 @@ use crate::config::{RotationKey, base32};
 const VERSION: &str = "xf1";
 
 /// No marker is longer.
-pub const LONGEST: usize = crate::provider::LONGEST_MARKER;
+pub(crate) const LONGEST: usize = crate::provider::LONGEST_MARKER;
 
 /// The random part of a run's name.
 const RUN_LENGTH: usize = 12;
@@ -29,7 +29,7 @@ const MAC_LENGTH: usize = 13;
 
 /// The marker of one minted token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Marker {
+pub(crate) struct Marker {
     /// The rotation that minted it.
     pub key: RotationKey,
     /// When it was minted, by GitHub's clock, in whole seconds.
@@ -49,7 +49,7 @@ impl Marker {
     /// The marker of the first attempt of a run that mints now and delivers within
     /// `window`. Signed if there is a key.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         key: RotationKey,
         now: Timestamp,
         window: SignedDuration,
@@ -64,7 +64,7 @@ impl Marker {
 
     /// The same for another attempt of the same run.
     #[must_use]
-    pub fn at_attempt(self, attempt: u32, keys: &MarkerKeys) -> Self {
+    pub(crate) fn at_attempt(self, attempt: u32, keys: &MarkerKeys) -> Self {
         Self { attempt, ..self }.signed(keys)
     }
 
@@ -77,26 +77,26 @@ impl Marker {
 
     /// The last word of a text that is a marker, of any rotation.
     #[must_use]
-    pub fn find(text: &str) -> Option<Self> {
+    pub(crate) fn find(text: &str) -> Option<Self> {
         text.split_whitespace().rev().find_map(|word| word.parse().ok())
     }
 
     /// How long its run may take to deliver.
     #[must_use]
-    pub fn window(&self) -> SignedDuration {
+    pub(crate) fn window(&self) -> SignedDuration {
         self.until.duration_since(self.minted_at)
     }
 
     /// Whether it names the token with this id as the rotation's original.
     #[must_use]
-    pub fn names_original(&self, id: &str) -> bool {
+    pub(crate) fn names_original(&self, id: &str) -> bool {
         self.run.split_once('-').is_some_and(|(_, named)| named == digest_of(id))
     }
 }
 
 /// Names a run, of a rotation whose original token has this id.
 #[must_use]
-pub fn new_run(original: Option<&str>) -> String {
+pub(crate) fn new_run(original: Option<&str>) -> String {
     const CHARACTERS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let mut random = rand::rng();
     let name: String =
@@ -106,21 +106,21 @@ pub fn new_run(original: Option<&str>) -> String {
 
 /// The text without its marker.
 #[must_use]
-pub fn strip(text: &str) -> String {
+pub(crate) fn strip(text: &str) -> String {
     let is_text = |word: &&str| word.trim_end().parse::<Marker>().is_err();
     text.split_inclusive(char::is_whitespace).filter(is_text).collect::<String>().trim().to_owned()
 }
 
 /// The text without its marker, short enough for a field that also holds a new one.
 #[must_use]
-pub fn cut(text: &str, max: Option<usize>) -> String {
+pub(crate) fn cut(text: &str, max: Option<usize>) -> String {
     let room = max.map_or(usize::MAX, |max| max.saturating_sub(LONGEST + 1));
     strip(text).chars().take(room).collect::<String>().trim_end().to_owned()
 }
 
 /// The text with this marker in place of an earlier one.
 #[must_use]
-pub fn annotate(text: &str, marker: &Marker) -> String {
+pub(crate) fn annotate(text: &str, marker: &Marker) -> String {
     format!("{} {marker}", strip(text)).trim_start().to_owned()
 }
 
@@ -142,7 +142,7 @@ impl fmt::Display for Marker {
 /// The text is not a marker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a crossfade marker")]
-pub struct NotAMarker;
+pub(crate) struct NotAMarker;
 
 impl FromStr for Marker {
     type Err = NotAMarker;
@@ -206,18 +206,18 @@ impl fmt::Display for Base36 {
 
 /// The keys that sign markers: the first signs, all verify. None: nothing is signed.
 #[derive(Debug, Clone, Default)]
-pub struct MarkerKeys(Vec<SecretString>);
+pub(crate) struct MarkerKeys(Vec<SecretString>);
 
 impl MarkerKeys {
     /// These keys, the one that signs first.
     #[must_use]
-    pub fn new(keys: Vec<SecretString>) -> Self {
+    pub(crate) fn new(keys: Vec<SecretString>) -> Self {
         Self(keys)
     }
 
     /// Whether there is none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -229,7 +229,7 @@ impl MarkerKeys {
 
     /// Whether one of these keys signed the marker. `false` where it is not signed.
     #[must_use]
-    pub fn verify(&self, marker: &Marker) -> bool {
+    pub(crate) fn verify(&self, marker: &Marker) -> bool {
         let Some(mac) = &marker.mac else { return false };
         let unsigned = Marker { mac: None, ..marker.clone() }.to_string();
         // The comparison takes the same time for every wrong signature.

@@ -23,11 +23,11 @@
 //! Requests to providers and to GitHub are built in [`crate::provider`] and
 //! [`crate::github`].
 
-pub mod delivery_slots;
-pub mod error;
-pub mod marker;
-pub mod session;
-pub mod stop_signal;
+pub(crate) mod delivery_slots;
+pub(crate) mod error;
+pub(crate) mod marker;
+pub(crate) mod session;
+pub(crate) mod stop_signal;
 
 mod advice;
 mod apply;
@@ -39,7 +39,7 @@ mod lineage;
 mod mint;
 mod names;
 mod plan;
-pub mod proof;
+pub(crate) mod proof;
 mod report;
 mod retire;
 #[cfg(test)]
@@ -64,7 +64,7 @@ use crate::progress::Progress;
 use crate::provider::ProviderSettings;
 use crate::report::{Report, Reporter, RotationReport};
 use apply::RotationRun;
-pub use confirmation::Ask;
+pub(crate) use confirmation::Ask;
 use confirmation::Confirmation;
 use delivery_slots::DeliverySlots;
 use error::RotationError;
@@ -73,10 +73,10 @@ use expand::Expanded;
 use marker::MarkerKeys;
 use session::ProviderSession;
 use stop_signal::StopSignal;
-pub use unmanaged::unmanaged;
+pub(crate) use unmanaged::unmanaged;
 
 /// What all rotations of a run share.
-pub struct RunContext<'a> {
+pub(crate) struct RunContext<'a> {
     /// The client that reads and writes the secrets.
     pub github: &'a GitHub,
     /// Told what is created and written.
@@ -108,7 +108,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the provider may take to accept a new token: with a shorter timeout of
 /// requests, the user wants shorter waits.
 #[must_use]
-pub fn patience(request_timeout: Duration) -> Duration {
+pub(crate) fn patience(request_timeout: Duration) -> Duration {
     PATIENCE.min(request_timeout * 2)
 }
 
@@ -127,7 +127,7 @@ impl RunContext<'_> {
 }
 
 /// Rotates everything that is due, all rotations at once.
-pub async fn run(
+pub(crate) async fn run(
     context: &RunContext<'_>,
     config: &Config,
     sessions: &HashMap<ProviderSettings, Arc<ProviderSession>>,

@@ -21,7 +21,7 @@ const TOLERANCE: SignedDuration = SignedDuration::from_hours(25);
 
 /// One step of a proof, and what came of it.
 #[derive(Debug)]
-pub struct Step {
+pub(crate) struct Step {
     /// What was tried.
     pub what: String,
     /// What is wrong, and what to look at.
@@ -30,12 +30,12 @@ pub struct Step {
 
 /// Whether a token carries a marker: of this rotation (`Some(true)`), or of another.
 #[must_use]
-pub fn is_ours(rotation: &Rotation, token: &Token) -> Option<bool> {
+pub(crate) fn is_ours(rotation: &Rotation, token: &Token) -> Option<bool> {
     Marker::find(&token.note).map(|marker| rotation.has_key(&marker.key))
 }
 
 /// A proof under way.
-pub struct Proof<'a> {
+pub(crate) struct Proof<'a> {
     /// The provider, and the credential.
     pub session: &'a ProviderSession,
     /// The rotation whose token the new one is made like.
@@ -53,7 +53,7 @@ pub struct Proof<'a> {
 impl Proof<'_> {
     /// The whole round trip. The last step that failed is the last one; whatever was
     /// created is deleted, or named if that fails.
-    pub async fn run(&self) -> Vec<Step> {
+    pub(crate) async fn run(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         let created = self.create(&mut steps).await;
         if let Some((minted, previous)) = created {

@@ -15,7 +15,7 @@ use crate::http::RetryPolicy;
 use crate::provider::{Error, ErrorKind, Provider, Token};
 
 /// A provider with the credential that its calls are made with.
-pub struct ProviderSession {
+pub(crate) struct ProviderSession {
     /// The service.
     pub provider: Arc<dyn Provider>,
     /// The user's credential.
@@ -30,7 +30,7 @@ pub struct ProviderSession {
 impl ProviderSession {
     /// A session without any request made.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         provider: Arc<dyn Provider>,
         credential: SecretString,
         clock: ClockId,
@@ -43,7 +43,7 @@ impl ProviderSession {
     ///
     /// # Errors
     /// The same error for every rotation that shares the credential.
-    pub async fn tokens(&self) -> Result<&[Token], Error> {
+    pub(crate) async fn tokens(&self) -> Result<&[Token], Error> {
         let listed = self.listed.get_or_init(async || self.provider.list(&self.credential).await).await;
         listed.as_deref().map_err(Clone::clone)
     }

@@ -14,7 +14,7 @@ const STOPPED: &str = "the run was stopped";
 
 /// Allows mints until the process is asked to stop or the deadline is near.
 #[derive(Debug)]
-pub struct StopSignal {
+pub(crate) struct StopSignal {
     stopped: watch::Sender<bool>,
     last_mint: Instant,
     end: Instant,
@@ -24,7 +24,7 @@ impl StopSignal {
     /// For a run that begins now and may take `deadline`: the last mint must leave time
     /// to deliver to one secret, and a request under way may take its whole timeout.
     #[must_use]
-    pub fn of_run(deadline: Duration, request_timeout: Duration) -> Self {
+    pub(crate) fn of_run(deadline: Duration, request_timeout: Duration) -> Self {
         Self::new(deadline, delivery_window(1).unsigned_abs(), request_timeout)
     }
 
@@ -38,7 +38,7 @@ impl StopSignal {
     }
 
     /// Stops the run: the process received a stop signal.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stopped.send_replace(true);
     }
 
@@ -47,7 +47,7 @@ impl StopSignal {
     ///
     /// # Errors
     /// As [`Self::check`].
-    pub async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, String> {
+    pub(crate) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, String> {
         let mut stopped = self.stopped.subscribe();
         tokio::select! {
             biased;
@@ -62,7 +62,7 @@ impl StopSignal {
     ///
     /// # Errors
     /// Why not: the end of a sentence that begins with "because".
-    pub fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         if *self.stopped.borrow() {
             return Err(STOPPED.to_owned());
         }

@@ -13,7 +13,7 @@ use crate::report::UnmanagedToken;
 /// Every listed token that no rotation of the file covers, selected or not; each one
 /// once, however many credentials can see it.
 #[must_use]
-pub fn unmanaged(
+pub(crate) fn unmanaged(
     config: &Config,
     sessions: &HashMap<ProviderSettings, Arc<ProviderSession>>,
 ) -> Vec<UnmanagedToken> {

@@ -26,7 +26,7 @@ pub(crate) use self::keys::ProviderKeys;
 
 /// A service that issues tokens, as its file describes it.
 #[derive(Debug)]
-pub struct ProviderFile {
+pub(crate) struct ProviderFile {
     /// What the configuration calls it.
     pub(crate) name: String,
     /// What people call it.

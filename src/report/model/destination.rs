@@ -8,7 +8,7 @@ use super::time::optional_time;
 
 /// What happened at one destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DestinationReport {
+pub(crate) struct DestinationReport {
     /// Its short form.
     pub destination: String,
     /// What became of it.
@@ -35,7 +35,7 @@ pub struct DestinationReport {
 /// What became of a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum DestinationOutcome {
+pub(crate) enum DestinationOutcome {
     /// Acknowledged the new value.
     Written,
     /// Could not be prepared, or did not acknowledge the new value.
@@ -54,7 +54,7 @@ pub enum DestinationOutcome {
 /// What a secret holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum SecretState {
+pub(crate) enum SecretState {
     /// The token that it should hold.
     Current,
     /// An earlier token of the rotation.
@@ -70,7 +70,7 @@ pub enum SecretState {
 impl DestinationReport {
     /// A destination with nothing to add to its outcome.
     #[must_use]
-    pub fn new(destination: impl Into<String>, outcome: DestinationOutcome) -> Self {
+    pub(crate) fn new(destination: impl Into<String>, outcome: DestinationOutcome) -> Self {
         let state = match outcome {
             DestinationOutcome::Written | DestinationOutcome::Held => SecretState::Current,
             DestinationOutcome::NotRead => SecretState::NotRead,

@@ -13,7 +13,7 @@ use crate::diagnostic::{Invalid, name_of, named};
 /// A state of a rotation that can make `status` fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Condition {
+pub(crate) enum Condition {
     /// A destination does not hold the current token.
     Undelivered,
     /// The token is to be replaced now.
@@ -24,7 +24,7 @@ pub enum Condition {
 
 /// A rotation in a state that `status --fail-on` names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// The rotation.
     pub rotation: String,
     /// Its state.
@@ -35,7 +35,7 @@ pub struct Finding {
 
 /// A token at the provider that no rotation covers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct UnmanagedToken {
+pub(crate) struct UnmanagedToken {
     /// The service that issued it.
     pub provider: String,
     /// The provider's id.

@@ -9,7 +9,7 @@ use crate::redact::Redactor;
 
 /// What happened to one rotation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RotationReport {
+pub(crate) struct RotationReport {
     /// The rotation's name.
     pub name: String,
     /// What became of it.
@@ -57,7 +57,7 @@ pub struct RotationReport {
 /// What became of a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RotationOutcome {
+pub(crate) enum RotationOutcome {
     /// Every destination acknowledged the new value.
     Rotated,
     /// Nothing had to be minted.
@@ -71,7 +71,7 @@ pub enum RotationOutcome {
 /// Why a rotation is rotated now, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Nothing to mint.
     Fresh,
     /// The token ends soon, is too old, or is valid for longer than the policy allows.
@@ -89,7 +89,7 @@ pub enum Verdict {
 /// Whether the provider accepted the new value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum VerificationOutcome {
+pub(crate) enum VerificationOutcome {
     /// The provider accepts the value.
     Verified,
     /// The provider's reply does not tell.
@@ -101,7 +101,7 @@ pub enum VerificationOutcome {
 impl RotationReport {
     /// A rotation of which nothing is known yet: *failed* until its outcome is set.
     #[must_use]
-    pub fn new(name: impl Into<String>, provider: impl Into<String>) -> Self {
+    pub(crate) fn new(name: impl Into<String>, provider: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             outcome: RotationOutcome::Failed,

@@ -7,7 +7,7 @@ use super::time::optional_time;
 
 /// A token at the provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TokenReport {
+pub(crate) struct TokenReport {
     /// The provider's id.
     pub id: String,
     /// The name as people know it.
@@ -19,7 +19,7 @@ pub struct TokenReport {
 
 /// A token, and until when it can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TokenEnd {
+pub(crate) struct TokenEnd {
     /// The provider's id.
     pub id: String,
     /// When it ends; `None`: the provider reports no expiry.
@@ -29,7 +29,7 @@ pub struct TokenEnd {
 
 /// One token of a rotation, from its beginning to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TokenSpan {
+pub(crate) struct TokenSpan {
     /// The provider's id.
     pub id: String,
     /// When it was minted; `None`: unknown.
@@ -49,7 +49,7 @@ pub struct TokenSpan {
 
 /// What a dry run would mint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlannedMint {
+pub(crate) struct PlannedMint {
     /// When the new token would end; `None`: never by itself.
     #[serde(serialize_with = "optional_time")]
     pub expires_at: Option<Timestamp>,
