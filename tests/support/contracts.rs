@@ -27,14 +27,19 @@ pub struct Api {
     validators: Mutex<HashMap<String, Option<Arc<Validator>>>>,
 }
 
-/// GitHub: secrets, and what is needed to reach them.
+/// GitHub: secrets, what is needed to reach them, and issues.
 pub static GITHUB: LazyLock<Api> = LazyLock::new(|| {
     let mut api =
         Api::new("github", "", include_str!("../contracts/github-secrets.openapi.json"), GITHUB_BEYOND);
     let basics: Value =
         serde_json::from_str(include_str!("../contracts/github-basics.openapi.json")).unwrap();
     api.document["components"] = basics["components"].clone();
-    for (path, item) in basics["paths"].as_object().unwrap() {
+    let issues: Value =
+        serde_json::from_str(include_str!("../contracts/github-issues.openapi.json")).unwrap();
+    for (name, schema) in issues["components"]["schemas"].as_object().unwrap() {
+        api.document["components"]["schemas"][name] = schema.clone();
+    }
+    for (path, item) in [&basics, &issues].into_iter().flat_map(|part| part["paths"].as_object().unwrap()) {
         api.document["paths"][path] = item.clone();
     }
     api
@@ -113,6 +118,8 @@ const GITHUB_BEYOND: &[(&str, &str, &str)] = &[
     ("GET", "/repositories/{id}", "where a renamed repository's redirect leads"),
     ("GET", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),
     ("PUT", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),
+    ("POST", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),
+    ("PATCH", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),
 ];
 
 impl Api {
