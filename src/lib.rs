@@ -10,7 +10,8 @@
 //!    destination and *retires* the tokens that no destination holds any more.
 //! 3. [`provider`] sends requests to the services that issue tokens, [`github`] to
 //!    GitHub; both through the one client in [`http`].
-//! 4. [`report`] prints what happened, for users and for programs.
+//! 4. [`report`] prints what happened, for users and for programs; [`issue`] keeps an issue
+//!    open on GitHub while something is wrong.
 //!
 //! [`doctor`] asks what a rotation would meet, and changes nothing.
 //!
@@ -26,6 +27,7 @@ mod doctor;
 mod error_code;
 mod github;
 mod http;
+mod issue;
 mod limits;
 mod progress;
 mod provider;

@@ -17,10 +17,13 @@ use tracing::instrument::WithSubscriber as _;
 
 use crate::cli::{self, Command, EarlyExit, Environment, Invocation, Run, Verbosity};
 use crate::clock::{Clock, ClockId};
+use crate::config::Repository;
+use crate::config::address::origin;
 use crate::diagnostic::{Invalid, Problems};
 use crate::doctor::{self, Diagnosis, Subject, workflow};
-use crate::github::{GitHub, GithubCredential, GithubOptions, Mode};
+use crate::github::{GitHub, GithubCredential, GithubOptions, IssueToken, Mode};
 use crate::http::{Announce, Http, HttpSettings};
+use crate::issue::{self, Links};
 use crate::log;
 use crate::progress::Progress;
 use crate::provider::{self, ProviderSettings};
@@ -40,6 +43,8 @@ const USAGE: u8 = 2;
 const FAILED: u8 = 1;
 /// Exit code of a dry run with `--detailed-exitcode` if there is something to do.
 const SOMETHING_TO_DO: u8 = 3;
+/// The time for the issue, in request timeouts.
+const ISSUE_PATIENCE: u32 = 4;
 /// Exit code after a second stop signal, as a shell reports a process that SIGINT ended.
 const INTERRUPTED: u8 = 130;
 
@@ -94,14 +99,15 @@ pub async fn run(
     if is_folded {
         let _ = actions::group("crossfade: what was asked and answered", &mut streams.stderr);
     }
+    let links = links(&run, environment, on_actions);
     let outcome =
-        carry_out(&run, &redactor, on_actions, &streams, &progress, stop).with_subscriber(log).await;
+        carry_out(&run, &links, &redactor, on_actions, &streams, &progress, stop).with_subscriber(log).await;
     progress.end();
     if is_folded {
         let _ = actions::end_group(&mut streams.stderr);
     }
-    let report = match outcome {
-        Ok(Outcome::Report(report)) => *report,
+    let (report, warning) = match outcome {
+        Ok(Outcome::Report { report, warning }) => (*report, warning),
         Ok(Outcome::Diagnosis(diagnosis)) => return print(&diagnosis, &run, &redactor, environment, streams),
         Err(Abort::AtOnce(left)) => {
             let _ = writeln!(streams.stderr, "{left}");
@@ -119,8 +125,15 @@ pub async fn run(
     let files = on_actions.then(|| ActionsFiles {
         output: environment.get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
-        server_url: run.github.site_url().or_else(|| environment.get("GITHUB_SERVER_URL").map(str::to_owned)),
+        server_url: links.server,
     });
+    if let Some(warning) = warning.map(|warning| redactor.message(&warning)) {
+        let _ = match on_actions {
+            true => actions::warn(&warning, &mut streams.stderr),
+            false if verbosity > Verbosity::Quiet => writeln!(streams.stderr, "warning: {warning}"),
+            false => Ok(()),
+        };
+    }
     let terminal = streams.stdout.terminal(environment, verbosity > Verbosity::Normal);
     let Streams { stdout, stderr, stdin: _ } = &mut streams;
     let format = run.options.format;
@@ -135,6 +148,21 @@ pub async fn run(
             let _ = writeln!(streams.stderr, "error: the report could not be written: {error}");
             FAILED
         }
+    }
+}
+
+/// Where a report's links lead.
+fn links(run: &Run, environment: &Environment, on_actions: bool) -> Links {
+    let of_runner = |name| environment.get(name).filter(|_| on_actions);
+    let server = run.github.site_url().or_else(|| of_runner("GITHUB_SERVER_URL").map(str::to_owned));
+    let server = server.filter(|server| origin(server).is_ok());
+    let is_number = |id: &&str| id.bytes().all(|b| b.is_ascii_digit());
+    let repository = of_runner("GITHUB_REPOSITORY").and_then(|text| text.parse::<Repository>().ok());
+    let id = of_runner("GITHUB_RUN_ID").filter(is_number);
+    let run = server.as_ref().zip(repository).zip(id);
+    Links {
+        run: run.map(|((server, repository), id)| format!("{server}/{repository}/actions/runs/{id}")),
+        server,
     }
 }
 
@@ -164,7 +192,11 @@ fn print(
 
 /// What an invocation found.
 enum Outcome {
-    Report(Box<Report>),
+    Report {
+        report: Box<Report>,
+        /// The issue is not up to date.
+        warning: Option<String>,
+    },
     Diagnosis(Diagnosis),
 }
 
@@ -177,6 +209,7 @@ enum Abort {
 
 async fn carry_out(
     run: &Run,
+    links: &Links,
     redactor: &Arc<Redactor>,
     on_actions: bool,
     streams: &Streams,
@@ -245,7 +278,17 @@ async fn carry_out(
             return Outcome::Diagnosis(diagnosis.unwrap_or_else(|why| Diagnosis::stopped(&why)));
         }
         let report = rotation::run(&context, &run.config, &sessions).await;
-        Outcome::Report(Box::new(complete(report, run, &sessions)))
+        let report = Box::new(complete(report, run, &sessions));
+        let settings = run.issue.as_ref().filter(|_| mode != Mode::DryRun);
+        let warning = match settings {
+            Some(settings) => {
+                let issues =
+                    github.issues(&settings.repository, &settings.token, request_timeout * ISSUE_PATIENCE);
+                Box::pin(issue::keep(&issues, settings, &report.redacted(redactor), links)).await
+            }
+            None => None,
+        };
+        Outcome::Report { report, warning }
     };
     let stopped = async {
         stop().await;
@@ -325,6 +368,10 @@ fn sessions(
 fn register(run: &Run, redactor: &Redactor) {
     run.credentials.values().for_each(|credential| redactor.register(credential));
     run.marker_keys.iter().for_each(|key| redactor.register(key));
+    if let Some(settings) = &run.issue {
+        let (IssueToken::Own(token) | IssueToken::Shared(token)) = &settings.token;
+        redactor.register(token);
+    }
     match &run.github.credential {
         GithubCredential::Token(token) => redactor.register(token),
         GithubCredential::App { private_key, .. } => redactor.register(private_key),

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::input::Inputs;
 use super::provider::{self, ProviderRun};
 use super::settings::{self, RunOptions};
-use super::{Environment, repository};
+use super::{Environment, issue, repository};
 use crate::config::address::origin;
 use crate::config::providers::ProviderName;
 use crate::config::selection::{Selection, Shard};
@@ -22,6 +22,7 @@ use crate::config::{
 };
 use crate::diagnostic::{Invalid, Origin, Problems, printable};
 use crate::github::{GithubCredential, GithubSettings};
+use crate::issue::IssueSettings;
 use crate::redact::{GRAM, Redactor, looks_like_a_secret};
 use crate::report::{Condition, Format};
 
@@ -51,6 +52,8 @@ pub(crate) struct Run {
     pub credentials: BTreeMap<String, SecretString>,
     /// The keys that sign markers; none: markers are not signed.
     pub marker_keys: Vec<SecretString>,
+    /// The issue to keep, if that was asked for.
+    pub issue: Option<IssueSettings>,
     /// What was found out and not given.
     pub note: Option<String>,
     /// Warnings, which do not stop the run.
@@ -190,6 +193,13 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
     let config = configuration(&mut inputs, repository.as_ref(), redactor);
     let rotations = config.iter().flat_map(|config| &config.rotations);
     let credentials = credentials(rotations, &mut inputs);
+    let issue = match command {
+        Command::Rotate | Command::Status { .. } => {
+            let credential = github.as_ref().map(|github| &github.credential);
+            issue::settings(&mut inputs, name, config.as_ref(), credential, repository.as_ref())
+        }
+        Command::Doctor => None,
+    };
     compare_values(config.as_ref(), github.as_ref(), &mut inputs, redactor);
     let marker_keys = settings::marker_keys(&mut inputs);
     let problems = inputs.problems;
@@ -209,6 +219,7 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
                 github,
                 credentials,
                 marker_keys,
+                issue,
                 note,
                 warnings,
             })
@@ -414,6 +425,9 @@ fn compare_values(
             token.map(|token| (settings::GITHUB_TOKEN, token.to_owned().into()))
         }
     };
+    let of_issues = environment.get(settings::ISSUE_TOKEN);
+    let of_issues = of_issues.map(|token| (settings::ISSUE_TOKEN, token.to_owned().into()));
+    let of_github = of_github.into_iter().chain(of_issues);
     held.extend(of_github.map(|(variable, value)| Held { variable, value, provider: None }));
     let rotations = config.into_iter().flat_map(|config| config.rotations.iter().chain(&config.unselected));
     let providers = rotations.map(|rotation| &rotation.provider);

@@ -10,6 +10,7 @@
 mod environment;
 mod input;
 mod invocation;
+mod issue;
 mod provider;
 mod repository;
 mod settings;
@@ -40,6 +41,8 @@ Secrets come only from environment variables, never from arguments:
   CROSSFADE_GITHUB_APP_PRIVATE_KEY    a GitHub App
   CROSSFADE_MARKER_KEY                signs the markers of new tokens (optional; one key a
                                       line: the first signs, all verify)
+  CROSSFADE_ISSUE_TOKEN               a GitHub token that writes the issue of --report-issue
+                                      (default: CROSSFADE_GITHUB_TOKEN)
 
 Exit codes: 0 all is well, 1 a rotation failed, 2 usage or configuration,
 3 something to do (only with --detailed-exitcode).";
@@ -99,6 +102,7 @@ fn commands() -> Clap {
                 .arg(switch("detailed-exitcode", "With --dry-run: exit with 3 if there is something to do"))
                 .arg(switch("force", "Rotate even if nothing is due"))
                 .arg(switch("yes", "End tokens at once without asking, as with an overlap of 0h"))
+                .args(issue())
                 .args(network())
                 .args(output()),
         )
@@ -114,6 +118,7 @@ fn commands() -> Clap {
             ))
             .arg(fail_on)
             .arg(switch("unmanaged", "Also list the provider's tokens that no rotation covers"))
+            .args(issue())
             .args(network())
             .args(output()),
         )
@@ -185,6 +190,21 @@ fn rotation() -> Vec<Arg> {
     ];
     args.extend(described.map(|arg| arg.help_heading("One rotation by flags")));
     args
+}
+
+/// Where else a failure is reported.
+fn issue() -> [Arg; 2] {
+    let report = option(
+        "report-issue",
+        "OWNER/NAME",
+        "Keep an issue open while something fails or would expire: in this repository, else in the one that rotates",
+    );
+    let public = switch(
+        "public-issue",
+        "Allow the issue in a public repository, where everybody reads the names in it",
+    );
+    [report.num_args(0..=1).default_missing_value(issue::HERE), public]
+        .map(|arg| arg.help_heading("Issue").hide_short_help(true))
 }
 
 /// How GitHub and the providers are contacted.

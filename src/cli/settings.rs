@@ -57,7 +57,8 @@ const APP_ID: &str = "CROSSFADE_GITHUB_APP_ID";
 pub(super) const APP_KEY: &str = "CROSSFADE_GITHUB_APP_PRIVATE_KEY";
 
 /// Variables that hold secrets in every configuration.
-pub(super) const SECRETS: [&str; 3] = [GITHUB_TOKEN, APP_KEY, MARKER_KEY];
+pub(super) const SECRETS: [&str; 4] = [GITHUB_TOKEN, APP_KEY, ISSUE_TOKEN, MARKER_KEY];
+pub(super) const ISSUE_TOKEN: &str = "CROSSFADE_ISSUE_TOKEN";
 const MARKER_KEY: &str = "CROSSFADE_MARKER_KEY";
 
 /// How long a key that signs markers may be, in bytes.

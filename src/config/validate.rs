@@ -85,7 +85,7 @@ pub(super) fn credential(variable: &str) -> Result<String, Invalid> {
             .help("write the variable's name here, never its value: letters, digits and _"));
     }
     let upper = variable.to_ascii_uppercase();
-    let of_github = ["CROSSFADE_GITHUB_", "GITHUB_", "GH_", "ACTIONS_", "RUNNER_"];
+    let of_github = ["CROSSFADE_GITHUB_", "CROSSFADE_ISSUE_TOKEN", "GITHUB_", "GH_", "ACTIONS_", "RUNNER_"];
     if upper == "CROSSFADE_MARKER_KEY" {
         return Err(Invalid::new(format!("{} holds the key that signs markers", quoted(variable)))
             .help("it is never sent anywhere; use another variable"));

@@ -78,6 +78,8 @@ pub(crate) struct WriteError {
 pub(super) enum SignedWith {
     /// `CROSSFADE_GITHUB_TOKEN`.
     Token,
+    /// `CROSSFADE_ISSUE_TOKEN`.
+    IssueToken,
     /// The App's private key.
     AppKey,
     /// A token that the App was given for an installation.
@@ -128,6 +130,11 @@ impl Error {
     /// The same with a remedy.
     pub(super) fn with_remedy(self, remedy: impl Into<String>) -> Self {
         Self { remedy: Some(remedy.into()), ..self }
+    }
+
+    /// Whether a request that failed so may have been carried out all the same.
+    pub(crate) fn leaves_open(&self) -> bool {
+        matches!(self.kind, ErrorKind::Unavailable | ErrorKind::Unreadable)
     }
 
     /// Whether one sentence about both would do.
@@ -190,6 +197,11 @@ impl Error {
                 let kind = if is_permitted { ErrorKind::Invalid } else { ErrorKind::Forbidden };
                 (kind, format!("{} ({reason})", subject.refusal()), subject.hint(refusal))
             }
+            StatusCode::GONE if matches!(subject, Subject::Issues(_)) => {
+                let remedy = "Enable them in the repository's settings, or name another repository with \
+                              `--report-issue`.";
+                (ErrorKind::Invalid, format!("issues are disabled there ({reason})"), Some(remedy.to_owned()))
+            }
             StatusCode::NOT_FOUND | StatusCode::GONE => {
                 let (cause, remedy) = subject.not_found();
                 (ErrorKind::NotFound, format!("{cause} ({reason})"), remedy.map(str::to_owned))
@@ -217,6 +229,13 @@ impl Refusal<'_> {
                      revoked"
                 ),
                 "Renew the GitHub credential in `CROSSFADE_GITHUB_TOKEN` (input `github-token`).",
+            ),
+            SignedWith::IssueToken => (
+                format!(
+                    "GitHub rejected the credential in `CROSSFADE_ISSUE_TOKEN` ({reason}): it is wrong, expired or \
+                     revoked"
+                ),
+                "Renew the credential in `CROSSFADE_ISSUE_TOKEN` (input `issue-token`).",
             ),
             SignedWith::AppKey => (
                 format!(

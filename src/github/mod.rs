@@ -5,7 +5,7 @@
 //! this list:
 //!
 //! - [`GitHub`]: what the rest of the program calls
-//! - `write`, `evidence`, `preflight`, `secrets`, `repositories`, `identity`: one task each
+//! - `write`, `evidence`, `preflight`, `secrets`, `repositories`, `identity`, `issues`: one task each
 //! - `auth`: which token goes with a request; a GitHub App signs in here
 //! - `client`: signs, sends and reads requests
 //! - `transport`: address, headers and pacing of every request
@@ -17,6 +17,7 @@ mod client;
 mod error;
 mod evidence;
 mod identity;
+mod issues;
 mod pace;
 mod paths;
 mod peer;
@@ -34,6 +35,7 @@ mod write;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{join_all, join3};
 use jiff::Timestamp;
@@ -43,6 +45,9 @@ pub(crate) use error::WriteError;
 pub use error::{Error, ErrorKind};
 pub(crate) use evidence::Evidence;
 pub(crate) use identity::{CredentialKind, Identity};
+pub(crate) use issues::{
+    IssueChange, IssueState, IssueToken, Issues, ListedIssue, NewState, PAGE as ISSUES_PAGE,
+};
 pub(crate) use pace::Pace;
 pub(crate) use repositories::Expansion;
 pub(crate) use settings::{GithubCredential, GithubOptions, GithubSettings, Mode};
@@ -130,6 +135,15 @@ impl GitHub {
     /// Whether everybody can see a repository; `None`: unknown.
     pub(crate) async fn is_public(&self, repository: &Repository) -> Option<bool> {
         self.repositories.is_public(repository).await
+    }
+
+    /// The issues of a repository, for a while: every request gives up after `patience`.
+    pub(crate) fn issues(&self, repository: &Repository, token: &IssueToken, patience: Duration) -> Issues {
+        Issues {
+            client: Client { transport: Arc::clone(&self.client.transport), credentials: token.clone() },
+            repository: repository.clone(),
+            deadline: Instant::now() + patience,
+        }
     }
 
     /// The repositories that a pattern stands for; each owner is asked once in a run.

@@ -51,6 +51,16 @@ pub(super) fn repository(repository: &Repository) -> String {
     format!("/repos/{}/{}", segment(&repository.owner), segment(&repository.name))
 }
 
+/// A repository's issues.
+pub(super) fn issues(repository: &Repository) -> String {
+    format!("{}/issues", self::repository(repository))
+}
+
+/// One of them.
+pub(super) fn issue(repository: &Repository, number: u64) -> String {
+    format!("{}/{number}", issues(repository))
+}
+
 /// GitHub's limits, and how much of them is left; needs no credential.
 pub(super) const RATE_LIMIT: &str = "/rate_limit";
 

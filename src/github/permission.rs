@@ -26,6 +26,9 @@ pub(super) const ACTIONS: Permission = repository("actions", "Actions");
 /// Seeing that repositories exist; every token may have it.
 pub(super) const METADATA: Permission = repository("metadata", "Metadata");
 
+/// Issues and their comments.
+pub(super) const ISSUES: Permission = repository("issues", "Issues");
+
 const fn repository(key: &'static str, label: &'static str) -> Permission {
     Permission { key, group: "repository", label }
 }

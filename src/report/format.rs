@@ -173,7 +173,7 @@ pub(super) fn share(count: usize, of: usize, verb: [&str; 2]) -> String {
 }
 
 /// `a`, `a and b`, `a, b, c and 297 more`; each name through `shown`.
-pub(super) fn names(names: &[&str], shown: impl Fn(&str) -> String) -> String {
+pub(crate) fn names(names: &[&str], shown: impl Fn(&str) -> String) -> String {
     const NAMED: usize = 3;
     let named: Vec<String> = names.iter().take(NAMED).map(|name| shown(name)).collect();
     match (named.as_slice(), names.len() - named.len()) {

@@ -27,6 +27,8 @@ const PARTS: usize = 5;
 const OPEN: usize = 12;
 /// More secrets of which the same is true are one row.
 const FEW: usize = 5;
+/// Of more expiring tokens than these the rest is counted.
+const EXPIRING: usize = 30;
 /// Of more secrets than these the names are no links.
 const LINKED: usize = 50;
 /// Where the sections on errors are.
@@ -40,11 +42,11 @@ const ERRORS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/erro
 pub(crate) fn append(report: &RedactedReport, server: Option<&str>, file: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).open(file)?;
     let taken = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    file.write_all(render(report, server, FILE_LIMIT.saturating_sub(taken)).as_bytes())
+    file.write_all(page(report, server, FILE_LIMIT.saturating_sub(taken)).as_bytes())
 }
 
-/// The summary, in `limit` bytes at most.
-fn render(report: &RedactedReport, server: Option<&str>, limit: usize) -> String {
+/// The summary, in about `limit` bytes at most.
+pub(crate) fn page(report: &RedactedReport, server: Option<&str>, limit: usize) -> String {
     let Some(room) = limit.min(PAGE_LIMIT).checked_sub(RESERVE) else { return String::new() };
     let is_url = |url: &&str| url.starts_with("http") && !url.contains(|c: char| !is_plain(c));
     let view = View::new(report);
@@ -123,9 +125,13 @@ impl Page<'_> {
         if let Some(warning) = format::credential_warning(view.report, &view.format) {
             let _ = write!(text, "⚠️ {}.\n\n", markdown(&warning));
         }
-        for one in &view.report.expiring {
+        for one in view.report.expiring.iter().take(EXPIRING) {
             let what = markdown(&view.format.expiring(one));
             let _ = write!(text, "❌ {what} ends {}.\n\n", view.format.end(one.expires_at));
+        }
+        let rest = expiring.saturating_sub(EXPIRING);
+        if rest > 0 {
+            let _ = write!(text, "❌ {} soon.\n\n", verb(rest, "more token", "ends", "end"));
         }
         text
     }
@@ -429,7 +435,7 @@ mod tests {
     }
 
     fn rendered(report: &Report) -> String {
-        render(&redacted(report), Some("https://github.com"), FILE_LIMIT)
+        page(&redacted(report), Some("https://github.com"), FILE_LIMIT)
     }
 
     #[test]
@@ -480,19 +486,19 @@ mod tests {
         assert!(text.contains(" more rows are left out to keep this page short"));
         assert!(text.contains(" 2970 more rotations are not drawn."));
         assert_eq!(text.matches("<details>").count(), text.matches("</details>").count());
-        assert_eq!(render(&redacted(&samples::report(vec![samples::failed()])), None, 100), "");
+        assert_eq!(page(&redacted(&samples::report(vec![samples::failed()])), None, 100), "");
     }
 
     #[test]
     fn a_secret_leads_to_its_page_and_an_error_to_its_section() {
-        let page = |server, path: &str, code: &str| {
+        let with = |server, path: &str, code: &str| {
             let mut rotation = samples::failed();
             rotation.error_code = Some(code.to_owned());
             rotation.destinations[0].settings_path = path.to_owned();
-            render(&redacted(&samples::report(vec![rotation])), server, FILE_LIMIT)
+            page(&redacted(&samples::report(vec![rotation])), server, FILE_LIMIT)
         };
         let text =
-            page(Some("https://ghes.example"), "/acme/api/settings/secrets/actions", "github-permission");
+            with(Some("https://ghes.example"), "/acme/api/settings/secrets/actions", "github-permission");
         assert!(
             text.contains(
                 "<a href=\"https://ghes.example/acme/api/settings/secrets/actions\"><code>acme/api"
@@ -506,7 +512,7 @@ mod tests {
             (Some("https://ghes.example"), "/acme\"><img src=x>"),
             (Some("https://ghes.example"), "@evil.example"),
         ] {
-            assert!(!page(server, path, "a\"b").contains("<a href"), "{server:?} {path}");
+            assert!(!with(server, path, "a\"b").contains("<a href"), "{server:?} {path}");
         }
     }
 

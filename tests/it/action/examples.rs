@@ -12,10 +12,13 @@ use super::log::Log;
 use super::scene::{Scene, project_file};
 use crate::support::World;
 use crate::support::axiom::TokenSpec;
-use crate::support::github::{APP_ID, Installation, KEY_PKCS1};
+use crate::support::github::{APP_ID, Credential, Installation, KEY_PKCS1};
 use crate::support::leaks::find_leaks;
 use crate::support::marker::key_of;
 use crate::support::world::TOKEN;
+
+/// The workflow's own token.
+const JOB: &str = "ghs_00000000000000000000000000000000abcd";
 
 /// Runs an example for an event, in a repository that has these rotations.
 async fn run(world: &World, scene: &Scene, example: &str, event: &str, inputs: &[(&str, &str)]) -> Log {
@@ -32,6 +35,7 @@ async fn run_text(world: &World, scene: &Scene, workflow: &str, event: &str, inp
         .secret("CROSSFADE_GITHUB_TOKEN", world.github_token())
         .secret("CROSSFADE_READ_TOKEN", world.github_token())
         .secret("CROSSFADE_APP_PRIVATE_KEY", KEY_PKCS1)
+        .secret("GITHUB_TOKEN", JOB)
         .variable("CROSSFADE_APP_ID", APP_ID);
     for (name, value) in inputs {
         act = act.input(name, value);
@@ -65,6 +69,11 @@ fn config(world: &World, names: &[&str]) -> String {
 /// The standard scene, its token in `acme/infra:CI_INGEST`.
 async fn world_with_days(days: i64) -> (World, Scene) {
     let world = World::builder().destinations(["acme/infra:CI_INGEST"]).expires_in_days(days).start().await;
+    world.github.add_credential(Credential::job_token(
+        "job",
+        JOB,
+        &[("issues", "write"), ("metadata", "read")],
+    ));
     let scene = Scene::released();
     scene.add_config(&config(&world, &[TOKEN]));
     (world, scene)
@@ -186,7 +195,9 @@ async fn the_monitor_fails_before_a_token_ends() {
     assert!(!log.succeeded, "{log}");
     assert_eq!(log.exit_status(), Some("1"), "{log}");
     assert!(log.text().contains(TOKEN), "{log}");
-    assert_eq!(writes(&world), 0);
+    let [issue] = world.github.issues("acme/infra").try_into().unwrap();
+    assert_eq!((issue.title.as_str(), issue.by.as_str()), ("crossfade: a token needs attention", "job"));
+    assert_eq!(writes(&world), 1, "the issue");
 }
 
 /// The blocks of YAML in `README.md`: the configuration, and the workflow.

@@ -1,0 +1,256 @@
+//! Keeps one issue open while something fails or would expire (`--report-issue`).
+//!
+//! The issue is found by hidden marks in its description (`marks`), never by its title.
+//! `attention` says what a report complains about, `decision` what to do with the issues
+//! that were found, `text` what stands in them. Here are the requests.
+
+mod attention;
+mod decision;
+mod marks;
+mod text;
+
+use std::fmt;
+
+use crate::config::Repository;
+use crate::github::{
+    Error, ErrorKind, ISSUES_PAGE, IssueChange, IssueState, IssueToken, Issues, ListedIssue, NewState,
+};
+use crate::report::RedactedReport;
+use attention::Attention;
+use decision::{Decision, Found, decide, duplicates};
+pub(crate) use marks::IssueKey;
+use marks::Section;
+use text::Texts;
+
+/// The label of every issue.
+const LABEL: &str = "crossfade";
+/// More pages of labelled issues than any repository has.
+const MOST_PAGES: usize = 20;
+
+/// What was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct IssueSettings {
+    /// Whose issue it is.
+    pub(crate) repository: Repository,
+    pub(crate) token: IssueToken,
+    /// The repository may be public: `--public-issue`.
+    pub(crate) may_be_public: bool,
+    pub(crate) key: IssueKey,
+    /// What the run is about, if that is not the usual file: the end of the title.
+    pub(crate) about: String,
+}
+
+/// Where links lead.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Links {
+    /// What links to GitHub begin with.
+    pub(crate) server: Option<String>,
+    /// The page of this workflow run.
+    pub(crate) run: Option<String>,
+}
+
+/// Why the issue is not up to date.
+#[derive(Debug)]
+pub(crate) enum NotKept {
+    /// The repository is public, and the user did not allow that.
+    Public,
+    Github(Error),
+}
+
+impl From<Error> for NotKept {
+    fn from(error: Error) -> Self {
+        Self::Github(error)
+    }
+}
+
+impl fmt::Display for NotKept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Public => f.write_str(
+                "the repository is public, and the issue would name your repositories and secrets. Name a private \
+                 repository with `--report-issue owner/repo`, or allow it with `--public-issue`.",
+            ),
+            Self::Github(error) => write!(f, "{}. {}", error.cause, next_step(error)),
+        }
+    }
+}
+
+/// What GitHub's reply tells to do, or else what helps with errors of its kind.
+fn next_step(error: &Error) -> &str {
+    match (&error.remedy, error.kind) {
+        (Some(remedy), _) => remedy,
+        (None, ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Late) => {
+            "The next run tries again."
+        }
+        (None, ErrorKind::Unreadable) => "Check the address of GitHub's API, and any proxy in between.",
+        (None, _) => "Fix what GitHub reports, or name another repository with `--report-issue`.",
+    }
+}
+
+/// Creates, updates or closes the issue, as the report requires. Returns a warning where
+/// that failed: it concerns no rotation.
+pub(crate) async fn keep(
+    issues: &Issues,
+    settings: &IssueSettings,
+    report: &RedactedReport,
+    links: &Links,
+) -> Option<String> {
+    let attention = Attention::of(report);
+    let texts = Texts { settings, report, attention: &attention, links };
+    let keeper = Keeper { issues, settings, attention: &attention, texts };
+    let failed = keeper.keep().await.err()?;
+    let repository = &settings.repository;
+    Some(format!("the issue in {repository} is not up to date, which changes no exit code: {failed}"))
+}
+
+struct Keeper<'a> {
+    issues: &'a Issues,
+    settings: &'a IssueSettings,
+    attention: &'a Attention,
+    texts: Texts<'a>,
+}
+
+impl Keeper<'_> {
+    async fn keep(&self) -> Result<(), NotKept> {
+        let is_well = self.attention.is_empty();
+        // A closed issue matters only if it would be opened again.
+        let state = if is_well { IssueState::Open } else { IssueState::Any };
+        let listed = self.find(state).await?;
+        let decision = decide(is_well, &self.attention.announcement(), &self.found(&listed));
+        if decision == Decision::Nothing {
+            return Ok(());
+        }
+        if !self.settings.may_be_public && self.issues.is_public().await? {
+            return Err(NotKept::Public);
+        }
+        let issue = |number| listed.iter().find(|issue| issue.number == number);
+        match decision {
+            Decision::Nothing => {}
+            Decision::Create => return self.create().await,
+            Decision::Update { number, reopen, comment } => {
+                self.update(issue(number), reopen, comment).await?;
+            }
+            Decision::Close { number } => self.close(issue(number)).await?,
+        }
+        self.close_duplicates(&listed).await
+    }
+
+    /// The issues with the marks of this key. Whether GitHub kept the label depends on the
+    /// credential, and users can remove it: so the issues that were changed last are read
+    /// first, which are all in most repositories. The label finds an older one.
+    async fn find(&self, state: IssueState) -> Result<Vec<ListedIssue>, Error> {
+        let latest = self.issues.list(state, None, 1).await?;
+        let has_more = latest.len() >= ISSUES_PAGE;
+        let mut found = self.ours(latest);
+        if !has_more || found.iter().any(ListedIssue::is_open) {
+            return Ok(found);
+        }
+        for page in 1..=MOST_PAGES {
+            let labelled = self.issues.list(state, Some(LABEL), page).await?;
+            let is_last = labelled.len() < ISSUES_PAGE;
+            found.extend(self.ours(labelled));
+            if is_last {
+                break;
+            }
+        }
+        found.sort_by_key(|issue| issue.number);
+        found.dedup_by_key(|issue| issue.number);
+        Ok(found)
+    }
+
+    fn ours(&self, listed: Vec<ListedIssue>) -> Vec<ListedIssue> {
+        let is_ours = |issue: &ListedIssue| !issue.is_pull_request() && self.section(issue).is_some();
+        listed.into_iter().filter(is_ours).collect()
+    }
+
+    fn section<'i>(&self, issue: &'i ListedIssue) -> Option<Section<'i>> {
+        Section::find(issue.body(), &self.settings.key)
+    }
+
+    fn found(&self, listed: &[ListedIssue]) -> Vec<Found> {
+        let found = listed.iter().filter_map(|issue| {
+            let announced = self.section(issue)?.announced.to_owned();
+            Some(Found { number: issue.number, is_open: issue.is_open(), announced })
+        });
+        found.collect()
+    }
+
+    async fn create(&self) -> Result<(), NotKept> {
+        let title = self.texts.title();
+        let body = self.texts.description(Section::empty(), &self.attention.announcement());
+        let mut repetitions = self.issues.repetitions();
+        let number = loop {
+            let error = match self.issues.create(&title, &body, LABEL).await {
+                Ok(number) => break number,
+                Err(error) => error,
+            };
+            let wait = if error.leaves_open() { repetitions.next_wait(None) } else { None };
+            let Some(wait) = wait else { return Err(error.into()) };
+            tokio::time::sleep(wait).await;
+            // The reply was lost, and the issue may be there.
+            if let Some(issue) = self.find(IssueState::Open).await?.first() {
+                break issue.number;
+            }
+        };
+        let repository = &self.settings.repository;
+        tracing::info!("opened issue {number} in {repository}");
+        // Another run may have created one at the same time.
+        let listed = self.find(IssueState::Open).await?;
+        self.close_duplicates(&listed).await
+    }
+
+    async fn update(&self, issue: Option<&ListedIssue>, reopen: bool, comment: bool) -> Result<(), NotKept> {
+        let Some((issue, section)) = issue.and_then(|issue| Some((issue, self.section(issue)?))) else {
+            return Ok(());
+        };
+        let commented = match comment {
+            true => {
+                let text = self.texts.change(section.announced, reopen);
+                self.issues.comment(issue.number, &text).await
+            }
+            false => Ok(()),
+        };
+        // Without its comment a change counts as not announced, so the next run tries again.
+        let now = self.attention.announcement();
+        let announced = if commented.is_ok() { now.as_str() } else { section.announced };
+        let body = self.texts.description(section, announced);
+        let lacks_label = issue.labels().all(|label| !label.eq_ignore_ascii_case(LABEL));
+        let change = IssueChange {
+            body: (body != issue.body()).then_some(body),
+            state: reopen.then_some(NewState::Open),
+            labels: lacks_label.then(|| issue.labels().chain([LABEL]).map(str::to_owned).collect()),
+        };
+        if !change.is_empty() {
+            self.issues.change(issue.number, &change).await?;
+        }
+        Ok(commented?)
+    }
+
+    async fn close(&self, issue: Option<&ListedIssue>) -> Result<(), NotKept> {
+        let Some((issue, section)) = issue.and_then(|issue| Some((issue, self.section(issue)?))) else {
+            return Ok(());
+        };
+        let commented = self.issues.comment(issue.number, &self.texts.recovery()).await;
+        let body = self.texts.description(section, &self.attention.announcement());
+        let change =
+            IssueChange { body: Some(body), state: Some(NewState::Completed), ..IssueChange::default() };
+        self.issues.change(issue.number, &change).await?;
+        let repository = &self.settings.repository;
+        tracing::info!("closed issue {} in {repository}", issue.number);
+        Ok(commented?)
+    }
+
+    /// Closes all but the first of several open issues. Without marks they are not found
+    /// again, nor opened again.
+    async fn close_duplicates(&self, listed: &[ListedIssue]) -> Result<(), NotKept> {
+        let Some((kept, others)) = duplicates(&self.found(listed)) else { return Ok(()) };
+        for issue in listed.iter().filter(|issue| others.contains(&issue.number)) {
+            let Some(section) = self.section(issue) else { continue };
+            let body = section.removed(&Texts::duplicate(kept));
+            let change =
+                IssueChange { body: Some(body), state: Some(NewState::NotPlanned), ..IssueChange::default() };
+            self.issues.change(issue.number, &change).await?;
+        }
+        Ok(())
+    }
+}
