@@ -388,7 +388,8 @@ async fn a_lost_reply_makes_no_second_issue() {
         faults.inject(creation(), fault.clone());
         let run = through(&world, &front).arg("--request-timeout", "500ms").arg("--pace", "900/1s");
         failed(&run.run().await);
-        assert_eq!((open(&world), faults.struck().len()), (vec![1], 1), "{fault}");
+        let all = (open(&world), issues(&world).len(), faults.struck().len());
+        assert_eq!(all, (vec![1], 1, 1), "{fault}");
         world.assert_no_violations();
     }
 }
