@@ -9,7 +9,7 @@ use crate::support::{Invocation, Ran, World};
 
 /// The built-in file of this name.
 fn built_in(name: &str) -> String {
-    std::fs::read_to_string(format!("{}/src/provider/catalogue/{name}.yml", env!("CARGO_MANIFEST_DIR")))
+    std::fs::read_to_string(format!("{}/src/catalogue/{name}.yml", env!("CARGO_MANIFEST_DIR")))
         .unwrap()
 }
 
