@@ -18,8 +18,8 @@ use super::{DEFAULT_CREDENTIAL, Policy, Repository, RotationKey, Store, Visibili
 use crate::diagnostic::{Invalid, Problems};
 use crate::period::Period;
 use crate::provider::file::ProviderKeys;
-use crate::provider::file::keys::Named;
 use crate::redact::looks_like_a_secret;
+use crate::yaml::keys::Named;
 use crate::yaml::keys::{Field, List, Read, described, entries, given, keys};
 use crate::yaml::{self, Node, Value};
 

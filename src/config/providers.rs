@@ -11,10 +11,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::file::RotationKeys;
 use super::validate;
 use crate::diagnostic::{Invalid, Origin, Problems, named, nearest, one_of, quoted};
-use crate::provider::file::keys::Named;
 use crate::provider::file::{ProviderKeys, Variable, build};
 use crate::provider::{Kind, catalogue};
 use crate::yaml::Node;
+use crate::yaml::keys::Named;
 use crate::yaml::keys::{Field, given};
 use crate::yaml::keys::{Read, text};
 
