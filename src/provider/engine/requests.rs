@@ -218,7 +218,7 @@ fn basic(credential: &SecretString) -> Result<HeaderValue, Error> {
 
 /// A name with a part that no other token has, in place of an earlier one. It follows
 /// from the marker, so an attempt that is repeated has the same name.
-pub(super) fn unique_name(name: &str, marker: &str, max: Option<usize>) -> String {
+fn unique_name(name: &str, marker: &str, max: Option<usize>) -> String {
     let is_unique =
         |part: &str| part.len() == UNIQUE_DIGITS && part.bytes().all(|byte| byte.is_ascii_hexdigit());
     let base = name.rsplit_once(UNIQUE).filter(|(_, part)| is_unique(part)).map_or(name, |(base, _)| base);

@@ -7,7 +7,6 @@ use url::Url;
 
 use serde_json::{Map, json};
 
-use super::requests::unique_name;
 use super::*;
 use crate::clock::ClockId;
 use crate::http::{Http, HttpSettings, Peer};
