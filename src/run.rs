@@ -4,6 +4,7 @@
 //! [`crate::report`] what is printed. Does not use the process's own state, so that
 //! tests and the sandbox can run many invocations side by side.
 
+mod issue;
 mod proof;
 
 use std::collections::HashMap;
@@ -13,18 +14,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
 use crate::cli::{self, Command, EarlyExit, Invocation, Run, Verbosity};
 use crate::clock::{Clock, ClockId};
-use crate::config::Repository;
-use crate::config::address::origin;
 use crate::diagnostic::{Invalid, Problems};
 use crate::doctor::{self, Diagnosis, Subject, workflow};
 use crate::environment::Environment;
-use crate::github::{GitHub, GithubCredential, GithubOptions, IssueToken, Mode};
+use crate::github::{GitHub, GithubCredential, GithubOptions, IssueToken, Issues, Mode};
 use crate::http::{Announce, Http, HttpSettings};
-use crate::issue::{self, Links};
 use crate::log;
 use crate::progress::Progress;
 use crate::provider::{self, ProviderSettings};
@@ -58,7 +57,7 @@ pub async fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &Environment,
     mut streams: Streams,
-    stop: impl AsyncFnMut(),
+    mut stop: impl AsyncFnMut(),
 ) -> u8 {
     let on_actions = environment.is_on_actions();
     let redactor = Arc::new(Redactor::new());
@@ -100,15 +99,16 @@ pub async fn run(
     if is_folded {
         let _ = actions::group("crossfade: what was asked and answered", &mut streams.stderr);
     }
-    let links = links(&run, environment, on_actions);
-    let outcome =
-        carry_out(&run, &links, &redactor, on_actions, &streams, &progress, stop).with_subscriber(log).await;
+    let log = Dispatch::new(log);
+    let outcome = carry_out(&run, &redactor, on_actions, &streams, &progress, &mut stop)
+        .with_subscriber(log.clone())
+        .await;
     progress.end();
     if is_folded {
         let _ = actions::end_group(&mut streams.stderr);
     }
-    let (report, warning) = match outcome {
-        Ok(Outcome::Report { report, warning }) => (*report, warning),
+    let (report, issues) = match outcome {
+        Ok(Outcome::Report { report, issues }) => (*report, issues),
         Ok(Outcome::Diagnosis(diagnosis)) => return print(&diagnosis, &run, &redactor, environment, streams),
         Err(Abort::AtOnce(left)) => {
             let _ = writeln!(streams.stderr, "{left}");
@@ -123,23 +123,17 @@ pub async fn run(
             return USAGE;
         }
     };
+    let links = issue::links(&run, environment);
     let files = on_actions.then(|| ActionsFiles {
         output: environment.get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
-        server_url: links.server,
+        server_url: links.server.clone(),
     });
-    if let Some(warning) = warning.map(|warning| redactor.message(&warning)) {
-        let _ = match on_actions {
-            true => actions::warn(&warning, &mut streams.stderr),
-            false if verbosity > Verbosity::Quiet => writeln!(streams.stderr, "warning: {warning}"),
-            false => Ok(()),
-        };
-    }
     let terminal = streams.stdout.terminal(environment, verbosity > Verbosity::Normal);
     let Streams { stdout, stderr, stdin: _ } = &mut streams;
     let format = run.options.format;
     let mut outputs = Outputs { format, terminal, stdout, stderr, actions: files };
-    match report::publish(&report, &redactor, &mut outputs) {
+    let exit_code = match report::publish(&report, &redactor, &mut outputs) {
         Ok(()) => match report.exit_code() {
             0 if run.options.detailed_exitcode && report.has_something_to_do() => SOMETHING_TO_DO,
             code => code,
@@ -149,22 +143,14 @@ pub async fn run(
             let _ = writeln!(streams.stderr, "error: the report could not be written: {error}");
             FAILED
         }
+    };
+    if let Some(issues) = issues {
+        let kept = issue::keep(&run, &issues, &report, &links, &redactor, stop).with_subscriber(log);
+        if let Some(warning) = kept.await {
+            issue::warn(&warning, on_actions, verbosity, &mut streams.stderr);
+        }
     }
-}
-
-/// Where a report's links lead.
-fn links(run: &Run, environment: &Environment, on_actions: bool) -> Links {
-    let of_runner = |name| environment.get(name).filter(|_| on_actions);
-    let server = run.github.site_url().or_else(|| of_runner("GITHUB_SERVER_URL").map(str::to_owned));
-    let server = server.filter(|server| origin(server).is_ok());
-    let is_number = |id: &&str| id.bytes().all(|b| b.is_ascii_digit());
-    let repository = of_runner("GITHUB_REPOSITORY").and_then(|text| text.parse::<Repository>().ok());
-    let id = of_runner("GITHUB_RUN_ID").filter(is_number);
-    let run = server.as_ref().zip(repository).zip(id);
-    Links {
-        run: run.map(|((server, repository), id)| format!("{server}/{repository}/actions/runs/{id}")),
-        server,
-    }
+    exit_code
 }
 
 /// Prints a diagnosis, and returns the exit code.
@@ -195,8 +181,8 @@ fn print(
 enum Outcome {
     Report {
         report: Box<Report>,
-        /// The issue is not up to date.
-        warning: Option<String>,
+        /// Where an issue is to be kept.
+        issues: Option<Box<Issues>>,
     },
     Diagnosis(Diagnosis),
 }
@@ -210,7 +196,6 @@ enum Abort {
 
 async fn carry_out(
     run: &Run,
-    links: &Links,
     redactor: &Arc<Redactor>,
     on_actions: bool,
     streams: &Streams,
@@ -281,15 +266,11 @@ async fn carry_out(
         let report = rotation::run(&context, &run.config, &sessions).await;
         let report = Box::new(complete(report, run, &sessions));
         let settings = run.issue.as_ref().filter(|_| mode != Mode::DryRun);
-        let warning = match settings {
-            Some(settings) => {
-                let issues =
-                    github.issues(&settings.repository, &settings.token, request_timeout * ISSUE_PATIENCE);
-                Box::pin(issue::keep(&issues, settings, &report.redacted(redactor), links)).await
-            }
-            None => None,
-        };
-        Outcome::Report { report, warning }
+        let issues = settings.map(|settings| {
+            let patience = request_timeout * ISSUE_PATIENCE;
+            Box::new(github.issues(&settings.repository, &settings.token, patience))
+        });
+        Outcome::Report { report, issues }
     };
     let stopped = async {
         stop().await;

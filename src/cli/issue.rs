@@ -26,7 +26,10 @@ pub(super) fn settings(
     let asked = inputs.parsed("report-issue", |text| match text {
         HERE => Ok(Some(None)),
         NOWHERE => Ok(None),
-        text => Repository::from_str(text).map(Some).map(Some),
+        text => match Repository::from_str(text) {
+            Ok(repository) => Ok(Some(Some(repository))),
+            Err(invalid) => Err(invalid.help(format!("`{HERE}` stands for the repository that rotates"))),
+        },
     });
     let named = asked?.value??;
     let token = token(inputs, credential)?;

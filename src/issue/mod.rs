@@ -98,9 +98,17 @@ pub(crate) async fn keep(
     let attention = Attention::of(report);
     let texts = Texts { settings, report, attention: &attention, links };
     let keeper = Keeper { issues, settings, attention: &attention, texts };
-    let failed = keeper.keep().await.err()?;
+    keeper.keep().await.err().map(|failed| warning(settings, &failed))
+}
+
+/// The warning of a run that was stopped before that.
+pub(crate) fn stopped(settings: &IssueSettings) -> String {
+    warning(settings, &"the run was stopped. The next run tries again.")
+}
+
+fn warning(settings: &IssueSettings, why: &dyn fmt::Display) -> String {
     let repository = &settings.repository;
-    Some(format!("the issue in {repository} is not up to date, which changes no exit code: {failed}"))
+    format!("the issue in {repository} is not up to date, which changes no exit code: {why}")
 }
 
 struct Keeper<'a> {

@@ -423,6 +423,22 @@ async fn a_lost_comment_is_sent_by_the_next_run() {
 }
 
 #[tokio::test]
+async fn a_cancelled_run_prints_its_report_and_leaves_the_issue_to_the_next() {
+    let world = World::start().await;
+    break_it(&world);
+    let faults = Faults::none();
+    let (front, gate) = (world.behind(&faults), Gate::new());
+    faults.inject(creation(), Fault::Hold { when: When::Before, gate: gate.clone() });
+    let ran = through(&world, &front).run_until(gate.reached()).await;
+    gate.open();
+    assert_eq!(ran.exit_code, 1, "{}", ran.everything());
+    assert!(ran.stdout.starts_with("FAILED ci-ingest"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("the run was stopped. The next run tries again."), "{}", ran.stderr);
+    failed(&through(&world, &front).run().await);
+    assert_eq!(open(&world), [1]);
+}
+
+#[tokio::test]
 async fn two_runs_at_once_end_with_one_issue() {
     for first_goes_on in [true, false] {
         let world = World::start().await;

@@ -182,8 +182,11 @@ impl Invocation {
         let exit_code = tokio::select! {
             biased;
             () = killed => KILLED,
-            code = run(arguments.map(Into::into), &environment, streams, async || match stop.take() {
-                Some(stop) => stop.await,
+            code = run(arguments.map(Into::into), &environment, streams, async || match &mut stop {
+                Some(signal) => {
+                    signal.await;
+                    stop = None;
+                }
                 None => std::future::pending().await,
             }) => code,
         };
