@@ -12,7 +12,7 @@ mod support;
 use std::path::Path;
 use std::process::ExitCode;
 
-use support::github::Credential;
+use support::github::{Credential, On};
 use support::provider::{Service, axiom, deepset, launchdarkly, lighthouse, softwareone};
 use support::world::{REPOSITORY, TOKEN};
 use support::{Invocation, Ran, World};
@@ -251,6 +251,21 @@ async fn tour(demo: &Demo, world: &World) {
     }
     check("the old token is accepted no longer", !accepts_old());
     check("what each secret holds is accepted", world.unaccepted().is_empty());
+
+    say(
+        7,
+        "An issue while something fails",
+        "The GitHub credential loses its access to acme/api. With --report-issue, crossfade keeps an issue open as\n\
+         long as a rotation fails, and closes it when all is well.",
+    );
+    let reporting = || Invocation::rotate(world).flag("--report-issue");
+    let issue = || world.github.issues(REPOSITORY).pop();
+    world.github.break_scope("acme/api", On::Reads, 404);
+    runs.push(show(&reporting()).await);
+    check("an issue is open", issue().is_some_and(|issue| issue.is_open));
+    world.github.repair();
+    runs.push(show(&reporting()).await);
+    check("it was closed with a comment", issue().is_some_and(|it| !it.is_open && it.comments.len() == 1));
 
     let printed = runs.iter().map(Ran::everything).collect::<Vec<_>>().join("\n");
     check(

@@ -10,6 +10,9 @@ use crate::report::{RedactedReport, Reporter, summary};
 /// GitHub's limit for a description, in characters. Counted here in bytes, which are
 /// never fewer.
 const LIMIT: usize = 65_536;
+/// What a title says of the run is shorter than this, in characters: GitHub's limit for
+/// all of it is 256.
+const ABOUT: usize = 180;
 /// With less room there is no summary.
 const LEAST_ROOM: usize = 8192;
 
@@ -28,6 +31,10 @@ impl Texts<'_> {
         };
         match self.settings.about.as_str() {
             "" => format!("crossfade: {what}"),
+            about if about.chars().count() > ABOUT => {
+                let about: String = about.chars().take(ABOUT).collect();
+                format!("crossfade: {what} ({about}…)")
+            }
             about => format!("crossfade: {what} ({about})"),
         }
     }
@@ -89,12 +96,16 @@ impl Texts<'_> {
 }
 
 /// `text` in `limit` bytes at most, cut between two paragraphs.
-fn cut(text: &str, limit: usize) -> &str {
+fn cut(text: &str, limit: usize) -> String {
+    const END: &str = "</details>\n";
     if text.len() <= limit {
-        return text;
+        return text.to_owned();
     }
-    let kept = &text[..text.floor_char_boundary(limit)];
-    &kept[..kept.rfind("\n\n").map_or(0, |end| end + 1)]
+    let kept = &text[..text.floor_char_boundary(limit.saturating_sub(END.len()))];
+    let kept = &kept[..kept.rfind("\n\n").map_or(0, |end| end + 1)];
+    // Else what users wrote below would be folded too.
+    let is_folded = kept.matches("<details>").count() > kept.matches("</details>").count();
+    format!("{kept}{}", if is_folded { END } else { "" })
 }
 
 #[cfg(test)]
@@ -167,8 +178,14 @@ mod tests {
 
     #[test]
     fn a_text_is_cut_between_paragraphs() {
-        assert_eq!(cut("a\n\nb", 4), "a\n\nb");
-        assert_eq!(cut("a\n\nbé\n\n", 5), "a\n");
-        assert_eq!(cut("no paragraph", 5), "");
+        let text = "a\n\n<details><summary>b</summary>\n\nc\n\né\n\n</details>\n\n";
+        assert_eq!(cut(text, text.len()), text);
+        for limit in 0..text.len() {
+            let short = cut(text, limit);
+            assert!(short.len() <= limit, "{limit}: {short}");
+            assert_eq!(short.matches("<details>").count(), short.matches("</details>").count(), "{short}");
+        }
+        assert_eq!(cut(text, 20), "a\n");
+        assert_eq!(cut(text, 46), "a\n\n<details><summary>b</summary>\n</details>\n");
     }
 }

@@ -8,7 +8,7 @@ use crate::config::Repository;
 use crate::config::address::origin;
 use crate::environment::Environment;
 use crate::github::Issues;
-use crate::issue::{self, Links};
+use crate::issue::{self, IssueSettings, Links};
 use crate::redact::Redactor;
 use crate::report::{Report, actions};
 use crate::streams::Stream;
@@ -23,6 +23,7 @@ pub(super) async fn keep(
     mut stop: impl AsyncFnMut(),
 ) -> Option<String> {
     let settings = run.issue.as_ref()?;
+    let settings = &IssueSettings { about: redactor.line(&settings.about), ..settings.clone() };
     let report = report.redacted(redactor);
     let kept = async { Box::pin(issue::keep(issues, settings, &report, links)).await };
     let warning = tokio::select! {

@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 
 use super::super::clock::seconds;
 use super::super::reply::{Reply, origin, query};
+use super::FakeGithub;
 use super::routes::{Call, Outcome, failure, not_found};
 use super::state::{Repository, State};
 
-/// GitHub's limit on a body, in characters.
-const LONGEST: usize = 65_536;
+/// GitHub's limits, in characters.
+const LONGEST: [(&str, usize); 2] = [("title", 256), ("body", 65_536)];
 
 /// An issue, or a pull request.
 #[derive(Debug, Clone)]
@@ -35,6 +36,38 @@ pub struct FakeIssue {
     /// When it was last changed.
     pub updated_at: Timestamp,
     created_at: Timestamp,
+}
+
+impl FakeGithub {
+    /// Closes a repository's issues.
+    pub fn disable_issues(&self, full_name: &str) {
+        self.lock().repository_mut(full_name).issues_disabled = true;
+    }
+
+    /// The issues and pull requests of a repository, by number.
+    #[must_use]
+    pub fn issues(&self, full_name: &str) -> Vec<FakeIssue> {
+        let state = self.lock();
+        let id = state.repository(full_name).expect("no such repository").id;
+        state.issues.get(&id).cloned().unwrap_or_default()
+    }
+
+    /// Adds an issue as a person would; gives its number.
+    pub fn add_issue(&self, full_name: &str, title: &str, body: &str) -> u64 {
+        let mut state = self.lock();
+        let repository = state.repository(full_name).expect("no such repository").clone();
+        state.open_issue(&repository, title, body, &[], "hand")
+    }
+
+    /// Changes an issue as a person would.
+    pub fn edit_issue(&self, full_name: &str, number: u64, change: impl FnOnce(&mut FakeIssue)) {
+        let mut state = self.lock();
+        let (id, now) = (state.repository(full_name).expect("no such repository").id, state.clock.now());
+        let issues = state.issues.get_mut(&id).expect("no issues");
+        let issue = issues.iter_mut().find(|issue| issue.number == number).expect("no such issue");
+        change(issue);
+        issue.updated_at = now;
+    }
 }
 
 impl State {
@@ -200,14 +233,16 @@ fn text(call: &Call<'_>) -> Result<Value, Reply> {
 }
 
 fn bounded(body: &Value) -> Result<(), Reply> {
-    if body["body"].as_str().is_none_or(|text| text.chars().count() <= LONGEST) {
-        return Ok(());
+    for (field, longest) in LONGEST {
+        if body[field].as_str().is_some_and(|text| text.chars().count() > longest) {
+            let message = format!("{field} is too long (maximum is {longest} characters)");
+            let error = json!({ "resource": "Issue", "code": "custom", "field": field, "message": message });
+            let mut reply = failure(422, "Validation Failed");
+            reply.body.as_mut().unwrap()["errors"] = json!([error]);
+            return Err(reply);
+        }
     }
-    let message = format!("body is too long (maximum is {LONGEST} characters)");
-    let error = json!({ "resource": "Issue", "code": "custom", "field": "body", "message": message });
-    let mut reply = failure(422, "Validation Failed");
-    reply.body.as_mut().unwrap()["errors"] = json!([error]);
-    Err(reply)
+    Ok(())
 }
 
 fn labels(of: &Value) -> Vec<String> {

@@ -198,36 +198,6 @@ impl FakeGithub {
         self.lock().repository_mut(full_name).public = true;
     }
 
-    /// Closes a repository's issues.
-    pub fn disable_issues(&self, full_name: &str) {
-        self.lock().repository_mut(full_name).issues_disabled = true;
-    }
-
-    /// The issues and pull requests of a repository, by number.
-    #[must_use]
-    pub fn issues(&self, full_name: &str) -> Vec<FakeIssue> {
-        let state = self.lock();
-        let id = state.repository(full_name).expect("no such repository").id;
-        state.issues.get(&id).cloned().unwrap_or_default()
-    }
-
-    /// Adds an issue as a person would; gives its number.
-    pub fn add_issue(&self, full_name: &str, title: &str, body: &str) -> u64 {
-        let mut state = self.lock();
-        let repository = state.repository(full_name).expect("no such repository").clone();
-        state.open_issue(&repository, title, body, &[], "hand")
-    }
-
-    /// Changes an issue as a person would.
-    pub fn edit_issue(&self, full_name: &str, number: u64, change: impl FnOnce(&mut FakeIssue)) {
-        let mut state = self.lock();
-        let (id, now) = (state.repository(full_name).expect("no such repository").id, state.clock.now());
-        let issues = state.issues.get_mut(&id).expect("no issues");
-        let issue = issues.iter_mut().find(|issue| issue.number == number).expect("no such issue");
-        change(issue);
-        issue.updated_at = now;
-    }
-
     /// Closes a repository, as GitHub does for abuse.
     pub fn set_disabled(&self, full_name: &str, disabled: bool) {
         self.lock().repository_mut(full_name).disabled = disabled;
