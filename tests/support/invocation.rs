@@ -87,7 +87,9 @@ impl Invocation {
             file
         });
         let this = self.arg("--config", file.path().to_str().unwrap());
-        let named = text.lines().find_map(|line| line.trim().strip_prefix("credential: "));
+        // Of the rotation; the key of the provider's file is a mapping.
+        let mut named = text.lines().filter_map(|line| line.trim().strip_prefix("credential: "));
+        let named = named.find(|named| !named.starts_with('{'));
         named.into_iter().fold(this, |this, variable| this.env(variable, world.provider_token()))
     }
 
