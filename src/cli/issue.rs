@@ -23,10 +23,10 @@ pub(super) fn settings(
     repository: Option<&Repository>,
 ) -> Option<IssueSettings> {
     let may_be_public = inputs.switch("public-issue");
-    let asked = inputs.parsed("report-issue", |text| match text {
+    let asked = inputs.parsed("report-issue", |text| match text.to_ascii_lowercase().as_str() {
         HERE => Ok(Some(None)),
         NOWHERE => Ok(None),
-        text => match Repository::from_str(text) {
+        _ => match Repository::from_str(text) {
             Ok(repository) => Ok(Some(Some(repository))),
             Err(invalid) => Err(invalid.help(format!("`{HERE}` stands for the repository that rotates"))),
         },

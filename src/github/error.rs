@@ -132,8 +132,8 @@ impl Error {
         Self { remedy: Some(remedy.into()), ..self }
     }
 
-    /// Whether a request that failed so may have been carried out all the same.
-    pub(crate) fn leaves_open(&self) -> bool {
+    /// Whether GitHub may have applied the request all the same.
+    pub(crate) fn may_have_been_applied(&self) -> bool {
         matches!(self.kind, ErrorKind::Unavailable | ErrorKind::Unreadable)
     }
 
@@ -198,9 +198,10 @@ impl Error {
                 (kind, format!("{} ({reason})", subject.refusal()), subject.hint(refusal))
             }
             StatusCode::GONE if matches!(subject, Subject::Issues(_)) => {
+                let cause = format!("issues are disabled there, or the issue was deleted ({reason})");
                 let remedy = "Enable them in the repository's settings, or name another repository with \
                               `--report-issue`.";
-                (ErrorKind::Invalid, format!("issues are disabled there ({reason})"), Some(remedy.to_owned()))
+                (ErrorKind::Invalid, cause, Some(remedy.to_owned()))
             }
             StatusCode::NOT_FOUND | StatusCode::GONE => {
                 let (cause, remedy) = subject.not_found();

@@ -17,8 +17,6 @@ use crate::config::Repository;
 use crate::http::retry::Repetitions;
 use crate::http::{Call, Retry};
 
-/// Issues per page: their bodies may be long.
-pub(crate) const PAGE: usize = 50;
 /// Room for a page of the longest bodies, in bytes.
 const LONGEST_PAGE: usize = 16 * 1024 * 1024;
 
@@ -124,6 +122,9 @@ pub(crate) struct Issues {
 }
 
 impl Issues {
+    /// Issues per page: their bodies may be long.
+    pub(crate) const PAGE: usize = 50;
+
     fn subject(&self) -> Subject<'_> {
         Subject::Issues(&self.repository)
     }
@@ -168,8 +169,9 @@ impl Issues {
         };
         let label = label.map(|label| format!("&labels={label}")).unwrap_or_default();
         let path = format!(
-            "{}?state={state}&sort=updated&direction=desc{label}&per_page={PAGE}&page={page}",
-            paths::issues(&self.repository)
+            "{}?state={state}&sort=updated&direction=desc{label}&per_page={}&page={page}",
+            paths::issues(&self.repository),
+            Self::PAGE
         );
         let call = Call { longest_body: LONGEST_PAGE, ..self.call(Method::GET, &path) };
         let reply = self.client.send(&self.subject(), call).await?;
@@ -180,7 +182,7 @@ impl Issues {
     /// and leaves it out if the credential may not set labels.
     ///
     /// # Errors
-    /// The issue may have been created all the same where [`Error::leaves_open`] says so.
+    /// The issue may have been created all the same where [`Error::may_have_been_applied`] says so.
     pub(crate) async fn create(&self, title: &str, body: &str, label: &str) -> Result<u64, Error> {
         #[derive(Deserialize)]
         struct Created {

@@ -45,9 +45,7 @@ pub(crate) use error::WriteError;
 pub use error::{Error, ErrorKind};
 pub(crate) use evidence::Evidence;
 pub(crate) use identity::{CredentialKind, Identity};
-pub(crate) use issues::{
-    IssueChange, IssueState, IssueToken, Issues, ListedIssue, NewState, PAGE as ISSUES_PAGE,
-};
+pub(crate) use issues::{IssueChange, IssueState, IssueToken, Issues, ListedIssue, NewState};
 pub(crate) use pace::Pace;
 pub(crate) use repositories::Expansion;
 pub(crate) use settings::{GithubCredential, GithubOptions, GithubSettings, Mode};

@@ -12,9 +12,7 @@ mod text;
 use std::fmt;
 
 use crate::config::Repository;
-use crate::github::{
-    Error, ErrorKind, ISSUES_PAGE, IssueChange, IssueState, IssueToken, Issues, ListedIssue, NewState,
-};
+use crate::github::{Error, ErrorKind, IssueChange, IssueState, IssueToken, Issues, ListedIssue, NewState};
 use crate::report::RedactedReport;
 use attention::Attention;
 use decision::{Decision, Found, decide, duplicates};
@@ -124,38 +122,37 @@ impl Keeper<'_> {
         // A closed issue matters only if it would be opened again.
         let state = if is_well { IssueState::Open } else { IssueState::Any };
         let listed = self.find(state).await?;
-        let decision = decide(is_well, &self.attention.announcement(), &self.found(&listed));
+        let found = self.found(&listed);
+        let decision = decide(is_well, &self.attention.announcement(), &found);
         if decision == Decision::Nothing {
             return Ok(());
         }
         if !self.settings.may_be_public && self.issues.is_public().await? {
             return Err(NotKept::Public);
         }
-        let issue = |number| listed.iter().find(|issue| issue.number == number);
         match decision {
             Decision::Nothing => {}
             Decision::Create => return self.create().await,
-            Decision::Update { number, reopen, comment } => {
-                self.update(issue(number), reopen, comment).await?;
-            }
-            Decision::Close { number } => self.close(issue(number)).await?,
+            Decision::Update { issue, comment } => self.update(issue, comment).await?,
+            Decision::Close { issue } => self.close(issue).await?,
         }
-        self.close_duplicates(&listed).await
+        self.close_duplicates(&found).await
     }
 
-    /// The issues with the marks of this key. Whether GitHub kept the label depends on the
-    /// credential, and users can remove it: so the issues that were changed last are read
-    /// first, which are all in most repositories. The label finds an older one.
+    /// The issues with the marks of this key. The label may be missing: GitHub leaves it out
+    /// where the credential may not set labels, and users can remove it. So the issues that
+    /// were changed last are read first, which are all in most repositories; the label finds
+    /// an older one.
     async fn find(&self, state: IssueState) -> Result<Vec<ListedIssue>, Error> {
         let latest = self.issues.list(state, None, 1).await?;
-        let has_more = latest.len() >= ISSUES_PAGE;
+        let has_more = latest.len() >= Issues::PAGE;
         let mut found = self.ours(latest);
         if !has_more || found.iter().any(ListedIssue::is_open) {
             return Ok(found);
         }
         for page in 1..=MOST_PAGES {
             let labelled = self.issues.list(state, Some(LABEL), page).await?;
-            let is_last = labelled.len() < ISSUES_PAGE;
+            let is_last = labelled.len() < Issues::PAGE;
             found.extend(self.ours(labelled));
             if is_last {
                 break;
@@ -167,20 +164,22 @@ impl Keeper<'_> {
     }
 
     fn ours(&self, listed: Vec<ListedIssue>) -> Vec<ListedIssue> {
-        let is_ours = |issue: &ListedIssue| !issue.is_pull_request() && self.section(issue).is_some();
-        listed.into_iter().filter(is_ours).collect()
+        listed.into_iter().filter(|issue| self.found_in(issue).is_some()).collect()
     }
 
-    fn section<'i>(&self, issue: &'i ListedIssue) -> Option<Section<'i>> {
-        Section::find(issue.body(), &self.settings.key)
+    fn found<'i>(&self, listed: &'i [ListedIssue]) -> Vec<Found<'i>> {
+        listed.iter().filter_map(|issue| self.found_in(issue)).collect()
     }
 
-    fn found(&self, listed: &[ListedIssue]) -> Vec<Found> {
-        let found = listed.iter().filter_map(|issue| {
-            let announced = self.section(issue)?.announced.to_owned();
-            Some(Found { number: issue.number, is_open: issue.is_open(), announced })
-        });
-        found.collect()
+    fn found_in<'i>(&self, issue: &'i ListedIssue) -> Option<Found<'i>> {
+        let section = Section::find(issue.body(), &self.settings.key).filter(|_| !issue.is_pull_request())?;
+        Some(Found {
+            number: issue.number,
+            is_open: issue.is_open(),
+            labels: issue.labels().collect(),
+            description: issue.body(),
+            section,
+        })
     }
 
     async fn create(&self) -> Result<(), NotKept> {
@@ -192,7 +191,7 @@ impl Keeper<'_> {
                 Ok(number) => break number,
                 Err(error) => error,
             };
-            let wait = if error.leaves_open() { repetitions.next_wait(None) } else { None };
+            let wait = if error.may_have_been_applied() { repetitions.next_wait(None) } else { None };
             let Some(wait) = wait else { return Err(error.into()) };
             tokio::time::sleep(wait).await;
             // The reply was lost, and the issue may be there.
@@ -204,29 +203,28 @@ impl Keeper<'_> {
         tracing::info!("opened issue {number} in {repository}");
         // Another run may have created one at the same time.
         let listed = self.find(IssueState::Open).await?;
-        self.close_duplicates(&listed).await
+        self.close_duplicates(&self.found(&listed)).await
     }
 
-    async fn update(&self, issue: Option<&ListedIssue>, reopen: bool, comment: bool) -> Result<(), NotKept> {
-        let Some((issue, section)) = issue.and_then(|issue| Some((issue, self.section(issue)?))) else {
-            return Ok(());
-        };
+    async fn update(&self, issue: &Found<'_>, comment: bool) -> Result<(), NotKept> {
+        let announced = issue.section.announced;
         let commented = match comment {
             true => {
-                let text = self.texts.change(section.announced, reopen);
+                let text = self.texts.change(announced, !issue.is_open);
                 self.issues.comment(issue.number, &text).await
             }
             false => Ok(()),
         };
         // Without its comment a change counts as not announced, so the next run tries again.
         let now = self.attention.announcement();
-        let announced = if commented.is_ok() { now.as_str() } else { section.announced };
-        let body = self.texts.description(section, announced);
-        let lacks_label = issue.labels().all(|label| !label.eq_ignore_ascii_case(LABEL));
+        let announced = if commented.is_ok() { &now } else { announced };
+        let body = self.texts.description(issue.section, announced);
+        let lacks_label = issue.labels.iter().all(|label| !label.eq_ignore_ascii_case(LABEL));
+        let labels = || issue.labels.iter().chain([&LABEL]).map(|label| (*label).to_owned()).collect();
         let change = IssueChange {
-            body: (body != issue.body()).then_some(body),
-            state: reopen.then_some(NewState::Open),
-            labels: lacks_label.then(|| issue.labels().chain([LABEL]).map(str::to_owned).collect()),
+            body: (body != issue.description).then_some(body),
+            state: (!issue.is_open).then_some(NewState::Open),
+            labels: lacks_label.then(labels),
         };
         if !change.is_empty() {
             self.issues.change(issue.number, &change).await?;
@@ -234,15 +232,10 @@ impl Keeper<'_> {
         Ok(commented?)
     }
 
-    async fn close(&self, issue: Option<&ListedIssue>) -> Result<(), NotKept> {
-        let Some((issue, section)) = issue.and_then(|issue| Some((issue, self.section(issue)?))) else {
-            return Ok(());
-        };
+    async fn close(&self, issue: &Found<'_>) -> Result<(), NotKept> {
         let commented = self.issues.comment(issue.number, &self.texts.recovery()).await;
-        let body = self.texts.description(section, &self.attention.announcement());
-        let change =
-            IssueChange { body: Some(body), state: Some(NewState::Completed), ..IssueChange::default() };
-        self.issues.change(issue.number, &change).await?;
+        let body = self.texts.description(issue.section, &self.attention.announcement());
+        self.change(issue, body, NewState::Completed).await?;
         let repository = &self.settings.repository;
         tracing::info!("closed issue {} in {repository}", issue.number);
         Ok(commented?)
@@ -250,15 +243,17 @@ impl Keeper<'_> {
 
     /// Closes all but the first of several open issues. Without marks they are not found
     /// again, nor opened again.
-    async fn close_duplicates(&self, listed: &[ListedIssue]) -> Result<(), NotKept> {
-        let Some((kept, others)) = duplicates(&self.found(listed)) else { return Ok(()) };
-        for issue in listed.iter().filter(|issue| others.contains(&issue.number)) {
-            let Some(section) = self.section(issue) else { continue };
-            let body = section.removed(&Texts::duplicate(kept));
-            let change =
-                IssueChange { body: Some(body), state: Some(NewState::NotPlanned), ..IssueChange::default() };
-            self.issues.change(issue.number, &change).await?;
+    async fn close_duplicates(&self, found: &[Found<'_>]) -> Result<(), NotKept> {
+        let Some((kept, others)) = duplicates(found) else { return Ok(()) };
+        for issue in others {
+            let body = issue.section.removed(&Texts::duplicate(kept));
+            self.change(issue, body, NewState::NotPlanned).await?;
         }
         Ok(())
+    }
+
+    async fn change(&self, issue: &Found<'_>, body: String, state: NewState) -> Result<(), Error> {
+        let change = IssueChange { body: Some(body), state: Some(state), labels: None };
+        self.issues.change(issue.number, &change).await
     }
 }
