@@ -34,6 +34,27 @@ pub(crate) fn text<T>(
     }
 }
 
+/// The schema of a type, written out wherever the type stands.
+macro_rules! inline_schema {
+    ($type:ty, $name:expr, |$generator:pat_param| $schema:expr) => {
+        impl ::schemars::JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> ::std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema($generator: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
+                $schema
+            }
+        }
+    };
+}
+
+pub(crate) use inline_schema;
+
 /// A type that is read by a parser from text, with its schema.
 macro_rules! by_text {
     ($($type:ty, $name:literal, $parse:expr, $schema:tt;)*) => {$(
@@ -43,19 +64,7 @@ macro_rules! by_text {
             }
         }
 
-        impl JsonSchema for $type {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                $name.into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
+        $crate::yaml::keys::inline_schema!($type, $name, |_| ::schemars::json_schema!($schema));
     )*};
 }
 
@@ -262,19 +271,7 @@ impl Read for Node {
     }
 }
 
-impl JsonSchema for Node {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Anything".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!(true)
-    }
-}
+inline_schema!(Node, "Anything", |_| json_schema!(true));
 
 /// A mapping whose keys the file chooses.
 #[derive(Debug, Clone)]
