@@ -14,6 +14,7 @@ use url::Url;
 use super::providers::{self, ProviderName};
 use super::scalar::{Creation, SignedPattern};
 use super::secrets::SecretEntry;
+use super::workflows::Workflow;
 use super::{DEFAULT_CREDENTIAL, Policy, Repository, RotationKey, Store, Visibility};
 use crate::diagnostic::{Invalid, Problems};
 use crate::period::Period;
@@ -69,6 +70,8 @@ keys! {
         verify: String,
         /// Every GitHub secret that holds the token.
         secrets: List<SecretEntry>,
+        /// Workflows to start once every secret holds a new token.
+        after: List<Workflow>,
     }
 }
 
@@ -84,6 +87,7 @@ pub(crate) fn default_of(key: &str) -> Option<String> {
             format!("{} for disabled tokens; expired tokens are kept", policy.delete_disabled_after())
         }
         "repository" => "the repository that rotates".to_owned(),
+        "ref" => "the repository's default branch".to_owned(),
         "store" => Store::default().to_string(),
         _ => return None,
     })
@@ -149,6 +153,18 @@ keys! {
         visibility: Visibility,
         /// The store that keeps the secret.
         store: Store,
+    }
+}
+
+keys! {
+    /// A workflow to start.
+    WorkflowKeys, required ["workflow"] {
+        /// The repository of the workflow, owner/name.
+        repository: Repository,
+        /// The workflow's file in .github/workflows, or its numeric id.
+        workflow: String,
+        /// The branch or tag to start it on.
+        git_ref as "ref": String,
     }
 }
 
