@@ -141,7 +141,7 @@ impl Issues {
     /// The waits of a caller that repeats a creation, because something must be looked at
     /// before that.
     pub(crate) fn repetitions(&self) -> Repetitions {
-        self.client.transport.repetitions()
+        self.client.transport.retry_policy().repetitions()
     }
 
     /// Whether everybody can see the repository.

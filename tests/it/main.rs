@@ -49,3 +49,4 @@ mod summary;
 mod tls;
 mod trust;
 mod walk;
+mod workflows;

@@ -31,16 +31,19 @@ pub struct Api {
 pub static GITHUB: LazyLock<Api> = LazyLock::new(|| {
     let mut api =
         Api::new("github", "", include_str!("../contracts/github-secrets.openapi.json"), GITHUB_BEYOND);
-    let basics: Value =
-        serde_json::from_str(include_str!("../contracts/github-basics.openapi.json")).unwrap();
-    api.document["components"] = basics["components"].clone();
-    let issues: Value =
-        serde_json::from_str(include_str!("../contracts/github-issues.openapi.json")).unwrap();
-    for (name, schema) in issues["components"]["schemas"].as_object().unwrap() {
-        api.document["components"]["schemas"][name] = schema.clone();
-    }
-    for (path, item) in [&basics, &issues].into_iter().flat_map(|part| part["paths"].as_object().unwrap()) {
-        api.document["paths"][path] = item.clone();
+    let others = [
+        include_str!("../contracts/github-basics.openapi.json"),
+        include_str!("../contracts/github-issues.openapi.json"),
+        include_str!("../contracts/github-workflows.openapi.json"),
+    ];
+    for other in others {
+        let other: Value = serde_json::from_str(other).unwrap();
+        for (name, schema) in other["components"]["schemas"].as_object().unwrap() {
+            api.document["components"]["schemas"][name] = schema.clone();
+        }
+        for (path, item) in other["paths"].as_object().unwrap() {
+            api.document["paths"][path] = item.clone();
+        }
     }
     api
 });

@@ -249,6 +249,7 @@ impl State {
                 self.secrets(call, &Scope { store: Store::Actions, place }, tail)
             }
             ["issues", tail @ ..] => self.issues(call, repository, tail),
+            ["actions", "workflows", tail @ ..] => self.workflows(call, repository, tail),
             [store, "secrets", tail @ ..] => {
                 let store = self.store_named(store)?;
                 self.secrets(call, &Scope { store, place: Place::Repository(repository.id) }, tail)

@@ -8,7 +8,7 @@ use super::super::template::Pointer;
 use super::super::time::TimeForm;
 use super::{PageMapping, RightMapping, TextMapping, TimeMapping};
 use crate::diagnostic::{Invalid, Problems, quoted};
-use crate::yaml::keys::{Field, List, Named, Read, by_text, text};
+use crate::yaml::keys::{Field, List, Named, Read, by_text, inline_schema, text};
 use crate::yaml::{Node, Value};
 
 by_text! {
@@ -114,19 +114,11 @@ impl Read for CredentialKeys {
     }
 }
 
-impl JsonSchema for CredentialKeys {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "CredentialRule".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "enum": ["none"] }, { "type": "object" }] })
-    }
-}
+inline_schema!(
+    CredentialKeys,
+    "CredentialRule",
+    |_| json_schema!({ "anyOf": [{ "enum": ["none"] }, { "type": "object" }] })
+);
 
 /// Where a reply shows the new token, if it does.
 #[derive(Debug, Clone)]
@@ -141,19 +133,7 @@ impl Read for ItemKeys {
     }
 }
 
-impl JsonSchema for ItemKeys {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Item".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "examples": ["/data", "none"] })
-    }
-}
+inline_schema!(ItemKeys, "Item", |_| json_schema!({ "type": "string", "examples": ["/data", "none"] }));
 
 /// One or several, in a type of their own because one may stand without a list.
 macro_rules! one_or_several {
@@ -171,21 +151,9 @@ macro_rules! one_or_several {
             }
         }
 
-        impl JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-                let (one, several) =
+        inline_schema!($name, stringify!($name), |generator| { let (one, several) =
                     (generator.subschema_for::<$type>(), generator.subschema_for::<List<$type>>());
-                json_schema!({ "anyOf": [one, several] })
-            }
-        }
+                json_schema!({ "anyOf": [one, several] }) });
     )*};
 }
 
@@ -209,16 +177,4 @@ impl Read for PointerOrRoot {
     }
 }
 
-impl JsonSchema for PointerOrRoot {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "PointerOrRoot".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
-    }
-}
+inline_schema!(PointerOrRoot, "PointerOrRoot", |_| json_schema!({ "type": "string" }));
