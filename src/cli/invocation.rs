@@ -9,6 +9,7 @@ use std::str::FromStr as _;
 use clap::ArgMatches;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::init::{self, InitRun};
 use super::input::Inputs;
 use super::provider::{self, ProviderRun};
 use super::settings::{self, RunOptions};
@@ -101,7 +102,7 @@ impl EarlyExit {
         Self { stdout: String::new(), stderr, exit_code: 2, problems: Box::new(problems) }
     }
 
-    pub(super) fn of(problems: Problems) -> Self {
+    pub(crate) fn of(problems: Problems) -> Self {
         Self { stdout: String::new(), stderr: render(&problems), exit_code: 2, problems: Box::new(problems) }
     }
 }
@@ -113,6 +114,8 @@ pub(crate) enum Invocation {
     Rotations(Box<Run>),
     /// About one provider.
     Provider(Box<ProviderRun>),
+    /// Sets up a first rotation.
+    Init(Box<InitRun>),
 }
 
 /// What arguments (the program's name first) and environment ask for.
@@ -142,6 +145,7 @@ pub(crate) fn invocation(
         "schema" => Err(EarlyExit::good(crate::config::schema_text())),
         "completions" => Err(EarlyExit::good(completions(matches))),
         "check" => Err(check(inputs, redactor)),
+        "init" => init::run(inputs).map(|run| Invocation::Init(Box::new(run))),
         "provider" => {
             provider::run(matches, environment, redactor).map(|run| Invocation::Provider(Box::new(run)))
         }
@@ -182,7 +186,7 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
         let api_url = api_url.as_ref().filter(|_| only_reads);
         repository = api_url.and_then(|api_url| repository::of_remote(&inputs, api_url));
         match &repository {
-            Some(found) => note = Some(format!("repository {found}, from the git remote origin")),
+            Some(found) => note = Some(repository::found(found)),
             None => repository::require(&mut inputs),
         }
     }

@@ -8,6 +8,7 @@
 //! and not by clap, so that all problems are reported at once.
 
 mod environment;
+mod init;
 mod input;
 mod invocation;
 mod provider;
@@ -24,9 +25,10 @@ use crate::config::default_of;
 use crate::provider::{Kind, catalogue};
 
 pub use environment::Environment;
+pub(crate) use init::InitRun;
 pub(crate) use invocation::{Command, EarlyExit, Invocation, Run, invocation};
 pub(crate) use provider::{Action, ProviderRun};
-pub(crate) use settings::Verbosity;
+pub(crate) use settings::{Verbosity, visible};
 
 const ABOUT: &str =
     "Replaces an expiring API token, and writes the new one to every GitHub secret that holds it";
@@ -46,6 +48,7 @@ Exit codes: 0 all is well, 1 a rotation failed, 2 usage or configuration,
 
 const EXAMPLES: &str = "\
 Examples:
+  crossfade init                              write the configuration and a workflow
   crossfade check                             the configuration in .github/crossfade.yml
   crossfade doctor                            what would stop a rotation today; changes nothing
   crossfade rotate --dry-run                  what a run would do; changes nothing
@@ -63,7 +66,7 @@ pub fn command() -> Clap {
         let note = match name.as_str() {
             "verbose" | "quiet" | "shell" | "known-as" => return arg.help(help),
             "only" | "fail-on" => ", one a line or with commas",
-            "secret" => ", one a line",
+            "secret" | "with" => ", one a line",
             _ => "",
         };
         let is_period = arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == PERIOD));
@@ -128,6 +131,7 @@ fn commands() -> Clap {
         .subcommand(
             Clap::new("check").about("Check the configuration, offline").args(rotation()).args(output()),
         )
+        .subcommand(init::command())
         .subcommand(provider::command())
         .subcommand(Clap::new("schema").about("Print the JSON Schema of the configuration file"))
         .subcommand(

@@ -130,6 +130,12 @@ pub(super) fn marker_keys(inputs: &mut Inputs<'_>) -> Vec<SecretString> {
     keys.into_iter().map(SecretString::from).collect()
 }
 
+/// Whether anything is given that signs in to GitHub.
+pub(super) fn has_credential(environment: &Environment) -> bool {
+    let variables = [GITHUB_TOKEN, APP_ID, APP_KEY];
+    variables.iter().any(|name| environment.get(name).is_some_and(|value| !value.trim().is_empty()))
+}
+
 /// What signs in to GitHub.
 pub(super) fn credential(inputs: &mut Inputs<'_>) -> Option<GithubCredential> {
     let given = |name| inputs.environment.get(name).is_some_and(|value| !value.trim().is_empty());
@@ -192,7 +198,7 @@ pub(super) fn secret(
 }
 
 /// A secret that can be sent in a header.
-pub(super) fn visible(value: &str) -> Result<SecretString, Invalid> {
+pub(crate) fn visible(value: &str) -> Result<SecretString, Invalid> {
     let value = value.trim();
     if value.is_empty() {
         return Err(Invalid::new("this variable contains only whitespace"));

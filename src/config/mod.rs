@@ -30,14 +30,18 @@ pub(crate) use file::{Field, RotationKeys, default_of};
 pub(crate) use key::{RotationKey, base32};
 #[cfg(test)]
 pub(crate) use load::read_for_tests;
-pub(crate) use load::{Request, load};
+pub(crate) use load::{Request, load, token_name};
 pub(crate) use pattern::RepositoryPattern;
 pub(crate) use period::Period;
+pub(crate) use providers::{ProviderName, value_of as variable_value};
 pub(crate) use reach::{Held, github_apart, values as check_values};
 pub(crate) use secrets::SecretEntry;
+pub(crate) use selection::Selection;
+pub(crate) use validate::rotation_name;
 pub(crate) use yaml::MAX_BYTES;
 
 use crate::provider::ProviderSettings;
+pub(crate) use crate::provider::file::keys::Named;
 
 /// The variable that holds the provider credential unless a rotation names another.
 pub(crate) const DEFAULT_CREDENTIAL: &str = "CROSSFADE_PROVIDER_TOKEN";
