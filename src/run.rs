@@ -16,11 +16,12 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use tracing::instrument::WithSubscriber as _;
 
-use crate::cli::{self, Command, EarlyExit, Environment, Invocation, Run, Verbosity};
+use crate::cli::{self, Command, EarlyExit, Invocation, Run, Verbosity};
 use crate::clock::{Clock, ClockId};
 use crate::diagnostic::{Invalid, Problems};
 use crate::doctor::{self, Diagnosis, Subject, workflow};
-use crate::github::{GitHub, GithubCredential, GithubOptions, Mode};
+use crate::environment::Environment;
+use crate::github::{GitHub, GithubCredential, GithubOptions, Mode, site_url};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::log;
 use crate::progress::Progress;
@@ -114,7 +115,8 @@ pub async fn run(
     let files = on_actions.then(|| ActionsFiles {
         output: environment.get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
-        server_url: run.github.site_url().or_else(|| environment.get("GITHUB_SERVER_URL").map(str::to_owned)),
+        server_url: site_url(&run.github.api_url)
+            .or_else(|| environment.get("GITHUB_SERVER_URL").map(str::to_owned)),
     });
     let terminal = streams.stdout.terminal(environment, verbosity > Verbosity::Normal);
     let Streams { stdout, stderr, stdin: _ } = &mut streams;

@@ -12,19 +12,22 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::init::{self, InitRun};
 use super::input::Inputs;
 use super::provider::{self, ProviderRun};
+use super::repository;
 use super::settings::{self, RunOptions};
-use super::{Environment, repository};
 use crate::config::address::origin;
 use crate::config::providers::ProviderName;
 use crate::config::selection::{Selection, Shard};
 use crate::config::{
-    Config, DEFAULT_CREDENTIAL, Destination, Field, Held, MAX_BYTES, Period, Repository, Request, Rotation,
-    RotationKeys, SecretEntry, check_values, github_apart, load, summary,
+    Config, DEFAULT_CREDENTIAL, Destination, Held, Repository, Request, Rotation, RotationKeys, SecretEntry,
+    check_values, github_apart, load, summary,
 };
 use crate::diagnostic::{Invalid, Origin, Problems, printable};
+use crate::environment::{Environment, visible};
 use crate::github::{GithubCredential, GithubSettings};
+use crate::period::Period;
 use crate::redact::{GRAM, Redactor, looks_like_a_secret};
 use crate::report::{Condition, Format};
+use crate::yaml::{MAX_BYTES, keys::Field};
 
 /// The default path of the configuration file.
 pub(super) const DEFAULT_FILE: &str = ".github/crossfade.yml";
@@ -362,10 +365,12 @@ fn file(path: Option<(String, Origin)>, problems: &mut Problems) -> Option<Strin
         Ok(_) => {
             String::from_utf8(bytes).map_err(|_| Invalid::new(format!("{} is not UTF-8", printable(&path))))
         }
-        Err(error) if error.kind() == ErrorKind::NotFound && origin == Origin::Missing => {
-            Err(Invalid::new(format!("{DEFAULT_FILE} does not exist, and no flags describe a rotation"))
-                .help("write the file, name another with --config, or give --provider, --token and --secret"))
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound && origin == Origin::Missing => Err(Invalid::new(
+            format!("{DEFAULT_FILE} does not exist, and no flags describe a rotation"),
+        )
+        .help(
+            "run `crossfade init`, name another file with --config, or give --provider, --token and --secret",
+        )),
         Err(error) => Err(Invalid::new(format!("{} cannot be read: {}", printable(&path), error.kind()))),
     };
     let text = problems.note(origin, text)?;
@@ -384,7 +389,7 @@ pub(super) fn credentials<'a>(
             continue;
         }
         let value = match inputs.environment.get(variable) {
-            Some(value) => settings::visible(value).map_err(|e| Invalid::new(format!("{variable}: {e}"))),
+            Some(value) => visible(value).map_err(|e| Invalid::new(format!("{variable}: {e}"))),
             None => {
                 let invalid = Invalid::new(format!("no provider credential is given: {variable} is not set"));
                 Err(invalid.help(if inputs.environment.is_on_actions() {

@@ -5,12 +5,12 @@ use std::ops::RangeInclusive;
 use secrecy::SecretString;
 use url::Url;
 
-use super::Environment;
 use super::input::Inputs;
-use crate::config::Period;
 use crate::config::address::origin;
 use crate::diagnostic::{Invalid, Origin, Problems, named, quoted};
+use crate::environment::{Environment, visible};
 use crate::github::{GithubCredential, Pace};
+use crate::period::Period;
 use crate::report::Format;
 
 /// How a run goes about its work.
@@ -195,20 +195,6 @@ pub(super) fn secret(
     problems: &mut Problems,
 ) -> Option<SecretString> {
     problems.note(Origin::Input(variable), visible(environment.get(variable).unwrap_or_default()))
-}
-
-/// A secret that can be sent in a header.
-pub(crate) fn visible(value: &str) -> Result<SecretString, Invalid> {
-    let value = value.trim();
-    if value.is_empty() {
-        return Err(Invalid::new("this variable contains only whitespace"));
-    }
-    if value.len() > 8192 || !value.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Invalid::new(
-            "the value of this variable is not a token: it contains spaces, line breaks or other characters that tokens never have",
-        ));
-    }
-    Ok(value.to_owned().into())
 }
 
 fn format_name(text: &str) -> Result<Format, Invalid> {

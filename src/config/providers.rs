@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::file::{Field, RotationKeys, given};
-use super::scalar::{Read, text};
+use super::file::RotationKeys;
 use super::validate;
-use super::yaml::Node;
 use crate::diagnostic::{Invalid, Origin, Problems, named, nearest, one_of, quoted};
 use crate::provider::file::keys::Named;
 use crate::provider::file::{ProviderKeys, Variable, build};
 use crate::provider::{Kind, catalogue};
+use crate::yaml::Node;
+use crate::yaml::keys::{Field, given};
+use crate::yaml::keys::{Read, text};
 
 /// What a rotation calls its provider.
 #[derive(Debug, Clone, PartialEq, Eq)]

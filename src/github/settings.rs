@@ -16,14 +16,7 @@ pub(crate) struct GithubSettings {
     pub credential: GithubCredential,
 }
 
-impl GithubSettings {
-    /// The address of the site that belongs to the API; `None` if the API's does not tell.
-    pub(crate) fn site_url(&self) -> Option<String> {
-        site_url(&self.api_url)
-    }
-}
-
-/// The site that belongs to an API's address.
+/// The address of the site that belongs to the API; `None` if the API's does not tell.
 pub(crate) fn site_url(api_url: &Url) -> Option<String> {
     match api_url.domain().and_then(|host| host.strip_prefix("api.")) {
         Some(host) => Some(format!("https://{host}")),

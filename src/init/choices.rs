@@ -60,7 +60,8 @@ pub(crate) fn token(answer: &str, choices: &[Choice], listed: &[Token]) -> Resul
         return Ok(Choice { name: token.clone(), token, label: String::new() });
     }
     let names: Vec<String> = known().collect();
-    let invalid = Invalid::new(format!("no token has the name or id {}", quoted(answer)));
+    // The answer may be a value of a form that is not known, so it is not repeated.
+    let invalid = Invalid::new("no token has this name or id");
     Err(match nearest(answer, names.iter().map(String::as_str)) {
         Some(meant) => invalid.help(format!("did you mean {}?", quoted(meant))),
         None => invalid,

@@ -140,7 +140,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::yaml::{self, Value};
+    use crate::yaml::{self, Value};
 
     proptest! {
         #[test]

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::credential_variable;
-use crate::cli::Environment;
 use crate::clock::{Clock, ClockId};
 use crate::config::{DEFAULT_CREDENTIAL, Held, Repository, check_values};
 use crate::diagnostic::Problems;
+use crate::environment::{Environment, visible};
 use crate::github::{GitHub, GithubOptions, GithubSettings, Mode, Pace};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::progress::Progress;
@@ -56,7 +56,7 @@ impl Lookup<'_> {
         let mut secrets: BTreeMap<String, SecretString> = BTreeMap::new();
         for name in settings.credentials() {
             let value = self.environment.get(name).ok_or_else(|| format!("{name} is not set"))?;
-            let value = crate::cli::visible(value).map_err(|invalid| format!("{name}: {invalid}"))?;
+            let value = visible(value).map_err(|invalid| format!("{name}: {invalid}"))?;
             self.redactor.register(&value);
             secrets.insert(name.clone(), value);
         }
@@ -68,7 +68,8 @@ impl Lookup<'_> {
         let mut problems = Problems::default();
         check_values(&held.collect::<Vec<_>>(), &mut problems);
         if let Some(problem) = problems.sorted().first() {
-            return Err(problem.message.clone());
+            let help = problem.help.iter().map(|help| format!("; {help}"));
+            return Err(format!("{}{}", problem.message, help.collect::<String>()));
         }
         let clock = Arc::new(Clock::default());
         // Nothing is asked of GitHub by this clock, so the provider's is the one that counts.

@@ -16,11 +16,13 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use crate::config::{
-    Destination, Field, Named, ProviderName, Repository, Request, Rotation, RotationKeys, SecretEntry,
-    Selection, load, rotation_name,
+    Destination, ProviderName, Repository, Request, Rotation, RotationKeys, SecretEntry, Selection, load,
+    rotation_name,
 };
 use crate::diagnostic::{Invalid, Origin, Problems, suspicious};
+use crate::provider::file::keys::Named;
 use crate::provider::{Kind, PROVED};
+use crate::yaml::keys::Field;
 
 /// What is known so far, from flags and answers.
 #[derive(Debug, Default)]

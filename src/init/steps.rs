@@ -20,8 +20,8 @@ const RELEASE: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Steps<'a> {
     pub(crate) setup: &'a Setup,
     pub(crate) site: &'a str,
-    /// Whether the provider credential is in the environment, where the workflow has it.
-    pub(crate) has_credential: bool,
+    /// The variable that holds a provider credential, if one is set.
+    pub(crate) credential: Option<String>,
     /// Whether a GitHub credential is in the environment.
     pub(crate) has_github: bool,
 }
@@ -150,8 +150,10 @@ impl Steps<'_> {
     fn check(&self) -> String {
         let credential = &self.setup.rotation.provider.credential;
         let mut text = "Check it from here. Nothing is changed:".to_owned();
-        if !self.has_credential {
-            text.push_str(&format!("\n  read -rs {credential} && export {credential}"));
+        match &self.credential {
+            Some(variable) if variable == credential => {}
+            Some(other) => text.push_str(&format!("\n  export {credential}=\"${other}\"")),
+            None => text.push_str(&format!("\n  read -rs {credential} && export {credential}")),
         }
         if !self.has_github {
             text.push_str("\n  export CROSSFADE_GITHUB_TOKEN=$(gh auth token)");

@@ -140,7 +140,8 @@ fn the_pages_of_the_providers_name_the_same_variable() {
 #[test]
 fn what_is_left_to_do() {
     let text = |setup: &Setup, site: &str, has: bool| {
-        Steps { setup, site, has_credential: has, has_github: has }.text()
+        let credential = has.then(|| setup.rotation.provider.credential.clone());
+        Steps { setup, site, credential, has_github: has }.text()
     };
     insta::assert_snapshot!("steps", text(&checked(&answers("axiom")), steps::GITHUB, false));
     let mut all = answers("datadog");

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tracing::instrument::WithSubscriber as _;
 
 use super::{FAILED, INTERRUPTED, announce, exit_early};
-use crate::cli::{EarlyExit, Environment, InitRun, Verbosity};
+use crate::cli::{EarlyExit, InitRun, Verbosity};
 use crate::diagnostic::Problems;
+use crate::environment::Environment;
 use crate::github::GithubCredential;
 use crate::init::dialog::{self, Closed, Dialog};
 use crate::init::lookup::Lookup;
@@ -78,7 +79,7 @@ pub(super) async fn run(
     let steps = Steps {
         setup: &setup,
         site: run.site.as_deref().unwrap_or(steps::GITHUB),
-        has_credential: environment.get(&setup.rotation.provider.credential).is_some(),
+        credential: lookup.credential(&setup.rotation.provider.kind),
         has_github: run.github.is_some(),
     };
     let text = redactor.scrub(&steps.text());

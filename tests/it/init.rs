@@ -158,6 +158,8 @@ async fn a_token_without_a_name_of_its_own_is_written_by_its_id() {
     let ran = typed(run.arg("--secret", "A"), &["axiom", &hostile.id, "", "", ""]).run().await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
     assert_eq!(checked(&folder).await.0, hostile.id);
+    let export = "  export AXIOM_ADMIN_TOKEN=\"$CROSSFADE_PROVIDER_TOKEN\"\n";
+    assert!(ran.stdout.contains(export), "{}", ran.stdout);
 }
 
 #[tokio::test]
@@ -193,6 +195,30 @@ async fn flags_alone_ask_nothing_and_contact_nobody() {
     assert_eq!(requests(&world), Vec::<String>::new());
     assert_eq!(written(&folder), [CONFIG, ROTATE]);
     assert_eq!(checked(&folder).await, (TOKEN.to_owned(), world.destinations()));
+}
+
+#[tokio::test]
+async fn doctor_finds_nothing_wrong_with_what_is_written() {
+    let world = World::builder().expires_in_days(60).start().await;
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(by_flags(&world, folder.path()).run().await.exit_code, 0);
+    let doctor = Invocation::of("doctor")
+        .arg("--config", folder.path().join(CONFIG).to_str().unwrap())
+        .arg("--repository", REPOSITORY)
+        .arg("--github-api-url", &world.github.url())
+        .env("GITHUB_WORKSPACE", folder.path().to_str().unwrap())
+        .env("AXIOM_ADMIN_TOKEN", world.provider_token())
+        .env("CROSSFADE_GITHUB_TOKEN", world.github_token());
+    let ran = doctor.arg("--format", "json").run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    let checks = ran.json()["checks"].as_array().unwrap().clone();
+    let is_about_workflow =
+        |check: &&serde_json::Value| check["subject"].as_str().unwrap().contains("rotate.yml");
+    assert!(
+        checks.iter().find(is_about_workflow).is_some_and(|check| check["state"] == "ok"),
+        "{}",
+        ran.stdout
+    );
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ mod fleet;
 mod init;
 mod jupyterhub;
 mod kill;
+mod layers;
 mod log;
 mod matrix;
 mod pacing;

@@ -21,11 +21,11 @@ use super::{
     Address, Auth, Call, Condition, CreateCall, Header, IdForm, ListCall, NewValue, Page, PageBy, Projection,
     ProviderFile, Right, TokenRules, ValueShape, Variable, VerifyCall,
 };
-use crate::config::file::{Field, given};
-use crate::config::yaml::{Node, Value};
 use crate::diagnostic::{Invalid, Origin, Problems, named, one_of, quoted};
 use crate::provider::{LONGEST_MARKER, PROVED, YES};
 use crate::redact::{self, TokenShape};
+use crate::yaml::keys::{Field, given};
+use crate::yaml::{Node, Value};
 
 /// Headers that the engine or the HTTP library decides.
 const ENGINE_HEADERS: &[&str] = &[
@@ -710,17 +710,12 @@ impl Builder<'_> {
         let read = |field: &Field<ValueKeys>| {
             let keys = field.value.as_ref()?;
             let prefix = self.required(&keys.prefix, "prefix")?.clone();
-            let least = given(&keys.least).map_or(8, |least| size(*least));
-            let bodies = [
-                ("word", redact::Body::Word(least)),
-                ("uuid", redact::Body::Uuid),
-                ("random-word", redact::Body::RandomWord(least)),
-                ("id-and-visible", redact::Body::IdAndVisible(least)),
-            ];
+            let least = given(&keys.least).map_or(redact::Body::LEAST, |least| size(*least));
             let body = match given(&keys.body) {
-                Some(text) => {
-                    self.problems.note(origin_of(&keys.body), named("form of a value", &bodies, text))?
-                }
+                Some(text) => self.problems.note(
+                    origin_of(&keys.body),
+                    named("form of a value", &redact::Body::named(least), text),
+                )?,
                 None => redact::Body::Word(least),
             };
             Some(ValueShape {

@@ -13,11 +13,10 @@ use url::Url;
 
 use super::template::Pointer;
 use super::time::TimeForm;
-use crate::config::Period;
-use crate::config::file::{Field, List, described, entries, keys};
-use crate::config::scalar::{Read, by_text, text};
-use crate::config::yaml::{Node, Value};
 use crate::diagnostic::{Invalid, Origin, Problems, quoted};
+use crate::period::Period;
+use crate::yaml::keys::{Field, List, Read, by_text, described, entries, keys, text};
+use crate::yaml::{Node, Value};
 
 keys! {
     /// A service that issues tokens, as data.
