@@ -1,7 +1,7 @@
 //! Commands, flags and environment.
 //!
 //! This module is what can be typed; [`invocation()`] is what it means, together
-//! with the [`Environment`], and refuses what cannot be run before anything is
+//! with the [`crate::environment::Environment`], and refuses what cannot be run before anything is
 //! contacted. No secret is ever an argument.
 //!
 //! Every option can be given by a variable too: see [`input`]. Values are read there

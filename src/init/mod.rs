@@ -2,7 +2,7 @@
 //!
 //! [`setup`] checks the answers as the configuration is checked; [`files`] and [`steps`] make
 //! texts of them, without I/O. [`dialog`] asks, with [`choices`] that [`lookup`] reads;
-//! [`write`] writes.
+//! [`mod@write`] writes.
 
 pub(crate) mod choices;
 pub(crate) mod dialog;

@@ -186,12 +186,13 @@ impl Steps<'_> {
         let workflows: Vec<&str> = written.iter().copied().filter(|path| *path != files::CONFIG).collect();
         let host = if self.site == GITHUB { "" } else { "--hostname github.com " };
         format!(
-            "Pin crossfade to the commit of its tag, so that nobody can exchange what runs:\n  \
+            "Pin crossfade to the commit of its tag: a tag can be moved, a commit cannot change:\n  \
              sha=$(gh api {host}repos/crossfade-rs/crossfade/commits/{RELEASE} --jq .sha)\n  \
              sed -i.bak -e \"s|crossfade@{RELEASE}.*|crossfade@$sha # {RELEASE}|\" \
-             -e \"s|ref: {RELEASE}|ref: $sha # {RELEASE}|\" {files}\n  \
-             rm .github/workflows/*.bak",
-            files = workflows.join(" ")
+             -e \"s|ref: {RELEASE}|ref: $sha # {RELEASE}|\" -e \"/Better still/d\" {files}\n  \
+             rm {backups}",
+            files = workflows.join(" "),
+            backups = workflows.iter().map(|path| format!("{path}.bak")).collect::<Vec<_>>().join(" "),
         )
     }
 

@@ -67,6 +67,7 @@ pub(super) async fn run(
             let _ = writeln!(streams.stderr, "\nStopped. Nothing was written.");
             return exit_code;
         }
+        let _ = writeln!(streams.stderr);
     }
     let mut problems = Problems::default();
     let Some(setup) = setup(&run.answers, &mut problems) else {
