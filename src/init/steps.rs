@@ -184,15 +184,17 @@ impl Steps<'_> {
     /// How the action is pinned to the commit of its tag.
     fn pin(&self, written: &[&str]) -> String {
         let workflows: Vec<&str> = written.iter().copied().filter(|path| *path != files::CONFIG).collect();
+        let backups: Vec<String> = workflows.iter().map(|path| format!("{path}.bak")).collect();
         let host = if self.site == GITHUB { "" } else { "--hostname github.com " };
+        let monitor = format!("-e \"s|ref: {RELEASE}|ref: $sha # {RELEASE}|\" ");
         format!(
             "Pin crossfade to the commit of its tag: a tag can be moved, a commit cannot change:\n  \
              sha=$(gh api {host}repos/crossfade-rs/crossfade/commits/{RELEASE} --jq .sha)\n  \
-             sed -i.bak -e \"s|crossfade@{RELEASE}.*|crossfade@$sha # {RELEASE}|\" \
-             -e \"s|ref: {RELEASE}|ref: $sha # {RELEASE}|\" -e \"/Better still/d\" {files}\n  \
-             rm {backups}",
+             sed -i.bak -e \"s|crossfade@{RELEASE}.*|crossfade@$sha # {RELEASE}|\" -e \"/Better still/d\" \
+             {monitor}{files}\n  rm {backups}",
+            monitor = if self.setup.extras.monitor { &monitor } else { "" },
             files = workflows.join(" "),
-            backups = workflows.iter().map(|path| format!("{path}.bak")).collect::<Vec<_>>().join(" "),
+            backups = backups.join(" "),
         )
     }
 

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use tempfile::TempDir;
 
+use crate::support::github::{APP_ID, Installation, KEY_PKCS1};
 use crate::support::leaks::find_leaks;
 use crate::support::provider::TokenSpec;
 use crate::support::provider::catalogue::gitlab;
@@ -146,6 +147,33 @@ async fn with_credentials_it_lists_what_can_be_chosen_and_only_reads() {
     assert_eq!(find_leaks(&ran.everything(), &world.secrets()), Vec::<String>::new());
     // What is set already need not be set again.
     assert!(!ran.stdout.contains("export"), "{}", ran.stdout);
+    world.assert_no_violations();
+}
+
+#[tokio::test]
+async fn an_app_lists_secrets_too_and_becomes_the_one_that_writes_them() {
+    let world = World::start().await;
+    world.github.install_app(Installation::at("acme", &["secrets"]));
+    for number in 0..120 {
+        world.github.put_by_hand(&format!("acme/infra:AXIOM_{number:03}"), "written-by-somebody-else-0001");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let run = init(&world, folder.path())
+        .env("CROSSFADE_GITHUB_APP_ID", APP_ID)
+        .env("CROSSFADE_GITHUB_APP_PRIVATE_KEY", KEY_PKCS1);
+    let ran = typed(run, &["axiom", TOKEN, "120", "", "", ""]).run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert!(ran.stderr.contains("  40  AXIOM_039\n      and 81 more\n"), "{}", ran.stderr);
+    assert_eq!(checked(&folder).await.1, ["acme/infra:AXIOM_119"]);
+    assert!(
+        text(&folder, ROTATE).contains("github-app-id:") && !text(&folder, ROTATE).contains("github-token:")
+    );
+    let given = world.github.tokens_given();
+    assert_eq!(
+        given.iter().map(|one| one.repositories.clone()).collect::<Vec<_>>(),
+        [Some(vec![REPOSITORY.to_owned()])]
+    );
+    assert_eq!(find_leaks(&ran.everything(), &[given[0].value.clone()]), Vec::<String>::new());
     world.assert_no_violations();
 }
 
