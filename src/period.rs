@@ -3,13 +3,11 @@
 //! A day is 24 hours here. Parsing and printing only; what a period means is
 //! decided in [`crate::config::Policy`].
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::fmt::friendly::{Designator, Spacing, SpanParser, SpanPrinter};
 use jiff::{SignedDuration, Span, SpanRelativeTo, Unit};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use crate::diagnostic::{Invalid, Problems, quoted};

@@ -1,9 +1,10 @@
-//! The signals that ask the process to stop.
+//! The process's stop signals.
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// A cancelled job receives SIGINT, SIGTERM some seconds later, and is killed after a few more.
+/// The signals that ask the process to stop. A cancelled job receives SIGINT, SIGTERM some
+/// seconds later, and is killed after a few more.
 pub(crate) struct Signals {
     #[cfg(unix)]
     terminate: Option<Signal>,

@@ -18,9 +18,8 @@ use super::{DEFAULT_CREDENTIAL, Policy, Repository, RotationKey, Store, Visibili
 use crate::diagnostic::{Invalid, Problems};
 use crate::period::Period;
 use crate::provider::file::ProviderKeys;
-use crate::provider::file::keys::Named;
 use crate::redact::looks_like_a_secret;
-use crate::yaml::keys::{Field, List, Read, described, entries, given, keys};
+use crate::yaml::keys::{Field, List, Named, Read, described, entries, given, inline_schema, keys};
 use crate::yaml::{self, Node, Value};
 
 keys! {
@@ -166,21 +165,11 @@ impl Read for FormerKeys {
     }
 }
 
-impl JsonSchema for FormerKeys {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "FormerKeys".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let (one, many) =
-            (generator.subschema_for::<RotationKey>(), generator.subschema_for::<List<RotationKey>>());
-        json_schema!({ "anyOf": [one, many] })
-    }
-}
+inline_schema!(FormerKeys, "FormerKeys", |generator| {
+    let (one, many) =
+        (generator.subschema_for::<RotationKey>(), generator.subschema_for::<List<RotationKey>>());
+    json_schema!({ "anyOf": [one, many] })
+});
 
 /// Reads a file's text; problems of its keys and of single values are noted.
 pub(super) fn read(text: &str, problems: &mut Problems) -> FileKeys {

@@ -1,16 +1,15 @@
 //! Single values of the configuration file: how each is read, and its JSON Schema.
 
-use std::borrow::Cow;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::json_schema;
 use serde_json::{Map, Value as Json};
 use url::Url;
 
 use super::address::origin;
 use super::{Repository, RepositoryPattern, RotationKey, Store, Visibility};
 use crate::diagnostic::{Invalid, Problems, name_of, named, quoted};
-use crate::yaml::keys::{Read, by_text, text};
+use crate::yaml::keys::{Read, by_text, inline_schema, text};
 use crate::yaml::{Node, Value};
 
 by_text! {
@@ -113,19 +112,7 @@ impl Read for Creation {
     }
 }
 
-impl JsonSchema for Creation {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Create".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object" })
-    }
-}
+inline_schema!(Creation, "Create", |_| json_schema!({ "type": "object" }));
 
 /// A tree as plain JSON.
 fn json(node: &Node, problems: &mut Problems) -> Option<Json> {

@@ -9,8 +9,7 @@ use super::destination::{environment_name, owner_name, secret_name};
 use super::file::SecretMappingKeys;
 use super::{ConfiguredSecret, Destination, Repository, Scope, SecretPattern};
 use crate::diagnostic::{Invalid, Origin, Problems, one_of};
-use crate::yaml::keys::{Field, given};
-use crate::yaml::keys::{Read, text};
+use crate::yaml::keys::{Field, Read, given, text};
 use crate::yaml::{Node, Value};
 
 /// One entry of `secrets`.

@@ -20,9 +20,8 @@ use crate::config::{
     rotation_name,
 };
 use crate::diagnostic::{Invalid, Origin, Problems, suspicious};
-use crate::provider::file::keys::Named;
 use crate::provider::{Kind, PROVED};
-use crate::yaml::keys::Field;
+use crate::yaml::keys::{Field, Named};
 
 /// What is known so far, from flags and answers.
 #[derive(Debug, Default)]

@@ -5,8 +5,6 @@ use std::sync::{Arc, LazyLock};
 use super::Kind;
 use super::file::{ProviderFile, ProviderKeys, build};
 use crate::catalogue::FILES;
-#[cfg(test)]
-use crate::diagnostic::one_of;
 use crate::diagnostic::{Origin, Problems};
 use crate::yaml::{self, keys::Read as _};
 
@@ -22,7 +20,7 @@ pub(crate) fn catalogue() -> &'static [Kind] {
 /// `text` without the providers beside Axiom, so that a new one changes no snapshot.
 #[cfg(test)]
 pub(crate) fn all_but_axiom_left_out(text: &str) -> String {
-    text.replace(&one_of(catalogue().iter().map(Kind::name)), "`axiom`")
+    text.replace(&crate::diagnostic::one_of(catalogue().iter().map(Kind::name)), "`axiom`")
 }
 
 fn read(name: &'static str, text: &'static str, problems: &mut Problems) -> Option<ProviderFile> {

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value as Json;
 
 use super::{Node, Value};
@@ -34,6 +34,27 @@ pub(crate) fn text<T>(
     }
 }
 
+/// The schema of a type, written out wherever the type stands.
+macro_rules! inline_schema {
+    ($type:ty, $name:expr, |$generator:pat_param| $schema:expr) => {
+        impl ::schemars::JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> ::std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema($generator: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
+                $schema
+            }
+        }
+    };
+}
+
+pub(crate) use inline_schema;
+
 /// A type that is read by a parser from text, with its schema.
 macro_rules! by_text {
     ($($type:ty, $name:literal, $parse:expr, $schema:tt;)*) => {$(
@@ -43,19 +64,7 @@ macro_rules! by_text {
             }
         }
 
-        impl JsonSchema for $type {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                $name.into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
+        $crate::yaml::keys::inline_schema!($type, $name, |_| ::schemars::json_schema!($schema));
     )*};
 }
 
@@ -253,4 +262,60 @@ pub(crate) fn described<T: JsonSchema>(generator: &mut SchemaGenerator, descript
     let mut schema = generator.subschema_for::<T>();
     schema.insert("description".to_owned(), description.trim().into());
     schema.to_value()
+}
+
+/// Anything: what it means depends on its place.
+impl Read for Node {
+    fn read(node: &Node, _: &mut Problems) -> Option<Self> {
+        Some(node.clone())
+    }
+}
+
+inline_schema!(Node, "Anything", |_| json_schema!(true));
+
+/// A mapping whose keys the file chooses.
+#[derive(Debug, Clone)]
+pub(crate) struct Named<T>(pub(crate) Vec<(String, Origin, Field<T>)>);
+
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Read> Read for Named<T> {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let Value::Map(entries) = &node.value else {
+            let invalid = Invalid::new(format!("a mapping is needed here, not {}", node.kind()));
+            return problems.note(node.origin, Err(invalid));
+        };
+        let mut named: Vec<(String, Origin, Field<T>)> = Vec::new();
+        for (key, value) in entries {
+            let Value::Scalar { text, .. } = &key.value else {
+                problems.error(key.origin, Invalid::new("a key must be a word"));
+                continue;
+            };
+            if named.iter().any(|(known, ..)| known == text) {
+                problems.error(key.origin, Invalid::new(format!("{} is given twice", quoted(text))));
+                continue;
+            }
+            named.push((text.clone(), key.origin, Field::read(value, problems)));
+        }
+        Some(Self(named))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Named<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("{}ByName", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let values = generator.subschema_for::<T>();
+        json_schema!({ "type": "object", "additionalProperties": values })
+    }
 }
