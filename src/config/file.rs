@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::{Map, Value as Json};
+use serde_json::Map;
 use url::Url;
 
 use super::providers::{self, ProviderName};
@@ -221,23 +221,8 @@ pub(super) fn secret_in_file() -> Invalid {
     )
 }
 
-/// The published schema of the file, pretty-printed.
-#[must_use]
-pub fn schema_text() -> String {
-    let mut schema = schemars::schema_for!(FileKeys);
-    schema.insert("title".to_owned(), "crossfade.yml".into());
-    for group in ["Defaults", "Rotation", "SecretMapping"] {
-        let properties = schema.pointer_mut(&format!("/$defs/{group}/properties"));
-        for (key, property) in properties.and_then(Json::as_object_mut).into_iter().flatten() {
-            if let (Some(default), Some(Json::String(text))) =
-                (default_of(key), property.get_mut("description"))
-            {
-                text.push_str(&format!(" Default: {default}."));
-            }
-        }
-    }
-    format!("{:#}\n", schema.as_value())
-}
+/// The published JSON Schema of the file. A test writes it, so that the binary does without what makes it.
+pub const SCHEMA: &str = include_str!("../../docs/crossfade.schema.json");
 
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 pub(crate) use destination::{Destination, Repository, Scope, Store};
-pub use file::schema_text;
+pub use file::SCHEMA;
 pub(crate) use file::{RotationKeys, default_of};
 pub(crate) use key::{RotationKey, base32};
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use serde_json::Value as Json;
+
 use super::*;
 use crate::provider::all_but_axiom_left_out;
 
@@ -204,6 +206,33 @@ rotations:
       - acme/api@production:AXIOM_TOKEN
       - { organization: acme, name: AXIOM_TOKEN, store: dependabot }
 ";
+
+/// The schema of the keys, pretty-printed.
+fn schema_text() -> String {
+    let mut schema = schemars::schema_for!(FileKeys);
+    schema.insert("title".to_owned(), "crossfade.yml".into());
+    for group in ["Defaults", "Rotation", "SecretMapping"] {
+        let properties = schema.pointer_mut(&format!("/$defs/{group}/properties"));
+        for (key, property) in properties.and_then(Json::as_object_mut).into_iter().flatten() {
+            if let (Some(default), Some(Json::String(text))) =
+                (default_of(key), property.get_mut("description"))
+            {
+                text.push_str(&format!(" Default: {default}."));
+            }
+        }
+    }
+    format!("{:#}\n", schema.as_value())
+}
+
+#[test]
+fn the_published_schema_is_current() {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/crossfade.schema.json");
+        std::fs::write(path, schema_text()).unwrap();
+    } else {
+        assert!(SCHEMA == schema_text(), "write it anew: UPDATE_DOCS=1 cargo test published_schema");
+    }
+}
 
 #[test]
 fn the_example_is_read_and_fits_the_schema() {
