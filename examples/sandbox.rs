@@ -188,6 +188,8 @@ async fn tour(demo: &Demo, world: &World) {
              acme/infra and acme/api. GitHub shows the value of a secret to no one, crossfade included."
         ),
     );
+    let checkout = tempfile::tempdir().unwrap();
+    let set_up = set_up(demo, checkout.path()).await;
 
     say(
         2,
@@ -196,7 +198,6 @@ async fn tour(demo: &Demo, world: &World) {
          rotation does, and says what to do. Then it is fixed.",
     );
     world.github.change_credential(world.github_token(), Credential::read_only);
-    let checkout = checkout();
     let doctor = || doctor(world, checkout.path());
     let broken = show(&doctor()).await;
     check("the doctor found it", broken.exit_code == 1 && broken.stdout.contains("read and write"));
@@ -241,7 +242,8 @@ async fn tour(demo: &Demo, world: &World) {
 
     say(6, "A week later", demo.overlap);
     world.advance_days(7);
-    let mut runs = vec![broken, healthy, planned, rotated, fresh];
+    let mut runs: Vec<Ran> = set_up.into_iter().collect();
+    runs.extend([broken, healthy, planned, rotated, fresh]);
     if demo.is_retired {
         runs.push(show(&Invocation::rotate(world)).await);
         world.advance_days(8);
@@ -269,13 +271,27 @@ fn doctor(world: &World, checkout: &Path) -> Invocation {
         .env("GITHUB_WORKSPACE", &checkout.display().to_string())
 }
 
-/// A checkout with the workflow that the documentation shows.
-fn checkout() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let workflows = folder.path().join(".github/workflows");
-    std::fs::create_dir_all(&workflows).unwrap();
-    std::fs::write(workflows.join("rotate.yml"), include_str!("workflows/rotate.yml")).unwrap();
-    folder
+/// `crossfade init` in an empty checkout. A service that is not built in gets the workflow alone.
+async fn set_up(demo: &Demo, checkout: &Path) -> Option<Ran> {
+    let workflow = checkout.join(".github/workflows/rotate.yml");
+    if demo.service.configuration().is_some() {
+        std::fs::create_dir_all(workflow.parent().unwrap()).unwrap();
+        std::fs::write(workflow, include_str!("workflows/rotate.yml")).unwrap();
+        return None;
+    }
+    let init = Invocation::of("init")
+        .flag("--yes")
+        .arg("--provider", demo.service.name)
+        .arg("--token", TOKEN)
+        .arg("--repository", REPOSITORY)
+        .env("GITHUB_WORKSPACE", &checkout.display().to_string());
+    let init = destinations(demo).iter().fold(init, |init, secret| init.arg("--secret", secret));
+    println!(
+        "`init` writes the configuration and the workflow; at a terminal it asks, and lists what there is.\n"
+    );
+    let ran = show(&init).await;
+    check("the workflow and the configuration are there", ran.exit_code == 0 && workflow.exists());
+    Some(ran)
 }
 
 /// Whether every secret holds this value.

@@ -12,7 +12,8 @@
 //!    GitHub; both through the one client in [`http`].
 //! 4. [`report`] prints what happened, for users and for programs.
 //!
-//! [`doctor`] asks what a rotation would meet, and changes nothing.
+//! [`doctor`] asks what a rotation would meet, and changes nothing. [`init`] writes the files
+//! that a first rotation needs.
 //!
 //! [`run()`] connects them for one invocation. [`clock`] is the only source of time.
 //! [`error_code`] has the codes of errors, which lead to their sections in the docs.
@@ -28,6 +29,7 @@ mod environment;
 mod error_code;
 mod github;
 mod http;
+mod init;
 mod limits;
 mod period;
 mod progress;

@@ -4,6 +4,7 @@
 //! [`crate::report`] what is printed. Does not use the process's own state, so that
 //! tests and the sandbox can run many invocations side by side.
 
+mod init;
 mod proof;
 
 use std::collections::HashMap;
@@ -20,7 +21,7 @@ use crate::clock::{Clock, ClockId};
 use crate::diagnostic::{Invalid, Problems};
 use crate::doctor::{self, Diagnosis, Subject, workflow};
 use crate::environment::Environment;
-use crate::github::{GitHub, GithubCredential, GithubOptions, Mode};
+use crate::github::{GitHub, GithubCredential, GithubOptions, Mode, site_url};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::log;
 use crate::progress::Progress;
@@ -62,16 +63,10 @@ pub async fn run(
         Ok(Invocation::Provider(run)) => {
             return Box::pin(proof::run(&run, &redactor, on_actions, streams)).await;
         }
-        Err(EarlyExit { stdout, stderr, exit_code, problems }) => {
-            // A closed pipe is not an error.
-            let (stdout, stderr) = (redactor.scrub(&stdout), redactor.scrub(&stderr));
-            let _ = streams.stdout.write_all(stdout.as_bytes()).and_then(|()| streams.stdout.flush());
-            let _ = streams.stderr.write_all(stderr.as_bytes()).and_then(|()| streams.stderr.flush());
-            if on_actions {
-                let _ = actions::annotate_problems(&problems, &redactor, &mut streams.stderr);
-            }
-            return exit_code;
+        Ok(Invocation::Init(run)) => {
+            return Box::pin(init::run(*run, &redactor, environment, streams, stop)).await;
         }
+        Err(early_exit) => return exit_early(early_exit, &redactor, on_actions, streams),
     };
     register(&run, &redactor);
     let verbosity = run.options.verbosity;
@@ -120,7 +115,8 @@ pub async fn run(
     let files = on_actions.then(|| ActionsFiles {
         output: environment.get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
-        server_url: run.github.site_url().or_else(|| environment.get("GITHUB_SERVER_URL").map(str::to_owned)),
+        server_url: site_url(&run.github.api_url)
+            .or_else(|| environment.get("GITHUB_SERVER_URL").map(str::to_owned)),
     });
     let terminal = streams.stdout.terminal(environment, verbosity > Verbosity::Normal);
     let Streams { stdout, stderr, stdin: _ } = &mut streams;
@@ -137,6 +133,19 @@ pub async fn run(
             FAILED
         }
     }
+}
+
+/// Prints what needs no request, and returns the exit code.
+fn exit_early(early_exit: EarlyExit, redactor: &Redactor, on_actions: bool, mut streams: Streams) -> u8 {
+    let EarlyExit { stdout, stderr, exit_code, problems } = early_exit;
+    // A closed pipe is not an error.
+    let (stdout, stderr) = (redactor.scrub(&stdout), redactor.scrub(&stderr));
+    let _ = streams.stdout.write_all(stdout.as_bytes()).and_then(|()| streams.stdout.flush());
+    let _ = streams.stderr.write_all(stderr.as_bytes()).and_then(|()| streams.stderr.flush());
+    if on_actions {
+        let _ = actions::annotate_problems(&problems, redactor, &mut streams.stderr);
+    }
+    exit_code
 }
 
 /// Prints a diagnosis, and returns the exit code.

@@ -24,6 +24,7 @@ mod evidence;
 mod fakes;
 mod file;
 mod fleet;
+mod init;
 mod jupyterhub;
 mod kill;
 mod layers;
