@@ -13,7 +13,8 @@
 //! 4. [`report`] prints what happened, for users and for programs; [`issue`] keeps an issue
 //!    open on GitHub while something is wrong.
 //!
-//! [`doctor`] asks what a rotation would meet, and changes nothing.
+//! [`doctor`] asks what a rotation would meet, and changes nothing. [`init`] writes the files
+//! that a first rotation needs.
 //!
 //! [`run()`] connects them for one invocation. [`clock`] is the only source of time.
 //! [`error_code`] has the codes of errors, which lead to their sections in the docs.
@@ -29,6 +30,7 @@ mod environment;
 mod error_code;
 mod github;
 mod http;
+mod init;
 mod issue;
 mod limits;
 mod period;

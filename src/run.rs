@@ -4,6 +4,7 @@
 //! [`crate::report`] what is printed. Does not use the process's own state, so that
 //! tests and the sandbox can run many invocations side by side.
 
+mod init;
 mod issue;
 mod proof;
 
@@ -66,16 +67,10 @@ pub async fn run(
         Ok(Invocation::Provider(run)) => {
             return Box::pin(proof::run(&run, &redactor, on_actions, streams)).await;
         }
-        Err(EarlyExit { stdout, stderr, exit_code, problems }) => {
-            // A closed pipe is not an error.
-            let (stdout, stderr) = (redactor.scrub(&stdout), redactor.scrub(&stderr));
-            let _ = streams.stdout.write_all(stdout.as_bytes()).and_then(|()| streams.stdout.flush());
-            let _ = streams.stderr.write_all(stderr.as_bytes()).and_then(|()| streams.stderr.flush());
-            if on_actions {
-                let _ = actions::annotate_problems(&problems, &redactor, &mut streams.stderr);
-            }
-            return exit_code;
+        Ok(Invocation::Init(run)) => {
+            return Box::pin(init::run(*run, &redactor, environment, streams, stop)).await;
         }
+        Err(early_exit) => return exit_early(early_exit, &redactor, on_actions, streams),
     };
     register(&run, &redactor);
     let verbosity = run.options.verbosity;
@@ -149,6 +144,19 @@ pub async fn run(
         if let Some(warning) = kept.await {
             issue::warn(&warning, on_actions, verbosity, &mut streams.stderr);
         }
+    }
+    exit_code
+}
+
+/// Prints what needs no request, and returns the exit code.
+fn exit_early(early_exit: EarlyExit, redactor: &Redactor, on_actions: bool, mut streams: Streams) -> u8 {
+    let EarlyExit { stdout, stderr, exit_code, problems } = early_exit;
+    // A closed pipe is not an error.
+    let (stdout, stderr) = (redactor.scrub(&stdout), redactor.scrub(&stderr));
+    let _ = streams.stdout.write_all(stdout.as_bytes()).and_then(|()| streams.stdout.flush());
+    let _ = streams.stderr.write_all(stderr.as_bytes()).and_then(|()| streams.stderr.flush());
+    if on_actions {
+        let _ = actions::annotate_problems(&problems, redactor, &mut streams.stderr);
     }
     exit_code
 }

@@ -1,12 +1,13 @@
 //! Commands, flags and environment.
 //!
 //! This module is what can be typed; [`invocation()`] is what it means, together
-//! with the [`Environment`], and refuses what cannot be run before anything is
+//! with the [`crate::environment::Environment`], and refuses what cannot be run before anything is
 //! contacted. No secret is ever an argument.
 //!
 //! Every option can be given by a variable too: see [`input`]. Values are read there
 //! and not by clap, so that all problems are reported at once.
 
+mod init;
 mod input;
 mod invocation;
 mod issue;
@@ -23,6 +24,7 @@ use clap_complete::Shell;
 use crate::config::default_of;
 use crate::provider::{Kind, catalogue};
 
+pub(crate) use init::InitRun;
 pub(crate) use invocation::{Command, EarlyExit, Invocation, Run, invocation};
 pub(crate) use provider::{Action, ProviderRun};
 pub(crate) use settings::Verbosity;
@@ -47,6 +49,7 @@ Exit codes: 0 all is well, 1 a rotation failed, 2 usage or configuration,
 
 const EXAMPLES: &str = "\
 Examples:
+  crossfade init                              write the configuration and a workflow
   crossfade check                             the configuration in .github/crossfade.yml
   crossfade doctor                            what would stop a rotation today; changes nothing
   crossfade rotate --dry-run                  what a run would do; changes nothing
@@ -64,7 +67,7 @@ pub fn command() -> Clap {
         let note = match name.as_str() {
             "verbose" | "quiet" | "shell" | "known-as" => return arg.help(help),
             "only" | "fail-on" => ", one a line or with commas",
-            "secret" => ", one a line",
+            "secret" | "with" => ", one a line",
             _ => "",
         };
         let is_period = arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == PERIOD));
@@ -131,6 +134,7 @@ fn commands() -> Clap {
         .subcommand(
             Clap::new("check").about("Check the configuration, offline").args(rotation()).args(output()),
         )
+        .subcommand(init::command())
         .subcommand(provider::command())
         .subcommand(Clap::new("schema").about("Print the JSON Schema of the configuration file"))
         .subcommand(

@@ -29,7 +29,7 @@ fn invoke(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Run, EarlyEx
     let arguments = std::iter::once("crossfade").chain(arguments.iter().copied()).map(Into::into);
     match invocation(arguments, &environment, &Redactor::new())? {
         Invocation::Rotations(run) => Ok(*run),
-        Invocation::Provider(_) => panic!("a command about a provider"),
+        other => panic!("not about rotations: {other:?}"),
     }
 }
 

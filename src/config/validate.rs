@@ -54,7 +54,7 @@ pub(super) fn policy(policy: Policy, keys: &RotationKeys, rotation: Origin, prob
 }
 
 /// A rotation's name: part of the marker on its tokens.
-pub(super) fn rotation_name(name: &str) -> Result<String, Invalid> {
+pub(crate) fn rotation_name(name: &str) -> Result<String, Invalid> {
     let legal = name.chars().count() <= 100
         && name.trim() == name
         && !name.contains(['[', ']'])

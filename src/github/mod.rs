@@ -49,10 +49,11 @@ pub(crate) use evidence::Evidence;
 pub(crate) use identity::{CredentialKind, Identity};
 pub(crate) use issues::{IssueChange, IssueState, IssueToken, Issues, ListedIssue, NewState};
 pub(crate) use pace::Pace;
+pub(crate) use permission::needed as needed_permission;
 pub(crate) use repositories::Expansion;
-pub(crate) use settings::{GithubCredential, GithubOptions, GithubSettings, Mode};
+pub(crate) use settings::{GithubCredential, GithubOptions, GithubSettings, Mode, site_url};
 
-use crate::config::{ConfiguredSecret, Repository, SecretPattern, Workflow};
+use crate::config::{ConfiguredSecret, Destination, Repository, Scope, SecretPattern, Store, Workflow};
 use crate::http::Http;
 use crate::progress::Progress;
 use auth::Auth;
@@ -185,6 +186,19 @@ impl GitHub {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The names of a repository's Actions secrets.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub(crate) async fn secret_names(&self, repository: &Repository) -> Result<Vec<String>, Error> {
+        let scope = Scope::Repository(repository.clone());
+        let destination = Destination { store: Store::Actions, scope, name: String::new() };
+        let any = ConfiguredSecret { destination, create_environment: false, visibility: None };
+        self.expect([&any]);
+        self.client.credentials.has_permissions_for(&any).await?;
+        self.secrets.names(&any.destination).await
     }
 
     /// Fetches what a write will need, and finds out whether it would be accepted. With

@@ -65,7 +65,7 @@ impl Format {
 
     /// `2026-09-01 (in 12 days)`, and the time of day too if that is near or *now* is not
     /// known.
-    pub(super) fn when(&self, time: Timestamp) -> String {
+    pub(crate) fn when(&self, time: Timestamp) -> String {
         let Some(now) = self.now else { return date(time) };
         let ahead = time.duration_since(now);
         let date = if ahead.abs() < FAR { date(time) } else { day(time) };

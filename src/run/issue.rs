@@ -7,7 +7,7 @@ use crate::cli::{Run, Verbosity};
 use crate::config::Repository;
 use crate::config::address::origin;
 use crate::environment::Environment;
-use crate::github::Issues;
+use crate::github::{Issues, site_url};
 use crate::issue::{self, IssueSettings, Links};
 use crate::redact::Redactor;
 use crate::report::{Report, actions};
@@ -47,7 +47,7 @@ pub(super) fn warn(warning: &str, on_actions: bool, verbosity: Verbosity, stderr
 /// Where a report's links lead.
 pub(super) fn links(run: &Run, environment: &Environment) -> Links {
     let of_runner = |name| environment.get(name).filter(|_| environment.is_on_actions());
-    let server = run.github.site_url().or_else(|| of_runner("GITHUB_SERVER_URL").map(str::to_owned));
+    let server = site_url(&run.github.api_url).or_else(|| of_runner("GITHUB_SERVER_URL").map(str::to_owned));
     let server = server.filter(|server| origin(server).is_ok());
     let is_number = |id: &&str| id.bytes().all(|b| b.is_ascii_digit());
     let repository = of_runner("GITHUB_REPOSITORY").and_then(|text| text.parse::<Repository>().ok());

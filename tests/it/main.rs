@@ -24,6 +24,7 @@ mod evidence;
 mod fakes;
 mod file;
 mod fleet;
+mod init;
 mod issue;
 mod jupyterhub;
 mod kill;

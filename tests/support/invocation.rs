@@ -87,9 +87,8 @@ impl Invocation {
             file
         });
         let this = self.arg("--config", file.path().to_str().unwrap());
-        // Of the rotation; the key of the provider's file is a mapping.
-        let mut named = text.lines().filter_map(|line| line.trim().strip_prefix("credential: "));
-        let named = named.find(|named| !named.starts_with('{'));
+        // The rotation stands behind the provider's file, which has a key of that name too.
+        let named = text.lines().rev().find_map(|line| line.trim().strip_prefix("credential: "));
         named.into_iter().fold(this, |this, variable| this.env(variable, world.provider_token()))
     }
 
