@@ -87,7 +87,7 @@ const DEMOS: [Demo; 5] = [
     },
     Demo {
         service: &lighthouse::SERVICE,
-        title: "Lighthouse, which crossfade knows only by the file in docs/providers.md,",
+        title: "Lighthouse, which crossfade knows only by the file in docs/providers.md",
         secret: "LIGHTHOUSE_KEY",
         end: "ends in 12 days",
         mint: "creates a token with the same scopes. The old one is left as it is",

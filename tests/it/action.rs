@@ -119,7 +119,7 @@ async fn it_rotates_by_inputs_alone_and_the_log_hides_the_value() {
 async fn a_failing_destination_fails_the_step_and_is_named() {
     act_or_skip!();
     let world = World::builder().destination_count(2).start().await;
-    world.github.break_scope("acme/service-1", On::Writes, 403);
+    world.github.break_secret("acme/service-1:AXIOM_TOKEN", On::Writes, 403);
     let scene = Scene::released();
     let log = by_inputs(&scene, &world, "").run("workflow_dispatch", "inputs.yml").await;
     assert!(!log.succeeded, "{log}");
