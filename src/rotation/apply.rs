@@ -435,6 +435,12 @@ impl RotationRun {
         Ok(())
     }
 
+    /// Whether this run ended this token. The new one may have got the id of a token that
+    /// was ended before it was minted.
+    pub(super) fn has_retired(&self, member: &Member) -> bool {
+        self.retired.contains(&member.id()) && self.lineage.minted.as_ref() != Some(&member.id())
+    }
+
     /// The token that destinations should hold now.
     pub(super) fn current(&self) -> Option<&Member> {
         self.lineage.minted().or_else(|| self.lineage.get(self.plan.as_ref()?.current.as_ref()?))
