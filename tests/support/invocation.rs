@@ -87,7 +87,9 @@ impl Invocation {
             file
         });
         let this = self.arg("--config", file.path().to_str().unwrap());
-        let named = text.lines().find_map(|line| line.trim().strip_prefix("credential: "));
+        // A provider file has a key of this name, too.
+        let named = text.lines().filter_map(|line| line.trim().strip_prefix("credential: "));
+        let named = named.filter(|value| value.starts_with(|c: char| c.is_ascii_uppercase())).last();
         named.into_iter().fold(this, |this, variable| this.env(variable, world.provider_token()))
     }
 

@@ -3,6 +3,7 @@
 mod catalogue;
 mod common;
 mod deepset;
+mod jupyterhub;
 mod launchdarkly;
 mod own;
 mod softwareone;
