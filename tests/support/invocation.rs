@@ -88,8 +88,8 @@ impl Invocation {
         });
         let this = self.arg("--config", file.path().to_str().unwrap());
         // A provider file has a key of this name, too.
-        let named = text.lines().filter_map(|line| line.trim().strip_prefix("credential: "));
-        let named = named.filter(|value| value.starts_with(|c: char| c.is_ascii_uppercase())).last();
+        let mut named = text.lines().filter_map(|line| line.trim().strip_prefix("credential: "));
+        let named = named.rfind(|value| value.starts_with(|c: char| c.is_ascii_uppercase()));
         named.into_iter().fold(this, |this, variable| this.env(variable, world.provider_token()))
     }
 
