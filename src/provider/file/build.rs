@@ -116,7 +116,10 @@ impl Builder<'_> {
         };
         let mut variables = self.variables(given(&keys.variables));
         let unproved = given(&keys.unproved).cloned();
-        variables.extend(unproved.as_ref().map(|what| (PROVED.to_owned(), proved(what))));
+        // A file of the user's own may have been proved, whatever it states.
+        if unproved.is_some() || source.is_none() {
+            variables.insert(PROVED.to_owned(), proved(unproved.as_deref()));
+        }
         let values = self.values(given(&keys.values));
         let eventual =
             given(&keys.eventual).map_or(Duration::ZERO, |period| period.duration().unsigned_abs());
@@ -124,6 +127,20 @@ impl Builder<'_> {
         let (token, create) = (token?, create?);
         let regenerate = optional(regenerate)?;
         self.consistent(keys, &token, &create, regenerate.as_ref());
+        if source.is_none() && token.marker_max.is_none() && keys.unproved.is_none() {
+            let keys = given(&keys.token);
+            let marker = keys.map(|keys| origin_of(&keys.marker)).filter(|at| *at != Origin::Missing);
+            let name = keys.map_or(self.origin, |keys| origin_of(&keys.name));
+            let invalid = Invalid::new("how long the field may be that carries the marker is not said");
+            self.problems.error(
+                marker.unwrap_or(name),
+                invalid.help(format!(
+                    "write {{ at: {}, max: LENGTH }}; if the service does not publish it, write `unproved: the longest \
+                     …`: then no token is created until `crossfade provider prove` has shown that a marker fits",
+                    token.marker.text()
+                )),
+            );
+        }
         let is_told_by_value =
             values.iter().any(|value| matches!(value.shape.body, redact::Body::IdAndVisible(_)));
         let is_told = given(&keys.token).is_some_and(|keys| keys.credential.is_some());
@@ -260,9 +277,10 @@ impl Builder<'_> {
             Some(keys) => self.required(&keys.at, "at").cloned(),
             None => name.clone(),
         };
-        let marker_max = marker_keys.and_then(|keys| given(&keys.max)).map(|max| size(*max));
+        let carrier = marker_keys.or(name_keys);
+        let marker_max = carrier.and_then(|keys| given(&keys.max)).map(|max| size(*max));
         if let Some(max) = marker_max.filter(|max| *max < LONGEST_MARKER) {
-            let origin = marker_keys.map_or(self.origin, |keys| origin_of(&keys.max));
+            let origin = carrier.map_or(self.origin, |keys| origin_of(&keys.max));
             let longest = LONGEST_MARKER;
             let invalid = Invalid::new(format!(
                 "a marker does not fit: the field holds {max} characters, and a marker has up to {longest}"
@@ -674,11 +692,13 @@ impl Builder<'_> {
             let is_word =
                 name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
                     && name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-            if !is_word || RESERVED.contains(&name.as_str()) {
+            if !is_word || RESERVED.contains(&name.as_str()) || name == PROVED {
                 let invalid = Invalid::new(format!("{} cannot be the name of a variable", quoted(name)));
                 self.problems.error(
                     *origin,
-                    invalid.help("lower-case letters, digits and _, and not the name of a placeholder"),
+                    invalid.help(
+                        "lower-case letters, digits and _, and neither the name of a placeholder nor `proved`",
+                    ),
                 );
                 continue;
             }
@@ -784,12 +804,12 @@ fn one_page() -> Page {
     Page { by: PageBy::Nothing, limit: None, total: None, more: None }
 }
 
-/// The variable by which a rotation says that its provider was proved.
-fn proved(what: &str) -> Variable {
+/// The variable by which a rotation says that its provider was proved. `what`: what is not
+/// published.
+fn proved(what: Option<&str>) -> Variable {
+    let shown = what.map(|what| format!(": it shows what is not published ({what})")).unwrap_or_default();
     Variable {
-        about: format!(
-            "yes, once `crossfade provider prove` has ended well: it shows what is not published ({what})"
-        ),
+        about: format!("yes, once `crossfade provider prove` has ended well{shown}"),
         one_of: vec![YES.to_owned()],
         is_optional: true,
         ..Variable::default()
