@@ -114,9 +114,6 @@ async fn execute(
         *visible = Some(all.len());
     }
     run.warn_of_doubts(now, &plan);
-    if let Ok(tokens) = session.tokens().await {
-        run.warn_of_unproved_file(rotation, tokens);
-    }
     if context.mode != Mode::Apply {
         return run.rehearse(input, plan, context.ahead(session.clock));
     }

@@ -11,6 +11,7 @@
 //! - `apply`: one rotation from the first observation to the last retirement
 //! - `mint`: creating and checking the new token, with lost replies and concurrent runs
 //! - `warnings`: doubts about tokens, in words
+//! - `unproved`: providers that were not shown to work as their files say
 //! - `retire`: the only place where a token is disabled or deleted
 //! - `unmanaged`: the provider's tokens that no rotation covers
 //! - [`session`]: a provider with its credential, shared by the rotations that use it
@@ -48,6 +49,7 @@ mod secret;
 mod steps;
 mod trust;
 mod unmanaged;
+mod unproved;
 mod warnings;
 
 use std::collections::HashMap;
@@ -74,6 +76,7 @@ use marker::MarkerKeys;
 use session::ProviderSession;
 use stop_signal::StopSignal;
 pub(crate) use unmanaged::unmanaged;
+pub(crate) use unproved::{Unproved, unproved};
 
 /// What all rotations of a run share.
 pub(crate) struct RunContext<'a> {
@@ -155,6 +158,7 @@ pub(crate) async fn run(
         never = confirmation.put() => match never {},
     };
     warnings::say_once(&mut rotations);
+    unproved::warn(&mut rotations, unproved(config, sessions));
     Report {
         now: context.clock.now(),
         dry_run: context.mode != Mode::Apply,

@@ -7,6 +7,7 @@ mod jupyterhub;
 mod launchdarkly;
 mod own;
 mod softwareone;
+mod unproved;
 
 use crate::support::{Invocation, Ran, World};
 
