@@ -320,12 +320,6 @@ pub(crate) fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// `text` without the providers beside Axiom, so that a new one changes no snapshot.
-#[cfg(test)]
-pub(crate) fn all_but_axiom_left_out(text: &str) -> String {
-    text.replace(&one_of(crate::provider::catalogue().iter().map(crate::provider::Kind::name)), "`axiom`")
-}
-
 /// The candidate that a misspelt word probably meant.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase().replace('-', "_");

@@ -18,15 +18,18 @@
 //! [`error_code`] has the codes of errors, which lead to their sections in the docs.
 //! Every string from outside passes [`redact`] before it reaches an output.
 
+mod catalogue;
 mod cli;
 mod clock;
 mod config;
 mod diagnostic;
 mod doctor;
+mod environment;
 mod error_code;
 mod github;
 mod http;
 mod limits;
+mod period;
 mod progress;
 mod provider;
 mod redact;
@@ -34,12 +37,14 @@ mod report;
 mod rotation;
 mod run;
 mod streams;
+mod yaml;
 
 mod log;
 mod question;
 
-pub use cli::{Environment, command};
+pub use cli::command;
 pub use config::schema_text;
+pub use environment::Environment;
 pub use run::run;
 pub use streams::{Input, Stream, Streams};
 

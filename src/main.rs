@@ -1,11 +1,12 @@
 //! The `crossfade` binary: parse, run, exit code.
 
+mod signals;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use crossfade::{Environment, Input, Stream, Streams, run};
-#[cfg(unix)]
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use signals::Signals;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
@@ -63,60 +64,4 @@ async fn read_line() -> Option<String> {
         let _ = sender.send(line);
     });
     receiver.await.ok()?
-}
-
-/// The signals that ask the process to stop. A cancelled job receives SIGINT, SIGTERM some
-/// seconds later, and is killed after a few more.
-struct Signals {
-    #[cfg(unix)]
-    terminate: Option<Signal>,
-    #[cfg(unix)]
-    interrupt: Option<Signal>,
-    #[cfg(unix)]
-    is_asked: bool,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> Self {
-        Self {
-            terminate: signal(SignalKind::terminate()).ok(),
-            interrupt: signal(SignalKind::interrupt()).ok(),
-            is_asked: false,
-        }
-    }
-
-    /// Resolves at the first signal of either kind, and after that at each Ctrl-C: a
-    /// SIGTERM that follows must not cut a delivery short.
-    async fn next(&mut self) {
-        let is_asked = std::mem::replace(&mut self.is_asked, true);
-        tokio::select! {
-            () = received(&mut self.interrupt) => {}
-            () = received(&mut self.terminate), if !is_asked => {}
-        }
-    }
-}
-
-/// Never resolves if the signal cannot be received.
-#[cfg(unix)]
-async fn received(signal: &mut Option<Signal>) {
-    if let Some(signal) = signal
-        && signal.recv().await.is_some()
-    {
-        return;
-    }
-    std::future::pending().await
-}
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> Self {
-        Self {}
-    }
-
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
-    }
 }

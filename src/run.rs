@@ -15,10 +15,11 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use tracing::instrument::WithSubscriber as _;
 
-use crate::cli::{self, Command, EarlyExit, Environment, Invocation, Run, Verbosity};
+use crate::cli::{self, Command, EarlyExit, Invocation, Run, Verbosity};
 use crate::clock::{Clock, ClockId};
 use crate::diagnostic::{Invalid, Problems};
 use crate::doctor::{self, Diagnosis, Subject, workflow};
+use crate::environment::Environment;
 use crate::github::{GitHub, GithubCredential, GithubOptions, Mode};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::log;

@@ -6,8 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 
-use crate::cli::Environment;
-use crate::report::Terminal;
+use crate::environment::Environment;
+
+/// The terminal that standard output is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Terminal {
+    /// Its width; `None`: not a terminal, so nothing is wrapped or drawn.
+    pub columns: Option<usize>,
+    /// Whether to use colors.
+    pub colors: bool,
+    /// It shows ASCII alone.
+    pub ascii: bool,
+    /// Nothing is folded: `-v`.
+    pub verbose: bool,
+}
 
 /// A stream that several writers share.
 #[derive(Clone)]

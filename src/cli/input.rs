@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 
 use clap::ArgMatches;
 
-use super::Environment;
-use crate::config::Field;
 use crate::diagnostic::{Invalid, Origin, Problems, quoted};
+use crate::environment::Environment;
 use crate::redact::looks_like_a_secret;
+use crate::yaml::keys::Field;
 
 /// An option's flag and variable, by its name.
 static NAMES: LazyLock<HashMap<String, (String, String)>> = LazyLock::new(|| {

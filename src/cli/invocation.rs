@@ -11,19 +11,22 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::input::Inputs;
 use super::provider::{self, ProviderRun};
+use super::repository;
 use super::settings::{self, RunOptions};
-use super::{Environment, repository};
 use crate::config::address::origin;
 use crate::config::providers::ProviderName;
 use crate::config::selection::{Selection, Shard};
 use crate::config::{
-    Config, DEFAULT_CREDENTIAL, Destination, Field, Held, MAX_BYTES, Period, Repository, Request, Rotation,
-    RotationKeys, SecretEntry, check_values, github_apart, load, summary,
+    Config, DEFAULT_CREDENTIAL, Destination, Held, Repository, Request, Rotation, RotationKeys, SecretEntry,
+    check_values, github_apart, load, summary,
 };
 use crate::diagnostic::{Invalid, Origin, Problems, printable};
+use crate::environment::Environment;
 use crate::github::{GithubCredential, GithubSettings};
+use crate::period::Period;
 use crate::redact::{GRAM, Redactor, looks_like_a_secret};
 use crate::report::{Condition, Format};
+use crate::yaml::{MAX_BYTES, keys::Field};
 
 /// The default path of the configuration file.
 pub(super) const DEFAULT_FILE: &str = ".github/crossfade.yml";

@@ -7,7 +7,6 @@
 //! Every option can be given by a variable too: see [`input`]. Values are read there
 //! and not by clap, so that all problems are reported at once.
 
-mod environment;
 mod input;
 mod invocation;
 mod provider;
@@ -23,7 +22,6 @@ use clap_complete::Shell;
 use crate::config::default_of;
 use crate::provider::{Kind, catalogue};
 
-pub use environment::Environment;
 pub(crate) use invocation::{Command, EarlyExit, Invocation, Run, invocation};
 pub(crate) use provider::{Action, ProviderRun};
 pub(crate) use settings::Verbosity;

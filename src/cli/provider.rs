@@ -8,9 +8,10 @@ use secrecy::SecretString;
 use super::input::Inputs;
 use super::invocation::{self, EarlyExit};
 use super::settings::{self, RunOptions};
-use super::{Environment, network, output, rotation};
+use super::{network, output, rotation};
 use crate::config::{Repository, Rotation};
 use crate::diagnostic::{Invalid, Origin, Problems, quoted};
+use crate::environment::Environment;
 use crate::provider::{Kind, catalogue};
 use crate::redact::Redactor;
 

@@ -6,8 +6,9 @@ use std::str::FromStr as _;
 use url::Url;
 
 use super::input::Inputs;
-use crate::config::{Field, Repository};
+use crate::config::Repository;
 use crate::diagnostic::{Invalid, Origin};
+use crate::yaml::keys::Field;
 
 /// The repository that rotates, if it is given.
 pub(super) fn given(inputs: &mut Inputs<'_>) -> Option<Field<Repository>> {

@@ -5,12 +5,12 @@ use std::ops::RangeInclusive;
 use secrecy::SecretString;
 use url::Url;
 
-use super::Environment;
 use super::input::Inputs;
-use crate::config::Period;
 use crate::config::address::origin;
 use crate::diagnostic::{Invalid, Origin, Problems, named, quoted};
+use crate::environment::Environment;
 use crate::github::{GithubCredential, Pace};
+use crate::period::Period;
 use crate::report::Format;
 
 /// How a run goes about its work.

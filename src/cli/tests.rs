@@ -5,8 +5,9 @@ use std::io::Write as _;
 use secrecy::ExposeSecret as _;
 
 use super::*;
-use crate::config::Period;
-use crate::diagnostic::all_but_axiom_left_out;
+use crate::environment::Environment;
+use crate::period::Period;
+use crate::provider::all_but_axiom_left_out;
 use crate::redact::Redactor;
 
 const FILE: &str = "\

@@ -12,122 +12,15 @@ use serde_json::{Map, Value as Json};
 use url::Url;
 
 use super::providers::{self, ProviderName};
-use super::scalar::{Creation, Read, SignedPattern};
+use super::scalar::{Creation, SignedPattern};
 use super::secrets::SecretEntry;
-use super::yaml::{self, Node, Value};
-use super::{DEFAULT_CREDENTIAL, Period, Policy, Repository, RotationKey, Store, Visibility};
-use crate::diagnostic::{Invalid, Origin, Problems, nearest, one_of, quoted};
+use super::{DEFAULT_CREDENTIAL, Policy, Repository, RotationKey, Store, Visibility};
+use crate::diagnostic::{Invalid, Problems};
+use crate::period::Period;
 use crate::provider::file::ProviderKeys;
-use crate::provider::file::keys::Named;
 use crate::redact::looks_like_a_secret;
-
-/// A value that was given, and where.
-#[derive(Debug, Clone)]
-pub(crate) struct Field<T> {
-    pub(crate) origin: Origin,
-    /// `None`: it was refused, and that has been noted.
-    pub(crate) value: Option<T>,
-}
-
-/// A list whose items have their own origins.
-pub(crate) type List<T> = Vec<Field<T>>;
-
-/// The value of a key that was given and could be read.
-pub(crate) fn given<T>(field: &Option<Field<T>>) -> Option<&T> {
-    field.as_ref().and_then(|field| field.value.as_ref())
-}
-
-impl<T: Read> Field<T> {
-    pub(crate) fn read(node: &Node, problems: &mut Problems) -> Self {
-        Self { origin: node.origin, value: T::read(node, problems) }
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Field<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        generator.subschema_for::<T>()
-    }
-}
-
-/// A group of keys: a struct of optional fields, its reader and its schema.
-macro_rules! keys {
-    (
-        $(#[doc = $doc:literal])*
-        $name:ident, required $required:tt {
-            $($(#[doc = $key_doc:literal])* $key:ident: $type:ty,)*
-        }
-    ) => {
-        $(#[doc = $doc])*
-        #[derive(Debug, Clone, Default)]
-        pub(crate) struct $name {
-            $($(#[doc = $key_doc])* pub(crate) $key: Option<Field<$type>>,)*
-        }
-
-        impl $name {
-            /// Every key, as it is written.
-            pub(crate) const KEYS: &[&str] = &[$(stringify!($key)),*];
-
-            fn read_only(known: &[&'static str], node: &Node, problems: &mut Problems) -> Option<Self> {
-                let mut keys = Self::default();
-                for (key, value) in entries(node, known, problems)? {
-                    match key {
-                        $(stringify!($key) => keys.$key = Some(Field::read(value, problems)),)*
-                        _ => {}
-                    }
-                }
-                Some(keys)
-            }
-
-            fn properties(generator: &mut SchemaGenerator) -> Map<String, serde_json::Value> {
-                let mut properties = Map::new();
-                $(properties.insert(
-                    stringify!($key).to_owned(),
-                    described::<$type>(generator, concat!($($key_doc),*)),
-                );)*
-                properties
-            }
-
-            /// These keys; `other` fills in the missing ones.
-            #[allow(dead_code, reason = "only some groups have defaults")]
-            pub(super) fn or(self, other: Self) -> Self {
-                Self { $($key: self.$key.or(other.$key),)* }
-            }
-        }
-
-        impl Read for $name {
-            fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-                Self::read_only(Self::KEYS, node, problems)
-            }
-        }
-
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).trim_end_matches("Keys").into()
-            }
-
-            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-                let properties = Self::properties(generator);
-                json_schema!({
-                    "type": "object",
-                    "description": concat!($($doc),*).trim(),
-                    "properties": properties,
-                    "required": $required,
-                    "additionalProperties": false,
-                })
-            }
-        }
-    };
-}
-
-pub(crate) use keys;
+use crate::yaml::keys::{Field, List, Named, Read, described, entries, given, inline_schema, keys};
+use crate::yaml::{self, Node, Value};
 
 keys! {
     /// The configuration of crossfade.
@@ -272,32 +165,11 @@ impl Read for FormerKeys {
     }
 }
 
-impl JsonSchema for FormerKeys {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "FormerKeys".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let (one, many) =
-            (generator.subschema_for::<RotationKey>(), generator.subschema_for::<List<RotationKey>>());
-        json_schema!({ "anyOf": [one, many] })
-    }
-}
-
-impl<T: Read> Read for List<T> {
-    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        if let Value::List(items) = &node.value {
-            return Some(items.iter().map(|item| Field::read(item, problems)).collect());
-        }
-        let invalid = Invalid::new(format!("expected a list, found {}", node.kind()));
-        problems.error(node.origin, invalid.help("begin each item with a dash: `- item`"));
-        None
-    }
-}
+inline_schema!(FormerKeys, "FormerKeys", |generator| {
+    let (one, many) =
+        (generator.subschema_for::<RotationKey>(), generator.subschema_for::<List<RotationKey>>());
+    json_schema!({ "anyOf": [one, many] })
+});
 
 /// Reads a file's text; problems of its keys and of single values are noted.
 pub(super) fn read(text: &str, problems: &mut Problems) -> FileKeys {
@@ -365,66 +237,6 @@ pub fn schema_text() -> String {
         }
     }
     format!("{:#}\n", schema.as_value())
-}
-
-/// The mapping's entries with a known key and a value; the others are noted.
-pub(crate) fn entries<'a>(
-    node: &'a Node,
-    known: &[&'static str],
-    problems: &mut Problems,
-) -> Option<Vec<(&'static str, &'a Node)>> {
-    let Value::Map(map) = &node.value else {
-        let invalid = Invalid::new(format!("expected a mapping, found {}", node.kind()));
-        problems.error(node.origin, invalid.help(format!("its keys: {}", one_of(known.iter().copied()))));
-        return None;
-    };
-    let mut found: Vec<(&'static str, &Node)> = Vec::new();
-    let mut origins: Vec<(&'static str, Origin)> = Vec::new();
-    for (key, value) in map {
-        let Value::Scalar { text, .. } = &key.value else {
-            problems.error(key.origin, Invalid::new("expected a word as the key"));
-            continue;
-        };
-        let Some(name) = known.iter().copied().find(|k| k == text) else {
-            // The nearest name costs time, and is not shown any more.
-            let is_shown = !problems.is_full();
-            problems.error(
-                key.origin,
-                if is_shown { unknown_key(text, known) } else { Invalid::new("unknown key") },
-            );
-            continue;
-        };
-        if let Some((_, Origin::File(first))) = origins.iter().find(|(k, _)| *k == name) {
-            let invalid = Invalid::new(format!("`{name}` is given twice"));
-            problems.error(key.origin, invalid.help(format!("it stands on line {} already", first.line)));
-            continue;
-        }
-        origins.push((name, key.origin));
-        // `key:` with nothing behind it is a key that was not given.
-        if !matches!(value.value, Value::Null) {
-            found.push((name, value));
-        }
-    }
-    Some(found)
-}
-
-fn unknown_key(key: &str, known: &[&'static str]) -> Invalid {
-    let unknown = Invalid::new(format!("unknown key {}", quoted(key)));
-    let all = one_of(known.iter().copied());
-    unknown.help(match nearest(key, known.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`? Allowed: {all}"),
-        None if key == "<<" => {
-            "merge keys are not read; what rotations share belongs under `defaults`".to_owned()
-        }
-        None => format!("allowed: {all}"),
-    })
-}
-
-/// The schema of a key's value, with what the key is for.
-pub(crate) fn described<T: JsonSchema>(generator: &mut SchemaGenerator, description: &str) -> Json {
-    let mut schema = generator.subschema_for::<T>();
-    schema.insert("description".to_owned(), description.trim().into());
-    schema.to_value()
 }
 
 #[cfg(test)]

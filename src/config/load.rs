@@ -3,7 +3,7 @@
 //!
 //! [`super::validate`] checks values and rotations against each other.
 
-use super::file::{self, Field, FileKeys, RotationKeys, given};
+use super::file::{self, FileKeys, RotationKeys};
 use super::providers::{self, Providers};
 use super::secrets::SecretEntry;
 use super::selection::Selection;
@@ -12,6 +12,7 @@ use super::{address, reach, validate};
 use crate::diagnostic::{Invalid, Origin, Problems};
 use crate::limits::{MOST_WRITES, fits};
 use crate::redact::looks_like_a_secret;
+use crate::yaml::keys::{Field, given};
 
 /// What the file, flags and variables say about rotations.
 #[derive(Debug)]

@@ -10,7 +10,6 @@ pub(crate) mod file;
 mod key;
 mod load;
 pub(crate) mod pattern;
-pub(crate) mod period;
 pub(crate) mod providers;
 mod reach;
 pub(crate) mod scalar;
@@ -18,7 +17,6 @@ mod secrets;
 pub(crate) mod selection;
 pub(crate) mod summary;
 mod validate;
-pub(crate) mod yaml;
 
 use std::fmt;
 
@@ -26,17 +24,16 @@ use serde_json::{Map, Value};
 
 pub(crate) use destination::{Destination, Repository, Scope, Store};
 pub use file::schema_text;
-pub(crate) use file::{Field, RotationKeys, default_of};
+pub(crate) use file::{RotationKeys, default_of};
 pub(crate) use key::{RotationKey, base32};
 #[cfg(test)]
 pub(crate) use load::read_for_tests;
 pub(crate) use load::{Request, load};
 pub(crate) use pattern::RepositoryPattern;
-pub(crate) use period::Period;
 pub(crate) use reach::{Held, github_apart, values as check_values};
 pub(crate) use secrets::SecretEntry;
-pub(crate) use yaml::MAX_BYTES;
 
+use crate::period::Period;
 use crate::provider::ProviderSettings;
 
 /// The variable that holds the provider credential unless a rotation names another.

@@ -1,21 +1,19 @@
 //! The providers that a file's rotations can name: those that ship with crossfade, and
 //! the file's own. And what a rotation sets of their variables.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::json_schema;
 
-use super::file::{Field, RotationKeys, given};
-use super::scalar::{Read, text};
+use super::file::RotationKeys;
 use super::validate;
-use super::yaml::Node;
 use crate::diagnostic::{Invalid, Origin, Problems, named, nearest, one_of, quoted};
-use crate::provider::file::keys::Named;
 use crate::provider::file::{ProviderKeys, Variable, build};
 use crate::provider::{Kind, catalogue};
+use crate::yaml::Node;
+use crate::yaml::keys::{Field, Named, Read, given, inline_schema, text};
 
 /// What a rotation calls its provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,20 +31,10 @@ impl Read for ProviderName {
     }
 }
 
-impl JsonSchema for ProviderName {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "ProviderName".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let known: Vec<&str> = catalogue().iter().map(Kind::name).collect();
-        json_schema!({ "anyOf": [{ "enum": known }, { "type": "string", "description": "One of the file's own `providers`." }] })
-    }
-}
+inline_schema!(ProviderName, "ProviderName", |_| {
+    let known: Vec<&str> = catalogue().iter().map(Kind::name).collect();
+    json_schema!({ "anyOf": [{ "enum": known }, { "type": "string", "description": "One of the file's own `providers`." }] })
+});
 
 /// Every provider that a rotation can name.
 #[derive(Debug)]

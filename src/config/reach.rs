@@ -10,13 +10,14 @@ use std::collections::HashMap;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::file::{Defaults, Field, RotationKeys, given};
+use super::file::{Defaults, RotationKeys};
 use super::providers::{ProviderName, Providers, with};
 use super::{DEFAULT_CREDENTIAL, Rotation};
 use crate::diagnostic::{Invalid, Origin, Problems, one_of, quoted};
 use crate::http::is_loopback;
 use crate::provider::{Kind, ProviderSettings, catalogue};
 use crate::redact::{GITHUB, issuer};
+use crate::yaml::keys::{Field, given};
 
 /// One rotation of the file, before defaults and flags apply.
 #[derive(Debug, Clone, Copy)]

@@ -1,68 +1,18 @@
 //! Single values of the configuration file: how each is read, and its JSON Schema.
 
-use std::borrow::Cow;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::json_schema;
 use serde_json::{Map, Value as Json};
 use url::Url;
 
 use super::address::origin;
-use super::yaml::{Node, Value};
-use super::{Period, Repository, RepositoryPattern, RotationKey, Store, Visibility};
+use super::{Repository, RepositoryPattern, RotationKey, Store, Visibility};
 use crate::diagnostic::{Invalid, Problems, name_of, named, quoted};
-
-/// A value that the file may hold.
-pub(crate) trait Read: JsonSchema + Sized {
-    /// The value, or `None` with its problems noted.
-    fn read(node: &Node, problems: &mut Problems) -> Option<Self>;
-}
-
-/// Reads a text with a parser; numbers count as the text that they were written as.
-pub(crate) fn text<T>(
-    node: &Node,
-    problems: &mut Problems,
-    parse: impl FnOnce(&str) -> Result<T, Invalid>,
-) -> Option<T> {
-    match &node.value {
-        Value::Scalar { text, json: Json::String(_) | Json::Number(_) } => {
-            let result =
-                if text.trim().is_empty() { Err(Invalid::new("the text is empty")) } else { parse(text) };
-            problems.note(node.origin, result)
-        }
-        _ => problems.note(node.origin, Err(Invalid::new(format!("expected text, found {}", node.kind())))),
-    }
-}
-
-/// A type that is read by a parser from text, with its schema.
-macro_rules! by_text {
-    ($($type:ty, $name:literal, $parse:expr, $schema:tt;)*) => {$(
-        impl Read for $type {
-            fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-                text(node, problems, $parse)
-            }
-        }
-
-        impl JsonSchema for $type {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                $name.into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
-    )*};
-}
-
-pub(crate) use by_text;
+use crate::yaml::keys::{Read, by_text, inline_schema, text};
+use crate::yaml::{Node, Value};
 
 by_text! {
-    Period, "Period", Self::from_str, { "type": "string", "examples": ["90d", "48h", "1d12h"] };
     Repository, "Repository", Self::from_str, { "type": "string", "examples": ["acme/api"] };
     SignedPattern, "Pattern", Self::from_str, { "type": "string", "examples": ["acme/*", "!acme/legacy-*"] };
     RotationKey, "RotationKey", Self::from_str, { "type": "string", "examples": ["acme/api/ci-ingest"] };
@@ -74,24 +24,9 @@ fn names<T>(table: &[(&'static str, T)]) -> Vec<&'static str> {
     table.iter().map(|(name, _)| *name).collect()
 }
 
-impl Read for String {
-    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        text(node, problems, |text| Ok(text.to_owned()))
-    }
-}
-
 impl Read for Url {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         text(node, problems, origin)
-    }
-}
-
-impl Read for bool {
-    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        match &node.value {
-            Value::Scalar { json: Json::Bool(value), .. } => Some(*value),
-            _ => problems.note(node.origin, Err(Invalid::new("expected `true` or `false`"))),
-        }
     }
 }
 
@@ -177,19 +112,7 @@ impl Read for Creation {
     }
 }
 
-impl JsonSchema for Creation {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Create".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object" })
-    }
-}
+inline_schema!(Creation, "Create", |_| json_schema!({ "type": "object" }));
 
 /// A tree as plain JSON.
 fn json(node: &Node, problems: &mut Problems) -> Option<Json> {

@@ -6,11 +6,11 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::destination::{environment_name, owner_name, secret_name};
-use super::file::{Field, SecretMappingKeys, given};
-use super::scalar::{Read, text};
-use super::yaml::{Node, Value};
+use super::file::SecretMappingKeys;
 use super::{ConfiguredSecret, Destination, Repository, Scope, SecretPattern};
 use crate::diagnostic::{Invalid, Origin, Problems, one_of};
+use crate::yaml::keys::{Field, Read, given, text};
+use crate::yaml::{Node, Value};
 
 /// One entry of `secrets`.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::file::Field;
 use crate::diagnostic::{Invalid, Problems, nearest, one_of, quoted};
+use crate::yaml::keys::Field;
 
 /// `I/N`: the `I`th of `N` parts, counted from 1.
 ///

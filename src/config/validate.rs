@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
-use super::file::{Field, RotationKeys, given};
+use super::file::RotationKeys;
 use super::providers::Providers;
 use super::secrets::SecretEntry;
-use super::{ConfiguredSecret, Destination, Period, Policy, Repository, RotationKey, reach};
+use super::{ConfiguredSecret, Destination, Policy, Repository, RotationKey, reach};
 use crate::diagnostic::{Invalid, Origin, Problems, quoted, suspicious};
+use crate::period::Period;
 use crate::provider::ProviderSettings;
 use crate::redact::looks_like_a_secret;
+use crate::yaml::keys::{Field, given};
 
 /// Below this, a run that is cut off may not be finished in time by the next one.
 const SHORTEST_COMFORTABLE_OVERLAP: Period = Period::from_hours(24);

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::{Check, Diagnosis, State, counted};
 use crate::redact::Redactor;
-use crate::report::Terminal;
 use crate::report::format::Format;
 use crate::report::paint::{Cell, Page, Role};
+use crate::streams::Terminal;
 
 /// The page: groups of checks, and what follows from them.
 #[must_use]

@@ -5,7 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::cron::{Cron, longest_gap};
 use super::workflow::{Workflow, Workflows};
 use super::{Check, State, counted};
-use crate::config::{Config, Period};
+use crate::config::Config;
+use crate::period::Period;
 
 /// GitHub disables the schedules of a public repository after so much time without
 /// activity. Source: GitHub's page on disabling workflows.

@@ -4,7 +4,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::config::yaml::{self, MAX_BYTES, Node, Value};
+use crate::yaml::{self, MAX_BYTES, Node, Value};
 
 /// More files than any repository's folder of workflows has.
 const MOST: usize = 500;

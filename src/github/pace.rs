@@ -24,11 +24,11 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::peer::is_rate_limit;
-use crate::config::Period;
 use crate::diagnostic::{Invalid, quoted};
 use crate::http::retry::requested_wait;
 use crate::http::{Permit, RateLimiter, Reply, number};
 use crate::limits::{POINTS_A_MINUTE, READ_POINTS, USED_OF_100, WRITE_POINTS};
+use crate::period::Period;
 use crate::progress::{self, Progress};
 
 /// The rate limit of a server.

@@ -27,6 +27,8 @@ use crate::http::{Announce, Http, Peer};
 use connection::Endpoint;
 use engine::Engine;
 
+#[cfg(test)]
+pub(crate) use catalogue::all_but_axiom_left_out;
 pub(crate) use catalogue::catalogue;
 use file::ProviderFile;
 

@@ -24,6 +24,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::redact::Redactor;
+use crate::streams::Terminal;
 
 pub(crate) use model::{
     Condition, DestinationOutcome, DestinationReport, PlannedMint, Report, Reporter, RotationOutcome,
@@ -39,19 +40,6 @@ pub(crate) enum Format {
     Text,
     /// One JSON document.
     Json,
-}
-
-/// The terminal that standard output is connected to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Terminal {
-    /// Its width; `None`: not a terminal, so nothing is wrapped or drawn.
-    pub columns: Option<usize>,
-    /// Whether to use colors.
-    pub colors: bool,
-    /// It shows ASCII alone.
-    pub ascii: bool,
-    /// Nothing is folded: `-v`.
-    pub verbose: bool,
 }
 
 /// Where a report goes.

@@ -4,7 +4,7 @@
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::Terminal;
+use crate::streams::Terminal;
 
 /// What a part of a page means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,15 @@ use jiff::Timestamp;
 
 use crate::provider::Token;
 use crate::redact::Redactor;
-use crate::rotation::proof::Step;
+
+/// One step of a proof, and what came of it.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// What was tried.
+    pub what: String,
+    /// What is wrong, and what to look at.
+    pub failure: Option<String>,
+}
 
 /// Each token as it was understood, and whose it is.
 pub(crate) fn tokens(tokens: &[(&Token, Option<bool>)], redactor: &Redactor) -> String {

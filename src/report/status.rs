@@ -6,7 +6,8 @@
 use super::model::{RedactedReport, RotationOutcome, RotationReport, SecretState, UnmanagedToken, Verdict};
 use super::paint::{Cell, Page, Role};
 use super::rows::{Row, Secret, View, folded};
-use super::{Terminal, format, rows, text, timeline};
+use super::{format, rows, text, timeline};
+use crate::streams::Terminal;
 
 /// With fewer columns there are no tables.
 const TABLES: usize = 100;

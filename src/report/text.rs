@@ -8,7 +8,8 @@ use super::model::{
 };
 use super::paint::{Page, Role};
 use super::rows::{Failure, Lead, Row, Secret, View, because, folded};
-use super::{Terminal, format, plan, rows};
+use super::{format, plan, rows};
+use crate::streams::Terminal;
 
 /// Where the second column begins.
 const COLUMN: usize = 18;

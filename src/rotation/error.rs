@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 pub use super::causes::Causes;
 use super::names::{counted, secrets, some};
-use crate::{github, provider};
+use crate::github;
+use crate::provider;
 
 /// Why a rotation stopped.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -16,21 +16,13 @@ use crate::config::{Repository, Rotation, RotationKey};
 use crate::limits::delivery_window;
 use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Token, Verification};
 use crate::redact::is_maskable;
+use crate::report::provider::Step;
 
 /// How much later than asked for a token may end, where services round.
 const TOLERANCE: SignedDuration = SignedDuration::from_hours(25);
 
 /// Signs the marker of a proof, so that it is as long as that of any run. It proves nothing.
 const SIGNED: &str = "the key of a proof that anybody may know";
-
-/// One step of a proof, and what came of it.
-#[derive(Debug)]
-pub(crate) struct Step {
-    /// What was tried.
-    pub what: String,
-    /// What is wrong, and what to look at.
-    pub failure: Option<String>,
-}
 
 /// Whether a token carries a marker: of this rotation (`Some(true)`), or of another.
 #[must_use]

@@ -184,16 +184,23 @@ impl Interrupted {
     }
 }
 
+/// A run that received a first SIGINT while its only write is held back by the gate.
 #[cfg(unix)]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_ctrl_c_ends_a_delivery_at_once_and_the_next_run_finishes_it() {
+async fn interrupted_delivery() -> (Scene, Gate, Interrupted) {
     let scene = scene().await;
     let gate = Gate::new();
     let write = Target::on("PUT", "/AXIOM_TOKEN");
     scene.faults.inject(write, Fault::Hold { when: When::Before, gate: gate.clone() });
-    let mut run = Interrupted::start(&scene.rotate(PATIENT));
+    let run = Interrupted::start(&scene.rotate(PATIENT));
     gate.reached().await;
     run.signal("-INT");
+    (scene, gate, run)
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_ctrl_c_ends_a_delivery_at_once_and_the_next_run_finishes_it() {
+    let (scene, gate, mut run) = interrupted_delivery().await;
     run.says("Stopping. The new token is still being delivered (0 of 1); nothing else is started.").await;
     // A cancelled job receives this some seconds after the first one: it must not cut
     // the delivery short.
@@ -216,13 +223,7 @@ async fn a_second_ctrl_c_ends_a_delivery_at_once_and_the_next_run_finishes_it() 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sigterm_after_a_sigint_lets_the_delivery_go_on() {
-    let scene = scene().await;
-    let gate = Gate::new();
-    let write = Target::on("PUT", "/AXIOM_TOKEN");
-    scene.faults.inject(write, Fault::Hold { when: When::Before, gate: gate.clone() });
-    let mut run = Interrupted::start(&scene.rotate(PATIENT));
-    gate.reached().await;
-    run.signal("-INT");
+    let (scene, gate, mut run) = interrupted_delivery().await;
     run.says("Stopping.").await;
     run.signal("-TERM");
     gate.open();

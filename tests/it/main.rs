@@ -26,6 +26,7 @@ mod file;
 mod fleet;
 mod jupyterhub;
 mod kill;
+mod layers;
 mod log;
 mod matrix;
 mod pacing;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::diagnostic::all_but_axiom_left_out;
+use crate::provider::all_but_axiom_left_out;
 
 fn problems(text: &str) -> Problems {
     let mut problems = Problems::default();

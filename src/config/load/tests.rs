@@ -34,7 +34,7 @@ rotations:
 ";
     let rotations = loaded(text).0.unwrap().rotations;
     let [a, b] = &rotations[..] else { panic!("two rotations") };
-    let days = super::super::Period::from_days;
+    let days = crate::period::Period::from_days;
     let policy =
         Policy { lifetime: days(60), overlap: days(3), rotate_before: days(10), delete_after: Some(days(2)) };
     assert_eq!(a.policy, policy);

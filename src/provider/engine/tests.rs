@@ -5,9 +5,12 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use url::Url;
 
+use serde_json::{Map, json};
+
 use super::*;
 use crate::clock::ClockId;
 use crate::http::{Http, HttpSettings, Peer};
+use crate::provider::file::template::merged;
 
 fn engine(name: &str) -> Engine {
     let settings = ProviderSettings {

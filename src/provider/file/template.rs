@@ -7,8 +7,8 @@
 use serde_json::{Map, Value};
 
 use super::time::{TimeForm, Unit};
-use crate::config::yaml::{self, Node};
 use crate::diagnostic::{Invalid, Problems, nearest, quoted};
+use crate::yaml::{self, Node};
 
 /// A JSON pointer (RFC 6901) that was checked when the file was read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -9,8 +9,7 @@ use crate::support::{Invocation, Ran, World};
 
 /// The built-in file of this name.
 fn built_in(name: &str) -> String {
-    std::fs::read_to_string(format!("{}/src/provider/catalogue/{name}.yml", env!("CARGO_MANIFEST_DIR")))
-        .unwrap()
+    std::fs::read_to_string(format!("{}/src/catalogue/{name}.yml", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
 /// A scene of this service, with a credential that no built-in service would claim.

@@ -1,7 +1,7 @@
 //! When a previous token is ended, and how.
 
 use super::*;
-use crate::config::Period;
+use crate::period::Period;
 use crate::provider::Ending;
 use crate::rotation::trust::Support;
 

@@ -10,7 +10,9 @@ use jiff::fmt::friendly::{Designator, Spacing, SpanParser, SpanPrinter};
 use jiff::{SignedDuration, Span, SpanRelativeTo, Unit};
 use serde::{Serialize, Serializer};
 
-use crate::diagnostic::{Invalid, quoted};
+use crate::diagnostic::{Invalid, Problems, quoted};
+use crate::yaml::Node;
+use crate::yaml::keys::{Read, by_text, text};
 
 /// A length of time, never negative, in whole milliseconds, at most 100 years.
 ///
@@ -20,6 +22,10 @@ use crate::diagnostic::{Invalid, quoted};
 /// largest unit (`48h` is printed as `2d`, nothing as `0h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct Period(SignedDuration);
+
+by_text! {
+    Period, "Period", Self::from_str, { "type": "string", "examples": ["90d", "48h", "1d12h"] };
+}
 
 /// The longest period: 100 years of 365.25 days.
 const MAX: SignedDuration = SignedDuration::from_hours(36_525 * 24);

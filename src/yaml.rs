@@ -1,7 +1,9 @@
 //! Parses YAML into a tree of nodes with their origins.
 //!
 //! The text is untrusted: size, depth and the expansion of aliases are bounded.
-//! [`super::file`] interprets the tree.
+//! [`keys`] interprets the tree.
+
+pub(crate) mod keys;
 
 use std::fmt;
 use std::ops::Range;

@@ -1,0 +1,147 @@
+//! A creation and its reply: the value is taken out before anything else reads it.
+
+use std::time::Instant;
+
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::Engine;
+use super::requests::Subject;
+use crate::provider::file::template::text_of;
+use crate::provider::file::{CreateCall, NewValue};
+use crate::provider::{Error, Mint, Provider as _, Token};
+
+impl Engine {
+    /// Sends a mint, once. With `is_plain` only what the file names is sent.
+    pub(super) async fn request_mint(
+        &self,
+        credential: &SecretString,
+        mint: &Mint<'_>,
+        previous: Option<&Token>,
+        is_plain: bool,
+    ) -> Result<(SecretString, Value), Error> {
+        let file = self.file();
+        let mut subject = match previous {
+            Some(token) => Subject::token(token, file),
+            None => Subject::none(),
+        };
+        (subject.previous, subject.mint, subject.expires_at) = (previous, Some(mint), mint.expires_at);
+        let mut body = self.body(&file.create.body, &subject, mint.template);
+        if !is_plain && let (Some(previous), Some(fields)) = (previous, body.as_object_mut()) {
+            fields.extend(file.token.unknown_rights(&Value::Object(previous.raw.clone())));
+        }
+        let regenerates = previous.is_some() && !mint.by_creation && mint.previous_ends_at.is_some();
+        let call = match file.regenerate.as_ref().filter(|_| regenerates) {
+            None => &file.create,
+            Some(regenerate) => {
+                subject.create = Some(body);
+                body = self.body(&regenerate.body, &subject, None);
+                regenerate
+            }
+        };
+        let request = self.request(&call.address, &subject, credential, self.needs(&call.needs))?;
+        let reply = self.connection.mint(call.method.clone(), request, &body, &call.done).await?;
+        self.take_value(call, reply)
+    }
+
+    /// Takes the new token's value out of the reply that minted it, and everything else
+    /// that is secret. The value was announced when the reply arrived; a composed one is
+    /// announced here.
+    pub(super) fn take_value(&self, call: &CreateCall, reply: Value) -> Result<(SecretString, Value), Error> {
+        let value = match &call.value {
+            NewValue::At(pointers) => {
+                pointers.iter().find_map(|pointer| pointer.of(&reply)?.as_str().map(SecretString::from))
+            }
+            NewValue::Composed(template) => {
+                let subject = Subject { reply: Some(&reply), ..Subject::none() };
+                let text = template.text(&self.values(&subject));
+                text.map(SecretString::from).inspect(|value| self.connection.announce(value))
+            }
+        };
+        let value = value.ok_or_else(|| Error::unreadable("a mint without the new token's value"))?;
+        // A hint may stand in a field that is secret here: the item is stripped when it is read.
+        let item = call.item.as_ref().and_then(|at| at.of(&reply).cloned()).unwrap_or_default();
+        Ok((value, item))
+    }
+
+    /// The new token. Where the reply does not show it, it is looked for: the mint is
+    /// never sent again.
+    pub(super) async fn minted(
+        &self,
+        credential: &SecretString,
+        mint: &Mint<'_>,
+        value: &SecretString,
+        item: Value,
+    ) -> Result<Token, Error> {
+        let rules = &self.file().token;
+        let is_whole = rules.id.of(&item).is_some() && rules.marker.of(&item).is_some();
+        let id = rules.id.of(&item).and_then(text_of);
+        if let (true, Value::Object(item)) = (is_whole, item) {
+            return self
+                .read_token(item)?
+                .ok_or_else(|| Error::unreadable("a new token that does not count as one"));
+        }
+        let is_new = |token: &Token| match &id {
+            Some(id) => token.id == *id,
+            None => token.note == mint.note && self.fits_value(token, value),
+        };
+        let deadline = Instant::now() + self.file().eventual;
+        let mut repetitions = self.connection.repetitions();
+        loop {
+            let found = match &id {
+                Some(id) if self.file().get.is_some() => {
+                    self.get(credential, id).await.map(|one| one.into_iter().collect())
+                }
+                _ => self.list(credential).await,
+            };
+            let found: Vec<Token> = found.map_err(Error::after_the_fact)?;
+            if let Some(token) = found.into_iter().find(is_new) {
+                return Ok(token);
+            }
+            match repetitions.next_wait(None) {
+                Some(wait) if Instant::now() + wait < deadline => tokio::time::sleep(wait).await,
+                // Treated as a lost reply: the caller looks for the token, and starts again.
+                _ => return Err(Error::unreadable("a new token that the list does not show")),
+            }
+        }
+    }
+
+    /// The previous token with everything that a copy needs: some lists leave parts out.
+    pub(super) async fn complete(
+        &self,
+        credential: &SecretString,
+        token: &Token,
+    ) -> Result<Option<Token>, Error> {
+        let rules = &self.file().token;
+        if rules.shows_required_rights(&Value::Object(token.raw.clone())) {
+            return Ok(None);
+        }
+        let whole = self.get(credential, &token.id).await?;
+        let whole = whole.filter(|token| rules.shows_required_rights(&Value::Object(token.raw.clone())));
+        let refusal = || {
+            let title = &self.file().title;
+            Error::invalid(&format!(
+                "{title} does not show what the token may do, so no equal token can be created"
+            ))
+        };
+        whole.map(Some).ok_or_else(refusal)
+    }
+
+    /// Makes sure that a `refused` mint created no token, before it is sent again in
+    /// another form.
+    ///
+    /// # Errors
+    /// The refusal, if the provider shows such a token or cannot be asked.
+    pub(super) async fn made_nothing(
+        &self,
+        credential: &SecretString,
+        note: &str,
+        refused: Error,
+    ) -> Result<(), Error> {
+        match self.list(credential).await {
+            Ok(tokens) if tokens.iter().any(|token| token.note == note) => Err(refused.after_the_fact()),
+            Ok(_) => Ok(()),
+            Err(_) => Err(refused),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! How a file signs in, its headers, its variables and what its values look like.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use http::{HeaderName, header};
+
+use super::super::keys::{ValueKeys, VariableKeys};
+use super::super::template::{Names, Place, Placeholder, RESERVED, Template};
+use super::super::{Auth, Header, ValueShape, Variable};
+use super::{Builder, origin_of, size, texts};
+use crate::diagnostic::{Invalid, Origin, named, quoted};
+use crate::provider::{PROVED, YES};
+use crate::redact::{self, TokenShape};
+use crate::yaml::keys::{Field, Named, given};
+use crate::yaml::{Node, Value};
+
+/// Headers that the engine or the HTTP library decides.
+const ENGINE_HEADERS: &[&str] = &[
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "upgrade",
+    "te",
+    "trailer",
+    "expect",
+    "cookie",
+    "proxy-authorization",
+];
+
+impl Builder<'_> {
+    pub(super) fn auth(&mut self, node: &Node) -> Option<Auth> {
+        let expected = "expected bearer, basic, or { header: NAME, value: text with <credential> }";
+        match &node.value {
+            Value::Scalar { text, .. } if text == "bearer" => Some(bearer()),
+            Value::Scalar { text, .. } if text == "basic" => Some(Auth::Basic),
+            Value::Map(entries) => {
+                let text = |wanted: &str| {
+                    entries.iter().find_map(|(key, value)| match (&key.value, &value.value) {
+                        (Value::Scalar { text: key, .. }, Value::Scalar { text, .. }) if key == wanted => {
+                            Some((text.clone(), value.origin))
+                        }
+                        _ => None,
+                    })
+                };
+                let is_known = |key: &Node| matches!(&key.value, Value::Scalar { text, .. } if text == "header" || text == "value");
+                if let Some((key, _)) = entries.iter().find(|(key, _)| !is_known(key)) {
+                    self.problems.error(key.origin, Invalid::new("unknown key of `auth`").help(expected));
+                    return None;
+                }
+                let (name, at) = text("header").unwrap_or_else(|| ("Authorization".to_owned(), node.origin));
+                let (value, value_at) =
+                    text("value").unwrap_or_else(|| ("<credential>".to_owned(), node.origin));
+                let name = self.header_name(&name, at);
+                let template =
+                    self.problems.note(value_at, Template::parse(&value, Place::Auth, &self.names))?;
+                if !template.placeholders().any(|one| *one == Placeholder::Credential) {
+                    self.problems
+                        .error(value_at, Invalid::new("`auth` does not send the credential").help(expected));
+                }
+                Some(Auth::Header(name?, template))
+            }
+            _ => {
+                self.problems.error(node.origin, Invalid::new("unknown way to sign in").help(expected));
+                None
+            }
+        }
+    }
+
+    pub(super) fn headers(&mut self, named: Option<&Named<Node>>) -> Vec<Header> {
+        let all = named.map(|named| named.0.as_slice()).unwrap_or_default();
+        all.iter()
+            .filter_map(|(name, origin, field)| {
+                let node = field.value.as_ref()?;
+                let (text, at, only) = match &node.value {
+                    Value::Scalar { text, .. } => (text.clone(), node.origin, None),
+                    Value::Map(entries) => {
+                        let text = |wanted: &str| {
+                            entries.iter().find_map(|(key, value)| match (&key.value, &value.value) {
+                                (Value::Scalar { text: key, .. }, Value::Scalar { text, .. })
+                                    if key == wanted =>
+                                {
+                                    Some(text.clone())
+                                }
+                                _ => None,
+                            })
+                        };
+                        (text("value").unwrap_or_default(), node.origin, text("only"))
+                    }
+                    _ => {
+                        self.problems.error(
+                            node.origin,
+                            Invalid::new("a header is a text")
+                                .help("or { value: text, only: how the credential begins }"),
+                        );
+                        return None;
+                    }
+                };
+                let name = self.header_name(name, *origin)?;
+                let value = self.problems.note(at, Template::parse(&text, Place::Header, &self.names))?;
+                Some(Header { name, value, only })
+            })
+            .collect()
+    }
+
+    fn header_name(&mut self, name: &str, origin: Origin) -> Option<HeaderName> {
+        let lower = name.to_ascii_lowercase();
+        if ENGINE_HEADERS.contains(&lower.as_str()) {
+            self.problems.error(origin, Invalid::new(format!("the header {} cannot be set", quoted(name))));
+            return None;
+        }
+        let read = HeaderName::from_bytes(name.as_bytes());
+        self.problems.note(
+            origin,
+            read.map_err(|_| Invalid::new(format!("{} is not the name of a header", quoted(name)))),
+        )
+    }
+
+    pub(super) fn variables(&mut self, named: Option<&Named<VariableKeys>>) -> BTreeMap<String, Variable> {
+        let all = named.map(|named| named.0.as_slice()).unwrap_or_default();
+        let mut variables = BTreeMap::new();
+        for (name, origin, field) in all {
+            let is_word =
+                name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+                    && name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+            if !is_word || RESERVED.contains(&name.as_str()) || name == PROVED {
+                let invalid = Invalid::new(format!("{} cannot be the name of a variable", quoted(name)));
+                self.problems.error(
+                    *origin,
+                    invalid.help(
+                        "lower-case letters, digits and _, and neither the name of a placeholder nor `proved`",
+                    ),
+                );
+                continue;
+            }
+            let Some(keys) = &field.value else { continue };
+            let is_secret = given(&keys.secret) == Some(&true);
+            if is_secret && keys.default.is_some() {
+                let invalid = Invalid::new("a secret variable has no default");
+                self.problems.error(
+                    origin_of(&keys.default),
+                    invalid.help("the rotation names the environment variable, in `with`"),
+                );
+            }
+            variables.insert(
+                name.clone(),
+                Variable {
+                    about: given(&keys.about).cloned().unwrap_or_default(),
+                    default: given(&keys.default).cloned(),
+                    one_of: texts(given(&keys.one_of)),
+                    is_optional: given(&keys.optional) == Some(&true),
+                    is_secret,
+                },
+            );
+        }
+        variables
+    }
+
+    pub(super) fn values(&mut self, list: Option<&Vec<Field<ValueKeys>>>) -> Vec<ValueShape> {
+        let all = list.map(Vec::as_slice).unwrap_or_default();
+        let read = |field: &Field<ValueKeys>| {
+            let keys = field.value.as_ref()?;
+            let prefix = self.required(&keys.prefix, "prefix")?.clone();
+            let least = given(&keys.least).map_or(redact::Body::LEAST, |least| size(*least));
+            let body = match given(&keys.body) {
+                Some(text) => self.problems.note(
+                    origin_of(&keys.body),
+                    named("form of a value", &redact::Body::named(least), text),
+                )?,
+                None => redact::Body::Word(least),
+            };
+            Some(ValueShape {
+                shape: TokenShape { prefix: Cow::Owned(prefix), body },
+                is_listed: given(&keys.listed) != Some(&false),
+                needs: texts(given(&keys.needs)),
+            })
+        };
+        all.iter().filter_map(read).collect()
+    }
+}
+
+pub(super) fn bearer() -> Auth {
+    let template = Template::parse("Bearer <credential>", Place::Auth, &Names::default());
+    template.map_or(Auth::Basic, |template| Auth::Header(header::AUTHORIZATION, template))
+}
+
+/// The variable by which a rotation says that its provider was proved. `what`: what is not
+/// published.
+pub(super) fn proved(what: Option<&str>) -> Variable {
+    let shown = what.map(|what| format!(": it shows what is not published ({what})")).unwrap_or_default();
+    Variable {
+        about: format!("yes, once `crossfade provider prove` has ended well{shown}"),
+        one_of: vec![YES.to_owned()],
+        is_optional: true,
+        ..Variable::default()
+    }
+}
