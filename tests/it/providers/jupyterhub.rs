@@ -40,6 +40,8 @@ async fn a_new_token_with_the_id_of_a_deleted_orphan_is_not_reported_as_retired(
 async fn a_token_that_got_the_id_of_a_deleted_one_is_left_alone() {
     let scene = Scene::new(hub().await, Credential::Admin);
     scene.world.github.break_secret("acme/infra:AXIOM_TOKEN", On::Writes, 403);
+    // So soon that both tokens were created in the same second.
+    scene.world.clock.set_per_request(SignedDuration::ZERO);
     let provider = scene.world.provider.detached();
     let take_over = move |_: &_| drop(provider.add_token((SERVICE.ordinary)("another user's")));
     // crossfade tries the new value first, in case the previous token was the credential, and
