@@ -47,5 +47,5 @@ fn write(folder: &Path) -> io::Result<()> {
     let pages = share.join("man/man1");
     fs::create_dir_all(&pages)?;
     clap_mangen::generate_to(crossfade::command(), &pages)?;
-    fs::write(folder.join("crossfade.schema.json"), crossfade::schema_text())
+    fs::write(folder.join("crossfade.schema.json"), crossfade::SCHEMA)
 }

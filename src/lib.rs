@@ -43,7 +43,7 @@ mod log;
 mod question;
 
 pub use cli::command;
-pub use config::schema_text;
+pub use config::SCHEMA;
 pub use environment::Environment;
 pub use run::run;
 pub use streams::{Input, Stream, Streams};

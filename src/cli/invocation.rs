@@ -142,7 +142,7 @@ pub(crate) fn invocation(
     let mut problems = Problems::default();
     let inputs = Inputs { matches, environment, problems: &mut problems };
     match name {
-        "schema" => Err(EarlyExit::good(crate::config::schema_text())),
+        "schema" => Err(EarlyExit::good(crate::config::SCHEMA.to_owned())),
         "completions" => Err(EarlyExit::good(completions(matches))),
         "check" => Err(check(inputs, redactor)),
         "provider" => {

@@ -8,12 +8,13 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::{Map, Value as Json};
+use serde_json::Map;
 use url::Url;
 
 use super::providers::{self, ProviderName};
 use super::scalar::{Creation, SignedPattern};
 use super::secrets::SecretEntry;
+use super::workflows::Workflow;
 use super::{DEFAULT_CREDENTIAL, Policy, Repository, RotationKey, Store, Visibility};
 use crate::diagnostic::{Invalid, Problems};
 use crate::period::Period;
@@ -69,6 +70,8 @@ keys! {
         verify: String,
         /// Every GitHub secret that holds the token.
         secrets: List<SecretEntry>,
+        /// Workflows to start once every secret holds a new token.
+        after: List<Workflow>,
     }
 }
 
@@ -84,6 +87,7 @@ pub(crate) fn default_of(key: &str) -> Option<String> {
             format!("{} for disabled tokens; expired tokens are kept", policy.delete_disabled_after())
         }
         "repository" => "the repository that rotates".to_owned(),
+        "ref" => "the repository's default branch".to_owned(),
         "store" => Store::default().to_string(),
         _ => return None,
     })
@@ -149,6 +153,18 @@ keys! {
         visibility: Visibility,
         /// The store that keeps the secret.
         store: Store,
+    }
+}
+
+keys! {
+    /// A workflow to start.
+    WorkflowKeys, required ["workflow"] {
+        /// The repository of the workflow, owner/name.
+        repository: Repository,
+        /// The workflow's file in .github/workflows, or its numeric id.
+        workflow: String,
+        /// The branch or tag to start it on.
+        git_ref as "ref": String,
     }
 }
 
@@ -221,23 +237,8 @@ pub(super) fn secret_in_file() -> Invalid {
     )
 }
 
-/// The published schema of the file, pretty-printed.
-#[must_use]
-pub fn schema_text() -> String {
-    let mut schema = schemars::schema_for!(FileKeys);
-    schema.insert("title".to_owned(), "crossfade.yml".into());
-    for group in ["Defaults", "Rotation", "SecretMapping"] {
-        let properties = schema.pointer_mut(&format!("/$defs/{group}/properties"));
-        for (key, property) in properties.and_then(Json::as_object_mut).into_iter().flatten() {
-            if let (Some(default), Some(Json::String(text))) =
-                (default_of(key), property.get_mut("description"))
-            {
-                text.push_str(&format!(" Default: {default}."));
-            }
-        }
-    }
-    format!("{:#}\n", schema.as_value())
-}
+/// The published JSON Schema of the file. A test writes it, so that the binary does without what makes it.
+pub const SCHEMA: &str = include_str!("../../docs/crossfade.schema.json");
 
 #[cfg(test)]
 mod tests;

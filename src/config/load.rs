@@ -40,6 +40,8 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
     let mut rotations = rotations.and_then(|field| field.value).unwrap_or_default();
     let secrets = rotations.iter_mut().filter_map(|r| r.value.as_mut()?.secrets.as_mut()?.value.as_mut());
     secrets.flatten().filter_map(|field| field.value.as_mut()).for_each(|secret| secret.settle(repository));
+    let workflows = rotations.iter_mut().filter_map(|r| r.value.as_mut()?.after.as_mut()?.value.as_mut());
+    workflows.flatten().filter_map(|field| field.value.as_mut()).for_each(|one| one.settle(repository));
     if rotations.is_empty() && problems.errors() == before {
         problems.error(Origin::Missing, Invalid::new("the configuration file has no `rotations`"));
     }
@@ -153,6 +155,7 @@ impl RotationBuilder<'_> {
             verify,
             secrets,
             patterns,
+            after: given(&keys.after).into_iter().flatten().filter_map(|one| one.value.clone()).collect(),
         })
     }
 

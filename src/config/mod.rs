@@ -17,13 +17,14 @@ mod secrets;
 pub(crate) mod selection;
 pub(crate) mod summary;
 mod validate;
+mod workflows;
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
 pub(crate) use destination::{Destination, Repository, Scope, Store};
-pub use file::schema_text;
+pub use file::SCHEMA;
 pub(crate) use file::{RotationKeys, default_of};
 pub(crate) use key::{RotationKey, base32};
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub(crate) use load::{Request, load};
 pub(crate) use pattern::RepositoryPattern;
 pub(crate) use reach::{Held, github_apart, values as check_values};
 pub(crate) use secrets::SecretEntry;
+pub(crate) use workflows::Workflow;
 
 use crate::period::Period;
 use crate::provider::ProviderSettings;
@@ -75,6 +77,8 @@ pub(crate) struct Rotation {
     pub secrets: Vec<ConfiguredSecret>,
     /// More secrets, in all repositories that GitHub finds for a pattern.
     pub patterns: Vec<SecretPattern>,
+    /// The workflows to start once every secret holds a new token.
+    pub after: Vec<Workflow>,
 }
 
 impl Rotation {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::file::RotationKeys;
 use super::providers::Providers;
 use super::secrets::SecretEntry;
-use super::{ConfiguredSecret, Destination, Policy, Repository, RotationKey, reach};
+use super::{ConfiguredSecret, Destination, Policy, Repository, RotationKey, Workflow, reach};
 use crate::diagnostic::{Invalid, Origin, Problems, quoted, suspicious};
 use crate::period::Period;
 use crate::provider::ProviderSettings;
@@ -109,6 +109,7 @@ pub(super) fn together(
     let mut names: HashMap<&str, Origin> = HashMap::new();
     let mut destinations: HashMap<&Destination, (usize, Origin)> = HashMap::new();
     let mut tokens: HashMap<(ProviderSettings, &str), Origin> = HashMap::new();
+    let mut workflows: HashMap<(&Repository, &str), (&Option<String>, usize, Origin)> = HashMap::new();
     let keys: Vec<RotationKey> =
         rotations.iter().filter_map(|r| Some(RotationKey::new(repository, given(&r.name)?))).collect();
     for (index, rotation) in rotations.iter().enumerate() {
@@ -135,6 +136,20 @@ pub(super) fn together(
         {
             let invalid = Invalid::new(format!("two rotations keep the token {} fresh", quoted(token)));
             problems.warning(*origin, at(invalid, first));
+        }
+        for Field { origin, value } in given(&rotation.after).into_iter().flatten() {
+            let Some(workflow @ Workflow { repository, file, git_ref }) = value else { continue };
+            let known = workflows.insert((repository, file), (git_ref, index, *origin));
+            let Some((known_ref, owner, first)) = known else { continue };
+            let text = quoted(&workflow.to_string());
+            if owner == index {
+                problems.error(*origin, at(Invalid::new(format!("{text} is listed twice")), first));
+            } else if known_ref != git_ref {
+                let invalid = Invalid::new(format!(
+                    "{text} has another `ref` at another rotation: it is started once for both"
+                ));
+                problems.error(*origin, at(invalid, first));
+            }
         }
         for Field { origin, value } in given(&rotation.formerly).into_iter().flat_map(|keys| &keys.0) {
             if value.as_ref().is_some_and(|former| keys.contains(former)) {

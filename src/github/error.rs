@@ -54,7 +54,7 @@ pub enum ErrorKind {
 impl ErrorKind {
     /// Whether GitHub refused, and will refuse again.
     #[must_use]
-    pub(super) fn is_refusal(self) -> bool {
+    pub(crate) fn is_refusal(self) -> bool {
         matches!(self, Self::Unauthenticated | Self::Forbidden | Self::NotFound | Self::Invalid)
     }
 }
@@ -194,9 +194,11 @@ impl Error {
                 let (cause, remedy) = subject.not_found();
                 (ErrorKind::NotFound, format!("{cause} ({reason})"), remedy.map(str::to_owned))
             }
-            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
-                (ErrorKind::Invalid, format!("{} ({reason})", subject.refusal()), None)
-            }
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => (
+                ErrorKind::Invalid,
+                format!("{} ({reason})", subject.refusal()),
+                subject.invalid_hint(refusal),
+            ),
             status if status.is_server_error() => {
                 (ErrorKind::Unavailable, format!("GitHub server error ({reason})"), None)
             }
@@ -256,7 +258,7 @@ pub(super) fn missing_scope(scopes: &str, scope: &Scope) -> Option<(String, Stri
 /// Text from outside, in quotes: one line without control characters, at most 300
 /// characters, without anything that looks like a credential. The report removes the
 /// secrets of this run when it is printed.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", Redactor::new().line(text).replace('"', "'"))
 }
 

@@ -5,7 +5,8 @@
 //! this list:
 //!
 //! - [`GitHub`]: what the rest of the program calls
-//! - `write`, `evidence`, `preflight`, `secrets`, `repositories`, `identity`: one task each
+//! - `write`, `evidence`, `preflight`, `secrets`, `workflows`, `repositories`, `identity`: one
+//!   task each
 //! - `auth`: which token goes with a request; a GitHub App signs in here
 //! - `client`: signs, sends and reads requests
 //! - `transport`: address, headers and pacing of every request
@@ -30,6 +31,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod workflows;
 mod write;
 
 use std::fmt;
@@ -47,7 +49,7 @@ pub(crate) use pace::Pace;
 pub(crate) use repositories::Expansion;
 pub(crate) use settings::{GithubCredential, GithubOptions, GithubSettings, Mode};
 
-use crate::config::{ConfiguredSecret, Repository, SecretPattern};
+use crate::config::{ConfiguredSecret, Repository, SecretPattern, Workflow};
 use crate::http::Http;
 use crate::progress::Progress;
 use auth::Auth;
@@ -59,6 +61,7 @@ use preflight::Preflight;
 use repositories::Repositories;
 use secrets::Secrets;
 use transport::Transport;
+use workflows::Workflows;
 
 /// The state of one secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +80,7 @@ pub(crate) struct GitHub {
     repositories: Arc<Repositories>,
     preflight: Arc<Preflight>,
     access: WriteAccess,
+    workflows: Workflows,
 }
 
 impl GitHub {
@@ -99,7 +103,8 @@ impl GitHub {
         let repositories = Arc::new(Repositories::new(&client));
         let preflight = Arc::new(Preflight::new(&client, &secrets, mode));
         let access = WriteAccess::new(&client, &repositories, &preflight, mode);
-        Ok(Self { client, progress, secrets, repositories, preflight, access })
+        let workflows = Workflows::new(&client, &repositories);
+        Ok(Self { client, progress, secrets, repositories, preflight, access, workflows })
     }
 
     /// Announces what will be read and written. A GitHub App requests tokens with only
@@ -109,6 +114,11 @@ impl GitHub {
         self.progress.expect(targets.len());
         self.secrets.expect(targets.iter().map(|target| &target.destination));
         self.client.credentials.expect(targets);
+    }
+
+    /// Announces which workflows may be started, for a GitHub App's tokens.
+    pub(crate) fn expect_workflows<'a>(&self, workflows: impl IntoIterator<Item = &'a Workflow>) {
+        self.client.credentials.expect_workflows(workflows);
     }
 
     /// When the GitHub credential expires. `None`: GitHub has not reported it, or the
@@ -202,6 +212,34 @@ impl GitHub {
         let written = write::write(&self.client, &self.preflight, target, value, until).await;
         self.progress.wrote(written.is_ok());
         written
+    }
+
+    /// Whether a workflow can be started, as far as GitHub tells without starting it; asked
+    /// once in a run. That it has a `workflow_dispatch` trigger, and which permissions a
+    /// token has, shows only at the start.
+    ///
+    /// # Errors
+    /// Why it cannot be started, or why that is not known.
+    pub(crate) async fn check_workflow(&self, workflow: &Workflow) -> Result<(), Error> {
+        self.workflows.check(workflow).await
+    }
+
+    /// Whether a run of a workflow was created at this second or later.
+    ///
+    /// # Errors
+    /// When GitHub does not tell.
+    pub(crate) async fn has_run_since(&self, workflow: &Workflow, since: Timestamp) -> Result<bool, Error> {
+        self.workflows.has_run_since(workflow, since).await
+    }
+
+    /// Starts a workflow. If the reply is lost, starts it again only if no run of it was
+    /// created since `since`.
+    ///
+    /// # Errors
+    /// Unless it certainly runs. It may still run if the kind is
+    /// [`ErrorKind::Unavailable`] or [`ErrorKind::Unreadable`].
+    pub(crate) async fn start_workflow(&self, workflow: &Workflow, since: Timestamp) -> Result<(), Error> {
+        self.workflows.start(workflow, since).await
     }
 }
 

@@ -5,7 +5,9 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::config::{Destination, Repository, Scope, Store};
+use jiff::Timestamp;
+
+use crate::config::{Destination, Repository, Scope, Store, Workflow};
 
 /// All but the characters that RFC 3986 calls unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -49,6 +51,21 @@ pub(super) fn environment(repository: &Repository, environment: &str) -> String 
 /// A repository.
 pub(super) fn repository(repository: &Repository) -> String {
     format!("/repos/{}/{}", segment(&repository.owner), segment(&repository.name))
+}
+
+/// A workflow.
+pub(super) fn workflow(workflow: &Workflow) -> String {
+    format!("{}/actions/workflows/{}", repository(&workflow.repository), segment(&workflow.file))
+}
+
+/// Where a run of a workflow is started.
+pub(super) fn dispatches(workflow: &Workflow) -> String {
+    format!("{}/dispatches", self::workflow(workflow))
+}
+
+/// The newest run of a workflow that was created at this second or later.
+pub(super) fn runs_since(workflow: &Workflow, second: Timestamp) -> String {
+    format!("{}/runs?created=%3E%3D{second:.0}&per_page=1", self::workflow(workflow))
 }
 
 /// GitHub's limits, and how much of them is left; needs no credential.

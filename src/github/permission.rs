@@ -20,7 +20,7 @@ pub(super) struct Permission {
 /// Making an environment.
 pub(super) const ADMINISTRATION: Permission = repository("administration", "Administration");
 
-/// Looking whether an environment exists.
+/// Looking whether an environment exists; workflows and their runs.
 pub(super) const ACTIONS: Permission = repository("actions", "Actions");
 
 /// Seeing that repositories exist; every token may have it.

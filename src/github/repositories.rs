@@ -20,12 +20,13 @@ struct ListedRepository {
     record: Record,
 }
 
-/// What a repository's own record says about writes, and who sees it.
-#[derive(Debug, Clone, Copy, Deserialize)]
+/// What a repository's own record says about writes, who sees it, and its branch.
+#[derive(Debug, Clone, Deserialize)]
 struct Record {
     archived: Option<bool>,
     disabled: Option<bool>,
     private: Option<bool>,
+    default_branch: Option<String>,
 }
 
 /// Whether a repository takes writes at all.
@@ -37,8 +38,8 @@ pub(super) enum Condition {
     NotKnown,
 }
 
-impl From<Record> for Condition {
-    fn from(record: Record) -> Self {
+impl From<&Record> for Condition {
+    fn from(record: &Record) -> Self {
         match (record.archived, record.disabled) {
             (Some(true), _) => Self::Archived,
             (_, Some(true)) => Self::Disabled,
@@ -72,13 +73,23 @@ impl Repositories {
     /// Whether a repository takes writes: from a list that was read already, or from one
     /// request.
     pub(super) async fn condition(&self, subject: &Subject<'_>, repository: &Repository) -> Condition {
-        self.record(subject, repository).await.map_or(Condition::NotKnown, Condition::from)
+        self.record(subject, repository).await.map_or(Condition::NotKnown, |record| Condition::from(&record))
     }
 
     /// See [`super::GitHub::is_public`].
     pub(super) async fn is_public(&self, repository: &Repository) -> Option<bool> {
         let record = self.record(&Subject::Repositories(&repository.owner), repository).await.ok()?;
         record.private.map(|private| !private)
+    }
+
+    /// The branch that a repository shows first.
+    pub(super) async fn default_branch(
+        &self,
+        subject: &Subject<'_>,
+        repository: &Repository,
+    ) -> Result<String, Error> {
+        let record = self.record(subject, repository).await?;
+        record.default_branch.ok_or_else(|| Error::unreadable(subject))
     }
 
     async fn record(&self, subject: &Subject<'_>, repository: &Repository) -> Result<Record, Error> {
@@ -133,8 +144,8 @@ impl Repositories {
             }
         };
         for found in &listed {
-            if Condition::from(found.record) != Condition::NotKnown {
-                self.records.put(&found.full_name.to_ascii_lowercase(), found.record);
+            if Condition::from(&found.record) != Condition::NotKnown {
+                self.records.put(&found.full_name.to_ascii_lowercase(), found.record.clone());
             }
         }
         Ok(Arc::new(listed))

@@ -11,7 +11,7 @@ use super::error::{Error, ErrorKind, Subject};
 use super::paths;
 use super::peer::PEER;
 use crate::clock::Clock;
-use crate::http::{Call, Http, RateLimiter, Reply, json};
+use crate::http::{Call, Http, RateLimiter, Reply, RetryPolicy, json};
 
 /// The media type that GitHub's API asks for.
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
@@ -36,8 +36,14 @@ impl Transport {
         self.http.clock()
     }
 
-    /// A request that may be repeated and expects JSON. Every request to GitHub may be
-    /// sent twice: reads, writes by PUT, and requests for an installation token.
+    /// When requests are sent again.
+    pub(super) fn retry_policy(&self) -> RetryPolicy {
+        self.http.retry_policy()
+    }
+
+    /// A request that may be repeated and expects JSON. Every request to GitHub may be sent
+    /// twice (reads, writes by PUT, requests for an installation token), except where a
+    /// caller says otherwise.
     pub(super) fn call(&self, method: Method, path: &str) -> Call {
         let mut call = Call::new(PEER, method, address(&self.url, path))
             .header(header::ACCEPT, ACCEPT)

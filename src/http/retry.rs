@@ -21,7 +21,8 @@ pub(crate) enum Retry {
     Idempotent,
     /// Not safe to repeat (a mint): repeated only if the server cannot have received it.
     Never,
-    /// Only a look: repeated when nothing can have arrived, or after a rate limit reply.
+    /// Repeated when nothing can have arrived, or after a rate limit reply; the caller handles
+    /// the rest.
     AfterLimit,
 }
 

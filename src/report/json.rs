@@ -82,6 +82,7 @@ mod tests {
             "warnings",
             "notes",
             "tokens",
+            "after",
         ];
         assert_eq!(keys(rotation), [&published[..], &added[..]].concat());
         let expected = json!({
@@ -102,6 +103,9 @@ mod tests {
                 {"id": "tok-1", "minted_at": "2026-06-15T06:00:00Z", "ends_at": "2026-09-08T06:00:00Z",
                  "retire_at": null, "disabled": false, "held_by": 0},
             ],
+            "after": [
+                {"repository": "acme/api", "workflow": "deploy.yml", "ref": "main", "outcome": "started", "error": null},
+            ],
         });
         assert_eq!(*rotation, expected);
     }
@@ -110,7 +114,7 @@ mod tests {
     fn words_are_the_published_ones() {
         use crate::report::{
             DestinationOutcome as D, RotationOutcome as O, SecretState as S, Verdict as R,
-            VerificationOutcome as P,
+            VerificationOutcome as P, WorkflowOutcome as W,
         };
         let word = |value: Value| value.as_str().unwrap().to_owned();
         let of = |values: &[Value]| values.iter().cloned().map(word).collect::<Vec<_>>().join("|");
@@ -133,6 +137,10 @@ mod tests {
         assert_eq!(
             of(&[S::Current, S::Previous, S::Unknown, S::Missing, S::NotRead].map(|s| json!(s))),
             "current|previous|unknown|missing|not_read"
+        );
+        assert_eq!(
+            of(&[W::Started, W::Planned, W::HasRun, W::Waiting, W::NotDue, W::Failed].map(|w| json!(w))),
+            "started|planned|has_run|waiting|not_due|failed"
         );
     }
 

@@ -10,6 +10,7 @@ mod monitor;
 mod rotation;
 mod time;
 mod token;
+mod workflow;
 
 use std::ops::Deref;
 
@@ -23,6 +24,7 @@ pub(crate) use monitor::{Condition, Finding, UnmanagedToken};
 pub(crate) use rotation::{RotationOutcome, RotationReport, Verdict, VerificationOutcome};
 pub(super) use time::rfc3339;
 pub(crate) use token::{PlannedMint, TokenEnd, TokenReport, TokenSpan};
+pub(crate) use workflow::{WorkflowOutcome, WorkflowReport};
 
 use time::optional_time;
 
@@ -237,6 +239,13 @@ mod tests {
                 disabled: false,
                 held_by: 0,
             }],
+            after: vec![WorkflowReport {
+                repository: evil(),
+                workflow: evil(),
+                git_ref: Some(evil()),
+                outcome: WorkflowOutcome::Failed,
+                error: Some(evil()),
+            }],
             ..RotationReport::new("", "")
         };
         let redactor = Redactor::new();
@@ -258,7 +267,7 @@ mod tests {
             ..report(vec![rotation])
         };
         let json = serde_json::to_string(&report.redacted(&redactor)).unwrap();
-        assert_eq!(json.matches(": :error::## [x] ***").count(), 26, "{json}");
+        assert_eq!(json.matches(": :error::## [x] ***").count(), 30, "{json}");
         assert!(!json.contains("\\n") && !json.contains("\\u001b") && !json.contains("##["), "{json}");
     }
 }

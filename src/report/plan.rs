@@ -4,6 +4,8 @@
 //! Made from the same fields that machines get: `planned`, the destinations, `retired`
 //! and `tokens`.
 
+use std::collections::BTreeSet;
+
 use super::format;
 use super::model::{DestinationOutcome, PlannedMint, RotationOutcome, RotationReport, SecretState};
 use super::paint::{Cell, Role};
@@ -29,6 +31,15 @@ pub(super) fn steps(view: &View<'_>, row: &Row<'_>, few: usize) -> Vec<(Cell, St
     for id in &rotation.retired {
         steps.push(end("retire", format!("{}, which no secret holds any more", format.id(id))));
     }
+    let starts = row.workflows().into_iter().filter(|(role, ..)| *role == Role::Change);
+    steps.extend(starts.map(|(.., workflow)| {
+        let after = if rotation.planned.is_some() {
+            ", once every secret holds the new token"
+        } else {
+            ", which has not run since the last write"
+        };
+        add("start", format!("{workflow}{after}"))
+    }));
     let is_replaced = |id: &String| {
         rotation.planned.is_some() && rotation.token.as_ref().is_some_and(|token| token.id == *id)
     };
@@ -113,12 +124,16 @@ pub(super) fn conclusion(view: &View<'_>) -> String {
     let count = |number: usize, verb: &str, noun: &str, rest: &str| {
         (number > 0).then(|| format!("{verb}{}{rest}", format::counted(number as u64, noun)))
     };
+    // Several rotations may name one workflow.
+    let starts = rows().flat_map(|row| row.workflows()).filter(|(role, ..)| *role == Role::Change);
+    let starts: BTreeSet<String> = starts.map(|(.., workflow)| workflow).collect();
     let writes = rows().map(|row| row.rotation.count(DestinationOutcome::Planned)).sum();
     let parts: Vec<String> = [
         count(mints().count(), "create ", "token", ""),
         count(writes, "write ", "secret", ""),
         count(mints().filter(|mint| ends_at_once(view, mint)).count(), "end ", "token", ""),
         count(rows().map(|row| row.rotation.retired.len()).sum(), "retire ", "token", ""),
+        count(starts.len(), "start ", "workflow", ""),
         count(view.count(RotationOutcome::Fresh), "leave ", "rotation", " alone"),
         count(view.count(RotationOutcome::Failed), "", "rotation", " cannot run"),
     ]

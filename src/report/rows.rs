@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::format::{self, Format};
 use super::model::{
     DestinationOutcome, DestinationReport, RedactedReport, Report, Reporter, RotationOutcome, RotationReport,
-    SecretState, Verdict,
+    SecretState, Verdict, WorkflowOutcome, WorkflowReport,
 };
 use super::paint::Role;
 
@@ -272,7 +272,28 @@ impl<'a> Row<'a> {
             && self.rotation.warnings.is_empty()
             && self.rotation.notes.is_empty()
             && self.rotation.retired.is_empty()
+            && self.workflows().is_empty()
             && self.secrets.iter().all(Secret::is_as_expected)
+    }
+
+    /// The workflows of which there is something to say, except what warnings say: a role, a
+    /// word and the rest.
+    pub(super) fn workflows(&self) -> Vec<(Role, &'static str, String)> {
+        // On another day a failure says nothing about workflows.
+        let is_behind = self.rotation.outcome == RotationOutcome::Failed && mints(self.rotation);
+        let said = |workflow: &WorkflowReport| match workflow.outcome {
+            WorkflowOutcome::Started => Some((Role::Good, "started", format!("workflow {workflow}"))),
+            WorkflowOutcome::Planned => Some((Role::Change, "to start", format!("workflow {workflow}"))),
+            WorkflowOutcome::Waiting if is_behind => {
+                let until = "it starts once every secret holds the new token";
+                Some((Role::Plain, "not started", format!("workflow {workflow}: {until}")))
+            }
+            WorkflowOutcome::Waiting
+            | WorkflowOutcome::HasRun
+            | WorkflowOutcome::NotDue
+            | WorkflowOutcome::Failed => None,
+        };
+        self.rotation.after.iter().filter_map(said).collect()
     }
 
     /// `1 not written, 1 written`
@@ -403,6 +424,9 @@ fn word(rotation: &RotationReport, command: Reporter) -> (&'static str, Role) {
         }
         (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Missing)) => ("missing", Role::Change),
         (RotationOutcome::Planned, Reporter::Rotate, _) if mints(rotation) => ("would rotate", Role::Change),
+        (RotationOutcome::Planned, Reporter::Rotate, _) if rotation.retired.is_empty() => {
+            ("would start", Role::Change)
+        }
         (RotationOutcome::Planned, Reporter::Rotate, _) => ("would retire", Role::Change),
         (RotationOutcome::Planned | RotationOutcome::Fresh, ..) => ("fresh", Role::Good),
     }

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::model::{
     DestinationOutcome, DestinationReport, PlannedMint, Report, RotationOutcome, RotationReport, SecretState,
-    TokenEnd, TokenReport, TokenSpan, Verdict, VerificationOutcome,
+    TokenEnd, TokenReport, TokenSpan, Verdict, VerificationOutcome, WorkflowOutcome, WorkflowReport,
 };
 
 /// A string that tries to be obeyed by everything that may read a report.
@@ -39,6 +39,16 @@ pub(super) fn span(id: &str, minted: &str, ends: Option<&str>, held_by: usize) -
     }
 }
 
+fn deploy(outcome: WorkflowOutcome) -> Vec<WorkflowReport> {
+    vec![WorkflowReport {
+        repository: "acme/api".to_owned(),
+        workflow: "deploy.yml".to_owned(),
+        git_ref: Some("main".to_owned()),
+        outcome,
+        error: None,
+    }]
+}
+
 pub(super) fn rotated() -> RotationReport {
     RotationReport {
         outcome: RotationOutcome::Rotated,
@@ -57,6 +67,7 @@ pub(super) fn rotated() -> RotationReport {
             span("tok-1", "2026-06-15T06:00:00Z", Some("2026-09-08T06:00:00Z"), 0),
         ],
         next_rotation_at: time("2026-11-16T06:00:00Z"),
+        after: deploy(WorkflowOutcome::Started),
         ..RotationReport::new("ci-ingest", "axiom")
     }
 }
@@ -101,6 +112,7 @@ pub(super) fn planned() -> RotationReport {
             expires_at: time("2026-11-30T06:00:00Z"),
             previous_valid_until: time("2026-09-08T06:00:00Z"),
         }),
+        after: deploy(WorkflowOutcome::Planned),
         ..rotated()
     }
 }
@@ -127,6 +139,7 @@ pub(super) fn failed() -> RotationReport {
             span("tok-2", "2026-09-01T06:00:00Z", Some("2026-11-30T06:00:00Z"), 1),
             span("tok-1", "2026-06-15T06:00:00Z", Some("2026-09-08T06:00:00Z"), 1),
         ],
+        after: deploy(WorkflowOutcome::Waiting),
         ..rotated()
     }
 }
@@ -301,6 +314,9 @@ pub(super) fn hostile() -> Report {
         destination.destination = hostile();
         destination.error.iter_mut().for_each(|error| *error = hostile());
         destination.holds.iter_mut().for_each(|holds| holds.id = hostile());
+    }
+    for one in &mut rotation.after {
+        (one.repository, one.workflow) = (hostile(), hostile());
     }
     report(vec![rotation])
 }

@@ -29,6 +29,7 @@ pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
     }
     timeline::draw(&mut page, &view);
     list(&mut page, Role::Heading, "Old tokens:", retirements(&view));
+    list(&mut page, Role::Heading, "Workflows:", workflows(&view));
     let soon = view
         .report
         .expiring
@@ -169,6 +170,24 @@ fn retirements(view: &View<'_>) -> Vec<String> {
                 (None, None) => "stays: a secret may still hold it".to_owned(),
             };
             lines.push(format!("token {} of {}: {end}", view.format.id(&span.id), rotation.name));
+        }
+    }
+    lines
+}
+
+/// What the next run starts, or one that delivers.
+fn workflows(view: &View<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for row in &view.rows {
+        let name = &row.rotation.name;
+        for (role, word, what) in row.workflows() {
+            lines.push(match (role, &row.rotation.planned) {
+                (Role::Change, Some(_)) => format!("the next run starts {what}, after {name} was delivered"),
+                (Role::Change, None) => {
+                    format!("the next run starts {what}: it has not run since {name} was delivered")
+                }
+                _ => format!("{word}: {what} ({name})"),
+            });
         }
     }
     lines

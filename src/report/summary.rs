@@ -228,6 +228,12 @@ impl Page<'_> {
         {
             let _ = write!(secrets, "; previous token<br>until&nbsp;{}", unbroken(&format.when(end)));
         }
+        for (role, word, workflow) in row.workflows() {
+            // What failed has a section of its own.
+            if role != Role::Plain {
+                let _ = write!(secrets, "<br>{word}: {}", markdown(&workflow));
+            }
+        }
         let expiry = rotation.token.as_ref().map(|token| format.end(token.expires_at)).unwrap_or_default();
         let (expiry, next) = (unbroken(&expiry), unbroken(&self.view.next(rotation)));
         vec![sign(row).to_owned(), code(&rotation.name), secrets, expiry, next]

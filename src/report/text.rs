@@ -83,6 +83,9 @@ pub(super) fn rotation(page: &mut Page, view: &View<'_>, row: &Row<'_>) {
         for id in &rotation.retired {
             entry(page, Role::Plain, "retired", format.id(id));
         }
+        for (role, word, what) in row.workflows() {
+            entry(page, role, word, &what);
+        }
     }
     // The headline of a fresh one says it; a plan is about a token that is still to be.
     let has_next = matches!(rotation.outcome, RotationOutcome::Rotated | RotationOutcome::Failed);

@@ -3,7 +3,7 @@
 //! *Observe, plan, preflight, mint, verify, deliver, retire.* A dry run stops after the
 //! preflight. [`super::report`] turns the resulting [`RotationRun`] into a report.
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use jiff::{SignedDuration, Timestamp};
 
 use super::RunContext;
@@ -15,6 +15,7 @@ use super::plan::{self, MintPlan, Outlook, Plan, PlanInput, Retirement, Situatio
 use super::retire;
 use super::secret::{Holder, Observation, Secret, Write};
 use super::session::{CredentialFallback, ProviderSession};
+use super::workflows;
 use crate::config::Rotation;
 use crate::github::{self, Evidence, Mode, WriteError};
 use crate::provider::{Ending, ErrorKind, Minted, Token};
@@ -35,6 +36,8 @@ pub(super) struct RotationRun {
     pub(super) planned: Option<PlannedMint>,
     pub(super) delivery: Option<Delivery>,
     pub(super) retired: Vec<TokenId>,
+    /// Workflows, by their index, that the preflight found cannot be started.
+    pub(super) obstacles: Vec<(usize, github::Error)>,
     /// What later runs will do.
     pub(super) outlook: Outlook,
     /// Problems that did not fail the rotation.
@@ -92,9 +95,13 @@ async fn execute(
         return Err(error);
     }
     if matches!(plan.step, Step::Mint(_)) && matches!(context.mode, Mode::DryRun | Mode::Apply) {
-        let prepared = preflight(context, rotation, &mut run.secrets, &mut run.warnings);
-        let all_writable =
+        let prepared = join(
+            preflight(context, rotation, &mut run.secrets, &mut run.warnings),
+            workflows::check(context, rotation),
+        );
+        let (all_writable, obstacles) =
             context.stop_signal.unless_stopped(prepared).await.map_err(RotationError::Stopped)?;
+        run.obstacles = obstacles;
         plan = plan::plan(&run.situation(input))?;
         if let Step::Mint(mint) = &mut plan.step {
             // A dry run sends no write check, so it reports the most likely result.

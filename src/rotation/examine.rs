@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use jiff::{SignedDuration, Timestamp};
 
 use super::apply::{self, RotationRun};
@@ -15,7 +15,7 @@ use super::error::RotationError;
 use super::expand::{self, Expanded};
 use super::secret::{Observation, Secret};
 use super::session::ProviderSession;
-use super::{RunContext, marker, steps};
+use super::{RunContext, marker, steps, workflows};
 use crate::config::{Config, Rotation};
 use crate::error_code::ErrorCode;
 use crate::provider::{self, ProviderSettings, Token};
@@ -77,8 +77,7 @@ pub(crate) async fn examine<'a>(
     sessions: &HashMap<ProviderSettings, Arc<ProviderSession>>,
 ) -> Vec<Examination<'a>> {
     let expanded = expand::expand(context, config).await;
-    let known = expanded.iter().filter(|one| one.error.is_none());
-    context.github.expect(known.flat_map(|one| &one.rotation.secrets));
+    expand::announce(context.github, &expanded);
     let examined = expanded.into_iter().filter_map(|one| {
         let session = sessions.get(&one.rotation.provider)?;
         Some(examine_one(context, session, one))
@@ -97,9 +96,15 @@ async fn examine_one<'a>(
         Some(error) => RotationRun { error: Some(error), ..RotationRun::default() },
         None => apply::apply(context, session, &rotation, confirmation.share()).await,
     };
-    let prepared = apply::preflight(context, &rotation, &mut run.secrets, &mut run.warnings);
-    if let Err(why) = context.stop_signal.unless_stopped(prepared).await {
-        run.error = run.error.or(Some(RotationError::Stopped(why)));
+    let prepared = join(
+        apply::preflight(context, &rotation, &mut run.secrets, &mut run.warnings),
+        workflows::check(context, &rotation),
+    );
+    match context.stop_signal.unless_stopped(prepared).await {
+        Ok((_, obstacles)) => run.warnings.extend(
+            obstacles.iter().map(|(index, error)| workflows::obstacle_text(&rotation.after[*index], error)),
+        ),
+        Err(why) => run.error = run.error.or(Some(RotationError::Stopped(why))),
     }
     let named = |is: &dyn Fn(&Secret) -> bool| -> Vec<String> {
         let secrets = rotation.secrets.iter().zip(&run.secrets).filter(|(_, secret)| is(secret));

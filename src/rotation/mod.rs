@@ -12,6 +12,7 @@
 //! - `mint`: creating and checking the new token, with lost replies and concurrent runs
 //! - `warnings`: doubts about tokens, in words
 //! - `unproved`: providers that were not shown to work as their files say
+//! - `workflows`: which workflows are started after the rotations, and starting them
 //! - `retire`: the only place where a token is disabled or deleted
 //! - `unmanaged`: the provider's tokens that no rotation covers
 //! - [`session`]: a provider with its credential, shared by the rotations that use it
@@ -51,6 +52,7 @@ mod trust;
 mod unmanaged;
 mod unproved;
 mod warnings;
+mod workflows;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -136,27 +138,29 @@ pub(crate) async fn run(
     sessions: &HashMap<ProviderSettings, Arc<ProviderSession>>,
 ) -> Report {
     let expanded = expand::expand(context, config).await;
-    let served = expanded.iter().filter(|one| one.error.is_none());
-    context.github.expect(served.flat_map(|one| &one.rotation.secrets));
+    expand::announce(context.github, &expanded);
     let confirmation = &Confirmation::new(context.ask);
     let reports = expanded.into_iter().filter_map(|Expanded { rotation, notes, error }| {
         let session = sessions.get(&rotation.provider)?;
         let share = confirmation.share();
         Some(async move {
-            let run = match error {
+            let mut run = match error {
                 Some(error) => RotationRun { error: Some(error), ..RotationRun::default() },
                 None => apply::apply(context, session, &rotation, share).await,
             };
+            let request = workflows::Request::new(&rotation, &mut run);
             let report = report::report(&rotation, run, context.mode);
-            RotationReport { notes, ..report }
+            (request, RotationReport { notes, ..report })
         })
     });
-    let mut rotations: Vec<RotationReport> = tokio::select! {
+    let done = tokio::select! {
         // A run that is stopped asks nothing more.
         biased;
-        rotations = join_all(reports) => rotations,
+        done = join_all(reports) => done,
         never = confirmation.put() => match never {},
     };
+    let (requests, mut rotations): (Vec<_>, Vec<_>) = done.into_iter().unzip();
+    workflows::settle(context, &requests, &mut rotations).await;
     warnings::say_once(&mut rotations);
     unproved::warn(&mut rotations, unproved(config, sessions));
     Report {

@@ -57,6 +57,7 @@ pub(super) fn rotation(secrets: usize) -> Rotation {
         verify: None,
         secrets: (0..secrets).map(secret).collect(),
         patterns: Vec::new(),
+        after: Vec::new(),
     }
 }
 

@@ -121,12 +121,25 @@ impl<T: JsonSchema> JsonSchema for Field<T> {
     }
 }
 
-/// A group of keys: a struct of optional fields, its reader and its schema.
+/// A key as it is written in the file.
+macro_rules! key_name {
+    ($key:ident) => {
+        stringify!($key)
+    };
+    ($key:ident $name:literal) => {
+        $name
+    };
+}
+
+pub(crate) use key_name;
+
+/// A group of keys: a struct of optional fields, its reader and its schema. `as` names a key
+/// that is a word of Rust.
 macro_rules! keys {
     (
         $(#[doc = $doc:literal])*
         $name:ident, required $required:tt {
-            $($(#[doc = $key_doc:literal])* $key:ident: $type:ty,)*
+            $($(#[doc = $key_doc:literal])* $key:ident $(as $written:literal)?: $type:ty,)*
         }
     ) => {
         $(#[doc = $doc])*
@@ -137,13 +150,15 @@ macro_rules! keys {
 
         impl $name {
             /// Every key, as it is written.
-            pub(crate) const KEYS: &[&str] = &[$(stringify!($key)),*];
+            pub(crate) const KEYS: &[&str] = &[$($crate::yaml::keys::key_name!($key $($written)?)),*];
 
             fn read_only(known: &[&'static str], node: &Node, problems: &mut Problems) -> Option<Self> {
                 let mut keys = Self::default();
                 for (key, value) in entries(node, known, problems)? {
                     match key {
-                        $(stringify!($key) => keys.$key = Some(Field::read(value, problems)),)*
+                        $($crate::yaml::keys::key_name!($key $($written)?) => {
+                            keys.$key = Some(Field::read(value, problems));
+                        })*
                         _ => {}
                     }
                 }
@@ -153,7 +168,7 @@ macro_rules! keys {
             fn properties(generator: &mut SchemaGenerator) -> Map<String, serde_json::Value> {
                 let mut properties = Map::new();
                 $(properties.insert(
-                    stringify!($key).to_owned(),
+                    $crate::yaml::keys::key_name!($key $($written)?).to_owned(),
                     described::<$type>(generator, concat!($($key_doc),*)),
                 );)*
                 properties

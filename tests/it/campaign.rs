@@ -337,6 +337,7 @@ async fn a_secret_anywhere_in_a_file_is_refused_and_not_shown() {
         "delete_after",
         "verify",
         "secrets",
+        "after",
         "unknown_key",
     ];
     let nested = [
@@ -351,6 +352,9 @@ async fn a_secret_anywhere_in_a_file_is_refused_and_not_shown() {
         "secrets: [{ name: A, repositories: ['VALUE'] }]",
         "secrets: [{ name: A, store: 'VALUE' }]",
         "secrets: ['acme/api@VALUE:A']",
+        "after: [{ workflow: 'VALUE' }]",
+        "after: [{ workflow: deploy.yml, repository: 'VALUE' }]",
+        "after: [{ workflow: deploy.yml, ref: 'VALUE' }]",
         "token: 'it is VALUE or so'",
         "token: [VALUE",
     ];

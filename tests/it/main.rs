@@ -48,3 +48,4 @@ mod summary;
 mod tls;
 mod trust;
 mod walk;
+mod workflows;

@@ -6,7 +6,7 @@
 //! life cycle another one has too, only the requests to the service itself are struck:
 //! those to GitHub are the same for all. After every event
 //! at the fakes I1 and I5 are looked at; after every run I3, I4 and I6; at the
-//! end I2.
+//! end I2, and that every workflow was started after the last write.
 //!
 //! One case alone, with its journal: `MATRIX='regenerate | 500' cargo test matrix`.
 
@@ -117,6 +117,8 @@ fn main_rows() -> Vec<Row> {
         "deepset, timestamps lag": lagging_timestamps(&DEEPSET),
         "launchdarkly, the previous token outlives the overlap": outlives_overlap(&LAUNCHDARKLY),
         "launchdarkly, the overlap is over": refused_expiry(&LAUNCHDARKLY),
+        "axiom, a workflow is started": started(),
+        "deepset, an earlier run did not start the workflow": not_started(),
     }
 }
 
@@ -199,6 +201,20 @@ async fn refused_expiry(service: &'static Service) -> Scene {
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
     scene.world.provider.switch(|switches| switches.refuse_expiry_change = false);
     scene.world.advance_days(8);
+    scene
+}
+
+/// A workflow is started after two destinations were written.
+async fn started() -> Scene {
+    due(&AXIOM, 2).await.after("acme/app", "deploy.yml")
+}
+
+/// A run was killed between the last write and the start of the workflow, hours ago.
+async fn not_started() -> Scene {
+    let scene = due(&DEEPSET, 1).await.after("acme/app", "deploy.yml");
+    scene.run_killed_at(Target::on("POST", "/dispatches"), false).await;
+    assert!(scene.world.undelivered().is_empty() && !scene.world.not_started().is_empty());
+    scene.later();
     scene
 }
 
@@ -337,6 +353,7 @@ async fn attempt(row: &Row, point: &FaultPoint, column: &Column) -> Outcome {
     let ran = scene.run().await;
     wrong.extend(scene.overstated(&ran));
     wrong.extend(scene.world.undelivered());
+    wrong.extend(scene.world.not_started());
     wrong.extend(scene.world.changed_privileges());
     if ran.exit_code != 0 {
         wrong.push(format!("the next run ends with {}", ran.exit_code));
@@ -348,6 +365,7 @@ async fn attempt(row: &Row, point: &FaultPoint, column: &Column) -> Outcome {
     wrong.extend(scene.overstated(&ran));
     wrong.extend(scene.world.undelivered());
     wrong.extend(scene.world.uncollected());
+    wrong.extend(scene.world.not_started());
     if ran.exit_code != 0 {
         wrong.push(format!("the last run ends with {}", ran.exit_code));
     }

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use crate::support::invocation::KILLED;
 use crate::support::leaks::find_leaks;
 use crate::support::proxy::{Front, Passing};
+use crate::support::world::TOKEN;
 use crate::support::{Fault, Faults, Invariant, Invocation, Ran, Target, World};
 
 /// For a run that meets a fault: what waits for an answer waits no longer.
@@ -64,6 +65,19 @@ impl Scene {
     pub(crate) fn flag(mut self, flag: &str) -> Self {
         self.flags.push(flag.to_owned());
         self
+    }
+
+    /// Starts a workflow of this repository after the rotation.
+    pub(crate) fn after(self, repository: &str, workflow: &str) -> Self {
+        self.world.github.add_workflow(repository, workflow);
+        let file = self.files.path().join("crossfade.yml");
+        let text = format!(
+            "rotations: [{{ name: {TOKEN}, token: {TOKEN}, secrets: [AXIOM_TOKEN], \
+             after: [{{ repository: {repository}, workflow: {workflow}, ref: main }}] }}]"
+        );
+        std::fs::write(&file, text).unwrap();
+        let file = file.to_str().unwrap().to_owned();
+        self.flag("--config").flag(&file)
     }
 
     /// Signs the markers of every run.
@@ -194,6 +208,12 @@ impl Scene {
             }
             if let Some(other) = destination["holds"]["id"].as_str() {
                 claim(held.as_deref() == Some(other), format!("{name} holds {held:?}"));
+            }
+        }
+        for one in rotation["after"].as_array().into_iter().flatten() {
+            if ["started", "has_run"].contains(&one["outcome"].as_str().unwrap_or_default()) {
+                let behind = self.world.not_started();
+                claim(behind.is_empty(), format!("{behind:?}"));
             }
         }
         for end in ["token", "previous"] {

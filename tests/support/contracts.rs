@@ -31,11 +31,18 @@ pub struct Api {
 pub static GITHUB: LazyLock<Api> = LazyLock::new(|| {
     let mut api =
         Api::new("github", "", include_str!("../contracts/github-secrets.openapi.json"), GITHUB_BEYOND);
-    let basics: Value =
-        serde_json::from_str(include_str!("../contracts/github-basics.openapi.json")).unwrap();
-    api.document["components"] = basics["components"].clone();
-    for (path, item) in basics["paths"].as_object().unwrap() {
-        api.document["paths"][path] = item.clone();
+    let others = [
+        include_str!("../contracts/github-basics.openapi.json"),
+        include_str!("../contracts/github-workflows.openapi.json"),
+    ];
+    for other in others {
+        let other: Value = serde_json::from_str(other).unwrap();
+        for (name, schema) in other["components"]["schemas"].as_object().unwrap() {
+            api.document["components"]["schemas"][name] = schema.clone();
+        }
+        for (path, item) in other["paths"].as_object().unwrap() {
+            api.document["paths"][path] = item.clone();
+        }
     }
     api
 });
@@ -115,6 +122,7 @@ const GITHUB_BEYOND: &[(&str, &str, &str)] = &[
     ("GET", "/repositories/{id}", "where a renamed repository's redirect leads"),
     ("GET", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),
     ("PUT", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),
+    ("POST", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),
 ];
 
 impl Api {

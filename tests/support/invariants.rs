@@ -88,6 +88,16 @@ impl World {
             .collect()
     }
 
+    /// Workflows that were not started since the last write of a destination.
+    #[must_use]
+    pub fn not_started(&self) -> Vec<String> {
+        let destinations = self.destinations();
+        let written = destinations.iter().filter_map(|one| Some(self.github.secret(one)?.updated_at)).max();
+        let workflows = self.github.workflows().into_iter();
+        let behind = workflows.filter(|one| !one.runs.iter().any(|run| Some(run.created_at) >= written));
+        behind.map(|one| format!("{} was not started after the last write", one.file)).collect()
+    }
+
     /// I6: tokens of this rotation whose rights differ from the original's.
     #[must_use]
     pub fn changed_privileges(&self) -> Vec<String> {

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use serde_json::Value as Json;
+
 use super::*;
 use crate::provider::all_but_axiom_left_out;
 
@@ -59,7 +61,7 @@ rotations:
         6 |     provider_token
           |     ^^^^^^^^^^^^^^
           |
-          = help: allowed: `name`, `provider`, `provider_url`, `credential`, `org_id`, `with`, `token`, `formerly`, `trusted`, `lifetime`, `overlap`, `rotate_before`, `delete_after`, `create`, `verify` or `secrets`
+          = help: allowed: `name`, `provider`, `provider_url`, `credential`, `org_id`, `with`, `token`, `formerly`, `trusted`, `lifetime`, `overlap`, `rotate_before`, `delete_after`, `create`, `verify`, `secrets` or `after`
 
         error: `name` is given twice
          --> crossfade.yml:7:5
@@ -203,7 +205,36 @@ rotations:
       - AXIOM_TOKEN
       - acme/api@production:AXIOM_TOKEN
       - { organization: acme, name: AXIOM_TOKEN, store: dependabot }
+    after:
+      - { repository: acme/api, workflow: deploy.yml, ref: main }
 ";
+
+/// The schema of the keys, pretty-printed.
+fn schema_text() -> String {
+    let mut schema = schemars::schema_for!(FileKeys);
+    schema.insert("title".to_owned(), "crossfade.yml".into());
+    for group in ["Defaults", "Rotation", "SecretMapping", "Workflow"] {
+        let properties = schema.pointer_mut(&format!("/$defs/{group}/properties"));
+        for (key, property) in properties.and_then(Json::as_object_mut).into_iter().flatten() {
+            if let (Some(default), Some(Json::String(text))) =
+                (default_of(key), property.get_mut("description"))
+            {
+                text.push_str(&format!(" Default: {default}."));
+            }
+        }
+    }
+    format!("{:#}\n", schema.as_value())
+}
+
+#[test]
+fn the_published_schema_is_current() {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/crossfade.schema.json");
+        std::fs::write(path, schema_text()).unwrap();
+    } else {
+        assert!(SCHEMA == schema_text(), "write it anew: UPDATE_DOCS=1 cargo test published_schema");
+    }
+}
 
 #[test]
 fn the_example_is_read_and_fits_the_schema() {
@@ -228,6 +259,7 @@ fn the_schema_describes_every_key_and_the_reader_knows_it() {
             SecretMappingKeys::KEYS,
             "rotations: [{ secrets: [{ KEY: 1 }] }]",
         ),
+        ("/$defs/Workflow/properties", WorkflowKeys::KEYS, "rotations: [{ after: [{ KEY: 1 }] }]"),
     ];
     for (pointer, keys, text) in groups {
         let properties = schema.pointer(pointer).unwrap().as_object().unwrap();

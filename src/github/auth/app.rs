@@ -20,7 +20,7 @@ use super::super::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission, Ri
 use super::super::transport::Transport;
 use super::super::{paths, settings::Mode};
 use super::jwt::Signer;
-use crate::config::{ConfiguredSecret, Scope};
+use crate::config::{ConfiguredSecret, Scope, Workflow};
 use crate::http::{Announce, Call, Values};
 
 /// How long before its expiry a token is replaced.
@@ -180,6 +180,27 @@ impl App {
             let owner = target.destination.scope.owner().to_ascii_lowercase();
             all.entry(owner).or_default().add(target, self.mode);
         }
+    }
+
+    /// Records which workflows the tokens may start.
+    pub(super) fn expect_workflows<'a>(&self, workflows: impl IntoIterator<Item = &'a Workflow>) {
+        let mut all = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
+        for workflow in workflows {
+            let owner = workflow.repository.owner.to_ascii_lowercase();
+            all.entry(owner).or_default().add_workflow(workflow, self.mode);
+        }
+    }
+
+    /// Whether the installation has the permission to start a workflow.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub(super) async fn check_workflow(&self, workflow: &Workflow) -> Result<(), Error> {
+        let owner = &workflow.repository.owner;
+        let installation = self.installation(owner).await?;
+        let mut needs = Needs::default();
+        needs.add_workflow(workflow, self.mode);
+        needs.check(owner, &installation)
     }
 
     /// Whether the installation has the permissions that a destination needs; one
@@ -359,15 +380,21 @@ impl App {
 }
 
 impl Needs {
+    fn need(&mut self, permission: Permission, right: Right) {
+        let known = self.permissions.entry(permission).or_insert(right);
+        *known = (*known).max(right);
+    }
+
+    fn add_workflow(&mut self, workflow: &Workflow, mode: Mode) {
+        self.need(ACTIONS, if mode == Mode::ReadOnly { Right::Read } else { Right::Write });
+        self.repositories.insert(workflow.repository.name.to_ascii_lowercase());
+    }
+
     fn add(&mut self, target: &ConfiguredSecret, mode: Mode) {
         let scope = &target.destination.scope;
-        let mut need = |permission, right: Right| {
-            let known = self.permissions.entry(permission).or_insert(right);
-            *known = (*known).max(right);
-        };
         let permission = Permission::of(target.destination.store, scope);
         let right = if mode == Mode::ReadOnly { permission.to_list() } else { Right::Write };
-        need(permission, right);
+        self.need(permission, right);
         match scope {
             Scope::Repository(repository) | Scope::Environment { repository, .. } => {
                 self.repositories.insert(repository.name.to_ascii_lowercase());
@@ -375,8 +402,8 @@ impl Needs {
             Scope::Organization(_) => self.all_repositories = true,
         }
         if target.create_environment && mode != Mode::ReadOnly {
-            need(ACTIONS, Right::Read);
-            need(ADMINISTRATION, Right::Write);
+            self.need(ACTIONS, Right::Read);
+            self.need(ADMINISTRATION, Right::Write);
         }
     }
 

@@ -14,7 +14,7 @@ use super::error::{self, Error, ErrorKind, SignedWith, Subject};
 use super::identity::CredentialKind;
 use super::settings::{GithubCredential, Mode};
 use super::transport::Transport;
-use crate::config::ConfiguredSecret;
+use crate::config::{ConfiguredSecret, Workflow};
 use crate::http::Announce;
 use app::App;
 
@@ -76,6 +76,22 @@ impl Auth {
     pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a ConfiguredSecret>) {
         if let Self::App(app) = self {
             app.expect(targets);
+        }
+    }
+
+    /// Announces which workflows may be started.
+    pub(super) fn expect_workflows<'a>(&self, workflows: impl IntoIterator<Item = &'a Workflow>) {
+        if let Self::App(app) = self {
+            app.expect_workflows(workflows);
+        }
+    }
+
+    /// # Errors
+    /// When an App lacks the permission to start a workflow, or is not installed there.
+    pub(super) async fn may_start(&self, workflow: &Workflow) -> Result<(), Error> {
+        match self {
+            Self::Token(_) => Ok(()),
+            Self::App(app) => app.check_workflow(workflow).await,
         }
     }
 

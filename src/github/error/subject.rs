@@ -5,8 +5,9 @@ use std::fmt;
 use http::HeaderMap;
 
 use super::{Refusal, SignedWith, missing_scope, quoted, scopes};
-use crate::config::{Scope, Store};
-use crate::github::permission::{ADMINISTRATION, METADATA, Permission};
+use crate::config::{Scope, Store, Workflow};
+use crate::github::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission};
+use crate::github::workflows::ENABLE;
 
 /// What a request is for; errors name it.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +36,10 @@ pub(in crate::github) enum Subject<'a> {
     Installation(&'a str),
     /// A token for that installation.
     InstallationToken(&'a str),
+    /// A workflow and its runs.
+    Workflow(&'a Workflow),
+    /// Starting it, which takes the right to write.
+    Start(&'a Workflow),
 }
 
 impl fmt::Display for Subject<'_> {
@@ -45,6 +50,7 @@ impl fmt::Display for Subject<'_> {
             Self::Credential => f.write_str("GitHub credential"),
             Self::Repositories(owner) => write!(f, "repositories of {owner}"),
             Self::Installation(owner) | Self::InstallationToken(owner) => write!(f, "GitHub App at {owner}"),
+            Self::Workflow(workflow) | Self::Start(workflow) => write!(f, "workflow {workflow}"),
         }
     }
 }
@@ -81,18 +87,20 @@ impl Subject<'_> {
             }
             Self::Credential => "",
             Self::Repositories(owner) | Self::Installation(owner) | Self::InstallationToken(owner) => owner,
+            Self::Workflow(workflow) | Self::Start(workflow) => &workflow.repository.owner,
         }
     }
 
     /// What a refusal means, without its reason.
     pub(super) fn refusal(&self) -> &'static str {
         match self {
-            Self::Secrets(_) | Self::Environment(_) => "GitHub refused the request",
+            Self::Secrets(_) | Self::Environment(_) | Self::Workflow(_) => "GitHub refused the request",
             Self::WriteCheck(_) => "GitHub refused to write",
             Self::Credential => "GitHub refused to say whose it is",
             Self::Repositories(_) => "GitHub refused to list them",
             Self::Installation(_) => "GitHub refused to show the installation of the GitHub App",
             Self::InstallationToken(_) => "GitHub refused the GitHub App a token for its installation",
+            Self::Start(_) => "GitHub refused to start it",
         }
     }
 
@@ -116,6 +124,13 @@ impl Subject<'_> {
                 format!("the installation of the GitHub App at {owner} is gone"),
                 Some("Install the GitHub App again, from its page on GitHub."),
             ),
+            Self::Workflow(_) | Self::Start(_) => (
+                "the repository has no such workflow, or the GitHub credential cannot see it".to_owned(),
+                Some(
+                    "Check `repository` and `workflow` under `after`, and that the file is on the repository's default \
+                     branch.",
+                ),
+            ),
         }
     }
 
@@ -135,6 +150,21 @@ impl Subject<'_> {
         (!hints.is_empty()).then(|| hints.join(" "))
     }
 
+    /// What to do about a 422, as far as GitHub's message gives the cause.
+    pub(super) fn invalid_hint(&self, refusal: &Refusal<'_>) -> Option<String> {
+        let Self::Start(_) = self else { return None };
+        let hints = [
+            (
+                "does not have 'workflow_dispatch'",
+                "Add `workflow_dispatch:` to the workflow's `on:`, on the ref.",
+            ),
+            ("no ref found", "Correct `ref` under `after`: a branch or a tag."),
+            ("input", "Give every input of the workflow a default: crossfade sends none."),
+            ("disabled", ENABLE),
+        ];
+        hints.into_iter().find(|(part, _)| refusal.mentions(part)).map(|(_, hint)| hint.to_owned())
+    }
+
     fn permission_hint(&self, refusal: &Refusal<'_>) -> String {
         let (permission, right) = match self {
             Self::Environment(_) => (ADMINISTRATION, "write"),
@@ -144,11 +174,12 @@ impl Subject<'_> {
             Self::Credential | Self::Repositories(_) | Self::Installation(_) | Self::InstallationToken(_) => {
                 (METADATA, "read")
             }
+            Self::Workflow(_) | Self::Start(_) => (ACTIONS, "read and write"),
         };
         let asked = accepted_permissions(&refusal.reply.headers);
         let asked = asked.map(|asked| format!(" (GitHub asks for {asked})")).unwrap_or_default();
         match refusal.signed_with {
-            SignedWith::Token if refusal.mentions("by integration") => format!(
+            SignedWith::Token if refusal.mentions("by integration") && permission != ACTIONS => format!(
                 "Use a fine-grained personal access token or a GitHub App with the {permission}: {right}{asked}. The \
                  workflow's own GITHUB_TOKEN can never have it."
             ),
@@ -164,10 +195,14 @@ impl Subject<'_> {
 
     /// The scope that a classic token lacks; GitHub sends its scopes with every reply.
     fn missing_scope(&self, headers: &HeaderMap) -> Option<(String, String)> {
-        let (Self::Secrets(purpose) | Self::Environment(purpose) | Self::WriteCheck(purpose)) = self else {
-            return None;
-        };
-        missing_scope(&scopes(headers)?, purpose.scope)
+        let scopes = scopes(headers)?;
+        match self {
+            Self::Secrets(purpose) | Self::Environment(purpose) | Self::WriteCheck(purpose) => {
+                missing_scope(&scopes, purpose.scope)
+            }
+            Self::Start(workflow) => missing_scope(&scopes, &Scope::Repository(workflow.repository.clone())),
+            _ => None,
+        }
     }
 }
 

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::time::optional_time;
-use super::{DestinationOutcome, DestinationReport, PlannedMint, TokenEnd, TokenReport, TokenSpan};
+use super::{
+    DestinationOutcome, DestinationReport, PlannedMint, TokenEnd, TokenReport, TokenSpan, WorkflowReport,
+};
 use crate::redact::Redactor;
 
 /// What happened to one rotation.
@@ -52,6 +54,8 @@ pub(crate) struct RotationReport {
     pub notes: Vec<String>,
     /// The rotation's tokens that are valid, or were until this run; newest first.
     pub tokens: Vec<TokenSpan>,
+    /// The workflows that it starts.
+    pub after: Vec<WorkflowReport>,
 }
 
 /// What became of a rotation.
@@ -122,6 +126,7 @@ impl RotationReport {
             warnings: Vec::new(),
             notes: Vec::new(),
             tokens: Vec::new(),
+            after: Vec::new(),
         }
     }
 
@@ -163,6 +168,7 @@ impl RotationReport {
             warnings,
             notes,
             tokens,
+            after,
         } = self;
         let line = |text: &mut String| *text = redactor.line(text);
         let message = |text: &mut String| *text = redactor.message(text);
@@ -194,6 +200,10 @@ impl RotationReport {
         }
         retired.iter_mut().for_each(line);
         tokens.iter_mut().for_each(|span| line(&mut span.id));
+        for WorkflowReport { repository, workflow, git_ref, outcome: _, error } in after {
+            [repository, workflow].into_iter().chain(git_ref).for_each(line);
+            error.iter_mut().for_each(message);
+        }
         let sentences = [error, reason_text, next_step].into_iter().flatten();
         sentences.chain(steps).chain(warnings).chain(notes).for_each(message);
     }

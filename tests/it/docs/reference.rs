@@ -26,6 +26,7 @@ const ROTATION: &[(&str, &str)] = &[
     ("create", "{ datasetCapabilities: { logs: { ingest: [create] } } }"),
     ("verify", "/v2/datasets"),
     ("secrets", "[AXIOM_TOKEN, \"acme/api:AXIOM_TOKEN\"]"),
+    ("after", "[{ workflow: deploy.yml }]"),
 ];
 
 /// An example for each key of a secret: a secret that has it.
@@ -38,6 +39,13 @@ const SECRET: &[(&str, &str)] = &[
     ("organization", "{ organization: acme, name: AXIOM_TOKEN }"),
     ("visibility", "{ organization: acme, visibility: private, name: AXIOM_TOKEN }"),
     ("store", "{ repository: acme/api, store: dependabot, name: AXIOM_TOKEN }"),
+];
+
+/// An example for each key of a workflow: a workflow that has it.
+const WORKFLOW: &[(&str, &str)] = &[
+    ("repository", "{ repository: acme/api, workflow: deploy.yml }"),
+    ("workflow", "{ workflow: deploy.yml }"),
+    ("ref", "{ workflow: deploy.yml, ref: main }"),
 ];
 
 /// A configuration whose rotation has this key with this value.
@@ -91,10 +99,13 @@ fn the_configuration_page_has_every_key_of_the_schema() {
     let schema: Json = serde_json::from_str(&project_file("docs/crossfade.schema.json")).unwrap();
     let rotation = table(&schema, "Rotation", ROTATION);
     let secret = table(&schema, "SecretMapping", SECRET);
+    let workflow = table(&schema, "Workflow", WORKFLOW);
     let short = schema["$defs"]["Secret"]["anyOf"][0]["description"].as_str().unwrap();
     let written = format!(
         "<!-- begin -->\n\n## A rotation\n\nKeys with † may stand under `defaults` as well.\n\n{rotation}\n\
-         ## A secret\n\nIn short: {short} Or a mapping:\n\n{secret}\n<!-- end -->"
+         ## A secret\n\nIn short: {short} Or a mapping:\n\n{secret}\n\
+         ## A workflow\n\nA mapping under `after`; see [workflows after a rotation](reliability.md#workflows-after-a-rotation).\n\n\
+         {workflow}\n<!-- end -->"
     );
     let page = project_file(PAGE);
     let (before, rest) = page.split_once("<!-- begin -->").unwrap();
@@ -109,7 +120,9 @@ fn the_configuration_page_has_every_key_of_the_schema() {
 #[tokio::test]
 async fn every_example_of_the_configuration_page_is_valid() {
     let secrets = SECRET.iter().map(|(_, secret)| configuration("secrets", &format!("[{secret}]")));
-    for text in ROTATION.iter().map(|(key, value)| configuration(key, value)).chain(secrets) {
+    let workflows = WORKFLOW.iter().map(|(_, workflow)| configuration("after", &format!("[{workflow}]")));
+    let rotations = ROTATION.iter().map(|(key, value)| configuration(key, value));
+    for text in rotations.chain(secrets).chain(workflows) {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &text).unwrap();
         let ran = Invocation::of("check").arg("--config", &file.path().display().to_string()).run().await;

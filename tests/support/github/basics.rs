@@ -111,6 +111,7 @@ impl State {
             ("name", json!(name)),
             ("private", json!(!repository.public)),
             ("visibility", json!(if repository.public { "public" } else { "private" })),
+            ("default_branch", json!("main")),
             ("archived", json!(repository.archived)),
             ("disabled", json!(repository.disabled)),
         ] {

@@ -11,6 +11,7 @@ mod credential;
 mod routes;
 mod secrets;
 mod state;
+mod workflows;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -27,6 +28,7 @@ use state::{Break, State};
 pub use apps::{APP_ID, GivenToken, Installation, KEY_OF_A_STRANGER, KEY_PKCS1, KEY_PKCS8};
 pub use credential::Credential;
 pub use state::{HeldSecret, On, RateLimit, Repository, SecondaryLimit, Switches, WriteCheck};
+pub use workflows::{Workflow, WorkflowRun};
 
 /// A fake GitHub. Clones share it; it stops when the last one is dropped.
 #[derive(Clone)]
@@ -172,6 +174,43 @@ impl FakeGithub {
     /// Takes every credential with this label away.
     pub fn revoke(&self, label: &str) {
         self.lock().credentials.retain(|c| c.label != label);
+    }
+
+    /// Adds a workflow to a repository, which exists from then on.
+    pub fn add_workflow(&self, full_name: &str, file: &str) {
+        self.ensure_repo(full_name);
+        self.lock().add_workflow(full_name, file);
+    }
+
+    /// Changes a workflow: whether it can be started.
+    pub fn change_workflow(&self, full_name: &str, file: &str, change: impl FnOnce(&mut Workflow)) {
+        let mut state = self.lock();
+        let repository = state.repository_mut(full_name).clone();
+        change(state.workflow_mut(&repository, file).expect("no such workflow"));
+    }
+
+    /// Starts a run of a workflow as a push would.
+    pub fn push(&self, full_name: &str, file: &str) {
+        let mut state = self.lock();
+        let repository = state.repository_mut(full_name).clone();
+        let created_at = super::clock::seconds(state.clock.now());
+        let run =
+            WorkflowRun { created_at, event: "push", git_ref: "main".to_owned(), by: "hand".to_owned() };
+        state.run_workflow(&repository, file, run);
+    }
+
+    /// The runs of a workflow, oldest first.
+    #[must_use]
+    pub fn runs(&self, full_name: &str, file: &str) -> Vec<WorkflowRun> {
+        let mut state = self.lock();
+        let repository = state.repository_mut(full_name).clone();
+        state.workflow_mut(&repository, file).expect("no such workflow").runs.clone()
+    }
+
+    /// Every workflow.
+    #[must_use]
+    pub fn workflows(&self) -> Vec<Workflow> {
+        self.lock().workflows.clone()
     }
 
     /// Gives a repository another name; the old one redirects from now on.

@@ -248,6 +248,7 @@ impl State {
                 let place = Place::Environment(repository.id, (*name).to_owned());
                 self.secrets(call, &Scope { store: Store::Actions, place }, tail)
             }
+            ["actions", "workflows", tail @ ..] => self.workflows(call, repository, tail),
             [store, "secrets", tail @ ..] => {
                 let store = self.store_named(store)?;
                 self.secrets(call, &Scope { store, place: Place::Repository(repository.id) }, tail)

@@ -12,6 +12,7 @@ use super::super::reply::Recorded;
 use super::address::{Named, Place, Scope, Store};
 use super::apps::{GivenToken, Installation};
 use super::credential::Credential;
+use super::workflows::Workflow;
 
 /// A secret, opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +146,10 @@ pub struct Switches {
     pub write_check: Option<WriteCheck>,
     /// The user whose credentials these are; `None`: octocat.
     pub login: Option<String>,
+    /// A workflow that is started is answered with its run, as later versions of the API do.
+    pub shows_started_runs: bool,
+    /// Lists of workflow runs show a run only after so long.
+    pub run_lag: SignedDuration,
     /// Stores that this server does not have, as paths name them.
     pub missing_stores: Vec<&'static str>,
 }
@@ -161,6 +166,7 @@ pub(super) struct State {
     pub(super) credentials: Vec<Credential>,
     pub(super) installations: Vec<Installation>,
     pub(super) tokens_given: Vec<GivenToken>,
+    pub(super) workflows: Vec<Workflow>,
     pub(super) breaks: Vec<Break>,
     pub(super) switches: Switches,
     pub(super) requests: Vec<Recorded>,
@@ -182,6 +188,7 @@ impl State {
             credentials: Vec::new(),
             installations: Vec::new(),
             tokens_given: Vec::new(),
+            workflows: Vec::new(),
             breaks: Vec::new(),
             switches: Switches::default(),
             requests: Vec::new(),
