@@ -90,7 +90,7 @@ async fn a_file_of_ones_own_is_doubted_once_in_a_run_until_it_was_proved_or_used
 async fn what_a_service_does_not_publish_is_said_before_it_stops_a_rotation() {
     let unproved = |text: &str| text.replace(", proved: \"yes\"", "");
     let world = fresh(&buildkite::SERVICE).await;
-    world.github.put_by_hand("acme/infra:BUILDKITE_ADMIN_TOKEN", &world.original.value);
+    world.github.put_by_hand("acme/infra:BUILDKITE_TOKEN", &world.original.value);
     let ran = run("rotate", &world, unproved).await;
     assert_eq!((ran.exit_code, &ran.rotation()["outcome"]), (0, &json!("fresh")), "{}", ran.everything());
     let [only] = naming_the_proof(&ran, "rotations", "warnings").try_into().unwrap();
