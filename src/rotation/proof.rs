@@ -63,8 +63,9 @@ impl Proof<'_> {
         steps
     }
 
+    /// No rotation has this key: their names may not contain brackets.
     fn key(&self) -> RotationKey {
-        RotationKey::new(self.repository, &format!("{}/prove", self.rotation.name))
+        RotationKey::new(self.repository, &format!("{}[prove]", self.rotation.name))
     }
 
     async fn create(&self, steps: &mut Vec<Step>) -> Option<(Minted, Option<Token>)> {
