@@ -12,7 +12,7 @@ mod support;
 use std::path::Path;
 use std::process::ExitCode;
 
-use support::github::Credential;
+use support::github::{Credential, On};
 use support::provider::{Service, axiom, deepset, launchdarkly, lighthouse, softwareone};
 use support::world::{REPOSITORY, TOKEN};
 use support::{Invocation, Ran, World};
@@ -36,6 +36,14 @@ struct Demo {
 
 /// A GitHub credential of `--serve` that lacks the right to write.
 const READ_ONLY: &str = "github_pat_11AAQX7Y20read0only0aB3cD4eF5gH6iJ7kL8mN9oP0qR1sT2uV3wX4yZ";
+
+/// The files of a checkout.
+const CONFIG: &str = ".github/crossfade.yml";
+const WORKFLOW: &str = ".github/workflows/rotate.yml";
+
+/// What is deployed with the token, and the workflow that does so.
+const DEPLOYED: &str = "acme/api";
+const DEPLOY: &str = "deploy.yml";
 
 const DEMOS: [Demo; 5] = [
     Demo {
@@ -79,7 +87,7 @@ const DEMOS: [Demo; 5] = [
     },
     Demo {
         service: &lighthouse::SERVICE,
-        title: "Lighthouse, which crossfade knows only by the file in docs/providers.md,",
+        title: "Lighthouse, which crossfade knows only by the file in docs/providers.md",
         secret: "LIGHTHOUSE_KEY",
         end: "ends in 12 days",
         mint: "creates a token with the same scopes. The old one is left as it is",
@@ -188,6 +196,9 @@ async fn tour(demo: &Demo, world: &World) {
              acme/infra and acme/api. GitHub shows the value of a secret to no one, crossfade included."
         ),
     );
+    let checkout = tempfile::tempdir().unwrap();
+    let at = Sandbox { demo, world, checkout: checkout.path() };
+    let mut runs: Vec<Ran> = at.set_up().await.into_iter().collect();
 
     say(
         2,
@@ -196,61 +207,77 @@ async fn tour(demo: &Demo, world: &World) {
          rotation does, and says what to do. Then it is fixed.",
     );
     world.github.change_credential(world.github_token(), Credential::read_only);
-    let checkout = checkout();
-    let doctor = || doctor(world, checkout.path());
-    let broken = show(&doctor()).await;
+    let broken = show(&at.crossfade("doctor")).await;
     check("the doctor found it", broken.exit_code == 1 && broken.stdout.contains("read and write"));
     world.github.change_credential(world.github_token(), Credential::read_and_write);
-    let healthy = show(&doctor()).await;
+    let healthy = show(&at.crossfade("doctor")).await;
     check("now a rotation would work", healthy.exit_code == 0);
     check("GitHub still holds the old token", holds_old());
 
     say(3, "What would happen", "A dry run looks at everything and changes nothing.");
-    let planned = show(&Invocation::rotate(world).flag("--dry-run")).await;
+    let planned = show(&at.crossfade("rotate").flag("--dry-run")).await;
     check("the dry run planned a rotation", planned.stdout.starts_with("would rotate"));
     check("GitHub still holds the old token", holds_old());
 
     say(
         4,
-        "The rotation",
+        "The rotation, and a deployment",
         &format!(
             "Without --dry-run, crossfade {mint}. It sees that the new value\n\
              is accepted, seals it with each repository's public key and writes it. The old value lives on for\n\
-             7 days: a job that was queued a minute ago still carries it."
+             7 days: a job that was queued a minute ago still carries it. An application that was deployed with the\n\
+             old value does not read secrets by itself, so the configuration names the workflow that deploys it."
         ),
     );
-    let rotated = show(&Invocation::rotate(world)).await;
+    let rotated = show(&at.crossfade("rotate")).await;
     check("every destination acknowledged the new token", rotated.exit_code == 0);
     check("GitHub holds a new token, opened with its private key", !holds_old());
     check("what each secret holds is accepted", world.unaccepted().is_empty());
     check("what a queued job carries is accepted", accepts_old());
     check("the new token may do what the old one could", world.changed_privileges().is_empty());
+    check("the workflow was started once", world.github.runs(DEPLOYED, DEPLOY).len() == 1);
 
     say(
         5,
         "The next day",
         "The schedule runs again. Nothing is due, so it costs one look at the provider and one at each\n\
-         repository.",
+         repository; until the overlap is over, also one at the runs of the workflow.",
     );
     world.advance_days(1);
     world.github.forget_requests();
     world.provider.forget_requests();
-    let fresh = show(&Invocation::rotate(world)).await;
+    let fresh = show(&at.crossfade("rotate")).await;
     check("nothing was minted", fresh.stdout.starts_with("fresh"));
     check("one request to the provider: its list of tokens", world.provider.requests().len() == 1);
+    check("the workflow was not started again", world.github.runs(DEPLOYED, DEPLOY).len() == 1);
 
     say(6, "A week later", demo.overlap);
     world.advance_days(7);
-    let mut runs = vec![broken, healthy, planned, rotated, fresh];
+    runs.extend([broken, healthy, planned, rotated, fresh]);
     if demo.is_retired {
-        runs.push(show(&Invocation::rotate(world)).await);
+        runs.push(show(&at.crossfade("rotate")).await);
         world.advance_days(8);
-        runs.push(show(&Invocation::rotate(world)).await);
+        runs.push(show(&at.crossfade("rotate")).await);
         let original = world.provider.token(&world.original.id);
         check("in the end the old token is deleted", original.is_none_or(|token| token.deleted));
     }
     check("the old token is accepted no longer", !accepts_old());
     check("what each secret holds is accepted", world.unaccepted().is_empty());
+
+    say(
+        7,
+        "An issue while something fails",
+        "The GitHub credential loses its access to acme/api. With --report-issue, crossfade keeps an issue open as\n\
+         long as a rotation fails, and closes it when all is well.",
+    );
+    let reporting = || at.crossfade("rotate").flag("--report-issue");
+    let issue = || world.github.issues(REPOSITORY).pop();
+    world.github.break_scope("acme/api", On::Reads, 404);
+    runs.push(show(&reporting()).await);
+    check("an issue is open", issue().is_some_and(|issue| issue.is_open));
+    world.github.repair();
+    runs.push(show(&reporting()).await);
+    check("it was closed with a comment", issue().is_some_and(|it| !it.is_open && it.comments.len() == 1));
 
     let printed = runs.iter().map(Ran::everything).collect::<Vec<_>>().join("\n");
     check(
@@ -261,21 +288,68 @@ async fn tour(demo: &Demo, world: &World) {
     println!("\nThat is the whole job. README.md shows the same as a scheduled workflow.");
 }
 
-/// `crossfade doctor` for the scene.
-fn doctor(world: &World, checkout: &Path) -> Invocation {
-    Invocation::of("doctor")
-        .scene(world, &world.github.url(), &world.provider.url())
-        .env("LANG", "C.UTF-8")
-        .env("GITHUB_WORKSPACE", &checkout.display().to_string())
+/// Where the commands of the tour run.
+struct Sandbox<'a> {
+    demo: &'a Demo,
+    world: &'a World,
+    checkout: &'a Path,
 }
 
-/// A checkout with the workflow that the documentation shows.
-fn checkout() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let workflows = folder.path().join(".github/workflows");
-    std::fs::create_dir_all(&workflows).unwrap();
-    std::fs::write(workflows.join("rotate.yml"), include_str!("workflows/rotate.yml")).unwrap();
-    folder
+impl Sandbox<'_> {
+    /// A command in the checkout, which finds the servers by variables.
+    fn crossfade(&self, command: &str) -> Invocation {
+        let Self { world, checkout, demo } = self;
+        Invocation::of(command)
+            .credentials(world)
+            .env(&credential_of(demo), world.provider_token())
+            .env("CROSSFADE_CONFIG", checkout.join(CONFIG).to_str().unwrap())
+            .env("CROSSFADE_PROVIDER_URL", &world.provider.url())
+            .env("CROSSFADE_GITHUB_API_URL", &world.github.url())
+            .env("CROSSFADE_REPOSITORY", REPOSITORY)
+            .env("GITHUB_WORKSPACE", checkout.to_str().unwrap())
+            .env("LANG", "C.UTF-8")
+    }
+
+    /// `crossfade init` in an empty checkout; for a service that is not built in, what the
+    /// documentation shows.
+    async fn set_up(&self) -> Option<Ran> {
+        let ran = match self.demo.service.configuration() {
+            None => {
+                println!(
+                    "`init` writes the configuration and the workflow; at a terminal it asks, and lists what there is.\n"
+                );
+                let init = self.crossfade("init").flag("--yes").arg("--provider", self.demo.service.name);
+                let init = init.arg("--token", TOKEN);
+                let secrets = destinations(self.demo);
+                let ran = show(&secrets.iter().fold(init, |init, secret| init.arg("--secret", secret))).await;
+                check("the configuration and the workflow are there", ran.exit_code == 0);
+                Some(ran)
+            }
+            Some(shown) => {
+                let both = destinations(self.demo).map(|secret| format!("{secret:?}")).join(", ");
+                let shown = shown.replace(&format!("[{}]", self.demo.secret), &format!("[{both}]"));
+                std::fs::create_dir_all(self.checkout.join(WORKFLOW).parent().unwrap()).unwrap();
+                std::fs::write(self.checkout.join(CONFIG), shown).unwrap();
+                std::fs::write(self.checkout.join(WORKFLOW), include_str!("workflows/rotate.yml")).unwrap();
+                None
+            }
+        };
+        self.world.github.add_workflow(DEPLOYED, DEPLOY);
+        let after = format!("    after: [{{ repository: {DEPLOYED}, workflow: {DEPLOY}, ref: main }}]\n");
+        println!("To the end of {CONFIG}, for step 4:\n\n{after}");
+        let config = self.checkout.join(CONFIG);
+        let text = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(config, text + &after).unwrap();
+        ran
+    }
+}
+
+/// The variable that the configuration names for the provider credential.
+fn credential_of(demo: &Demo) -> String {
+    match demo.service.configuration() {
+        None => format!("{}_ADMIN_TOKEN", demo.service.name.to_uppercase()),
+        Some(_) => "LIGHTHOUSE_ADMIN_KEY".to_owned(),
+    }
 }
 
 /// Whether every secret holds this value.

@@ -6,6 +6,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use secrecy::SecretString;
+
+use crate::diagnostic::Invalid;
+
 /// Variables and their values; some are secret, so none is ever shown.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
@@ -35,6 +39,20 @@ impl Environment {
     pub(crate) fn is_on_actions(&self) -> bool {
         self.get("GITHUB_ACTIONS") == Some("true")
     }
+}
+
+/// A secret that can be sent in a header.
+pub(crate) fn visible(value: &str) -> Result<SecretString, Invalid> {
+    let value = value.trim();
+    if value.is_empty() {
+        return Err(Invalid::new("this variable contains only whitespace"));
+    }
+    if value.len() > 8192 || !value.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Invalid::new(
+            "the value of this variable is not a token: it contains spaces, line breaks or other characters that tokens never have",
+        ));
+    }
+    Ok(value.to_owned().into())
 }
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {

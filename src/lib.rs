@@ -10,9 +10,11 @@
 //!    destination and *retires* the tokens that no destination holds any more.
 //! 3. [`provider`] sends requests to the services that issue tokens, [`github`] to
 //!    GitHub; both through the one client in [`http`].
-//! 4. [`report`] prints what happened, for users and for programs.
+//! 4. [`report`] prints what happened, for users and for programs; [`issue`] keeps an issue
+//!    open on GitHub while something is wrong.
 //!
-//! [`doctor`] asks what a rotation would meet, and changes nothing.
+//! [`doctor`] asks what a rotation would meet, and changes nothing. [`init`] writes the files
+//! that a first rotation needs.
 //!
 //! [`run()`] connects them for one invocation. [`clock`] is the only source of time.
 //! [`error_code`] has the codes of errors, which lead to their sections in the docs.
@@ -28,6 +30,8 @@ mod environment;
 mod error_code;
 mod github;
 mod http;
+mod init;
+mod issue;
 mod limits;
 mod period;
 mod progress;

@@ -130,6 +130,12 @@ impl Redactor {
         }
     }
 
+    /// Whether a text contains a secret.
+    #[must_use]
+    pub(crate) fn changes(&self, text: &str) -> bool {
+        self.scrub(text) != text
+    }
+
     /// One printable line of up to 300 characters, for a name, an id or a
     /// server's message: scrubbed, without anything that a terminal or the
     /// Actions runner would obey. Applying it twice changes nothing.

@@ -4,6 +4,8 @@
 //! [`crate::report`] what is printed. Does not use the process's own state, so that
 //! tests and the sandbox can run many invocations side by side.
 
+mod init;
+mod issue;
 mod proof;
 
 use std::collections::HashMap;
@@ -13,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
 use crate::cli::{self, Command, EarlyExit, Invocation, Run, Verbosity};
@@ -20,7 +23,7 @@ use crate::clock::{Clock, ClockId};
 use crate::diagnostic::{Invalid, Problems};
 use crate::doctor::{self, Diagnosis, Subject, workflow};
 use crate::environment::Environment;
-use crate::github::{GitHub, GithubCredential, GithubOptions, Mode};
+use crate::github::{GitHub, GithubCredential, GithubOptions, IssueToken, Issues, Mode};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::log;
 use crate::progress::Progress;
@@ -41,6 +44,8 @@ const USAGE: u8 = 2;
 const FAILED: u8 = 1;
 /// Exit code of a dry run with `--detailed-exitcode` if there is something to do.
 const SOMETHING_TO_DO: u8 = 3;
+/// The time for the issue, in request timeouts.
+const ISSUE_PATIENCE: u32 = 4;
 /// Exit code after a second stop signal, as a shell reports a process that SIGINT ended.
 const INTERRUPTED: u8 = 130;
 
@@ -53,7 +58,7 @@ pub async fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &Environment,
     mut streams: Streams,
-    stop: impl AsyncFnMut(),
+    mut stop: impl AsyncFnMut(),
 ) -> u8 {
     let on_actions = environment.is_on_actions();
     let redactor = Arc::new(Redactor::new());
@@ -62,16 +67,10 @@ pub async fn run(
         Ok(Invocation::Provider(run)) => {
             return Box::pin(proof::run(&run, &redactor, on_actions, streams)).await;
         }
-        Err(EarlyExit { stdout, stderr, exit_code, problems }) => {
-            // A closed pipe is not an error.
-            let (stdout, stderr) = (redactor.scrub(&stdout), redactor.scrub(&stderr));
-            let _ = streams.stdout.write_all(stdout.as_bytes()).and_then(|()| streams.stdout.flush());
-            let _ = streams.stderr.write_all(stderr.as_bytes()).and_then(|()| streams.stderr.flush());
-            if on_actions {
-                let _ = actions::annotate_problems(&problems, &redactor, &mut streams.stderr);
-            }
-            return exit_code;
+        Ok(Invocation::Init(run)) => {
+            return Box::pin(init::run(*run, &redactor, environment, streams, stop)).await;
         }
+        Err(early_exit) => return exit_early(early_exit, &redactor, on_actions, streams),
     };
     register(&run, &redactor);
     let verbosity = run.options.verbosity;
@@ -95,14 +94,16 @@ pub async fn run(
     if is_folded {
         let _ = actions::group("crossfade: what was asked and answered", &mut streams.stderr);
     }
-    let outcome =
-        carry_out(&run, &redactor, on_actions, &streams, &progress, stop).with_subscriber(log).await;
+    let log = Dispatch::new(log);
+    let outcome = carry_out(&run, &redactor, on_actions, &streams, &progress, &mut stop)
+        .with_subscriber(log.clone())
+        .await;
     progress.end();
     if is_folded {
         let _ = actions::end_group(&mut streams.stderr);
     }
-    let report = match outcome {
-        Ok(Outcome::Report(report)) => *report,
+    let (report, issues) = match outcome {
+        Ok(Outcome::Report { report, issues }) => (*report, issues),
         Ok(Outcome::Diagnosis(diagnosis)) => return print(&diagnosis, &run, &redactor, environment, streams),
         Err(Abort::AtOnce(left)) => {
             let _ = writeln!(streams.stderr, "{left}");
@@ -117,16 +118,17 @@ pub async fn run(
             return USAGE;
         }
     };
+    let links = issue::links(&run, environment);
     let files = on_actions.then(|| ActionsFiles {
         output: environment.get("GITHUB_OUTPUT").map(PathBuf::from),
         summary: environment.get("GITHUB_STEP_SUMMARY").map(PathBuf::from),
-        server_url: run.github.site_url().or_else(|| environment.get("GITHUB_SERVER_URL").map(str::to_owned)),
+        server_url: links.server.clone(),
     });
     let terminal = streams.stdout.terminal(environment, verbosity > Verbosity::Normal);
     let Streams { stdout, stderr, stdin: _ } = &mut streams;
     let format = run.options.format;
     let mut outputs = Outputs { format, terminal, stdout, stderr, actions: files };
-    match report::publish(&report, &redactor, &mut outputs) {
+    let exit_code = match report::publish(&report, &redactor, &mut outputs) {
         Ok(()) => match report.exit_code() {
             0 if run.options.detailed_exitcode && report.has_something_to_do() => SOMETHING_TO_DO,
             code => code,
@@ -136,7 +138,27 @@ pub async fn run(
             let _ = writeln!(streams.stderr, "error: the report could not be written: {error}");
             FAILED
         }
+    };
+    if let Some(issues) = issues {
+        let kept = issue::keep(&run, &issues, &report, &links, &redactor, stop).with_subscriber(log);
+        if let Some(warning) = kept.await {
+            issue::warn(&warning, on_actions, verbosity, &mut streams.stderr);
+        }
     }
+    exit_code
+}
+
+/// Prints what needs no request, and returns the exit code.
+fn exit_early(early_exit: EarlyExit, redactor: &Redactor, on_actions: bool, mut streams: Streams) -> u8 {
+    let EarlyExit { stdout, stderr, exit_code, problems } = early_exit;
+    // A closed pipe is not an error.
+    let (stdout, stderr) = (redactor.scrub(&stdout), redactor.scrub(&stderr));
+    let _ = streams.stdout.write_all(stdout.as_bytes()).and_then(|()| streams.stdout.flush());
+    let _ = streams.stderr.write_all(stderr.as_bytes()).and_then(|()| streams.stderr.flush());
+    if on_actions {
+        let _ = actions::annotate_problems(&problems, redactor, &mut streams.stderr);
+    }
+    exit_code
 }
 
 /// Prints a diagnosis, and returns the exit code.
@@ -165,7 +187,11 @@ fn print(
 
 /// What an invocation found.
 enum Outcome {
-    Report(Box<Report>),
+    Report {
+        report: Box<Report>,
+        /// Where an issue is to be kept.
+        issues: Option<Box<Issues>>,
+    },
     Diagnosis(Diagnosis),
 }
 
@@ -246,7 +272,13 @@ async fn carry_out(
             return Outcome::Diagnosis(diagnosis.unwrap_or_else(|why| Diagnosis::stopped(&why)));
         }
         let report = rotation::run(&context, &run.config, &sessions).await;
-        Outcome::Report(Box::new(complete(report, run, &sessions)))
+        let report = Box::new(complete(report, run, &sessions));
+        let settings = run.issue.as_ref().filter(|_| mode != Mode::DryRun);
+        let issues = settings.map(|settings| {
+            let patience = request_timeout * ISSUE_PATIENCE;
+            Box::new(github.issues(&settings.repository, &settings.token, patience))
+        });
+        Outcome::Report { report, issues }
     };
     let stopped = async {
         stop().await;
@@ -326,6 +358,10 @@ fn sessions(
 fn register(run: &Run, redactor: &Redactor) {
     run.credentials.values().for_each(|credential| redactor.register(credential));
     run.marker_keys.iter().for_each(|key| redactor.register(key));
+    if let Some(settings) = &run.issue {
+        let (IssueToken::Own(token) | IssueToken::Shared(token)) = &settings.token;
+        redactor.register(token);
+    }
     match &run.github.credential {
         GithubCredential::Token(token) => redactor.register(token),
         GithubCredential::App { private_key, .. } => redactor.register(private_key),

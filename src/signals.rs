@@ -25,13 +25,14 @@ impl Signals {
     }
 
     /// Resolves at the first signal of either kind, and after that at each Ctrl-C: a
-    /// SIGTERM that follows must not cut a delivery short.
+    /// SIGTERM that follows must not cut a delivery short. No signal is lost if the caller
+    /// stops waiting.
     pub(crate) async fn next(&mut self) {
-        let is_asked = std::mem::replace(&mut self.is_asked, true);
         tokio::select! {
             () = received(&mut self.interrupt) => {}
-            () = received(&mut self.terminate), if !is_asked => {}
+            () = received(&mut self.terminate), if !self.is_asked => {}
         }
+        self.is_asked = true;
     }
 }
 

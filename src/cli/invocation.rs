@@ -9,10 +9,11 @@ use std::str::FromStr as _;
 use clap::ArgMatches;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::init::{self, InitRun};
 use super::input::Inputs;
 use super::provider::{self, ProviderRun};
-use super::repository;
 use super::settings::{self, RunOptions};
+use super::{issue, repository};
 use crate::config::address::origin;
 use crate::config::providers::ProviderName;
 use crate::config::selection::{Selection, Shard};
@@ -21,8 +22,9 @@ use crate::config::{
     check_values, github_apart, load, summary,
 };
 use crate::diagnostic::{Invalid, Origin, Problems, printable};
-use crate::environment::Environment;
+use crate::environment::{Environment, visible};
 use crate::github::{GithubCredential, GithubSettings};
+use crate::issue::IssueSettings;
 use crate::period::Period;
 use crate::redact::{GRAM, Redactor, looks_like_a_secret};
 use crate::report::{Condition, Format};
@@ -54,6 +56,8 @@ pub(crate) struct Run {
     pub credentials: BTreeMap<String, SecretString>,
     /// The keys that sign markers; none: markers are not signed.
     pub marker_keys: Vec<SecretString>,
+    /// The issue to keep, if that was asked for.
+    pub issue: Option<IssueSettings>,
     /// What was found out and not given.
     pub note: Option<String>,
     /// Warnings, which do not stop the run.
@@ -104,7 +108,7 @@ impl EarlyExit {
         Self { stdout: String::new(), stderr, exit_code: 2, problems: Box::new(problems) }
     }
 
-    pub(super) fn of(problems: Problems) -> Self {
+    pub(crate) fn of(problems: Problems) -> Self {
         Self { stdout: String::new(), stderr: render(&problems), exit_code: 2, problems: Box::new(problems) }
     }
 }
@@ -116,6 +120,8 @@ pub(crate) enum Invocation {
     Rotations(Box<Run>),
     /// About one provider.
     Provider(Box<ProviderRun>),
+    /// Sets up a first rotation.
+    Init(Box<InitRun>),
 }
 
 /// What arguments (the program's name first) and environment ask for.
@@ -145,6 +151,7 @@ pub(crate) fn invocation(
         "schema" => Err(EarlyExit::good(crate::config::SCHEMA.to_owned())),
         "completions" => Err(EarlyExit::good(completions(matches))),
         "check" => Err(check(inputs, redactor)),
+        "init" => init::run(inputs).map(|run| Invocation::Init(Box::new(run))),
         "provider" => {
             provider::run(matches, environment, redactor).map(|run| Invocation::Provider(Box::new(run)))
         }
@@ -185,7 +192,7 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
         let api_url = api_url.as_ref().filter(|_| only_reads);
         repository = api_url.and_then(|api_url| repository::of_remote(&inputs, api_url));
         match &repository {
-            Some(found) => note = Some(format!("repository {found}, from the git remote origin")),
+            Some(found) => note = Some(repository::found(found)),
             None => repository::require(&mut inputs),
         }
     }
@@ -193,6 +200,13 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
     let config = configuration(&mut inputs, repository.as_ref(), redactor);
     let rotations = config.iter().flat_map(|config| &config.rotations);
     let credentials = credentials(rotations, &mut inputs);
+    let issue = match command {
+        Command::Rotate | Command::Status { .. } => {
+            let credential = github.as_ref().map(|github| &github.credential);
+            issue::settings(&mut inputs, name, config.as_ref(), credential, repository.as_ref())
+        }
+        Command::Doctor => None,
+    };
     compare_values(config.as_ref(), github.as_ref(), &mut inputs, redactor);
     let marker_keys = settings::marker_keys(&mut inputs);
     let problems = inputs.problems;
@@ -212,6 +226,7 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
                 github,
                 credentials,
                 marker_keys,
+                issue,
                 note,
                 warnings,
             })
@@ -361,10 +376,12 @@ fn file(path: Option<(String, Origin)>, problems: &mut Problems) -> Option<Strin
         Ok(_) => {
             String::from_utf8(bytes).map_err(|_| Invalid::new(format!("{} is not UTF-8", printable(&path))))
         }
-        Err(error) if error.kind() == ErrorKind::NotFound && origin == Origin::Missing => {
-            Err(Invalid::new(format!("{DEFAULT_FILE} does not exist, and no flags describe a rotation"))
-                .help("write the file, name another with --config, or give --provider, --token and --secret"))
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound && origin == Origin::Missing => Err(Invalid::new(
+            format!("{DEFAULT_FILE} does not exist, and no flags describe a rotation"),
+        )
+        .help(
+            "run `crossfade init`, name another file with --config, or give --provider, --token and --secret",
+        )),
         Err(error) => Err(Invalid::new(format!("{} cannot be read: {}", printable(&path), error.kind()))),
     };
     let text = problems.note(origin, text)?;
@@ -383,7 +400,7 @@ pub(super) fn credentials<'a>(
             continue;
         }
         let value = match inputs.environment.get(variable) {
-            Some(value) => settings::visible(value).map_err(|e| Invalid::new(format!("{variable}: {e}"))),
+            Some(value) => visible(value).map_err(|e| Invalid::new(format!("{variable}: {e}"))),
             None => {
                 let invalid = Invalid::new(format!("no provider credential is given: {variable} is not set"));
                 Err(invalid.help(if inputs.environment.is_on_actions() {
@@ -417,6 +434,9 @@ fn compare_values(
             token.map(|token| (settings::GITHUB_TOKEN, token.to_owned().into()))
         }
     };
+    let of_issues = environment.get(settings::ISSUE_TOKEN);
+    let of_issues = of_issues.map(|token| (settings::ISSUE_TOKEN, token.to_owned().into()));
+    let of_github = of_github.into_iter().chain(of_issues);
     held.extend(of_github.map(|(variable, value)| Held { variable, value, provider: None }));
     let rotations = config.into_iter().flat_map(|config| config.rotations.iter().chain(&config.unselected));
     let providers = rotations.map(|rotation| &rotation.provider);

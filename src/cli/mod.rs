@@ -1,14 +1,16 @@
 //! Commands, flags and environment.
 //!
 //! This module is what can be typed; [`invocation()`] is what it means, together
-//! with the [`Environment`], and refuses what cannot be run before anything is
+//! with the [`crate::environment::Environment`], and refuses what cannot be run before anything is
 //! contacted. No secret is ever an argument.
 //!
 //! Every option can be given by a variable too: see [`input`]. Values are read there
 //! and not by clap, so that all problems are reported at once.
 
+mod init;
 mod input;
 mod invocation;
+mod issue;
 mod provider;
 mod repository;
 mod settings;
@@ -22,6 +24,7 @@ use clap_complete::Shell;
 use crate::config::default_of;
 use crate::provider::{Kind, catalogue};
 
+pub(crate) use init::InitRun;
 pub(crate) use invocation::{Command, EarlyExit, Invocation, Run, invocation};
 pub(crate) use provider::{Action, ProviderRun};
 pub(crate) use settings::Verbosity;
@@ -38,12 +41,15 @@ Secrets come only from environment variables, never from arguments:
   CROSSFADE_GITHUB_APP_PRIVATE_KEY    a GitHub App
   CROSSFADE_MARKER_KEY                signs the markers of new tokens (optional; one key a
                                       line: the first signs, all verify)
+  CROSSFADE_ISSUE_TOKEN               a GitHub token that writes the issue of --report-issue
+                                      (default: CROSSFADE_GITHUB_TOKEN)
 
 Exit codes: 0 all is well, 1 a rotation failed, 2 usage or configuration,
 3 something to do (only with --detailed-exitcode).";
 
 const EXAMPLES: &str = "\
 Examples:
+  crossfade init                              write the configuration and a workflow
   crossfade check                             the configuration in .github/crossfade.yml
   crossfade doctor                            what would stop a rotation today; changes nothing
   crossfade rotate --dry-run                  what a run would do; changes nothing
@@ -61,7 +67,7 @@ pub fn command() -> Clap {
         let note = match name.as_str() {
             "verbose" | "quiet" | "shell" | "known-as" => return arg.help(help),
             "only" | "fail-on" => ", one a line or with commas",
-            "secret" => ", one a line",
+            "secret" | "with" => ", one a line",
             _ => "",
         };
         let is_period = arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == PERIOD));
@@ -97,6 +103,7 @@ fn commands() -> Clap {
                 .arg(switch("detailed-exitcode", "With --dry-run: exit with 3 if there is something to do"))
                 .arg(switch("force", "Rotate even if nothing is due"))
                 .arg(switch("yes", "End tokens at once without asking, as with an overlap of 0h"))
+                .args(issue())
                 .args(network())
                 .args(output()),
         )
@@ -112,6 +119,7 @@ fn commands() -> Clap {
             ))
             .arg(fail_on)
             .arg(switch("unmanaged", "Also list the provider's tokens that no rotation covers"))
+            .args(issue())
             .args(network())
             .args(output()),
         )
@@ -126,6 +134,7 @@ fn commands() -> Clap {
         .subcommand(
             Clap::new("check").about("Check the configuration, offline").args(rotation()).args(output()),
         )
+        .subcommand(init::command())
         .subcommand(provider::command())
         .subcommand(Clap::new("schema").about("Print the JSON Schema of the configuration file"))
         .subcommand(
@@ -183,6 +192,21 @@ fn rotation() -> Vec<Arg> {
     ];
     args.extend(described.map(|arg| arg.help_heading("One rotation by flags")));
     args
+}
+
+/// Where else a failure is reported.
+fn issue() -> [Arg; 2] {
+    let report = option(
+        "report-issue",
+        "OWNER/NAME",
+        "Keep an issue open while something fails or would expire: in this repository, else in the one that rotates",
+    );
+    let public = switch(
+        "public-issue",
+        "Allow the issue in a public repository, where everybody reads the names in it",
+    );
+    [report.num_args(0..=1).default_missing_value(issue::HERE), public]
+        .map(|arg| arg.help_heading("Issue").hide_short_help(true))
 }
 
 /// How GitHub and the providers are contacted.

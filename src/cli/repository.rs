@@ -30,6 +30,11 @@ pub(super) fn require(inputs: &mut Inputs<'_>) {
     );
 }
 
+/// That the repository was found, and where.
+pub(super) fn found(repository: &Repository) -> String {
+    format!("repository {repository}, from the git remote origin")
+}
+
 /// The repository of the git remote `origin`, if it is one of this GitHub.
 pub(super) fn of_remote(inputs: &Inputs<'_>, api_url: &Url) -> Option<Repository> {
     let mut git = Command::new("git");

@@ -8,7 +8,7 @@ use url::Url;
 use super::input::Inputs;
 use crate::config::address::origin;
 use crate::diagnostic::{Invalid, Origin, Problems, named, quoted};
-use crate::environment::Environment;
+use crate::environment::{Environment, visible};
 use crate::github::{GithubCredential, Pace};
 use crate::period::Period;
 use crate::report::Format;
@@ -57,7 +57,8 @@ const APP_ID: &str = "CROSSFADE_GITHUB_APP_ID";
 pub(super) const APP_KEY: &str = "CROSSFADE_GITHUB_APP_PRIVATE_KEY";
 
 /// Variables that hold secrets in every configuration.
-pub(super) const SECRETS: [&str; 3] = [GITHUB_TOKEN, APP_KEY, MARKER_KEY];
+pub(super) const SECRETS: [&str; 4] = [GITHUB_TOKEN, APP_KEY, ISSUE_TOKEN, MARKER_KEY];
+pub(super) const ISSUE_TOKEN: &str = "CROSSFADE_ISSUE_TOKEN";
 const MARKER_KEY: &str = "CROSSFADE_MARKER_KEY";
 
 /// How long a key that signs markers may be, in bytes.
@@ -130,6 +131,12 @@ pub(super) fn marker_keys(inputs: &mut Inputs<'_>) -> Vec<SecretString> {
     keys.into_iter().map(SecretString::from).collect()
 }
 
+/// Whether anything is given that signs in to GitHub.
+pub(super) fn has_credential(environment: &Environment) -> bool {
+    let variables = [GITHUB_TOKEN, APP_ID, APP_KEY];
+    variables.iter().any(|name| environment.get(name).is_some_and(|value| !value.trim().is_empty()))
+}
+
 /// What signs in to GitHub.
 pub(super) fn credential(inputs: &mut Inputs<'_>) -> Option<GithubCredential> {
     let given = |name| inputs.environment.get(name).is_some_and(|value| !value.trim().is_empty());
@@ -189,20 +196,6 @@ pub(super) fn secret(
     problems: &mut Problems,
 ) -> Option<SecretString> {
     problems.note(Origin::Input(variable), visible(environment.get(variable).unwrap_or_default()))
-}
-
-/// A secret that can be sent in a header.
-pub(super) fn visible(value: &str) -> Result<SecretString, Invalid> {
-    let value = value.trim();
-    if value.is_empty() {
-        return Err(Invalid::new("this variable contains only whitespace"));
-    }
-    if value.len() > 8192 || !value.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Invalid::new(
-            "the value of this variable is not a token: it contains spaces, line breaks or other characters that tokens never have",
-        ));
-    }
-    Ok(value.to_owned().into())
 }
 
 fn format_name(text: &str) -> Result<Format, Invalid> {

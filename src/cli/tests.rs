@@ -29,7 +29,7 @@ fn invoke(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Run, EarlyEx
     let arguments = std::iter::once("crossfade").chain(arguments.iter().copied()).map(Into::into);
     match invocation(arguments, &environment, &Redactor::new())? {
         Invocation::Rotations(run) => Ok(*run),
-        Invocation::Provider(_) => panic!("a command about a provider"),
+        other => panic!("not about rotations: {other:?}"),
     }
 }
 
@@ -343,4 +343,43 @@ fn github_s_api_and_a_provider_have_different_origins() {
     assert!(refused("https://api.axiom.co", &[]), "a provider that no rotation uses");
     assert!(refused("https://ghe.example/api/v3", &["--provider-url", "https://ghe.example"]));
     assert!(!refused("http://127.0.0.1:9", &["--provider-url", "http://127.0.0.1:9"]), "a server for tests");
+}
+
+#[test]
+fn the_issue_is_in_the_repository_that_rotates_or_in_another() {
+    let config = file(FILE);
+    let path = config.path().to_str().unwrap();
+    let issue = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let arguments = [&["rotate", "--config", path], arguments].concat();
+        let issue = invoke(&arguments, &with(variables)).unwrap().issue;
+        issue.map(|issue| (issue.repository.to_string(), issue.key))
+    };
+    let (here, key) = issue(&["--report-issue"], &[]).unwrap();
+    assert_eq!(here, "acme/home");
+    assert_eq!(issue(&[], &[("CROSSFADE_REPORT_ISSUE", "true")]), Some((here.clone(), key.clone())));
+    assert_eq!(issue(&["--report-issue", "acme/alerts"], &[]), Some(("acme/alerts".to_owned(), key.clone())));
+    assert_eq!(issue(&[], &[]), None);
+    assert_eq!(issue(&[], &[("CROSSFADE_REPORT_ISSUE", "false")]), None);
+    for other in [&["--only", "one"][..], &["--shard", "1/2"], &["--repository", "acme/other"]] {
+        assert_ne!(issue(&[&["--report-issue"], other].concat(), &[]).unwrap().1, key, "{other:?}");
+    }
+    let several = issue(&["--report-issue", "--only", "one", "--only", "two"], &[]);
+    assert_eq!(issue(&["--report-issue"], &[("CROSSFADE_ONLY", "two, one")]), several);
+    for wrong in ["yes", "acme", "acme/a b"] {
+        let refused = refusal(invoke(&["rotate", "--config", path, "--report-issue", wrong], BASE));
+        assert!(refused.contains("--> --report-issue"), "{refused}");
+    }
+}
+
+#[test]
+fn the_issue_s_token_is_a_credential_of_github() {
+    let issue = ["rotate", "--provider", "axiom", "--token", "t", "--secret", "A", "--report-issue"];
+    let swapped = refusal(invoke(&issue, &with(&[("CROSSFADE_ISSUE_TOKEN", "provider-value")])));
+    assert!(swapped.contains("hold the same value"), "{swapped}");
+    let broken = refusal(invoke(&issue, &with(&[("CROSSFADE_ISSUE_TOKEN", "two words")])));
+    assert!(broken.contains("--> CROSSFADE_ISSUE_TOKEN"), "{broken}");
+    let text = FILE.replace("SECOND", "CROSSFADE_ISSUE_TOKEN");
+    let config = file(&text);
+    let named = refusal(invoke(&["rotate", "--config", config.path().to_str().unwrap()], BASE));
+    assert!(named.contains("is one of GitHub's own variables"), "{named}");
 }

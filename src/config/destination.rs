@@ -161,6 +161,15 @@ impl Scope {
         }
     }
 
+    /// The repository, or the organization, without an environment.
+    #[must_use]
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Repository(repository) | Self::Environment { repository, .. } => repository.to_string(),
+            Self::Organization(name) => name.clone(),
+        }
+    }
+
     /// The user or organization that everything in this scope belongs to.
     #[must_use]
     pub(crate) fn owner(&self) -> &str {

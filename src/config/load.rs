@@ -235,11 +235,11 @@ impl RotationBuilder<'_> {
 }
 
 /// The name or id of a token, never its value.
-fn token_name(text: &str) -> Result<String, Invalid> {
+pub(crate) fn token_name(text: &str) -> Result<String, Invalid> {
     if looks_like_a_secret(text) {
         return Err(file::secret_in_file());
     }
-    if text.chars().any(char::is_control) || text.chars().count() > 500 {
+    if text.trim().is_empty() || text.chars().any(char::is_control) || text.chars().count() > 500 {
         return Err(Invalid::text("token name or id", text));
     }
     Ok(text.to_owned())

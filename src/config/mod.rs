@@ -29,10 +29,13 @@ pub(crate) use file::{RotationKeys, default_of};
 pub(crate) use key::{RotationKey, base32};
 #[cfg(test)]
 pub(crate) use load::read_for_tests;
-pub(crate) use load::{Request, load};
+pub(crate) use load::{Request, load, token_name};
 pub(crate) use pattern::RepositoryPattern;
+pub(crate) use providers::{ProviderName, value_of as variable_value};
 pub(crate) use reach::{Held, github_apart, values as check_values};
 pub(crate) use secrets::SecretEntry;
+pub(crate) use selection::Selection;
+pub(crate) use validate::rotation_name;
 pub(crate) use workflows::Workflow;
 
 use crate::period::Period;

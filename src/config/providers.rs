@@ -142,7 +142,8 @@ pub(super) fn check_variables(kind: &Kind, keys: &RotationKeys, rotation: Origin
     }
 }
 
-fn value_of(variable: &Variable, value: &str) -> Result<(), Invalid> {
+/// Checks what a rotation sets a variable to.
+pub(crate) fn value_of(variable: &Variable, value: &str) -> Result<(), Invalid> {
     if variable.is_secret {
         return validate::credential(value).map(drop);
     }

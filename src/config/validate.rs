@@ -54,7 +54,7 @@ pub(super) fn policy(policy: Policy, keys: &RotationKeys, rotation: Origin, prob
 }
 
 /// A rotation's name: part of the marker on its tokens.
-pub(super) fn rotation_name(name: &str) -> Result<String, Invalid> {
+pub(crate) fn rotation_name(name: &str) -> Result<String, Invalid> {
     let legal = name.chars().count() <= 100
         && name.trim() == name
         && !name.contains(['[', ']'])
@@ -87,7 +87,7 @@ pub(super) fn credential(variable: &str) -> Result<String, Invalid> {
             .help("write the variable's name here, never its value: letters, digits and _"));
     }
     let upper = variable.to_ascii_uppercase();
-    let of_github = ["CROSSFADE_GITHUB_", "GITHUB_", "GH_", "ACTIONS_", "RUNNER_"];
+    let of_github = ["CROSSFADE_GITHUB_", "CROSSFADE_ISSUE_TOKEN", "GITHUB_", "GH_", "ACTIONS_", "RUNNER_"];
     if upper == "CROSSFADE_MARKER_KEY" {
         return Err(Invalid::new(format!("{} holds the key that signs markers", quoted(variable)))
             .help("it is never sent anywhere; use another variable"));

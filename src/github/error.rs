@@ -78,6 +78,8 @@ pub(crate) struct WriteError {
 pub(super) enum SignedWith {
     /// `CROSSFADE_GITHUB_TOKEN`.
     Token,
+    /// `CROSSFADE_ISSUE_TOKEN`.
+    IssueToken,
     /// The App's private key.
     AppKey,
     /// A token that the App was given for an installation.
@@ -128,6 +130,11 @@ impl Error {
     /// The same with a remedy.
     pub(super) fn with_remedy(self, remedy: impl Into<String>) -> Self {
         Self { remedy: Some(remedy.into()), ..self }
+    }
+
+    /// Whether GitHub may have applied the request all the same.
+    pub(crate) fn may_have_been_applied(&self) -> bool {
+        matches!(self.kind, ErrorKind::Unavailable | ErrorKind::Unreadable)
     }
 
     /// Whether one sentence about both would do.
@@ -190,6 +197,12 @@ impl Error {
                 let kind = if is_permitted { ErrorKind::Invalid } else { ErrorKind::Forbidden };
                 (kind, format!("{} ({reason})", subject.refusal()), subject.hint(refusal))
             }
+            StatusCode::GONE if matches!(subject, Subject::Issues(_)) => {
+                let cause = format!("issues are disabled there, or the issue was deleted ({reason})");
+                let remedy = "Enable them in the repository's settings, or name another repository with \
+                              `--report-issue`.";
+                (ErrorKind::Invalid, cause, Some(remedy.to_owned()))
+            }
             StatusCode::NOT_FOUND | StatusCode::GONE => {
                 let (cause, remedy) = subject.not_found();
                 (ErrorKind::NotFound, format!("{cause} ({reason})"), remedy.map(str::to_owned))
@@ -219,6 +232,13 @@ impl Refusal<'_> {
                      revoked"
                 ),
                 "Renew the GitHub credential in `CROSSFADE_GITHUB_TOKEN` (input `github-token`).",
+            ),
+            SignedWith::IssueToken => (
+                format!(
+                    "GitHub rejected the credential in `CROSSFADE_ISSUE_TOKEN` ({reason}): it is wrong, expired or \
+                     revoked"
+                ),
+                "Renew the credential in `CROSSFADE_ISSUE_TOKEN` (input `issue-token`).",
             ),
             SignedWith::AppKey => (
                 format!(

@@ -5,8 +5,8 @@
 //! this list:
 //!
 //! - [`GitHub`]: what the rest of the program calls
-//! - `write`, `evidence`, `preflight`, `secrets`, `workflows`, `repositories`, `identity`: one
-//!   task each
+//! - `write`, `evidence`, `preflight`, `secrets`, `workflows`, `repositories`, `identity`,
+//!   `issues`: one task each
 //! - `auth`: which token goes with a request; a GitHub App signs in here
 //! - `client`: signs, sends and reads requests
 //! - `transport`: address, headers and pacing of every request
@@ -18,6 +18,7 @@ mod client;
 mod error;
 mod evidence;
 mod identity;
+mod issues;
 mod pace;
 mod paths;
 mod peer;
@@ -36,6 +37,7 @@ mod write;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{join_all, join3};
 use jiff::Timestamp;
@@ -45,11 +47,13 @@ pub(crate) use error::WriteError;
 pub use error::{Error, ErrorKind};
 pub(crate) use evidence::Evidence;
 pub(crate) use identity::{CredentialKind, Identity};
+pub(crate) use issues::{IssueChange, IssueState, IssueToken, Issues, ListedIssue, NewState};
 pub(crate) use pace::Pace;
+pub(crate) use permission::needed as needed_permission;
 pub(crate) use repositories::Expansion;
-pub(crate) use settings::{GithubCredential, GithubOptions, GithubSettings, Mode};
+pub(crate) use settings::{GithubCredential, GithubOptions, GithubSettings, Mode, site_url};
 
-use crate::config::{ConfiguredSecret, Repository, SecretPattern, Workflow};
+use crate::config::{ConfiguredSecret, Destination, Repository, Scope, SecretPattern, Store, Workflow};
 use crate::http::Http;
 use crate::progress::Progress;
 use auth::Auth;
@@ -142,6 +146,15 @@ impl GitHub {
         self.repositories.is_public(repository).await
     }
 
+    /// The issues of a repository, for a while: every request gives up after `patience`.
+    pub(crate) fn issues(&self, repository: &Repository, token: &IssueToken, patience: Duration) -> Issues {
+        Issues {
+            client: Client { transport: Arc::clone(&self.client.transport), credentials: token.clone() },
+            repository: repository.clone(),
+            deadline: Instant::now() + patience,
+        }
+    }
+
     /// The repositories that a pattern stands for; each owner is asked once in a run.
     ///
     /// # Errors
@@ -173,6 +186,19 @@ impl GitHub {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The names of a repository's Actions secrets.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub(crate) async fn secret_names(&self, repository: &Repository) -> Result<Vec<String>, Error> {
+        let scope = Scope::Repository(repository.clone());
+        let destination = Destination { store: Store::Actions, scope, name: String::new() };
+        let any = ConfiguredSecret { destination, create_environment: false, visibility: None };
+        self.expect([&any]);
+        self.client.credentials.has_permissions_for(&any).await?;
+        self.secrets.names(&any.destination).await
     }
 
     /// Fetches what a write will need, and finds out whether it would be accepted. With

@@ -53,6 +53,16 @@ pub(super) fn repository(repository: &Repository) -> String {
     format!("/repos/{}/{}", segment(&repository.owner), segment(&repository.name))
 }
 
+/// A repository's issues.
+pub(super) fn issues(repository: &Repository) -> String {
+    format!("{}/issues", self::repository(repository))
+}
+
+/// One of them.
+pub(super) fn issue(repository: &Repository, number: u64) -> String {
+    format!("{}/{number}", issues(repository))
+}
+
 /// A workflow.
 pub(super) fn workflow(workflow: &Workflow) -> String {
     format!("{}/actions/workflows/{}", repository(&workflow.repository), segment(&workflow.file))

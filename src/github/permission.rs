@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::config::{Scope, Store};
+use crate::config::{Destination, Scope, Store};
 
 /// A permission of a token or an App.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +25,9 @@ pub(super) const ACTIONS: Permission = repository("actions", "Actions");
 
 /// Seeing that repositories exist; every token may have it.
 pub(super) const METADATA: Permission = repository("metadata", "Metadata");
+
+/// Issues and their comments.
+pub(super) const ISSUES: Permission = repository("issues", "Issues");
 
 const fn repository(key: &'static str, label: &'static str) -> Permission {
     Permission { key, group: "repository", label }
@@ -57,6 +60,11 @@ impl Permission {
             }
         }
     }
+}
+
+/// The permission that a secret takes, in GitHub's words.
+pub(crate) fn needed(destination: &Destination) -> String {
+    Permission::of(destination.store, &destination.scope).to_string()
 }
 
 /// Codespaces' secrets of a repository, which take the right to write even from

@@ -101,6 +101,16 @@ impl Secrets {
         }
     }
 
+    /// The names of all secrets of a scope.
+    pub(super) async fn names(&self, of: &Destination) -> Result<Vec<String>, Error> {
+        let listing = self.first_page(of).await?;
+        let rest = match listing.pages {
+            1 => HashMap::new(),
+            pages => Box::pin(self.further_pages(of, pages)).await?,
+        };
+        Ok(listing.first.keys().chain(rest.keys()).cloned().collect())
+    }
+
     async fn first_page(&self, of: &Destination) -> Result<Arc<Listing>, Error> {
         let (total, first) = self.page(of, 1).await?;
         let complete = first.len() < PAGE || total <= first.len();

@@ -16,16 +16,14 @@ pub(crate) struct GithubSettings {
     pub credential: GithubCredential,
 }
 
-impl GithubSettings {
-    /// The address of the site that belongs to the API; `None` if the API's does not tell.
-    pub(crate) fn site_url(&self) -> Option<String> {
-        match self.api_url.domain().and_then(|host| host.strip_prefix("api.")) {
-            Some(host) => Some(format!("https://{host}")),
-            None if self.api_url.path().trim_end_matches('/') == "/api/v3" => {
-                Some(self.api_url.origin().ascii_serialization())
-            }
-            None => None,
+/// The address of the site that belongs to the API; `None` if the API's does not tell.
+pub(crate) fn site_url(api_url: &Url) -> Option<String> {
+    match api_url.domain().and_then(|host| host.strip_prefix("api.")) {
+        Some(host) => Some(format!("https://{host}")),
+        None if api_url.path().trim_end_matches('/') == "/api/v3" => {
+            Some(api_url.origin().ascii_serialization())
         }
+        None => None,
     }
 }
 

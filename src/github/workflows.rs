@@ -85,7 +85,7 @@ impl Workflows {
         let mut repetitions = self.client.transport.retry_policy().repetitions();
         loop {
             let Err(error) = self.dispatch(workflow, &git_ref).await else { return Ok(()) };
-            if !matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Unreadable) {
+            if !error.may_have_been_applied() {
                 return Err(error);
             }
             let Some(wait) = repetitions.next_wait(None) else { return Err(error) };

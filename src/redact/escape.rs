@@ -53,15 +53,24 @@ pub(super) fn capped(text: &str, limit: usize) -> String {
 #[must_use]
 pub(crate) fn markdown(text: &str) -> String {
     let mut cell = String::with_capacity(text.len());
-    for character in text.chars() {
-        push_entity(&mut cell, character);
-        // GitHub looks for `@name` and `#1` after the Markdown is rendered, where
+    for (at, character) in text.char_indices() {
+        // GitHub looks for `@name`, `#1` and `GH-1` after the Markdown is rendered, where
         // an entity is a character again. An invisible one in between stops it.
+        let around = at.checked_sub(2).and_then(|start| text.get(start..at + 2));
+        if around.is_some_and(|text| is_reference(text.as_bytes())) {
+            cell.push_str("&#8203;");
+        }
+        push_entity(&mut cell, character);
         if matches!(character, '@' | '#') {
             cell.push_str("&#8203;");
         }
     }
     cell
+}
+
+/// `GH-1`
+fn is_reference(text: &[u8]) -> bool {
+    matches!(text, [b'g' | b'G', b'h' | b'H', b'-', b'0'..=b'9'])
 }
 
 /// Like [`markdown`], set in a fixed-width font; can be copied as it is.

@@ -54,7 +54,7 @@ pub(super) const OUTPUTS: [&str; 6] =
     ["rotated", "token-id", "expires-at", "previous-valid-until", "next-rotation-at", "report"];
 
 /// A warning about the run as a whole, of one harmless line.
-pub(super) fn warn(message: &str, output: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn warn(message: &str, output: &mut dyn Write) -> io::Result<()> {
     writeln!(output, "::warning title=crossfade::{}", workflow_data(message))
 }
 

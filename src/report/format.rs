@@ -65,7 +65,7 @@ impl Format {
 
     /// `2026-09-01 (in 12 days)`, and the time of day too if that is near or *now* is not
     /// known.
-    pub(super) fn when(&self, time: Timestamp) -> String {
+    pub(crate) fn when(&self, time: Timestamp) -> String {
         let Some(now) = self.now else { return date(time) };
         let ahead = time.duration_since(now);
         let date = if ahead.abs() < FAR { date(time) } else { day(time) };
@@ -173,7 +173,7 @@ pub(super) fn share(count: usize, of: usize, verb: [&str; 2]) -> String {
 }
 
 /// `a`, `a and b`, `a, b, c and 297 more`; each name through `shown`.
-pub(super) fn names(names: &[&str], shown: impl Fn(&str) -> String) -> String {
+pub(crate) fn names(names: &[&str], shown: impl Fn(&str) -> String) -> String {
     const NAMED: usize = 3;
     let named: Vec<String> = names.iter().take(NAMED).map(|name| shown(name)).collect();
     match (named.as_slice(), names.len() - named.len()) {

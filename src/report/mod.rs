@@ -13,7 +13,7 @@ mod plan;
 pub(crate) mod provider;
 mod rows;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod spans;
 mod status;
 pub(crate) mod summary;
@@ -27,8 +27,8 @@ use crate::redact::Redactor;
 use crate::streams::Terminal;
 
 pub(crate) use model::{
-    Condition, DestinationOutcome, DestinationReport, PlannedMint, Report, Reporter, RotationOutcome,
-    RotationReport, SecretState, TokenEnd, TokenReport, TokenSpan, UnmanagedToken, Verdict,
+    Condition, DestinationOutcome, DestinationReport, PlannedMint, RedactedReport, Report, Reporter,
+    RotationOutcome, RotationReport, SecretState, TokenEnd, TokenReport, TokenSpan, UnmanagedToken, Verdict,
     VerificationOutcome, WorkflowOutcome, WorkflowReport,
 };
 

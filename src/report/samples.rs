@@ -298,7 +298,7 @@ pub(super) fn scenes() -> Vec<(&'static str, Report)> {
 }
 
 /// [`failed`], with [`HOSTILE`] wherever a string goes.
-pub(super) fn hostile() -> Report {
+pub(crate) fn hostile() -> Report {
     let hostile = || HOSTILE.to_owned();
     let mut rotation = failed();
     rotation.name = hostile();

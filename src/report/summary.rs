@@ -27,6 +27,8 @@ const PARTS: usize = 5;
 const OPEN: usize = 12;
 /// More secrets of which the same is true are one row.
 const FEW: usize = 5;
+/// Of more expiring tokens than these the rest is counted.
+const EXPIRING: usize = 30;
 /// Of more secrets than these the names are no links.
 const LINKED: usize = 50;
 /// Where the sections on errors are.
@@ -40,11 +42,11 @@ const ERRORS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/erro
 pub(crate) fn append(report: &RedactedReport, server: Option<&str>, file: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).open(file)?;
     let taken = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    file.write_all(render(report, server, FILE_LIMIT.saturating_sub(taken)).as_bytes())
+    file.write_all(page(report, server, FILE_LIMIT.saturating_sub(taken)).as_bytes())
 }
 
-/// The summary, in `limit` bytes at most.
-fn render(report: &RedactedReport, server: Option<&str>, limit: usize) -> String {
+/// The summary, in about `limit` bytes at most.
+pub(crate) fn page(report: &RedactedReport, server: Option<&str>, limit: usize) -> String {
     let Some(room) = limit.min(PAGE_LIMIT).checked_sub(RESERVE) else { return String::new() };
     let is_url = |url: &&str| url.starts_with("http") && !url.contains(|c: char| !is_plain(c));
     let view = View::new(report);
@@ -123,9 +125,13 @@ impl Page<'_> {
         if let Some(warning) = format::credential_warning(view.report, &view.format) {
             let _ = write!(text, "⚠️ {}.\n\n", markdown(&warning));
         }
-        for one in &view.report.expiring {
+        for one in view.report.expiring.iter().take(EXPIRING) {
             let what = markdown(&view.format.expiring(one));
             let _ = write!(text, "❌ {what} ends {}.\n\n", view.format.end(one.expires_at));
+        }
+        let rest = expiring.saturating_sub(EXPIRING);
+        if rest > 0 {
+            let _ = write!(text, "❌ {} soon.\n\n", verb(rest, "more token", "ends", "end"));
         }
         text
     }

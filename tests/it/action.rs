@@ -21,7 +21,7 @@ use act::Act;
 use scene::Scene;
 use serde_json::{Value, json};
 
-use crate::support::github::On;
+use crate::support::github::{Credential, On};
 use crate::support::leaks::find_leaks;
 use crate::support::world::TOKEN;
 use crate::support::{Invocation, World};
@@ -119,7 +119,7 @@ async fn it_rotates_by_inputs_alone_and_the_log_hides_the_value() {
 async fn a_failing_destination_fails_the_step_and_is_named() {
     act_or_skip!();
     let world = World::builder().destination_count(2).start().await;
-    world.github.break_scope("acme/service-1", On::Writes, 403);
+    world.github.break_secret("acme/service-1:AXIOM_TOKEN", On::Writes, 403);
     let scene = Scene::released();
     let log = by_inputs(&scene, &world, "").run("workflow_dispatch", "inputs.yml").await;
     assert!(!log.succeeded, "{log}");
@@ -132,6 +132,32 @@ async fn a_failing_destination_fails_the_step_and_is_named() {
     assert!(log.summary().contains("failed"), "{log}");
     assert_eq!(world.held("acme/infra:AXIOM_TOKEN").unwrap().id, world.newest().unwrap().id);
     assert_eq!(find_leaks(&log.text(), &world.secrets()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_workflow_s_own_token_opens_and_closes_the_issue() {
+    act_or_skip!();
+    let world = World::start().await;
+    let job = "ghs_00000000000000000000000000000000abcd";
+    let permissions = [("issues", "write"), ("metadata", "read")];
+    world.github.add_credential(Credential::job_token("job", job, &permissions));
+    world.github.break_scope("acme/infra", On::Writes, 403);
+    let scene = Scene::released();
+    let run = async || {
+        let act = by_inputs(&scene, &world, "report-issue: true").secret("GITHUB_TOKEN", job);
+        act.run("workflow_dispatch", "inputs.yml").await
+    };
+    let log = run().await;
+    assert_eq!(log.exit_status(), Some("1"), "{log}");
+    let [issue] = world.github.issues("acme/infra").try_into().unwrap();
+    assert!(issue.is_open && issue.by == "job" && issue.labels == ["crossfade"], "{issue:?}");
+    assert!(issue.body.contains("](https://github.com/acme/infra/actions/runs/"), "{}", issue.body);
+    world.github.repair();
+    let log = run().await;
+    assert!(log.succeeded, "{log}");
+    let [issue] = world.github.issues("acme/infra").try_into().unwrap();
+    assert!(!issue.is_open && issue.comments.len() == 1, "{issue:?}");
+    world.assert_no_violations();
 }
 
 #[tokio::test]

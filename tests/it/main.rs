@@ -24,6 +24,8 @@ mod evidence;
 mod fakes;
 mod file;
 mod fleet;
+mod init;
+mod issue;
 mod jupyterhub;
 mod kill;
 mod layers;

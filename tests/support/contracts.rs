@@ -27,12 +27,13 @@ pub struct Api {
     validators: Mutex<HashMap<String, Option<Arc<Validator>>>>,
 }
 
-/// GitHub: secrets, and what is needed to reach them.
+/// GitHub: secrets, what is needed to reach them, and issues.
 pub static GITHUB: LazyLock<Api> = LazyLock::new(|| {
     let mut api =
         Api::new("github", "", include_str!("../contracts/github-secrets.openapi.json"), GITHUB_BEYOND);
     let others = [
         include_str!("../contracts/github-basics.openapi.json"),
+        include_str!("../contracts/github-issues.openapi.json"),
         include_str!("../contracts/github-workflows.openapi.json"),
     ];
     for other in others {
@@ -123,6 +124,7 @@ const GITHUB_BEYOND: &[(&str, &str, &str)] = &[
     ("GET", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),
     ("PUT", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),
     ("POST", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),
+    ("PATCH", "/repositories/{id}/{*rest}", "where a renamed repository's redirect leads"),
 ];
 
 impl Api {

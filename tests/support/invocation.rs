@@ -87,9 +87,8 @@ impl Invocation {
             file
         });
         let this = self.arg("--config", file.path().to_str().unwrap());
-        // A provider file has a key of this name, too.
-        let mut named = text.lines().filter_map(|line| line.trim().strip_prefix("credential: "));
-        let named = named.rfind(|value| value.starts_with(|c: char| c.is_ascii_uppercase()));
+        // The rotation stands behind the provider's file, which has a key of that name too.
+        let named = text.lines().rev().find_map(|line| line.trim().strip_prefix("credential: "));
         named.into_iter().fold(this, |this, variable| this.env(variable, world.provider_token()))
     }
 
@@ -184,8 +183,11 @@ impl Invocation {
         let exit_code = tokio::select! {
             biased;
             () = killed => KILLED,
-            code = run(arguments.map(Into::into), &environment, streams, async || match stop.take() {
-                Some(stop) => stop.await,
+            code = run(arguments.map(Into::into), &environment, streams, async || match &mut stop {
+                Some(signal) => {
+                    signal.await;
+                    stop = None;
+                }
                 None => std::future::pending().await,
             }) => code,
         };

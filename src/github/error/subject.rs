@@ -5,8 +5,8 @@ use std::fmt;
 use http::HeaderMap;
 
 use super::{Refusal, SignedWith, missing_scope, quoted, scopes};
-use crate::config::{Scope, Store, Workflow};
-use crate::github::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission};
+use crate::config::{Repository, Scope, Store, Workflow};
+use crate::github::permission::{ACTIONS, ADMINISTRATION, ISSUES, METADATA, Permission};
 use crate::github::workflows::ENABLE;
 
 /// What a request is for; errors name it.
@@ -32,6 +32,8 @@ pub(in crate::github) enum Subject<'a> {
     Credential,
     /// The repositories of this owner.
     Repositories(&'a str),
+    /// The issues of this repository.
+    Issues(&'a Repository),
     /// The App's installation at this owner.
     Installation(&'a str),
     /// A token for that installation.
@@ -49,6 +51,7 @@ impl fmt::Display for Subject<'_> {
             Self::WriteCheck(purpose) => write!(f, "write check for {purpose}"),
             Self::Credential => f.write_str("GitHub credential"),
             Self::Repositories(owner) => write!(f, "repositories of {owner}"),
+            Self::Issues(repository) => write!(f, "issues of {repository}"),
             Self::Installation(owner) | Self::InstallationToken(owner) => write!(f, "GitHub App at {owner}"),
             Self::Workflow(workflow) | Self::Start(workflow) => write!(f, "workflow {workflow}"),
         }
@@ -86,6 +89,7 @@ impl Subject<'_> {
                 purpose.scope.owner()
             }
             Self::Credential => "",
+            Self::Issues(repository) => &repository.owner,
             Self::Repositories(owner) | Self::Installation(owner) | Self::InstallationToken(owner) => owner,
             Self::Workflow(workflow) | Self::Start(workflow) => &workflow.repository.owner,
         }
@@ -94,7 +98,9 @@ impl Subject<'_> {
     /// What a refusal means, without its reason.
     pub(super) fn refusal(&self) -> &'static str {
         match self {
-            Self::Secrets(_) | Self::Environment(_) | Self::Workflow(_) => "GitHub refused the request",
+            Self::Secrets(_) | Self::Environment(_) | Self::Issues(_) | Self::Workflow(_) => {
+                "GitHub refused the request"
+            }
             Self::WriteCheck(_) => "GitHub refused to write",
             Self::Credential => "GitHub refused to say whose it is",
             Self::Repositories(_) => "GitHub refused to list them",
@@ -116,6 +122,10 @@ impl Subject<'_> {
             Self::Repositories(_) => {
                 ("the owner does not exist, or the GitHub credential cannot see it".to_owned(), None)
             }
+            Self::Issues(_) => (
+                "the repository does not exist, or the credential cannot see it".to_owned(),
+                Some("Check the spelling of the repository, and give the credential access to it."),
+            ),
             Self::Installation(owner) => (
                 format!("the GitHub App is not installed at {owner}"),
                 Some("Install the GitHub App, from its page on GitHub."),
@@ -171,6 +181,7 @@ impl Subject<'_> {
             Self::Secrets(Purpose { store, scope, .. }) | Self::WriteCheck(Purpose { store, scope, .. }) => {
                 (Permission::of(*store, scope), "read and write")
             }
+            Self::Issues(_) => (ISSUES, "read and write"),
             Self::Credential | Self::Repositories(_) | Self::Installation(_) | Self::InstallationToken(_) => {
                 (METADATA, "read")
             }
@@ -179,11 +190,19 @@ impl Subject<'_> {
         let asked = accepted_permissions(&refusal.reply.headers);
         let asked = asked.map(|asked| format!(" (GitHub asks for {asked})")).unwrap_or_default();
         match refusal.signed_with {
+            SignedWith::Token | SignedWith::IssueToken
+                if matches!(self, Self::Issues(_)) && refusal.mentions("by integration") =>
+            {
+                format!(
+                    "Give the job `issues: write` under `permissions`{asked}; the workflow's own token covers only \
+                     its own repository."
+                )
+            }
             SignedWith::Token if refusal.mentions("by integration") && permission != ACTIONS => format!(
                 "Use a fine-grained personal access token or a GitHub App with the {permission}: {right}{asked}. The \
                  workflow's own GITHUB_TOKEN can never have it."
             ),
-            SignedWith::Token | SignedWith::AppKey => {
+            SignedWith::Token | SignedWith::IssueToken | SignedWith::AppKey => {
                 format!("Grant the GitHub credential the {permission}: {right}{asked}.")
             }
             SignedWith::InstallationToken => format!(

@@ -10,7 +10,7 @@ fn redacted(report: &Report) -> RedactedReport {
 }
 
 fn rendered(report: &Report) -> String {
-    render(&redacted(report), Some("https://github.com"), FILE_LIMIT)
+    page(&redacted(report), Some("https://github.com"), FILE_LIMIT)
 }
 
 #[test]
@@ -61,18 +61,18 @@ fn a_page_is_short_however_much_there_is() {
     assert!(text.contains(" more rows are left out to keep this page short"));
     assert!(text.contains(" 2970 more rotations are not drawn."));
     assert_eq!(text.matches("<details>").count(), text.matches("</details>").count());
-    assert_eq!(render(&redacted(&samples::report(vec![samples::failed()])), None, 100), "");
+    assert_eq!(page(&redacted(&samples::report(vec![samples::failed()])), None, 100), "");
 }
 
 #[test]
 fn a_secret_leads_to_its_page_and_an_error_to_its_section() {
-    let page = |server, path: &str, code: &str| {
+    let with = |server, path: &str, code: &str| {
         let mut rotation = samples::failed();
         rotation.error_code = Some(code.to_owned());
         rotation.destinations[0].settings_path = path.to_owned();
-        render(&redacted(&samples::report(vec![rotation])), server, FILE_LIMIT)
+        page(&redacted(&samples::report(vec![rotation])), server, FILE_LIMIT)
     };
-    let text = page(Some("https://ghes.example"), "/acme/api/settings/secrets/actions", "github-permission");
+    let text = with(Some("https://ghes.example"), "/acme/api/settings/secrets/actions", "github-permission");
     assert!(
         text.contains("<a href=\"https://ghes.example/acme/api/settings/secrets/actions\"><code>acme/api")
     );
@@ -84,7 +84,7 @@ fn a_secret_leads_to_its_page_and_an_error_to_its_section() {
         (Some("https://ghes.example"), "/acme\"><img src=x>"),
         (Some("https://ghes.example"), "@evil.example"),
     ] {
-        assert!(!page(server, path, "a\"b").contains("<a href"), "{server:?} {path}");
+        assert!(!with(server, path, "a\"b").contains("<a href"), "{server:?} {path}");
     }
 }
 

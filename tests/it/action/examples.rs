@@ -1,5 +1,5 @@
-//! The workflows in `examples/workflows/` and in `README.md`, as a user would
-//! paste them.
+//! The workflows in `examples/workflows/`, as a user would paste them, and those that
+//! `crossfade init` writes.
 //!
 //! Each runs unchanged, but for what `act` cannot do: it knows no
 //! `strategy.job-total`. The other actions in them are played by stand-ins.
@@ -10,12 +10,18 @@ use super::act::Act;
 use super::act_or_skip;
 use super::log::Log;
 use super::scene::{Scene, project_file};
+use crate::init::{ROTATE, by_flags};
 use crate::support::World;
 use crate::support::axiom::TokenSpec;
-use crate::support::github::{APP_ID, Installation, KEY_PKCS1};
+use crate::support::github::{APP_ID, Credential, Installation, KEY_PKCS1};
 use crate::support::leaks::find_leaks;
 use crate::support::marker::key_of;
+use crate::support::provider::axiom;
+use crate::support::provider::catalogue::gitlab;
 use crate::support::world::TOKEN;
+
+/// The workflow's own token.
+const JOB: &str = "ghs_00000000000000000000000000000000abcd";
 
 /// Runs an example for an event, in a repository that has these rotations.
 async fn run(world: &World, scene: &Scene, example: &str, event: &str, inputs: &[(&str, &str)]) -> Log {
@@ -26,12 +32,14 @@ async fn run(world: &World, scene: &Scene, example: &str, event: &str, inputs: &
 /// The same for the text of a workflow.
 async fn run_text(world: &World, scene: &Scene, workflow: &str, event: &str, inputs: &[(&str, &str)]) -> Log {
     scene.add_workflow("pasted.yml", &workflow.replace("${{ strategy.job-total }}", "4"));
+    let own = world.provider.service().name.to_uppercase().replace('-', "_");
     let mut act = Act::new(scene, world)
-        .secret("AXIOM_ADMIN_TOKEN", world.provider_token())
+        .secret(&format!("{own}_ADMIN_TOKEN"), world.provider_token())
         .secret("AXIOM_READ_TOKEN", world.provider_token())
         .secret("CROSSFADE_GITHUB_TOKEN", world.github_token())
         .secret("CROSSFADE_READ_TOKEN", world.github_token())
         .secret("CROSSFADE_APP_PRIVATE_KEY", KEY_PKCS1)
+        .secret("GITHUB_TOKEN", JOB)
         .variable("CROSSFADE_APP_ID", APP_ID);
     for (name, value) in inputs {
         act = act.input(name, value);
@@ -65,6 +73,11 @@ fn config(world: &World, names: &[&str]) -> String {
 /// The standard scene, its token in `acme/infra:CI_INGEST`.
 async fn world_with_days(days: i64) -> (World, Scene) {
     let world = World::builder().destinations(["acme/infra:CI_INGEST"]).expires_in_days(days).start().await;
+    world.github.add_credential(Credential::job_token(
+        "job",
+        JOB,
+        &[("issues", "write"), ("metadata", "read")],
+    ));
     let scene = Scene::released();
     scene.add_config(&config(&world, &[TOKEN]));
     (world, scene)
@@ -186,27 +199,49 @@ async fn the_monitor_fails_before_a_token_ends() {
     assert!(!log.succeeded, "{log}");
     assert_eq!(log.exit_status(), Some("1"), "{log}");
     assert!(log.text().contains(TOKEN), "{log}");
-    assert_eq!(writes(&world), 0);
+    let [issue] = world.github.issues("acme/infra").try_into().unwrap();
+    assert_eq!((issue.title.as_str(), issue.by.as_str()), ("crossfade: a token needs attention", "job"));
+    assert_eq!(writes(&world), 1, "the issue");
 }
 
-/// The blocks of YAML in `README.md`: the configuration, and the workflow.
+#[tokio::test]
+async fn what_init_writes_works() {
+    act_or_skip!();
+    for (service, more) in [(&axiom::SERVICE, &[][..]), (&gitlab::SERVICE, &["--with", "resource=42"])] {
+        let world = World::builder().provider(service).expires_in_days(12).start().await;
+        let scene = Scene::released();
+        let root = scene.path("repository");
+        let init = more.iter().fold(by_flags(&world, &root), |init, flag| init.flag(flag)).run().await;
+        assert_eq!(init.exit_code, 0, "{}", init.everything());
+        let workflow = std::fs::read_to_string(root.join(ROTATE)).unwrap();
+        let dry = run_text(&world, &scene, &workflow, "workflow_dispatch", &[]).await;
+        assert!(dry.succeeded, "{dry}");
+        assert_eq!((dry.output("rotated"), writes(&world)), ("false", 0));
+        let inputs = [("dry-run", "false"), ("force", "true")];
+        let log = run_text(&world, &scene, &workflow, "workflow_dispatch", &inputs).await;
+        assert!(log.succeeded, "{log}");
+        assert_eq!((log.output("rotated"), world.undelivered()), ("true", Vec::new()), "{log}");
+        world.assert_no_violations();
+    }
+}
+
+/// The configuration in `README.md`, with the workflow that it links to.
 #[tokio::test]
 async fn what_the_readme_shows_works() {
     act_or_skip!();
     let readme = project_file("README.md");
-    let blocks: Vec<&str> =
-        readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let [config, workflow] = blocks[..] else { panic!("{} blocks", blocks.len()) };
+    let config = readme.split_once("```yaml\n").and_then(|(_, rest)| rest.split("```").next()).unwrap();
+    assert!(readme.contains("(examples/workflows/rotate.yml)"));
     let places =
         ["acme/infra:AXIOM_TOKEN", "acme/api@production:AXIOM_TOKEN", "dependabot+org:acme:AXIOM_TOKEN"];
     let world = World::builder().destinations(places).expires_in_days(12).start().await;
     let scene = Scene::released();
     let here = format!("provider: axiom\n    provider_url: {}", world.axiom.url());
     scene.add_config(&config.replacen("provider: axiom", &here, 1));
-    let dry = run_text(&world, &scene, workflow, "workflow_dispatch", &[]).await;
+    let dry = run(&world, &scene, "rotate.yml", "workflow_dispatch", &[]).await;
     assert!(dry.succeeded, "{dry}");
     assert_eq!((dry.output("rotated"), writes(&world)), ("false", 0));
-    let log = run_text(&world, &scene, workflow, "schedule", &[]).await;
+    let log = run(&world, &scene, "rotate.yml", "schedule", &[]).await;
     assert!(log.succeeded, "{log}");
     assert_eq!(world.undelivered(), Vec::<String>::new(), "{log}");
     assert_eq!(log.report()["rotations"][0]["destinations"].as_array().map(Vec::len), Some(3));

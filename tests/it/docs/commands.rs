@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::init::{CONFIG, ROTATE};
+
 use super::page::{Block, blocks, project_file, spans, words};
 use super::stage::Stage;
 
@@ -45,6 +47,9 @@ fn selection(words: &[String]) -> Vec<String> {
 async fn follow(stage: &Stage, words: &[String], page: &str) {
     let says = |word: &str| words.iter().any(|other| other == word);
     let context = format!("{page}: {}", words.join(" "));
+    if words[1] == "init" {
+        return set_up(stage, words, &context).await;
+    }
     let (before, rotated_before) = (stage.held(), stage.is_rotated());
     stage.take_requests();
     let ran = stage.run(&words[1..]).await;
@@ -72,6 +77,18 @@ async fn follow(stage: &Stage, words: &[String], page: &str) {
         held.iter().flatten().map(|token| token.value.clone()).collect::<Vec<_>>()
     };
     assert_eq!(values(&stage.held()), values(&before), "{context}");
+}
+
+/// Follows `crossfade init`, as a user who chooses from the lists.
+async fn set_up(stage: &Stage, words: &[String], context: &str) {
+    stage.take_requests();
+    let (ran, folder) = stage.set_up(&words[1..], &["axiom", "1", "1", "", "", ""]).await;
+    assert_eq!(ran.exit_code, 0, "{context}\n{}", ran.everything());
+    let requests = stage.take_requests();
+    assert!(!requests.is_empty() && requests.iter().all(|one| one.starts_with("GET ")), "{requests:?}");
+    for (path, part) in [(CONFIG, "rotations:"), (ROTATE, "uses: crossfade-rs/crossfade@v")] {
+        assert!(std::fs::read_to_string(folder.path().join(path)).unwrap().contains(part), "{context}");
+    }
 }
 
 #[tokio::test]

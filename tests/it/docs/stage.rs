@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::init::typed;
 use crate::support::provider::catalogue::CATALOGUE;
 use crate::support::provider::{ALL, FakeToken, Service, lighthouse};
 use crate::support::world::REPOSITORY;
@@ -106,6 +107,18 @@ impl Stage {
         let ran = Invocation { arguments, environment, ..Invocation::default() }.run().await;
         self.world.assert_no_violations();
         ran
+    }
+
+    /// Runs `crossfade init` with these arguments in an empty folder, with a user who types
+    /// these lines.
+    pub(super) async fn set_up(&self, arguments: &[String], lines: &[&str]) -> (Ran, TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut environment = self.environment.clone();
+        environment.remove("CROSSFADE_CONFIG");
+        let (arguments, root) = (arguments.to_vec(), folder.path().to_str().unwrap());
+        let run =
+            Invocation { arguments, environment, ..Invocation::default() }.env("GITHUB_WORKSPACE", root);
+        (typed(run, lines).run().await, folder)
     }
 
     /// Sent to either server since this was last asked, as methods and paths.

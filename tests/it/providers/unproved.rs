@@ -19,7 +19,7 @@ async fn run(command: &str, world: &World, change: impl Fn(&str) -> String) -> R
     std::fs::write(&file, change(&world.provider.service().configuration().unwrap())).unwrap();
     Invocation::of(command)
         .env("LIGHTHOUSE_ADMIN_KEY", world.provider_token())
-        .env("BUILDKITE_API_TOKEN", world.provider_token())
+        .env("BUILDKITE_ADMIN_TOKEN", world.provider_token())
         .env("CROSSFADE_GITHUB_TOKEN", world.github_token())
         .env("GITHUB_WORKSPACE", folder.path().to_str().unwrap())
         .arg("--provider-url", &world.provider.url())

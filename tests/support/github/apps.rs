@@ -134,6 +134,7 @@ impl State {
             archived: false,
             disabled: false,
             public: false,
+            issues_disabled: false,
             environments: Vec::new(),
         };
         let mut account = self.shown_repository_at(&origin(request), &example)["owner"].take();

@@ -117,6 +117,13 @@ impl Credential {
         self
     }
 
+    /// Like the `GITHUB_TOKEN` of a job with these `permissions`.
+    #[must_use]
+    pub fn job_token(label: &str, value: &str, permissions: &[(&str, &str)]) -> Self {
+        let granted = permissions.iter().map(|(name, level)| ((*name).to_owned(), (*level).to_owned()));
+        Self::new(label, value).integration().may_only(&granted.collect())
+    }
+
     /// Ends at a time that every reply names in a header.
     #[must_use]
     pub fn expires_at(mut self, end: Timestamp) -> Self {
@@ -149,13 +156,19 @@ impl Credential {
         only.iter().any(|p| p == place || p.strip_suffix("/*") == Some(owner))
     }
 
+    /// Whether it was made without a permission that the others have.
+    pub(super) fn lacks(&self, permission: &str) -> bool {
+        self.denied.iter().any(|denied| denied == permission)
+    }
+
     pub(super) fn may(&self, permission: &str, write: bool) -> bool {
-        let refused = self.integration || (write && self.read_only);
+        // Of an integration only what it was granted is within reach.
+        let refused = (self.integration && self.granted.is_none()) || (write && self.read_only);
         let lacks = self.granted.as_ref().is_some_and(|granted| match granted.get(permission) {
             Some(level) => write && level != "write",
             None => true,
         });
-        !refused && !lacks && !self.denied.iter().any(|denied| denied == permission)
+        !refused && !lacks && !self.lacks(permission)
     }
 }
 

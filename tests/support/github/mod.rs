@@ -8,6 +8,7 @@ mod address;
 mod apps;
 mod basics;
 mod credential;
+mod issues;
 mod routes;
 mod secrets;
 mod state;
@@ -27,6 +28,7 @@ use state::{Break, State};
 
 pub use apps::{APP_ID, GivenToken, Installation, KEY_OF_A_STRANGER, KEY_PKCS1, KEY_PKCS8};
 pub use credential::Credential;
+pub use issues::FakeIssue;
 pub use state::{HeldSecret, On, RateLimit, Repository, SecondaryLimit, Switches, WriteCheck};
 pub use workflows::{Workflow, WorkflowRun};
 
@@ -106,6 +108,7 @@ impl FakeGithub {
             archived: false,
             disabled: false,
             public: false,
+            issues_disabled: false,
             environments: Vec::new(),
         });
         id

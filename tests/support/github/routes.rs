@@ -248,6 +248,7 @@ impl State {
                 let place = Place::Environment(repository.id, (*name).to_owned());
                 self.secrets(call, &Scope { store: Store::Actions, place }, tail)
             }
+            ["issues", tail @ ..] => self.issues(call, repository, tail),
             ["actions", "workflows", tail @ ..] => self.workflows(call, repository, tail),
             [store, "secrets", tail @ ..] => {
                 let store = self.store_named(store)?;

@@ -12,6 +12,7 @@ use super::super::reply::Recorded;
 use super::address::{Named, Place, Scope, Store};
 use super::apps::{GivenToken, Installation};
 use super::credential::Credential;
+use super::issues::FakeIssue;
 use super::workflows::Workflow;
 
 /// A secret, opened.
@@ -50,6 +51,8 @@ pub struct Repository {
     pub disabled: bool,
     /// Everybody can see it.
     pub public: bool,
+    /// It has no issues.
+    pub issues_disabled: bool,
     /// Its environments.
     pub environments: Vec<String>,
 }
@@ -163,6 +166,8 @@ pub(super) struct State {
     /// Owners that are users, lower case; what they own is private.
     pub(super) users: Vec<String>,
     pub(super) vaults: BTreeMap<Scope, Vault>,
+    /// Issues and pull requests, by the repository's id.
+    pub(super) issues: BTreeMap<u64, Vec<FakeIssue>>,
     pub(super) credentials: Vec<Credential>,
     pub(super) installations: Vec<Installation>,
     pub(super) tokens_given: Vec<GivenToken>,
@@ -185,6 +190,7 @@ impl State {
             organizations: Vec::new(),
             users: Vec::new(),
             vaults: BTreeMap::new(),
+            issues: BTreeMap::new(),
             credentials: Vec::new(),
             installations: Vec::new(),
             tokens_given: Vec::new(),
