@@ -1,6 +1,7 @@
 //! `crossfade provider`: its commands, and what they mean.
 
 use std::collections::BTreeMap;
+use std::str::FromStr as _;
 
 use clap::{Arg, ArgMatches, Command as Clap};
 use secrecy::SecretString;
@@ -34,7 +35,7 @@ pub(super) fn command() -> Clap {
         ))
         .subcommand(reached(
             "prove",
-            "Create a short-lived token, find it, verify it, and delete it again; touches nothing else",
+            "Create a short-lived token with the rights of the rotation's token, find it, verify it, and delete it; changes no other token",
         ))
 }
 
@@ -84,7 +85,13 @@ pub(super) fn run(
     let mut rotations = config.into_iter().flat_map(|config| config.rotations);
     let rotation = rotations.find(|one| one.provider.kind.name() == known_as);
     if has_config && rotation.is_none() {
-        let invalid = Invalid::new(format!("no rotation uses the provider {}", quoted(&known_as)));
+        let invalid = match Kind::from_str(&known_as) {
+            Ok(_) => Invalid::new(format!("no rotation uses the provider {}", quoted(&known_as))),
+            Err(_) => Invalid::new(format!(
+                "unknown provider {}: it is not built in, and no rotation uses one of your own with this name",
+                quoted(&known_as)
+            )),
+        };
         inputs.problems.error(
             Origin::Missing,
             invalid.help(

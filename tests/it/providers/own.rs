@@ -49,17 +49,15 @@ async fn a_file_of_ones_own_rotates_like_a_built_in_one() {
     for service in [&softwareone::SERVICE, &deepset::SERVICE, &launchdarkly::SERVICE] {
         let world = world(service, (service.ordinary)("ci-ingest")).await;
         let config = configuration(&world, &built_in(service.name));
+        let before = run(&world, &["status"], &config).await.rotation()["warnings"].to_string();
+        assert!(before.contains("crossfade provider prove mine"), "{before}");
         let ran = run(&world, &["rotate"], &config).await;
         assert_eq!(ran.exit_code, 0, "{}: {}", service.name, ran.everything());
         assert_eq!(ran.rotation()["outcome"], "rotated");
-        assert!(
-            ran.rotation()["warnings"].to_string().contains("crossfade provider prove mine"),
-            "{}",
-            ran.everything()
-        );
+        assert_eq!(ran.rotation()["warnings"], json!([]), "the rotation shows that the file works");
         assert_sound(&world, &ran);
         let again = run(&world, &["rotate"], &config).await;
-        assert_eq!(again.rotation()["warnings"], json!([]), "said until it has made a token");
+        assert_eq!(again.rotation()["warnings"], json!([]), "{}", again.everything());
     }
 }
 
@@ -99,7 +97,7 @@ async fn a_proof_makes_one_token_and_leaves_nothing_behind() {
 }
 
 /// A proof that meets a wrong file: the step that fails, and what is left.
-async fn disproved(changes: &[(&str, &str)], step: &str) {
+async fn disproved(changes: &[(&str, &str)], step: &str) -> String {
     let admin = (deepset::SERVICE.admin)("ci-ingest");
     let world = world(&deepset::SERVICE, admin).await;
     let mut file = built_in("deepset");
@@ -115,6 +113,23 @@ async fn disproved(changes: &[(&str, &str)], step: &str) {
     assert!(line.starts_with("FAILED"), "{step}: {}", ran.everything());
     assert_eq!(world.provider.live_tokens().len(), before, "{step}: {}", ran.everything());
     assert_eq!(world.unaccepted(), Vec::<String>::new(), "{step}");
+    line
+}
+
+#[tokio::test]
+async fn an_error_names_the_request_and_the_key() {
+    let said = disproved(&[("items: [/data, \"\"]", "items: /date")], "list the tokens").await;
+    assert!(said.contains("GET /api/v1/") && said.contains("`list.items` (/date)"), "{said}");
+    assert!(said.contains("it has data"), "{said}");
+    let said = disproved(&[("form: rfc3339", "form: milliseconds")], "list the tokens").await;
+    assert!(said.contains("`token.expires` (/expires_at)"), "{said}");
+    let world = world(&deepset::SERVICE, (deepset::SERVICE.ordinary)("ci-ingest")).await;
+    let wrong = built_in("deepset").replace("/api/v1", "/api/v1/v1");
+    let ran = run(&world, &["provider", "check", "mine"], &configuration(&world, &wrong)).await;
+    assert!(ran.stderr.contains("GET /api/v1/v1/"), "{}", ran.everything());
+    let config = configuration(&world, &built_in("deepset"));
+    let ran = run(&world, &["provider", "check", "nope"], &config).await;
+    assert!(ran.stderr.contains("unknown provider `nope`"), "{}", ran.everything());
 }
 
 #[tokio::test]
