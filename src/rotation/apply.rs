@@ -122,6 +122,9 @@ async fn execute(
     }
     run.warn_of_doubts(now, &plan);
     if let Ok(tokens) = session.tokens().await {
+        run.warn_of_named_token(rotation, tokens, session.provider.as_ref());
+    }
+    if let Ok(tokens) = session.tokens().await {
         run.warn_of_unproved_file(rotation, tokens);
     }
     if context.mode != Mode::Apply {
@@ -269,6 +272,7 @@ async fn rotate(
         run.lineage.add_minted(member);
     }
     run.delivery = Some(Delivery { verification, previous });
+    run.forget_unproved_file();
     if run.secrets.iter().any(Secret::is_written) {
         for lost_attempt in &lost_attempts {
             retire(session, run, lost_attempt, Ending::Delete, Some(&minted)).await;
@@ -453,7 +457,9 @@ impl RotationRun {
         let holder = self.secrets.get(index).map_or(Holder::NotRead, |secret| self.lineage.holder(secret));
         let holds_newest = self.lineage.members.first().is_some_and(|newest| holder.is(newest));
         match &self.error {
-            Some(RotationError::InFlight { .. }) if holds_newest => holder,
+            Some(RotationError::InFlight { .. }) if holds_newest || matches!(holder, Holder::Missing) => {
+                holder
+            }
             Some(error) if error.is_another_run() => Holder::Unknown(None),
             _ => holder,
         }

@@ -3,14 +3,15 @@
 use jiff::Timestamp;
 
 use super::apply::RotationRun;
-use super::marker::Marker;
+use super::marker::{Marker, strip};
 use super::names::secrets;
 use super::plan::{Plan, PlanInput, Retirement, Step};
 use super::session::ProviderSession;
 use super::trust::Support;
 use crate::config::Rotation;
+use crate::diagnostic::nearest;
 use crate::github::Mode;
-use crate::provider::{Ending, Token};
+use crate::provider::{Ending, MarkerIn, Provider, Token};
 use crate::report::RotationReport;
 
 /// Said once in a report, however many tokens are doubted.
@@ -18,7 +19,7 @@ const SIGN_MARKERS: &str =
     "Set CROSSFADE_MARKER_KEY, so that crossfade can tell its own tokens from forged ones";
 
 /// How the warning of a file that was never tried begins.
-const UNPROVED: &str = "crossfade has made no token yet with the provider";
+const UNPROVED: &str = "no rotation has created a token yet with the provider";
 
 /// Leaves what is not about one rotation in the first rotation's warnings alone.
 pub(super) fn say_once(rotations: &mut [RotationReport]) {
@@ -42,10 +43,54 @@ impl RotationRun {
         let kind = &rotation.provider.kind;
         if kind.is_own() && !tokens.iter().any(|token| Marker::find(&token.note).is_some()) {
             self.warnings.push(format!(
-                "{UNPROVED} `{kind}`, which your configuration describes. Prove the description before you rely on it: \
-                 crossfade provider prove {kind}"
+                "{UNPROVED} `{kind}`, which your configuration describes. If you have not done so, run `crossfade provider \
+                 prove {kind}`; it leaves nothing behind, so this warning stays until the first rotation"
             ));
         }
+    }
+
+    /// Warns if `token` names another token than the one that the rotation goes on with, or
+    /// none. An id may be that of an original which is gone, so it is not doubted.
+    pub(super) fn warn_of_named_token(
+        &mut self,
+        rotation: &Rotation,
+        tokens: &[Token],
+        provider: &dyn Provider,
+    ) {
+        let named = &rotation.token;
+        let another =
+            self.lineage.members.last().and_then(|last| Some((last, self.lineage.renamed_from(last)?)));
+        if let Some((another, own)) = another {
+            self.warnings.push(format!(
+                "`token` names `{named}` ({}), but this rotation goes on with its own token, `{}` ({}). Correct `token`, \
+                 or give the other token a rotation of its own",
+                another.token.id,
+                strip(&own.token.name),
+                own.token.id
+            ));
+            return;
+        }
+        let Some(own) = self.lineage.members.iter().find(|member| member.marker.is_some()) else { return };
+        let name = strip(&own.token.name);
+        let is_listed = tokens.iter().any(|token| token.id == *named || strip(&token.name) == *named);
+        // A name that holds the marker may have been cut, and a unique one has a part of its own.
+        let is_cut = provider.profile().marker_in == MarkerIn::Name && named.starts_with(&name);
+        let is_own = is_cut || name.strip_prefix(named).is_some_and(|rest| rest.starts_with('-'));
+        let has_form_of_id = named.len() == own.token.id.len() || named.bytes().all(|b| b.is_ascii_digit());
+        let is_misspelt =
+            nearest(named, [&*name]).is_some() || !has_form_of_id || !provider.could_be_id(named);
+        if !is_listed && !is_own && is_misspelt {
+            self.warnings.push(format!(
+                "the provider lists no token `{named}`; this rotation goes on with its own token, `{name}` ({}). Correct \
+                 `token`",
+                own.token.id
+            ));
+        }
+    }
+
+    /// A rotation shows that the description works.
+    pub(super) fn forget_unproved_file(&mut self) {
+        self.warnings.retain(|warning| !warning.starts_with(UNPROVED));
     }
 
     /// Warns of tokens that are kept because of their markers, and of tokens that are
