@@ -124,9 +124,6 @@ async fn execute(
     if let Ok(tokens) = session.tokens().await {
         run.warn_of_named_token(rotation, tokens, session.provider.as_ref());
     }
-    if let Ok(tokens) = session.tokens().await {
-        run.warn_of_unproved_file(rotation, tokens);
-    }
     if context.mode != Mode::Apply {
         return run.rehearse(input, plan, context.ahead(session.clock));
     }
@@ -272,7 +269,6 @@ async fn rotate(
         run.lineage.add_minted(member);
     }
     run.delivery = Some(Delivery { verification, previous });
-    run.forget_unproved_file();
     if run.secrets.iter().any(Secret::is_written) {
         for lost_attempt in &lost_attempts {
             retire(session, run, lost_attempt, Ending::Delete, Some(&minted)).await;
@@ -444,6 +440,12 @@ impl RotationRun {
             }
         }
         Ok(())
+    }
+
+    /// Whether this run ended this token. The new one may have got the id of a token that
+    /// was ended before it was minted.
+    pub(super) fn has_retired(&self, member: &Member) -> bool {
+        self.retired.contains(&member.id()) && self.lineage.minted.as_ref() != Some(&member.id())
     }
 
     /// The token that destinations should hold now.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::apply::RotationRun;
-use super::marker::{Marker, strip};
+use super::marker::strip;
 use super::names::secrets;
 use super::plan::{Plan, PlanInput, Retirement, Step};
 use super::session::ProviderSession;
@@ -18,15 +18,12 @@ use crate::report::RotationReport;
 const SIGN_MARKERS: &str =
     "Set CROSSFADE_MARKER_KEY, so that crossfade can tell its own tokens from forged ones";
 
-/// How the warning of a file that was never tried begins.
-const UNPROVED: &str = "no rotation has created a token yet with the provider";
-
 /// Leaves what is not about one rotation in the first rotation's warnings alone.
 pub(super) fn say_once(rotations: &mut [RotationReport]) {
     let mut said: Vec<String> = Vec::new();
     for report in rotations {
         report.warnings.retain(|warning| {
-            if warning != SIGN_MARKERS && !warning.starts_with(UNPROVED) {
+            if warning != SIGN_MARKERS {
                 return true;
             }
             let is_new = !said.contains(warning);
@@ -37,18 +34,6 @@ pub(super) fn say_once(rotations: &mut [RotationReport]) {
 }
 
 impl RotationRun {
-    /// Warns of a provider file of the user's own with which no token was made yet: a
-    /// token with a marker in the list shows that it works.
-    pub(super) fn warn_of_unproved_file(&mut self, rotation: &Rotation, tokens: &[Token]) {
-        let kind = &rotation.provider.kind;
-        if kind.is_own() && !tokens.iter().any(|token| Marker::find(&token.note).is_some()) {
-            self.warnings.push(format!(
-                "{UNPROVED} `{kind}`, which your configuration describes. If you have not done so, run `crossfade provider \
-                 prove {kind}`; it leaves nothing behind, so this warning stays until the first rotation"
-            ));
-        }
-    }
-
     /// Warns if `token` names another token than the one that the rotation goes on with, or
     /// none. An id may be that of an original which is gone, so it is not doubted.
     pub(super) fn warn_of_named_token(
@@ -86,11 +71,6 @@ impl RotationRun {
                 own.token.id
             ));
         }
-    }
-
-    /// A rotation shows that the description works.
-    pub(super) fn forget_unproved_file(&mut self) {
-        self.warnings.retain(|warning| !warning.starts_with(UNPROVED));
     }
 
     /// Warns of tokens that are kept because of their markers, and of tokens that are
