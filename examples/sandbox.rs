@@ -268,9 +268,9 @@ async fn tour(demo: &Demo, world: &World) {
         world.advance_days(8);
         runs.push(show(&at.crossfade("rotate")).await);
         let original = world.provider.token(&world.original.id);
-        check("in the end the old token is deleted", original.is_none_or(|token| token.deleted));
+        check("in the end the previous token is deleted", original.is_none_or(|token| token.deleted));
     }
-    check("the old token is accepted no longer", !accepts_old());
+    check("the previous token is no longer accepted", !accepts_old());
     check("what each secret holds is accepted", world.unaccepted().is_empty());
 
     say(

@@ -334,7 +334,7 @@ fn configuration(
 }
 
 /// That the default file is not read, because an option describes the rotation.
-fn unread_file(inputs: &Inputs<'_>) -> Option<String> {
+pub(super) fn unread_file(inputs: &Inputs<'_>) -> Option<String> {
     let (_, Origin::Input(option)) = inputs.given("provider")? else { return None };
     let is_unread = inputs.given("config").is_none() && std::path::Path::new(DEFAULT_FILE).exists();
     is_unread.then(|| format!("using the rotation given by {option}; {DEFAULT_FILE} is not read"))

@@ -57,6 +57,8 @@ pub(crate) struct ProviderRun {
     pub rotation: Rotation,
     /// The repository that rotates.
     pub repository: Repository,
+    /// That the file is not read, if an option describes the rotation.
+    pub note: Option<String>,
     /// How to go about it.
     pub options: RunOptions,
     /// The credentials by their variables.
@@ -79,6 +81,7 @@ pub(super) fn run(
     };
     let mut problems = Problems::default();
     let mut inputs = Inputs { matches, environment, problems: &mut problems };
+    let note = invocation::unread_file(&inputs);
     let options = settings::options(&mut inputs);
     let (config, repository) = invocation::offline(&mut inputs, redactor);
     let has_config = config.is_some();
@@ -103,7 +106,7 @@ pub(super) fn run(
     credentials.values().for_each(|credential| redactor.register(credential));
     match rotation {
         Some(rotation) if !problems.has_errors() => {
-            Ok(ProviderRun { action, rotation, repository, options, credentials })
+            Ok(ProviderRun { action, rotation, repository, note, options, credentials })
         }
         _ => Err(EarlyExit::of(problems)),
     }
