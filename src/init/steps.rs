@@ -73,7 +73,7 @@ impl Steps<'_> {
              At {title}, one that may manage tokens. It needs {needs}.\n  {DOCS}/providers/{name}.md#the-credential\n\
              At GitHub, {what}, which may write the secrets:{permissions}\n  {page}{several}",
             title = file.title,
-            needs = file.all_needs().join("; "),
+            needs = file.needs,
             name = self.provider(),
             permissions = self.permissions(),
         )

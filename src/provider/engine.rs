@@ -11,12 +11,13 @@ mod requests;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use http::Method;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use self::pages::Pages;
-use self::reading::{fits_hint, hint_of};
+use self::reading::{at, fields, fits_hint, hint_of};
 use self::requests::Subject;
 use super::connection::{Connection, Endpoint, explain};
 use super::file::template::text_of;
@@ -70,7 +71,8 @@ impl Engine {
             call.item.of(reply).filter(|item| self.file().token.id.of(item).and_then(text_of).is_some());
         // Something else that answers must not read as "this is no token any more".
         let item = item.and_then(Value::as_object);
-        let item = item.ok_or_else(|| Error::unreadable("no token where one was expected"))?;
+        let nothing = || format!("no token at {}", at("item", std::slice::from_ref(&call.item)));
+        let item = item.ok_or_else(|| Error::unreadable(&nothing()))?;
         self.read_token(item.clone())
     }
 
@@ -104,14 +106,17 @@ impl Provider for Engine {
         loop {
             let request =
                 self.request(&list.address, &Subject::none(), credential, self.needs(&list.needs))?;
+            let what = self.connection.described(&Method::GET, &request.path);
             let reply = match pages.next_url(self.connection.base())? {
                 Some(url) => self.connection.get_url(url, request).await?,
                 None => self.connection.get(pages.with_parameters(request)).await?,
             };
-            let shown: Value = reply.json().map_err(|_| Error::unreadable("no JSON"))?;
+            let shown: Value = reply.json().map_err(|_| Error::unreadable("no JSON").to(&what))?;
             // Something else that answers must not read as "there are no tokens".
             let items = list.items.iter().find_map(|pointer| pointer.of(&shown)?.as_array());
-            let items = items.ok_or_else(|| Error::unreadable("no list of tokens"))?.clone();
+            let nothing =
+                || format!("no list of tokens at {}{}", at("list.items", &list.items), fields(&shown));
+            let items = items.ok_or_else(|| Error::unreadable(&nothing()).to(&what))?.clone();
             if !pages.add(items, &shown, &reply.headers)? {
                 break;
             }

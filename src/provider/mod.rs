@@ -399,6 +399,15 @@ impl Error {
         Self { kind: ErrorKind::Unreadable, message, retry_after: None }
     }
 
+    /// The same error, saying which request it is about, unless it is about the credential
+    /// or the service as a whole.
+    fn to(self, request: &str) -> Self {
+        match self.kind {
+            ErrorKind::Unauthenticated | ErrorKind::RateLimited | ErrorKind::Unavailable => self,
+            _ => Self { message: format!("{request}: {}", self.message), ..self },
+        }
+    }
+
     /// The reply has an unexpected content.
     fn unreadable(what: &str) -> Self {
         let message = format!("the provider's reply holds {what}");

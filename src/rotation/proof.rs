@@ -47,8 +47,8 @@ pub(crate) struct Proof<'a> {
 }
 
 impl Proof<'_> {
-    /// The whole round trip. The last step that failed is the last one; whatever was
-    /// created is deleted, or named if that fails.
+    /// The whole round trip, up to a step that fails; whatever was created is deleted, or
+    /// named if that fails.
     pub(crate) async fn run(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         let created = self.create(&mut steps).await;
@@ -108,17 +108,13 @@ impl Proof<'_> {
                 .then(|| now.saturating_add(life).unwrap_or(Timestamp::MAX)),
             previous_ends_at: None,
         };
-        let minted = match self.session.provider.mint(&self.session.credential, &mint).await {
-            Ok(minted) => Ok(minted),
-            Err(error) => {
-                if !error.kind.is_refusal() {
-                    self.look_for(steps, &marked).await;
-                }
-                Err(error.to_string())
-            }
-        };
-        let minted = note(steps, "create a token", minted)?;
-        Some((minted, previous))
+        let minted = self.session.provider.mint(&self.session.credential, &mint).await;
+        let may_exist = minted.as_ref().is_err_and(|error| !error.kind.is_refusal());
+        let minted = note(steps, "create a token", minted.map_err(|error| error.to_string()));
+        if may_exist {
+            self.look_for(steps, &marked).await;
+        }
+        Some((minted?, previous))
     }
 
     /// Deletes the token of a creation whose reply could not be used.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tracing::instrument::WithSubscriber as _;
 
 use super::{FAILED, USAGE, announce};
-use crate::cli::{Action, ProviderRun};
+use crate::cli::{Action, ProviderRun, Verbosity};
 use crate::clock::{Clock, ClockId};
 use crate::http::{Http, HttpSettings};
 use crate::log;
@@ -26,6 +26,9 @@ pub(super) async fn run(
     on_actions: bool,
     mut streams: Streams,
 ) -> u8 {
+    if let Some(note) = run.note.as_ref().filter(|_| run.options.verbosity > Verbosity::Quiet) {
+        let _ = writeln!(streams.stderr, "{}", redactor.message(note));
+    }
     let log = log::subscriber(
         run.options.verbosity,
         Arc::clone(redactor),

@@ -74,23 +74,6 @@ pub(crate) struct ProviderFile {
 }
 
 impl ProviderFile {
-    /// What the credential needs for everything that a rotation asks, each once.
-    pub(crate) fn all_needs(&self) -> Vec<&str> {
-        let makes = [Some(&self.create), self.regenerate.as_ref()].into_iter().flatten();
-        let calls = [self.get.as_ref(), self.disable.as_ref(), Some(&self.delete), self.set_expiry.as_ref()];
-        let all = [&self.list.needs].into_iter();
-        let all = all
-            .chain(makes.map(|call| &call.needs))
-            .chain(calls.into_iter().flatten().map(|call| &call.needs));
-        let mut needs: Vec<&str> = Vec::new();
-        for one in all.filter(|one| !one.is_empty()) {
-            if !needs.contains(&one.as_str()) {
-                needs.push(one);
-            }
-        }
-        if needs.is_empty() { vec![&self.needs] } else { needs }
-    }
-
     /// How the values of its tokens look.
     pub(crate) fn shapes(&self) -> impl Iterator<Item = &TokenShape> {
         self.values.iter().map(|value| &value.shape)

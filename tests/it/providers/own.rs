@@ -94,7 +94,7 @@ async fn a_proof_makes_one_token_and_leaves_nothing_behind() {
 }
 
 /// A proof that meets a wrong file: the step that fails, and what is left.
-async fn disproved(changes: &[(&str, &str)], step: &str) {
+async fn disproved(changes: &[(&str, &str)], step: &str) -> String {
     let admin = (deepset::SERVICE.admin)("ci-ingest");
     let world = world(&deepset::SERVICE, admin).await;
     let mut file = built_in("deepset");
@@ -110,6 +110,23 @@ async fn disproved(changes: &[(&str, &str)], step: &str) {
     assert!(line.starts_with("FAILED"), "{step}: {}", ran.everything());
     assert_eq!(world.provider.live_tokens().len(), before, "{step}: {}", ran.everything());
     assert_eq!(world.unaccepted(), Vec::<String>::new(), "{step}");
+    line
+}
+
+#[tokio::test]
+async fn an_error_names_the_request_and_the_key() {
+    let said = disproved(&[("items: [/data, \"\"]", "items: /date")], "list the tokens").await;
+    assert!(said.contains("GET /api/v1/") && said.contains("`list.items` (/date)"), "{said}");
+    assert!(said.contains("it has data"), "{said}");
+    let said = disproved(&[("form: rfc3339", "form: milliseconds")], "list the tokens").await;
+    assert!(said.contains("`token.expires` (/expires_at)"), "{said}");
+    let world = world(&deepset::SERVICE, (deepset::SERVICE.ordinary)("ci-ingest")).await;
+    let wrong = built_in("deepset").replace("/api/v1", "/api/v1/v1");
+    let ran = run(&world, &["provider", "check", "mine"], &configuration(&world, &wrong)).await;
+    assert!(ran.stderr.contains("GET /api/v1/v1/"), "{}", ran.everything());
+    let config = configuration(&world, &built_in("deepset"));
+    let ran = run(&world, &["provider", "check", "nope"], &config).await;
+    assert!(ran.stderr.contains("unknown provider `nope`"), "{}", ran.everything());
 }
 
 #[tokio::test]
