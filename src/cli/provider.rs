@@ -107,9 +107,12 @@ pub(super) fn run(
 }
 
 fn list() -> String {
+    let widest =
+        |text: fn(&Kind) -> &str| catalogue().iter().map(|kind| text(kind).len()).max().unwrap_or_default();
+    let (name, title) = (widest(Kind::name), widest(|kind| &kind.file().title));
     let line = |kind: &Kind| {
         let address = kind.origin().unwrap_or_else(|| "an address of your own".to_owned());
-        format!("{:<16}{:<26}{address}\n", kind.name(), kind.file().title)
+        format!("{:<name$}  {:<title$}  {address}\n", kind.name(), kind.file().title)
     };
     let all: String = catalogue().iter().map(line).collect();
     format!("{all}\nAny other service: describe it under `providers` in the configuration file.\n")

@@ -29,8 +29,9 @@ use crate::config::{Config, Repository};
 use crate::diagnostic::{Problems, Severity};
 use crate::error_code::ErrorCode;
 use crate::provider::ProviderSettings;
+use crate::rotation::error::RotationError;
 use crate::rotation::session::ProviderSession;
-use crate::rotation::{self, Failure, RunContext};
+use crate::rotation::{self, Examination, Failure, RunContext, Unproved};
 use workflow::Workflows;
 
 /// The result of one check.
@@ -151,6 +152,8 @@ pub(crate) async fn diagnose(context: &RunContext<'_>, subject: &Subject<'_>) ->
     let is_accepted = identity.is_ok();
     checks.extend(github::checks(identity.as_ref(), context.github.credential_expires_at(), now));
     checks.extend(listed.iter().flat_map(|one| providers::checks(one, now)));
+    let unproved = rotation::unproved(config, sessions);
+    checks.extend(unproved.into_iter().filter(|one| !is_refused(one, &examined)).map(providers::proof));
     checks.push(providers::clocks(context.clock, &listed, is_accepted));
     let mut said = BTreeSet::new();
     for one in &examined {
@@ -165,6 +168,12 @@ pub(crate) async fn diagnose(context: &RunContext<'_>, subject: &Subject<'_>) ->
     checks.extend(providers::signing_key(config, context.marker_keys.is_empty()));
     checks.extend(schedule::checks(workflows, config, now, is_public));
     Diagnosis { now, checks }
+}
+
+/// Whether the check of a rotation says the same.
+fn is_refused(unproved: &Unproved, examined: &[Examination<'_>]) -> bool {
+    let is_same = |one: &Examination<'_>| matches!(&one.error, Some(RotationError::Unproved { provider, .. }) if provider == unproved.kind.name());
+    examined.iter().any(is_same)
 }
 
 /// What was selected.

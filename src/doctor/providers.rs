@@ -10,9 +10,9 @@ use super::{Check, State, counted};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error_code::ErrorCode;
-use crate::provider::{Error, ProviderSettings, Token};
+use crate::provider::{Error, ErrorKind, ProviderSettings, Token};
 use crate::rotation::session::ProviderSession;
-use crate::rotation::{clock_failure, provider_failure};
+use crate::rotation::{Unproved, clock_failure, provider_failure};
 
 /// How long before its expiry the credential is reported.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -48,14 +48,20 @@ fn subject(settings: &ProviderSettings) -> String {
 
 pub(super) fn checks(listed: &Listed<'_>, now: Option<Timestamp>) -> Vec<Check> {
     let Listed { settings, session, tokens } = listed;
+    let needs = &settings.kind.file().needs;
     let tokens = match tokens {
         Ok(tokens) => tokens,
         Err(error) => {
-            let failure = provider_failure(error, &settings.credential);
+            let mut failure = provider_failure(error, &settings.credential);
+            if is_about_rights(error.kind) && !error.message.contains(needs.as_str()) {
+                failure.steps.insert(0, format!("The credential needs {needs}."));
+            }
             return vec![Check::failed(subject(settings), "credential", failure)];
         }
     };
-    let message = format!("accepted: sees {}", counted(tokens.len(), "token"));
+    // Only a mint shows whether it may create tokens.
+    let message =
+        format!("accepted: sees {}; to rotate one it needs {needs}", counted(tokens.len(), "token"));
     let mut checks = vec![Check::new(subject(settings), "credential", State::Ok, message)];
     // Only if a single token can be the credential, its end is the credential's.
     let is_live = |token: &&Token| {
@@ -80,6 +86,17 @@ pub(super) fn checks(listed: &Listed<'_>, now: Option<Timestamp>) -> Vec<Check> 
         });
     }
     checks
+}
+
+/// Whether an error may mean that the credential is the wrong one.
+fn is_about_rights(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Unauthenticated | ErrorKind::Forbidden | ErrorKind::NotFound)
+}
+
+/// That a provider was not proved.
+pub(super) fn proof(Unproved { kind, message, steps }: Unproved) -> Check {
+    let check = Check::new(format!("provider {kind}"), "proof", State::Warning, message);
+    Check { fix: steps, ..check }
 }
 
 /// Whether the clocks of GitHub and of the providers agree.

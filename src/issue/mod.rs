@@ -171,8 +171,16 @@ impl Keeper<'_> {
         listed.iter().filter_map(|issue| self.found_in(issue)).collect()
     }
 
+    /// Everybody may write marks into an issue of a public repository, but not set labels.
+    fn is_trusted(&self, issue: &ListedIssue) -> bool {
+        !self.settings.may_be_public || issue.labels().any(|label| label.eq_ignore_ascii_case(LABEL))
+    }
+
     fn found_in<'i>(&self, issue: &'i ListedIssue) -> Option<Found<'i>> {
-        let section = Section::find(issue.body(), &self.settings.key).filter(|_| !issue.is_pull_request())?;
+        if issue.is_pull_request() || !self.is_trusted(issue) {
+            return None;
+        }
+        let section = Section::find(issue.body(), &self.settings.key)?;
         Some(Found {
             number: issue.number,
             is_open: issue.is_open(),

@@ -66,7 +66,10 @@ impl Engine {
 
     /// The token that a reply shows; `None`: what it shows is no token any more.
     fn read_item(&self, call: &Call, reply: &Value) -> Result<Option<Token>, Error> {
-        let item = call.item.of(reply).and_then(Value::as_object);
+        let item =
+            call.item.of(reply).filter(|item| self.file().token.id.of(item).and_then(text_of).is_some());
+        // Something else that answers must not read as "this is no token any more".
+        let item = item.and_then(Value::as_object);
         let item = item.ok_or_else(|| Error::unreadable("no token where one was expected"))?;
         self.read_token(item.clone())
     }

@@ -103,8 +103,12 @@ impl ProviderSettings {
 
     /// What no source states about the service, unless the rotation says that it was proved.
     pub(crate) fn unproved(&self) -> Option<&str> {
-        let is_proved = self.with.get(PROVED).is_some_and(|value| value == YES);
-        self.kind.file().unproved.as_deref().filter(|_| !is_proved)
+        self.kind.file().unproved.as_deref().filter(|_| !self.is_proved())
+    }
+
+    /// Whether the rotation says that its provider was proved.
+    pub(crate) fn is_proved(&self) -> bool {
+        self.with.get(PROVED).is_some_and(|value| value == YES)
     }
 
     /// The environment variables whose values are sent to the service.

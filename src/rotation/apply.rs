@@ -121,9 +121,6 @@ async fn execute(
         *visible = Some(all.len());
     }
     run.warn_of_doubts(now, &plan);
-    if let Ok(tokens) = session.tokens().await {
-        run.warn_of_unproved_file(rotation, tokens);
-    }
     if context.mode != Mode::Apply {
         return run.rehearse(input, plan, context.ahead(session.clock));
     }
@@ -440,6 +437,12 @@ impl RotationRun {
             }
         }
         Ok(())
+    }
+
+    /// Whether this run ended this token. The new one may have got the id of a token that
+    /// was ended before it was minted.
+    pub(super) fn has_retired(&self, member: &Member) -> bool {
+        self.retired.contains(&member.id()) && self.lineage.minted.as_ref() != Some(&member.id())
     }
 
     /// The token that destinations should hold now.

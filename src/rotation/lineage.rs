@@ -135,8 +135,10 @@ impl Lineage {
         Ok(lineage)
     }
 
-    /// Adds the token that this run minted.
+    /// Adds the token that this run minted. A token that this run ended may have had the
+    /// same id, which the provider used again.
     pub(super) fn add_minted(&mut self, member: Member) {
+        self.members.retain(|other| !other.is(&member));
         self.minted = Some(member.id());
         self.members.insert(0, member);
     }

@@ -11,6 +11,7 @@
 //! - `apply`: one rotation from the first observation to the last retirement
 //! - `mint`: creating and checking the new token, with lost replies and concurrent runs
 //! - `warnings`: doubts about tokens, in words
+//! - `unproved`: providers that were not shown to work as their files say
 //! - `workflows`: which workflows are started after the rotations, and starting them
 //! - `retire`: the only place where a token is disabled or deleted
 //! - `unmanaged`: the provider's tokens that no rotation covers
@@ -49,6 +50,7 @@ mod secret;
 mod steps;
 mod trust;
 mod unmanaged;
+mod unproved;
 mod warnings;
 mod workflows;
 
@@ -76,6 +78,7 @@ use marker::MarkerKeys;
 use session::ProviderSession;
 use stop_signal::StopSignal;
 pub(crate) use unmanaged::unmanaged;
+pub(crate) use unproved::{Unproved, unproved};
 
 /// What all rotations of a run share.
 pub(crate) struct RunContext<'a> {
@@ -159,6 +162,7 @@ pub(crate) async fn run(
     let (requests, mut rotations): (Vec<_>, Vec<_>) = done.into_iter().unzip();
     workflows::settle(context, &requests, &mut rotations).await;
     warnings::say_once(&mut rotations);
+    unproved::warn(&mut rotations, unproved(config, sessions));
     Report {
         now: context.clock.now(),
         dry_run: context.mode != Mode::Apply,

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use super::marker::{self, Marker, MarkerKeys};
 use super::retire::retire;
@@ -19,6 +20,9 @@ use crate::report::provider::{Outcome, Step};
 
 /// How much later than asked for a token may end, where services round.
 const TOLERANCE: SignedDuration = SignedDuration::from_hours(25);
+
+/// Signs the marker of a proof, so that it is as long as that of any run. It proves nothing.
+const SIGNED: &str = "the key of a proof that anybody may know";
 
 /// Whether a token carries a marker: of this rotation (`Some(true)`), or of another.
 #[must_use]
@@ -86,13 +90,15 @@ impl Proof<'_> {
         let now =
             note(steps, "read the provider's clock", (self.now)().ok_or("it sends no date".to_owned()))?;
         let profile = self.session.provider.profile();
-        let keys = MarkerKeys::default();
+        let keys = MarkerKeys::new(vec![SIGNED.into()]);
         let window = delivery_window(1);
-        let marker = Marker::new(key, now, window, marker::new_run(None), &keys);
+        let marker = Marker::new(key, now, window, marker::new_run(Some(named)), &keys);
         let name = "crossfade-proof";
         let text =
             if profile.marker_in == MarkerIn::Name { name } else { "made by crossfade provider prove" };
-        let marked = marker::annotate(&marker::cut(text, profile.marker_max), &marker);
+        let own = previous.as_ref().map_or_else(|| named.clone(), |previous| marker::strip(&previous.note));
+        let text = as_long_as(text, &own);
+        let marked = marker::annotate(&marker::cut(&text, profile.marker_max), &marker);
         let life = SignedDuration::try_from(self.shortest).unwrap_or(SignedDuration::from_hours(1));
         let mint = Mint {
             previous: previous.as_ref(),
@@ -137,37 +143,20 @@ impl Proof<'_> {
                 found.ok_or_else(|| "the list does not show it: see `list`, `eventual`".to_owned())
             });
         let Some(token) = note(steps, "find it in the list", found) else { return false };
-        let has_marker = Marker::find(&token.note).is_some_and(|one| one.key == self.key());
-        let marker =
-            check(has_marker, "the list does not show it at `token.marker`, or the service changed it");
-        let is_marked = note(steps, "recognise it by its marker", marker).is_some();
+        let now = (self.now)();
+        let profile = self.session.provider.profile();
+        let asked = Asked {
+            key: self.key(),
+            privileges: previous.map(|previous| &previous.privileges),
+            ends_within: now.filter(|_| profile.expiry == Expiry::Native).map(|now| (now, self.shortest)),
+        };
         let value =
             check(is_maskable(&minted.value), "it is not 16 to 4096 visible ASCII characters: see `value`");
-        let has_value = note(steps, "use its value", value).is_some();
-        let rights = previous.is_none_or(|previous| previous.privileges == token.privileges);
-        let rights = check(
-            rights,
-            "its rights are not those of the token that it was copied from: see `token.rights` and the body of `create`",
-        );
-        let is_equal = note(steps, "compare its rights", rights).is_some();
-        let ends = match (self.session.provider.profile().expiry, token.expires_at, (self.now)()) {
-            (Expiry::ByAge, _, _) | (_, _, None) => Ok(()),
-            (Expiry::Native, None, _) => {
-                Err("it does not show one: see `token.expires` and the body of `create`".to_owned())
-            }
-            (Expiry::Native, Some(end), Some(now)) => {
-                let life = SignedDuration::try_from(self.shortest).unwrap_or(SignedDuration::MAX);
-                let latest = now.saturating_add(life.saturating_add(TOLERANCE)).unwrap_or(Timestamp::MAX);
-                check(
-                    end > now && end <= latest,
-                    &format!(
-                        "it ends at {end}, which was not asked for: see the form of the dates, and `shortest`"
-                    ),
-                )
-            }
-        };
-        let has_end = note(steps, "compare its expiry", ends).is_some();
-        is_marked && has_value && is_equal && has_end
+        let mut is_sound = note(steps, "use its value", value).is_some();
+        for (what, result) in asked.compare(&token) {
+            is_sound &= note(steps, what, result).is_some();
+        }
+        is_sound
     }
 
     async fn verify(&self, steps: &mut Vec<Step>, minted: &Minted) -> Option<Verification> {
@@ -254,6 +243,57 @@ impl Proof<'_> {
     }
 }
 
+/// What the new token must be.
+struct Asked<'a> {
+    key: RotationKey,
+    /// Those of the token that it was copied from.
+    privileges: Option<&'a Value>,
+    /// Now, and how long it was to live; `None`: the provider has no expiry, or no clock.
+    ends_within: Option<(Timestamp, Duration)>,
+}
+
+impl Asked<'_> {
+    /// Each comparison of the token in the list with what was asked for.
+    fn compare(&self, token: &Token) -> [(&'static str, Result<(), String>); 3] {
+        let has_marker = Marker::find(&token.note).is_some_and(|one| one.key == self.key);
+        let marker =
+            check(has_marker, "the list does not show it at `token.marker`, or the service changed it");
+        let is_equal = self.privileges.is_none_or(|privileges| *privileges == token.privileges);
+        let rights = check(
+            is_equal,
+            "its rights are not those of the token that it was copied from: see `token.rights` and the body of `create`",
+        );
+        let expiry = match (self.ends_within, token.expires_at) {
+            (None, _) => Ok(()),
+            (Some(_), None) => {
+                Err("it does not show one: see `token.expires` and the body of `create`".to_owned())
+            }
+            (Some((now, life)), Some(end)) => {
+                let life = SignedDuration::try_from(life).unwrap_or(SignedDuration::MAX);
+                let latest = now.saturating_add(life.saturating_add(TOLERANCE)).unwrap_or(Timestamp::MAX);
+                check(
+                    end > now && end <= latest,
+                    &format!(
+                        "it ends at {end}, which was not asked for: see the form of the dates, and `shortest`"
+                    ),
+                )
+            }
+        };
+        [
+            ("recognise it by its marker", marker),
+            ("compare its rights", rights),
+            ("compare its expiry", expiry),
+        ]
+    }
+}
+
+/// The text with as many characters as another one has, if it has fewer: where no limit is
+/// known, a proof takes as much room as the rotation's own text will.
+fn as_long_as(text: &str, other: &str) -> String {
+    let width = other.chars().count();
+    format!("{text:-<width$}")
+}
+
 fn check(is_right: bool, otherwise: &str) -> Result<(), String> {
     if is_right { Ok(()) } else { Err(otherwise.to_owned()) }
 }
@@ -266,4 +306,85 @@ fn note<T>(steps: &mut Vec<Step>, what: &str, result: Result<T, String>) -> Opti
     };
     steps.push(Step { what: what.to_owned(), outcome });
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::samples::{day, minted};
+    use super::*;
+
+    const LIFE: Duration = Duration::from_secs(3600);
+
+    fn asked() -> Asked<'static> {
+        let key = minted("tok", day(0), None).marker.unwrap().key;
+        Asked { key, privileges: None, ends_within: None }
+    }
+
+    fn token(end: Option<Timestamp>) -> Token {
+        let member = minted("tok", day(0), end);
+        Token { note: marker::annotate("ci", &member.marker.unwrap()), ..member.token }
+    }
+
+    /// What fails, by the first word after the verb.
+    fn failures(asked: &Asked<'_>, token: &Token) -> Vec<&'static str> {
+        let failed = asked.compare(token).into_iter().filter(|(_, result)| result.is_err());
+        failed.map(|(what, _)| what).collect()
+    }
+
+    #[test]
+    fn a_token_needs_the_marker_of_this_proof() {
+        assert_eq!(failures(&asked(), &token(None)), [""; 0]);
+        let none = Token { note: "ci".to_owned(), ..token(None) };
+        assert_eq!(failures(&asked(), &none), ["recognise it by its marker"]);
+        let repository = Repository { owner: "acme".into(), name: "infra".into() };
+        let another = Asked { key: RotationKey::new(&repository, "another/prove"), ..asked() };
+        assert_eq!(failures(&another, &token(None)), ["recognise it by its marker"]);
+    }
+
+    #[test]
+    fn a_copy_has_the_rights_of_its_original() {
+        let wanted = json!({ "scopes": ["read"] });
+        let equal = Token { privileges: wanted.clone(), ..token(None) };
+        let wider = Token { privileges: json!({ "scopes": ["read", "write"] }), ..token(None) };
+        let copied = Asked { privileges: Some(&wanted), ..asked() };
+        assert_eq!(failures(&copied, &equal), [""; 0]);
+        assert_eq!(failures(&copied, &wider), ["compare its rights"]);
+        assert_eq!(failures(&asked(), &wider), [""; 0], "made from the rotation's `create`");
+    }
+
+    #[test]
+    fn it_ends_when_it_was_asked_to_or_when_a_day_is_rounded() {
+        let short = Asked { ends_within: Some((day(10), LIFE)), ..asked() };
+        let at = |hours: i64| Some(day(10) + SignedDuration::from_hours(hours));
+        for (end, is_right) in
+            [(at(1), true), (at(26), true), (at(27), false), (at(0), false), (at(-1), false), (None, false)]
+        {
+            assert_eq!(failures(&short, &token(end)).is_empty(), is_right, "{end:?}");
+        }
+        assert_eq!(failures(&asked(), &token(None)), [""; 0], "by age, or without a clock");
+        let longest = Asked { ends_within: Some((Timestamp::MAX, Duration::MAX)), ..asked() };
+        assert_eq!(failures(&longest, &token(at(1))), ["compare its expiry"]);
+    }
+
+    #[test]
+    fn a_proof_takes_as_much_room_as_a_rotation() {
+        assert_eq!(as_long_as("proof", "a longer name"), "proof--------");
+        assert_eq!(as_long_as("proof", "ci"), "proof");
+        let keys = MarkerKeys::new(vec![SIGNED.into()]);
+        let run = marker::new_run(Some("tok"));
+        let marker = Marker::new(asked().key, day(0), delivery_window(1), run, &keys).to_string();
+        assert!(marker.len() >= 62, "{marker}");
+    }
+
+    #[test]
+    fn whose_a_token_is_follows_from_its_marker() {
+        let rotation = super::super::samples::rotation(1);
+        assert_eq!(is_ours(&rotation, &Token { note: "ci".to_owned(), ..token(None) }), None);
+        assert_eq!(is_ours(&rotation, &token(None)), Some(true));
+        let another =
+            Rotation { key: RotationKey::parse("aaaaaaaaaa").unwrap(), formerly: Vec::new(), ..rotation };
+        assert_eq!(is_ours(&another, &token(None)), Some(false));
+    }
 }

@@ -89,7 +89,7 @@ impl RotationRun {
 
     /// Until when a token can be used, as far as crossfade decides it.
     fn end(&self, member: &Member, now: Timestamp) -> TokenEnd {
-        let valid_until = if self.retired.contains(&member.id()) {
+        let valid_until = if self.has_retired(member) {
             Some(now)
         } else {
             // The provider ends it, or a later run does: whichever comes first.
@@ -106,7 +106,7 @@ impl RotationRun {
         let has_ended = |member: &Member| member.token.expires_at.is_some_and(|end| end <= now);
         let is_current = |member: &Member| self.current().is_some_and(|current| current.is(member));
         let span = |member: &Member| {
-            let was_retired = self.retired.contains(&member.id());
+            let was_retired = self.has_retired(member);
             let ends_at = if was_retired { Some(now) } else { member.token.expires_at };
             let retire_at = self.retire_at(member).filter(|from| ends_at.is_none_or(|end| end > *from));
             TokenSpan {

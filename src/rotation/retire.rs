@@ -96,18 +96,19 @@ async fn has_ended(
     }
 }
 
-/// Whether the provider still shows the same token under an id: by creation date, else
-/// by marker, else by name and expiry.
+/// Whether the provider still shows the same token under an id: by creation date and marker,
+/// else by name and expiry. A date alone does not tell: the id of a new token that is deleted
+/// at once may belong to another one within the same second.
 fn is_same(meant: &Token, shown: &Token) -> bool {
-    if meant.id != shown.id {
+    let markers = (Marker::find(&meant.note), Marker::find(&shown.note));
+    if meant.id != shown.id || markers.0 != markers.1 {
         return false;
     }
     if let (Some(meant), Some(shown)) = (meant.created_at, shown.created_at) {
         return is_same_time(meant, shown);
     }
-    match (Marker::find(&meant.note), Marker::find(&shown.note)) {
-        (None, None) => {}
-        (meant, shown) => return meant == shown,
+    if markers.0.is_some() {
+        return true;
     }
     let is_same_end = match (meant.expires_at, shown.expires_at) {
         (Some(meant), Some(shown)) => is_same_time(meant, shown),
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_recognised_by_date_then_marker_then_name_and_expiry() {
+    fn a_token_is_recognised_by_date_and_marker_or_by_name_and_expiry() {
         let note = |day_of_mint| {
             let member = minted("tok", day(day_of_mint), None);
             marker::annotate("", &member.marker.unwrap())
@@ -151,8 +152,18 @@ mod tests {
         };
         let earlier = |token: &mut Token| token.expires_at = Some(day(80));
 
-        assert!(is_same(&dated(|_| {}), &dated(|token| token.note.clear())), "the date decides");
-        assert!(!is_same(&dated(|_| {}), &dated(|token| token.created_at = Some(day(1)))));
+        assert!(is_same(&dated(|_| {}), &dated(earlier)));
+        assert!(
+            !is_same(&dated(|_| {}), &dated(|token| token.created_at = Some(day(1)))),
+            "the date differs"
+        );
+        assert!(!is_same(&dated(|_| {}), &dated(|token| token.note.clear())), "made within the same second");
+        let unmarked = |change: fn(&mut Token)| {
+            let mut token = dated(|token| token.note.clear());
+            change(&mut token);
+            token
+        };
+        assert!(is_same(&unmarked(|_| {}), &unmarked(|token| token.name = "renamed".to_owned())));
 
         assert!(is_same(&with(|_| {}), &with(earlier)), "the marker decides");
         assert!(!is_same(&with(|_| {}), &Token { note: other, ..marked.clone() }));

@@ -86,13 +86,20 @@ impl<'a> CredentialFallback<'a> {
         let Some(new) = self.new else { return call(self.old).await };
         let (first, second) = if self.new_first { (new, self.old) } else { (self.old, new) };
         match call(first).await {
-            Err(error) if matches!(error.kind, ErrorKind::Unauthenticated | ErrorKind::Forbidden) => {
+            Err(refusal) if is_refusal_of(&refusal) => match call(second).await {
                 // Report the first refusal: the second value is a guess.
-                call(second).await.map_err(|_| error)
-            }
+                Err(error) if is_refusal_of(&error) => Err(refusal),
+                // The second value may do it, so this is what came of it.
+                result => result,
+            },
             result => result,
         }
     }
+}
+
+/// Whether an error is about the value that signed in.
+fn is_refusal_of(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::Unauthenticated | ErrorKind::Forbidden)
 }
 
 #[cfg(test)]
@@ -126,6 +133,14 @@ mod tests {
         for other in [ErrorKind::NotFound, ErrorKind::Unavailable, ErrorKind::RateLimited] {
             assert_eq!(tried(&credentials(true), other).0, ["new"]);
         }
+        // The value that may do it says what happened.
+        let both = credentials(true);
+        let lost = both.call(async |value: &SecretString| {
+            let is_new = value.expose_secret() == "new";
+            let kind = if is_new { ErrorKind::Forbidden } else { ErrorKind::Unavailable };
+            Err::<(), _>(Error { kind, message: String::new(), retry_after: None })
+        });
+        assert_eq!(lost.now_or_never().unwrap().unwrap_err().kind, ErrorKind::Unavailable);
         let alone = CredentialFallback { old: &old, new: None, new_first: false };
         assert_eq!(tried(&alone, ErrorKind::Forbidden).0, ["old"]);
     }

@@ -109,10 +109,7 @@ impl RotationError {
                 format!("Check that the credential in `{credential}` sees the token."),
                 "To have crossfade create a token that is missing, set `create`.".to_owned(),
             ],
-            Self::Unproved { provider, .. } => vec![
-                format!("Run `crossfade provider prove {provider}`: it creates a token with a short life, and deletes it."),
-                "When it ends well, add `proved: yes` to the rotation's `with`.".to_owned(),
-            ],
+            Self::Unproved { provider, .. } => prove(provider),
             Self::InFlight { until, .. } => vec![
                 format!("Run again after {until}, or wait for the schedule: that run finishes what the other did not."),
                 ONE_RUN.to_owned(),
@@ -166,6 +163,16 @@ impl RotationError {
             }
         }
     }
+}
+
+/// What to do about a provider that was not proved.
+pub(super) fn prove(provider: &str) -> Vec<String> {
+    vec![
+        format!(
+            "Run `crossfade provider prove {provider}`: it creates a token with a short life, and deletes it."
+        ),
+        "When it ends well, add `proved: yes` to the rotation's `with`.".to_owned(),
+    ]
 }
 
 /// A forged token is deleted, unless something uses it by mistake.

@@ -3,12 +3,10 @@
 use jiff::Timestamp;
 
 use super::apply::RotationRun;
-use super::marker::Marker;
 use super::names::secrets;
 use super::plan::{Plan, PlanInput, Retirement, Step};
 use super::session::ProviderSession;
 use super::trust::Support;
-use crate::config::Rotation;
 use crate::github::Mode;
 use crate::provider::{Ending, Token};
 use crate::report::RotationReport;
@@ -17,15 +15,12 @@ use crate::report::RotationReport;
 const SIGN_MARKERS: &str =
     "Set CROSSFADE_MARKER_KEY, so that crossfade can tell its own tokens from forged ones";
 
-/// How the warning of a file that was never tried begins.
-const UNPROVED: &str = "crossfade has made no token yet with the provider";
-
 /// Leaves what is not about one rotation in the first rotation's warnings alone.
 pub(super) fn say_once(rotations: &mut [RotationReport]) {
     let mut said: Vec<String> = Vec::new();
     for report in rotations {
         report.warnings.retain(|warning| {
-            if warning != SIGN_MARKERS && !warning.starts_with(UNPROVED) {
+            if warning != SIGN_MARKERS {
                 return true;
             }
             let is_new = !said.contains(warning);
@@ -36,18 +31,6 @@ pub(super) fn say_once(rotations: &mut [RotationReport]) {
 }
 
 impl RotationRun {
-    /// Warns of a provider file of the user's own with which no token was made yet: a
-    /// token with a marker in the list shows that it works.
-    pub(super) fn warn_of_unproved_file(&mut self, rotation: &Rotation, tokens: &[Token]) {
-        let kind = &rotation.provider.kind;
-        if kind.is_own() && !tokens.iter().any(|token| Marker::find(&token.note).is_some()) {
-            self.warnings.push(format!(
-                "{UNPROVED} `{kind}`, which your configuration describes. Prove the description before you rely on it: \
-                 crossfade provider prove {kind}"
-            ));
-        }
-    }
-
     /// Warns of tokens that are kept because of their markers, and of tokens that are
     /// retired on weak evidence of a successor.
     pub(super) fn warn_of_doubts(&mut self, now: Timestamp, plan: &Plan) {

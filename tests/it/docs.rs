@@ -7,6 +7,7 @@ mod newcomer;
 mod others;
 mod page;
 mod reference;
+mod services;
 mod stage;
 
 use crate::support::Invocation;

@@ -353,6 +353,25 @@ async fn a_public_repository_takes_the_consent_of_the_user() {
     assert_eq!(world.github.issues("acme/alerts").len(), 1);
 }
 
+/// Whoever reads the description of one issue can open another with the same marks.
+#[tokio::test]
+async fn in_a_public_repository_marks_without_the_label_are_not_trusted() {
+    let world = World::start().await;
+    world.github.set_public(REPOSITORY);
+    break_it(&world);
+    let run = || rotate(&world).flag("--public-issue");
+    failed(&run().run().await);
+    let [ours] = issues(&world).try_into().unwrap();
+    world.github.edit_issue(REPOSITORY, ours.number, |issue| issue.is_open = false);
+    let forged = world.github.add_issue(REPOSITORY, &ours.title, &ours.body);
+    failed(&run().run().await);
+    assert_eq!(open(&world), [ours.number, forged], "ours was opened again");
+    assert_eq!(issues(&world)[1].body, ours.body, "the other one is left alone");
+    world.github.repair();
+    assert_eq!(run().run().await.exit_code, 0);
+    assert_eq!(open(&world), [forged]);
+}
+
 #[tokio::test]
 async fn a_renamed_repository_is_followed() {
     let world = World::start().await;

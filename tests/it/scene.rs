@@ -236,8 +236,11 @@ impl Scene {
             claim(!longer, format!("token {id} lives until {:?}", kept.expires_at));
         }
         for id in rotation["retired"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            let lives = self.world.provider.live_tokens().iter().any(|token| token.id == id);
-            claim(!lives, format!("token {id} lives"));
+            // The next token may have got its id.
+            let now = self.world.provider.now();
+            let ended =
+                self.world.provider.tokens().iter().any(|token| token.id == id && !token.is_live(now));
+            claim(ended, format!("token {id} lives"));
         }
     }
 

@@ -20,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::scene::{Credential, IMPATIENT, PATIENT, Scene};
 use crate::support::events::Peer;
 use crate::support::github::On;
-use crate::support::provider::{ALL, Service};
+use crate::support::provider::{ALL, FURTHER, Service};
 use crate::support::{Fault, Ran, Target, World};
 
 const DAYS: i64 = 200;
@@ -109,8 +109,8 @@ impl Scenario {
         }
     }
 
-    /// All scenarios: every disturbance at every provider, and each overlap and interval
-    /// at one of them at least.
+    /// All scenarios: every disturbance at each provider of `ALL`, each overlap and interval
+    /// at one of them at least, and a few at every other provider.
     fn all() -> Vec<Self> {
         let mut scenarios = Vec::new();
         for (index, service) in ALL.into_iter().enumerate() {
@@ -129,7 +129,21 @@ impl Scenario {
             let hourly = Disturbance::ALL[(2 * index) % Disturbance::ALL.len()];
             scenarios.push(scenario(24, 1, hourly, When::Lasting));
         }
+        scenarios.extend((0..2 * Disturbance::ALL.len()).map(Self::further));
         scenarios
+    }
+
+    /// The services that are left, one or two scenarios each. `FURTHER` alternates between
+    /// two kinds, and every disturbance meets both.
+    fn further(turn: usize) -> Self {
+        let disturbances = Disturbance::ALL.len();
+        Self {
+            service: FURTHER[turn % FURTHER.len()],
+            overlap_hours: 7 * 24,
+            rhythm: 24,
+            disturbance: Disturbance::ALL[(turn + turn / disturbances) % disturbances],
+            when: if turn % 4 < 2 { When::Lasting } else { When::Intermittent },
+        }
     }
 }
 
@@ -307,6 +321,18 @@ fn simulate(scenario: Scenario) -> Option<String> {
         (!wrong.is_empty())
             .then(|| format!("### {scenario}\n{}\n--- journal\n{}", wrong.join("\n"), last.join("\n")))
     })
+}
+
+#[test]
+fn every_disturbance_meets_both_kinds_of_further_services() {
+    let met: std::collections::BTreeSet<(usize, usize)> = (0..2 * Disturbance::ALL.len())
+        .map(|turn| {
+            let disturbance = Scenario::further(turn).disturbance;
+            let place = Disturbance::ALL.iter().position(|one| *one == disturbance);
+            (turn % FURTHER.len() % 2, place.unwrap())
+        })
+        .collect();
+    assert_eq!(met.len(), 2 * Disturbance::ALL.len());
 }
 
 #[test]

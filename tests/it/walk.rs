@@ -22,7 +22,8 @@ use crate::scene::{Credential, IMPATIENT, PATIENT, Scene};
 use crate::support::events::Hook;
 use crate::support::github::On;
 use crate::support::marker::Marker;
-use crate::support::provider::{ALL, Service, TokenSpec};
+use crate::support::provider::rest::MANAGES;
+use crate::support::provider::{ALL, FURTHER, Service, TokenSpec};
 use crate::support::proxy::{Gate, When};
 use crate::support::{Fault, Faults, Invocation, Ran, Target, World};
 
@@ -373,7 +374,9 @@ impl Walk {
     /// A token with this text where markers stand.
     fn marked(&self, marker: &str, is_admin: bool) -> TokenSpec {
         let service = self.scene.world.provider.service();
-        let spec = if is_admin { service.admin } else { service.ordinary };
+        // In the list, where some services do not show who manages tokens.
+        let admin = |name: &str| (service.admin)(name).without(MANAGES);
+        let spec = |name: &str| if is_admin { admin(name) } else { (service.ordinary)(name) };
         match service.marker_in {
             "name" => spec(&format!("ci-ingest {marker}")),
             field => spec("ci-ingest").with(field, marker.into()),
@@ -393,6 +396,8 @@ impl Walk {
     }
 
     async fn forged(&mut self, kind: usize) {
+        // What differs in nothing that is compared cannot be told.
+        let kind = if kind == 1 && !compares_rights(self.scene.world.provider.service()) { 2 } else { kind };
         self.minutes_pass();
         let now = self.scene.world.github.now();
         let at = now + if kind == 0 { SignedDuration::from_hours(1) } else { SignedDuration::from_mins(-5) };
@@ -410,6 +415,12 @@ impl Walk {
             self.scene.world.provider.delete_by_hand(&forged.id);
         }
     }
+}
+
+/// Whether tokens have rights of their own that do not change by themselves.
+fn compares_rights(service: &Service) -> bool {
+    let (ordinary, admin) = ((service.ordinary)("x"), (service.admin)("x").without(MANAGES));
+    ordinary.raw() != admin.raw() && service.name != "jupyterhub"
 }
 
 fn walk(
@@ -461,11 +472,11 @@ proptest! {
 
     #[test]
     fn whatever_happens_tokens_stay_alive(
-        service in 0..ALL.len(),
+        service in prop::sample::select(ALL.into_iter().chain(FURTHER).collect::<Vec<_>>()),
         destinations in 1..4_usize,
         is_signed in any::<bool>(),
         steps in prop::collection::vec(step(), 1..16),
     ) {
-        walk(ALL[service], destinations, is_signed, &steps)?;
+        walk(service, destinations, is_signed, &steps)?;
     }
 }

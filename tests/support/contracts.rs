@@ -107,6 +107,8 @@ catalogue! {
     HCP_TERRAFORM, "hcp-terraform", "/api/v2", "hcp-terraform-team-tokens";
     /// Buildkite: agent tokens.
     BUILDKITE, "buildkite", "/v2", "buildkite-agent-tokens";
+    /// JupyterHub: API tokens of a user.
+    JUPYTERHUB, "jupyterhub", "", "jupyterhub-tokens";
     /// Databricks: personal access tokens.
     DATABRICKS, "databricks", "", "databricks-tokens";
     /// Pulumi Cloud: access tokens of organizations and teams.

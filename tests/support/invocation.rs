@@ -87,8 +87,9 @@ impl Invocation {
             file
         });
         let this = self.arg("--config", file.path().to_str().unwrap());
-        // The rotation stands behind the provider's file, which has a key of that name too.
-        let named = text.lines().rev().find_map(|line| line.trim().strip_prefix("credential: "));
+        // A provider file has a key of this name, too.
+        let mut named = text.lines().filter_map(|line| line.trim().strip_prefix("credential: "));
+        let named = named.rfind(|value| value.starts_with(|c: char| c.is_ascii_uppercase()));
         named.into_iter().fold(this, |this, variable| this.env(variable, world.provider_token()))
     }
 

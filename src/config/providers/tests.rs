@@ -44,6 +44,23 @@ fn a_file_of_ones_own_is_a_provider() {
     assert_eq!(problems(GOOD).to_string(), "");
 }
 
+/// What the service does not publish must be proved, and a rotation says that it was.
+#[test]
+fn a_length_that_is_not_published_is_left_to_a_proof() {
+    let open = GOOD.replace("{ at: /label, max: 120 }", "/label");
+    let open = open.replacen("    secrets:", "    unproved: the longest label\n    secrets:", 1);
+    assert_eq!(problems(&open).to_string(), "");
+    for text in [&open, GOOD] {
+        assert_eq!(problems(&text.replace("{ team: a }", "{ team: a, proved: yes }")).to_string(), "");
+        let maybe = problems(&text.replace("{ team: a }", "{ team: a, proved: maybe }")).to_string();
+        assert!(maybe.contains("`maybe` is not allowed here"), "{maybe}");
+    }
+    // Where the marker stands in the name, the name's length counts.
+    let in_name = GOOD
+        .replace("name: /label\n      marker: { at: /label, max: 120 }", "name: { at: /label, max: 120 }");
+    assert_eq!(problems(&in_name).to_string(), "");
+}
+
 /// Each change of the good file is refused, on the line of the change, with these words.
 #[test]
 fn a_file_that_could_do_harm_is_refused_where_it_is_wrong() {
@@ -79,6 +96,18 @@ fn a_file_that_could_do_harm_is_refused_where_it_is_wrong() {
         ("id: /key_id", "id: /secret", "the id at `/secret` is a secret"),
         // What makes a rotation unsafe.
         ("max: 120", "max: 63", "a marker does not fit"),
+        (
+            "{ at: /label, max: 120 }",
+            "/label",
+            "how long the field may be that carries the marker is not said",
+        ),
+        ("      marker: { at: /label, max: 120 }\n", "", "how long the field may be"),
+        (
+            "name: /label\n      marker: { at: /label, max: 120 }",
+            "name: { at: /label, max: 63 }",
+            "does not fit",
+        ),
+        ("      team: {", "      proved: { optional: true }\n      team: {", "`proved` cannot be the name"),
         ("    verify: { get: /me, shows: { /key_id: <id> } }\n", "", "which tokens can be the credential"),
         ("label: <marker>, ", "", "has no <marker>"),
         ("scopes: <rights.scopes>, ", "", "does not copy the right `scopes`"),

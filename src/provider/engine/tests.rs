@@ -40,6 +40,18 @@ fn token(name: &str, raw: &Value, extra: Value) -> Token {
     read(name, raw, extra).unwrap().unwrap()
 }
 
+/// JSON that something else sends is no evidence that a token is gone.
+#[test]
+fn a_reply_without_an_id_shows_no_token() {
+    let engine = engine("jupyterhub");
+    let call = engine.file().get.clone().unwrap();
+    let read = |reply: Value| engine.read_item(&call, &reply);
+    assert_eq!(read(json!({"message": "hello"})).unwrap_err().kind, ErrorKind::Unreadable);
+    assert_eq!(read(json!([])).unwrap_err().kind, ErrorKind::Unreadable);
+    assert!(read(json!({"id": "a7", "oauth_client": "a running server"})).unwrap().is_none());
+    assert!(read(json!({"id": "a7", "oauth_client": "JupyterHub"})).unwrap().is_some());
+}
+
 /// The body that creates the next token.
 fn successor(name: &str, previous: &Token) -> Value {
     let mint = Mint {

@@ -96,7 +96,10 @@ impl Builder<'_> {
         };
         let mut variables = self.variables(given(&keys.variables));
         let unproved = given(&keys.unproved).cloned();
-        variables.extend(unproved.as_ref().map(|what| (PROVED.to_owned(), proved(what))));
+        // A file of the user's own may have been proved, whatever it states.
+        if unproved.is_some() || source.is_none() {
+            variables.insert(PROVED.to_owned(), proved(unproved.as_deref()));
+        }
         let values = self.values(given(&keys.values));
         let eventual =
             given(&keys.eventual).map_or(Duration::ZERO, |period| period.duration().unsigned_abs());
@@ -104,6 +107,9 @@ impl Builder<'_> {
         let (token, create) = (token?, create?);
         let regenerate = optional(regenerate)?;
         self.consistent(keys, &token, &create, regenerate.as_ref());
+        if source.is_none() && token.marker_max.is_none() && keys.unproved.is_none() {
+            self.unknown_length(given(&keys.token), &token);
+        }
         let is_told_by_value =
             values.iter().any(|value| matches!(value.shape.body, redact::Body::IdAndVisible(_)));
         let is_told = given(&keys.token).is_some_and(|keys| keys.credential.is_some());

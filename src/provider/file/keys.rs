@@ -32,7 +32,7 @@ keys! {
         api: Url,
         /// What the credential must be allowed to do, for the error that says it is not.
         needs: String,
-        /// What no source states about the service. Each rotation is refused until its `with` says `proved: yes`, which is for after `crossfade provider prove`.
+        /// What no source states about the service, like the longest description. No token is created until a rotation's `with` says `proved: yes`, which is for after `crossfade provider prove`.
         unproved: String,
         /// How a request signs in: bearer, basic, or { header: NAME, value: text with <credential> }. Default: bearer.
         auth: Node,
@@ -146,7 +146,7 @@ keys! {
     TextMapping, required ["at"] {
         /// The field.
         at: Pointer,
-        /// The most characters that it holds. Default: no limit.
+        /// The most characters that it holds. Of the field that carries the marker it must be said, or the file says `unproved`.
         max: Number,
     }
 }

@@ -3,9 +3,11 @@
 mod catalogue;
 mod common;
 mod deepset;
+mod jupyterhub;
 mod launchdarkly;
 mod own;
 mod softwareone;
+mod unproved;
 
 use crate::support::{Invocation, Ran, World};
 

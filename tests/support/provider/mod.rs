@@ -29,9 +29,29 @@ use super::server::Server;
 
 pub use token::{FakeToken, TokenSpec};
 
-/// Every service that is built in.
+/// One service for each way in which a token is replaced and ended. Every scene is played with
+/// each of them.
 pub static ALL: [&Service; 4] =
     [&axiom::SERVICE, &softwareone::SERVICE, &deepset::SERVICE, &launchdarkly::SERVICE];
+
+/// Every other service that a file describes, the user's own included. Those whose tokens can
+/// be read one by one alternate with those that only a list shows.
+pub static FURTHER: [&Service; 14] = [
+    &catalogue::gitlab::SERVICE,
+    &catalogue::grafana::SERVICE,
+    &catalogue::cloudflare::ACCOUNT,
+    &catalogue::grafana::CLOUD,
+    &catalogue::jupyterhub::SERVICE,
+    &catalogue::hcp_terraform::SERVICE,
+    &catalogue::buildkite::SERVICE,
+    &catalogue::databricks::SERVICE,
+    &catalogue::cloudflare::USER,
+    &catalogue::pulumi::ORGANIZATION,
+    &catalogue::snyk::SERVICE,
+    &catalogue::pulumi::TEAM,
+    &catalogue::datadog::SERVICE,
+    &lighthouse::SERVICE,
+];
 
 /// What a request leads to; `Err` is a refusal.
 pub type Outcome = Result<Reply, Reply>;
@@ -263,7 +283,8 @@ impl FakeProvider {
     /// Changes anything of a token behind everybody's back.
     pub fn edit(&self, id: &str, change: impl FnOnce(&mut FakeToken)) {
         let mut state = self.lock();
-        change(state.tokens.iter_mut().find(|t| t.id == id).expect("no such token"));
+        let place = state.latest(id).expect("no such token");
+        change(&mut state.tokens[place]);
         drop(state);
         self.by_hand(&format!("token {id} edited"));
     }
@@ -298,10 +319,11 @@ impl FakeProvider {
         state.tokens.iter().filter(|t| t.is_live(now)).cloned().collect()
     }
 
-    /// A token by its id, deleted ones included.
+    /// A token by its id, deleted ones included; of several the one that got it last.
     #[must_use]
     pub fn token(&self, id: &str) -> Option<FakeToken> {
-        self.lock().tokens.iter().find(|t| t.id == id).cloned()
+        let state = self.lock();
+        state.latest(id).map(|place| state.tokens[place].clone())
     }
 
     /// The token that has this value, deleted ones included.
@@ -421,6 +443,11 @@ impl State {
         }
         token.last_used_at = Some(now);
         Some(place)
+    }
+
+    /// The token that got this id last, by its place.
+    fn latest(&self, id: &str) -> Option<usize> {
+        self.tokens.iter().rposition(|t| t.id == id)
     }
 
     /// A token that can be named in a path, by its place.

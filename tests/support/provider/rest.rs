@@ -44,6 +44,8 @@ pub struct Rest {
     pub link: fn(usize, &Request) -> Option<String>,
     /// Deleted tokens can still be read, and listed without `state=active`.
     pub remembers: bool,
+    /// A list deletes the tokens that have expired.
+    pub forgets_expired: bool,
     /// What the body of a creation asks for at this time; `Err`: why it is invalid.
     pub asked: fn(Map<String, Value>, Timestamp) -> Result<Asked, String>,
     /// The field that no two tokens share, and whether those deleted count too.
@@ -77,6 +79,7 @@ pub const PLAIN: Rest = Rest {
     page: |all, _| json!(all),
     link: |_, _| None,
     remembers: false,
+    forgets_expired: false,
     asked: |_, _| Err("unexpected".to_owned()),
     unique: None,
     created: |_| (201, Value::Null),
@@ -86,8 +89,8 @@ pub const PLAIN: Rest = Rest {
     refusal: Reply::message,
 };
 
-/// What makes a token of [`manager`].
-const MANAGES: &str = "_manages";
+/// The field that makes a token of [`manager`].
+pub const MANAGES: &str = "_manages";
 
 /// A token that may manage tokens.
 #[must_use]
@@ -182,8 +185,8 @@ pub fn route(state: &mut State, request: &Request, rest: &Rest) -> Outcome {
             delete(state, id, rest)
         }
         ("GET", Some([id])) if rest.reads_one => {
-            let token = state.tokens.iter().find(|t| t.id == *id && is_listed(t, rest));
-            let token = token.filter(|t| rest.remembers || !t.deleted);
+            let can_be_read = |t: &&FakeToken| is_listed(t, rest) && (rest.remembers || !t.deleted);
+            let token = state.tokens.iter().filter(can_be_read).find(|t| t.id == *id);
             let token = token.ok_or_else(|| refusal(404, "no such token"))?;
             Ok(Reply::json(200, (rest.read)((rest.shown)(token))))
         }
@@ -193,15 +196,25 @@ pub fn route(state: &mut State, request: &Request, rest: &Rest) -> Outcome {
 }
 
 fn is_listed(token: &FakeToken, rest: &Rest) -> bool {
-    rest.lists_managers || !(rest.may_manage)(token)
+    rest.lists_managers || !token.raw.contains_key(MANAGES)
 }
 
 fn list(state: &mut State, request: &Request, rest: &Rest) -> Reply {
+    if rest.forgets_expired {
+        let now = state.clock.now();
+        state
+            .tokens
+            .iter_mut()
+            .for_each(|token| token.deleted |= token.expires_at.is_some_and(|end| end <= now));
+    }
     let mut all = state.listed();
     if rest.remembers && query(request, "state").is_none_or(|state| state != "active") {
         all.extend(state.tokens.iter().filter(|token| token.deleted).cloned());
     }
-    let all: Vec<Value> = all.iter().filter(|token| is_listed(token, rest)).map(rest.shown).collect();
+    let mut all: Vec<Value> = all.iter().filter(|token| is_listed(token, rest)).map(rest.shown).collect();
+    for fields in all.iter_mut().filter_map(Value::as_object_mut) {
+        fields.retain(|field, _| !state.switches.list_omits.contains(&field.as_str()));
+    }
     let reply = Reply::json(200, (rest.page)(&all, request));
     match (rest.link)(all.len(), request) {
         Some(link) => reply.header("link", link),

@@ -137,6 +137,13 @@ impl TokenSpec {
         self
     }
 
+    /// Leaves a field of its JSON out.
+    #[must_use]
+    pub fn without(mut self, field: &str) -> Self {
+        self.raw.shift_remove(field);
+        self
+    }
+
     /// Sets the description.
     #[must_use]
     pub fn description(self, text: &str) -> Self {

@@ -10,7 +10,7 @@ use super::super::template::{Names, Place, Placeholder, RESERVED, Template};
 use super::super::{Auth, Header, ValueShape, Variable};
 use super::{Builder, origin_of, size, texts};
 use crate::diagnostic::{Invalid, Origin, named, quoted};
-use crate::provider::YES;
+use crate::provider::{PROVED, YES};
 use crate::redact::{self, TokenShape};
 use crate::yaml::keys::{Field, Named, given};
 use crate::yaml::{Node, Value};
@@ -124,11 +124,13 @@ impl Builder<'_> {
             let is_word =
                 name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
                     && name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-            if !is_word || RESERVED.contains(&name.as_str()) {
+            if !is_word || RESERVED.contains(&name.as_str()) || name == PROVED {
                 let invalid = Invalid::new(format!("{} cannot be the name of a variable", quoted(name)));
                 self.problems.error(
                     *origin,
-                    invalid.help("lower-case letters, digits and _, and not the name of a placeholder"),
+                    invalid.help(
+                        "lower-case letters, digits and _, and neither the name of a placeholder nor `proved`",
+                    ),
                 );
                 continue;
             }
@@ -183,12 +185,12 @@ pub(super) fn bearer() -> Auth {
     template.map_or(Auth::Basic, |template| Auth::Header(header::AUTHORIZATION, template))
 }
 
-/// The variable by which a rotation says that its provider was proved.
-pub(super) fn proved(what: &str) -> Variable {
+/// The variable by which a rotation says that its provider was proved. `what`: what is not
+/// published.
+pub(super) fn proved(what: Option<&str>) -> Variable {
+    let shown = what.map(|what| format!(": it shows what is not published ({what})")).unwrap_or_default();
     Variable {
-        about: format!(
-            "yes, once `crossfade provider prove` has ended well: it shows what is not published ({what})"
-        ),
+        about: format!("yes, once `crossfade provider prove` has ended well{shown}"),
         one_of: vec![YES.to_owned()],
         is_optional: true,
         ..Variable::default()

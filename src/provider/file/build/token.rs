@@ -36,9 +36,10 @@ impl Builder<'_> {
             Some(keys) => self.required(&keys.at, "at").cloned(),
             None => name.clone(),
         };
-        let marker_max = marker_keys.and_then(|keys| given(&keys.max)).map(|max| size(*max));
+        let carrier = marker_keys.or(name_keys);
+        let marker_max = carrier.and_then(|keys| given(&keys.max)).map(|max| size(*max));
         if let Some(max) = marker_max.filter(|max| *max < LONGEST_MARKER) {
-            let origin = marker_keys.map_or(self.origin, |keys| origin_of(&keys.max));
+            let origin = carrier.map_or(self.origin, |keys| origin_of(&keys.max));
             let longest = LONGEST_MARKER;
             let invalid = Invalid::new(format!(
                 "a marker does not fit: the field holds {max} characters, and a marker has up to {longest}"
@@ -95,6 +96,21 @@ impl Builder<'_> {
                 None => Some(Vec::new()),
             },
         })
+    }
+
+    /// Notes that the file does not say how long the marker's field may be.
+    pub(super) fn unknown_length(&mut self, keys: Option<&TokenKeys>, token: &TokenRules) {
+        let marker = keys.map(|keys| origin_of(&keys.marker)).filter(|at| *at != Origin::Missing);
+        let name = keys.map_or(self.origin, |keys| origin_of(&keys.name));
+        let invalid = Invalid::new("how long the field may be that carries the marker is not said");
+        self.problems.error(
+            marker.unwrap_or(name),
+            invalid.help(format!(
+                "write {{ at: {}, max: LENGTH }}; if the service does not publish it, write `unproved: the longest …`: then \
+                 no token is created until `crossfade provider prove` has shown that a marker fits",
+                token.marker.text()
+            )),
+        );
     }
 
     /// A date. Without a form it is written like the expiry, which must say it.

@@ -8,6 +8,7 @@ pub mod datadog;
 pub mod gitlab;
 pub mod grafana;
 pub mod hcp_terraform;
+pub mod jupyterhub;
 pub mod pulumi;
 pub mod snyk;
 
@@ -17,7 +18,8 @@ use serde_json::{Map, Value, json};
 use super::Service;
 
 /// Each service whose page has a configuration with variables.
-pub static CATALOGUE: [&Service; 12] = [
+pub static CATALOGUE: [&Service; 13] = [
+    &jupyterhub::SERVICE,
     &gitlab::SERVICE,
     &grafana::SERVICE,
     &grafana::CLOUD,
