@@ -34,8 +34,8 @@ impl Steps<'_> {
         let steps = [
             Some(self.credentials()),
             Some(self.secrets()),
-            self.setup.extras.monitor.then(|| self.monitor()),
             Some(self.pin(&written)),
+            self.setup.extras.monitor.then(|| self.monitor()),
             Some(self.check()),
             Some(self.first_run()),
         ];

@@ -64,7 +64,7 @@ async fn carry_out(
     match run.action {
         Action::Check => {
             let listed = session.tokens().await.map_err(|error| (error.to_string(), FAILED))?;
-            let warnings = settings.kind.file().token.absent_from(&listed);
+            let warnings = settings.kind.file().token.absent_from(listed);
             let listed: Vec<_> = listed.iter().map(|token| (token, is_ours(&run.rotation, token))).collect();
             Ok((tokens(&listed, &warnings, redactor), true))
         }
