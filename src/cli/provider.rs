@@ -28,7 +28,11 @@ pub(super) fn command() -> Clap {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(Clap::new("list").about("The providers that are built in"))
-        .subcommand(Clap::new("show").about("Print a built-in provider as a file").arg(name("Its name")))
+        .subcommand(
+            Clap::new("show")
+                .about("Print a built-in provider as a file; your own copy goes under `providers: NAME:`")
+                .arg(name("Its name")),
+        )
         .subcommand(reached(
             "check",
             "Read a provider's tokens, and print each as it was understood; changes nothing",

@@ -190,6 +190,21 @@ impl Provider for Engine {
         Ok(if is_meant { Verification::Verified } else { Verification::Unverified })
     }
 
+    async fn not_shown(&self, minted: &Minted) -> Option<String> {
+        let call = self.file().verify.as_ref()?;
+        let subject = Subject::token(&minted.token, self.file());
+        let mut request = self.request(&call.address, &subject, &minted.value, "").ok()?;
+        request.headers =
+            self.headers(&minted.value, call.auth.as_ref().unwrap_or(&self.file().auth)).ok()?;
+        let path = request.path.join("/");
+        let reply = self.connection.any(request).await.ok().filter(|reply| reply.status.is_success())?;
+        let shown: Value = reply.json().ok()?;
+        let values = self.values(&subject);
+        let unmet = call.shows.iter().find(|condition| !condition.holds(&shown, &values))?;
+        let how = if unmet.at.of(&shown).is_none() { "without" } else { "with another value at" };
+        Some(format!("GET /{path} was answered {how} {}", unmet.at.text()))
+    }
+
     async fn end(&self, credential: &SecretString, token: &Token, ending: Ending) -> Result<(), Error> {
         let file = self.file();
         let call = match ending {

@@ -302,6 +302,9 @@ pub(crate) trait Provider: Send + Sync {
     /// Verifies that the provider accepts a new value.
     async fn verify(&self, minted: &Minted, verify: Option<&str>) -> Result<Verification, Error>;
 
+    /// Why a success reply to [`Self::verify`] without a path does not show the new token.
+    async fn not_shown(&self, minted: &Minted) -> Option<String>;
+
     /// Disables or deletes a token with one request. `Ok` only for the documented reply.
     /// Call it through [`crate::rotation`]'s `retire`, which reads the token before each
     /// request.

@@ -16,7 +16,7 @@ use crate::config::{Repository, Rotation, RotationKey};
 use crate::limits::delivery_window;
 use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Token, Verification};
 use crate::redact::is_maskable;
-use crate::report::provider::Step;
+use crate::report::provider::{Outcome, Step};
 
 /// How much later than asked for a token may end, where services round.
 const TOLERANCE: SignedDuration = SignedDuration::from_hours(25);
@@ -71,6 +71,10 @@ impl Proof<'_> {
     async fn create(&self, steps: &mut Vec<Step>) -> Option<(Minted, Option<Token>)> {
         let listed = self.session.provider.list(&self.session.credential).await;
         let tokens = note(steps, "list the tokens", listed.map_err(|error| error.to_string()))?;
+        let file = self.rotation.provider.kind.file();
+        for warning in file.token.absent_from(&tokens) {
+            steps.push(Step { what: "read the tokens".to_owned(), outcome: Outcome::Warning(warning) });
+        }
         let key = self.key();
         for left in tokens.iter().filter(|token| Marker::find(&token.note).is_some_and(|one| one.key == key))
         {
@@ -167,6 +171,14 @@ impl Proof<'_> {
             Ok(Verification::Unverified) => "verify its value (the answer cannot tell: unverified)",
             _ => "verify its value",
         };
+        if path.is_none()
+            && let Ok(Verification::Unverified) = verified
+            && let Some(unmet) = self.session.provider.not_shown(minted).await
+        {
+            let warning = format!("{unmet}. Every rotation would be *unverified*: see `verify.shows`");
+            steps.push(Step { what: "verify its value".to_owned(), outcome: Outcome::Warning(warning) });
+            return Some(Verification::Unverified);
+        }
         note(steps, what, verified)
     }
 
@@ -285,11 +297,11 @@ fn check(is_right: bool, otherwise: &str) -> Result<(), String> {
 
 /// Adds a step; the value if it was taken.
 fn note<T>(steps: &mut Vec<Step>, what: &str, result: Result<T, String>) -> Option<T> {
-    let (value, failure) = match result {
-        Ok(value) => (Some(value), None),
-        Err(failure) => (None, Some(failure)),
+    let (value, outcome) = match result {
+        Ok(value) => (Some(value), Outcome::Done),
+        Err(failure) => (None, Outcome::Failed(failure)),
     };
-    steps.push(Step { what: what.to_owned(), failure });
+    steps.push(Step { what: what.to_owned(), outcome });
     value
 }
 

@@ -13,7 +13,7 @@ use crate::log;
 use crate::progress::Progress;
 use crate::provider;
 use crate::redact::Redactor;
-use crate::report::provider::{proof as steps_as_text, tokens};
+use crate::report::provider::{Outcome, proof as steps_as_text, tokens};
 use crate::rotation;
 use crate::rotation::proof::{Proof, is_ours};
 use crate::rotation::session::ProviderSession;
@@ -67,8 +67,9 @@ async fn carry_out(
     match run.action {
         Action::Check => {
             let listed = session.tokens().await.map_err(|error| (error.to_string(), FAILED))?;
+            let warnings = settings.kind.file().token.absent_from(listed);
             let listed: Vec<_> = listed.iter().map(|token| (token, is_ours(&run.rotation, token))).collect();
-            Ok((tokens(&listed, redactor), true))
+            Ok((tokens(&listed, &warnings, redactor), true))
         }
         Action::Prove => {
             let file = settings.kind.file();
@@ -81,9 +82,8 @@ async fn carry_out(
                 now: &|| clock.now(),
             };
             let steps = proof.run().await;
-            let is_right = steps.iter().all(|step| step.failure.is_none());
-            let end = if is_right { "The provider works as its file says.\n" } else { "" };
-            Ok((format!("{}{end}", steps_as_text(&steps, redactor)), is_right))
+            let is_right = !steps.iter().any(|step| matches!(step.outcome, Outcome::Failed(_)));
+            Ok((steps_as_text(&steps, redactor), is_right))
         }
     }
 }

@@ -19,6 +19,7 @@ use url::Url;
 
 use self::template::{Body, Placeholder, Pointer, Template, text_of};
 use self::time::TimeForm;
+use super::Token;
 use crate::redact::TokenShape;
 
 pub(crate) use self::build::build;
@@ -154,6 +155,18 @@ impl TokenRules {
     /// Whether the marker stands in the name.
     pub(crate) fn marks_the_name(&self) -> bool {
         self.marker == self.name
+    }
+
+    /// What the file expects of every token, and none of these has. Null counts as there.
+    pub(crate) fn absent_from(&self, tokens: &[Token]) -> Vec<String> {
+        let created = self.created.as_ref().map(|(at, _)| ("created", at));
+        let expected = [("name", &self.name)].into_iter().chain(created);
+        let has = |at: &Pointer, token: &Token| at.of(&Value::Object(token.raw.clone())).is_some();
+        let absent = expected.filter(|(_, at)| !tokens.iter().any(|token| has(at, token)));
+        let line = |(key, at): (&str, &Pointer)| {
+            format!("`token.{key}` ({}) is absent from all {} tokens", at.text(), tokens.len())
+        };
+        absent.filter(|_| !tokens.is_empty()).map(line).collect()
     }
 }
 

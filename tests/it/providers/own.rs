@@ -151,6 +151,52 @@ async fn a_wrong_file_fails_its_proof_and_its_token_is_deleted() {
     .await;
 }
 
+/// A scene of this service whose file has a mistake; the token is named by its id.
+async fn mistaken(
+    service: &'static Service,
+    original: TokenSpec,
+    (from, to): (&str, &str),
+) -> (World, tempfile::NamedTempFile) {
+    let world = world(service, original).await;
+    let file = built_in(service.name);
+    assert!(file.contains(from), "{from}");
+    let config = configuration(&world, &file.replacen(from, to, 1));
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("token: ci-ingest", &format!("token: {}", world.original.id)))
+        .unwrap();
+    (world, config)
+}
+
+/// What a file expects and no reply has is a warning: the rotation would still work.
+#[tokio::test]
+async fn what_no_reply_has_is_a_warning() {
+    let absent = "`token.name` (/lable) is absent from all 2 tokens";
+    let (world, config) = mistaken(
+        &softwareone::SERVICE,
+        (softwareone::SERVICE.ordinary)("ci-ingest"),
+        ("name: /name", "name: /lable"),
+    )
+    .await;
+    let ran = run(&world, &["provider", "check", "mine"], &config).await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert!(ran.stdout.ends_with(&format!("warning: {absent}\n")), "{}", ran.stdout);
+    let ran = run(&world, &["provider", "prove", "mine"], &config).await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert!(ran.stdout.contains(&format!("WARNING read the tokens: {absent}\n")), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("as its file says"), "{}", ran.stdout);
+
+    // This token may read itself.
+    let original = (deepset::SERVICE.admin)("ci-ingest");
+    let (world, config) =
+        mistaken(&deepset::SERVICE, original, ("shows: { /api_token_id:", "shows: { /key_id:")).await;
+    let ran = run(&world, &["provider", "prove", "mine"], &config).await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    let warning = " was answered without /key_id. Every rotation would be *unverified*: see `verify.shows`\n";
+    assert!(ran.stdout.contains(warning), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("as its file says"), "{}", ran.stdout);
+    assert_eq!(crate::support::leaks::find_leaks(&ran.everything(), &world.secrets()), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn the_built_in_files_can_be_listed_and_printed() {
     let ran = Invocation::of("provider").flag("list").run().await;
