@@ -271,6 +271,22 @@ enum Class {
     HeaderValue,
 }
 
+impl Class {
+    fn holds(self, byte: u8) -> bool {
+        match self {
+            Self::Word => is_word(byte),
+            Self::DottedWord => is_dotted_word(byte),
+            Self::Visible => is_visible(byte),
+            Self::HeaderValue => is_header_value(byte),
+        }
+    }
+
+    /// Whether a byte at the end of a run does not belong to it.
+    fn trims(self, byte: u8) -> bool {
+        matches!(self, Self::Visible) && b"'.,;:)>]}".contains(&byte)
+    }
+}
+
 /// How far runs reach. The end of each is looked for once, however many tokens could begin
 /// in it: a hostile text consists of nothing else.
 struct Runs<'t> {
@@ -286,21 +302,15 @@ impl<'t> Runs<'t> {
 
     /// The length of the run from `at` on.
     fn length(&mut self, class: Class, at: usize) -> usize {
-        let (is_part, is_trimmed): (fn(u8) -> bool, fn(u8) -> bool) = match class {
-            Class::Word => (is_word, |_| false),
-            Class::DottedWord => (is_dotted_word, |_| false),
-            Class::Visible => (is_visible, |byte| b"'.,;:)>]}".contains(&byte)),
-            Class::HeaderValue => (is_header_value, |_| false),
-        };
         let (run, trimmed) = &mut self.known[class as usize];
         if !run.contains(&at) {
             // Prefixes differ in length, so a place may be a little in front of the known run.
             let until = if at < run.start { run.start } else { self.text.len() };
-            let length = self.text[at..until].iter().take_while(|byte| is_part(**byte)).count();
+            let length = self.text[at..until].iter().take_while(|byte| class.holds(**byte)).count();
             let joins = length > 0 && at + length == run.start;
             let end = if joins { run.end } else { at + length };
             if !joins || *trimmed <= run.start {
-                let last = self.text[at..at + length].iter().rposition(|byte| !is_trimmed(*byte));
+                let last = self.text[at..at + length].iter().rposition(|byte| !class.trims(*byte));
                 *trimmed = last.map_or(at, |last| at + last + 1);
             }
             *run = at..end;
