@@ -10,7 +10,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::redact::starred;
+use crate::redact::{own_shapes, starred};
 
 /// Why a single value was refused. The caller knows its origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -122,7 +122,7 @@ impl Problems {
     /// Names the file that [`Origin::File`] refers to.
     pub(crate) fn set_file(&mut self, path: &str, text: &str) {
         self.path = printable(path);
-        self.lines = starred(text).lines().map(str::to_owned).collect();
+        self.lines = starred(text, &own_shapes(text)).lines().map(str::to_owned).collect();
     }
 
     /// The file that [`Origin::File`] refers to, fit to be printed.
@@ -290,7 +290,7 @@ fn printable_of_same_length(text: &str) -> String {
             c => c,
         })
         .collect();
-    starred(&clean).replace("##[", "#-[").replace("::", ":\u{b7}")
+    starred(&clean, &[]).replace("##[", "#-[").replace("::", ":\u{b7}")
 }
 
 /// A text from outside on one line.

@@ -36,7 +36,9 @@ use zeroize::{Zeroize as _, Zeroizing};
 use encodings::Decoding;
 
 pub(crate) use escape::{code, markdown, workflow_data, workflow_property};
-pub(crate) use shapes::{Body, GITHUB, TokenShape, issuer, looks_like_a_secret, secret_part};
+pub(crate) use shapes::{
+    Body, GITHUB, TokenShape, holds_one, issuer, looks_like_a_secret, own_shapes, secret_part,
+};
 
 /// So many characters of a secret in a row are a leak.
 pub(crate) const GRAM: usize = 11;
@@ -80,6 +82,8 @@ pub(crate) struct Redactor {
 struct Grams {
     hasher: RandomState,
     by_length: BTreeMap<usize, HashSet<u64>>,
+    /// Of users' own providers.
+    shapes: Vec<TokenShape>,
 }
 
 impl Redactor {
@@ -107,6 +111,11 @@ impl Redactor {
                 grams.learn(Zeroizing::new(lines.collect::<String>()).as_bytes());
             }
         }
+    }
+
+    /// Hides what looks like these tokens from now on, in every clone.
+    pub(crate) fn learn(&self, shapes: Vec<TokenShape>) {
+        self.grams.write().unwrap_or_else(PoisonError::into_inner).shapes.extend(shapes);
     }
 
     /// `text` without secrets: each run in which [`GRAM`] or more characters of
@@ -207,11 +216,12 @@ fn without_armour(value: &str) -> Vec<&str> {
 }
 
 /// `text` with a star for every character that is, or may belong to, a secret by
-/// its shape, from there to the next white space. Nothing is moved: what stood in
+/// its shape (also by these), from there to the next white space. Nothing is moved: what stood in
 /// a column stands there still.
 #[must_use]
-pub(crate) fn starred(text: &str) -> String {
+pub(crate) fn starred(text: &str, own: &[TokenShape]) -> String {
     let mut marks = shapes::find(text.as_bytes());
+    marks.extend(shapes::find_own(own, text.as_bytes()));
     if marks.is_empty() {
         return text.to_owned();
     }
@@ -235,7 +245,9 @@ pub(crate) fn starred(text: &str) -> String {
 fn marks(grams: &Grams, text: &str) -> Vec<Range<usize>> {
     let mut marks = Vec::new();
     for decoding in encodings::decodings(text) {
-        marks.extend(shapes::find(decoding.bytes()).into_iter().map(|found| decoding.origin(found)));
+        let own = shapes::find_own(&grams.shapes, decoding.bytes());
+        let shapes = shapes::find(decoding.bytes()).into_iter().chain(own);
+        marks.extend(shapes.map(|found| decoding.origin(found)));
         let Some(&shortest) = grams.by_length.keys().next() else { continue };
         marks.extend(grams.find(&decoding));
         for unpacked in decoding.unpacked(shortest) {

@@ -26,7 +26,7 @@ use crate::environment::{Environment, visible};
 use crate::github::{GithubCredential, GithubSettings};
 use crate::issue::IssueSettings;
 use crate::period::Period;
-use crate::redact::{GRAM, Redactor, looks_like_a_secret};
+use crate::redact::{GRAM, Redactor, looks_like_a_secret, own_shapes};
 use crate::report::{Condition, Format};
 use crate::yaml::{MAX_BYTES, keys::Field};
 
@@ -329,6 +329,7 @@ fn configuration(
     let by_flags = path.is_none()
         && (flags.provider.is_some() || describes && !std::path::Path::new(DEFAULT_FILE).exists());
     let file = if by_flags { None } else { Some(file(path, inputs.problems)?) };
+    redactor.learn(own_shapes(file.as_deref().unwrap_or_default()));
     register_named(file.as_deref().unwrap_or_default(), inputs.environment, redactor);
     load(&Request { file, flags, selection: Selection { only, shard }, repository }, inputs.problems)
 }

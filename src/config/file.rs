@@ -19,7 +19,7 @@ use super::{DEFAULT_CREDENTIAL, Policy, Repository, RotationKey, Store, Visibili
 use crate::diagnostic::{Invalid, Problems};
 use crate::period::Period;
 use crate::provider::file::ProviderKeys;
-use crate::redact::looks_like_a_secret;
+use crate::redact::{TokenShape, holds_one, looks_like_a_secret, own_shapes};
 use crate::yaml::keys::{Field, List, Named, Read, described, entries, given, inline_schema, keys};
 use crate::yaml::{self, Node, Value};
 
@@ -196,7 +196,7 @@ pub(super) fn read(text: &str, problems: &mut Problems) -> FileKeys {
             FileKeys::default()
         }
         Ok(root) => {
-            refuse_secrets(&root, problems);
+            refuse_secrets(&root, &own_shapes(text), problems);
             let keys = FileKeys::read(&root, problems).unwrap_or_default();
             let rotations = given(&keys.rotations).into_iter().flatten().filter_map(|one| one.value.as_ref());
             let defaults = given(&keys.defaults).map(|defaults| &defaults.0);
@@ -214,18 +214,18 @@ pub(super) fn read(text: &str, problems: &mut Problems) -> FileKeys {
 
 /// Refuses a secret at every key: one in the file must be replaced,
 /// and the values of most keys are sent to a service.
-fn refuse_secrets(node: &Node, problems: &mut Problems) {
+fn refuse_secrets(node: &Node, own: &[TokenShape], problems: &mut Problems) {
     match &node.value {
         Value::Null => {}
         Value::Scalar { text, .. } => {
-            if looks_like_a_secret(text) {
+            if looks_like_a_secret(text) || holds_one(own, text) {
                 problems.secret(node.origin, secret_in_file());
             }
         }
-        Value::List(items) => items.iter().for_each(|item| refuse_secrets(item, problems)),
+        Value::List(items) => items.iter().for_each(|item| refuse_secrets(item, own, problems)),
         Value::Map(entries) => entries.iter().for_each(|(key, value)| {
-            refuse_secrets(key, problems);
-            refuse_secrets(value, problems);
+            refuse_secrets(key, own, problems);
+            refuse_secrets(value, own, problems);
         }),
     }
 }

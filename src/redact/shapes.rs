@@ -6,6 +6,7 @@
 //! configuration file); and the check that a credential is not another service's.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -95,6 +96,19 @@ pub(super) fn known() -> impl Iterator<Item = (&'static str, &'static TokenShape
     KNOWN.iter().map(|(issuer, shape)| (*issuer, shape))
 }
 
+/// The kinds of tokens that a configuration describes under `providers`.
+pub(crate) fn own_shapes(configuration: &str) -> Vec<TokenShape> {
+    #[derive(Default, Deserialize)]
+    struct Configuration {
+        #[serde(default)]
+        providers: BTreeMap<String, Values>,
+    }
+    // What cannot be read is refused elsewhere, with its line.
+    let file: Configuration = serde_saphyr::from_str(configuration).unwrap_or_default();
+    let values = file.providers.into_values().flat_map(|provider| provider.values);
+    values.filter_map(DescribedValue::shape).collect()
+}
+
 /// What a provider file says of values.
 #[derive(Default, Deserialize)]
 struct Values {
@@ -154,6 +168,24 @@ static STARTS: LazyLock<Vec<Start>> = LazyLock::new(|| {
     };
     (0..=u8::MAX).map(start).collect()
 });
+
+/// The parts of `text` that look like one of these tokens.
+pub(super) fn find_own(shapes: &[TokenShape], text: &[u8]) -> Vec<Range<usize>> {
+    let mut runs = Runs::new(text);
+    let mut found = Vec::new();
+    for at in 0..text.len() {
+        found.extend(
+            shapes.iter().filter_map(|shape| shape.find(&mut runs, at)).map(|part| shifted(part, at)),
+        );
+    }
+    found
+}
+
+/// Whether a text holds one of these tokens.
+#[must_use]
+pub(crate) fn holds_one(shapes: &[TokenShape], text: &str) -> bool {
+    !find_own(shapes, text.as_bytes()).is_empty()
+}
 
 /// The parts of `text` that look like the secret part of a token.
 pub(super) fn find(text: &[u8]) -> Vec<Range<usize>> {

@@ -171,3 +171,16 @@ fn a_default_for_variables_needs_a_provider() {
     );
     assert!(problems(&two).to_string().contains("a default `with` in a file of several providers"));
 }
+
+/// What its values look like is known before anything is printed.
+#[test]
+fn a_value_of_ones_own_provider_is_no_name() {
+    let value = "lh_0123456789abcdefghij";
+    let text = GOOD.replace(
+        "    secrets: [secret]\n",
+        "    secrets: [secret]\n    values: [{ prefix: lh_, least: 16 }]\n",
+    );
+    assert_eq!(problems(&text).to_string(), "");
+    let refused = problems(&text.replace("token: ci,", &format!("token: {value},"))).to_string();
+    assert!(refused.contains("looks like a secret") && !refused.contains(&value[..15]), "{refused}");
+}
