@@ -1,5 +1,8 @@
 //! `after`: workflows that are not started before the overlap is over.
 
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::file::File;
@@ -124,4 +127,33 @@ async fn a_workflow_that_waits_for_a_secret_names_the_end_of_the_previous_token(
     assert!(warnings(&ran).contains(&expected), "{}", ran.everything());
     let ran = file.run("status", &world).arg("--fail-on", "after").run().await;
     assert_eq!(ran.exit_code, 1, "{}", ran.everything());
+}
+
+#[tokio::test]
+async fn a_look_at_a_workflow_that_is_refused_delays_no_mint_and_no_delivery() {
+    for fault in [
+        Fault::Status { code: 503, processed: false },
+        Fault::TooMany { retry_after: Some(1) },
+        Fault::Secondary403 { retry_after: Some(1) },
+    ] {
+        let scene = Scene::new(World::start().await, Credential::Admin).after(APP, DEPLOY);
+        let pauses = !matches!(fault, Fault::Status { .. });
+        let name = fault.to_string();
+        let began = Instant::now();
+        let minted_after = Arc::new(Mutex::new(None));
+        let noted = Arc::clone(&minted_after);
+        scene.faults.inject(Target::on("GET", "/actions/workflows/deploy.yml"), fault);
+        scene.faults.inject(
+            Target::on("POST", "/regenerate"),
+            Fault::after(move |_| *noted.lock().unwrap() = Some(began.elapsed())),
+        );
+        let ran = scene.rotate(PATIENT).run().await;
+        assert_eq!((ran.exit_code, outcome(&ran).as_str()), (0, "started"), "{name}: {}", ran.everything());
+        let is_look = |path: &str| path.ends_with("/actions/workflows/deploy.yml");
+        let looks = scene.faults.passed().iter().filter(|it| it.method == "GET" && is_look(&it.path)).count();
+        assert_eq!(looks, 1, "{name}");
+        let minted_after = minted_after.lock().unwrap().unwrap();
+        assert_eq!(minted_after >= Duration::from_secs(1), pauses, "{name}: {minted_after:?}");
+        scene.world.assert_no_violations();
+    }
 }
