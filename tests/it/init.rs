@@ -269,6 +269,20 @@ async fn what_is_missing_is_named_with_its_flag() {
 }
 
 #[tokio::test]
+async fn a_file_with_the_other_ending_is_noticed_too() {
+    let world = World::start().await;
+    for path in [".github/crossfade.yaml", ".github/workflows/rotate.yaml"] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "mine\n").unwrap();
+        let ran = by_flags(&world, folder.path()).run().await;
+        assert_nothing_done(&ran, 2, &folder);
+        assert!(ran.stderr.starts_with(&format!("error: {path} exists already")), "{}", ran.stderr);
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_overwritten() {
     let world = World::start().await;
     for path in [CONFIG, ROTATE, MONITOR] {
