@@ -9,7 +9,7 @@ use super::super::keys::{ValueKeys, VariableKeys};
 use super::super::template::{Names, Place, Placeholder, RESERVED, Template};
 use super::super::{Auth, Header, ValueShape, Variable};
 use super::{Builder, origin_of, size, texts};
-use crate::diagnostic::{Invalid, Origin, named, quoted};
+use crate::diagnostic::{Invalid, Origin, named, nearest, quoted};
 use crate::provider::{PROVED, YES};
 use crate::redact::{self, TokenShape};
 use crate::yaml::keys::{Field, Named, given};
@@ -28,6 +28,19 @@ const ENGINE_HEADERS: &[&str] = &[
     "cookie",
     "proxy-authorization",
 ];
+
+/// A key of a header that does not exist, or whose value is no text.
+fn unknown_header_key(key: &str, expected: &str) -> Invalid {
+    let known = ["value", "only"];
+    if known.contains(&key) {
+        return Invalid::new(format!("{} of a header is a text", quoted(key))).help(expected);
+    }
+    let invalid = Invalid::new(format!("unknown key {} of a header", quoted(key)));
+    match nearest(key, known) {
+        Some(meant) => invalid.help(format!("did you mean {}?", quoted(meant))),
+        None => invalid.help(expected),
+    }
+}
 
 impl Builder<'_> {
     pub(super) fn auth(&mut self, node: &Node) -> Option<Auth> {
@@ -69,6 +82,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn headers(&mut self, named: Option<&Named<Node>>) -> Vec<Header> {
+        let expected = "expected a text, or { value: text, only: how the credential begins }";
         let all = named.map(|named| named.0.as_slice()).unwrap_or_default();
         all.iter()
             .filter_map(|(name, origin, field)| {
@@ -76,24 +90,36 @@ impl Builder<'_> {
                 let (text, at, only) = match &node.value {
                     Value::Scalar { text, .. } => (text.clone(), node.origin, None),
                     Value::Map(entries) => {
-                        let text = |wanted: &str| {
-                            entries.iter().find_map(|(key, value)| match (&key.value, &value.value) {
-                                (Value::Scalar { text: key, .. }, Value::Scalar { text, .. })
-                                    if key == wanted =>
+                        let (mut text, mut only) = (None, None);
+                        for (key, value) in entries {
+                            let problem = match (&key.value, &value.value) {
+                                (Value::Scalar { text: key, .. }, Value::Scalar { text: said, .. })
+                                    if key == "value" =>
                                 {
-                                    Some(text.clone())
+                                    text = Some(said.clone());
+                                    continue;
                                 }
-                                _ => None,
-                            })
+                                (Value::Scalar { text: key, .. }, Value::Scalar { text: said, .. })
+                                    if key == "only" =>
+                                {
+                                    only = Some(said.clone());
+                                    continue;
+                                }
+                                (Value::Scalar { text: key, .. }, _) => unknown_header_key(key, expected),
+                                _ => Invalid::new("unknown key of a header").help(expected),
+                            };
+                            self.problems.error(key.origin, problem);
+                            return None;
+                        }
+                        let Some(text) = text else {
+                            let invalid = Invalid::new(format!("the header {} has no `value`", quoted(name)));
+                            self.problems.error(node.origin, invalid.help(expected));
+                            return None;
                         };
-                        (text("value").unwrap_or_default(), node.origin, text("only"))
+                        (text, node.origin, only)
                     }
                     _ => {
-                        self.problems.error(
-                            node.origin,
-                            Invalid::new("a header is a text")
-                                .help("or { value: text, only: how the credential begins }"),
-                        );
+                        self.problems.error(node.origin, Invalid::new("a header is a text").help(expected));
                         return None;
                     }
                 };
