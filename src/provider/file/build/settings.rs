@@ -29,18 +29,7 @@ const ENGINE_HEADERS: &[&str] = &[
     "proxy-authorization",
 ];
 
-/// A key of a header that does not exist, or whose value is no text.
-fn unknown_header_key(key: &str, expected: &str) -> Invalid {
-    let known = ["value", "only"];
-    if known.contains(&key) {
-        return Invalid::new(format!("{} of a header is a text", quoted(key))).help(expected);
-    }
-    let invalid = Invalid::new(format!("unknown key {} of a header", quoted(key)));
-    match nearest(key, known) {
-        Some(meant) => invalid.help(format!("did you mean {}?", quoted(meant))),
-        None => invalid.help(expected),
-    }
-}
+const HEADER: &str = "expected a text, or { value: text, only: how the credential begins }";
 
 impl Builder<'_> {
     pub(super) fn auth(&mut self, node: &Node) -> Option<Auth> {
@@ -82,52 +71,63 @@ impl Builder<'_> {
     }
 
     pub(super) fn headers(&mut self, named: Option<&Named<Node>>) -> Vec<Header> {
-        let expected = "expected a text, or { value: text, only: how the credential begins }";
         let all = named.map(|named| named.0.as_slice()).unwrap_or_default();
         all.iter()
             .filter_map(|(name, origin, field)| {
                 let node = field.value.as_ref()?;
-                let (text, at, only) = match &node.value {
-                    Value::Scalar { text, .. } => (text.clone(), node.origin, None),
-                    Value::Map(entries) => {
-                        let (mut text, mut only) = (None, None);
-                        for (key, value) in entries {
-                            let problem = match (&key.value, &value.value) {
-                                (Value::Scalar { text: key, .. }, Value::Scalar { text: said, .. })
-                                    if key == "value" =>
-                                {
-                                    text = Some(said.clone());
-                                    continue;
-                                }
-                                (Value::Scalar { text: key, .. }, Value::Scalar { text: said, .. })
-                                    if key == "only" =>
-                                {
-                                    only = Some(said.clone());
-                                    continue;
-                                }
-                                (Value::Scalar { text: key, .. }, _) => unknown_header_key(key, expected),
-                                _ => Invalid::new("unknown key of a header").help(expected),
-                            };
-                            self.problems.error(key.origin, problem);
-                            return None;
-                        }
-                        let Some(text) = text else {
-                            let invalid = Invalid::new(format!("the header {} has no `value`", quoted(name)));
-                            self.problems.error(node.origin, invalid.help(expected));
-                            return None;
-                        };
-                        (text, node.origin, only)
-                    }
+                let (text, only) = match &node.value {
+                    Value::Scalar { text, .. } => (text.clone(), None),
+                    Value::Map(entries) => self.conditional_header(name, node.origin, entries)?,
                     _ => {
-                        self.problems.error(node.origin, Invalid::new("a header is a text").help(expected));
+                        self.problems.error(node.origin, Invalid::new("a header is a text").help(HEADER));
                         return None;
                     }
                 };
                 let name = self.header_name(name, *origin)?;
-                let value = self.problems.note(at, Template::parse(&text, Place::Header, &self.names))?;
-                Some(Header { name, value, only })
+                let parsed = Template::parse(&text, Place::Header, &self.names);
+                Some(Header { name, value: self.problems.note(node.origin, parsed)?, only })
             })
             .collect()
+    }
+
+    /// The text of a header, and how the credential begins that it is sent with.
+    fn conditional_header(
+        &mut self,
+        name: &str,
+        origin: Origin,
+        entries: &[(Node, Node)],
+    ) -> Option<(String, Option<String>)> {
+        let (mut text, mut only) = (None, None);
+        for (key, value) in entries {
+            let known = match &key.value {
+                Value::Scalar { text: key, .. } if key == "value" => &mut text,
+                Value::Scalar { text: key, .. } if key == "only" => &mut only,
+                Value::Scalar { text: other, .. } => {
+                    let invalid = Invalid::new(format!("unknown key {} of a header", quoted(other)));
+                    let help = nearest(other, ["value", "only"]).map_or_else(
+                        || HEADER.to_owned(),
+                        |meant| format!("did you mean {}?", quoted(meant)),
+                    );
+                    self.problems.error(key.origin, invalid.help(help));
+                    return None;
+                }
+                _ => {
+                    self.problems.error(key.origin, Invalid::new("unknown key of a header").help(HEADER));
+                    return None;
+                }
+            };
+            let Value::Scalar { text, .. } = &value.value else {
+                let invalid = Invalid::new("`value` and `only` of a header are texts");
+                self.problems.error(value.origin, invalid.help(HEADER));
+                return None;
+            };
+            *known = Some(text.clone());
+        }
+        if text.is_none() {
+            let invalid = Invalid::new(format!("the header {} has no `value`", quoted(name)));
+            self.problems.error(origin, invalid.help(HEADER));
+        }
+        Some((text?, only))
     }
 
     fn header_name(&mut self, name: &str, origin: Origin) -> Option<HeaderName> {
