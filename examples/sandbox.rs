@@ -11,7 +11,9 @@ mod support;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use jiff::SignedDuration;
 use support::github::{Credential, On};
 use support::provider::{Service, axiom, deepset, launchdarkly, lighthouse, softwareone};
 use support::world::{REPOSITORY, TOKEN};
@@ -37,6 +39,9 @@ struct Demo {
 /// A GitHub credential of `--serve` that lacks the right to write.
 const READ_ONLY: &str = "github_pat_11AAQX7Y20read0only0aB3cD4eF5gH6iJ7kL8mN9oP0qR1sT2uV3wX4yZ";
 
+/// How often the servers' clock moves on while they only serve.
+const SECOND: Duration = Duration::from_secs(1);
+
 /// The files of a checkout.
 const CONFIG: &str = ".github/crossfade.yml";
 const WORKFLOW: &str = ".github/workflows/rotate.yml";
@@ -50,19 +55,19 @@ const DEMOS: [Demo; 5] = [
         service: &axiom::SERVICE,
         title: "Axiom",
         secret: "AXIOM_TOKEN",
-        end: "ends in 12 days",
-        mint: "asks Axiom to regenerate the token. That makes a successor, and Axiom itself will end the\n\
-               old one after the overlap",
-        overlap: "Axiom has ended the old token by itself, and nothing uses it any more.",
+        end: "expires in 11 days",
+        mint: "asks Axiom to regenerate the token. That creates a new token, and Axiom itself ends the previous \
+               one after the overlap",
+        overlap: "Axiom has ended the previous token by itself, and nothing uses it any more.",
         is_retired: false,
     },
     Demo {
         service: &softwareone::SERVICE,
         title: "the Marketplace",
         secret: "MARKETPLACE_TOKEN",
-        end: "never ends, but is 78 days old",
-        mint: "creates a token with the same account and modules. The old one is left as it is",
-        overlap: "No secret holds the old token any more, so the first run after the overlap disables it. That can\n\
+        end: "does not expire, but is 78 days old",
+        mint: "creates a token with the same account and modules. The previous one is left as it is",
+        overlap: "No secret holds the previous token any more, so the first run after the overlap disables it. That can \
                   still be undone; a week later it is deleted.",
         is_retired: true,
     },
@@ -70,28 +75,28 @@ const DEMOS: [Demo; 5] = [
         service: &deepset::SERVICE,
         title: "deepset",
         secret: "DEEPSET_API_KEY",
-        end: "ends in 12 days",
-        mint: "creates a token with the same role and workspaces. The old one is left as it is",
-        overlap: "No secret holds the old token any more, so the first run after the overlap deletes it.",
+        end: "expires in 11 days",
+        mint: "creates a token with the same role and workspaces. The previous one is left as it is",
+        overlap: "No secret holds the previous token any more, so the first run after the overlap deletes it.",
         is_retired: true,
     },
     Demo {
         service: &launchdarkly::SERVICE,
         title: "LaunchDarkly",
         secret: "LAUNCHDARKLY_TOKEN",
-        end: "ends in 12 days",
+        end: "expires in 11 days",
         mint: "creates a token with the same role",
-        overlap: "As soon as every secret held the new token, crossfade set the expiry of the old one to the end\n\
-                  of the overlap. LaunchDarkly has ended it since, and nothing uses it any more.",
+        overlap: "As soon as every secret held the new token, crossfade set the expiry of the previous one to the end \
+                  of the overlap. It has expired since, and nothing uses it any more.",
         is_retired: false,
     },
     Demo {
         service: &lighthouse::SERVICE,
         title: "Lighthouse, which crossfade knows only by the file in docs/providers.md",
         secret: "LIGHTHOUSE_KEY",
-        end: "ends in 12 days",
-        mint: "creates a token with the same scopes. The old one is left as it is",
-        overlap: "No secret holds the old token any more, so the first run after the overlap deletes it.",
+        end: "expires in 11 days",
+        mint: "creates a token with the same scopes. The previous one is left as it is",
+        overlap: "No secret holds the previous token any more, so the first run after the overlap deletes it.",
         is_retired: true,
     },
 ];
@@ -159,7 +164,6 @@ async fn serve(demo: &Demo, world: &World) {
     ] {
         println!("export {variable}='{value}'");
     }
-    // Kept until the program ends.
     let file = demo.service.configuration().map(|text| {
         let file = tempfile::Builder::new().suffix(".yml").tempfile().unwrap();
         std::fs::write(&file, text).unwrap();
@@ -177,8 +181,12 @@ async fn serve(demo: &Demo, world: &World) {
     println!("\n# With a credential that may not write secrets, `doctor` finds that:");
     println!("# CROSSFADE_GITHUB_TOKEN='{READ_ONLY}' crossfade doctor");
     println!("\nCtrl-C ends the servers, and forgets everything.");
-    std::future::pending::<()>().await;
-    drop(file);
+    // Kept until the program ends.
+    let _file = file;
+    loop {
+        tokio::time::sleep(SECOND).await;
+        world.clock.advance(SignedDuration::from_secs(1));
+    }
 }
 
 async fn tour(demo: &Demo, world: &World) {
@@ -191,8 +199,8 @@ async fn tour(demo: &Demo, world: &World) {
         1,
         "What is there",
         &format!(
-            "Two servers run in this process: one plays GitHub, one plays {title}, a service that issues API\n\
-             tokens. There is a token `ci-ingest` that {end}. Two repositories keep it in a secret,\n\
+            "Two servers run in this process: one plays GitHub, one plays {title}, a service that issues API \
+             tokens. There is a token `ci-ingest` that {end}. Two repositories keep it in a secret, \
              acme/infra and acme/api. GitHub shows the value of a secret to no one, crossfade included."
         ),
     );
@@ -203,7 +211,7 @@ async fn tour(demo: &Demo, world: &World) {
     say(
         2,
         "A permission is missing",
-        "An administrator made the GitHub credential without the right to write secrets. `doctor` finds it before a\n\
+        "An administrator made the GitHub credential without the right to write secrets. `doctor` finds it before a \
          rotation does, and says what to do. Then it is fixed.",
     );
     world.github.change_credential(world.github_token(), Credential::read_only);
@@ -223,10 +231,11 @@ async fn tour(demo: &Demo, world: &World) {
         4,
         "The rotation, and a deployment",
         &format!(
-            "Without --dry-run, crossfade {mint}. It sees that the new value\n\
-             is accepted, seals it with each repository's public key and writes it. The old value lives on for\n\
-             7 days: a job that was queued a minute ago still carries it. An application that was deployed with the\n\
-             old value does not read secrets by itself, so the configuration names the workflow that deploys it."
+            "Without --dry-run, crossfade {mint}. It asks {title} whether it \
+             accepts the new value; if the reply does not show that, the report says *unverified*. Then it seals the \
+             value with each repository's public key and writes it. The previous token stays valid for 7 days: a job \
+             that was queued a minute ago still uses it. An application that was deployed with it does not read \
+             secrets by itself, so the configuration names the workflow that deploys it."
         ),
     );
     let rotated = show(&at.crossfade("rotate")).await;
@@ -240,14 +249,14 @@ async fn tour(demo: &Demo, world: &World) {
     say(
         5,
         "The next day",
-        "The schedule runs again. Nothing is due, so it costs one look at the provider and one at each\n\
+        "The schedule runs again. Nothing is due, so it costs one look at the provider and one at each \
          repository; until the overlap is over, also one at the runs of the workflow.",
     );
     world.advance_days(1);
     world.github.forget_requests();
     world.provider.forget_requests();
     let fresh = show(&at.crossfade("rotate")).await;
-    check("nothing was minted", fresh.stdout.starts_with("fresh"));
+    check("no token was created", fresh.stdout.starts_with("fresh"));
     check("one request to the provider: its list of tokens", world.provider.requests().len() == 1);
     check("the workflow was not started again", world.github.runs(DEPLOYED, DEPLOY).len() == 1);
 
@@ -259,15 +268,15 @@ async fn tour(demo: &Demo, world: &World) {
         world.advance_days(8);
         runs.push(show(&at.crossfade("rotate")).await);
         let original = world.provider.token(&world.original.id);
-        check("in the end the old token is deleted", original.is_none_or(|token| token.deleted));
+        check("in the end the previous token is deleted", original.is_none_or(|token| token.deleted));
     }
-    check("the old token is accepted no longer", !accepts_old());
+    check("the previous token is no longer accepted", !accepts_old());
     check("what each secret holds is accepted", world.unaccepted().is_empty());
 
     say(
         7,
         "An issue while something fails",
-        "The GitHub credential loses its access to acme/api. With --report-issue, crossfade keeps an issue open as\n\
+        "The GitHub credential loses its access to acme/api. With --report-issue, crossfade keeps an issue open as \
          long as a rotation fails, and closes it when all is well.",
     );
     let reporting = || at.crossfade("rotate").flag("--report-issue");
@@ -360,7 +369,26 @@ fn holds(world: &World, value: &str) -> bool {
 }
 
 fn say(step: usize, title: &str, text: &str) {
-    println!("\n── {step}. {title} {}\n{text}\n", "─".repeat(70_usize.saturating_sub(title.len())));
+    println!(
+        "\n── {step}. {title} {}\n{}\n",
+        "─".repeat(70_usize.saturating_sub(title.len())),
+        wrapped(text)
+    );
+}
+
+/// The text in lines of at most 100 characters.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + word.chars().count() < 100 => {
+                line.push_str(&format!(" {word}"))
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
 }
 
 /// Runs crossfade and shows the command and what it printed.

@@ -79,7 +79,7 @@ pub async fn run(
         _ => Progress::new(streams.stderr.is_terminal()),
     };
     let log = log::subscriber(verbosity, Arc::clone(&redactor), streams.stderr.clone(), progress.clone());
-    if let Some(note) = run.note.as_ref().filter(|_| verbosity > Verbosity::Quiet) {
+    for note in run.notes.iter().filter(|_| verbosity > Verbosity::Quiet) {
         let _ = writeln!(streams.stderr, "{}", redactor.message(note));
     }
     // A doctor reports them itself.

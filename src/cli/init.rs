@@ -76,7 +76,7 @@ pub(super) fn run(mut inputs: Inputs<'_>) -> Result<InitRun, EarlyExit> {
     let (mut repository, mut note) = (given.as_ref().and_then(|field| field.value.clone()), None);
     if given.is_none() {
         repository = api_url.as_ref().and_then(|api_url| repository::of_remote(&inputs, api_url));
-        note = repository.as_ref().map(repository::found);
+        note = repository.as_ref().map(|found| repository::found(found, false));
     }
     let provider = inputs.parsed("provider", Kind::from_str).and_then(|field| field.value);
     let provider_url = inputs.parsed("provider-url", origin).and_then(|field| field.value);

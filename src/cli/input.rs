@@ -37,7 +37,7 @@ pub(super) struct Inputs<'a> {
 
 impl Inputs<'_> {
     /// What was given, and by which of the two names.
-    fn given(&self, name: &str) -> Option<(String, Origin)> {
+    pub(super) fn given(&self, name: &str) -> Option<(String, Origin)> {
         let (flag, variable) = NAMES.get(name)?;
         let given = self.matches.get_one::<String>(name).filter(|text| !text.is_empty());
         let of_flag = given.map(|text| (text.clone(), Origin::Input(flag)));

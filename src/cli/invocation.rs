@@ -58,8 +58,8 @@ pub(crate) struct Run {
     pub marker_keys: Vec<SecretString>,
     /// The issue to keep, if that was asked for.
     pub issue: Option<IssueSettings>,
-    /// What was found out and not given.
-    pub note: Option<String>,
+    /// What was found out and not given, and what was not read.
+    pub notes: Vec<String>,
     /// Warnings, which do not stop the run.
     pub warnings: Problems,
 }
@@ -185,14 +185,15 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
     let api_url = settings::api_url(&mut inputs);
     let credential = settings::credential(&mut inputs);
     let given = repository::given(&mut inputs);
-    let (mut repository, mut note) = (given.as_ref().and_then(|field| field.value.clone()), None);
+    let mut repository = given.as_ref().and_then(|field| field.value.clone());
+    let mut notes: Vec<String> = unread_file(&inputs).into_iter().collect();
     if given.is_none() {
         // The markers of new tokens depend on it, so a run that writes guesses nothing.
         let only_reads = options.dry_run || command != Command::Rotate;
         let api_url = api_url.as_ref().filter(|_| only_reads);
         repository = api_url.and_then(|api_url| repository::of_remote(&inputs, api_url));
         match &repository {
-            Some(found) => note = Some(repository::found(found)),
+            Some(found) => notes.push(repository::found(found, options.dry_run)),
             None => repository::require(&mut inputs),
         }
     }
@@ -227,7 +228,7 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
                 credentials,
                 marker_keys,
                 issue,
-                note,
+                notes,
                 warnings,
             })
         }
@@ -236,6 +237,7 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
 }
 
 fn check(mut inputs: Inputs<'_>, redactor: &Redactor) -> EarlyExit {
+    let note = unread_file(&inputs).map(|note| format!("{note}\n")).unwrap_or_default();
     let format = settings::format(&mut inputs);
     let repository = repository::given(&mut inputs).and_then(|field| field.value);
     let config = configuration(&mut inputs, repository.as_ref(), redactor);
@@ -246,10 +248,10 @@ fn check(mut inputs: Inputs<'_>, redactor: &Redactor) -> EarlyExit {
     match format {
         Format::Json => {
             let stdout = summary::json(config.as_ref(), &problems, redactor);
-            EarlyExit { stdout, stderr: String::new(), exit_code, problems }
+            EarlyExit { stdout, stderr: note, exit_code, problems }
         }
         Format::Text => {
-            let stderr = if problems.is_empty() { String::new() } else { render(&problems) };
+            let stderr = if problems.is_empty() { note } else { note + &render(&problems) };
             let stdout = config.as_ref().map(summary::text).unwrap_or_default();
             EarlyExit { stdout, stderr, exit_code, problems }
         }
@@ -329,6 +331,13 @@ fn configuration(
     let file = if by_flags { None } else { Some(file(path, inputs.problems)?) };
     register_named(file.as_deref().unwrap_or_default(), inputs.environment, redactor);
     load(&Request { file, flags, selection: Selection { only, shard }, repository }, inputs.problems)
+}
+
+/// That the default file is not read, because an option describes the rotation.
+pub(super) fn unread_file(inputs: &Inputs<'_>) -> Option<String> {
+    let (_, Origin::Input(option)) = inputs.given("provider")? else { return None };
+    let is_unread = inputs.given("config").is_none() && std::path::Path::new(DEFAULT_FILE).exists();
+    is_unread.then(|| format!("using the rotation given by {option}; {DEFAULT_FILE} is not read"))
 }
 
 /// Registers what the variables hold that a file names as credentials, before

@@ -1,6 +1,7 @@
 //! `crossfade provider`: its commands, and what they mean.
 
 use std::collections::BTreeMap;
+use std::str::FromStr as _;
 
 use clap::{Arg, ArgMatches, Command as Clap};
 use secrecy::SecretString;
@@ -27,14 +28,18 @@ pub(super) fn command() -> Clap {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(Clap::new("list").about("The providers that are built in"))
-        .subcommand(Clap::new("show").about("Print a built-in provider as a file").arg(name("Its name")))
+        .subcommand(
+            Clap::new("show")
+                .about("Print a built-in provider as a file; your own copy goes under `providers: NAME:`")
+                .arg(name("Its name")),
+        )
         .subcommand(reached(
             "check",
             "Read a provider's tokens, and print each as it was understood; changes nothing",
         ))
         .subcommand(reached(
             "prove",
-            "Create a short-lived token, find it, verify it, and delete it again; touches nothing else",
+            "Create a short-lived token with the rights of the rotation's token, find it, verify it, and delete it; changes no other token",
         ))
 }
 
@@ -56,6 +61,8 @@ pub(crate) struct ProviderRun {
     pub rotation: Rotation,
     /// The repository that rotates.
     pub repository: Repository,
+    /// That the file is not read, if an option describes the rotation.
+    pub note: Option<String>,
     /// How to go about it.
     pub options: RunOptions,
     /// The credentials by their variables.
@@ -78,13 +85,20 @@ pub(super) fn run(
     };
     let mut problems = Problems::default();
     let mut inputs = Inputs { matches, environment, problems: &mut problems };
+    let note = invocation::unread_file(&inputs);
     let options = settings::options(&mut inputs);
     let (config, repository) = invocation::offline(&mut inputs, redactor);
     let has_config = config.is_some();
     let mut rotations = config.into_iter().flat_map(|config| config.rotations);
     let rotation = rotations.find(|one| one.provider.kind.name() == known_as);
     if has_config && rotation.is_none() {
-        let invalid = Invalid::new(format!("no rotation uses the provider {}", quoted(&known_as)));
+        let invalid = match Kind::from_str(&known_as) {
+            Ok(_) => Invalid::new(format!("no rotation uses the provider {}", quoted(&known_as))),
+            Err(_) => Invalid::new(format!(
+                "unknown provider {}: it is not built in, and no rotation uses one of your own with this name",
+                quoted(&known_as)
+            )),
+        };
         inputs.problems.error(
             Origin::Missing,
             invalid.help(
@@ -96,7 +110,7 @@ pub(super) fn run(
     credentials.values().for_each(|credential| redactor.register(credential));
     match rotation {
         Some(rotation) if !problems.has_errors() => {
-            Ok(ProviderRun { action, rotation, repository, options, credentials })
+            Ok(ProviderRun { action, rotation, repository, note, options, credentials })
         }
         _ => Err(EarlyExit::of(problems)),
     }

@@ -30,9 +30,10 @@ pub(super) fn require(inputs: &mut Inputs<'_>) {
     );
 }
 
-/// That the repository was found, and where.
-pub(super) fn found(repository: &Repository) -> String {
-    format!("repository {repository}, from the git remote origin")
+/// That the repository was found, and where. `dry_run`: a run that writes needs the flag.
+pub(super) fn found(repository: &Repository, dry_run: bool) -> String {
+    let note = format!("repository {repository}, from the git remote origin");
+    if dry_run { format!("{note}; the real run needs --repository {repository}") } else { note }
 }
 
 /// The repository of the git remote `origin`, if it is one of this GitHub.

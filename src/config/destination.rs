@@ -285,6 +285,15 @@ impl fmt::Display for Destination {
     }
 }
 
+/// Secrets of crossfade's own, as the action and the documentation name them.
+const OWN_SECRETS: &[&str] = &[
+    "CROSSFADE_GITHUB_TOKEN",
+    "CROSSFADE_GITHUB_APP_ID",
+    "CROSSFADE_GITHUB_APP_PRIVATE_KEY",
+    "CROSSFADE_ISSUE_TOKEN",
+    "CROSSFADE_MARKER_KEY",
+];
+
 /// A legal secret name, upper case as GitHub keeps it.
 ///
 /// # Errors
@@ -297,6 +306,10 @@ pub(crate) fn secret_name(name: &str) -> Result<String, Invalid> {
             .help("only letters, digits and _ are allowed, and no digit at the start"));
     }
     let upper = name.to_ascii_uppercase();
+    if OWN_SECRETS.contains(&upper.as_str()) {
+        return Err(Invalid::text("secret name", name)
+            .help("crossfade itself signs in with the secret of this name, and would overwrite it with a provider's token"));
+    }
     if upper.starts_with("GITHUB_") {
         return Err(Invalid::new(format!("GitHub refuses the secret name {}", quoted(name)))
             .help("names may not start with GITHUB_"));

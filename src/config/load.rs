@@ -145,6 +145,7 @@ impl RotationBuilder<'_> {
         let name = name?;
         Some(Rotation {
             key: RotationKey::new(repository, &name),
+            repository: repository.clone(),
             name,
             formerly: formerly.filter_map(|key| key.value.clone()).collect(),
             provider: provider.filter(|_| has_credential)?,

@@ -58,6 +58,8 @@ pub(crate) struct Config {
 pub(crate) struct Rotation {
     /// Its name in the file, or `--name`, or what `--token` says.
     pub name: String,
+    /// The repository that rotates.
+    pub repository: Repository,
     /// The key that markers carry: the repository that rotates, and the name.
     pub key: RotationKey,
     /// Keys that this rotation had before it was renamed or moved.

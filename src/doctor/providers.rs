@@ -125,7 +125,7 @@ pub(super) fn clocks(clock: &Clock, listed: &[Listed<'_>], has_github_answered: 
         return Check::new(SUBJECT, "clocks", State::Unknown, message);
     }
     if answered.is_empty() {
-        return Check::new(SUBJECT, "clocks", State::Unknown, "no provider answered");
+        return Check::new(SUBJECT, "clocks", State::Unknown, "the provider's time was not read");
     }
     Check::new(SUBJECT, "clocks", State::Ok, "GitHub and the providers agree within 5 minutes")
 }

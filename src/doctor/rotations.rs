@@ -3,7 +3,7 @@
 use super::{Check, State, counted};
 use crate::report::Verdict;
 use crate::rotation::error::RotationError;
-use crate::rotation::{Examination, Failure};
+use crate::rotation::{Examination, Failure, names};
 
 pub(super) fn checks(one: &Examination<'_>, is_accepted: bool) -> Vec<Check> {
     let subject = format!("rotation {}", one.rotation.name);
@@ -63,13 +63,15 @@ fn is_told_elsewhere(error: &RotationError) -> bool {
 fn secrets(one: &Examination<'_>, subject: &str, is_accepted: bool) -> Vec<Check> {
     let check = |state, message| Check::new(subject, "secrets", state, message);
     let mut checks = Vec::new();
-    if one.secrets.writable > 0 {
-        let missing = match one.secrets.missing {
-            0 => String::new(),
-            count => format!("; {count} of them {} not exist yet", if count == 1 { "does" } else { "do" }),
-        };
-        let message = format!("{} can be read and written{missing}", counted(one.secrets.writable, "secret"));
+    if one.writable > 0 {
+        let message = format!("{} can be read and written", counted(one.writable, "secret"));
         checks.push(check(State::Ok, message));
+    }
+    if !one.missing.is_empty() {
+        let (verb, it) = if one.missing.len() == 1 { ("does", "it") } else { ("do", "them") };
+        let message =
+            format!("{} {verb} not exist; the next rotation creates {it}", names::secrets(&one.missing));
+        checks.push(check(State::Warning, message).fix("Check the names of secrets that should exist."));
     }
     if let [first, ..] = one.lacking_environment.as_slice() {
         let message = format!(

@@ -65,6 +65,9 @@ async fn provider(answers: &mut Answers, dialog: &Dialog<'_>) -> Result<Kind, Cl
     dialog.list("Which service issues the token?", lines)?;
     let read = |answer: &str| match choices::numbered(answer, catalogue()) {
         Some(kind) => Ok(kind.clone()),
+        None if answer.is_empty() || answer.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Err(Invalid::new(format!("expected a number from 1 to {}, or a name", catalogue().len())))
+        }
         None => Kind::from_str(answer),
     };
     let provider = dialog.ask("Number or name:", read).await?;
@@ -174,8 +177,9 @@ async fn secrets(
     let mut chosen: Vec<Destination> = Vec::new();
     loop {
         let read = |answer: &str| {
-            if answer.is_empty() && !chosen.is_empty() {
-                return Ok(None);
+            if answer.is_empty() {
+                let is_enough = !chosen.is_empty();
+                return if is_enough { Ok(None) } else { Err(Invalid::new("expected at least one secret")) };
             }
             let name = choices::numbered(answer, &fitting).map_or(answer, |name| name.as_str());
             let destination = Destination::parse(name, repository)?;

@@ -16,6 +16,9 @@ const MONITOR_EXAMPLE: &str = include_str!("../../examples/workflows/monitor.yml
 const EXAMPLE_CREDENTIAL: &str = "AXIOM_ADMIN_TOKEN";
 const EXAMPLE_READER: &str = "AXIOM_READ_TOKEN";
 
+/// The repository that rotates in the examples.
+const EXAMPLE_REPOSITORY: &str = "acme/infra";
+
 /// How the examples begin, for those who copy them.
 const COPY: &str = "Copy it to .github/workflows/, and put\n# your rotations into .github/crossfade.yml.";
 
@@ -103,6 +106,7 @@ fn monitor(setup: &Setup) -> String {
     } else {
         MONITOR_EXAMPLE.replacen(SIGNED_MONITOR, "", 1)
     };
+    let text = text.replace(EXAMPLE_REPOSITORY, &setup.repository.to_string());
     with_credential(&text, setup).replace(EXAMPLE_READER, &reader(setup))
 }
 

@@ -34,8 +34,8 @@ impl Steps<'_> {
         let steps = [
             Some(self.credentials()),
             Some(self.secrets()),
-            self.setup.extras.monitor.then(|| self.monitor()),
             Some(self.pin(&written)),
+            self.setup.extras.monitor.then(|| self.monitor()),
             Some(self.check()),
             Some(self.first_run()),
         ];
@@ -73,7 +73,7 @@ impl Steps<'_> {
              At {title}, one that may manage tokens. It needs {needs}.\n  {DOCS}/providers/{name}.md#the-credential\n\
              At GitHub, {what}, which may write the secrets:{permissions}\n  {page}{several}",
             title = file.title,
-            needs = file.all_needs().join("; "),
+            needs = file.needs,
             name = self.provider(),
             permissions = self.permissions(),
         )
@@ -141,9 +141,14 @@ impl Steps<'_> {
 
     fn monitor(&self) -> String {
         format!(
-            "The monitor needs credentials that only read, and is safer in another repository:\n  {}\n  {}",
+            "Move {monitor} to a different repository, so that not both stop at once. Store two\n\
+             credentials there, with its name after --repo: one that lists the tokens at {title}, and one that\n\
+             reads the contents of {repository} and every repository with a secret (Contents and Secrets: read).\n  {}\n  {}",
             self.set("secret", &files::reader(self.setup)),
-            self.set("secret", "CROSSFADE_READ_TOKEN")
+            self.set("secret", "CROSSFADE_READ_TOKEN"),
+            monitor = files::MONITOR,
+            title = self.provider().file().title,
+            repository = self.setup.repository,
         )
     }
 

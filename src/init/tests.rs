@@ -113,6 +113,9 @@ fn the_workflows_are_those_of_the_examples() {
     assert_eq!(code(&written(&setup, files::ROTATE)), code(&example("rotate.yml")));
     assert!(!written(&setup, files::ROTATE).contains("Copy it"));
     assert_eq!(written(&setup, files::MONITOR), example("monitor.yml"));
+    let elsewhere = Setup { repository: "other/tokens".parse().unwrap(), ..setup };
+    let monitor = written(&elsewhere, files::MONITOR);
+    assert!(monitor.contains("CROSSFADE_REPOSITORY: other/tokens\n") && !monitor.contains("acme/infra"));
 
     let app = checked(&Answers { extras: Extras { app: true, ..Extras::default() }, ..answers("gitlab") });
     let [app, with_app] = [written(&app, files::ROTATE), example("rotate-with-app.yml")];

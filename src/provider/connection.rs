@@ -196,8 +196,14 @@ impl Connection {
     }
 
     async fn send(&self, call: Call, needs: &str) -> Result<Reply, Error> {
+        let what = format!("{} {}", call.method, call.url.path());
         let reply = self.endpoint.http.send(call).await.map_err(|error| unsent(&error))?;
-        if reply.status.is_success() { Ok(reply) } else { Err(explain(&reply, needs)) }
+        if reply.status.is_success() { Ok(reply) } else { Err(explain(&reply, needs).to(&what)) }
+    }
+
+    /// Method and path of a request, for errors.
+    pub(super) fn described(&self, method: &Method, path: &[String]) -> String {
+        format!("{method} {}/{}", self.base.path().trim_end_matches('/'), path.join("/"))
     }
 }
 
@@ -243,7 +249,7 @@ pub(super) fn explain(reply: &Reply, needs: &str) -> Error {
             format!("the credential is not permitted to do this; it needs {needs} (HTTP {status})")
         }
         ErrorKind::NotFound => {
-            format!("there is no such token, or `provider_url` does not lead to the API (HTTP {status})")
+            format!("not found, or not visible to the credential (HTTP {status})")
         }
         ErrorKind::Conflict => format!("conflict with something that exists (HTTP {status})"),
         ErrorKind::RateLimited => format!("the provider's rate limit is used up (HTTP {status})"),

@@ -11,12 +11,13 @@ mod requests;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use http::Method;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use self::pages::Pages;
-use self::reading::{fits_hint, hint_of};
+use self::reading::{at, fields, fits_hint, hint_of};
 use self::requests::Subject;
 use super::connection::{Connection, Endpoint, explain};
 use super::file::template::text_of;
@@ -70,7 +71,8 @@ impl Engine {
             call.item.of(reply).filter(|item| self.file().token.id.of(item).and_then(text_of).is_some());
         // Something else that answers must not read as "this is no token any more".
         let item = item.and_then(Value::as_object);
-        let item = item.ok_or_else(|| Error::unreadable("no token where one was expected"))?;
+        let nothing = || format!("no token at {}", at("item", std::slice::from_ref(&call.item)));
+        let item = item.ok_or_else(|| Error::unreadable(&nothing()))?;
         self.read_token(item.clone())
     }
 
@@ -104,14 +106,17 @@ impl Provider for Engine {
         loop {
             let request =
                 self.request(&list.address, &Subject::none(), credential, self.needs(&list.needs))?;
+            let what = self.connection.described(&Method::GET, &request.path);
             let reply = match pages.next_url(self.connection.base())? {
                 Some(url) => self.connection.get_url(url, request).await?,
                 None => self.connection.get(pages.with_parameters(request)).await?,
             };
-            let shown: Value = reply.json().map_err(|_| Error::unreadable("no JSON"))?;
+            let shown: Value = reply.json().map_err(|_| Error::unreadable("no JSON").to(&what))?;
             // Something else that answers must not read as "there are no tokens".
             let items = list.items.iter().find_map(|pointer| pointer.of(&shown)?.as_array());
-            let items = items.ok_or_else(|| Error::unreadable("no list of tokens"))?.clone();
+            let nothing =
+                || format!("no list of tokens at {}{}", at("list.items", &list.items), fields(&shown));
+            let items = items.ok_or_else(|| Error::unreadable(&nothing()).to(&what))?.clone();
             if !pages.add(items, &shown, &reply.headers)? {
                 break;
             }
@@ -183,6 +188,21 @@ impl Provider for Engine {
         let values = self.values(&subject);
         let is_meant = call.shows.iter().all(|condition| condition.holds(&shown, &values));
         Ok(if is_meant { Verification::Verified } else { Verification::Unverified })
+    }
+
+    async fn not_shown(&self, minted: &Minted) -> Option<String> {
+        let call = self.file().verify.as_ref()?;
+        let subject = Subject::token(&minted.token, self.file());
+        let mut request = self.request(&call.address, &subject, &minted.value, "").ok()?;
+        request.headers =
+            self.headers(&minted.value, call.auth.as_ref().unwrap_or(&self.file().auth)).ok()?;
+        let path = request.path.join("/");
+        let reply = self.connection.any(request).await.ok().filter(|reply| reply.status.is_success())?;
+        let shown: Value = reply.json().ok()?;
+        let values = self.values(&subject);
+        let unmet = call.shows.iter().find(|condition| !condition.holds(&shown, &values))?;
+        let how = if unmet.at.of(&shown).is_none() { "without" } else { "with another value at" };
+        Some(format!("GET /{path} was answered {how} {}", unmet.at.text()))
     }
 
     async fn end(&self, credential: &SecretString, token: &Token, ending: Ending) -> Result<(), Error> {

@@ -302,6 +302,9 @@ pub(crate) trait Provider: Send + Sync {
     /// Verifies that the provider accepts a new value.
     async fn verify(&self, minted: &Minted, verify: Option<&str>) -> Result<Verification, Error>;
 
+    /// Why a success reply to [`Self::verify`] without a path does not show the new token.
+    async fn not_shown(&self, minted: &Minted) -> Option<String>;
+
     /// Disables or deletes a token with one request. `Ok` only for the documented reply.
     /// Call it through [`crate::rotation`]'s `retire`, which reads the token before each
     /// request.
@@ -397,6 +400,15 @@ impl Error {
         let message =
             format!("the provider answered {status} with an unexpected body; the token may still be valid");
         Self { kind: ErrorKind::Unreadable, message, retry_after: None }
+    }
+
+    /// The same error, saying which request it is about, unless it is about the credential
+    /// or the service as a whole.
+    fn to(self, request: &str) -> Self {
+        match self.kind {
+            ErrorKind::Unauthenticated | ErrorKind::RateLimited | ErrorKind::Unavailable => self,
+            _ => Self { message: format!("{request}: {}", self.message), ..self },
+        }
     }
 
     /// The reply has an unexpected content.

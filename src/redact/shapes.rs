@@ -43,9 +43,10 @@ impl Body {
     pub(crate) const LEAST: usize = 8;
 
     /// Each form that a provider file can name, with so many characters at least.
-    pub(crate) fn named(least: usize) -> [(&'static str, Self); 4] {
+    pub(crate) fn named(least: usize) -> [(&'static str, Self); 5] {
         [
             ("word", Self::Word(least)),
+            ("dotted-word", Self::DottedWord(least)),
             ("uuid", Self::Uuid),
             ("random-word", Self::RandomWord(least)),
             ("id-and-visible", Self::IdAndVisible(least)),
@@ -65,6 +66,9 @@ const GITHUB_TOKENS: &[TokenShape] = &[
     TokenShape { prefix: Cow::Borrowed("ghs_"), body: Body::DottedWord(16) },
     TokenShape { prefix: Cow::Borrowed("ghr_"), body: Body::DottedWord(16) },
 ];
+
+/// So much of a word is looked at to tell whether it is random.
+const LONGEST_HEAD: usize = 256;
 
 /// In a random value, so many characters without a separator stand somewhere.
 const LONG_RUN: usize = 12;
@@ -117,13 +121,13 @@ impl DescribedValue {
 }
 
 /// How something begins, its shortest length, and what it is made of.
-type Form = (&'static str, usize, fn(u8) -> bool);
+type Form = (&'static str, usize, Class);
 
 /// A header, or a JSON Web Token.
 const HEADERS: [Form; 3] = [
-    ("bearer ", SHORTEST_HEADER, is_header_value),
-    ("basic ", SHORTEST_HEADER, is_header_value),
-    ("eyJ", SHORTEST_JWT, is_dotted_word),
+    ("bearer ", SHORTEST_HEADER, Class::HeaderValue),
+    ("basic ", SHORTEST_HEADER, Class::HeaderValue),
+    ("eyJ", SHORTEST_JWT, Class::DottedWord),
 ];
 
 const PRIVATE_KEY: &str = "-----BEGIN ";
@@ -154,18 +158,22 @@ static STARTS: LazyLock<Vec<Start>> = LazyLock::new(|| {
 /// The parts of `text` that look like the secret part of a token.
 pub(super) fn find(text: &[u8]) -> Vec<Range<usize>> {
     let starts = &*STARTS;
+    let mut runs = Runs::new(text);
     let mut found = Vec::new();
     let mut at = 0;
     while at < text.len() {
         let (rest, start) = (&text[at..], &starts[usize::from(text[at])]);
-        found.extend(start.shapes.iter().filter_map(|shape| shape.find(rest)).map(|body| shifted(body, at)));
+        let tokens = start.shapes.iter().filter_map(|shape| shape.find(&mut runs, at));
+        found.extend(tokens.map(|body| shifted(body, at)));
         if start.other {
             if let Some(key) = private_key(rest) {
                 found.push(shifted(key.clone(), at));
                 at += key.end;
                 continue;
             }
-            found.extend([header(rest), userinfo(rest)].into_iter().flatten().map(|part| shifted(part, at)));
+            found.extend(
+                [header(&mut runs, at), userinfo(rest)].into_iter().flatten().map(|part| shifted(part, at)),
+            );
         }
         at += 1;
     }
@@ -209,38 +217,35 @@ impl TokenShape {
 
     /// Whether `text` begins with such a token, be it cut short.
     fn begins(&self, text: &[u8]) -> bool {
-        begins_with(text, &self.prefix) && (self.is_distinctive() || self.body(text).is_some())
+        begins_with(text, &self.prefix)
+            && (self.is_distinctive() || self.body(&mut Runs::new(text), 0).is_some())
     }
 
-    /// What is to be hidden of the token that `text` begins with.
-    fn find(&self, text: &[u8]) -> Option<Range<usize>> {
-        let body = self.body(text)?;
+    /// What is to be hidden of the token that begins at `at`.
+    fn find(&self, runs: &mut Runs<'_>, at: usize) -> Option<Range<usize>> {
+        let body = self.body(runs, at)?;
         Some(body.start.min(SHOWN)..body.end)
     }
 
-    /// The body of the token that `text` begins with.
-    fn body(&self, text: &[u8]) -> Option<Range<usize>> {
+    /// The body of the token that begins at `at`, counted from there.
+    fn body(&self, runs: &mut Runs<'_>, at: usize) -> Option<Range<usize>> {
+        let text = &runs.text[at..];
         if !begins_with(text, &self.prefix) {
             return None;
         }
         let rest = &text[self.prefix.len()..];
-        let run = |is_part: fn(u8) -> bool| rest.iter().take_while(|byte| is_part(**byte)).count();
+        let mut run = |class| runs.length(class, at + self.prefix.len());
         let length = match self.body {
-            Body::Word(least) => Some(run(is_word)).filter(|length| *length >= least),
-            Body::DottedWord(least) => Some(run(is_dotted_word)).filter(|length| *length >= least),
+            Body::Word(least) => Some(run(Class::Word)).filter(|length| *length >= least),
+            Body::DottedWord(least) => Some(run(Class::DottedWord)).filter(|length| *length >= least),
             Body::Uuid => rest.get(..36).filter(|uuid| is_uuid(uuid)).map(<[u8]>::len),
             Body::RandomWord(least) => {
-                let length = run(is_word);
-                let is_random = text.starts_with(self.prefix.as_bytes()) && is_random(&rest[..length]);
+                let length = run(Class::Word);
+                let head = &rest[..length.min(LONGEST_HEAD)];
+                let is_random = text.starts_with(self.prefix.as_bytes()) && is_random(head);
                 Some(length).filter(|length| *length >= least && is_random)
             }
-            Body::IdAndVisible(least) => {
-                let visible = &rest[..run(is_visible)];
-                let ends_a_sentence = |byte: &u8| b"'.,;:)>]}".contains(byte);
-                let length =
-                    visible.iter().rposition(|byte| !ends_a_sentence(byte)).map_or(0, |last| last + 1);
-                Some(length).filter(|length| *length >= least)
-            }
+            Body::IdAndVisible(least) => Some(run(Class::Visible)).filter(|length| *length >= least),
         };
         length.map(|length| self.prefix.len()..self.prefix.len() + length)
     }
@@ -256,16 +261,76 @@ impl TokenShape {
     }
 }
 
+/// What a run of bytes is made of.
+#[derive(Debug, Clone, Copy)]
+enum Class {
+    Word,
+    DottedWord,
+    /// Without the punctuation that ends a sentence.
+    Visible,
+    HeaderValue,
+}
+
+impl Class {
+    fn holds(self, byte: u8) -> bool {
+        match self {
+            Self::Word => is_word(byte),
+            Self::DottedWord => is_dotted_word(byte),
+            Self::Visible => is_visible(byte),
+            Self::HeaderValue => is_header_value(byte),
+        }
+    }
+
+    /// Whether a byte at the end of a run does not belong to it.
+    fn trims(self, byte: u8) -> bool {
+        matches!(self, Self::Visible) && b"'.,;:)>]}".contains(&byte)
+    }
+}
+
+/// How far runs reach. The end of each is looked for once, however many tokens could begin
+/// in it: a hostile text consists of nothing else.
+struct Runs<'t> {
+    text: &'t [u8],
+    /// The run of each class that was looked at last, and where its trailing punctuation begins.
+    known: [(Range<usize>, usize); 4],
+}
+
+impl<'t> Runs<'t> {
+    fn new(text: &'t [u8]) -> Self {
+        Self { text, known: Default::default() }
+    }
+
+    /// The length of the run from `at` on.
+    fn length(&mut self, class: Class, at: usize) -> usize {
+        let (run, trimmed) = &mut self.known[class as usize];
+        if !run.contains(&at) {
+            // Prefixes differ in length, so a place may be a little in front of the known run.
+            let until = if at < run.start { run.start } else { self.text.len() };
+            let length = self.text[at..until].iter().take_while(|byte| class.holds(**byte)).count();
+            let joins = length > 0 && at + length == run.start;
+            let end = if joins { run.end } else { at + length };
+            if !joins || *trimmed <= run.start {
+                let last = self.text[at..at + length].iter().rposition(|byte| !class.trims(*byte));
+                *trimmed = last.map_or(at, |last| at + last + 1);
+            }
+            *run = at..end;
+        }
+        trimmed.saturating_sub(at)
+    }
+}
+
 fn begins_with(text: &[u8], prefix: &str) -> bool {
     text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
 /// An `Authorization` header, also `Proxy-Authorization`; or a JSON Web Token by
 /// itself, such as a GitHub App signs.
-fn header(text: &[u8]) -> Option<Range<usize>> {
-    HEADERS.into_iter().find_map(|(prefix, least, is_part)| {
-        let rest = begins_with(text, prefix).then(|| &text[prefix.len()..])?;
-        let length = rest.iter().take_while(|byte| is_part(**byte)).count();
+fn header(runs: &mut Runs<'_>, at: usize) -> Option<Range<usize>> {
+    HEADERS.into_iter().find_map(|(prefix, least, class)| {
+        if !begins_with(&runs.text[at..], prefix) {
+            return None;
+        }
+        let length = runs.length(class, at + prefix.len());
         (length >= least).then_some(prefix.len()..prefix.len() + length)
     })
 }

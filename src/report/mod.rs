@@ -29,7 +29,7 @@ use crate::streams::Terminal;
 pub(crate) use model::{
     Condition, DestinationOutcome, DestinationReport, PlannedMint, RedactedReport, Report, Reporter,
     RotationOutcome, RotationReport, SecretState, TokenEnd, TokenReport, TokenSpan, UnmanagedToken, Verdict,
-    VerificationOutcome, WorkflowOutcome, WorkflowReport,
+    VerificationOutcome, WhyUnknown, WorkflowOutcome, WorkflowReport,
 };
 
 /// The form of the report on standard output.

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::redact::Redactor;
 
-pub(crate) use destination::{DestinationOutcome, DestinationReport, SecretState};
+pub(crate) use destination::{DestinationOutcome, DestinationReport, SecretState, WhyUnknown};
 pub(crate) use monitor::{Condition, Finding, UnmanagedToken};
 pub(crate) use rotation::{RotationOutcome, RotationReport, Verdict, VerificationOutcome};
 pub(super) use time::rfc3339;

@@ -21,7 +21,10 @@ pub(super) fn steps(view: &View<'_>, row: &Row<'_>, few: usize) -> Vec<(Cell, St
         steps.push(match &rotation.token {
             Some(token) => {
                 let token = format::named(format.id(&token.id), &token.name);
-                add("create", format!("the successor of {token}, with the same privileges; expires {expiry}"))
+                add(
+                    "create",
+                    format!("a new token in place of {token}, with the same privileges; expires {expiry}"),
+                )
             }
             None => add("create", format!("a new token, as `create` says; expires {expiry}")),
         });
@@ -74,7 +77,7 @@ fn keeps(view: &View<'_>, rotation: &RotationReport, mint: &PlannedMint) -> Opti
     let keep = |what| ((Role::Quiet, "= keep".to_owned()), what);
     Some(match mint.previous_valid_until {
         Some(_) if ends_at_once(view, mint) => {
-            end("end", format!("{id}, as soon as every secret has confirmed its successor"))
+            end("end", format!("{id}, as soon as every secret holds the new token"))
         }
         Some(end) => keep(format!("{id} until {}: the overlap", format.when(end))),
         None => keep(format!("{id} until a later run retires it")),
@@ -93,7 +96,8 @@ fn secrets(view: &View<'_>, group: &[&Secret<'_>]) -> (Cell, String) {
         1 => secret.destination.destination.clone(),
         count => format!("{count} secrets; -v lists them"),
     };
-    let holds = secret.token.map(|id| format!("; holds {}", view.format.id(id))).unwrap_or_default();
+    let holds = if secret.destination.presumed.is_some() { "presumably holds" } else { "holds" };
+    let holds = secret.token.map(|id| format!("; {holds} {}", view.format.id(id))).unwrap_or_default();
     let written = match secret.destination.updated_at.filter(|_| group.len() == 1) {
         Some(at) => format!(", last written {}", view.format.when(at)),
         None => String::new(),

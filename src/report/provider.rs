@@ -12,12 +12,19 @@ use crate::redact::Redactor;
 pub(crate) struct Step {
     /// What was tried.
     pub what: String,
-    /// What is wrong, and what to look at.
-    pub failure: Option<String>,
+    pub outcome: Outcome,
+}
+
+/// What came of a step; with what is wrong, and what to look at.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Done,
+    Warning(String),
+    Failed(String),
 }
 
 /// Each token as it was understood, and whose it is.
-pub(crate) fn tokens(tokens: &[(&Token, Option<bool>)], redactor: &Redactor) -> String {
+pub(crate) fn tokens(tokens: &[(&Token, Option<bool>)], warnings: &[String], redactor: &Redactor) -> String {
     let date =
         |at: Option<Timestamp>, otherwise: &str| at.map_or_else(|| otherwise.to_owned(), |at| at.to_string());
     let mut text = format!("{} tokens\n", tokens.len());
@@ -40,18 +47,30 @@ pub(crate) fn tokens(tokens: &[(&Token, Option<bool>)], redactor: &Redactor) -> 
         let disabled = if *disabled { ", disabled" } else { "" };
         let _ = writeln!(text, "  made by    {owner}{disabled}");
     }
+    for warning in warnings {
+        let _ = writeln!(text, "\nwarning: {}", redactor.line(warning));
+    }
     text
 }
 
-/// The steps of a proof.
+/// The steps of a proof, and what they show together.
 pub(crate) fn proof(steps: &[Step], redactor: &Redactor) -> String {
     let mut text = String::new();
-    for Step { what, failure } in steps {
+    for Step { what, outcome } in steps {
         let what = redactor.line(what);
-        let _ = match failure {
-            None => writeln!(text, "ok      {what}"),
-            Some(failure) => writeln!(text, "FAILED  {what}: {}", redactor.message(failure)),
+        let _ = match outcome {
+            Outcome::Done => writeln!(text, "ok      {what}"),
+            Outcome::Warning(warning) => writeln!(text, "WARNING {what}: {}", redactor.message(warning)),
+            Outcome::Failed(failure) => writeln!(text, "FAILED  {what}: {}", redactor.message(failure)),
         };
     }
+    let is = |wanted: fn(&Outcome) -> bool| steps.iter().any(|step| wanted(&step.outcome));
+    if is(|outcome| matches!(outcome, Outcome::Failed(_))) {
+        return text;
+    }
+    text.push_str(match is(|outcome| matches!(outcome, Outcome::Warning(_))) {
+        false => "The provider works as its file says.\n",
+        true => "The provider works. Look at each WARNING before you use it.\n",
+    });
     text
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::format::{self, Format};
 use super::model::{
     DestinationOutcome, DestinationReport, RedactedReport, Report, Reporter, RotationOutcome, RotationReport,
-    SecretState, Verdict, WorkflowOutcome, WorkflowReport,
+    SecretState, Verdict, WhyUnknown, WorkflowOutcome, WorkflowReport,
 };
 use super::paint::Role;
 
@@ -240,7 +240,7 @@ impl<'b, 'a> Failure<'b, 'a> {
             (0, count @ 1.., _) if has_cause => {
                 format::share(count, secrets.len(), ["could not be read", "could not be read"])
             }
-            (.., Some(Verdict::InFlight)) => "another run is at work".to_owned(),
+            (.., Some(Verdict::InFlight)) => "another run is at work, or ended a moment ago".to_owned(),
             (.., Some(_)) => "no new token was created".to_owned(),
             (.., None) => "nothing was rotated".to_owned(),
         }
@@ -354,7 +354,11 @@ impl<'a> Secret<'a> {
             SecretState::Unknown if self.destination.presumed.is_some() => {
                 Some("not yet written by crossfade")
             }
-            SecretState::Unknown => Some("last written by something other than crossfade"),
+            SecretState::Unknown => Some(match self.destination.why_unknown {
+                WhyUnknown::Overwritten => "last written by something other than crossfade",
+                WhyUnknown::NotCompared => "could not be compared with the provider's tokens",
+                WhyUnknown::AnotherRun => "another run may be writing it",
+            }),
             SecretState::Missing => Some("there is no such secret yet"),
             SecretState::Current | SecretState::Previous | SecretState::NotRead => None,
         }

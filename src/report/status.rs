@@ -11,6 +11,8 @@ use crate::streams::Terminal;
 
 /// With fewer columns there are no tables.
 const TABLES: usize = 100;
+/// In front of the token that a secret presumably holds.
+const PRESUMABLY: &str = "presumably";
 /// The column of the secrets' table that one rotation does not need.
 const ROTATION: usize = 3;
 
@@ -28,14 +30,14 @@ pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
         text::rotations(&mut page, &view, &urgent);
     }
     timeline::draw(&mut page, &view);
-    list(&mut page, Role::Heading, "Old tokens:", retirements(&view));
+    list(&mut page, Role::Heading, "Previous tokens:", retirements(&view));
     list(&mut page, Role::Heading, "Workflows:", workflows(&view));
     let soon = view
         .report
         .expiring
         .iter()
         .map(|one| format!("{}: {}", view.format.expiring(one), view.format.end(one.expires_at)));
-    list(&mut page, Role::Bad, "Ends too soon:", soon.collect());
+    list(&mut page, Role::Bad, "Expires too soon:", soon.collect());
     let findings = view.report.fail_on.iter().map(format::finding);
     list(&mut page, Role::Bad, "Fails because of --fail-on:", findings.collect());
     if let Some(tokens) = &view.report.unmanaged {
@@ -137,7 +139,10 @@ fn secret(view: &View<'_>, row: &Row<'_>, group: &[&Secret<'_>], is_verbose: boo
         secret.cause.map(|cause| view.format.sentence(cause)).or_else(|| secret.note().map(str::to_owned));
     let note: Vec<String> = note.into_iter().chain(written).collect();
     vec![
-        (secret.role, secret.state().to_owned()),
+        (
+            secret.role,
+            if secret.destination.presumed.is_some() { PRESUMABLY } else { secret.state() }.to_owned(),
+        ),
         plain(secret.token.map_or("", |id| view.format.id(id))),
         plain(&name),
         plain(&row.rotation.name),
@@ -164,10 +169,10 @@ fn retirements(view: &View<'_>) -> Vec<String> {
         let current = rotation.token.as_ref().map(|token| &token.id);
         for span in rotation.tokens.iter().filter(|span| span.held_by == 0 && Some(&span.id) != current) {
             let end = match (span.retire_at, span.ends_at) {
-                _ if rotation.retired.contains(&span.id) => "the next run ends it".to_owned(),
-                (Some(from), _) => format!("a run ends it from {} on", view.format.when(from)),
+                _ if rotation.retired.contains(&span.id) => "the next run retires it".to_owned(),
+                (Some(from), _) => format!("the first run after {} retires it", view.format.when(from)),
                 (None, Some(end)) => format!("expires {}", view.format.when(end)),
-                (None, None) => "stays: a secret may still hold it".to_owned(),
+                (None, None) => "not retired: a secret may still hold it".to_owned(),
             };
             lines.push(format!("token {} of {}: {end}", view.format.id(&span.id), rotation.name));
         }

@@ -159,10 +159,15 @@ fn tokens(page: &mut Page, view: &View<'_>, rotation: &RotationReport) {
     }
     match rotation.verification {
         VerificationOutcome::Verified => {
-            entry(page, Role::Plain, "probe", "the provider accepts the new value");
+            entry(page, Role::Plain, "verified", "the provider accepts the new value");
         }
         VerificationOutcome::Unverified => {
-            entry(page, Role::Plain, "probe", "unverified: the provider's answer could not tell");
+            entry(
+                page,
+                Role::Plain,
+                "unverified",
+                "the provider's reply does not show whether it accepts the new value",
+            );
         }
         VerificationOutcome::Skipped => {}
     }

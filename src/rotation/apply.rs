@@ -121,6 +121,9 @@ async fn execute(
         *visible = Some(all.len());
     }
     run.warn_of_doubts(now, &plan);
+    if let Ok(tokens) = session.tokens().await {
+        run.warn_of_named_token(rotation, tokens, session.provider.as_ref());
+    }
     if context.mode != Mode::Apply {
         return run.rehearse(input, plan, context.ahead(session.clock));
     }
@@ -457,7 +460,9 @@ impl RotationRun {
         let holder = self.secrets.get(index).map_or(Holder::NotRead, |secret| self.lineage.holder(secret));
         let holds_newest = self.lineage.members.first().is_some_and(|newest| holder.is(newest));
         match &self.error {
-            Some(RotationError::InFlight { .. }) if holds_newest => holder,
+            Some(RotationError::InFlight { .. }) if holds_newest || matches!(holder, Holder::Missing) => {
+                holder
+            }
             Some(error) if error.is_another_run() => Holder::Unknown(None),
             _ => holder,
         }

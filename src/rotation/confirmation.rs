@@ -112,7 +112,7 @@ fn ended_at_once(input: PlanInput<'_>, plan: &Plan, lineage: &Lineage) -> Vec<St
             return Some("no secret holds it any more, and the overlap is 0h");
         }
         replaced.then_some(
-            "as soon as every secret has its successor, because the overlap is 0h; \
+            "as soon as every secret holds the new token, because the overlap is 0h; \
              jobs that are queued or running with it fail",
         )
     };

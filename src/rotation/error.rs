@@ -77,6 +77,23 @@ pub enum RotationError {
         newest: String,
         /// The newest that differs from it.
         other: String,
+        /// The only one of both with this rotation's marker, if that is not on both.
+        marked: Option<String>,
+    },
+    /// `token` names a token that this rotation neither began with nor created.
+    #[error(
+        "`token` names `{named}` ({id}), but this rotation has rotated `{own}` ({own_id}) until now, and their \
+         privileges differ. No token was created or ended."
+    )]
+    TokenChanged {
+        /// The name of the token that the user named.
+        named: String,
+        /// Its id.
+        id: String,
+        /// The name of the rotation's newest token.
+        own: String,
+        /// Its id.
+        own_id: String,
     },
     /// Several tokens have the name.
     #[error("{} tokens are named `{name}`: {}. Nothing was changed.", ids.len(), some(ids))]
@@ -88,11 +105,16 @@ pub enum RotationError {
     },
     /// The named token belongs to another rotation.
     #[error(
-        "Token {id} carries the marker of another rotation ({marker}, not verified). Nothing was changed."
+        "Token {id} belongs to another rotation than {rotation} of {repository} (marker {marker}, not verified). \
+         Nothing was changed."
     )]
     BelongsToAnother {
-        /// The token.
+        /// The token that carries the marker.
         id: String,
+        /// The name of this rotation.
+        rotation: String,
+        /// The repository that rotates.
+        repository: String,
         /// The marker.
         marker: String,
     },
@@ -118,9 +140,7 @@ pub enum RotationError {
         what: String,
     },
     /// Another run is at work, or ended a moment ago.
-    #[error(
-        "Another run created token {id} at {minted_at} and may still be writing it. No token was created."
-    )]
+    #[error("{} No token was created.", in_flight(id, *minted_at, *until, *is_delivered))]
     InFlight {
         /// The newest token.
         id: String,
@@ -128,6 +148,8 @@ pub enum RotationError {
         minted_at: Timestamp,
         /// The end of its window, tolerance included.
         until: Timestamp,
+        /// Whether every secret holds it.
+        is_delivered: bool,
     },
     /// Minting for *undelivered* is suspended, because earlier runs minted often enough.
     #[error(
@@ -333,6 +355,16 @@ fn why_undelivered(failing: &[String], overwritten: &[String]) -> String {
     let overwritten = (!overwritten.is_empty())
         .then(|| format!("Overwritten since by something other than crossfade: {}.", secrets(overwritten)));
     failing.into_iter().chain(overwritten).collect::<Vec<_>>().join(" ")
+}
+
+fn in_flight(id: &str, minted_at: Timestamp, until: Timestamp, is_delivered: bool) -> String {
+    if is_delivered {
+        format!(
+            "Token {id} was created at {minted_at}, and every secret holds it. The run that created it may be at work until {until}."
+        )
+    } else {
+        format!("Another run created token {id} at {minted_at} and may still be writing it.")
+    }
 }
 
 fn no_such_token(token: &str, nearest: Option<&str>, visible: Option<usize>) -> String {

@@ -34,8 +34,10 @@ pub(crate) struct Examination<'a> {
     pub(crate) token: Option<TokenReport>,
     /// When a run will replace it, if not now.
     pub(crate) next_rotation_at: Option<Timestamp>,
-    /// How many secrets are in which state.
-    pub(crate) secrets: SecretCounts,
+    /// How many secrets are readable, and shown to be writable.
+    pub(crate) writable: usize,
+    /// Of all readable ones, those that do not exist yet.
+    pub(crate) missing: Vec<String>,
     /// Secrets whose environment does not exist; the first run creates it.
     pub(crate) lacking_environment: Vec<String>,
     /// Secrets of which it is not known whether they can be written.
@@ -46,15 +48,6 @@ pub(crate) struct Examination<'a> {
     pub(crate) error: Option<RotationError>,
     /// What a run would warn of.
     pub(crate) warnings: Vec<String>,
-}
-
-/// How many secrets are in which state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct SecretCounts {
-    /// Readable, and shown to be writable.
-    pub(crate) writable: usize,
-    /// Of all readable ones, those that do not exist yet.
-    pub(crate) missing: usize,
 }
 
 /// Something that would stop a run.
@@ -111,18 +104,15 @@ async fn examine_one<'a>(
         secrets.map(|(target, _)| target.destination.to_string()).collect()
     };
     let is_free = |secret: &Secret| secret.blocked().is_none();
-    let count =
-        |is: &dyn Fn(&Secret) -> bool| run.secrets.iter().filter(|one| is_free(one) && is(one)).count();
+    let writable = run.secrets.iter().filter(|secret| is_free(secret) && secret.is_writable).count();
     let causes = Causes::of(&rotation, &run.secrets);
     Examination {
         notes,
         verdict: run.plan.as_ref().map(|plan| (plan.verdict, plan.why.clone())),
         token: run.current().map(|member| shown(&member.token)),
         next_rotation_at: run.outlook.next_rotation_at,
-        secrets: SecretCounts {
-            writable: count(&|secret| secret.is_writable),
-            missing: count(&|secret| secret.observation == Observation::Missing),
-        },
+        writable,
+        missing: named(&|secret| is_free(secret) && secret.observation == Observation::Missing),
         lacking_environment: named(&|secret| is_free(secret) && secret.lacks_environment),
         unproven: named(&|secret| is_free(secret) && !secret.is_writable && !secret.lacks_environment),
         blocked: causes.iter().flat_map(Causes::iter).map(blocked).collect(),

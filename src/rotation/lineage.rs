@@ -229,9 +229,21 @@ impl Lineage {
             || self.members.iter().filter(counts).filter_map(|other| other.marker.as_ref()).any(named)
     }
 
+    /// The newest token of the rotation, if `named` is another token that the user's `token`
+    /// names since: it has another name and no marker, and no marker names it as the original.
+    pub(super) fn renamed_from(&self, named: &Member) -> Option<&Member> {
+        let own = self.members.iter().find(|member| member.marker.is_some())?;
+        let markers = || self.members.iter().filter_map(|member| member.marker.as_ref());
+        let is_another = named.marker.is_none()
+            && marker::strip(&named.token.name) != marker::strip(&own.token.name)
+            && !markers().any(|marker| marker.names_original(&named.token.id));
+        is_another.then_some(own)
+    }
+
     /// The original, while the provider still shows it.
     pub(super) fn original(&self) -> Option<&Token> {
-        self.members.last().filter(|member| member.marker.is_none()).map(|member| &member.token)
+        let is_original = |member: &&Member| member.marker.is_none() && self.renamed_from(member).is_none();
+        self.members.last().filter(is_original).map(|member| &member.token)
     }
 }
 
@@ -248,9 +260,15 @@ fn original<'a>(
     must_exist: bool,
 ) -> Result<Option<&'a Token>, RotationError> {
     let named = &rotation.token;
-    let taken_by = |token: &Token| {
-        let mut markers = others.iter().filter_map(|(_, marker)| marker.as_ref());
-        markers.find(|marker| marker.names_original(&token.id))
+    // The token whose marker says that it belongs to another rotation, and that marker.
+    let taken_by = |token: &'a Token, marker: &Option<Marker>| {
+        let own = marker.clone().map(|marker| (token, marker));
+        let mut marked = others.iter().filter_map(|(other, marker)| Some((*other, marker.as_ref()?)));
+        own.or_else(|| {
+            marked
+                .find(|(_, marker)| marker.names_original(&token.id))
+                .map(|(other, marker)| (other, marker.clone()))
+        })
     };
     let by_id = others.iter().find(|(token, _)| token.id == *named);
     let by_name = || others.iter().filter(|(token, _)| marker::strip(&token.name) == *named);
@@ -260,11 +278,14 @@ fn original<'a>(
         candidates.extend(by_name().next());
     }
     match candidates.as_slice() {
-        [(token, marker)] => match marker.as_ref().or_else(|| taken_by(token)) {
+        [(token, marker)] => match taken_by(token, marker) {
             None => Ok(Some(token)),
-            Some(foreign) if must_exist => {
-                Err(RotationError::BelongsToAnother { id: token.id.clone(), marker: foreign.to_string() })
-            }
+            Some((marked, foreign)) if must_exist => Err(RotationError::BelongsToAnother {
+                id: marked.id.clone(),
+                rotation: rotation.name.clone(),
+                repository: rotation.repository.to_string(),
+                marker: foreign.to_string(),
+            }),
             // Once this rotation has tokens of its own, those of others do not matter.
             Some(_) => Ok(by_id.filter(|_| marker.is_none()).map(|_| *token)),
         },

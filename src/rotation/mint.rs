@@ -192,7 +192,7 @@ impl MintAttempt<'_> {
             };
             let now_ends = ended(old.as_ref(), ends_at);
             touched = touched.or_else(|| now_ends.clone());
-            tracing::warn!(attempt, "the reply to the mint was lost: {error}");
+            tracing::warn!(attempt, "the reply to the creation was lost: {error}");
             let is_last = attempt >= ATTEMPTS || self.context.stop_signal.check().is_err();
             let lost = match self.look_for(&marker, &error).await {
                 Some(lost) if !is_last => lost,

@@ -39,7 +39,7 @@ mod examine;
 mod expand;
 mod lineage;
 mod mint;
-mod names;
+pub(crate) mod names;
 mod plan;
 pub(crate) mod proof;
 mod report;

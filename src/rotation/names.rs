@@ -15,7 +15,7 @@ pub(super) fn some(names: &[String]) -> String {
 }
 
 /// `a, b and c`, or `300 secrets (a, b, c and 297 more)`
-pub(super) fn secrets(names: &[String]) -> String {
+pub(crate) fn secrets(names: &[String]) -> String {
     match names.len() {
         0..=SECRETS => few(names, SECRETS),
         count => format!("{count} secrets ({})", few(names, SECRETS)),

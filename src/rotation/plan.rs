@@ -111,11 +111,15 @@ pub(super) fn plan(situation: &Situation<'_>) -> Result<Plan, RotationError> {
     let mut step = Step::Nothing;
     if let (true, Some((member, marker))) = (would_mint, open.and_then(|m| Some((m, m.marker.as_ref()?)))) {
         verdict = Verdict::InFlight;
-        why = format!("token {} was minted at {} and its window is open", member.token.id, marker.minted_at);
+        why = format!(
+            "token {} was created at {} and its delivery window is open",
+            member.token.id, marker.minted_at
+        );
         step = Step::Refuse(RotationError::InFlight {
             id: member.token.id.clone(),
             minted_at: marker.minted_at,
             until: after(marker.until, TOLERANCE),
+            is_delivered: situation.holders.iter().all(|holder| holder.is(member)),
         });
     } else if would_mint {
         step = mint_or_refuse(situation, verdict, current);
@@ -239,19 +243,19 @@ impl PlanInput<'_> {
             };
             let replace_at = after(minted, lifetime.duration() - rotate_before.duration());
             return (self.now >= replace_at)
-                .then(|| format!("it was made at {minted}, its time was up at {replace_at}"));
+                .then(|| format!("it was created on {minted} and was due on {replace_at}"));
         }
         let Some(end) = member.token.expires_at else {
-            return Some(format!("it never ends, and the policy allows {lifetime}"));
+            return Some(format!("it does not expire, and the policy allows {lifetime}"));
         };
         if end <= self.now {
-            return Some(format!("it ended at {end}"));
+            return Some(format!("it expired on {end}"));
         }
         if end <= after(self.now, rotate_before.duration()) {
-            return Some(format!("it ends at {end}, less than {rotate_before} from now"));
+            return Some(format!("it expires on {end}, less than {rotate_before} from now"));
         }
         let latest = after(after(self.now, lifetime.duration()), ROUNDING);
-        (end > latest).then(|| format!("it ends at {end}, later than the policy's {lifetime} allow"))
+        (end > latest).then(|| format!("it expires on {end}, later than the policy's {lifetime} allow"))
     }
 
     /// When a token will be due; `None`: it is due already, or unknown.

@@ -17,7 +17,7 @@ use crate::config::{Repository, Rotation, RotationKey};
 use crate::limits::delivery_window;
 use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Token, Verification};
 use crate::redact::is_maskable;
-use crate::report::provider::Step;
+use crate::report::provider::{Outcome, Step};
 
 /// How much later than asked for a token may end, where services round.
 const TOLERANCE: SignedDuration = SignedDuration::from_hours(25);
@@ -50,8 +50,8 @@ pub(crate) struct Proof<'a> {
 }
 
 impl Proof<'_> {
-    /// The whole round trip. The last step that failed is the last one; whatever was
-    /// created is deleted, or named if that fails.
+    /// The whole round trip, up to a step that fails; whatever was created is deleted, or
+    /// named if that fails.
     pub(crate) async fn run(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         let created = self.create(&mut steps).await;
@@ -72,8 +72,9 @@ impl Proof<'_> {
         steps
     }
 
+    /// No rotation has this key: their names may not contain brackets.
     fn key(&self) -> RotationKey {
-        RotationKey::new(self.repository, &format!("{}/prove", self.rotation.name))
+        RotationKey::new(self.repository, &format!("{}[prove]", self.rotation.name))
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, String> {
@@ -84,6 +85,10 @@ impl Proof<'_> {
         let listed = self.unless_stopped(self.session.provider.list(&self.session.credential)).await;
         let listed = listed.and_then(|listed| listed.map_err(|error| error.to_string()));
         let tokens = note(steps, "list the tokens", listed)?;
+        let file = self.rotation.provider.kind.file();
+        for warning in file.token.absent_from(&tokens) {
+            steps.push(Step { what: "read the tokens".to_owned(), outcome: Outcome::Warning(warning) });
+        }
         let key = self.key();
         for left in tokens.iter().filter(|token| Marker::find(&token.note).is_some_and(|one| one.key == key))
         {
@@ -126,17 +131,13 @@ impl Proof<'_> {
         if let Err(why) = self.stop_signal.check() {
             return note(steps, "create a token", Err(not_done(why)));
         }
-        let minted = match self.session.provider.mint(&self.session.credential, &mint).await {
-            Ok(minted) => Ok(minted),
-            Err(error) => {
-                if !error.kind.is_refusal() {
-                    self.look_for(steps, &marked).await;
-                }
-                Err(error.to_string())
-            }
-        };
-        let minted = note(steps, "create a token", minted)?;
-        Some((minted, previous))
+        let minted = self.session.provider.mint(&self.session.credential, &mint).await;
+        let may_exist = minted.as_ref().is_err_and(|error| !error.kind.is_refusal());
+        let minted = note(steps, "create a token", minted.map_err(|error| error.to_string()));
+        if may_exist {
+            self.look_for(steps, &marked).await;
+        }
+        Some((minted?, previous))
     }
 
     /// Deletes the token of a creation whose reply could not be used.
@@ -189,6 +190,14 @@ impl Proof<'_> {
             Ok(Verification::Unverified) => "verify its value (the answer cannot tell: unverified)",
             _ => "verify its value",
         };
+        if path.is_none()
+            && let Ok(Verification::Unverified) = verified
+            && let Some(unmet) = self.session.provider.not_shown(minted).await
+        {
+            let warning = format!("{unmet}. Every rotation would be *unverified*: see `verify.shows`");
+            steps.push(Step { what: "verify its value".to_owned(), outcome: Outcome::Warning(warning) });
+            return Some(Verification::Unverified);
+        }
         note(steps, what, verified)
     }
 
@@ -307,11 +316,11 @@ fn check(is_right: bool, otherwise: &str) -> Result<(), String> {
 
 /// Adds a step; the value if it was taken.
 fn note<T>(steps: &mut Vec<Step>, what: &str, result: Result<T, String>) -> Option<T> {
-    let (value, failure) = match result {
-        Ok(value) => (Some(value), None),
-        Err(failure) => (None, Some(failure)),
+    let (value, outcome) = match result {
+        Ok(value) => (Some(value), Outcome::Done),
+        Err(failure) => (None, Outcome::Failed(failure)),
     };
-    steps.push(Step { what: what.to_owned(), failure });
+    steps.push(Step { what: what.to_owned(), outcome });
     value
 }
 

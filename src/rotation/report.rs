@@ -14,7 +14,7 @@ use crate::config::Rotation;
 use crate::github::Mode;
 use crate::report::{
     DestinationOutcome, DestinationReport, RotationOutcome, RotationReport, SecretState, TokenEnd,
-    TokenReport, TokenSpan, VerificationOutcome,
+    TokenReport, TokenSpan, VerificationOutcome, WhyUnknown,
 };
 
 pub(super) fn report(rotation: &Rotation, run: RotationRun, mode: Mode) -> RotationReport {
@@ -127,6 +127,9 @@ impl RotationRun {
         let secret = self.secrets.get(index);
         let holder = self.holder(index);
         let holds_current = self.current().is_some_and(|current| holder.is(current));
+        // A run that failed before it had a plan judged no token, so the newest counts.
+        let newest = self.lineage.members.first().filter(|_| self.plan.is_none());
+        let holds_newest = newest.is_some_and(|newest| holder.is(newest));
         let (outcome, error) = match secret {
             None => (DestinationOutcome::NotRead, None),
             Some(Secret { write: Some(Write::Written(_)), .. }) => (DestinationOutcome::Written, None),
@@ -149,11 +152,16 @@ impl RotationRun {
         let held = holder.token().filter(|_| !holds_current || outcome == DestinationOutcome::Planned);
         let holds = held.zip(self.now).map(|(held, now)| self.end(held, now));
         let state = match holder {
-            _ if holds_current => SecretState::Current,
+            _ if holds_current || holds_newest => SecretState::Current,
             Holder::Token(..) => SecretState::Previous,
             Holder::Missing => SecretState::Missing,
             Holder::NotRead if outcome == DestinationOutcome::NotRead => SecretState::NotRead,
             Holder::Unknown(_) | Holder::NotRead => SecretState::Unknown,
+        };
+        let why_unknown = match &self.error {
+            Some(error) if error.is_another_run() => WhyUnknown::AnotherRun,
+            Some(_) if self.lineage.members.is_empty() && self.plan.is_none() => WhyUnknown::NotCompared,
+            _ => WhyUnknown::Overwritten,
         };
         let presumed = presumed(self, index).filter(|_| state == SecretState::Unknown);
         DestinationReport {
@@ -162,6 +170,7 @@ impl RotationRun {
             holds,
             presumed: presumed.zip(self.now).map(|(original, now)| self.end(original, now)),
             updated_at,
+            why_unknown,
             settings_path: destination.settings_path(),
             ..DestinationReport::new(destination.to_string(), outcome)
         }

@@ -42,6 +42,7 @@ pub(super) fn rotation(secrets: usize) -> Rotation {
     };
     Rotation {
         name: "ci".into(),
+        repository: "acme/infra".parse().unwrap(),
         key: key(),
         formerly: Vec::new(),
         provider: ProviderSettings {

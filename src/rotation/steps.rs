@@ -22,7 +22,7 @@ impl RotationError {
                 ErrorCode::MarkerForged
             }
             Self::MarkerKeyMissing { .. } | Self::MarkerKeyUnknown { .. } => ErrorCode::MarkerKey,
-            Self::DifferentPrivileges { .. } => ErrorCode::PrivilegesDiffer,
+            Self::DifferentPrivileges { .. } | Self::TokenChanged { .. } => ErrorCode::PrivilegesDiffer,
             Self::SeveralMatch { .. } => ErrorCode::TokenAmbiguous,
             Self::BelongsToAnother { .. } => ErrorCode::TokenOfAnotherRotation,
             Self::NoSuchToken { .. } => ErrorCode::TokenNotFound,
@@ -84,19 +84,35 @@ impl RotationError {
                     .to_owned(),
                 "If no run of yours signed the marker, it is forged.".to_owned(),
             ],
-            Self::DifferentPrivileges { newest, other } => vec![
+            Self::DifferentPrivileges { newest, other, marked } => vec![
                 format!(
                     "If one of them was changed on purpose, add the right one to the rotation: `trusted: {newest}` or \
                      `trusted: {other}`."
                 ),
-                "Otherwise the one that no run of yours created is forged: delete it at the provider.".to_owned(),
+                match marked {
+                    None => "Otherwise the one that no run of yours created is forged: delete it at the provider.".to_owned(),
+                    Some(marked) => format!(
+                        "Otherwise look for the run that created token {marked}. If no run of yours did, it is forged: \
+                         delete it at the provider."
+                    ),
+                },
+            ],
+            Self::TokenChanged { named, own, own_id, .. } => vec![
+                format!("If this rotation is to go on with `{own}`, set `token: {own}`."),
+                format!("To rotate `{named}` too, give it a rotation of its own, with another `name`."),
+                format!("If no run of yours created token {own_id}, its marker is forged: {}", delete(own_id)),
             ],
             Self::SeveralMatch { .. } => {
                 vec!["Set `token` to the id of the token to rotate.".to_owned()]
             }
-            Self::BelongsToAnother { marker, .. } => vec![
+            Self::BelongsToAnother { marker, rotation, repository, .. } => vec![
                 format!(
-                    "If this rotation had another name, owner or repository before, add `formerly: [{}]`.",
+                    "If {repository} is not the repository that rotates `{rotation}`, correct `--repository` or \
+                     `CROSSFADE_REPOSITORY`."
+                ),
+                format!(
+                    "If the rotation was renamed or moved, add `formerly: [{}]`, or its earlier name as \
+                     `OWNER/REPO/NAME`.",
                     marker.split('.').nth(1).unwrap_or_default()
                 ),
                 "Otherwise give each rotation a token of its own.".to_owned(),
@@ -110,6 +126,7 @@ impl RotationError {
                 "To have crossfade create a token that is missing, set `create`.".to_owned(),
             ],
             Self::Unproved { provider, .. } => prove(provider),
+            Self::InFlight { until, is_delivered: true, .. } => vec![format!("To rotate again, run after {until}.")],
             Self::InFlight { until, .. } => vec![
                 format!("Run again after {until}, or wait for the schedule: that run finishes what the other did not."),
                 ONE_RUN.to_owned(),
@@ -171,7 +188,7 @@ pub(super) fn prove(provider: &str) -> Vec<String> {
         format!(
             "Run `crossfade provider prove {provider}`: it creates a token with a short life, and deletes it."
         ),
-        "When it ends well, add `proved: yes` to the rotation's `with`.".to_owned(),
+        "If it succeeds, add `proved: yes` to the rotation's `with`.".to_owned(),
     ]
 }
 
@@ -249,10 +266,15 @@ fn at_provider(kind: ErrorKind, credential: &str) -> Vec<String> {
         ErrorKind::Forbidden => {
             format!("Grant the provider credential in `{credential}`{input} what it needs.")
         }
-        ErrorKind::NotFound => {
-            format!("Check `provider_url`, and what the provider credential in `{credential}` may see.")
+        ErrorKind::NotFound => format!(
+            "Check what the address names (`provider_url`, `with`), and that the provider credential in `{credential}` may \
+             see it."
+        ),
+        ErrorKind::RateLimited => return vec![NEXT_RUN.to_owned()],
+        ErrorKind::Unavailable => {
+            let first = "If no run has reached the provider yet, check `provider_url`.".to_owned();
+            return vec![first, NEXT_RUN.to_owned()];
         }
-        ErrorKind::RateLimited | ErrorKind::Unavailable => return vec![NEXT_RUN.to_owned()],
         ErrorKind::Unreadable => {
             "Check `provider_url` and any proxy in between: something else may have answered.".to_owned()
         }

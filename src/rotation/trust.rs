@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::error::RotationError;
 use super::lineage::{Lineage, Member, SKEW, TOLERANCE, after, before};
-use super::marker::{Marker, MarkerKeys};
+use super::marker::{Marker, MarkerKeys, strip};
 use crate::config::Rotation;
 use crate::limits::LONGEST_WINDOW;
 use crate::provider::{Overlap, Profile, Token};
@@ -166,11 +166,23 @@ pub(super) fn compare_privileges(
     let Some(newest) = compared.next() else { return Ok(()) };
     match compared.find(|other| other.token.privileges != newest.token.privileges) {
         None => Ok(()),
-        Some(other) => Err(RotationError::DifferentPrivileges {
-            newest: newest.token.id.clone(),
-            other: other.token.id.clone(),
-        }),
+        Some(other) => Err(different_privileges(lineage, newest, other)),
     }
+}
+
+fn different_privileges(lineage: &Lineage, newest: &Member, other: &Member) -> RotationError {
+    let id = |member: &Member| member.token.id.clone();
+    if let Some(own) = lineage.renamed_from(other) {
+        let name = |member: &Member| strip(&member.token.name);
+        return RotationError::TokenChanged {
+            named: name(other),
+            id: id(other),
+            own: name(own),
+            own_id: id(own),
+        };
+    }
+    let marked = other.marker.is_none().then(|| id(newest));
+    RotationError::DifferentPrivileges { newest: id(newest), other: id(other), marked }
 }
 
 /// What supports the claim that a token replaced another one; the strongest last.

@@ -9,7 +9,7 @@ use super::session::ProviderSession;
 use super::steps;
 use crate::config::Config;
 use crate::provider::{Kind, ProviderSettings, Token};
-use crate::report::RotationReport;
+use crate::report::{RotationOutcome, RotationReport};
 
 /// A provider that was not proved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,13 +58,17 @@ fn doubt(settings: &ProviderSettings, tokens: &[Token]) -> Option<String> {
     })
 }
 
-/// Adds each warning to the first rotation of its provider, unless an error says the same.
+/// Adds each warning to the first rotation of its provider, unless an error says the same, or
+/// this run rotated a token of it, which shows that the file works.
 pub(super) fn warn(reports: &mut [RotationReport], unproved: Vec<Unproved>) {
     for Unproved { kind, message, steps } in unproved {
         let of_kind = |report: &&mut RotationReport| report.provider == kind.name();
         let code = crate::error_code::ErrorCode::Unproved.to_string();
         let is_told = reports.iter().any(|report| report.error_code.as_ref() == Some(&code));
-        if let Some(report) = reports.iter_mut().find(of_kind).filter(|_| !is_told) {
+        let is_shown = reports
+            .iter()
+            .any(|report| report.provider == kind.name() && report.outcome == RotationOutcome::Rotated);
+        if let Some(report) = reports.iter_mut().find(of_kind).filter(|_| !is_told && !is_shown) {
             report.warnings.push(format!("{message}. {}", steps.join(" ")));
         }
     }

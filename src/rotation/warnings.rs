@@ -3,12 +3,15 @@
 use jiff::Timestamp;
 
 use super::apply::RotationRun;
+use super::marker::strip;
 use super::names::secrets;
 use super::plan::{Plan, PlanInput, Retirement, Step};
 use super::session::ProviderSession;
 use super::trust::Support;
+use crate::config::Rotation;
+use crate::diagnostic::nearest;
 use crate::github::Mode;
-use crate::provider::{Ending, Token};
+use crate::provider::{Ending, MarkerIn, Provider, Token};
 use crate::report::RotationReport;
 
 /// Said once in a report, however many tokens are doubted.
@@ -31,6 +34,45 @@ pub(super) fn say_once(rotations: &mut [RotationReport]) {
 }
 
 impl RotationRun {
+    /// Warns if `token` names another token than the one that the rotation goes on with, or
+    /// none. An id may be that of an original which is gone, so it is not doubted.
+    pub(super) fn warn_of_named_token(
+        &mut self,
+        rotation: &Rotation,
+        tokens: &[Token],
+        provider: &dyn Provider,
+    ) {
+        let named = &rotation.token;
+        let another =
+            self.lineage.members.last().and_then(|last| Some((last, self.lineage.renamed_from(last)?)));
+        if let Some((another, own)) = another {
+            self.warnings.push(format!(
+                "`token` names `{named}` ({}), but this rotation goes on with its own token, `{}` ({}). Correct `token`, \
+                 or give the other token a rotation of its own",
+                another.token.id,
+                strip(&own.token.name),
+                own.token.id
+            ));
+            return;
+        }
+        let Some(own) = self.lineage.members.iter().find(|member| member.marker.is_some()) else { return };
+        let name = strip(&own.token.name);
+        let is_listed = tokens.iter().any(|token| token.id == *named || strip(&token.name) == *named);
+        // A name that holds the marker may have been cut, and a unique one has a part of its own.
+        let is_cut = provider.profile().marker_in == MarkerIn::Name && named.starts_with(&name);
+        let is_own = is_cut || name.strip_prefix(named).is_some_and(|rest| rest.starts_with('-'));
+        let has_form_of_id = named.len() == own.token.id.len() || named.bytes().all(|b| b.is_ascii_digit());
+        let is_misspelt =
+            nearest(named, [&*name]).is_some() || !has_form_of_id || !provider.could_be_id(named);
+        if !is_listed && !is_own && is_misspelt {
+            self.warnings.push(format!(
+                "the provider lists no token `{named}`; this rotation goes on with its own token, `{name}` ({}). Correct \
+                 `token`",
+                own.token.id
+            ));
+        }
+    }
+
     /// Warns of tokens that are kept because of their markers, and of tokens that are
     /// retired on weak evidence of a successor.
     pub(super) fn warn_of_doubts(&mut self, now: Timestamp, plan: &Plan) {

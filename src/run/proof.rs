@@ -6,14 +6,14 @@ use std::sync::Arc;
 use tracing::instrument::WithSubscriber as _;
 
 use super::{FAILED, INTERRUPTED, USAGE, announce};
-use crate::cli::{Action, ProviderRun};
+use crate::cli::{Action, ProviderRun, Verbosity};
 use crate::clock::{Clock, ClockId};
 use crate::http::{Http, HttpSettings};
 use crate::log;
 use crate::progress::Progress;
 use crate::provider;
 use crate::redact::Redactor;
-use crate::report::provider::{proof as steps_as_text, tokens};
+use crate::report::provider::{Outcome, proof as steps_as_text, tokens};
 use crate::rotation;
 use crate::rotation::proof::{Proof, is_ours};
 use crate::rotation::session::ProviderSession;
@@ -28,6 +28,9 @@ pub(super) async fn run(
     mut streams: Streams,
     mut stop: impl AsyncFnMut(),
 ) -> u8 {
+    if let Some(note) = run.note.as_ref().filter(|_| run.options.verbosity > Verbosity::Quiet) {
+        let _ = writeln!(streams.stderr, "{}", redactor.message(note));
+    }
     let log = log::subscriber(
         run.options.verbosity,
         Arc::clone(redactor),
@@ -91,8 +94,9 @@ async fn carry_out(
             let listed = stop_signal.unless_stopped(session.tokens()).await;
             let listed = listed.map_err(|why| (format!("not checked, because {why}"), FAILED))?;
             let listed = listed.map_err(|error| (error.to_string(), FAILED))?;
+            let warnings = settings.kind.file().token.absent_from(listed);
             let listed: Vec<_> = listed.iter().map(|token| (token, is_ours(&run.rotation, token))).collect();
-            Ok((tokens(&listed, redactor), true))
+            Ok((tokens(&listed, &warnings, redactor), true))
         }
         Action::Prove => {
             let file = settings.kind.file();
@@ -106,9 +110,8 @@ async fn carry_out(
                 now: &|| clock.now(),
             };
             let steps = Box::pin(proof.run()).await;
-            let is_right = steps.iter().all(|step| step.failure.is_none());
-            let end = if is_right { "The provider works as its file says.\n" } else { "" };
-            Ok((format!("{}{end}", steps_as_text(&steps, redactor)), is_right))
+            let is_right = !steps.iter().any(|step| matches!(step.outcome, Outcome::Failed(_)));
+            Ok((steps_as_text(&steps, redactor), is_right))
         }
     }
 }

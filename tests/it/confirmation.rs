@@ -39,7 +39,7 @@ async fn without_a_yes_nothing_is_changed() {
         assert_eq!((ran.exit_code, asked(&ran)), (1, 1), "{}", ran.everything());
         assert!(
             ran.stderr.contains(&format!(
-                "  ci-ingest: token {}: as soon as every secret has its successor",
+                "  ci-ingest: token {}: as soon as every secret holds the new token",
                 world.original.id
             )),
             "{}",

@@ -66,10 +66,19 @@ fn errors() -> Vec<(&'static str, RotationError)> {
         RotationError::ContradictedMarker { id: id(), minted_at, created_at: time("2026-03-09T09:00:00Z") },
         RotationError::MarkerKeyMissing { id: id() },
         RotationError::MarkerKeyUnknown { id: id() },
-        RotationError::DifferentPrivileges { newest: id(), other: "tok-1".to_owned() },
+        RotationError::DifferentPrivileges { newest: id(), other: "tok-1".to_owned(), marked: None },
+        RotationError::DifferentPrivileges { newest: id(), other: "tok-1".to_owned(), marked: Some(id()) },
+        RotationError::TokenChanged {
+            named: "admin".to_owned(),
+            id: "tok-9".to_owned(),
+            own: "ci-ingest".to_owned(),
+            own_id: id(),
+        },
         RotationError::SeveralMatch { name: "ci-ingest".to_owned(), ids: vec![id(), "tok-3".to_owned()] },
         RotationError::BelongsToAnother {
             id: id(),
+            rotation: "ci-ingest".to_owned(),
+            repository: "acme/api".to_owned(),
             marker: "xf1.4z5cgu75fe.tb9i80.3c.0a1b2c3d4e5f.1".to_owned(),
         },
         RotationError::NoSuchToken {
@@ -79,7 +88,8 @@ fn errors() -> Vec<(&'static str, RotationError)> {
         },
         RotationError::NoSuchToken { token: "nightly".to_owned(), nearest: None, visible: Some(1) },
         RotationError::Unproved { provider: "pulumi".to_owned(), what: "the longest description".to_owned() },
-        RotationError::InFlight { id: id(), minted_at, until },
+        RotationError::InFlight { id: id(), minted_at, until, is_delivered: false },
+        RotationError::InFlight { id: id(), minted_at, until, is_delivered: true },
         RotationError::HeldBack { live: 4, until, failing: secrets(), overwritten: vec![] },
         RotationError::HeldBack { live: 4, until, failing: vec![], overwritten: secrets() },
         RotationError::PatternUnreadable {
@@ -165,6 +175,7 @@ fn kind(error: &RotationError) -> &'static str {
         RotationError::MarkerKeyMissing { .. } => "MarkerKeyMissing",
         RotationError::MarkerKeyUnknown { .. } => "MarkerKeyUnknown",
         RotationError::DifferentPrivileges { .. } => "DifferentPrivileges",
+        RotationError::TokenChanged { .. } => "TokenChanged",
         RotationError::SeveralMatch { .. } => "SeveralMatch",
         RotationError::BelongsToAnother { .. } => "BelongsToAnother",
         RotationError::NoSuchToken { .. } => "NoSuchToken",

@@ -311,6 +311,27 @@ async fn nothing_is_overwritten() {
 }
 
 #[tokio::test]
+async fn an_empty_answer_says_what_is_expected() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let ran = typed(init(&world, folder.path()), &["", "99", "axiom", TOKEN, "", "A", "", "n", "n", "n"])
+        .run()
+        .await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    let number = format!("expected a number from 1 to {}, or a name", catalogue_size());
+    assert_eq!(ran.stderr.matches(&number).count(), 2, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("expected at least one secret") && !ran.stderr.contains("is empty"),
+        "{}",
+        ran.stderr
+    );
+}
+
+fn catalogue_size() -> usize {
+    fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/catalogue")).unwrap().count()
+}
+
+#[tokio::test]
 async fn a_secret_is_refused_wherever_a_name_belongs() {
     let world = World::start().await;
     let (token, other) = (world.provider_token(), "Plum7-Quartz-93kx-Willow-20ab");

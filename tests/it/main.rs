@@ -31,6 +31,7 @@ mod kill;
 mod layers;
 mod log;
 mod matrix;
+mod mistakes;
 mod pacing;
 mod patterns;
 mod process;

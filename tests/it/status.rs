@@ -181,7 +181,7 @@ async fn fails_before_something_in_use_expires() {
     assert_eq!(ran.json()["expiring"][0]["id"], world.original.id);
     assert_eq!(ran.rotation()["outcome"], "planned", "the rotation itself has not failed");
     let text = status(&world).arg("--fail-within", "12d").run().await;
-    assert!(text.stdout.contains("Ends too soon:\n  token "), "{}", text.stdout);
+    assert!(text.stdout.contains("Expires too soon:\n  token "), "{}", text.stdout);
     // After a rotation the previous token ends soon too, but no destination uses it.
     assert_eq!(Invocation::rotate(&world).run().await.exit_code, 0);
     world.advance(SignedDuration::from_mins(10));

@@ -98,6 +98,7 @@ fn a_file_that_could_do_harm_is_refused_where_it_is_wrong() {
         ("{ team: a }", "{ team: a, second: CROSSFADE_MARKER_KEY }", "holds the key that signs markers"),
         // What it prints.
         ("value: /secret", "value: /token", "the value at `/token` is not among the `secrets`"),
+        ("value: /secret", "value: secret", "write `/secret`"),
         ("value: /secret", "value: \"<reply:/id>:<reply:/x>\"", "is not among the `secrets`"),
         ("id: /key_id", "id: /secret", "the id at `/secret` is a secret"),
         // What makes a rotation unsafe.
@@ -127,6 +128,8 @@ fn a_file_that_could_do_harm_is_refused_where_it_is_wrong() {
         ("    secrets: [secret]", "    secretz: [secret]", "did you mean `secrets`?"),
         ("<marker>", "<markr>", "did you mean `<marker>`?"),
         ("<rights.scopes>", "<rights.scope>", "unknown right `scope`"),
+        ("<rights.scopes>", "<right.scopes>", "did you mean `<rights.scopes>`?"),
+        ("<rights.scopes>", "<right>", "did you mean `<rights.scopes>`?"),
         ("/scopes\n", "scopes\n", "invalid JSON pointer `scopes`"),
         ("lighthouse:", "axiom:", "the provider `axiom` is built in"),
         ("provider: lighthouse", "provider: lighthose", "did you mean `lighthouse`?"),
@@ -148,6 +151,12 @@ fn a_file_that_could_do_harm_is_refused_where_it_is_wrong() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn a_wrong_address_is_one_error() {
+    let problems = problems(&GOOD.replacen("https://api.light", "http://api.light", 1));
+    assert_eq!(problems.errors(), 1, "{problems}");
 }
 
 #[test]

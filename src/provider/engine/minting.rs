@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::Engine;
+use super::reading::at;
 use super::requests::Subject;
 use crate::provider::file::template::text_of;
 use crate::provider::file::{CreateCall, NewValue};
@@ -40,8 +41,10 @@ impl Engine {
             }
         };
         let request = self.request(&call.address, &subject, credential, self.needs(&call.needs))?;
-        let reply = self.connection.mint(call.method.clone(), request, &body, &call.done).await?;
-        self.take_value(call, reply)
+        let what = self.connection.described(&call.method, &request.path);
+        let minting = self.connection.mint(call.method.clone(), request, &body, &call.done);
+        let reply = Box::pin(minting).await?;
+        self.take_value(call, reply).map_err(|error| error.to(&what))
     }
 
     /// Takes the new token's value out of the reply that minted it, and everything else
@@ -58,7 +61,15 @@ impl Engine {
                 text.map(SecretString::from).inspect(|value| self.connection.announce(value))
             }
         };
-        let value = value.ok_or_else(|| Error::unreadable("a mint without the new token's value"))?;
+        let value = value.ok_or_else(|| {
+            let is_creation = std::ptr::eq(call, &self.file().create);
+            let key = if is_creation { "create.value" } else { "regenerate.value" };
+            let place = match &call.value {
+                NewValue::At(pointers) => at(key, pointers),
+                NewValue::Composed(_) => format!("`{key}`"),
+            };
+            Error::unreadable(&format!("no value of the new token at {place}"))
+        })?;
         // A hint may stand in a field that is secret here: the item is stripped when it is read.
         let item = call.item.as_ref().and_then(|at| at.of(&reply).cloned()).unwrap_or_default();
         Ok((value, item))

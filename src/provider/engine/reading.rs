@@ -1,5 +1,7 @@
 //! From the JSON of a reply to a [`Token`] without secrets.
 
+use std::slice::from_ref;
+
 use serde_json::{Map, Value, json};
 
 use super::Engine;
@@ -10,6 +12,9 @@ use crate::provider::{Error, Token};
 /// Where the beginning and the end of a value are kept in a token's JSON: a name that no
 /// service uses, so that they are never taken for a value.
 const HINT: &str = "crossfade hint";
+
+/// The most characters of a field's name that is quoted.
+const LONGEST_NAME: usize = 24;
 
 /// The most characters of a value that a hint may show.
 const LONGEST_HINT: usize = 8;
@@ -35,12 +40,14 @@ impl Engine {
         }
         let text = |at: &Pointer| at.of(&shown).and_then(text_of);
         let id = text(&rules.id).filter(|id| !id.is_empty());
-        let id = id.ok_or_else(|| Error::unreadable("a token without an id"))?;
+        let id = id.ok_or_else(|| {
+            Error::unreadable(&format!("a token without an id at {}", at("token.id", from_ref(&rules.id))))
+        })?;
         let expires_at = match &rules.expires {
             None => None,
-            Some((at, form)) => {
-                form.read(at.of(&shown)).map_err(|_| Error::unreadable("an expiry that is no date"))?
-            }
+            Some((place, form)) => form.read(place.of(&shown)).map_err(|_| {
+                Error::unreadable(&format!("no date in its form at {}", at("token.expires", from_ref(place))))
+            })?,
         };
         // A date that only supports the picture may be missing.
         let date = |rule: &Option<(Pointer, TimeForm)>| {
@@ -66,6 +73,25 @@ impl Engine {
         };
         Ok(Some(token))
     }
+}
+
+/// A key of the file, and where that points to: `list.items` (/data).
+pub(super) fn at(key: &str, pointers: &[Pointer]) -> String {
+    let places: Vec<&str> = pointers.iter().map(Pointer::text).collect();
+    match places.as_slice() {
+        [] | [""] => format!("`{key}`"),
+        places => format!("`{key}` ({})", places.join(", ")),
+    }
+}
+
+/// The names of a reply's fields, for the end of a sentence; only what is certainly a name.
+pub(super) fn fields(reply: &Value) -> String {
+    let is_name = |name: &&String| {
+        name.len() <= LONGEST_NAME && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let names: Vec<String> =
+        reply.as_object().into_iter().flat_map(Map::keys).filter(is_name).cloned().collect();
+    if names.is_empty() { String::new() } else { format!("; it has {}", names.join(", ")) }
 }
 
 /// Removes the fields of these names, wherever they stand.

@@ -139,7 +139,11 @@ impl Builder<'_> {
             name: name.to_owned(),
             title: given(&keys.title).cloned().unwrap_or_else(|| name.to_owned()),
             source,
-            api: given(&keys.api).cloned(),
+            api: match &keys.api {
+                // What is wrong with it was said.
+                Some(field) => Some(field.value.clone()?),
+                None => None,
+            },
             needs: given(&keys.needs)
                 .cloned()
                 .unwrap_or_else(|| "the right to manage these tokens".to_owned()),

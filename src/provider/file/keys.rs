@@ -90,7 +90,7 @@ keys! {
     ValueKeys, required ["prefix"] {
         /// The public part in front, like xaat-.
         prefix: String,
-        /// What follows it: word, uuid, random-word or id-and-visible. Default: word.
+        /// What follows it: word, dotted-word, uuid, random-word or id-and-visible. Default: word.
         body: String,
         /// The fewest characters that follow it. Default: 8.
         least: Number,

@@ -19,6 +19,7 @@ use url::Url;
 
 use self::template::{Body, Placeholder, Pointer, Template, text_of};
 use self::time::TimeForm;
+use super::Token;
 use crate::redact::TokenShape;
 
 pub(crate) use self::build::build;
@@ -74,23 +75,6 @@ pub(crate) struct ProviderFile {
 }
 
 impl ProviderFile {
-    /// What the credential needs for everything that a rotation asks, each once.
-    pub(crate) fn all_needs(&self) -> Vec<&str> {
-        let makes = [Some(&self.create), self.regenerate.as_ref()].into_iter().flatten();
-        let calls = [self.get.as_ref(), self.disable.as_ref(), Some(&self.delete), self.set_expiry.as_ref()];
-        let all = [&self.list.needs].into_iter();
-        let all = all
-            .chain(makes.map(|call| &call.needs))
-            .chain(calls.into_iter().flatten().map(|call| &call.needs));
-        let mut needs: Vec<&str> = Vec::new();
-        for one in all.filter(|one| !one.is_empty()) {
-            if !needs.contains(&one.as_str()) {
-                needs.push(one);
-            }
-        }
-        if needs.is_empty() { vec![&self.needs] } else { needs }
-    }
-
     /// How the values of its tokens look.
     pub(crate) fn shapes(&self) -> impl Iterator<Item = &TokenShape> {
         self.values.iter().map(|value| &value.shape)
@@ -171,6 +155,18 @@ impl TokenRules {
     /// Whether the marker stands in the name.
     pub(crate) fn marks_the_name(&self) -> bool {
         self.marker == self.name
+    }
+
+    /// What the file expects of every token, and none of these has. Null counts as there.
+    pub(crate) fn absent_from(&self, tokens: &[Token]) -> Vec<String> {
+        let created = self.created.as_ref().map(|(at, _)| ("created", at));
+        let expected = [("name", &self.name)].into_iter().chain(created);
+        let has = |at: &Pointer, token: &Token| at.of(&Value::Object(token.raw.clone())).is_some();
+        let absent = expected.filter(|(_, at)| !tokens.iter().any(|token| has(at, token)));
+        let line = |(key, at): (&str, &Pointer)| {
+            format!("`token.{key}` ({}) is absent from all {} tokens", at.text(), tokens.len())
+        };
+        absent.filter(|_| !tokens.is_empty()).map(line).collect()
     }
 }
 

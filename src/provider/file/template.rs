@@ -148,7 +148,11 @@ impl Placeholder {
             let invalid = Invalid::new(format!("unknown placeholder {}", quoted(&format!("<{text}>"))));
             let word = text.split([':', '.']).next().unwrap_or_default();
             invalid.help(match nearest(word, known.iter().copied()) {
-                Some(meant) if meant != word => format!("did you mean `<{meant}>`?"),
+                Some("rights") if !text.contains('.') => match names.rights.first() {
+                    Some(right) => format!("did you mean `<rights.{right}>`?"),
+                    None => "`token.rights` must declare what `<rights.NAME>` copies".to_owned(),
+                },
+                Some(meant) if meant != word => format!("did you mean `<{}>`?", text.replacen(word, meant, 1)),
                 _ => "a variable must be declared under `variables`; docs/providers.md lists the other placeholders".to_owned(),
             })
         };

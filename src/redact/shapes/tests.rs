@@ -84,3 +84,30 @@ fn a_value_may_show_the_id_of_its_token() {
         assert_eq!(secret_part(odd), odd);
     }
 }
+
+/// A scan takes time in proportion to the text, whatever stands in it.
+#[test]
+fn each_run_is_read_once() {
+    for prefix in ["ghp_", "idt:TKN-", "eyJ", "api_", "bearer ", "://", "snyk_sat."] {
+        let text = prefix.repeat(200_000 / prefix.len());
+        let began = std::time::Instant::now();
+        find(text.as_bytes());
+        let short = began.elapsed();
+        assert!(short < std::time::Duration::from_secs(5), "{prefix}: {short:?}");
+    }
+}
+
+#[test]
+fn a_run_that_was_read_already_is_known_from_each_of_its_places() {
+    let text = b"ab cd-ef.gh: (ij). ";
+    for class in [Class::Word, Class::DottedWord, Class::Visible, Class::HeaderValue] {
+        let mut orders: Vec<Vec<usize>> = vec![(0..text.len()).collect(), (0..text.len()).rev().collect()];
+        orders.push((0..text.len()).flat_map(|at| [(at + 3).min(text.len() - 1), at]).collect());
+        for order in orders {
+            let mut runs = Runs::new(text);
+            for at in order {
+                assert_eq!(runs.length(class, at), Runs::new(text).length(class, at), "{class:?} at {at}");
+            }
+        }
+    }
+}

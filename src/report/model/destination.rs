@@ -27,6 +27,9 @@ pub(crate) struct DestinationReport {
     /// yet, or it was not read.
     #[serde(serialize_with = "optional_time")]
     pub updated_at: Option<Timestamp>,
+    /// Why it is not known what it holds, where that is not known.
+    #[serde(skip)]
+    pub why_unknown: WhyUnknown,
     /// The path of its page of settings on GitHub; empty: unknown.
     #[serde(skip)]
     pub settings_path: String,
@@ -67,6 +70,18 @@ pub(crate) enum SecretState {
     NotRead,
 }
 
+/// Why it is not known what a secret holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum WhyUnknown {
+    /// It was written outside the delivery windows of all tokens, or in several.
+    #[default]
+    Overwritten,
+    /// The provider's tokens could not be read, or the rotation's could not be told.
+    NotCompared,
+    /// Another run may be writing it.
+    AnotherRun,
+}
+
 impl DestinationReport {
     /// A destination with nothing to add to its outcome.
     #[must_use]
@@ -86,6 +101,7 @@ impl DestinationReport {
             holds: None,
             presumed: None,
             updated_at: None,
+            why_unknown: WhyUnknown::default(),
             settings_path: String::new(),
         }
     }

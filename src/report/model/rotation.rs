@@ -190,6 +190,7 @@ impl RotationReport {
             holds,
             presumed,
             updated_at: _,
+            why_unknown: _,
             settings_path,
         } in destinations
         {

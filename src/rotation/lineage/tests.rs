@@ -213,7 +213,7 @@ fn the_original_is_found_by_its_id_or_by_a_name_that_is_its_own() {
         ("original", all(&[&original, &same_name]), "original", "original"),
         ("ci-ingest", all(&[&original]), "original", "original"),
         ("ci-ingest", all(&[&original, &same_name]), "several: original, same-name", "nothing"),
-        ("ci-ingest", all(&[&original, &successor]), "original belongs to another", "nothing"),
+        ("ci-ingest", all(&[&original, &successor]), "successor belongs to another", "nothing"),
         ("ci-ingest", all(&[&theirs]), "theirs belongs to another", "nothing"),
         ("theirs", all(&[&theirs]), "theirs belongs to another", "nothing"),
         ("ci-ingest", all(&[&original, &theirs]), "original", "original"),

@@ -10,6 +10,7 @@ use std::{env, fs, process};
 use super::log::Log;
 use super::scene::{Scene, action};
 use crate::support::World;
+use crate::support::world::REPOSITORY;
 
 /// What every `INPUT_*` variable holds here.
 const NONSENSE: &str = "read from INPUT, which a runner does not set";
@@ -52,6 +53,8 @@ impl<'a> Act<'a> {
             // Only the fakes, which speak plain HTTP, can be reached.
             .env("HTTPS_PROXY", "http://127.0.0.1:9")
             .env("RELEASE", &release)
+            .env("ROTATES", REPOSITORY)
+            .env("ROTATES_TREE", &scene.path("rotates").to_string_lossy())
             .env("ACTION_TREE", &scene.path("action").to_string_lossy())
             .env("ARTIFACTS", &scene.path("artifacts").to_string_lossy())
     }

@@ -181,10 +181,20 @@ async fn the_fleet_is_shared_out_and_reported_as_one() {
     assert_eq!(world.github.tokens_given().len(), busy, "each job that has work signs in by itself, once");
 }
 
+/// The scene of a monitor in another repository than the rotations, `acme/alerts`.
+async fn monitor_with_days(days: i64) -> (World, Scene) {
+    let (world, scene) = world_with_days(days).await;
+    world.github.add_repo("acme/alerts");
+    std::fs::remove_file(scene.path("repository/.github/crossfade.yml")).unwrap();
+    scene.add_config_elsewhere(&config(&world, &[TOKEN]));
+    scene.set_repository("acme/alerts");
+    (world, scene)
+}
+
 #[tokio::test]
 async fn the_monitor_reads_and_writes_nothing() {
     act_or_skip!();
-    let (world, scene) = world_with_days(12).await;
+    let (world, scene) = monitor_with_days(12).await;
     let log = run(&world, &scene, "monitor.yml", "schedule", &[]).await;
     assert!(log.succeeded, "{log}");
     assert!(log.text().contains(TOKEN), "{log}");
@@ -192,14 +202,28 @@ async fn the_monitor_reads_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn the_monitor_knows_the_tokens_of_the_rotations() {
+    act_or_skip!();
+    let (world, scene) = world_with_days(12).await;
+    let log = run(&world, &scene, "rotate.yml", "schedule", &[]).await;
+    assert!(log.succeeded, "{log}");
+    world.github.add_repo("acme/alerts");
+    scene.add_config_elsewhere(&config(&world, &[TOKEN]));
+    scene.set_repository("acme/alerts");
+    let log = run(&world, &scene, "monitor.yml", "schedule", &[]).await;
+    assert!(log.succeeded, "{log}");
+    assert!(log.text().contains("current") && !log.text().contains("another rotation"), "{log}");
+}
+
+#[tokio::test]
 async fn the_monitor_fails_before_a_token_ends() {
     act_or_skip!();
-    let (world, scene) = world_with_days(6).await;
+    let (world, scene) = monitor_with_days(6).await;
     let log = run(&world, &scene, "monitor.yml", "schedule", &[]).await;
     assert!(!log.succeeded, "{log}");
     assert_eq!(log.exit_status(), Some("1"), "{log}");
     assert!(log.text().contains(TOKEN), "{log}");
-    let [issue] = world.github.issues("acme/infra").try_into().unwrap();
+    let [issue] = world.github.issues("acme/alerts").try_into().unwrap();
     assert_eq!((issue.title.as_str(), issue.by.as_str()), ("crossfade: a token needs attention", "job"));
     assert_eq!(writes(&world), 1, "the issue");
 }

@@ -9,20 +9,25 @@ use tempfile::TempDir;
 
 use crate::support::world::REPOSITORY;
 
-/// A checkout of another repository than the user's own, which `act` plays.
+/// A checkout of another repository than the user's own, which `act` plays: of the
+/// action's, or of the one that rotates.
 const CHECKOUT: &str = r#"
 name: checkout
-inputs: { repository: {}, ref: {}, path: {} }
+inputs: { repository: {}, ref: {}, path: {}, token: {} }
 runs:
   using: composite
   steps:
     - shell: sh
       run: |
-        test "$WANTED" = "$RELEASE"
-        cp -R "$ACTION_TREE" "$INTO"
+        case "$WANTED" in
+          "$RELEASE") cp -R "$ACTION_TREE" "$INTO" ;;
+          "$ROTATES@") test -n "$TOKEN" && cp -R "$ROTATES_TREE/." . ;;
+          *) exit 1 ;;
+        esac
       env:
         WANTED: ${{ inputs.repository }}@${{ inputs.ref }}
         INTO: ${{ inputs.path }}
+        TOKEN: ${{ inputs.token }}
 "#;
 
 const UPLOAD_ARTIFACT: &str = r#"
@@ -80,8 +85,7 @@ impl Scene {
         // Of the user's checkout, no more of git than what names it.
         scene.add("repository/.git/HEAD", "ref: refs/heads/main\n");
         scene.add("repository/.git/refs/heads/main", "0123456789012345678901234567890123456789\n");
-        let origin = format!("[remote \"origin\"]\n\turl = https://github.com/{REPOSITORY}.git\n");
-        scene.add("repository/.git/config", &format!("[core]\n\tbare = false\n{origin}"));
+        scene.set_repository(REPOSITORY);
         scene.add("stand-ins/checkout/action.yml", CHECKOUT);
         scene.add("stand-ins/upload-artifact/action.yml", UPLOAD_ARTIFACT);
         scene.add("stand-ins/download-artifact/action.yml", DOWNLOAD_ARTIFACT);
@@ -89,6 +93,12 @@ impl Scene {
             fs::create_dir(scene.path(folder)).unwrap();
         }
         scene
+    }
+
+    /// Names the repository that the workflow runs in.
+    pub(super) fn set_repository(&self, name: &str) {
+        let origin = format!("[remote \"origin\"]\n\turl = https://github.com/{name}.git\n");
+        self.add("repository/.git/config", &format!("[core]\n\tbare = false\n{origin}"));
     }
 
     /// Adds a workflow to the user's repository.
@@ -99,6 +109,11 @@ impl Scene {
     /// Adds the configuration to the user's repository.
     pub(super) fn add_config(&self, text: &str) {
         self.add("repository/.github/crossfade.yml", text);
+    }
+
+    /// Adds the configuration to the repository that rotates, where the workflow runs in another one.
+    pub(super) fn add_config_elsewhere(&self, text: &str) {
+        self.add("rotates/.github/crossfade.yml", text);
     }
 
     /// Writes a file, and the folders that it needs.

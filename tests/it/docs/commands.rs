@@ -138,9 +138,14 @@ async fn every_command_in_a_sentence_works() {
             continue;
         }
         count += 1;
-        // The page's own configuration, if it has one.
-        let own = all.iter().find(|block| block.page == page && block.is_configuration());
-        follow(&Stage::of_file(&own.unwrap_or(readme).text, DUE).await, &words, &page).await;
+        // The page's own configuration or step of a workflow, if it has one.
+        let mut own = all.iter().filter(|block| block.page == page);
+        let configuration = own.clone().find(|block| block.is_configuration());
+        let stage = match own.find_map(|block| variables(&block.text)).filter(|_| configuration.is_none()) {
+            Some(variables) => Stage::of_flags(&[], variables, DUE).await,
+            None => Stage::of_file(&configuration.unwrap_or(readme).text, DUE).await,
+        };
+        follow(&stage, &words, &page).await;
     }
     assert!(count > 4, "{count}");
 }

@@ -91,7 +91,7 @@ fn the_readme_leads_to_a_dry_run_and_a_rotation() {
         "rotated ci-ingest",
         "1 rotated",
         "fresh",
-        "Old tokens:",
+        "Previous tokens:",
     ] {
         rest = rest.split_once(words).unwrap_or_else(|| panic!("no {words:?} in\n{rest}\nof\n{output}")).1;
     }

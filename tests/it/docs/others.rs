@@ -59,6 +59,7 @@ fn stale(command: &str) -> Result<(), String> {
         }
         [".ci/check-action-script"] => existing(".ci/check-action-script").map(|_| ()),
         ["gh", "auth" | "secret", ..] => Ok(()),
+        ["install", "-m", "755", binary, "~/.local/bin/crossfade"] => attested(&[*binary]),
         ["gh", rest @ ..] => attested(rest),
         // From a copy of the repository that its links name.
         ["cargo", "install", "--locked", "--git", url] => {

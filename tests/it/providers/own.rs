@@ -126,7 +126,7 @@ async fn a_proof_makes_one_token_and_leaves_nothing_behind() {
 }
 
 /// A proof that meets a wrong file: the step that fails, and what is left.
-async fn disproved(changes: &[(&str, &str)], step: &str) {
+async fn disproved(changes: &[(&str, &str)], step: &str) -> String {
     let admin = (deepset::SERVICE.admin)("ci-ingest");
     let world = world(&deepset::SERVICE, admin).await;
     let mut file = built_in("deepset");
@@ -142,6 +142,23 @@ async fn disproved(changes: &[(&str, &str)], step: &str) {
     assert!(line.starts_with("FAILED"), "{step}: {}", ran.everything());
     assert_eq!(world.provider.live_tokens().len(), before, "{step}: {}", ran.everything());
     assert_eq!(world.unaccepted(), Vec::<String>::new(), "{step}");
+    line
+}
+
+#[tokio::test]
+async fn an_error_names_the_request_and_the_key() {
+    let said = disproved(&[("items: [/data, \"\"]", "items: /date")], "list the tokens").await;
+    assert!(said.contains("GET /api/v1/") && said.contains("`list.items` (/date)"), "{said}");
+    assert!(said.contains("it has data"), "{said}");
+    let said = disproved(&[("form: rfc3339", "form: milliseconds")], "list the tokens").await;
+    assert!(said.contains("`token.expires` (/expires_at)"), "{said}");
+    let world = world(&deepset::SERVICE, (deepset::SERVICE.ordinary)("ci-ingest")).await;
+    let wrong = built_in("deepset").replace("/api/v1", "/api/v1/v1");
+    let ran = run(&world, &["provider", "check", "mine"], &configuration(&world, &wrong)).await;
+    assert!(ran.stderr.contains("GET /api/v1/v1/"), "{}", ran.everything());
+    let config = configuration(&world, &built_in("deepset"));
+    let ran = run(&world, &["provider", "check", "nope"], &config).await;
+    assert!(ran.stderr.contains("unknown provider `nope`"), "{}", ran.everything());
 }
 
 #[tokio::test]
@@ -164,6 +181,52 @@ async fn a_wrong_file_fails_its_proof_and_its_token_is_deleted() {
         "see that its value is refused",
     )
     .await;
+}
+
+/// A scene of this service whose file has a mistake; the token is named by its id.
+async fn mistaken(
+    service: &'static Service,
+    original: TokenSpec,
+    (from, to): (&str, &str),
+) -> (World, tempfile::NamedTempFile) {
+    let world = world(service, original).await;
+    let file = built_in(service.name);
+    assert!(file.contains(from), "{from}");
+    let config = configuration(&world, &file.replacen(from, to, 1));
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("token: ci-ingest", &format!("token: {}", world.original.id)))
+        .unwrap();
+    (world, config)
+}
+
+/// What a file expects and no reply has is a warning: the rotation would still work.
+#[tokio::test]
+async fn what_no_reply_has_is_a_warning() {
+    let absent = "`token.name` (/lable) is absent from all 2 tokens";
+    let (world, config) = mistaken(
+        &softwareone::SERVICE,
+        (softwareone::SERVICE.ordinary)("ci-ingest"),
+        ("name: /name", "name: /lable"),
+    )
+    .await;
+    let ran = run(&world, &["provider", "check", "mine"], &config).await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert!(ran.stdout.ends_with(&format!("warning: {absent}\n")), "{}", ran.stdout);
+    let ran = run(&world, &["provider", "prove", "mine"], &config).await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert!(ran.stdout.contains(&format!("WARNING read the tokens: {absent}\n")), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("as its file says"), "{}", ran.stdout);
+
+    // This token may read itself.
+    let original = (deepset::SERVICE.admin)("ci-ingest");
+    let (world, config) =
+        mistaken(&deepset::SERVICE, original, ("shows: { /api_token_id:", "shows: { /key_id:")).await;
+    let ran = run(&world, &["provider", "prove", "mine"], &config).await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    let warning = " was answered without /key_id. Every rotation would be *unverified*: see `verify.shows`\n";
+    assert!(ran.stdout.contains(warning), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("as its file says"), "{}", ran.stdout);
+    assert_eq!(crate::support::leaks::find_leaks(&ran.everything(), &world.secrets()), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -70,7 +70,11 @@ async fn status_shows_what_waits_for_retirement() {
     world.advance_days(1);
     let ran = Invocation::of("status").scene(&world, &world.github.url(), &world.provider.url()).run().await;
     assert!(ran.stdout.contains(&world.original.id), "{}", ran.everything());
-    assert!(ran.stdout.contains("a run ends it from 2026-03-09 (in 6 days)"), "{}", ran.everything());
+    assert!(
+        ran.stdout.contains("the first run after 2026-03-09 (in 6 days) retires it"),
+        "{}",
+        ran.everything()
+    );
 }
 
 #[tokio::test]

@@ -106,6 +106,11 @@ impl Builder<'_> {
                     _ => None,
                 })
                 .collect();
+            if template.placeholders().next().is_none() {
+                let invalid = Invalid::new(format!("invalid JSON pointer {}", quoted(text)));
+                self.problems.error(*origin, invalid.help(format!("write `/{text}`")));
+                return None;
+            }
             match parts.iter().find(|pointer| is_secret(pointer)) {
                 Some(_) => return Some(NewValue::Composed(template)),
                 None => {

@@ -17,11 +17,16 @@ pub static SERVICE: Service = Service {
     api: &contracts::SNYK,
     route: |state, request| route(state, request, &REST),
     refusal,
-    names: |state| (state.unique("id"), format!("snyk_sat.{}", &state.digits("value")[..40])),
+    names: |state| (state.unique("id"), snyk_value(&state.digits("value"))),
     ordinary: |name| account(name, "11111111-2222-4333-a444-555555555555"),
     admin: |name| manager(account(name, "99999999-2222-4333-a444-555555555555")),
     file: Some(include_str!("../../../../docs/providers/snyk.md")),
 };
+
+/// A key id, a payload and a signature.
+fn snyk_value(digits: &str) -> String {
+    format!("snyk_sat.{}.{}.{}", &digits[..8], &digits[8..30], &digits[30..48])
+}
 
 const REST: Rest = Rest {
     tokens: &["rest", "orgs", "0f1e2d3c-4b5a-4697-8879-6a5b4c3d2e1f", "service_accounts"],
