@@ -307,8 +307,11 @@ pub(crate) fn secret_name(name: &str) -> Result<String, Invalid> {
     }
     let upper = name.to_ascii_uppercase();
     if OWN_SECRETS.contains(&upper.as_str()) {
-        return Err(Invalid::text("secret name", name)
-            .help("crossfade itself signs in with the secret of this name, and would overwrite it with a provider's token"));
+        return Err(Invalid::new(format!(
+            "{} is a secret that crossfade itself signs in with",
+            quoted(name)
+        ))
+        .help("it would be overwritten with a provider's token; name the secret that holds the token"));
     }
     if upper.starts_with("GITHUB_") {
         return Err(Invalid::new(format!("GitHub refuses the secret name {}", quoted(name)))
@@ -392,7 +395,7 @@ mod tests {
             [
                 "", "1NAME", "github_token", "acme/api", "acme/api:", "acme:NAME", "../x:NAME", "acme/..:NAME",
                 "a b/c:NAME", "acme/api@:NAME", "dependabot+acme/api@prod:NAME", "dependbot+NAME", "org::NAME",
-                "acme/api@a\u{202e}b:NAME", "NA\u{1b}[2JME",
+                "acme/api@a\u{202e}b:NAME", "NA\u{1b}[2JME", "crossfade_github_token",
             ]
             .map(printed)
             .join("\n"),
@@ -412,6 +415,7 @@ mod tests {
             error: user or organization name is empty
             error: invalid environment name `a�b`
             error: invalid secret name `NA�[2JME`
+            error: `crossfade_github_token` is a secret that crossfade itself signs in with
             "#
         );
     }

@@ -8,7 +8,8 @@ fn samples() -> Vec<(&'static str, String)> {
     let sample = |shape: &TokenShape| match shape.body {
         Body::Uuid => "0a1b2c3d-4e5f-4071-8293-a4b5c6d7e8f9".to_owned(),
         Body::IdAndVisible(_) => "1671-0642:Zq7x.W+k!m~pT4,vN9(sR2;qLxB".to_owned(),
-        Body::Word(_) | Body::DottedWord(_) | Body::RandomWord(_) => random.to_owned(),
+        Body::DottedWord(_) => format!("{}.{}.{}", &random[..8], &random[8..30], &random[30..]),
+        Body::Word(_) | Body::RandomWord(_) => random.to_owned(),
     };
     known().map(|(issuer, shape)| (issuer, format!("{}{}", shape.prefix, sample(shape)))).collect()
 }

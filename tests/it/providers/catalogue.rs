@@ -201,3 +201,29 @@ async fn a_gitlab_token_keeps_scopes_and_role() {
     assert_eq!(ran.rotation()["token"]["expires_at"], "2026-05-31T00:00:00Z");
     assert_sound(&world, &ran);
 }
+
+/// The list shows the credential, and only its verification tells which token it is.
+#[tokio::test]
+async fn a_token_that_is_the_credential_is_not_ended() {
+    for service in [&catalogue::cloudflare::ACCOUNT, &catalogue::cloudflare::USER, &catalogue::snyk::SERVICE]
+    {
+        let world = World::builder().provider(service).original((service.admin)("ci-ingest")).start().await;
+        let itself = world.original.value.clone();
+        let run = Invocation::rotate(&world).signed_in_with(&world, &itself).arg("--format", "json");
+        let ran = run.arg("--overlap", "0h").flag("--yes").flag("--force").run().await;
+        assert!(world.provider.is_accepted(&itself), "{}: {}", service.name, ran.everything());
+        assert_ne!(world.held("acme/infra:AXIOM_TOKEN").unwrap().value, itself, "{}", ran.everything());
+    }
+}
+
+/// Whoever may name a rotation can call it like the proof of another one.
+#[tokio::test]
+async fn a_proof_deletes_no_token_of_a_rotation() {
+    let world = World::start().await;
+    let ran = Invocation::rotate(&world).arg("--name", "ci-ingest/prove").flag("--force").run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    let prove = Invocation::of("provider").flag("prove").flag("axiom");
+    let ran = prove.scene(&world, &world.github.url(), &world.axiom.url()).run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert_eq!(world.unaccepted(), Vec::<String>::new(), "{}", ran.everything());
+}
