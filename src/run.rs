@@ -65,7 +65,7 @@ pub async fn run(
     let run = match cli::invocation(arguments, environment, &redactor) {
         Ok(Invocation::Rotations(run)) => run,
         Ok(Invocation::Provider(run)) => {
-            return Box::pin(proof::run(&run, &redactor, on_actions, streams)).await;
+            return Box::pin(proof::run(&run, &redactor, on_actions, streams, stop)).await;
         }
         Ok(Invocation::Init(run)) => {
             return Box::pin(init::run(*run, &redactor, environment, streams, stop)).await;

@@ -93,8 +93,11 @@ pub(super) fn run(mut inputs: Inputs<'_>) -> Result<InitRun, EarlyExit> {
     let monitor = extras.monitor.then_some(files::MONITOR);
     for path in write::existing(&folder, [files::CONFIG, files::ROTATE].into_iter().chain(monitor)) {
         let invalid = Invalid::new(format!("{path} exists already, and init overwrites nothing"));
-        let help =
-            if path == files::CONFIG { "add the rotation to it, or move it away" } else { "move it away" };
+        let help = if path.starts_with(files::CONFIG.trim_end_matches("yml")) {
+            "add the rotation to it, or move it away"
+        } else {
+            "move it away"
+        };
         inputs.problems.error(Origin::Missing, invalid.help(help));
     }
     if let Some(root) = write::root_above(&folder) {

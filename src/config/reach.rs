@@ -164,7 +164,7 @@ fn one_service_each<'a>(
         let variables: Vec<String> = settings.credentials().cloned().collect();
         let first_elsewhere = variables.iter().find_map(|variable| {
             let (first, at) = known.get(variable)?;
-            let is_same = first.kind == settings.kind && first.origin() == settings.origin();
+            let is_same = is_one_service(first, &settings) && first.origin() == settings.origin();
             (!is_same).then(|| (variable, first.clone(), *at))
         });
         let Some((variable, first, first_origin)) = first_elsewhere else {
@@ -174,7 +174,7 @@ fn one_service_each<'a>(
             continue;
         };
         let variable = quoted(variable);
-        let invalid = if first.kind == settings.kind {
+        let invalid = if is_one_service(&first, &settings) {
             let (one, other) = (first.origin(), settings.origin());
             Invalid::new(format!(
                 "the credential in {variable} would be sent to two addresses, {one} and {other}"
@@ -191,6 +191,13 @@ fn one_service_each<'a>(
         };
         problems.error(origin, invalid.help(format!("name another variable with `credential`{other_line}")));
     }
+}
+
+/// Whether two rotations are about one service. The kinds of tokens of one vendor, such as
+/// `cloudflare` and `cloudflare-user`, have one public origin.
+fn is_one_service(one: &ProviderSettings, other: &ProviderSettings) -> bool {
+    let (kind, own) = (&one.kind, one.kind.is_own() || other.kind.is_own());
+    *kind == other.kind || !own && kind.origin().is_some() && kind.origin() == other.kind.origin()
 }
 
 /// Another known service whose public origin a rotation names as its own.
@@ -249,9 +256,13 @@ impl Held<'_> {
         self.provider.map_or(GITHUB, |provider| provider.kind.name())
     }
 
-    /// Service and origin.
-    fn target(&self) -> (&str, Option<String>) {
-        (self.service(), self.provider.map(ProviderSettings::origin))
+    /// Whether both are for one service at one origin.
+    fn has_target_of(&self, other: &Self) -> bool {
+        match (self.provider, other.provider) {
+            (None, None) => true,
+            (Some(one), Some(other)) => is_one_service(one, other) && one.origin() == other.origin(),
+            _ => false,
+        }
     }
 }
 
@@ -299,7 +310,7 @@ pub(crate) fn values(held: &[Held<'_>], problems: &mut Problems) {
             problems.error(Origin::Missing, invalid.help(help));
         }
         let is_same =
-            |other: &&Held<'_>| other.value.expose_secret().trim() == value && other.target() != one.target();
+            |other: &&Held<'_>| other.value.expose_secret().trim() == value && !other.has_target_of(one);
         if let Some(other) = held[..index].iter().find(is_same) {
             let invalid = Invalid::new(format!(
                 "{} hold the same value, and they are for different services or addresses",

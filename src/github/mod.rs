@@ -80,6 +80,7 @@ pub(crate) enum SecretState {
 pub(crate) struct GitHub {
     client: Arc<Client<Auth>>,
     progress: Progress,
+    pacer: Arc<Pacer>,
     secrets: Arc<Secrets>,
     repositories: Arc<Repositories>,
     preflight: Arc<Preflight>,
@@ -99,7 +100,8 @@ impl GitHub {
         options: GithubOptions,
     ) -> Result<Self, Error> {
         let GithubOptions { concurrency, pace, mode, announce, progress } = options;
-        let rate_limiter = Arc::new(Pacer::new(pace, concurrency, progress.clone()));
+        let pacer = Pacer::new(pace, concurrency, progress.clone());
+        let rate_limiter = Arc::new(Arc::clone(&pacer));
         let transport = Arc::new(Transport::new(http, settings.api_url.clone(), rate_limiter));
         let credentials = Auth::new(&settings.credential, &transport, mode, announce)?;
         let client = Arc::new(Client { transport, credentials });
@@ -108,7 +110,7 @@ impl GitHub {
         let preflight = Arc::new(Preflight::new(&client, &secrets, mode));
         let access = WriteAccess::new(&client, &repositories, &preflight, mode);
         let workflows = Workflows::new(&client, &repositories);
-        Ok(Self { client, progress, secrets, repositories, preflight, access, workflows })
+        Ok(Self { client, progress, pacer, secrets, repositories, preflight, access, workflows })
     }
 
     /// Announces what will be read and written. A GitHub App requests tokens with only
@@ -123,6 +125,11 @@ impl GitHub {
     /// Announces which workflows may be started, for a GitHub App's tokens.
     pub(crate) fn expect_workflows<'a>(&self, workflows: impl IntoIterator<Item = &'a Workflow>) {
         self.client.credentials.expect_workflows(workflows);
+    }
+
+    /// Waits while GitHub has asked for a pause. A delivery window must not begin in one.
+    pub(crate) async fn ready(&self) {
+        self.pacer.reopened().await;
     }
 
     /// When the GitHub credential expires. `None`: GitHub has not reported it, or the

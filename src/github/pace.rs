@@ -157,6 +157,16 @@ impl Pacer {
         }
     }
 
+    /// Waits while nothing may be sent after a rate limit reply.
+    pub(super) async fn reopened(&self) {
+        loop {
+            let closed_until = self.lock().closed_until.filter(|moment| Instant::now() < *moment);
+            let Some(moment) = closed_until else { return };
+            let _shown = self.wait_until(moment);
+            tokio::time::sleep_until(moment).await;
+        }
+    }
+
     fn wait_until(&self, moment: Instant) -> progress::Waiting {
         let writes = self.lock().allowed() / WRITE_POINTS;
         self.progress.wait_for_limit(moment, usize::try_from(writes).unwrap_or(1), self.pace.period)

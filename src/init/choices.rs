@@ -22,8 +22,17 @@ pub(crate) struct Choice {
     pub(crate) label: String,
 }
 
+/// The most lines of a list that are shown, and that a number can choose from.
+pub(crate) const SHOWN: usize = 40;
+
 /// The tokens that crossfade does not rotate yet, those that end first in front.
-pub(crate) fn tokens(listed: &[Token], now: Option<Timestamp>, redactor: &Redactor) -> Vec<Choice> {
+/// `credential`: the id of the only token that can be the provider credential.
+pub(crate) fn tokens(
+    listed: &[Token],
+    credential: Option<&str>,
+    now: Option<Timestamp>,
+    redactor: &Redactor,
+) -> Vec<Choice> {
     let format = Format::at(now);
     let mut free: Vec<&Token> = listed.iter().filter(|token| Marker::find(&token.note).is_none()).collect();
     free.sort_by_key(|token| (token.expires_at.is_none(), token.expires_at, &token.name));
@@ -40,10 +49,15 @@ pub(crate) fn tokens(listed: &[Token], now: Option<Timestamp>, redactor: &Redact
         };
         let id = if by_name { String::new() } else { format!(" (id {})", redactor.line(&token.id)) };
         let disabled = if token.disabled { ", disabled" } else { "" };
+        let own = if credential == Some(token.id.as_str()) {
+            ", may be the provider credential itself"
+        } else {
+            ""
+        };
         is_usable(reference).then(|| Choice {
             token: reference.clone(),
             name: if name.is_empty() { token.id.clone() } else { name.clone() },
-            label: format!("{}{id}, {end}{disabled}", redactor.line(&name)),
+            label: format!("{}{id}, {end}{disabled}{own}", redactor.line(&name)),
         })
     };
     free.iter().filter_map(choice).collect()
@@ -52,7 +66,12 @@ pub(crate) fn tokens(listed: &[Token], now: Option<Timestamp>, redactor: &Redact
 /// The token of an answer: a number of the list, or the name or id of any listed token.
 pub(crate) fn token(answer: &str, choices: &[Choice], listed: &[Token]) -> Result<Choice, Invalid> {
     if let Some(choice) = numbered(answer, choices) {
-        return Ok(choice.clone());
+        let is_named = |token: &&Token| token.id == answer || strip(&token.name) == answer;
+        let is_row = |token: &Token| choice.token == token.id || choice.token == strip(&token.name);
+        return match listed.iter().find(is_named).filter(|token| !is_row(token)) {
+            None => Ok(choice.clone()),
+            Some(other) => Err(ambiguous(answer, choice, other, choices)),
+        };
     }
     let token = token_name(answer)?;
     let known = || listed.iter().flat_map(|one| [strip(&one.name), one.id.clone()]);
@@ -68,9 +87,24 @@ pub(crate) fn token(answer: &str, choices: &[Choice], listed: &[Token]) -> Resul
     })
 }
 
+/// An answer that is a row, and the name or id of a token in another one.
+fn ambiguous(answer: &str, row: &Choice, token: &Token, choices: &[Choice]) -> Invalid {
+    let name = strip(&token.name);
+    let by_number = choices.iter().take(SHOWN).position(|one| one.token == token.id || one.token == name);
+    let by_name = if token.id == answer { name } else { token.id.clone() };
+    let other = by_number.map_or(by_name, |index| (index + 1).to_string());
+    Invalid::new(format!("{} is a row, and also the name or id of another token", quoted(answer))).help(
+        format!(
+            "answer {} for the row, or {} for the token that is called so",
+            quoted(&row.token),
+            quoted(&other)
+        ),
+    )
+}
+
 /// One of a list that is shown with numbers from 1.
 pub(crate) fn numbered<'a, T>(answer: &str, list: &'a [T]) -> Option<&'a T> {
-    list.get(answer.parse::<usize>().ok()?.checked_sub(1)?)
+    list.iter().take(SHOWN).nth(answer.parse::<usize>().ok()?.checked_sub(1)?)
 }
 
 /// The secrets that by their names may hold the token, those that fit best in front. `own`:
@@ -126,7 +160,7 @@ mod tests {
             listed("six", "xaat-0123456789abcdef0123456789abcdef", "", None),
             listed("seven", "a\u{1b}[2J::error::b", "", None),
         ];
-        let choices = tokens(&all, now(), &Redactor::new());
+        let choices = tokens(&all, None, now(), &Redactor::new());
         let shown: Vec<(&str, &str)> =
             choices.iter().map(|one| (one.token.as_str(), one.label.as_str())).collect();
         insta::assert_debug_snapshot!(shown);
@@ -137,6 +171,30 @@ mod tests {
         let refused = meant("ci-ingets").unwrap_err();
         assert_eq!(refused.help.as_deref(), Some("did you mean `ci-ingest`?"));
         assert!(meant("99").is_err() && meant("0").is_err());
+    }
+
+    #[test]
+    fn a_number_that_is_also_a_name_is_asked_again() {
+        let end = |day: u8| Some(format!("2026-03-{day:02}T08:00:00Z"));
+        let all: Vec<Token> = [("a", "first"), ("b", "second"), ("2", "third"), ("d", "1"), ("e", "5")]
+            .iter()
+            .zip(10..)
+            .map(|((id, name), day)| listed(id, name, "", end(day).as_deref()))
+            .collect();
+        let choices = tokens(&all, Some("b"), now(), &Redactor::new());
+        assert_eq!(
+            choices[1].label,
+            "second, expires 2026-03-11 (in 8 days), may be the provider credential itself"
+        );
+        let meant = |answer: &str| token(answer, &choices, &all).map(|choice| choice.token);
+        let help = |answer: &str| meant(answer).unwrap_err().help.unwrap();
+        assert_eq!(help("1"), "answer `first` for the row, or `4` for the token that is called so");
+        assert_eq!(help("2"), "answer `second` for the row, or `3` for the token that is called so");
+        for (answer, expected) in [("4", "1"), ("5", "5"), ("3", "third"), ("first", "first")] {
+            assert_eq!(meant(answer).as_deref(), Ok(expected));
+        }
+        let many: Vec<usize> = (1..=60).collect();
+        assert_eq!((numbered("40", &many), numbered("41", &many)), (Some(&40), None), "not shown");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::str::FromStr as _;
 
+use super::choices::SHOWN;
 use super::lookup::{Listed, Lookup};
 use super::{Answers, Extras, choices, credential_variable, files};
 use crate::config::address::origin;
@@ -12,9 +13,6 @@ use crate::github::GithubCredential;
 use crate::provider::{Kind, PROVED, ProviderSettings, catalogue};
 use crate::redact::{Redactor, looks_like_a_secret};
 use crate::streams::{Input, Stream};
-
-/// The most lines of a list that are shown.
-const SHOWN: usize = 40;
 
 /// The user closed standard input, or the terminal is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,12 +129,12 @@ async fn token(
             None
         }
     };
-    let Some(Listed { tokens, now, variable }) = listed else {
+    let Some(Listed { tokens, credential, now, variable }) = listed else {
         let question = format!("Token to keep fresh, by its name or id at {title} (never its value):");
         answers.token = Some(dialog.ask(&question, token_name).await?);
         return Ok(());
     };
-    let offered = choices::tokens(&tokens, now, dialog.redactor);
+    let offered = choices::tokens(&tokens, credential.as_deref(), now, dialog.redactor);
     let heading = format!("Tokens at {title}, read with {variable}:");
     dialog.list(&heading, offered.iter().map(|one| one.label.clone()))?;
     let rotated = tokens.len() - offered.len();
@@ -145,6 +143,7 @@ async fn token(
     }
     let read = |answer: &str| choices::token(answer, &offered, &tokens);
     let chosen = dialog.ask("Token to keep fresh (number, name or id):", read).await?;
+    dialog.say(&format!("Chosen: {}", quoted(&chosen.token)))?;
     (answers.token, answers.name) = (Some(chosen.token), Some(chosen.name));
     Ok(())
 }
@@ -190,6 +189,7 @@ async fn secrets(
             Ok(Some((name.to_owned(), destination)))
         };
         let Some((text, destination)) = dialog.ask("Secret:", read).await? else { return Ok(()) };
+        dialog.say(&format!("Chosen: {destination}"))?;
         answers.secrets.push(text);
         chosen.push(destination);
     }

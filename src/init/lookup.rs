@@ -32,6 +32,8 @@ pub(crate) struct Lookup<'a> {
 /// The provider's tokens.
 pub(crate) struct Listed {
     pub(crate) tokens: Vec<Token>,
+    /// The id of the only one that can be the credential.
+    pub(crate) credential: Option<String>,
     /// By the provider's clock.
     pub(crate) now: Option<Timestamp>,
     /// The variable of the credential.
@@ -78,7 +80,9 @@ impl Lookup<'_> {
             .map_err(|error| error.to_string())?;
         let credential = secrets.get(&variable).cloned().unwrap_or_default();
         let tokens = provider.list(&credential).await.map_err(|error| error.to_string())?;
-        Ok(Some(Listed { tokens, now: clock.now(), variable }))
+        let mut own = tokens.iter().filter(|token| provider.could_be_value_of(token, &credential));
+        let own = own.next().filter(|_| own.next().is_none()).map(|token| token.id.clone());
+        Ok(Some(Listed { tokens, credential: own, now: clock.now(), variable }))
     }
 
     /// The names of a repository's Actions secrets; `None` without a GitHub credential.

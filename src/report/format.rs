@@ -119,6 +119,9 @@ pub(super) fn finding(one: &Finding) -> String {
         Condition::Undelivered => "is undelivered",
         Condition::Due => return format!("{} is due", one.rotation),
         Condition::Unknown => "has secrets whose token is unknown",
+        Condition::After => {
+            return format!("a workflow of {} has not been started since the last write", one.rotation);
+        }
     };
     let destinations: Vec<&str> = one.destinations.iter().map(String::as_str).collect();
     format!("{} {state}: {}", one.rotation, names(&destinations, str::to_owned))

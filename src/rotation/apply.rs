@@ -243,6 +243,7 @@ async fn rotate(
         .unless_stopped(context.delivery_slots.acquire(input.rotation.secrets.len()))
         .await;
     let _slot = slot.map_err(RotationError::Stopped)?;
+    context.stop_signal.unless_stopped(context.github.ready()).await.map_err(RotationError::Stopped)?;
     if context.stop_signal.check().is_ok() {
         let orphans = plan.orphans.iter().filter_map(|id| run.lineage.get(id));
         for orphan in orphans.map(|member| member.token.clone()).collect::<Vec<_>>() {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::marker::{self, Marker, MarkerKeys};
 use super::retire::retire;
 use super::session::{CredentialFallback, ProviderSession};
+use super::stop_signal::StopSignal;
 use crate::config::{Repository, Rotation, RotationKey};
 use crate::limits::delivery_window;
 use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Token, Verification};
@@ -42,6 +43,8 @@ pub(crate) struct Proof<'a> {
     pub shortest: Duration,
     /// How long the provider may lag.
     pub patience: Duration,
+    /// Ends the proof, except for the deletion of what it created.
+    pub stop_signal: &'a StopSignal,
     /// The provider's time, once it has answered.
     pub now: &'a dyn Fn() -> Option<Timestamp>,
 }
@@ -53,8 +56,14 @@ impl Proof<'_> {
         let mut steps = Vec::new();
         let created = self.create(&mut steps).await;
         if let Some((minted, previous)) = created {
-            let is_sound = self.examine(&mut steps, &minted, previous.as_ref()).await;
-            let verification = if is_sound { self.verify(&mut steps, &minted).await } else { None };
+            let checks = async {
+                let is_sound = self.examine(&mut steps, &minted, previous.as_ref()).await;
+                if is_sound { self.verify(&mut steps, &minted).await } else { None }
+            };
+            let verification = match self.unless_stopped(checks).await {
+                Ok(verification) => verification,
+                Err(why) => note(&mut steps, "check it", Err(why)),
+            };
             self.delete(&mut steps, &minted.token).await;
             if verification == Some(Verification::Verified) {
                 self.is_refused(&mut steps, &minted).await;
@@ -68,9 +77,14 @@ impl Proof<'_> {
         RotationKey::new(self.repository, &format!("{}[prove]", self.rotation.name))
     }
 
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, String> {
+        self.stop_signal.unless_stopped(work).await.map_err(not_done)
+    }
+
     async fn create(&self, steps: &mut Vec<Step>) -> Option<(Minted, Option<Token>)> {
-        let listed = self.session.provider.list(&self.session.credential).await;
-        let tokens = note(steps, "list the tokens", listed.map_err(|error| error.to_string()))?;
+        let listed = self.unless_stopped(self.session.provider.list(&self.session.credential)).await;
+        let listed = listed.and_then(|listed| listed.map_err(|error| error.to_string()));
+        let tokens = note(steps, "list the tokens", listed)?;
         let file = self.rotation.provider.kind.file();
         for warning in file.token.absent_from(&tokens) {
             steps.push(Step { what: "read the tokens".to_owned(), outcome: Outcome::Warning(warning) });
@@ -78,7 +92,9 @@ impl Proof<'_> {
         let key = self.key();
         for left in tokens.iter().filter(|token| Marker::find(&token.note).is_some_and(|one| one.key == key))
         {
-            self.delete(steps, left).await;
+            if self.stop_signal.check().is_ok() {
+                self.delete(steps, left).await;
+            }
         }
         let named = &self.rotation.token;
         let previous =
@@ -112,6 +128,9 @@ impl Proof<'_> {
                 .then(|| now.saturating_add(life).unwrap_or(Timestamp::MAX)),
             previous_ends_at: None,
         };
+        if let Err(why) = self.stop_signal.check() {
+            return note(steps, "create a token", Err(not_done(why)));
+        }
         let minted = self.session.provider.mint(&self.session.credential, &mint).await;
         let may_exist = minted.as_ref().is_err_and(|error| !error.kind.is_refusal());
         let minted = note(steps, "create a token", minted.map_err(|error| error.to_string()));
@@ -189,32 +208,28 @@ impl Proof<'_> {
         if note(steps, &format!("delete the token {}", token.id), deleted).is_none() {
             return;
         }
-        let gone = self
-            .repeated(async || {
-                let shown = self.session.provider.get(&self.session.credential, &token.id).await?;
-                Ok(Some(()).filter(|()| shown.is_none()))
-            })
-            .await
-            .and_then(|gone| {
-                gone.ok_or_else(|| "the service still shows it: see `delete`, `token.ignore`".to_owned())
-            });
+        let looks = self.repeated(async || {
+            let shown = self.session.provider.get(&self.session.credential, &token.id).await?;
+            Ok(Some(()).filter(|()| shown.is_none()))
+        });
+        let gone = self.unless_stopped(looks).await.flatten().and_then(|gone| {
+            gone.ok_or_else(|| "the service still shows it: see `delete`, `token.ignore`".to_owned())
+        });
         note(steps, "see that it is gone", gone);
     }
 
     /// The deleted token's value must be refused, or `verify` proves nothing.
     async fn is_refused(&self, steps: &mut Vec<Step>, minted: &Minted) {
         let path = self.rotation.verify.as_deref();
-        let refused = self
-            .repeated(async || {
-                let verification = self.session.provider.verify(minted, path).await?;
-                Ok(Some(()).filter(|()| verification == Verification::Rejected))
+        let looks = self.repeated(async || {
+            let verification = self.session.provider.verify(minted, path).await?;
+            Ok(Some(()).filter(|()| verification == Verification::Rejected))
+        });
+        let refused = self.unless_stopped(looks).await.flatten().and_then(|refused| {
+            refused.ok_or_else(|| {
+                "it is still accepted, or the refusal is not among `verify.rejected`".to_owned()
             })
-            .await
-            .and_then(|refused| {
-                refused.ok_or_else(|| {
-                    "it is still accepted, or the refusal is not among `verify.rejected`".to_owned()
-                })
-            });
+        });
         note(steps, "see that its value is refused", refused);
     }
 
@@ -238,6 +253,10 @@ impl Proof<'_> {
             }
         }
     }
+}
+
+fn not_done(why: String) -> String {
+    format!("not done, because {why}")
 }
 
 /// What the new token must be.

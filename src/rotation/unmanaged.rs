@@ -25,7 +25,13 @@ pub(crate) fn unmanaged(
     };
     let mut seen = HashSet::new();
     for (settings, tokens) in &listed {
-        let by_name = rotations.iter().filter(|rotation| rotation.provider == **settings);
+        let by_name = rotations.iter().filter(|rotation| {
+            let own = &rotation.provider;
+            // A list that was not read may be of the same account, with another credential.
+            own == *settings
+                || !listed.iter().any(|(other, _)| *other == own)
+                    && (&own.kind, own.origin()) == (&settings.kind, settings.origin())
+        });
         let names: HashSet<&str> = by_name.map(|rotation| rotation.token.as_str()).collect();
         for token in *tokens {
             let has_name =

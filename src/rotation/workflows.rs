@@ -14,7 +14,7 @@ use super::lineage::after;
 use super::secret::{Holder, Secret};
 use crate::config::{Rotation, Workflow};
 use crate::github::{Error, ErrorKind, Mode};
-use crate::report::{RotationOutcome, RotationReport, WorkflowOutcome, WorkflowReport};
+use crate::report::{RotationOutcome, RotationReport, SecretState, WorkflowOutcome, WorkflowReport};
 
 /// How far the delivery of a rotation's current token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) enum DeliveryState {
     Written(Timestamp),
     /// Every secret already held it; the last one was written at this time.
     Held(Timestamp),
+    /// The same, and this run retires a previous token.
+    Retiring(Timestamp),
     /// A run would create and deliver a new one.
     Planned,
     /// Not every secret is known to hold it.
@@ -63,6 +65,9 @@ impl RotationRun {
         let writes: Option<Vec<Timestamp>> = (0..self.secrets.len()).map(written_at).collect();
         match writes.and_then(|writes| writes.into_iter().max()) {
             Some(last) if self.secrets.iter().all(Secret::is_written) => DeliveryState::Written(last),
+            Some(last) if self.plan.iter().any(|plan| !plan.retire.is_empty()) => {
+                DeliveryState::Retiring(last)
+            }
             Some(last) => DeliveryState::Held(last),
             None => DeliveryState::Incomplete,
         }
@@ -76,6 +81,8 @@ enum Decision {
     Start { since: Timestamp },
     /// Start it unless it has run since.
     StartUnlessRun { since: Timestamp },
+    /// The overlap is over and a previous token is retired: say whether it has run since.
+    LookOnce { since: Timestamp },
     /// A run would start it after it delivered.
     Plan,
     /// No rotation that names it is delivered.
@@ -90,15 +97,22 @@ fn decide(now: Timestamp, deliveries: &[(DeliveryState, SignedDuration)]) -> Dec
     let any = |is: fn(&DeliveryState) -> bool| deliveries.iter().any(|(state, _)| is(state));
     let last = deliveries.iter().filter_map(|(state, overlap)| match state {
         DeliveryState::Written(at) => Some(*at),
-        DeliveryState::Held(at) => (now <= after(*at, *overlap)).then_some(*at),
+        DeliveryState::Held(at) | DeliveryState::Retiring(at) => (now <= after(*at, *overlap)).then_some(*at),
         DeliveryState::Planned | DeliveryState::Incomplete => None,
+    });
+    let retiring = deliveries.iter().filter_map(|(state, _)| match state {
+        DeliveryState::Retiring(at) => Some(*at),
+        _ => None,
     });
     match last.max() {
         Some(since) if any(|state| matches!(state, DeliveryState::Written(_))) => Decision::Start { since },
         _ if any(|state| *state == DeliveryState::Planned) => Decision::Plan,
         Some(since) => Decision::StartUnlessRun { since },
-        None if any(|state| *state == DeliveryState::Incomplete) => Decision::Wait,
-        None => Decision::Nothing,
+        None => match retiring.max() {
+            Some(since) => Decision::LookOnce { since },
+            None if any(|state| *state == DeliveryState::Incomplete) => Decision::Wait,
+            None => Decision::Nothing,
+        },
     }
 }
 
@@ -108,6 +122,8 @@ enum Failure {
     Look(Error),
     /// It was to be started.
     Start(Error),
+    /// It has not run since the last write, and the overlap is over.
+    Missed(Timestamp),
 }
 
 /// What was found out about one workflow, and done.
@@ -115,7 +131,11 @@ struct Settled {
     result: Result<WorkflowOutcome, Failure>,
     /// Until when later runs try again.
     until: Option<Timestamp>,
+    /// A daily schedule may have no further run before that.
+    is_near: bool,
 }
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Looks which of a rotation's workflows cannot be started.
 pub(super) async fn check(context: &RunContext<'_>, rotation: &Rotation) -> Vec<(usize, Error)> {
@@ -138,11 +158,15 @@ pub(super) async fn settle(context: &RunContext<'_>, requests: &[Request], repor
         // Without GitHub's time nothing was read.
         let decision = now.map_or(Decision::Wait, |now| decide(now, deliveries));
         let ends = deliveries.iter().filter_map(|(state, overlap)| match state {
-            DeliveryState::Written(at) | DeliveryState::Held(at) => Some(after(*at, *overlap)),
+            DeliveryState::Written(at) | DeliveryState::Held(at) | DeliveryState::Retiring(at) => {
+                Some(after(*at, *overlap))
+            }
             DeliveryState::Planned | DeliveryState::Incomplete => None,
         });
         let result = carry_out(context, workflow, decision).await;
-        (*workflow, Settled { result, until: ends.max().filter(|end| now.is_some_and(|now| *end > now)) })
+        let until = ends.max().filter(|end| now.is_some_and(|now| *end > now));
+        let is_near = until.is_some_and(|end| now.is_some_and(|now| end <= after(now, DAY)));
+        (*workflow, Settled { result, until, is_near })
     });
     let settled: HashMap<&Workflow, Settled> = join_all(settled).await.into_iter().collect();
     for (request, report) in requests.iter().zip(reports) {
@@ -150,16 +174,16 @@ pub(super) async fn settle(context: &RunContext<'_>, requests: &[Request], repor
             let Some(settled) = settled.get(workflow) else { continue };
             let obstacle = request.obstacles.iter().find(|(at, _)| *at == index).map(|(_, error)| error);
             report.warnings.extend(warning(workflow, settled, obstacle));
+            report.warnings.extend(waiting(workflow, settled, report));
             report.after.push(WorkflowReport {
                 repository: workflow.repository.to_string(),
                 workflow: workflow.file.clone(),
                 git_ref: workflow.git_ref.clone(),
                 outcome: *settled.result.as_ref().unwrap_or(&WorkflowOutcome::Failed),
-                error: settled
-                    .result
-                    .as_ref()
-                    .err()
-                    .map(|(Failure::Look(error) | Failure::Start(error))| error.cause.clone()),
+                error: settled.result.as_ref().err().map(|failure| match failure {
+                    Failure::Look(error) | Failure::Start(error) => error.cause.clone(),
+                    Failure::Missed(_) => MISSED.to_owned(),
+                }),
             });
         }
         let is_planned = report.after.iter().any(|one| one.outcome == WorkflowOutcome::Planned);
@@ -174,9 +198,10 @@ async fn carry_out(
     workflow: &Workflow,
     decision: Decision,
 ) -> Result<WorkflowOutcome, Failure> {
-    let (since, must_look) = match decision {
-        Decision::Start { since } => (since, false),
-        Decision::StartUnlessRun { since } => (since, true),
+    let (since, must_look, may_start) = match decision {
+        Decision::Start { since } => (since, false, true),
+        Decision::StartUnlessRun { since } => (since, true, true),
+        Decision::LookOnce { since } => (since, true, false),
         Decision::Plan => return Ok(WorkflowOutcome::Planned),
         Decision::Wait => return Ok(WorkflowOutcome::Waiting),
         Decision::Nothing => return Ok(WorkflowOutcome::NotDue),
@@ -184,6 +209,9 @@ async fn carry_out(
     let work = async {
         if must_look && context.github.has_run_since(workflow, since).await.map_err(Failure::Look)? {
             return Ok(WorkflowOutcome::HasRun);
+        }
+        if !may_start {
+            return Err(Failure::Missed(since));
         }
         if context.mode != Mode::Apply {
             return Ok(WorkflowOutcome::Planned);
@@ -217,11 +245,42 @@ fn warning(workflow: &Workflow, settled: &Settled, obstacle: Option<&Error>) -> 
         Failure::Start(error) if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Unreadable) => {
             format!("GitHub did not confirm that workflow {workflow} was started: {}", cause(error))
         }
-        Failure::Start(error) => format!("workflow {workflow} was not started: {}", cause(error)),
+        Failure::Start(error) => {
+            // GitHub's refusal does not always say that a workflow is disabled.
+            let disabled =
+                obstacle.filter(|found| found.kind == ErrorKind::Invalid && found.remedy != error.remedy);
+            match disabled {
+                Some(found) => {
+                    format!("workflow {workflow} was not started: {}; {}", error.cause, cause(found))
+                }
+                None => format!("workflow {workflow} was not started: {}", cause(error)),
+            }
+        }
+        Failure::Missed(since) => format!("workflow {workflow}: {MISSED}, at {since:.0}"),
     };
     Some(match settled.until {
+        Some(until) if settled.is_near => {
+            format!("{what}. The overlap ends at {until:.0}, perhaps before the next run: start it by hand")
+        }
         Some(until) => format!("{what}. A run before {until:.0} tries again"),
         None => format!("{what}. The overlap is over, so no run tries again: start it by hand"),
+    })
+}
+
+const MISSED: &str = "it has not run since the secrets were last written";
+
+/// Until when the previous token is valid, if a workflow waits while some secrets hold the new
+/// one already.
+fn waiting(workflow: &Workflow, settled: &Settled, report: &RotationReport) -> Option<String> {
+    let is_partly_delivered = report.destinations.iter().any(|one| one.state == SecretState::Current);
+    let previous = report.previous.as_ref().filter(|_| is_partly_delivered)?;
+    let until = previous.valid_until?;
+    matches!(settled.result, Ok(WorkflowOutcome::Waiting)).then(|| {
+        format!(
+            "workflow {workflow} is not started before every secret holds the new token. The previous \
+             token {} is valid until {until:.0}: if a secret still cannot be written by then, start it by hand",
+            previous.id
+        )
     })
 }
 
@@ -275,6 +334,17 @@ mod tests {
         }
         assert_eq!(decided(8, &[Held(day(0))]), Decision::Nothing);
         assert_eq!(decide(day(1), &[(Held(day(0)), SignedDuration::ZERO)]), Decision::Nothing);
+    }
+
+    #[test]
+    fn the_run_that_retires_the_previous_token_looks_once_more() {
+        use DeliveryState::*;
+        assert_eq!(decided(8, &[Retiring(day(0))]), Decision::LookOnce { since: day(0) });
+        assert_eq!(decided(8, &[Retiring(day(0)), Incomplete]), Decision::LookOnce { since: day(0) });
+        assert_eq!(decided(3, &[Retiring(day(0))]), Decision::StartUnlessRun { since: day(0) });
+        let another = [Retiring(day(0)), Held(day(5))];
+        assert_eq!(decided(8, &another), Decision::StartUnlessRun { since: day(5) });
+        assert_eq!(decided(8, &[Retiring(day(0)), Planned]), Decision::Plan);
     }
 
     #[test]

@@ -73,7 +73,8 @@ pub(super) async fn run(
     let Some(setup) = setup(&run.answers, &mut problems) else {
         return exit_early(EarlyExit::of(problems), redactor, on_actions, streams);
     };
-    if let Err(error) = write::write(&run.folder, &files::all(&setup)) {
+    let files = files::all(&setup);
+    if let Err(error) = write::write(&run.folder, &files) {
         let _ = writeln!(streams.stderr, "error: {}", redactor.message(&error));
         return FAILED;
     }
@@ -85,5 +86,13 @@ pub(super) async fn run(
     };
     let text = redactor.scrub(&steps.text());
     let printed = streams.stdout.write_all(text.as_bytes()).and_then(|()| streams.stdout.flush());
-    if printed.is_ok() { 0 } else { FAILED }
+    let Err(error) = printed else { return 0 };
+    let paths: Vec<&str> = files.iter().map(|(path, _)| *path).collect();
+    let error = format!(
+        "the next steps could not be printed: {error}. These files were written: {}. To see the steps, \
+         move them away and run `crossfade init` again.",
+        paths.join(", ")
+    );
+    let _ = writeln!(streams.stderr, "error: {}", redactor.message(&error));
+    FAILED
 }

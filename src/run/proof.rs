@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tracing::instrument::WithSubscriber as _;
 
-use super::{FAILED, USAGE, announce};
+use super::{FAILED, INTERRUPTED, USAGE, announce};
 use crate::cli::{Action, ProviderRun, Verbosity};
 use crate::clock::{Clock, ClockId};
 use crate::http::{Http, HttpSettings};
@@ -17,6 +17,7 @@ use crate::report::provider::{Outcome, proof as steps_as_text, tokens};
 use crate::rotation;
 use crate::rotation::proof::{Proof, is_ours};
 use crate::rotation::session::ProviderSession;
+use crate::rotation::stop_signal::StopSignal;
 use crate::streams::Streams;
 
 /// Runs the command, prints what came of it, and returns the exit code.
@@ -25,6 +26,7 @@ pub(super) async fn run(
     redactor: &Arc<Redactor>,
     on_actions: bool,
     mut streams: Streams,
+    mut stop: impl AsyncFnMut(),
 ) -> u8 {
     if let Some(note) = run.note.as_ref().filter(|_| run.options.verbosity > Verbosity::Quiet) {
         let _ = writeln!(streams.stderr, "{}", redactor.message(note));
@@ -35,7 +37,29 @@ pub(super) async fn run(
         streams.stderr.clone(),
         Progress::new(false),
     );
-    let outcome = carry_out(run, redactor, on_actions, &streams).with_subscriber(log).await;
+    let options = &run.options;
+    let stop_signal = StopSignal::of_run(options.deadline.unsigned(), options.request_timeout.unsigned());
+    let mut stderr = streams.stderr.clone();
+    let stopped = async {
+        stop().await;
+        stop_signal.stop();
+        if run.action == Action::Prove {
+            let _ = writeln!(stderr, "Stopping. A token that was created is still being deleted.");
+        }
+        stop().await;
+        if run.action == Action::Prove {
+            let _ = writeln!(
+                stderr,
+                "Stopped at once. If a token was created, it may be left.\n\
+                 Run `crossfade provider prove` again: it deletes what an earlier one left."
+            );
+        }
+    };
+    let outcome = tokio::select! {
+        biased;
+        () = stopped => return INTERRUPTED,
+        outcome = carry_out(run, redactor, on_actions, &streams, &stop_signal).with_subscriber(log) => outcome,
+    };
     let (text, code) = match outcome {
         Ok((text, is_right)) => (text, if is_right { 0 } else { FAILED }),
         Err((error, code)) => {
@@ -52,6 +76,7 @@ async fn carry_out(
     redactor: &Arc<Redactor>,
     on_actions: bool,
     streams: &Streams,
+    stop_signal: &StopSignal,
 ) -> Result<(String, bool), (String, u8)> {
     let clock = Arc::new(Clock::default());
     let request_timeout = run.options.request_timeout.unsigned();
@@ -66,7 +91,9 @@ async fn carry_out(
     let session = ProviderSession::new(provider, credential, ClockId::Github, http.retry_policy());
     match run.action {
         Action::Check => {
-            let listed = session.tokens().await.map_err(|error| (error.to_string(), FAILED))?;
+            let listed = stop_signal.unless_stopped(session.tokens()).await;
+            let listed = listed.map_err(|why| (format!("not checked, because {why}"), FAILED))?;
+            let listed = listed.map_err(|error| (error.to_string(), FAILED))?;
             let warnings = settings.kind.file().token.absent_from(listed);
             let listed: Vec<_> = listed.iter().map(|token| (token, is_ours(&run.rotation, token))).collect();
             Ok((tokens(&listed, &warnings, redactor), true))
@@ -79,9 +106,10 @@ async fn carry_out(
                 repository: &run.repository,
                 shortest: file.shortest,
                 patience: rotation::patience(request_timeout).max(file.eventual),
+                stop_signal,
                 now: &|| clock.now(),
             };
-            let steps = proof.run().await;
+            let steps = Box::pin(proof.run()).await;
             let is_right = !steps.iter().any(|step| matches!(step.outcome, Outcome::Failed(_)));
             Ok((steps_as_text(&steps, redactor), is_right))
         }

@@ -161,9 +161,10 @@ async fn an_app_lists_secrets_too_and_becomes_the_one_that_writes_them() {
     let run = init(&world, folder.path())
         .env("CROSSFADE_GITHUB_APP_ID", APP_ID)
         .env("CROSSFADE_GITHUB_APP_PRIVATE_KEY", KEY_PKCS1);
-    let ran = typed(run, &["axiom", TOKEN, "120", "", "", ""]).run().await;
+    let ran = typed(run, &["axiom", TOKEN, "41", "AXIOM_119", "", "", ""]).run().await;
     assert_eq!(ran.exit_code, 0, "{}", ran.everything());
     assert!(ran.stderr.contains("  40  AXIOM_039\n      and 81 more\n"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("invalid secret name `41`"), "a row that is not shown: {}", ran.stderr);
     assert_eq!(checked(&folder).await.1, ["acme/infra:AXIOM_119"]);
     assert!(
         text(&folder, ROTATE).contains("github-app-id:") && !text(&folder, ROTATE).contains("github-token:")
@@ -265,6 +266,20 @@ async fn what_is_missing_is_named_with_its_flag() {
         assert!(ran.stderr.ends_with("3 errors; nothing was contacted.\n"), "{}", ran.stderr);
     }
     assert_eq!(requests(&world), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_file_with_the_other_ending_is_noticed_too() {
+    let world = World::start().await;
+    for path in [".github/crossfade.yaml", ".github/workflows/rotate.yaml"] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "mine\n").unwrap();
+        let ran = by_flags(&world, folder.path()).run().await;
+        assert_nothing_done(&ran, 2, &folder);
+        assert!(ran.stderr.starts_with(&format!("error: {path} exists already")), "{}", ran.stderr);
+    }
 }
 
 #[tokio::test]

@@ -230,3 +230,30 @@ async fn a_sigterm_after_a_sigint_lets_the_delivery_go_on() {
     assert_eq!(run.exit_code().await, Some(0));
     assert_eq!(scene.world.undelivered(), Vec::<String>::new());
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_ctrl_c_ends_a_proof_at_once() {
+    let scene = scene().await;
+    let before = scene.world.axiom.live_tokens().len();
+    let gate = Gate::new();
+    scene
+        .faults
+        .inject(Target::on("DELETE", "/tokens/"), Fault::Hold { when: When::Before, gate: gate.clone() });
+    let prove = Invocation::of("provider").flag("prove").flag("axiom").credentials(&scene.world);
+    let prove = prove.arg("--provider", "axiom").arg("--provider-url", scene.front.provider.url());
+    let prove = prove.arg("--token", "ci-ingest").arg("--secret", "AXIOM_TOKEN");
+    let prove = prove.arg("--repository", "acme/infra");
+    let mut run = Interrupted::start(&prove);
+    gate.reached().await;
+    run.signal("-INT");
+    run.says("Stopping. A token that was created is still being deleted.").await;
+    run.signal("-INT");
+    run.says("Run `crossfade provider prove` again").await;
+    assert_eq!(run.exit_code().await, Some(130));
+    gate.open();
+    scene.front.quiet().await;
+    let ran = prove.run().await;
+    assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+    assert_eq!(scene.world.axiom.live_tokens().len(), before);
+}

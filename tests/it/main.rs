@@ -50,5 +50,6 @@ mod status;
 mod summary;
 mod tls;
 mod trust;
+mod unstarted;
 mod walk;
 mod workflows;

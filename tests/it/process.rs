@@ -123,3 +123,22 @@ async fn the_report_for_people_is_as_it_was() {
     let flight = output(Invocation::rotate(&world).flag("--force")).await;
     insta::assert_snapshot!("report-in-flight", hide(text(&flight.stdout)));
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn steps_of_init_that_cannot_be_printed_are_an_error_that_names_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut init = Invocation::of("init").flag("--yes").arg("--repository", "acme/infra");
+    init = init.arg("--provider", "axiom").arg("--token", "ci-ingest").arg("--secret", "AXIOM_TOKEN");
+    let mut command = crossfade(&init);
+    command.current_dir(folder.path());
+    command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let ran =
+        tokio::task::spawn_blocking(move || command.stderr(std::process::Stdio::piped()).output().unwrap());
+    let ran = ran.await.unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    let stderr = text(&ran.stderr);
+    assert!(stderr.contains("the next steps could not be printed"), "{stderr}");
+    assert!(stderr.contains(".github/crossfade.yml, .github/workflows/rotate.yml"), "{stderr}");
+    assert!(folder.path().join(".github/workflows/rotate.yml").exists());
+}

@@ -347,10 +347,15 @@ async fn a_rotation_that_is_not_selected_still_covers_its_tokens() {
     let world = World::start().await;
     world.axiom.add_token(TokenSpec::ingest("second").expires_in_days(50));
     world.github.add_place_of("acme/second:TOKEN");
+    let third = world.axiom.add_token(TokenSpec::ingest("third").expires_in_days(50));
     let file = File::of_rotations(
         &world,
-        "  - { name: one, token: ci-ingest, secrets: ['acme/infra:AXIOM_TOKEN'] }\n  \
-           - { name: two, token: second, secrets: ['acme/second:TOKEN'] }\n",
+        &format!(
+            "  - {{ name: one, token: ci-ingest, secrets: ['acme/infra:AXIOM_TOKEN'] }}\n  \
+               - {{ name: two, token: second, secrets: ['acme/second:TOKEN'] }}\n  \
+               - {{ name: three, token: {}, credential: ANOTHER, secrets: ['acme/second:THIRD'] }}\n",
+            third.id
+        ),
     );
     let unmanaged = async || {
         let ran = file.run("status", &world).arg("--only", "one").flag("--unmanaged").run().await;

@@ -85,6 +85,12 @@ fn a_file_that_could_do_harm_is_refused_where_it_is_wrong() {
             "the placeholder `<credential>` is not allowed here",
         ),
         ("X-Second: <second>", "Host: evil.example", "the header `Host` cannot be set"),
+        ("X-Second: <second>", "X-A: { value: k, onyl: xapt- }", "did you mean `only`?"),
+        ("X-Second: <second>", "X-A: { value: k, bogus: 1 }", "unknown key `bogus` of a header"),
+        ("X-Second: <second>", "X-A: { value: k, only: [a] }", "`only` of a header are texts"),
+        ("X-Second: <second>", "X-A:", "a header is a text"),
+        ("X-Second: <second>", "X-A: { only: z }", "the header `X-A` has no `value`"),
+        ("X-Second: <second>", "X-A: { value: }", "`only` of a header are texts"),
         // What it reads.
         ("X-Second: <second>", "X-Second: <env:HOME>", "unknown placeholder `<env:HOME>`"),
         ("X-Second: <second>", "X-Second: <GITHUB_TOKEN>", "unknown placeholder `<GITHUB_TOKEN>`"),

@@ -84,6 +84,21 @@ fn one_variable_is_for_one_service_and_one_origin() {
         ("provider: axiom", "provider: deepset, credential: DEEPSET"),
         ("provider: axiom, credential: A", "provider: axiom, provider_url: https://a.example, credential: B"),
     ];
+    let vendor = [
+        ("provider: pulumi", "provider: pulumi-team", ""),
+        ("provider: cloudflare", "provider: cloudflare-user", ""),
+        ("provider: grafana, provider_url: https://a.example", "provider: grafana-cloud", "two services"),
+        (
+            "provider: cloudflare",
+            "provider: cloudflare-user, provider_url: https://a.example",
+            "two addresses",
+        ),
+    ];
+    for (one, other, words) in vendor {
+        let text = loaded(&two(one, other), RotationKeys::default(), &[]).1;
+        assert_eq!(text.contains("would be sent to two"), !words.is_empty(), "{text}");
+        assert!(text.contains(words), "{text}");
+    }
     for (one, other) in good {
         assert_eq!(loaded(&two(one, other), RotationKeys::default(), &[]).1, "");
     }
@@ -216,6 +231,8 @@ fn equal_values_are_for_one_service() {
         assert!(!text.contains("same-value"), "{text}");
     }
     assert_eq!(text(&[held("A", "same", Some(&axiom)), held("B", "same", Some(&axiom))]), "");
+    let (account, user) = (provider("cloudflare", "A"), provider("cloudflare-user", "B"));
+    assert_eq!(text(&[held("A", "same", Some(&account)), held("B", "same", Some(&user))]), "");
 }
 
 #[test]

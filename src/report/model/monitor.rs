@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::time::optional_time;
-use super::{DestinationOutcome, DestinationReport, RotationReport, SecretState, Verdict};
+use super::{DestinationOutcome, DestinationReport, RotationReport, SecretState, Verdict, WorkflowOutcome};
 use crate::diagnostic::{Invalid, name_of, named};
 
 /// A state of a rotation that can make `status` fail.
@@ -20,6 +20,8 @@ pub(crate) enum Condition {
     Due,
     /// It is not known which token a destination holds.
     Unknown,
+    /// A workflow of `after` was not started since the token was delivered.
+    After,
 }
 
 /// A rotation in a state that `status --fail-on` names.
@@ -54,8 +56,12 @@ pub(crate) struct UnmanagedToken {
 
 impl Condition {
     /// Every condition, and what it is called.
-    pub(crate) const ALL: [(&'static str, Self); 3] =
-        [("undelivered", Self::Undelivered), ("due", Self::Due), ("unknown", Self::Unknown)];
+    pub(crate) const ALL: [(&'static str, Self); 4] = [
+        ("undelivered", Self::Undelivered),
+        ("due", Self::Due),
+        ("unknown", Self::Unknown),
+        ("after", Self::After),
+    ];
 
     /// Whether a rotation is in this state, and because of which destinations.
     pub(super) fn find(self, rotation: &RotationReport) -> Option<Finding> {
@@ -63,6 +69,7 @@ impl Condition {
             Self::Undelivered => (rotation.reason == Some(Verdict::Undelivered), is_behind),
             Self::Due => (rotation.reason == Some(Verdict::Due), |_| false),
             Self::Unknown => (false, is_unknown),
+            Self::After => (lacks_start(rotation), |_| false),
         };
         let destinations = rotation.destinations.iter().filter(|one| concerned(one));
         let destinations: Vec<String> = destinations.map(|one| one.destination.clone()).collect();
@@ -79,6 +86,19 @@ impl Condition {
 fn is_behind(destination: &DestinationReport) -> bool {
     destination.outcome == DestinationOutcome::Unknown
         && matches!(destination.state, SecretState::Previous | SecretState::Missing)
+}
+
+/// Whether a workflow waits to be started, or could not be. A token that is only due has
+/// nothing to start yet.
+fn lacks_start(rotation: &RotationReport) -> bool {
+    let is_undelivered =
+        rotation.reason == Some(Verdict::Undelivered) || rotation.destinations.iter().any(is_behind);
+    rotation.after.iter().any(|workflow| match workflow.outcome {
+        WorkflowOutcome::Failed => true,
+        WorkflowOutcome::Planned => is_undelivered || rotation.planned.is_none(),
+        WorkflowOutcome::Waiting => is_undelivered,
+        WorkflowOutcome::Started | WorkflowOutcome::HasRun | WorkflowOutcome::NotDue => false,
+    })
 }
 
 fn is_unknown(destination: &DestinationReport) -> bool {

@@ -1,11 +1,14 @@
 //! A provider that the user describes in the configuration.
 
+use std::sync::Arc;
+
 use serde_json::json;
+use tokio::sync::Notify;
 
 use super::assert_sound;
 use crate::support::provider::catalogue::CATALOGUE;
 use crate::support::provider::{Service, TokenSpec, axiom, deepset, launchdarkly, softwareone};
-use crate::support::{Invocation, Ran, World};
+use crate::support::{Fault, Faults, Invocation, Ran, Target, World};
 
 /// The built-in file of this name.
 fn built_in(name: &str) -> String {
@@ -16,6 +19,35 @@ fn built_in(name: &str) -> String {
 async fn world(service: &'static Service, original: TokenSpec) -> World {
     let admin = (service.admin)("crossfade").value("mine-0a1b2c3d4e5f60718293a4b5c6d7e8f9");
     World::builder().provider(service).original(original).admin(admin).start().await
+}
+
+/// `provider prove`, and the signal of a cancelled job right after this request.
+async fn proof_stopped_after(world: &World, target: Target) -> Ran {
+    let faults = Faults::none();
+    let front = world.behind(&faults);
+    let config = configuration(world, &built_in("deepset"));
+    let text = std::fs::read_to_string(config.path()).unwrap();
+    std::fs::write(config.path(), text.replace(&world.provider.url(), front.provider.url())).unwrap();
+    let stopped = Arc::new(Notify::new());
+    let stop = Arc::clone(&stopped);
+    faults.inject(target, Fault::after(move |_| stop.notify_one()));
+    let prove = Invocation::of("provider").flag("prove").flag("mine").credentials(world);
+    let prove = prove.arg("--config", config.path().to_str().unwrap()).arg("--repository", "acme/infra");
+    prove.run_until(stopped.notified()).await
+}
+
+#[tokio::test]
+async fn a_proof_that_is_stopped_creates_nothing_or_deletes_what_it_created() {
+    for (target, made) in [(Target::on("GET", "/token"), 0), (Target::on("POST", "/token"), 1)] {
+        let world = world(&deepset::SERVICE, (deepset::SERVICE.ordinary)("ci-ingest")).await;
+        let before = world.provider.tokens().len();
+        let ran = proof_stopped_after(&world, target).await;
+        assert_eq!(ran.exit_code, 1, "{}", ran.everything());
+        assert!(ran.everything().contains("not done, because the run was stopped"), "{}", ran.everything());
+        assert_eq!(world.provider.tokens().len(), before + made, "{}", ran.everything());
+        assert_eq!(world.provider.live_tokens().len(), before, "{}", ran.everything());
+        world.assert_no_violations();
+    }
 }
 
 /// A configuration whose provider `mine` is described by `file`, and was proved: these files

@@ -9,7 +9,7 @@ use super::super::keys::{ValueKeys, VariableKeys};
 use super::super::template::{Names, Place, Placeholder, RESERVED, Template};
 use super::super::{Auth, Header, ValueShape, Variable};
 use super::{Builder, origin_of, size, texts};
-use crate::diagnostic::{Invalid, Origin, named, quoted};
+use crate::diagnostic::{Invalid, Origin, named, nearest, quoted};
 use crate::provider::{PROVED, YES};
 use crate::redact::{self, TokenShape};
 use crate::yaml::keys::{Field, Named, given};
@@ -28,6 +28,8 @@ const ENGINE_HEADERS: &[&str] = &[
     "cookie",
     "proxy-authorization",
 ];
+
+const HEADER: &str = "expected a text, or { value: text, only: how the credential begins }";
 
 impl Builder<'_> {
     pub(super) fn auth(&mut self, node: &Node) -> Option<Auth> {
@@ -73,35 +75,59 @@ impl Builder<'_> {
         all.iter()
             .filter_map(|(name, origin, field)| {
                 let node = field.value.as_ref()?;
-                let (text, at, only) = match &node.value {
-                    Value::Scalar { text, .. } => (text.clone(), node.origin, None),
-                    Value::Map(entries) => {
-                        let text = |wanted: &str| {
-                            entries.iter().find_map(|(key, value)| match (&key.value, &value.value) {
-                                (Value::Scalar { text: key, .. }, Value::Scalar { text, .. })
-                                    if key == wanted =>
-                                {
-                                    Some(text.clone())
-                                }
-                                _ => None,
-                            })
-                        };
-                        (text("value").unwrap_or_default(), node.origin, text("only"))
-                    }
+                let (text, only) = match &node.value {
+                    Value::Scalar { text, .. } => (text.clone(), None),
+                    Value::Map(entries) => self.conditional_header(name, node.origin, entries)?,
                     _ => {
-                        self.problems.error(
-                            node.origin,
-                            Invalid::new("a header is a text")
-                                .help("or { value: text, only: how the credential begins }"),
-                        );
+                        self.problems.error(node.origin, Invalid::new("a header is a text").help(HEADER));
                         return None;
                     }
                 };
                 let name = self.header_name(name, *origin)?;
-                let value = self.problems.note(at, Template::parse(&text, Place::Header, &self.names))?;
-                Some(Header { name, value, only })
+                let parsed = Template::parse(&text, Place::Header, &self.names);
+                Some(Header { name, value: self.problems.note(node.origin, parsed)?, only })
             })
             .collect()
+    }
+
+    /// The text of a header, and how the credential begins that it is sent with.
+    fn conditional_header(
+        &mut self,
+        name: &str,
+        origin: Origin,
+        entries: &[(Node, Node)],
+    ) -> Option<(String, Option<String>)> {
+        let (mut text, mut only) = (None, None);
+        for (key, value) in entries {
+            let known = match &key.value {
+                Value::Scalar { text: key, .. } if key == "value" => &mut text,
+                Value::Scalar { text: key, .. } if key == "only" => &mut only,
+                Value::Scalar { text: other, .. } => {
+                    let invalid = Invalid::new(format!("unknown key {} of a header", quoted(other)));
+                    let help = nearest(other, ["value", "only"]).map_or_else(
+                        || HEADER.to_owned(),
+                        |meant| format!("did you mean {}?", quoted(meant)),
+                    );
+                    self.problems.error(key.origin, invalid.help(help));
+                    return None;
+                }
+                _ => {
+                    self.problems.error(key.origin, Invalid::new("unknown key of a header").help(HEADER));
+                    return None;
+                }
+            };
+            let Value::Scalar { text, .. } = &value.value else {
+                let invalid = Invalid::new("`value` and `only` of a header are texts");
+                self.problems.error(value.origin, invalid.help(HEADER));
+                return None;
+            };
+            *known = Some(text.clone());
+        }
+        if text.is_none() {
+            let invalid = Invalid::new(format!("the header {} has no `value`", quoted(name)));
+            self.problems.error(origin, invalid.help(HEADER));
+        }
+        Some((text?, only))
     }
 
     fn header_name(&mut self, name: &str, origin: Origin) -> Option<HeaderName> {
