@@ -23,8 +23,8 @@ use super::connection::{Connection, Endpoint, explain};
 use super::file::template::text_of;
 use super::file::{Call, Condition, ProviderFile};
 use super::{
-    Ending, Error, ErrorKind, Expiry, Kind, MarkerIn, Mint, Minted, Overlap, Profile, Provider,
-    ProviderSettings, Token, Verification,
+    Error, ErrorKind, Expiry, Kind, MarkerIn, Mint, Minted, Overlap, Profile, Provider, ProviderSettings,
+    RetireAction, Token, Verification,
 };
 
 /// A service, as its file and a rotation's settings describe it.
@@ -205,13 +205,18 @@ impl Provider for Engine {
         Some(format!("GET /{path} was answered {how} {}", unmet.at.text()))
     }
 
-    async fn end(&self, credential: &SecretString, token: &Token, ending: Ending) -> Result<(), Error> {
+    async fn retire(
+        &self,
+        credential: &SecretString,
+        token: &Token,
+        action: RetireAction,
+    ) -> Result<(), Error> {
         let file = self.file();
-        let call = match ending {
-            Ending::Disable => {
+        let call = match action {
+            RetireAction::Disable => {
                 file.disable.as_ref().ok_or_else(|| Error::invalid("this provider cannot disable a token"))?
             }
-            Ending::Delete => &file.delete,
+            RetireAction::Delete => &file.delete,
         };
         let subject = Subject::token(token, file);
         let request = self.request(&call.address, &subject, credential, self.needs(&call.needs))?;

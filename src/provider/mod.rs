@@ -269,9 +269,9 @@ pub(crate) enum Verification {
     Rejected,
 }
 
-/// How a token is ended.
+/// How a token is retired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum RetireAction {
     /// Can be undone.
     Disable,
     /// Cannot be undone.
@@ -308,7 +308,12 @@ pub(crate) trait Provider: Send + Sync {
     /// Disables or deletes a token with one request. `Ok` only for the documented reply.
     /// Call it through [`crate::rotation`]'s `retire`, which reads the token before each
     /// request.
-    async fn end(&self, credential: &SecretString, token: &Token, ending: Ending) -> Result<(), Error>;
+    async fn retire(
+        &self,
+        credential: &SecretString,
+        token: &Token,
+        action: RetireAction,
+    ) -> Result<(), Error>;
 
     /// Gives a token another expiry, where the profile says that this is possible. A
     /// token that is already gone is no error.

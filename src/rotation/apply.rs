@@ -18,7 +18,7 @@ use super::session::{CredentialFallback, ProviderSession};
 use super::workflows;
 use crate::config::Rotation;
 use crate::github::{self, Evidence, Mode, WriteError};
-use crate::provider::{Ending, ErrorKind, Minted, Token};
+use crate::provider::{ErrorKind, Minted, RetireAction, Token};
 use crate::report::{PlannedMint, VerificationOutcome};
 
 /// What one rotation observed, planned and did, up to the point that it reached.
@@ -247,7 +247,7 @@ async fn rotate(
     if context.stop_signal.check().is_ok() {
         let orphans = plan.orphans.iter().filter_map(|id| run.lineage.get(id));
         for orphan in orphans.map(|member| member.token.clone()).collect::<Vec<_>>() {
-            retire(session, run, &orphan, Ending::Delete, None).await;
+            retire(session, run, &orphan, RetireAction::Delete, None).await;
         }
     }
     writes.creating();
@@ -272,7 +272,7 @@ async fn rotate(
     run.delivery = Some(Delivery { verification, previous });
     if run.secrets.iter().any(Secret::is_written) {
         for lost_attempt in &lost_attempts {
-            retire(session, run, lost_attempt, Ending::Delete, Some(&minted)).await;
+            retire(session, run, lost_attempt, RetireAction::Delete, Some(&minted)).await;
         }
         let input = PlanInput { now: written_at, ..input };
         retire_previous(session, input, run, Some(&minted)).await;
@@ -352,7 +352,7 @@ async fn retire_previous(
                 .push(format!("token {} may be the credential in use and was not ended{until}", token.id));
             continue;
         }
-        retire(session, run, &token, one.ending, minted).await;
+        retire(session, run, &token, one.action, minted).await;
         if run.retired.contains(&one.token) {
             run.warn_of_use(input, &one);
         }
@@ -406,11 +406,11 @@ async fn retire(
     session: &ProviderSession,
     run: &mut RotationRun,
     token: &Token,
-    ending: Ending,
+    action: RetireAction,
     minted: Option<&Minted>,
 ) {
     let credentials = credentials(session, run, minted);
-    match retire::retire(session, &credentials, token, ending).await {
+    match retire::retire(session, &credentials, token, action).await {
         Ok(()) => run.retired.push(TokenId::from(token)),
         Err(error) => run.warnings.push(format!("token {} could not be ended: {error}", token.id)),
     }

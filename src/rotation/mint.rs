@@ -21,7 +21,7 @@ use super::marker::{self, Marker};
 use super::plan::{MintPlan, PlanInput};
 use super::retire::retire;
 use super::session::{CredentialFallback, ProviderSession};
-use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Overlap, Token, Verification};
+use crate::provider::{Error, Expiry, MarkerIn, Mint, Minted, Overlap, RetireAction, Token, Verification};
 use crate::redact::is_maskable;
 use crate::report::VerificationOutcome;
 
@@ -378,7 +378,7 @@ impl MintAttempt<'_> {
     /// Deletes a new token; returns whether that succeeded.
     pub(super) async fn revoke(&self, minted: &Minted, previous: Option<&Token>) -> Cleanup {
         let credentials = CredentialFallback::after_mint(self.session, &minted.value, previous);
-        match retire(self.session, &credentials, &minted.token, Ending::Delete).await {
+        match retire(self.session, &credentials, &minted.token, RetireAction::Delete).await {
             Ok(()) => Cleanup::Revoked,
             Err(error) => Cleanup::Failed { until: minted.token.expires_at, why: error.to_string() },
         }
@@ -393,7 +393,7 @@ impl MintAttempt<'_> {
     /// Deletes the token of a lost attempt. If that fails, a later run does it.
     async fn delete(&self, lost: &Token) {
         let credentials = CredentialFallback::before_mint(self.session);
-        if let Err(error) = retire(self.session, &credentials, lost, Ending::Delete).await {
+        if let Err(error) = retire(self.session, &credentials, lost, RetireAction::Delete).await {
             tracing::warn!("the token of a lost attempt could not be deleted: {error}");
         }
     }

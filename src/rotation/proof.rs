@@ -15,7 +15,7 @@ use super::session::{CredentialFallback, ProviderSession};
 use super::stop_signal::StopSignal;
 use crate::config::{Repository, Rotation, RotationKey};
 use crate::limits::delivery_window;
-use crate::provider::{Ending, Error, Expiry, MarkerIn, Mint, Minted, Token, Verification};
+use crate::provider::{Error, Expiry, MarkerIn, Mint, Minted, RetireAction, Token, Verification};
 use crate::redact::is_maskable;
 use crate::report::provider::{Outcome, Step};
 
@@ -203,7 +203,7 @@ impl Proof<'_> {
 
     async fn delete(&self, steps: &mut Vec<Step>, token: &Token) {
         let credentials = CredentialFallback::before_mint(self.session);
-        let deleted = retire(self.session, &credentials, token, Ending::Delete).await;
+        let deleted = retire(self.session, &credentials, token, RetireAction::Delete).await;
         let deleted = deleted.map_err(|error| format!("{error}. Delete the token {} by hand", token.id));
         if note(steps, &format!("delete the token {}", token.id), deleted).is_none() {
             return;

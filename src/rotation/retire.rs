@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::marker::Marker;
 use super::session::{CredentialFallback, ProviderSession};
-use crate::provider::{Ending, Error, ErrorKind, Token};
+use crate::provider::{Error, ErrorKind, RetireAction, Token};
 
 /// Two replies may show one date with different precision.
 const PRECISION: SignedDuration = SignedDuration::from_secs(1);
@@ -39,31 +39,32 @@ pub(super) async fn retire(
     session: &ProviderSession,
     credentials: &CredentialFallback<'_>,
     token: &Token,
-    ending: Ending,
+    action: RetireAction,
 ) -> Result<(), NotRetired> {
     // Boxed: few of a thousand rotations retire a token on the same day.
-    Box::pin(repeat(session, credentials, token, ending)).await
+    Box::pin(repeat(session, credentials, token, action)).await
 }
 
 async fn repeat(
     session: &ProviderSession,
     credentials: &CredentialFallback<'_>,
     token: &Token,
-    ending: Ending,
+    action: RetireAction,
 ) -> Result<(), NotRetired> {
     let mut repetitions = session.retry.repetitions();
     loop {
-        if has_ended(session, credentials, token, ending).await? {
+        if has_ended(session, credentials, token, action).await? {
             return Ok(());
         }
-        let sent =
-            credentials.call(async |credential| session.provider.end(credential, token, ending).await).await;
+        let sent = credentials
+            .call(async |credential| session.provider.retire(credential, token, action).await)
+            .await;
         let Err(error) = sent else { return Ok(()) };
         match error.kind {
             ErrorKind::Unauthenticated | ErrorKind::Forbidden => return Err(NotRetired::Unconfirmed(error)),
             // It may have ended without the documented reply: read it again.
             ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::Unreadable => {
-                if has_ended(session, credentials, token, ending).await? {
+                if has_ended(session, credentials, token, action).await? {
                     return Ok(());
                 }
                 if error.kind.is_about_the_token() {
@@ -86,13 +87,13 @@ async fn has_ended(
     session: &ProviderSession,
     credentials: &CredentialFallback<'_>,
     token: &Token,
-    ending: Ending,
+    action: RetireAction,
 ) -> Result<bool, NotRetired> {
     let read = credentials.call(async |credential| session.provider.get(credential, &token.id).await).await;
     match read.map_err(NotRetired::Unread)? {
         None => Ok(true),
         Some(shown) if !is_same(token, &shown) => Err(NotRetired::IdTaken { name: shown.name }),
-        Some(shown) => Ok(ending == Ending::Disable && shown.disabled),
+        Some(shown) => Ok(action == RetireAction::Disable && shown.disabled),
     }
 }
 

@@ -11,7 +11,7 @@ use super::trust::Support;
 use crate::config::Rotation;
 use crate::diagnostic::nearest;
 use crate::github::Mode;
-use crate::provider::{Ending, MarkerIn, Provider, Token};
+use crate::provider::{MarkerIn, Provider, RetireAction, Token};
 use crate::report::RotationReport;
 
 /// Said once in a report, however many tokens are doubted.
@@ -113,14 +113,14 @@ impl RotationRun {
     /// Warns when a retired token was used recently.
     pub(super) fn warn_of_use(&mut self, input: PlanInput<'_>, one: &Retirement) {
         let Some(used_at) = one.used_at else { return };
-        let what = match one.ending {
-            Ending::Disable => format!(
+        let what = match one.action {
+            RetireAction::Disable => format!(
                 "It is disabled now, and deleted {} later: enable it at the provider if it is needed",
                 input.rotation.policy.delete_disabled_after()
             ),
             // The warning was given when the token was disabled.
-            Ending::Delete if input.profile.can_disable => return,
-            Ending::Delete => "It is deleted now".to_owned(),
+            RetireAction::Delete if input.profile.can_disable => return,
+            RetireAction::Delete => "It is deleted now".to_owned(),
         };
         self.warnings.push(format!(
             "token {} was last used at {used_at}, after every secret had been written with a newer one: a copy of it \

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::Situation;
 use crate::config::Policy;
-use crate::provider::Ending;
+use crate::provider::RetireAction;
 use crate::rotation::lineage::{Member, TOLERANCE, TokenId, after};
 use crate::rotation::secret::Holder;
 use crate::rotation::trust::Support;
@@ -13,7 +13,7 @@ use crate::rotation::trust::Support;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::rotation) struct Retirement {
     pub(in crate::rotation) token: TokenId,
-    pub(in crate::rotation) ending: Ending,
+    pub(in crate::rotation) action: RetireAction,
     /// The earliest time.
     pub(in crate::rotation) from: Timestamp,
     /// The evidence that every destination holds a newer token.
@@ -55,20 +55,20 @@ impl Situation<'_> {
         // A user who enables it again needs it; and it is kept as long as announced when
         // it was disabled, however late that was.
         let changed_at = token.changed_at.unwrap_or(replaced_at);
-        let (ending, from) = match (expired_at, self.input.profile.can_disable, token.disabled) {
+        let (action, from) = match (expired_at, self.input.profile.can_disable, token.disabled) {
             // An ended token is deleted only if the user asks for it.
-            (Some(expired_at), ..) => (Ending::Delete, after(expired_at, delete_after?.duration())),
+            (Some(expired_at), ..) => (RetireAction::Delete, after(expired_at, delete_after?.duration())),
             (None, true, false) => {
-                (Ending::Disable, overlap_ends_at.max(after(changed_at, overlap.duration())))
+                (RetireAction::Disable, overlap_ends_at.max(after(changed_at, overlap.duration())))
             }
             (None, true, true) => {
                 let kept_for = self.input.rotation.policy.delete_disabled_after();
-                (Ending::Delete, after(overlap_ends_at.max(changed_at), kept_for.duration()))
+                (RetireAction::Delete, after(overlap_ends_at.max(changed_at), kept_for.duration()))
             }
-            (None, false, _) => (Ending::Delete, overlap_ends_at),
+            (None, false, _) => (RetireAction::Delete, overlap_ends_at),
         };
         let used_at = token.last_used_at.filter(|used_at| expired_at.is_none() && *used_at > replaced_at);
-        Some(Retirement { token: member.id(), ending, from, support, used_at })
+        Some(Retirement { token: member.id(), action, from, support, used_at })
     }
 
     /// Previous tokens to give an expiry, because they would otherwise stay valid after

@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::period::Period;
-use crate::provider::Ending;
+use crate::provider::RetireAction;
 use crate::rotation::trust::Support;
 
-fn retirement(ending: Ending, from: Timestamp) -> Retirement {
+fn retirement(action: RetireAction, from: Timestamp) -> Retirement {
     Retirement {
         token: minted("old", day(-80), None).id(),
-        ending,
+        action,
         from,
         support: Support::EqualPrivileges,
         used_at: None,
@@ -25,20 +25,20 @@ fn a_previous_token_is_disabled_after_the_overlap_and_deleted_later() {
             .retire
     };
     assert_eq!(plan(day(6), &old), []);
-    assert_eq!(plan(day(7), &old), [retirement(Ending::Disable, day(7))]);
+    assert_eq!(plan(day(7), &old), [retirement(RetireAction::Disable, day(7))]);
     old.token.disabled = true;
     assert_eq!(plan(day(13), &old), []);
-    assert_eq!(plan(day(14), &old), [retirement(Ending::Delete, day(14))]);
+    assert_eq!(plan(day(14), &old), [retirement(RetireAction::Delete, day(14))]);
     // It was disabled late, because no run took place before.
     old.token.changed_at = Some(day(20));
     assert_eq!(plan(day(26), &old), []);
-    assert_eq!(plan(day(27), &old), [retirement(Ending::Delete, day(27))]);
+    assert_eq!(plan(day(27), &old), [retirement(RetireAction::Delete, day(27))]);
     // A user enabled it again.
     old.token.disabled = false;
     assert_eq!(plan(day(26), &old), []);
-    assert_eq!(plan(day(27), &old), [retirement(Ending::Disable, day(27))]);
+    assert_eq!(plan(day(27), &old), [retirement(RetireAction::Disable, day(27))]);
     old.token.changed_at = Some(day(-80));
-    assert_eq!(plan(day(7), &old), [retirement(Ending::Disable, day(7))]);
+    assert_eq!(plan(day(7), &old), [retirement(RetireAction::Disable, day(7))]);
 }
 
 #[test]
@@ -53,13 +53,13 @@ fn an_expired_predecessor_is_deleted_only_on_demand() {
         Situation::new(at, &lineage, secrets)
             .retirements_now()
             .into_iter()
-            .map(|one| (one.token.into(), one.ending))
+            .map(|one| (one.token.into(), one.action))
             .collect::<Vec<_>>()
     };
     let three_days = Some(Period::from_days(3));
     assert_eq!(retired(None, &secrets, day(90)), []);
     assert_eq!(retired(three_days, &secrets, day(19)), []);
-    assert_eq!(retired(three_days, &secrets, day(20)), [("old".to_owned(), Ending::Delete)]);
+    assert_eq!(retired(three_days, &secrets, day(20)), [("old".to_owned(), RetireAction::Delete)]);
     // Its record still tells who holds it.
     assert_eq!(retired(three_days, &[written(day(0))], day(20)), []);
     assert_eq!(retired(three_days, &[written(day(5))], day(20)), []);
