@@ -74,8 +74,8 @@ pub(super) fn checks(listed: &Listed<'_>, now: Option<Timestamp>) -> Vec<Check> 
     if let (Some(Token { name, expires_at: Some(end), .. }), None) = (own.next(), own.next()) {
         let is_near = now.is_some_and(|now| end.duration_since(now) <= SOON);
         let state = if is_near { State::Warning } else { State::Ok };
-        let message =
-            format!("is probably token `{}`, which expires {}", crate::rotation::marker::strip(name), end);
+        let name = crate::rotation::marker::strip(name);
+        let message = format!("only the listed token `{name}` can be this credential; it expires {end}");
         let check = Check::new(subject(settings), "expiry", state, message);
         checks.push(match is_near {
             true => check.fix(format!(

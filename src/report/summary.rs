@@ -204,7 +204,7 @@ impl Page<'_> {
         if left_out > 0 {
             let _ = writeln!(text, "- {} in the log", format::counted(left_out, "more warning"));
         }
-        format!("### ⚠️ Warnings\n\n{text}\n")
+        format!("### ⚠️ Warnings\n\n{text}\n[What each warning means]({ERRORS}warnings)\n\n")
     }
 
     /// A line for each rotation; of many, the rest is counted, and folded.
