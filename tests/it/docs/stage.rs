@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::init::typed;
 use crate::support::provider::catalogue::CATALOGUE;
-use crate::support::provider::{ALL, FakeToken, Service, lighthouse};
+use crate::support::provider::{ALL, FakeToken, Service, lighthouse, proved};
 use crate::support::world::REPOSITORY;
 use crate::support::{Invocation, Ran, World};
 
@@ -34,7 +34,7 @@ impl Stage {
     pub(super) async fn of_file(configuration: &str, days: i64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("crossfade.yml");
-        std::fs::write(&file, configuration).unwrap();
+        std::fs::write(&file, proved(configuration)).unwrap();
         let mut environment: BTreeMap<String, String> = BTreeMap::new();
         environment.insert("CROSSFADE_CONFIG".to_owned(), file.display().to_string());
         let named = configuration.lines().filter_map(|line| line.trim().strip_prefix("credential:"));

