@@ -330,7 +330,7 @@ mod tests {
             text.contains("::warning title=crossfade::291 more warnings: see the job summary\n"),
             "{text}"
         );
-        assert!(text.contains("acme/gone:AXIOM_TOKEN and 297 more: GitHub answers 404"), "{text}");
+        assert!(text.contains("acme/gone:AXIOM_TOKEN and 297 more: could not be written"), "{text}");
         for (name, report) in samples::scenes() {
             let text = annotations(&report);
             assert!(

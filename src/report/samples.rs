@@ -124,15 +124,15 @@ pub(super) fn failed() -> RotationReport {
             DestinationReport::new("acme/api:AXIOM_TOKEN", DestinationOutcome::Written),
             DestinationReport {
                 error: Some(
-                    "GitHub answers 404: the repository does not exist, or is not shown to us".to_owned(),
+                    "could not be written: the repository does not exist, or the GitHub credential cannot see it (404 Not Found: \"Not Found\")".to_owned(),
                 ),
                 state: SecretState::Previous,
                 holds: end("tok-1"),
                 ..DestinationReport::new("acme/gone:AXIOM_TOKEN", DestinationOutcome::Failed)
             },
         ],
-        error: Some("1 of 2 destinations does not hold the new token".to_owned()),
-        next_step: Some("remove the destination or grant access; the next run tries again".to_owned()),
+        error: Some("acme/gone:AXIOM_TOKEN could not be written: the repository does not exist, or the GitHub credential cannot see it (404 Not Found: \"Not Found\"). 1 of 2 secrets holds the new token".to_owned()),
+        next_step: Some("Check the spelling of acme/gone:AXIOM_TOKEN, and that the GitHub credential has access. The next run creates one new token for both secrets.".to_owned()),
         retired: Vec::new(),
         next_rotation_at: None,
         tokens: vec![
@@ -212,8 +212,8 @@ fn held_back() -> RotationReport {
         reason: Some(Verdict::Undelivered),
         reason_text: Some("acme/gone:AXIOM_TOKEN was not written with token tok-2".to_owned()),
         verification: VerificationOutcome::Skipped,
-        error: Some("not every secret holds the current token, but no new one is created before 2026-09-02T06:00:00Z: earlier runs have created as many as the limit for repeated deliveries allows (4 are live). acme/gone:AXIOM_TOKEN keeps refusing it. Fix that, or run with --force to create one now".to_owned()),
-        steps: vec!["Fix what GitHub reports for acme/gone".to_owned(), "A run after that time creates a new token".to_owned()],
+        error: Some("Not every secret holds the current token, but no new one is created before 2026-09-02T06:00:00Z: each attempt needs a new token, and earlier runs have created as many as the limit for repeated deliveries allows (4 are valid). Not written with it: acme/gone:AXIOM_TOKEN.".to_owned()),
+        steps: vec!["Find out why acme/gone:AXIOM_TOKEN could not be written: `crossfade doctor` shows GitHub's answer. Fix that.".to_owned(), "Run again after 2026-09-02T06:00:00Z, or now with `--force`: that run creates a new token for all secrets.".to_owned()],
         next_rotation_at: time("2026-09-02T06:00:00Z"),
         ..rotation
     }
@@ -239,7 +239,10 @@ fn with_long_ids(mut report: Report) -> Report {
         for destination in &mut rotation.destinations {
             destination.holds.iter_mut().for_each(|end| long(&mut end.id));
             if destination.settings_path.is_empty() {
-                destination.settings_path = "/acme/api/settings/secrets/actions".to_owned();
+                let repository =
+                    destination.destination.split([':', '@']).next().filter(|one| one.contains('/'));
+                destination.settings_path =
+                    format!("/{}/settings/secrets/actions", repository.unwrap_or("acme/api"));
             }
         }
     }

@@ -256,9 +256,14 @@ impl Page<'_> {
                 .unwrap_or_default()
         };
         let tokens = rows.iter().filter_map(|row| row.rotation.token.as_ref()?.expires_at).collect();
-        let dates = rows.iter().filter_map(|row| row.rotation.next_rotation_at).collect();
+        let next = self.view.next(rows[0].rotation);
+        let next = match rows.iter().all(|row| self.view.next(row.rotation) == next) {
+            true => unbroken(&next),
+            false => first(rows.iter().filter_map(|row| row.rotation.next_rotation_at).collect()),
+        };
         let count = format!("{} more", rows.len());
-        vec![sign(rows[0]).to_owned(), count, secrets.to_string(), first(tokens), first(dates)]
+        let secrets = format::counted(secrets as u64, "secret");
+        vec![sign(rows[0]).to_owned(), count, secrets, first(tokens), next]
     }
 
     /// Who holds what, of the rotations that did not fail, and whether it is folded.

@@ -153,8 +153,9 @@ pub enum RotationError {
     },
     /// Minting for *undelivered* is suspended, because earlier runs minted often enough.
     #[error(
-        "Not every secret holds the current token, but no new one is created before {until}: earlier runs have created \
-         as many as the limit for repeated deliveries allows ({live} are valid). {}",
+        "Not every secret holds the current token, but no new one is created before {until}: each attempt \
+         needs a new token, and earlier runs have created as many as the limit for repeated deliveries allows ({live} are \
+         valid). {}",
         why_undelivered(failing, overwritten)
     )]
     HeldBack {

@@ -202,8 +202,12 @@ fn sentence(text: &str) -> String {
 }
 
 fn held_back(until: &jiff::Timestamp, failing: &[String], overwritten: &[String]) -> Vec<String> {
-    let failing = (!failing.is_empty())
-        .then(|| format!("Find out why {} could not be written, and fix that.", secrets(failing)));
+    let failing = (!failing.is_empty()).then(|| {
+        format!(
+            "Find out why {} could not be written (`crossfade doctor` shows GitHub's answer), and fix that.",
+            secrets(failing)
+        )
+    });
     let overwritten =
         (!overwritten.is_empty()).then(|| format!("Find out what overwrites {}.", secrets(overwritten)));
     let then = format!(
