@@ -6,11 +6,10 @@
 //! configuration file); and the check that a credential is not another service's.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::catalogue;
 
@@ -85,10 +84,8 @@ const SHOWN: usize = super::GRAM - 1;
 pub(super) fn known() -> impl Iterator<Item = (&'static str, &'static TokenShape)> {
     static KNOWN: LazyLock<Vec<(&str, TokenShape)>> = LazyLock::new(|| {
         let of_file = |(name, text): &(&'static str, &str)| {
-            // Only a file that reads as YAML passes the tests.
-            let file: Values = serde_saphyr::from_str(text).unwrap_or_default();
             let name = *name;
-            file.values.into_iter().filter_map(move |value| Some((name, value.shape()?)))
+            described(&read(text)).into_iter().map(move |shape| (name, shape))
         };
         let github = GITHUB_TOKENS.iter().map(|shape| (GITHUB, shape.clone()));
         catalogue::FILES.iter().flat_map(of_file).chain(github).collect()
@@ -98,40 +95,28 @@ pub(super) fn known() -> impl Iterator<Item = (&'static str, &'static TokenShape
 
 /// The kinds of tokens that a configuration describes under `providers`.
 pub(crate) fn own_shapes(configuration: &str) -> Vec<TokenShape> {
-    #[derive(Default, Deserialize)]
-    struct Configuration {
-        #[serde(default)]
-        providers: BTreeMap<String, Values>,
-    }
-    // What cannot be read is refused elsewhere, with its line.
-    let file: Configuration = serde_saphyr::from_str(configuration).unwrap_or_default();
-    let values = file.providers.into_values().flat_map(|provider| provider.values);
-    values.filter_map(DescribedValue::shape).collect()
+    let file = read(configuration);
+    let providers = file["providers"].as_object().into_iter().flat_map(|providers| providers.values());
+    providers.flat_map(described).collect()
+}
+
+/// A file as JSON. What cannot be read is refused elsewhere, with its line.
+fn read(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap_or_default()
 }
 
 /// What a provider file says of values.
-#[derive(Default, Deserialize)]
-struct Values {
-    #[serde(default)]
-    values: Vec<DescribedValue>,
-}
-
-#[derive(Deserialize)]
-struct DescribedValue {
-    prefix: String,
-    body: Option<String>,
-    least: Option<usize>,
-}
-
-impl DescribedValue {
-    fn shape(self) -> Option<TokenShape> {
-        let least = self.least.unwrap_or(Body::LEAST);
-        let body = match self.body {
+fn described(provider: &Value) -> Vec<TokenShape> {
+    let shape = |value: &Value| {
+        let least = value["least"].as_u64().and_then(|least| usize::try_from(least).ok());
+        let least = least.unwrap_or(Body::LEAST);
+        let body = match value["body"].as_str() {
             Some(name) => Body::named(least).into_iter().find(|(known, _)| *known == name)?.1,
             None => Body::Word(least),
         };
-        Some(TokenShape { prefix: Cow::Owned(self.prefix), body })
-    }
+        Some(TokenShape { prefix: Cow::Owned(value["prefix"].as_str()?.to_owned()), body })
+    };
+    provider["values"].as_array().into_iter().flatten().filter_map(shape).collect()
 }
 
 /// How something begins, its shortest length, and what it is made of.
