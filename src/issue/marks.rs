@@ -48,7 +48,7 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Finds the marks with this key. Without the last mark nobody can tell whose the text
+    /// Finds the marks with this key. Without the last mark it is unknown whose the text
     /// is, so all of it stays.
     pub(super) fn find(description: &'a str, key: &IssueKey) -> Option<Self> {
         let (before, rest) = description.split_once(&format!("<!-- crossfade:issue {key} "))?;

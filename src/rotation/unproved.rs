@@ -1,4 +1,4 @@
-//! Providers that were not shown to work as their files say: told once for each in a run, and
+//! Providers that were not shown to work as their files say: reported once for each in a run, and
 //! by `crossfade doctor`.
 
 use std::collections::HashMap;

@@ -58,7 +58,7 @@ async fn an_issue_from_the_first_failure_to_the_recovery() {
     );
     assert!(first.body.contains("### ❌ <code>ci-ingest</code>"), "{}", first.body);
 
-    // Nobody is told again of what they know; the summary is today's.
+    // No comment about what was announced already; the summary is today's.
     world.advance_days(1);
     failed(&rotate(&world).run().await);
     let [second] = issues(&world).try_into().unwrap();

@@ -76,7 +76,7 @@ pub(crate) enum WhyUnknown {
     /// It was written outside the delivery windows of all tokens, or in several.
     #[default]
     Overwritten,
-    /// The provider's tokens could not be read, or the rotation's could not be told.
+    /// The provider's tokens could not be read, or this rotation's could not be identified.
     NotCompared,
     /// Another run may be writing it.
     AnotherRun,
