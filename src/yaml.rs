@@ -9,10 +9,10 @@ use std::fmt;
 use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use serde_saphyr::{DuplicateKeyPolicy, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
-use crate::diagnostic::{Invalid, Origin, Position, printable};
+use crate::diagnostic::{Invalid, Origin, Position, Problems, printable, quoted};
 
 /// The largest file that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
@@ -54,6 +54,27 @@ impl Node {
             Value::Scalar { .. } => "a boolean",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
+        }
+    }
+
+    /// The tree as plain JSON.
+    pub(crate) fn json(&self, problems: &mut Problems) -> Option<Json> {
+        match &self.value {
+            Value::Null => Some(Json::Null),
+            Value::Scalar { json, .. } => Some(json.clone()),
+            Value::List(items) => items.iter().map(|item| item.json(problems)).collect(),
+            Value::Map(entries) => {
+                let mut map = Map::new();
+                for (key, value) in entries {
+                    let Value::Scalar { text, .. } = &key.value else {
+                        return problems.note(key.origin, Err(Invalid::new("expected a word as the key")));
+                    };
+                    if map.insert(text.clone(), value.json(problems)?).is_some() {
+                        problems.error(key.origin, Invalid::new(format!("{} is given twice", quoted(text))));
+                    }
+                }
+                Some(Json::Object(map))
+            }
         }
     }
 

@@ -105,7 +105,7 @@ impl Read for Creation {
                 );
             }
         }
-        json(node, problems).map(|json| match json {
+        node.json(problems).map(|json| match json {
             Json::Object(map) => Self(map),
             _ => Self(Map::new()),
         })
@@ -113,24 +113,3 @@ impl Read for Creation {
 }
 
 inline_schema!(Creation, "Create", |_| json_schema!({ "type": "object" }));
-
-/// A tree as plain JSON.
-fn json(node: &Node, problems: &mut Problems) -> Option<Json> {
-    match &node.value {
-        Value::Null => Some(Json::Null),
-        Value::Scalar { json, .. } => Some(json.clone()),
-        Value::List(items) => items.iter().map(|item| json(item, problems)).collect(),
-        Value::Map(entries) => {
-            let mut map = Map::new();
-            for (key, value) in entries {
-                let Value::Scalar { text, .. } = &key.value else {
-                    return problems.note(key.origin, Err(Invalid::new("expected a word as the key")));
-                };
-                if map.insert(text.clone(), json(value, problems)?).is_some() {
-                    problems.error(key.origin, Invalid::new(format!("{} is given twice", quoted(text))));
-                }
-            }
-            Some(Json::Object(map))
-        }
-    }
-}

@@ -1,8 +1,8 @@
 //! What the tokens of each service look like: the one table of it.
 //!
 //! The files of the catalogue and the list of GitHub's below feed it. Three things read it:
-//! the redactor, which hides what looks like a token although nobody registered
-//! it; the refusal of secrets where their names belong (arguments, variables, the
+//! the redactor, which hides what looks like a token although it was not registered;
+//! the refusal of secrets where their names belong (arguments, variables, the
 //! configuration file); and the check that a credential is not another service's.
 
 use std::borrow::Cow;

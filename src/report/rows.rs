@@ -2,6 +2,8 @@
 //! causes, the dates. The layouts of [`super::text`], [`super::status`] and
 //! [`super::summary`] are made from these rows.
 
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -12,6 +14,8 @@ use super::model::{
     SecretState, Verdict, WhyUnknown, WorkflowOutcome, WorkflowReport,
 };
 use super::paint::Role;
+pub(super) use words::because;
+use words::{mints, state_role, state_word, word};
 
 /// In the order of importance.
 const OUTCOMES: [RotationOutcome; 4] =
@@ -394,69 +398,6 @@ pub(super) fn folded<'a, 'b>(secrets: &'b [Secret<'a>], few: usize) -> Vec<Vec<&
         _ => group.into_iter().map(|secret| vec![secret]).collect(),
     };
     groups.into_iter().flat_map(split).collect()
-}
-
-/// The one list of words for what a secret holds; JSON has the same.
-fn state_word(state: SecretState) -> &'static str {
-    match state {
-        SecretState::Current => "current",
-        SecretState::Previous => "previous",
-        SecretState::Unknown => "unknown",
-        SecretState::Missing => "missing",
-        SecretState::NotRead => "not read",
-    }
-}
-
-fn state_role(state: SecretState) -> Role {
-    match state {
-        SecretState::Current => Role::Good,
-        SecretState::Previous | SecretState::Missing => Role::Change,
-        SecretState::Unknown => Role::Quiet,
-        SecretState::NotRead => Role::Bad,
-    }
-}
-
-/// What became of a rotation; for `status` what a run would find.
-fn word(rotation: &RotationReport, command: Reporter) -> (&'static str, Role) {
-    match (rotation.outcome, command, rotation.reason) {
-        (RotationOutcome::Failed, ..) => ("FAILED", Role::Bad),
-        (RotationOutcome::Rotated, ..) => ("rotated", Role::Good),
-        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Due)) => ("due", Role::Change),
-        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Forced)) => ("forced", Role::Change),
-        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Undelivered)) => {
-            ("undelivered", Role::Change)
-        }
-        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Missing)) => ("missing", Role::Change),
-        (RotationOutcome::Planned, Reporter::Rotate, _) if mints(rotation) => ("would rotate", Role::Change),
-        (RotationOutcome::Planned, Reporter::Rotate, _) if rotation.retired.is_empty() => {
-            ("would start", Role::Change)
-        }
-        (RotationOutcome::Planned, Reporter::Rotate, _) => ("would retire", Role::Change),
-        (RotationOutcome::Planned | RotationOutcome::Fresh, ..) => ("fresh", Role::Good),
-    }
-}
-
-/// Whether the verdict is to create a token.
-fn mints(rotation: &RotationReport) -> bool {
-    match rotation.reason {
-        Some(Verdict::Due | Verdict::Forced | Verdict::Undelivered | Verdict::Missing) => true,
-        Some(Verdict::Fresh | Verdict::InFlight) | None => false,
-    }
-}
-
-/// Why the verdict is what it is; reads on from "because". `None` where the run did not
-/// get so far.
-pub(super) fn because(rotation: &RotationReport, format: &Format) -> Option<String> {
-    let text = rotation.reason_text.as_ref().map(|text| format.sentence(text));
-    let reason = match rotation.reason? {
-        Verdict::Fresh => return Some(text.unwrap_or("nothing is due".to_owned())),
-        Verdict::Due => "it is due",
-        Verdict::Forced => return Some("it is forced".to_owned()),
-        Verdict::Undelivered => "the current token is not everywhere",
-        Verdict::InFlight => "another run is at work, or ended a moment ago",
-        Verdict::Missing => "there is no such token",
-    };
-    Some(text.map_or_else(|| reason.to_owned(), |text| format!("{reason}: {text}")))
 }
 
 /// What to do after an error, one instruction each.

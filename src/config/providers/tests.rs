@@ -102,6 +102,7 @@ fn a_file_that_could_do_harm_is_refused_where_it_is_wrong() {
         ("value: /secret", "value: \"<reply:/id>:<reply:/x>\"", "is not among the `secrets`"),
         ("id: /key_id", "id: /secret", "the id at `/secret` is a secret"),
         // What makes a rotation unsafe.
+        ("scopes: /scopes", "scopes: { at: /scopes, default: { a: 1, a: 2 } }", "`a` is given twice"),
         ("max: 120", "max: 63", "a marker does not fit"),
         (
             "{ at: /label, max: 120 }",

@@ -122,7 +122,7 @@ keys! {
         last_used: TimeKeys,
         /// What a disabled token shows.
         disabled: Named<Node>,
-        /// What an item shows that is no token any more.
+        /// What an item shows that is not a token any longer, like one that was revoked.
         ignore: Named<Node>,
         /// What an item must show to be a token at all.
         only: Named<Node>,

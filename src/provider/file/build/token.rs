@@ -1,7 +1,5 @@
 //! What a file says of a listed token.
 
-use serde_json::Value as Json;
-
 use super::super::keys::{RightKeys, TimeKeys, TokenKeys};
 use super::super::template::Pointer;
 use super::super::time::TimeForm;
@@ -10,7 +8,6 @@ use super::{Builder, optional, origin_of, size, texts};
 use crate::diagnostic::{Invalid, Origin, Problems, named, quoted};
 use crate::provider::LONGEST_MARKER;
 use crate::yaml::keys::{Field, given};
-use crate::yaml::{Node, Value};
 
 impl Builder<'_> {
     pub(super) fn token(&mut self, keys: &TokenKeys, secrets: &[String]) -> Option<TokenRules> {
@@ -158,7 +155,7 @@ impl Builder<'_> {
             name: name.to_owned(),
             at: at?,
             projection,
-            default: given(&keys.default).map(json),
+            default: given(&keys.default).and_then(|node| node.json(self.problems)),
             is_required: given(&keys.required) == Some(&true),
             omits_empty: given(&keys.omit_empty) == Some(&true),
             unless: self.conditions(given(&keys.unless)),
@@ -178,21 +175,5 @@ fn id_form(text: &str) -> Result<IdForm, Invalid> {
         _ => Err(Invalid::new(format!("unknown form of an id {}", quoted(text))).help(
             "expected uuid, digits, a number of hexadecimal digits like `hex 24`, or a beginning like TKN-*",
         )),
-    }
-}
-
-/// A tree as JSON, without placeholders.
-fn json(node: &Node) -> Json {
-    match &node.value {
-        Value::Null => Json::Null,
-        Value::Scalar { json, .. } => json.clone(),
-        Value::List(items) => items.iter().map(json).collect(),
-        Value::Map(entries) => entries
-            .iter()
-            .filter_map(|(key, value)| match &key.value {
-                Value::Scalar { text, .. } => Some((text.clone(), json(value))),
-                _ => None,
-            })
-            .collect(),
     }
 }
