@@ -41,21 +41,6 @@ struct Shared {
     is_paused: AtomicBool,
 }
 
-/// A request that will be tried again.
-#[derive(Debug)]
-pub(crate) struct Retrying<'a> {
-    /// The service, as users call it: `GitHub`, or its host.
-    pub(crate) who: &'a str,
-    pub(crate) host: &'a str,
-    /// What happened, to follow the service's name: `answered 503`.
-    pub(crate) failure: &'a str,
-    /// The next attempt, from 2.
-    pub(crate) attempt: u32,
-    /// Attempts in all.
-    pub(crate) of: usize,
-    pub(crate) wait: Duration,
-}
-
 /// Something that is waited for, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Waiting {
@@ -92,7 +77,6 @@ impl Default for Progress {
 impl Progress {
     /// Progress that is shown on standard error: as a line on a terminal, else as an
     /// entry of the log now and then.
-    #[must_use]
     pub(crate) fn new(is_terminal: bool) -> Self {
         if !is_terminal {
             return Self::default();
@@ -166,11 +150,16 @@ impl Progress {
         self.wait(Cause::Answer { who: who.to_owned() })
     }
 
-    /// A request failed, and is tried again later. It is logged once for each host
-    /// and cause.
-    pub(crate) fn wait_to_retry(&self, retrying: &Retrying<'_>) -> Waiting {
-        let Retrying { who, host, failure, attempt, of, wait } = *retrying;
-        let failure = format!("{who} {failure}");
+    /// A request failed, and its next attempt follows after `wait`. It is logged once for
+    /// each host and cause.
+    pub(crate) fn wait_to_retry(
+        &self,
+        host: &str,
+        failure: String,
+        attempt: u32,
+        of: usize,
+        wait: Duration,
+    ) -> Waiting {
         let is_first = {
             let mut retries = self.0.retries.lock().unwrap_or_else(PoisonError::into_inner);
             let count = retries.entry((host.to_owned(), failure.clone())).or_default();

@@ -21,9 +21,9 @@ use tracing::instrument::WithSubscriber as _;
 use crate::cli::{self, Command, EarlyExit, Invocation, Run, Verbosity};
 use crate::clock::{Clock, ClockId};
 use crate::diagnostic::{Invalid, Problems};
-use crate::doctor::{self, Diagnosis, Subject, workflow};
+use crate::doctor::{self, Diagnosis, workflow};
 use crate::environment::Environment;
-use crate::github::{GitHub, GithubCredential, GithubOptions, IssueToken, Issues, Mode};
+use crate::github::{GitHub, GithubCredential, GithubOptions, Issues, Mode};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::log;
 use crate::progress::Progress;
@@ -232,7 +232,9 @@ async fn carry_out(
         announce: Arc::clone(&announce),
         progress: progress.clone(),
     };
+    // Boxed, because the future of a run would grow by it.
     let github = GitHub::connect(Arc::clone(&http), &run.github, github_options)
+        .map(Box::new)
         .map_err(|error| Abort::Usage(error.to_string()))?;
     let sessions = sessions(run, &http, &announce).map_err(Abort::Usage)?;
     let stop_signal = StopSignal::of_run(options.deadline.unsigned(), request_timeout);
@@ -260,15 +262,10 @@ async fn carry_out(
     let work = async {
         if run.command == Command::Doctor {
             let workflows = workflow::read(&run.checkout);
-            let subject = Subject {
-                config: &run.config,
-                warnings: &run.warnings,
-                repository: &run.repository,
-                sessions: &sessions,
-                workflows: &workflows,
-            };
+            let Run { config, warnings, repository, .. } = run;
+            let diagnose = || doctor::diagnose(&context, config, warnings, repository, &sessions, &workflows);
             // Nothing is changed, so nothing has to be finished.
-            let diagnosis = Box::pin(stop_signal.unless_stopped(doctor::diagnose(&context, &subject))).await;
+            let diagnosis = Box::pin(stop_signal.unless_stopped(diagnose())).await;
             return Outcome::Diagnosis(diagnosis.unwrap_or_else(|why| Diagnosis::stopped(&why)));
         }
         let report = rotation::run(&context, &run.config, &sessions).await;
@@ -359,8 +356,7 @@ fn register(run: &Run, redactor: &Redactor) {
     run.credentials.values().for_each(|credential| redactor.register(credential));
     run.marker_keys.iter().for_each(|key| redactor.register(key));
     if let Some(settings) = &run.issue {
-        let (IssueToken::Own(token) | IssueToken::Shared(token)) = &settings.token;
-        redactor.register(token);
+        redactor.register(&settings.token.token);
     }
     match &run.github.credential {
         GithubCredential::Token(token) => redactor.register(token),

@@ -6,8 +6,8 @@ use super::input::Inputs;
 use super::settings::{self, ISSUE_TOKEN};
 use crate::config::{Config, Repository};
 use crate::diagnostic::{Invalid, Origin};
-use crate::github::{GithubCredential, IssueToken};
-use crate::issue::{IssueKey, IssueSettings};
+use crate::github::{BearerToken, GithubCredential, SignedWith};
+use crate::issue::{self, IssueSettings};
 
 /// Stands for the repository that rotates.
 pub(super) const HERE: &str = "true";
@@ -41,7 +41,7 @@ pub(super) fn settings(
         repository: named.unwrap_or_else(|| repository.clone()),
         token,
         may_be_public,
-        key: IssueKey::new(&key),
+        key: issue::key(&key),
         about: about
             .iter()
             .filter(|part| *part != super::invocation::DEFAULT_FILE)
@@ -68,12 +68,15 @@ fn about(inputs: &Inputs<'_>, config: &Config) -> Vec<String> {
 }
 
 /// `CROSSFADE_ISSUE_TOKEN`, else the token that writes the secrets.
-fn token(inputs: &mut Inputs<'_>, credential: Option<&GithubCredential>) -> Option<IssueToken> {
+fn token(inputs: &mut Inputs<'_>, credential: Option<&GithubCredential>) -> Option<BearerToken> {
     if inputs.environment.get(ISSUE_TOKEN).is_some() {
-        return settings::secret(inputs.environment, ISSUE_TOKEN, inputs.problems).map(IssueToken::Own);
+        let token = settings::secret(inputs.environment, ISSUE_TOKEN, inputs.problems)?;
+        return Some(BearerToken { token, signed_with: SignedWith::IssueToken });
     }
     match credential? {
-        GithubCredential::Token(token) => Some(IssueToken::Shared(token.clone())),
+        GithubCredential::Token(token) => {
+            Some(BearerToken { token: token.clone(), signed_with: SignedWith::Token })
+        }
         GithubCredential::App { .. } => {
             let invalid = Invalid::new(format!("--report-issue needs a token, and {ISSUE_TOKEN} is not set"));
             inputs.problems.error(

@@ -1,15 +1,12 @@
 //! The GitHub credential: accepted, whose it is, which kind, and its end.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{Check, State};
-use crate::github::{CredentialKind, Error, Identity};
+use crate::github::{Error, Identity};
 use crate::rotation::Failure;
 
 const SUBJECT: &str = "GitHub credential";
-
-/// How long before its expiry the credential is reported.
-const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 pub(super) fn checks(
     identity: Result<&Identity, &Error>,
@@ -21,26 +18,13 @@ pub(super) fn checks(
         Err(error) => return vec![Check::failed(SUBJECT, "credential", Failure::of_github(error))],
     };
     let mut checks = vec![Check::new(SUBJECT, "credential", State::Ok, described(identity))];
-    checks.extend(expires_at.map(|end| expiry(end, now)));
+    let renew = "Renew it before: crossfade does not rotate it, and cannot write secrets without it.";
+    checks.extend(expires_at.map(|end| Check::expiry(SUBJECT, format!("expires {end}"), end, now, renew)));
     checks
 }
 
-/// Whose it is, and which kind.
 fn described(identity: &Identity) -> String {
-    let kind = match identity.kind {
-        CredentialKind::FineGrained => "fine-grained personal access token",
-        CredentialKind::Classic => "classic personal access token",
-        CredentialKind::Oauth => "OAuth token",
-        CredentialKind::InstallationToken => "installation token, as a workflow or a GitHub App has it",
-        CredentialKind::App => "GitHub App",
-        CredentialKind::Other => "token",
-    };
-    let name = identity.name.as_deref();
-    let mut text = match (identity.kind, name) {
-        (CredentialKind::App, Some(name)) => format!("{kind} {name}"),
-        (_, Some(name)) => format!("accepted: {kind} of {name}"),
-        (_, None) => format!("accepted: {kind}"),
-    };
+    let mut text = identity.description.clone();
     if let Some(scopes) = &identity.scopes {
         text.push_str(&format!(", scopes {scopes}"));
     }
@@ -52,16 +36,4 @@ fn described(identity: &Identity) -> String {
         text.push_str(&format!(", installed at {}", installed.join(", ")));
     }
     text
-}
-
-fn expiry(end: Timestamp, now: Option<Timestamp>) -> Check {
-    let is_near = now.is_some_and(|now| end.duration_since(now) <= SOON);
-    let state = if is_near { State::Warning } else { State::Ok };
-    let check = Check::new(SUBJECT, "expiry", state, format!("expires {}", end));
-    match is_near {
-        true => {
-            check.fix("Renew it before: crossfade does not rotate it, and cannot write secrets without it.")
-        }
-        false => check,
-    }
 }

@@ -23,7 +23,8 @@ pub(crate) mod workflow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
 use crate::config::{Config, Repository};
 use crate::diagnostic::{Problems, Severity};
@@ -41,7 +42,6 @@ pub(crate) struct Check {
     pub(crate) subject: String,
     /// Which check, for programs: `credential`, `token`, `secrets`.
     pub(crate) check: &'static str,
-    /// How it ended.
     pub(crate) state: State,
     /// What was found.
     pub(crate) message: String,
@@ -52,7 +52,8 @@ pub(crate) struct Check {
 }
 
 /// How a check ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum State {
     /// All is well.
     Ok,
@@ -73,19 +74,8 @@ pub(crate) struct Diagnosis {
     pub(crate) checks: Vec<Check>,
 }
 
-/// What is examined.
-pub(crate) struct Subject<'a> {
-    /// The selected rotations.
-    pub(crate) config: &'a Config,
-    /// Warnings of the configuration.
-    pub(crate) warnings: &'a Problems,
-    /// The repository that rotates.
-    pub(crate) repository: &'a Repository,
-    /// One session for each provider and credential.
-    pub(crate) sessions: &'a HashMap<ProviderSettings, Arc<ProviderSession>>,
-    /// The workflows of the checkout.
-    pub(crate) workflows: &'a Workflows,
-}
+/// How long before its expiry a credential is reported.
+const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 impl Check {
     fn new(
@@ -102,6 +92,20 @@ impl Check {
         self
     }
 
+    /// The end of a credential, and how to renew it if that is near.
+    fn expiry(
+        subject: impl Into<String>,
+        message: String,
+        end: Timestamp,
+        now: Option<Timestamp>,
+        renew: impl Into<String>,
+    ) -> Self {
+        match now.is_some_and(|now| end.duration_since(now) <= SOON) {
+            true => Self::new(subject, "expiry", State::Warning, message).fix(renew),
+            false => Self::new(subject, "expiry", State::Ok, message),
+        }
+    }
+
     fn failed(subject: impl Into<String>, check: &'static str, failure: Failure) -> Self {
         let Failure { message, steps, code, .. } = failure;
         Self { fix: steps, code: Some(code), ..Self::new(subject, check, State::Failed, message) }
@@ -116,21 +120,26 @@ impl Diagnosis {
     }
 
     /// How many checks ended so.
-    #[must_use]
     pub(crate) fn count(&self, state: State) -> usize {
         self.checks.iter().filter(|check| check.state == state).count()
     }
 
     /// 1 if something would stop a rotation.
-    #[must_use]
     pub(crate) fn exit_code(&self) -> u8 {
         u8::from(self.count(State::Failed) > 0)
     }
 }
 
-/// Asks everything, and reports all answers.
-pub(crate) async fn diagnose(context: &RunContext<'_>, subject: &Subject<'_>) -> Diagnosis {
-    let Subject { config, warnings, repository, sessions, workflows } = subject;
+/// Asks everything, and reports all answers. `warnings`: of the configuration; `workflows`:
+/// of the checkout; `repository`: the one that rotates.
+pub(crate) async fn diagnose(
+    context: &RunContext<'_>,
+    config: &Config,
+    warnings: &Problems,
+    repository: &Repository,
+    sessions: &HashMap<ProviderSettings, Arc<ProviderSession>>,
+    workflows: &Workflows,
+) -> Diagnosis {
     let owners = owners(config);
     let owners: Vec<&str> = owners.iter().map(String::as_str).collect();
     let runs_here = workflows.found.iter().any(|workflow| !workflow.crons.is_empty());

@@ -9,7 +9,6 @@ use crate::report::paint::{Cell, Page, Role};
 use crate::streams::Terminal;
 
 /// The page: groups of checks, and what follows from them.
-#[must_use]
 pub(crate) fn text(diagnosis: &Diagnosis, terminal: Terminal, redactor: &Redactor) -> String {
     let format = Format::at(diagnosis.now);
     let shown = |text: &str| format.sentence(&redactor.message(text));
@@ -63,7 +62,6 @@ fn conclusion(diagnosis: &Diagnosis) -> String {
 }
 
 /// One document for programs.
-#[must_use]
 pub(crate) fn json(diagnosis: &Diagnosis, redactor: &Redactor) -> String {
     let checks: Vec<Value> = diagnosis.checks.iter().map(|check| shown(check, redactor)).collect();
     let document = json!({
@@ -76,17 +74,11 @@ pub(crate) fn json(diagnosis: &Diagnosis, redactor: &Redactor) -> String {
 }
 
 fn shown(check: &Check, redactor: &Redactor) -> Value {
-    let state = match check.state {
-        State::Ok => "ok",
-        State::Unknown => "unknown",
-        State::Warning => "warning",
-        State::Failed => "failed",
-    };
     let fix = (!check.fix.is_empty()).then(|| redactor.message(&check.fix.join(" ")));
     json!({
         "subject": redactor.line(&check.subject),
         "check": check.check,
-        "state": state,
+        "state": check.state,
         "message": redactor.message(&check.message),
         "fix": fix,
         "code": check.code.map(crate::error_code::ErrorCode::as_str),

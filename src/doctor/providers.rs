@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{Check, State, counted};
 use crate::clock::Clock;
@@ -13,9 +13,6 @@ use crate::error_code::ErrorCode;
 use crate::provider::{Error, ErrorKind, ProviderSettings, Token};
 use crate::rotation::session::ProviderSession;
 use crate::rotation::{Unproved, clock_failure, provider_failure};
-
-/// How long before its expiry the credential is reported.
-const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// A provider credential, and the tokens that it sees.
 pub(super) struct Listed<'a> {
@@ -72,18 +69,11 @@ pub(super) fn checks(listed: &Listed<'_>, now: Option<Timestamp>) -> Vec<Check> 
         .filter(is_live)
         .filter(|token| session.provider.could_be_value_of(token, &session.credential));
     if let (Some(Token { name, expires_at: Some(end), .. }), None) = (own.next(), own.next()) {
-        let is_near = now.is_some_and(|now| end.duration_since(now) <= SOON);
-        let state = if is_near { State::Warning } else { State::Ok };
         let name = crate::rotation::marker::strip(name);
         let message = format!("only the listed token `{name}` can be this credential; it expires {end}");
-        let check = Check::new(subject(settings), "expiry", state, message);
-        checks.push(match is_near {
-            true => check.fix(format!(
-                "Renew it before, unless a rotation replaces it, and store it in `{}`.",
-                settings.credential
-            )),
-            false => check,
-        });
+        let variable = &settings.credential;
+        let renew = format!("Renew it before, unless a rotation replaces it, and store it in `{variable}`.");
+        checks.push(Check::expiry(subject(settings), message, *end, now, renew));
     }
     checks
 }
@@ -101,19 +91,17 @@ pub(super) fn proof(Unproved { kind, message, steps }: Unproved) -> Check {
 
 /// Whether the clocks of GitHub and of the providers agree.
 pub(super) fn clocks(clock: &Clock, listed: &[Listed<'_>], has_github_answered: bool) -> Check {
-    const SUBJECT: &str = "clocks";
+    let check = |state, message: &str| Check::new("clocks", "clocks", state, message);
     let answered: Vec<&Listed<'_>> = listed.iter().filter(|one| one.tokens.is_ok()).collect();
     if clock.now().is_none() {
         let state = if has_github_answered { State::Failed } else { State::Unknown };
-        let check = Check::new(SUBJECT, "clocks", state, "GitHub sent no date");
-        let check = check.fix("Have the proxy in between pass on the `Date` header.");
-        return Check { code: Some(ErrorCode::Clocks), ..check };
+        let silent =
+            check(state, "GitHub sent no date").fix("Have the proxy in between pass on the `Date` header.");
+        return Check { code: Some(ErrorCode::Clocks), ..silent };
     }
-    for one in &answered {
-        let failure = clock.skew(one.session.clock).and_then(clock_failure);
-        if let Some(failure) = failure {
-            return Check::failed(SUBJECT, "clocks", failure);
-        }
+    let differs = |one: &&Listed<'_>| clock.skew(one.session.clock).and_then(clock_failure);
+    if let Some(failure) = answered.iter().find_map(differs) {
+        return Check::failed("clocks", "clocks", failure);
     }
     let silent: Vec<String> = answered
         .iter()
@@ -122,12 +110,12 @@ pub(super) fn clocks(clock: &Clock, listed: &[Listed<'_>], has_github_answered: 
         .collect();
     if !silent.is_empty() {
         let message = format!("{} sends no date, so its clock could not be checked", silent.join(", "));
-        return Check::new(SUBJECT, "clocks", State::Unknown, message);
+        return check(State::Unknown, &message);
     }
     if answered.is_empty() {
-        return Check::new(SUBJECT, "clocks", State::Unknown, "the provider's time was not read");
+        return check(State::Unknown, "the provider's time was not read");
     }
-    Check::new(SUBJECT, "clocks", State::Ok, "GitHub and the providers agree within 5 minutes")
+    check(State::Ok, "GitHub and the providers agree within 5 minutes")
 }
 
 /// Recommends a signing key once, where nothing else supports that a token was replaced.

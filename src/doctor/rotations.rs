@@ -20,11 +20,10 @@ fn token(one: &Examination<'_>, subject: &str) -> Check {
     let error = one.error.as_ref().filter(|error| !is_told_elsewhere(error));
     if let Some(error) = error {
         let check = Check::failed(subject, "token", Failure::of(error, &one.rotation.provider.credential));
-        // It is over by itself.
-        let passes = matches!(error, RotationError::InFlight { .. } | RotationError::Stopped(_));
         let state = match error {
+            // It is over by itself.
             RotationError::InFlight { .. } => State::Warning,
-            _ if passes => State::Unknown,
+            RotationError::Stopped(_) => State::Unknown,
             _ => State::Failed,
         };
         let is_pattern = one.verdict.is_none() && check.code == Some(crate::error_code::ErrorCode::Pattern);

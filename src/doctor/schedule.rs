@@ -12,8 +12,6 @@ use crate::period::Period;
 /// activity. Source: GitHub's page on disabling workflows.
 const QUIET_DAYS: i64 = 60;
 
-const NO_SCHEDULE: &str = "Add `on: schedule:` to the workflow, as in examples/workflows/rotate.yml.";
-
 pub(super) fn checks(
     workflows: &Workflows,
     config: &Config,
@@ -35,7 +33,8 @@ pub(super) fn checks(
         let files: Vec<&str> = workflows.found.iter().map(|workflow| workflow.file.as_str()).collect();
         let message =
             format!("{} has no schedule: tokens are replaced only when a person starts it", files.join(", "));
-        checks.push(Check::new("schedule", "schedule", State::Warning, message).fix(NO_SCHEDULE));
+        let check = Check::new("schedule", "schedule", State::Warning, message);
+        checks.push(check.fix("Add `on: schedule:` to the workflow, as in examples/workflows/rotate.yml."));
     }
     for workflow in &workflows.found {
         checks.extend(interval(workflow, config, now));

@@ -4,7 +4,10 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::yaml::{self, MAX_BYTES, Node, Value};
+use serde_json::Value;
+
+use crate::diagnostic::Problems;
+use crate::yaml::{self, MAX_BYTES};
 
 /// More files than any repository's folder of workflows has.
 const MOST: usize = 500;
@@ -30,7 +33,6 @@ pub(crate) struct Workflow {
 }
 
 /// Reads `.github/workflows` of a checkout; nothing if there is none.
-#[must_use]
 pub(crate) fn read(checkout: &Path) -> Workflows {
     let folder = checkout.join(".github").join("workflows");
     let is_own_action = text(&checkout.join("action.yml")).is_some_and(|text| text.contains("crossfade"));
@@ -45,9 +47,9 @@ pub(crate) fn read(checkout: &Path) -> Workflows {
             continue;
         };
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match yaml::parse(&text) {
-            Ok(root) => workflows.found.extend(workflow(&root, file, is_own_action)),
-            Err(_) => workflows.unreadable.push(file),
+        match json(&text) {
+            Some(root) => workflows.found.extend(workflow(&root, file, is_own_action)),
+            None => workflows.unreadable.push(file),
         }
     }
     workflows
@@ -60,31 +62,35 @@ fn text(path: &Path) -> Option<String> {
     Some(text)
 }
 
+fn json(text: &str) -> Option<Value> {
+    yaml::parse(text).ok()?.json(&mut Problems::default())
+}
+
 /// A workflow, if a job of it rotates.
-fn workflow(root: &Node, file: String, is_own_action: bool) -> Option<Workflow> {
-    let jobs = entries(key(root, "jobs")?);
-    let rotates = |job: &&Node| {
-        key(job, "steps")
-            .is_some_and(|steps| items(steps).iter().any(|step| is_rotation(step, is_own_action)))
-    };
-    let rotating: Vec<&Node> = jobs.iter().map(|(_, job)| job).filter(rotates).collect();
+fn workflow(root: &Value, file: String, is_own_action: bool) -> Option<Workflow> {
+    let rotates = |job: &&Value| items(&job["steps"]).iter().any(|step| is_rotation(step, is_own_action));
+    let rotating: Vec<&Value> = root["jobs"].as_object()?.values().filter(rotates).collect();
     if rotating.is_empty() {
         return None;
     }
-    let has_concurrency =
-        key(root, "concurrency").is_some() || rotating.iter().all(|job| key(job, "concurrency").is_some());
-    let schedules = key(root, "on").and_then(|on| key(on, "schedule")).map(items).unwrap_or_default();
-    let crons = schedules.iter().filter_map(|one| scalar(key(one, "cron")?)).map(str::to_owned).collect();
+    let is_limited = |node: &Value| node.get("concurrency").is_some();
+    let has_concurrency = is_limited(root) || rotating.into_iter().all(is_limited);
+    let schedules = items(&root["on"]["schedule"]).iter();
+    let crons = schedules.filter_map(|one| one["cron"].as_str()).map(str::to_owned).collect();
     Some(Workflow { file, crons, has_concurrency })
 }
 
-fn is_rotation(step: &Node, is_own_action: bool) -> bool {
-    let uses = key(step, "uses").and_then(scalar).unwrap_or_default();
-    let action = uses.split('@').next().unwrap_or_default();
+fn items(list: &Value) -> &[Value] {
+    list.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn is_rotation(step: &Value, is_own_action: bool) -> bool {
+    let action = step["uses"].as_str().unwrap_or_default().split('@').next().unwrap_or_default();
     let is_action = action.rsplit('/').next().is_some_and(|name| name.eq_ignore_ascii_case("crossfade"))
         || is_own_action && action == "./";
-    let is_dry = key(step, "with").and_then(|with| scalar(key(with, "dry-run")?)) == Some("true");
-    let run = key(step, "run").and_then(scalar).unwrap_or_default();
+    let dry_run = &step["with"]["dry-run"];
+    let is_dry = dry_run == &Value::Bool(true) || dry_run == "true";
+    let run = step["run"].as_str().unwrap_or_default();
     is_action && !is_dry || run.lines().any(is_command)
 }
 
@@ -95,28 +101,12 @@ fn is_command(line: &str) -> bool {
     words.windows(2).any(is_rotate) && !words.contains(&"--dry-run")
 }
 
-fn key<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
-    entries(node).iter().find(|(key, _)| scalar(key) == Some(name)).map(|(_, value)| value)
-}
-
-fn entries(node: &Node) -> &[(Node, Node)] {
-    if let Value::Map(entries) = &node.value { entries } else { &[] }
-}
-
-fn items(node: &Node) -> &[Node] {
-    if let Value::List(items) = &node.value { items } else { &[] }
-}
-
-fn scalar(node: &Node) -> Option<&str> {
-    if let Value::Scalar { text, .. } = &node.value { Some(text) } else { None }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn found(text: &str) -> Option<Workflow> {
-        workflow(&yaml::parse(text).unwrap(), "rotate.yml".to_owned(), false)
+        workflow(&json(text).unwrap(), "rotate.yml".to_owned(), false)
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{Error, ErrorKind, Purpose, Refusal, SignedWith, Subject};
-use super::transport::Transport;
+use super::transport::{Transport, has_every_store};
 use crate::config::Destination;
 use crate::http::{Call, Reply};
 
@@ -34,6 +34,23 @@ pub(super) trait Credentials {
 
     /// The kind of these tokens, for errors.
     fn signed_with(&self) -> SignedWith;
+}
+
+/// One token for all requests.
+#[derive(Debug, Clone)]
+pub(crate) struct BearerToken {
+    pub(crate) token: SecretString,
+    pub(crate) signed_with: SignedWith,
+}
+
+impl Credentials for BearerToken {
+    async fn token(&self, _: &Subject<'_>) -> Result<SecretString, Error> {
+        Ok(self.token.clone())
+    }
+
+    fn signed_with(&self) -> SignedWith {
+        self.signed_with
+    }
 }
 
 /// A client with one source of tokens.
@@ -93,13 +110,28 @@ impl<C: Credentials> Client<C> {
         reply.json().map_err(|_| Error::unreadable(subject))
     }
 
+    /// Sends a request that must be accepted.
+    pub(super) async fn perform(&self, subject: &Subject<'_>, call: Call) -> Result<(), Error> {
+        let reply = self.send(subject, call).await?;
+        self.success(subject, &reply)
+    }
+
+    /// Sends a request and reads its reply.
+    pub(super) async fn fetch<T: DeserializeOwned>(
+        &self,
+        subject: &Subject<'_>,
+        call: Call,
+    ) -> Result<T, Error> {
+        let reply = self.send(subject, call).await?;
+        self.read(subject, &reply)
+    }
+
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
         subject: &Subject<'_>,
         path: &str,
     ) -> Result<T, Error> {
-        let reply = self.send(subject, self.call(Method::GET, path)).await?;
-        self.read(subject, &reply)
+        self.fetch(subject, self.call(Method::GET, path)).await
     }
 
     /// All pages of a list of repositories, and how many GitHub says there are.
@@ -128,7 +160,7 @@ impl<C: Credentials> Client<C> {
     /// The secrets of a destination's scope, as the subject of requests and errors.
     pub(super) fn purpose<'a>(&self, destination: &'a Destination) -> Purpose<'a> {
         let Destination { store, scope, .. } = destination;
-        Purpose { store: *store, scope, has_every_store: self.transport.has_every_store() }
+        Purpose { store: *store, scope, has_every_store: has_every_store(&self.transport.url) }
     }
 }
 

@@ -47,35 +47,29 @@ pub enum ErrorKind {
     Unavailable,
     /// An unexpected reply.
     Unreadable,
-    /// The delivery window is over.
+    /// The delivery window was over before a write, or before its acknowledgement: in the
+    /// latter case the secret *is* written.
     Late,
 }
 
 impl ErrorKind {
     /// Whether GitHub refused, and will refuse again.
-    #[must_use]
     pub(crate) fn is_refusal(self) -> bool {
         matches!(self, Self::Unauthenticated | Self::Forbidden | Self::NotFound | Self::Invalid)
     }
 }
 
-/// Whether a write failed for good, and how.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{error}")]
+/// Why a write failed.
+#[derive(Debug)]
 pub(crate) struct WriteError {
     /// Certainly not written, and GitHub will refuse it again.
     pub refused: bool,
-    /// The delivery window was over before the write, or before its
-    /// acknowledgement: in the latter case the secret *is* written.
-    pub late: bool,
-    /// Why.
-    #[source]
     pub error: Error,
 }
 
 /// The credential of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SignedWith {
+pub(crate) enum SignedWith {
     /// `CROSSFADE_GITHUB_TOKEN`.
     Token,
     /// `CROSSFADE_ISSUE_TOKEN`.
@@ -122,13 +116,12 @@ impl Refusal<'_> {
 
 impl Error {
     /// An error without a remedy of its own.
-    #[must_use]
     pub fn new(kind: ErrorKind, about: impl fmt::Display, cause: impl Into<String>) -> Self {
         Self { kind, about: about.to_string(), cause: cause.into(), remedy: None }
     }
 
     /// The same with a remedy.
-    pub(super) fn with_remedy(self, remedy: impl Into<String>) -> Self {
+    pub(crate) fn with_remedy(self, remedy: impl Into<String>) -> Self {
         Self { remedy: Some(remedy.into()), ..self }
     }
 
@@ -143,7 +136,6 @@ impl Error {
     }
 
     /// The code, whose section in the docs explains the error.
-    #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self.kind {
             ErrorKind::Unauthenticated => ErrorCode::GithubCredential,
@@ -164,12 +156,7 @@ impl Error {
             HttpError::Credential => ErrorKind::Unauthenticated,
             HttpError::Insecure { .. } | HttpError::Redirect { .. } => ErrorKind::Invalid,
             HttpError::Garbled { .. } | HttpError::TooLarge { .. } => ErrorKind::Unreadable,
-            HttpError::Connect { .. }
-            | HttpError::Proxy { .. }
-            | HttpError::Tls { .. }
-            | HttpError::Setup { .. }
-            | HttpError::Timeout { .. }
-            | HttpError::Dropped { .. } => ErrorKind::Unavailable,
+            _ => ErrorKind::Unavailable,
         };
         Self::new(kind, about, error.to_string())
     }
@@ -186,8 +173,8 @@ impl Error {
         let reason = refusal.reason();
         let (kind, cause, remedy) = match refusal.reply.status {
             StatusCode::UNAUTHORIZED => {
-                let (cause, remedy) = refusal.unauthenticated();
-                (ErrorKind::Unauthenticated, cause, Some(remedy.to_owned()))
+                let (cause, remedy) = unauthenticated(refusal.signed_with, &reason);
+                (ErrorKind::Unauthenticated, cause, Some(remedy))
             }
             _ if is_rate_limit(refusal.reply) => {
                 (ErrorKind::RateLimited, format!("GitHub's rate limit is used up ({reason})"), None)
@@ -221,38 +208,32 @@ impl Error {
     }
 }
 
-impl Refusal<'_> {
-    /// The cause and the remedy of a 401.
-    fn unauthenticated(&self) -> (String, &'static str) {
-        let reason = self.reason();
-        match self.signed_with {
-            SignedWith::Token => (
-                format!(
-                    "GitHub rejected the credential in `CROSSFADE_GITHUB_TOKEN` ({reason}): it is wrong, expired or \
-                     revoked"
-                ),
-                "Renew the GitHub credential in `CROSSFADE_GITHUB_TOKEN` (input `github-token`).",
+/// The cause and the remedy of a 401.
+fn unauthenticated(signed_with: SignedWith, reason: &str) -> (String, String) {
+    let renew = |what, variable, input| {
+        (
+            format!(
+                "GitHub rejected the credential in `{variable}` ({reason}): it is wrong, expired or revoked"
             ),
-            SignedWith::IssueToken => (
-                format!(
-                    "GitHub rejected the credential in `CROSSFADE_ISSUE_TOKEN` ({reason}): it is wrong, expired or \
-                     revoked"
-                ),
-                "Renew the credential in `CROSSFADE_ISSUE_TOKEN` (input `issue-token`).",
+            format!("Renew the {what} in `{variable}` (input `{input}`)."),
+        )
+    };
+    match signed_with {
+        SignedWith::Token => renew("GitHub credential", "CROSSFADE_GITHUB_TOKEN", "github-token"),
+        SignedWith::IssueToken => renew("credential", "CROSSFADE_ISSUE_TOKEN", "issue-token"),
+        SignedWith::AppKey => (
+            format!(
+                "GitHub rejected the GitHub App ({reason}): its id and its private key do not belong together, or the key \
+                 was deleted"
             ),
-            SignedWith::AppKey => (
-                format!(
-                    "GitHub rejected the GitHub App ({reason}): its id and its private key do not belong together, or \
-                     the key was deleted"
-                ),
-                "Check `CROSSFADE_GITHUB_APP_ID` and renew `CROSSFADE_GITHUB_APP_PRIVATE_KEY` (inputs `github-app-id` \
-                 and `github-app-private-key`).",
-            ),
-            SignedWith::InstallationToken => (
-                format!("GitHub rejected the token that it had given the GitHub App ({reason})"),
-                "Check that the GitHub App is still installed.",
-            ),
-        }
+            "Check `CROSSFADE_GITHUB_APP_ID` and renew `CROSSFADE_GITHUB_APP_PRIVATE_KEY` (inputs `github-app-id` and \
+             `github-app-private-key`)."
+                .to_owned(),
+        ),
+        SignedWith::InstallationToken => (
+            format!("GitHub rejected the token that it had given the GitHub App ({reason})"),
+            "Check that the GitHub App is still installed.".to_owned(),
+        ),
     }
 }
 

@@ -4,34 +4,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::auth::Auth;
-use super::client::Client;
 use super::error::{Error, ErrorKind, Subject};
-use super::paths;
-
-/// Which kind of GitHub credential it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CredentialKind {
-    /// A fine-grained personal access token.
-    FineGrained,
-    /// A classic personal access token.
-    Classic,
-    /// A token of an OAuth App, such as that of `gh auth token`.
-    Oauth,
-    /// An installation token, such as the workflow's own `GITHUB_TOKEN`.
-    InstallationToken,
-    /// A GitHub App.
-    App,
-    /// A token of an unknown form.
-    Other,
-}
+use super::{GitHub, paths};
 
 /// What GitHub tells of its credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
-    /// Which kind it is.
-    pub(crate) kind: CredentialKind,
-    /// The user, or the App; `None`: GitHub does not tell.
-    pub(crate) name: Option<String>,
+    /// That it was accepted, which kind it is, and whose, as far as GitHub tells.
+    pub(crate) description: String,
     /// The scopes of a classic token.
     pub(crate) scopes: Option<String>,
     /// Where the App is installed, of the owners that were asked for, and whether it
@@ -39,58 +19,54 @@ pub(crate) struct Identity {
     pub(crate) installations: Vec<(String, bool)>,
 }
 
-impl CredentialKind {
-    /// Source: GitHub's page on the formats of its tokens.
-    pub(super) fn of_token(value: &str) -> Self {
-        let kinds = [
-            ("github_pat_", Self::FineGrained),
-            ("ghp_", Self::Classic),
-            ("gho_", Self::Oauth),
-            ("ghs_", Self::InstallationToken),
-        ];
-        kinds.into_iter().find(|(prefix, _)| value.starts_with(prefix)).map_or(Self::Other, |(_, kind)| kind)
+impl GitHub {
+    /// Whose the GitHub credential is, as far as GitHub tells. `owners`: where an App is
+    /// looked up.
+    ///
+    /// # Errors
+    /// When GitHub rejects the credential, or cannot be reached.
+    pub(crate) async fn identity(&self, owners: &[&str]) -> Result<Identity, Error> {
+        let (description, installations) = match &self.client.credentials {
+            Auth::App(app) => {
+                let (mut name, mut installations) = (None, Vec::new());
+                for owner in owners {
+                    match app.installation(owner).await {
+                        Ok(installed) => {
+                            name = name.or_else(|| installed.app_slug.clone());
+                            let covers_all = installed.repository_selection.as_deref() == Some("all");
+                            installations.push(((*owner).to_owned(), covers_all));
+                        }
+                        // The secrets of this owner report the others.
+                        Err(error) if is_of_the_credential(error.kind) => return Err(error),
+                        Err(_) => {}
+                    }
+                }
+                let description =
+                    name.map_or("accepted: GitHub App".to_owned(), |name| format!("GitHub App {name}"));
+                (description, installations)
+            }
+            Auth::Token(token) => {
+                let user = if self.client.credentials.is_installation() {
+                    // It belongs to no user, so GitHub refuses to name one. Every credential may see the limits.
+                    self.client.get::<Value>(&Subject::Credential, paths::RATE_LIMIT).await?;
+                    String::new()
+                } else {
+                    match self.client.get::<User>(&Subject::Credential, paths::USER).await {
+                        Ok(user) => format!(" of {}", user.login),
+                        Err(error) if is_of_the_credential(error.kind) => return Err(error),
+                        Err(_) => String::new(),
+                    }
+                };
+                (format!("accepted: {}{user}", token.kind()), Vec::new())
+            }
+        };
+        Ok(Identity { description, scopes: self.client.credentials.scopes(), installations })
     }
 }
 
-/// See [`super::GitHub::identity`].
-pub(super) async fn identity(client: &Client<Auth>, owners: &[&str]) -> Result<Identity, Error> {
-    let kind = client.credentials.kind();
-    let mut identity = Identity { kind, name: None, scopes: None, installations: Vec::new() };
-    match kind {
-        CredentialKind::App => {
-            for owner in owners {
-                match client.credentials.installation(owner).await {
-                    Ok(installed) => {
-                        identity.name = identity.name.or(installed.app);
-                        identity.installations.push(((*owner).to_owned(), installed.covers_all));
-                    }
-                    // The secrets of this owner report the others.
-                    Err(error) if is_of_the_credential(error.kind) => return Err(error),
-                    Err(_) => {}
-                }
-            }
-        }
-        // It belongs to no user, so GitHub refuses to name one. Every credential may see the limits.
-        CredentialKind::InstallationToken => {
-            client.get::<Value>(&Subject::Credential, paths::RATE_LIMIT).await?;
-        }
-        CredentialKind::FineGrained
-        | CredentialKind::Classic
-        | CredentialKind::Oauth
-        | CredentialKind::Other => {
-            #[derive(Deserialize)]
-            struct User {
-                login: String,
-            }
-            match client.get::<User>(&Subject::Credential, paths::USER).await {
-                Ok(user) => identity.name = Some(user.login),
-                Err(error) if is_of_the_credential(error.kind) => return Err(error),
-                Err(_) => {}
-            }
-            identity.scopes = client.credentials.scopes();
-        }
-    }
-    Ok(identity)
+#[derive(Deserialize)]
+struct User {
+    login: String,
 }
 
 /// Whether an error means that nothing else can be known either.

@@ -5,13 +5,12 @@
 use std::time::Instant;
 
 use http::Method;
-use secrecy::SecretString;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::client::{Client, Credentials};
-use super::error::{Error, SignedWith, Subject};
+use super::client::{BearerToken, Client};
+use super::error::{Error, Subject};
 use super::paths;
 use crate::config::Repository;
 use crate::http::retry::Repetitions;
@@ -19,29 +18,6 @@ use crate::http::{Call, Retry};
 
 /// Room for a page of the longest bodies, in bytes.
 const LONGEST_PAGE: usize = 16 * 1024 * 1024;
-
-/// The credential that writes issues.
-#[derive(Debug, Clone)]
-pub(crate) enum IssueToken {
-    /// `CROSSFADE_ISSUE_TOKEN`.
-    Own(SecretString),
-    /// `CROSSFADE_GITHUB_TOKEN`, which writes the secrets too.
-    Shared(SecretString),
-}
-
-impl Credentials for IssueToken {
-    async fn token(&self, _: &Subject<'_>) -> Result<SecretString, Error> {
-        let (Self::Own(token) | Self::Shared(token)) = self;
-        Ok(token.clone())
-    }
-
-    fn signed_with(&self) -> SignedWith {
-        match self {
-            Self::Own(_) => SignedWith::IssueToken,
-            Self::Shared(_) => SignedWith::Token,
-        }
-    }
-}
 
 /// Which issues to list.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +27,7 @@ pub(crate) enum IssueState {
 }
 
 /// An issue, as far as it matters here.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 pub(crate) struct ListedIssue {
     pub(crate) number: u64,
     state: String,
@@ -59,10 +35,10 @@ pub(crate) struct ListedIssue {
     #[serde(default)]
     labels: Vec<Label>,
     /// GitHub lists pull requests among the issues.
-    pull_request: Option<IgnoredAny>,
+    pub(crate) pull_request: Option<IgnoredAny>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 enum Label {
     Name(String),
@@ -72,10 +48,6 @@ enum Label {
 impl ListedIssue {
     pub(crate) fn is_open(&self) -> bool {
         self.state == "open"
-    }
-
-    pub(crate) fn is_pull_request(&self) -> bool {
-        self.pull_request.is_some()
     }
 
     pub(crate) fn body(&self) -> &str {
@@ -91,31 +63,24 @@ impl ListedIssue {
 }
 
 /// What to change in an issue; `None`: leave it as it is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct IssueChange {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) body: Option<String>,
-    pub(crate) state: Option<NewState>,
+    /// `open` or `closed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) state: Option<&'static str>,
+    /// Why it is closed; `None`: as completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) state_reason: Option<&'static str>,
     /// All of its labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) labels: Option<Vec<String>>,
-}
-
-impl IssueChange {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.body.is_none() && self.state.is_none() && self.labels.is_none()
-    }
-}
-
-/// What becomes of an issue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NewState {
-    Open,
-    Completed,
-    NotPlanned,
 }
 
 /// The issues of one repository.
 pub(crate) struct Issues {
-    pub(super) client: Client<IssueToken>,
+    pub(super) client: Client<BearerToken>,
     pub(super) repository: Repository,
     /// When to give up.
     pub(super) deadline: Instant,
@@ -141,7 +106,7 @@ impl Issues {
     /// The waits of a caller that repeats a creation, because something must be looked at
     /// before that.
     pub(crate) fn repetitions(&self) -> Repetitions {
-        self.client.transport.retry_policy().repetitions()
+        self.client.transport.http.retry_policy().repetitions()
     }
 
     /// Whether everybody can see the repository.
@@ -151,8 +116,7 @@ impl Issues {
             private: bool,
         }
         let call = self.call(Method::GET, &paths::repository(&self.repository));
-        let reply = self.client.send(&self.subject(), call).await?;
-        let record: Record = self.client.read(&self.subject(), &reply)?;
+        let record: Record = self.client.fetch(&self.subject(), call).await?;
         Ok(!record.private)
     }
 
@@ -174,8 +138,7 @@ impl Issues {
             Self::PAGE
         );
         let call = Call { longest_body: LONGEST_PAGE, ..self.call(Method::GET, &path) };
-        let reply = self.client.send(&self.subject(), call).await?;
-        self.client.read(&self.subject(), &reply)
+        self.client.fetch(&self.subject(), call).await
     }
 
     /// Creates an issue, and returns its number. GitHub makes the label if there is none,
@@ -190,39 +153,18 @@ impl Issues {
         }
         let issue = json!({ "title": title, "body": body, "labels": [label] });
         let call = self.creation(&paths::issues(&self.repository), &issue);
-        let reply = self.client.send(&self.subject(), call).await?;
-        let created: Created = self.client.read(&self.subject(), &reply)?;
+        let created: Created = self.client.fetch(&self.subject(), call).await?;
         Ok(created.number)
     }
 
-    /// Changes an issue.
     pub(crate) async fn change(&self, number: u64, change: &IssueChange) -> Result<(), Error> {
-        let mut body = json!({});
-        if let Some(text) = &change.body {
-            body["body"] = json!(text);
-        }
-        if let Some(labels) = &change.labels {
-            body["labels"] = json!(labels);
-        }
-        match change.state {
-            None => {}
-            Some(NewState::Open) => body["state"] = json!("open"),
-            Some(NewState::Completed) => body["state"] = json!("closed"),
-            Some(NewState::NotPlanned) => {
-                body["state"] = json!("closed");
-                body["state_reason"] = json!("not_planned");
-            }
-        }
-        let call = self.call(Method::PATCH, &paths::issue(&self.repository, number)).json(&body);
-        let reply = self.client.send(&self.subject(), call).await?;
-        self.client.success(&self.subject(), &reply)
+        let call = self.call(Method::PATCH, &paths::issue(&self.repository, number)).json(&json!(change));
+        self.client.perform(&self.subject(), call).await
     }
 
-    /// Adds a comment to an issue.
     pub(crate) async fn comment(&self, number: u64, text: &str) -> Result<(), Error> {
         let path = format!("{}/comments", paths::issue(&self.repository, number));
         let call = self.creation(&path, &json!({ "body": text }));
-        let reply = self.client.send(&self.subject(), call).await?;
-        self.client.success(&self.subject(), &reply)
+        self.client.perform(&self.subject(), call).await
     }
 }

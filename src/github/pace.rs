@@ -45,6 +45,13 @@ impl Default for Pace {
     }
 }
 
+impl Pace {
+    /// Points that are used of those allowed.
+    fn most(self) -> u32 {
+        (self.points / 100 * USED_OF_100 + self.points % 100 * USED_OF_100 / 100).max(WRITE_POINTS)
+    }
+}
+
 impl FromStr for Pace {
     type Err = Invalid;
 
@@ -143,7 +150,11 @@ impl Pacer {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            match self.admit(points, is_write) {
+            let admission = match is_write || self.writes_waiting.load(Ordering::Relaxed) == 0 {
+                true => self.lock().admit(&self.pace, self.at_once, points, Instant::now()),
+                false => Admission::AfterAChange,
+            };
+            match admission {
                 Admission::Now => return Passage { pacer: Arc::clone(self), points },
                 Admission::At(moment) => {
                     if shown.as_ref().is_none_or(|(until, _)| *until != moment) {
@@ -170,13 +181,6 @@ impl Pacer {
     fn wait_until(&self, moment: Instant) -> progress::Waiting {
         let writes = self.lock().allowed() / WRITE_POINTS;
         self.progress.wait_for_limit(moment, usize::try_from(writes).unwrap_or(1), self.pace.period)
-    }
-
-    fn admit(&self, points: u32, is_write: bool) -> Admission {
-        if !is_write && self.writes_waiting.load(Ordering::Relaxed) > 0 {
-            return Admission::AfterAChange;
-        }
-        self.lock().admit(&self.pace, self.at_once, points, Instant::now())
     }
 }
 
@@ -271,13 +275,6 @@ impl RateLimiter for Arc<Pacer> {
                 state.slow_down(&self.pace, rest, Instant::now());
             }
         }
-    }
-}
-
-impl Pace {
-    /// Points that are used of those allowed.
-    fn most(&self) -> u32 {
-        (self.points / 100 * USED_OF_100 + self.points % 100 * USED_OF_100 / 100).max(WRITE_POINTS)
     }
 }
 

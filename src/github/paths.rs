@@ -33,7 +33,6 @@ pub(super) fn public_key(store: Store, scope: &Scope) -> String {
     format!("{}/public-key", secrets(store, scope))
 }
 
-/// One secret.
 pub(super) fn secret(destination: &Destination) -> String {
     format!("{}/{}", secrets(destination.store, &destination.scope), segment(&destination.name))
 }
@@ -43,27 +42,22 @@ pub(super) fn selected_repositories(destination: &Destination) -> String {
     format!("{}/repositories", secret(destination))
 }
 
-/// A deployment environment.
 pub(super) fn environment(repository: &Repository, environment: &str) -> String {
     format!("{}/environments/{}", self::repository(repository), segment(environment))
 }
 
-/// A repository.
 pub(super) fn repository(repository: &Repository) -> String {
     format!("/repos/{}/{}", segment(&repository.owner), segment(&repository.name))
 }
 
-/// A repository's issues.
 pub(super) fn issues(repository: &Repository) -> String {
     format!("{}/issues", self::repository(repository))
 }
 
-/// One of them.
 pub(super) fn issue(repository: &Repository, number: u64) -> String {
     format!("{}/{number}", issues(repository))
 }
 
-/// A workflow.
 pub(super) fn workflow(workflow: &Workflow) -> String {
     format!("{}/actions/workflows/{}", repository(&workflow.repository), segment(&workflow.file))
 }

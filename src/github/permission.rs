@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::config::{Destination, Scope, Store};
 
 /// A permission of a token or an App.
@@ -28,6 +30,10 @@ pub(super) const METADATA: Permission = repository("metadata", "Metadata");
 
 /// Issues and their comments.
 pub(super) const ISSUES: Permission = repository("issues", "Issues");
+
+/// Codespaces' secrets of a repository, which take the right to write even from
+/// those who only list them. Source: GitHub's page on the permissions of Apps.
+const CODESPACES: Permission = repository("codespaces_secrets", "Codespaces secrets");
 
 const fn repository(key: &'static str, label: &'static str) -> Permission {
     Permission { key, group: "repository", label }
@@ -60,22 +66,16 @@ impl Permission {
             }
         }
     }
+
+    /// What listing takes.
+    pub(super) fn to_list(self) -> Right {
+        if self == CODESPACES { Right::Write } else { Right::Read }
+    }
 }
 
 /// The permission that a secret takes, in GitHub's words.
 pub(crate) fn needed(destination: &Destination) -> String {
     Permission::of(destination.store, &destination.scope).to_string()
-}
-
-/// Codespaces' secrets of a repository, which take the right to write even from
-/// those who only list them. Source: GitHub's page on the permissions of Apps.
-const CODESPACES: Permission = repository("codespaces_secrets", "Codespaces secrets");
-
-impl Permission {
-    /// What listing takes.
-    pub(super) fn to_list(self) -> Right {
-        if self == CODESPACES { Right::Write } else { Right::Read }
-    }
 }
 
 impl fmt::Display for Permission {
@@ -85,23 +85,14 @@ impl fmt::Display for Permission {
 }
 
 /// How far a permission goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Right {
-    /// Read.
     Read,
-    /// Write.
     Write,
 }
 
 impl Right {
-    /// As the API has it.
-    pub(super) fn key(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-        }
-    }
-
     /// What the API says was granted.
     pub(super) fn granted(level: &str) -> Option<Self> {
         match level {

@@ -1,20 +1,15 @@
 //! Fetches what a write needs: the key of the scope, who may read an organization
 //! secret, and the environment.
 
-use std::sync::Arc;
-
+use futures_util::future::join3;
 use http::Method;
 use octocrab::models::PublicKey;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::auth::Auth;
-use super::cache::Cache;
-use super::client::Client;
-use super::error::{Error, ErrorKind, Purpose, Subject};
-use super::secrets::Secrets;
-use super::{paths, settings::Mode};
-use crate::config::{ConfiguredSecret, Destination, Repository, Scope, Visibility};
+use super::error::{Error, ErrorKind, Subject};
+use super::{Evidence, GitHub, Mode, paths, seal};
+use crate::config::{ConfiguredSecret, Destination, Scope, Visibility};
 
 /// Who may read an organization secret. Sent with every write, because a write replaces
 /// it.
@@ -32,33 +27,39 @@ struct SelectedRepository {
     id: u64,
 }
 
-/// Fetches keys, and who may read secrets; each once.
-pub(super) struct Preflight {
-    client: Arc<Client<Auth>>,
-    secrets: Arc<Secrets>,
-    mode: Mode,
-    keys: Cache<Option<PublicKey>>,
-    readers: Cache<Readers>,
-}
-
-impl Preflight {
-    pub(super) fn new(client: &Arc<Client<Auth>>, secrets: &Arc<Secrets>, mode: Mode) -> Self {
-        let (client, secrets) = (Arc::clone(client), Arc::clone(secrets));
-        Self { client, secrets, mode, keys: Cache::new(), readers: Cache::new() }
+impl GitHub {
+    /// Fetches what a write will need, and finds out whether it would be accepted. With
+    /// [`Mode::Apply`], creates a missing environment if the configuration asks for
+    /// that: the only change that this makes.
+    ///
+    /// # Errors
+    /// When the secret could not be written either.
+    pub(crate) async fn preflight(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
+        let (key, readers, evidence) =
+            join3(self.public_key(target), self.readers(target), self.evidence(target)).await;
+        readers?;
+        let key = key?;
+        if let Some(key) = &key {
+            seal::key(&key.key).map_err(|error| {
+                let subject = Subject::Secrets(self.client.purpose(&target.destination));
+                Error::new(ErrorKind::Unreadable, subject, error.to_string())
+            })?;
+        }
+        Ok(Evidence { lacks_environment: key.is_none(), ..evidence? })
     }
 
     /// The public key of a destination's scope. Creates the environment if the
     /// configuration asks for that; `None`: it could be created, but this run changes
     /// nothing.
-    pub(super) async fn key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>, Error> {
+    pub(super) async fn public_key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>, Error> {
         let Destination { store, scope, .. } = &target.destination;
-        self.keys.get(&paths::scope_key(*store, scope), || self.fetch_key(target)).await
+        self.public_keys.get(&paths::scope_key(*store, scope), || self.fetch_key(target)).await
     }
 
     /// Drops a key that GitHub no longer accepts.
     pub(super) fn forget_key(&self, target: &ConfiguredSecret, key: &PublicKey) {
         let Destination { store, scope, .. } = &target.destination;
-        self.keys.forget(&paths::scope_key(*store, scope), |known| known.as_ref() == Some(key));
+        self.public_keys.forget(&paths::scope_key(*store, scope), |known| known.as_ref() == Some(key));
     }
 
     async fn fetch_key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>, Error> {
@@ -70,43 +71,23 @@ impl Preflight {
             (Err(error), Scope::Environment { repository, environment })
                 if error.kind == ErrorKind::NotFound && target.create_environment =>
             {
-                self.must_lack_environment(&subject, repository, environment, error).await?;
+                let at = paths::environment(repository, environment);
+                // Creating an environment that exists would reset its rules.
+                match self.client.get::<Value>(&subject, &at).await {
+                    Ok(_) => return Err(error),
+                    Err(error) if error.kind == ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
                 if self.mode != Mode::Apply {
                     let repository = paths::repository(repository);
                     return self.client.get::<Value>(&subject, &repository).await.map(|_| None);
                 }
-                self.create_environment(purpose, repository, environment).await?;
+                let creation = self.client.call(Method::PUT, &at).json(&json!({}));
+                self.client.perform(&Subject::Environment(purpose), creation).await?;
                 self.client.get(&subject, &path).await.map(Some)
             }
             (key, _) => key.map(Some),
         }
-    }
-
-    /// Creating an environment that exists would reset its rules.
-    async fn must_lack_environment(
-        &self,
-        subject: &Subject<'_>,
-        repository: &Repository,
-        environment: &str,
-        unreadable: Error,
-    ) -> Result<(), Error> {
-        match self.client.get::<Value>(subject, &paths::environment(repository, environment)).await {
-            Ok(_) => Err(unreadable),
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn create_environment(
-        &self,
-        purpose: Purpose<'_>,
-        repository: &Repository,
-        environment: &str,
-    ) -> Result<(), Error> {
-        let subject = Subject::Environment(purpose);
-        let call = self.client.call(Method::PUT, &paths::environment(repository, environment));
-        let reply = self.client.send(&subject, call.json(&json!({}))).await?;
-        self.client.success(&subject, &reply)
     }
 
     /// Who may read an organization secret; `None` for other scopes.
@@ -122,7 +103,7 @@ impl Preflight {
     async fn fetch_readers(&self, target: &ConfiguredSecret) -> Result<Readers, Error> {
         let destination = &target.destination;
         let subject = Subject::Secrets(self.client.purpose(destination));
-        let Some(existing) = self.secrets.find(destination).await? else {
+        let Some(existing) = self.find_secret(destination).await? else {
             let visibility = target.visibility.ok_or_else(|| {
                 let name = &destination.name;
                 Error::new(ErrorKind::Invalid, subject, format!("{name} does not exist yet"))
@@ -131,7 +112,8 @@ impl Preflight {
             let selected = (visibility == Visibility::Selected).then(Vec::new);
             return Ok(Readers { visibility, selected });
         };
-        let visibility = existing.visibility.ok_or_else(|| Error::unreadable(&subject))?;
+        let visibility = existing.visibility.and_then(|visibility| visibility.parse().ok());
+        let visibility = visibility.ok_or_else(|| Error::unreadable(&subject))?;
         let selected = match visibility {
             Visibility::Selected => Some(self.selected(&subject, destination).await?),
             Visibility::All | Visibility::Private => None,
@@ -142,9 +124,15 @@ impl Preflight {
     /// Every selected repository. A list that changes while it is read is read once
     /// more, because writing back an incomplete one would revoke access.
     async fn selected(&self, subject: &Subject<'_>, destination: &Destination) -> Result<Vec<u64>, Error> {
+        let path = paths::selected_repositories(destination);
         for _ in 0..2 {
-            if let Some(complete) = self.selected_once(subject, destination).await? {
-                return Ok(complete);
+            let (listed, total) = self.client.pages::<SelectedRepository>(subject, &path).await?;
+            let listed_count = listed.len();
+            let mut ids: Vec<u64> = listed.into_iter().map(|repository| repository.id).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            if ids.len() == listed_count && total == Some(listed_count) {
+                return Ok(ids);
             }
         }
         let name = &destination.name;
@@ -152,19 +140,5 @@ impl Preflight {
             "the list of repositories that may read {name} is not complete, and a write would replace the list"
         );
         Err(Error::new(ErrorKind::Unreadable, subject, cause))
-    }
-
-    async fn selected_once(
-        &self,
-        subject: &Subject<'_>,
-        destination: &Destination,
-    ) -> Result<Option<Vec<u64>>, Error> {
-        let path = paths::selected_repositories(destination);
-        let (listed, total) = self.client.pages::<SelectedRepository>(subject, &path).await?;
-        let mut ids: Vec<u64> = listed.into_iter().map(|repository| repository.id).collect();
-        let listed = ids.len();
-        ids.sort_unstable();
-        ids.dedup();
-        Ok((ids.len() == listed && total == Some(listed)).then_some(ids))
     }
 }

@@ -1,20 +1,17 @@
-//! Lists repositories, to expand patterns.
+//! Repositories: lists them to expand patterns, and reads their records.
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::auth::Auth;
-use super::cache::Cache;
-use super::client::Client;
 use super::error::{Error, ErrorKind, Subject};
-use super::paths;
+use super::{GitHub, paths};
 use crate::config::{Repository, SecretPattern};
 
 /// A repository, as far as it matters here. octocrab's type wants all of its
 /// description to be there.
 #[derive(Debug, Clone, Deserialize)]
-struct ListedRepository {
+pub(super) struct ListedRepository {
     full_name: String,
     #[serde(flatten)]
     record: Record,
@@ -22,31 +19,11 @@ struct ListedRepository {
 
 /// What a repository's own record says about writes, who sees it, and its branch.
 #[derive(Debug, Clone, Deserialize)]
-struct Record {
-    archived: Option<bool>,
-    disabled: Option<bool>,
+pub(super) struct Record {
+    pub(super) archived: Option<bool>,
+    pub(super) disabled: Option<bool>,
     private: Option<bool>,
-    default_branch: Option<String>,
-}
-
-/// Whether a repository takes writes at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Condition {
-    Open,
-    Archived,
-    Disabled,
-    NotKnown,
-}
-
-impl From<&Record> for Condition {
-    fn from(record: &Record) -> Self {
-        match (record.archived, record.disabled) {
-            (Some(true), _) => Self::Archived,
-            (_, Some(true)) => Self::Disabled,
-            (Some(false), _) => Self::Open,
-            (None, _) => Self::NotKnown,
-        }
-    }
+    pub(super) default_branch: Option<String>,
 }
 
 /// The repositories that a pattern stands for.
@@ -58,55 +35,36 @@ pub(crate) struct Expansion {
     pub archived: usize,
 }
 
-/// Lists the repositories of each owner once.
-pub(super) struct Repositories {
-    client: Arc<Client<Auth>>,
-    lists: Cache<Arc<Vec<ListedRepository>>>,
-    records: Cache<Record>,
-}
-
-impl Repositories {
-    pub(super) fn new(client: &Arc<Client<Auth>>) -> Self {
-        Self { client: Arc::clone(client), lists: Cache::new(), records: Cache::new() }
-    }
-
-    /// Whether a repository takes writes: from a list that was read already, or from one
-    /// request.
-    pub(super) async fn condition(&self, subject: &Subject<'_>, repository: &Repository) -> Condition {
-        self.record(subject, repository).await.map_or(Condition::NotKnown, |record| Condition::from(&record))
-    }
-
-    /// See [`super::GitHub::is_public`].
-    pub(super) async fn is_public(&self, repository: &Repository) -> Option<bool> {
-        let record = self.record(&Subject::Repositories(&repository.owner), repository).await.ok()?;
+impl GitHub {
+    /// Whether everybody can see a repository; `None`: unknown.
+    pub(crate) async fn is_public(&self, repository: &Repository) -> Option<bool> {
+        let record = self.repository(&Subject::Repositories(&repository.owner), repository).await.ok()?;
         record.private.map(|private| !private)
     }
 
-    /// The branch that a repository shows first.
-    pub(super) async fn default_branch(
+    /// A repository's record: from a list that was read already, or from one request.
+    pub(super) async fn repository(
         &self,
         subject: &Subject<'_>,
         repository: &Repository,
-    ) -> Result<String, Error> {
-        let record = self.record(subject, repository).await?;
-        record.default_branch.ok_or_else(|| Error::unreadable(subject))
-    }
-
-    async fn record(&self, subject: &Subject<'_>, repository: &Repository) -> Result<Record, Error> {
+    ) -> Result<Record, Error> {
         let key = repository.to_string().to_ascii_lowercase();
         let path = paths::repository(repository);
-        self.records.get(&key, || self.client.get(subject, &path)).await
+        self.repositories.get(&key, || self.client.get(subject, &path)).await
     }
 
-    /// See [`super::GitHub::expand`].
-    pub(super) async fn expand(&self, pattern: &SecretPattern) -> Result<Expansion, Error> {
+    /// The repositories that a pattern stands for; each owner is asked once in a run.
+    ///
+    /// # Errors
+    /// When an owner's repositories cannot be listed completely.
+    pub(crate) async fn expand(&self, pattern: &SecretPattern) -> Result<Expansion, Error> {
         let mut owners: Vec<&str> = pattern.include.iter().map(|pattern| pattern.owner.as_str()).collect();
         owners.sort_unstable_by_key(|owner| owner.to_ascii_lowercase());
         owners.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
         let mut expansion = Expansion { repositories: Vec::new(), archived: 0 };
         for owner in owners {
-            let fetch = || self.fetch(owner);
-            let listed = self.lists.get(&owner.to_ascii_lowercase(), fetch).await?;
+            let list = || self.list_repositories(owner);
+            let listed = self.repositories_of_owners.get(&owner.to_ascii_lowercase(), list).await?;
             for found in listed.iter() {
                 // Skip names that GitHub would not allow: they must not become part of a
                 // path.
@@ -123,7 +81,7 @@ impl Repositories {
         Ok(expansion)
     }
 
-    async fn fetch(&self, owner: &str) -> Result<Arc<Vec<ListedRepository>>, Error> {
+    async fn list_repositories(&self, owner: &str) -> Result<Arc<Vec<ListedRepository>>, Error> {
         let subject = Subject::Repositories(owner);
         let pages = async |path: &str| {
             let pages = self.client.pages::<ListedRepository>(&subject, path).await;
@@ -143,10 +101,8 @@ impl Repositories {
                 listed => listed?,
             }
         };
-        for found in &listed {
-            if Condition::from(&found.record) != Condition::NotKnown {
-                self.records.put(&found.full_name.to_ascii_lowercase(), found.record.clone());
-            }
+        for found in listed.iter().filter(|found| found.record.archived.is_some()) {
+            self.repositories.put(&found.full_name.to_ascii_lowercase(), found.record.clone());
         }
         Ok(Arc::new(listed))
     }

@@ -10,18 +10,6 @@ use crypto_box::PublicKey;
 use crypto_box::aead::OsRng;
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// A value that only GitHub can read, in base64, as the API takes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sealed(String);
-
-impl Sealed {
-    /// For the field `encrypted_value`.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 /// Why nothing was sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
@@ -38,15 +26,16 @@ pub enum SealError {
     Cipher,
 }
 
-/// Seals a value with the key of its scope.
+/// Seals a value with the key of its scope. The result is base64, for the API's field
+/// `encrypted_value`.
 ///
 /// # Errors
 /// When the key is none.
-pub fn seal(public_key: &str, value: &SecretString) -> Result<Sealed, SealError> {
+pub fn seal(public_key: &str, value: &SecretString) -> Result<String, SealError> {
     // The plaintext is not copied; it is wiped with `value`.
     let sealed =
         key(public_key)?.seal(&mut OsRng, value.expose_secret().as_bytes()).map_err(|_| SealError::Cipher)?;
-    Ok(Sealed(BASE64_STANDARD.encode(sealed)))
+    Ok(BASE64_STANDARD.encode(sealed))
 }
 
 /// Reads a key. Checked before a value exists that should be sealed with it.

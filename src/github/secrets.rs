@@ -4,21 +4,20 @@
 //! One list serves all secrets of a scope. It also proves that the scope can be
 //! read: after it, "not found" means that the secret alone is missing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use jiff::Timestamp;
-use octocrab::models::orgs::secrets as org;
-use octocrab::models::repos::secrets as repo;
+use octocrab::models::repos::secrets::RepositorySecret;
+use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::auth::Auth;
-use super::client::Client;
+use super::auth::Need;
 use super::error::{Error, ErrorKind, Subject};
-use super::{cache::Cache, paths};
-use crate::config::{Destination, Scope, Visibility};
+use super::{GitHub, paths};
+use crate::config::{ConfiguredSecret, Destination, Repository, Scope, Store};
 
 /// GitHub's longest page.
 const PAGE: usize = 100;
@@ -26,13 +25,30 @@ const PAGE: usize = 100;
 /// organization.
 const MOST_PAGES: usize = 100;
 
-/// One secret as GitHub lists it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The state of one secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecretState {
+    /// Its scope exists, and has no such secret.
+    Missing,
+    /// When the secret was last written.
+    UpdatedAt(Timestamp),
+}
+
+/// One secret as GitHub lists it, in any scope. octocrab's dates are chrono's, which
+/// [`Self::updated_at`] turns into jiff's.
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct ListedSecret {
-    name: String,
-    pub(super) updated_at: Timestamp,
+    #[serde(flatten)]
+    secret: RepositorySecret,
     /// Only organization secrets have one.
-    pub(super) visibility: Option<Visibility>,
+    pub(super) visibility: Option<String>,
+}
+
+/// A page of secrets, and how many there are on all pages.
+#[derive(Deserialize)]
+struct Page {
+    total_count: usize,
+    secrets: Vec<ListedSecret>,
 }
 
 /// The secrets of a scope, as far as they were needed.
@@ -46,36 +62,53 @@ pub(super) struct Listing {
     by_name: AtomicUsize,
 }
 
-/// Reads secrets, each scope's list once.
-pub(super) struct Secrets {
-    client: Arc<Client<Auth>>,
-    /// The names that will be read, by scope.
-    expected: Mutex<HashMap<String, HashSet<String>>>,
-    listings: Cache<Arc<Listing>>,
+impl ListedSecret {
+    fn updated_at(&self) -> Result<Timestamp, Error> {
+        let updated_at = self.secret.updated_at;
+        i32::try_from(updated_at.timestamp_subsec_nanos())
+            .ok()
+            .and_then(|nanoseconds| Timestamp::new(updated_at.timestamp(), nanoseconds).ok())
+            .ok_or_else(|| Error::new(ErrorKind::Unreadable, "", "GitHub sent a date beyond the year 9999"))
+    }
 }
 
-impl Secrets {
-    pub(super) fn new(client: &Arc<Client<Auth>>) -> Self {
-        Self { client: Arc::clone(client), expected: Mutex::default(), listings: Cache::new() }
+impl GitHub {
+    /// The state of each secret, in order. Secrets of one scope share a list, in this
+    /// call and in later ones.
+    ///
+    /// A secret in an environment that is still to be created is
+    /// [`SecretState::Missing`] too.
+    pub(crate) async fn observe(&self, targets: &[ConfiguredSecret]) -> Vec<Result<SecretState, Error>> {
+        join_all(targets.iter().map(|target| self.observe_one(target))).await
+    }
+
+    async fn observe_one(&self, target: &ConfiguredSecret) -> Result<SecretState, Error> {
+        let found = match self.client.credentials.has_permissions_for(Need::Secret(target)).await {
+            Ok(_) => self.find_secret(&target.destination).await,
+            Err(error) => Err(error),
+        };
+        self.progress.looked();
+        match found {
+            Ok(Some(secret)) => secret.updated_at().map(SecretState::UpdatedAt),
+            Ok(None) => Ok(SecretState::Missing),
+            Err(error) if error.kind == ErrorKind::NotFound && target.create_environment => {
+                Ok(SecretState::Missing)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Announces what will be read.
-    pub(super) fn expect<'a>(&self, destinations: impl IntoIterator<Item = &'a Destination>) {
+    pub(super) fn expect_secrets(&self, targets: &[&ConfiguredSecret]) {
         let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
-        for Destination { store, scope, name } in destinations {
+        for target in targets {
+            let Destination { store, scope, name } = &target.destination;
             expected.entry(paths::scope_key(*store, scope)).or_default().insert(name.to_ascii_uppercase());
         }
     }
 
-    /// How many of a scope's expected secrets are not among these.
-    fn beyond(&self, scope_key: &str, first: &HashMap<String, ListedSecret>) -> usize {
-        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(names) = expected.get(scope_key) else { return 0 };
-        names.iter().filter(|name| !first.contains_key(*name)).count()
-    }
-
     /// One secret; `None`: the scope exists, and has no such secret.
-    pub(super) async fn find(&self, destination: &Destination) -> Result<Option<ListedSecret>, Error> {
+    pub(super) async fn find_secret(&self, destination: &Destination) -> Result<Option<ListedSecret>, Error> {
         let Destination { store, scope, name } = destination;
         let scope_key = paths::scope_key(*store, scope);
         let listing = self.listings.get(&scope_key, || self.first_page(destination)).await?;
@@ -90,34 +123,38 @@ impl Secrets {
         // By name where that costs no more calls than all other pages would.
         let by_name = || listing.by_name.fetch_add(1, Ordering::Relaxed) < further_pages;
         if listing.beyond <= further_pages && by_name() {
-            return self.by_name(destination).await;
+            return self.secret_by_name(destination).await;
         }
         let rest =
             listing.rest.get_or_init(|| Box::pin(self.further_pages(destination, listing.pages))).await;
         match rest.as_ref().map_err(Clone::clone)?.get(&name) {
             Some(found) => Ok(Some(found.clone())),
             // Pages shift when a secret comes or goes between two of them.
-            None => self.by_name(destination).await,
+            None => self.secret_by_name(destination).await,
         }
     }
 
-    /// The names of all secrets of a scope.
-    pub(super) async fn names(&self, of: &Destination) -> Result<Vec<String>, Error> {
-        let listing = self.first_page(of).await?;
-        let rest = match listing.pages {
-            1 => HashMap::new(),
-            pages => Box::pin(self.further_pages(of, pages)).await?,
-        };
+    /// The names of a repository's Actions secrets.
+    pub(crate) async fn secret_names(&self, repository: &Repository) -> Result<Vec<String>, Error> {
+        let scope = Scope::Repository(repository.clone());
+        let destination = Destination { store: Store::Actions, scope, name: String::new() };
+        let any = ConfiguredSecret { destination, create_environment: false, visibility: None };
+        self.expect([&any], []);
+        self.client.credentials.has_permissions_for(Need::Secret(&any)).await?;
+        let listing = self.first_page(&any.destination).await?;
+        let rest = Box::pin(self.further_pages(&any.destination, listing.pages)).await?;
         Ok(listing.first.keys().chain(rest.keys()).cloned().collect())
     }
 
     async fn first_page(&self, of: &Destination) -> Result<Arc<Listing>, Error> {
-        let (total, first) = self.page(of, 1).await?;
-        let complete = first.len() < PAGE || total <= first.len();
-        let pages = if complete { 1 } else { total.div_ceil(PAGE).min(MOST_PAGES) };
-        let first = by_upper_name(first);
+        let Page { total_count, secrets } = self.page(of, 1).await?;
+        let complete = secrets.len() < PAGE || total_count <= secrets.len();
+        let pages = if complete { 1 } else { total_count.div_ceil(PAGE).min(MOST_PAGES) };
+        let first = by_upper_name(secrets);
+        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = expected.get(&paths::scope_key(of.store, &of.scope)).into_iter().flatten();
         Ok(Arc::new(Listing {
-            beyond: self.beyond(&paths::scope_key(of.store, &of.scope), &first),
+            beyond: names.filter(|name| !first.contains_key(*name)).count(),
             first,
             pages,
             rest: OnceCell::new(),
@@ -131,84 +168,25 @@ impl Secrets {
         pages: usize,
     ) -> Result<HashMap<String, ListedSecret>, Error> {
         let pages = try_join_all((2..=pages).map(|number| self.page(of, number))).await?;
-        Ok(by_upper_name(pages.into_iter().flat_map(|(_, secrets)| secrets)))
+        Ok(by_upper_name(pages.into_iter().flat_map(|page| page.secrets)))
     }
 
-    /// One page, and how many secrets there are on all of them.
-    async fn page(&self, of: &Destination, number: usize) -> Result<(usize, Vec<ListedSecret>), Error> {
+    async fn page(&self, of: &Destination, number: usize) -> Result<Page, Error> {
         let path = format!("{}?per_page={PAGE}&page={number}", paths::secrets(of.store, &of.scope));
-        let subject = Subject::Secrets(self.client.purpose(of));
-        let (total, secrets): (i32, Result<Vec<ListedSecret>, Error>) = match of.scope {
-            Scope::Organization(_) => {
-                let page: org::OrganizationSecrets = self.client.get(&subject, &path).await?;
-                (page.total_count, page.secrets.into_iter().map(ListedSecret::try_from).collect())
-            }
-            Scope::Repository(_) | Scope::Environment { .. } => {
-                let page: repo::RepositorySecrets = self.client.get(&subject, &path).await?;
-                (page.total_count, page.secrets.into_iter().map(ListedSecret::try_from).collect())
-            }
-        };
-        let total = usize::try_from(total).map_err(|_| Error::unreadable(&subject))?;
-        Ok((total, secrets?))
+        self.client.get(&Subject::Secrets(self.client.purpose(of)), &path).await
     }
 
     /// One secret of a scope that is known to be readable.
-    async fn by_name(&self, destination: &Destination) -> Result<Option<ListedSecret>, Error> {
-        let path = paths::secret(destination);
+    async fn secret_by_name(&self, destination: &Destination) -> Result<Option<ListedSecret>, Error> {
         let subject = Subject::Secrets(self.client.purpose(destination));
-        let found = match destination.scope {
-            Scope::Organization(_) => self
-                .client
-                .get::<org::OrganizationSecret>(&subject, &path)
-                .await
-                .and_then(ListedSecret::try_from),
-            Scope::Repository(_) | Scope::Environment { .. } => self
-                .client
-                .get::<repo::RepositorySecret>(&subject, &path)
-                .await
-                .and_then(ListedSecret::try_from),
-        };
-        match found {
+        match self.client.get(&subject, &paths::secret(destination)).await {
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             found => found.map(Some),
         }
     }
 }
 
-impl TryFrom<repo::RepositorySecret> for ListedSecret {
-    type Error = Error;
-
-    fn try_from(secret: repo::RepositorySecret) -> Result<Self, Error> {
-        let updated_at =
-            timestamp(secret.updated_at.timestamp(), secret.updated_at.timestamp_subsec_nanos())?;
-        Ok(Self { name: secret.name, updated_at, visibility: None })
-    }
-}
-
-impl TryFrom<org::OrganizationSecret> for ListedSecret {
-    type Error = Error;
-
-    fn try_from(secret: org::OrganizationSecret) -> Result<Self, Error> {
-        let updated_at =
-            timestamp(secret.updated_at.timestamp(), secret.updated_at.timestamp_subsec_nanos())?;
-        let visibility = match secret.visibility {
-            org::Visibility::All => Visibility::All,
-            org::Visibility::Private => Visibility::Private,
-            org::Visibility::Selected => Visibility::Selected,
-        };
-        Ok(Self { name: secret.name, updated_at, visibility: Some(visibility) })
-    }
-}
-
-/// octocrab's dates are chrono's, the program's are jiff's.
-fn timestamp(seconds: i64, nanoseconds: u32) -> Result<Timestamp, Error> {
-    i32::try_from(nanoseconds)
-        .ok()
-        .and_then(|nanoseconds| Timestamp::new(seconds, nanoseconds).ok())
-        .ok_or_else(|| Error::new(ErrorKind::Unreadable, "", "GitHub sent a date beyond the year 9999"))
-}
-
 /// Names of secrets are the same in any case; GitHub keeps them in upper case.
 fn by_upper_name(secrets: impl IntoIterator<Item = ListedSecret>) -> HashMap<String, ListedSecret> {
-    secrets.into_iter().map(|secret| (secret.name.to_ascii_uppercase(), secret)).collect()
+    secrets.into_iter().map(|listed| (listed.secret.name.to_ascii_uppercase(), listed)).collect()
 }

@@ -12,7 +12,6 @@ use crate::progress::Progress;
 pub(crate) struct GithubSettings {
     /// The REST API, with its path where it has one (`/api/v3`).
     pub api_url: Url,
-    /// The GitHub credential.
     pub credential: GithubCredential,
 }
 

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use crypto_box::SecretKey;
 use crypto_box::aead::OsRng;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 use wiremock::matchers::{any, body_json, header, method, path, path_regex, query_param};
@@ -261,7 +262,7 @@ async fn what_was_announced_is_listed_without_trying_names_first() {
     let github = connect(&server);
     let targets: Vec<ConfiguredSecret> =
         (100..140).map(|n| named(organization(Store::Actions), &format!("s{n}"))).collect();
-    github.expect(&targets);
+    github.expect(&targets, []);
     let seen = github.observe(&targets).await;
     assert!(seen.iter().all(|reading| *reading.as_ref().unwrap() == upstatus()));
     assert_eq!(server.received_requests().await.unwrap().len(), 3, "three pages, and nothing by name");

@@ -10,8 +10,7 @@ use url::Url;
 use super::error::{Error, ErrorKind, Subject};
 use super::paths;
 use super::peer::PEER;
-use crate::clock::Clock;
-use crate::http::{Call, Http, RateLimiter, Reply, RetryPolicy, json};
+use crate::http::{Call, Http, RateLimiter, Reply, json};
 
 /// The media type that GitHub's API asks for.
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
@@ -21,26 +20,12 @@ const API_VERSION: (HeaderName, HeaderValue) =
 
 /// GitHub's API at one server.
 pub(super) struct Transport {
-    http: Arc<Http>,
-    url: Url,
-    rate_limiter: Arc<dyn RateLimiter>,
+    pub(super) http: Arc<Http>,
+    pub(super) url: Url,
+    pub(super) rate_limiter: Arc<dyn RateLimiter>,
 }
 
 impl Transport {
-    pub(super) fn new(http: Arc<Http>, url: Url, rate_limiter: Arc<dyn RateLimiter>) -> Self {
-        Self { http, url, rate_limiter }
-    }
-
-    /// GitHub's time.
-    pub(super) fn clock(&self) -> &Clock {
-        self.http.clock()
-    }
-
-    /// When requests are sent again.
-    pub(super) fn retry_policy(&self) -> RetryPolicy {
-        self.http.retry_policy()
-    }
-
     /// A request that may be repeated and expects JSON. Every request to GitHub may be sent
     /// twice (reads, writes by PUT, requests for an installation token), except where a
     /// caller says otherwise.
@@ -63,7 +48,7 @@ impl Transport {
     /// GitHub's time. If it is not known yet, a request without a credential that counts
     /// towards no limit fetches it; any reply has a date.
     pub(super) async fn now(&self, subject: &Subject<'_>) -> Result<Timestamp, Error> {
-        if let Some(now) = self.clock().now() {
+        if let Some(now) = self.http.clock().now() {
             return Ok(now);
         }
         let call = self.call(Method::GET, paths::RATE_LIMIT);
@@ -72,20 +57,16 @@ impl Transport {
         if self.send(subject, once).await.is_err() {
             self.send(subject, call).await?;
         }
-        self.clock().now().ok_or_else(|| {
+        self.http.clock().now().ok_or_else(|| {
             let cause = "GitHub's reply has no `Date` header, and a GitHub App cannot sign in without it";
             Error::new(ErrorKind::Unreadable, subject, cause)
         })
     }
-
-    /// Whether every store exists: true for github.com and ghe.com tenants. A GitHub
-    /// Enterprise Server may lack some.
-    pub(super) fn has_every_store(&self) -> bool {
-        has_every_store(&self.url)
-    }
 }
 
-fn has_every_store(api_url: &Url) -> bool {
+/// Whether every store exists: true for github.com and ghe.com tenants. A GitHub Enterprise
+/// Server may lack some.
+pub(super) fn has_every_store(api_url: &Url) -> bool {
     api_url.domain().is_some_and(|host| host == "api.github.com" || host.ends_with(".ghe.com"))
 }
 

@@ -1,53 +1,41 @@
 //! Workflows of GitHub Actions: whether one can be started, whether it has run, and
 //! starting it.
 
-use std::sync::Arc;
-
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::auth::Auth;
-use super::cache::Cache;
-use super::client::Client;
+use super::auth::Need;
 use super::error::{Error, ErrorKind, Subject, missing_scope, quoted};
-use super::paths;
-use super::repositories::Repositories;
+use super::{GitHub, paths};
 use crate::config::{Scope, Workflow};
 use crate::http::{Call, Retry};
 
 /// The state of a workflow that can be started.
 const ACTIVE: &str = "active";
 
-/// Looks at workflows, and starts them.
-pub(super) struct Workflows {
-    client: Arc<Client<Auth>>,
-    repositories: Arc<Repositories>,
-    checks: Cache<()>,
-}
-
-impl Workflows {
-    pub(super) fn new(client: &Arc<Client<Auth>>, repositories: &Arc<Repositories>) -> Self {
-        Self { client: Arc::clone(client), repositories: Arc::clone(repositories), checks: Cache::new() }
+impl GitHub {
+    /// Whether a workflow can be started, as far as GitHub tells without starting it; asked
+    /// once in a run. That it has a `workflow_dispatch` trigger, and which permissions a
+    /// token has, shows only at the start.
+    ///
+    /// # Errors
+    /// Why it cannot be started, or why that is not known.
+    pub(crate) async fn check_workflow(&self, workflow: &Workflow) -> Result<(), Error> {
+        self.workflow_checks.get(&paths::workflow(workflow), || self.find_workflow(workflow)).await
     }
 
-    /// See [`super::GitHub::check_workflow`].
-    pub(super) async fn check(&self, workflow: &Workflow) -> Result<(), Error> {
-        self.checks.get(&paths::workflow(workflow), || self.find(workflow)).await
-    }
-
-    async fn find(&self, workflow: &Workflow) -> Result<(), Error> {
+    async fn find_workflow(&self, workflow: &Workflow) -> Result<(), Error> {
         #[derive(Deserialize)]
         struct Found {
             state: String,
         }
         let subject = Subject::Workflow(workflow);
-        self.client.credentials.may_start(workflow).await?;
+        self.client.credentials.has_permissions_for(Need::Start(workflow)).await?;
         // Not repeated, because a mint waits for it and works without it.
         let call = self.client.call(Method::GET, &paths::workflow(workflow));
-        let reply = self.client.send(&subject, Call { retry: Retry::Never, ..call }).await?;
-        let Found { state } = self.client.read(&subject, &reply)?;
+        let Found { state } = self.client.fetch(&subject, Call { retry: Retry::Never, ..call }).await?;
         // Known only after a reply.
         let scopes = self.client.credentials.scopes();
         let scope = Scope::Repository(workflow.repository.clone());
@@ -61,8 +49,8 @@ impl Workflows {
         Ok(())
     }
 
-    /// See [`super::GitHub::has_run_since`].
-    pub(super) async fn has_run_since(&self, workflow: &Workflow, since: Timestamp) -> Result<bool, Error> {
+    /// Whether a run of a workflow was created at this second or later.
+    pub(crate) async fn has_run_since(&self, workflow: &Workflow, since: Timestamp) -> Result<bool, Error> {
         #[derive(Deserialize)]
         struct Runs {
             workflow_runs: Vec<Run>,
@@ -79,15 +67,27 @@ impl Workflows {
         Ok(workflow_runs.iter().any(|run| run.created_at >= since))
     }
 
-    /// See [`super::GitHub::start_workflow`].
-    pub(super) async fn start(&self, workflow: &Workflow, since: Timestamp) -> Result<(), Error> {
+    /// Starts a workflow. If the reply is lost, starts it again only if no run of it was
+    /// created since `since`.
+    ///
+    /// # Errors
+    /// Unless it certainly runs. It may still run where
+    /// [`Error::may_have_been_applied`] says so.
+    pub(crate) async fn start_workflow(&self, workflow: &Workflow, since: Timestamp) -> Result<(), Error> {
+        let subject = Subject::Start(workflow);
         let git_ref = match &workflow.git_ref {
             Some(git_ref) => git_ref.clone(),
-            None => self.repositories.default_branch(&Subject::Start(workflow), &workflow.repository).await?,
+            None => {
+                let record = self.repository(&subject, &workflow.repository).await?;
+                record.default_branch.ok_or_else(|| Error::unreadable(&subject))?
+            }
         };
-        let mut repetitions = self.client.transport.retry_policy().repetitions();
+        let call = self.client.call(Method::POST, &paths::dispatches(workflow));
+        let call = call.json(&json!({ "ref": git_ref }));
+        let call = Call { retry: Retry::AfterLimit, is_valid_body: acknowledges, ..call };
+        let mut repetitions = self.client.transport.http.retry_policy().repetitions();
         loop {
-            let Err(error) = self.dispatch(workflow, &git_ref).await else { return Ok(()) };
+            let Err(error) = self.client.perform(&subject, call.clone()).await else { return Ok(()) };
             if !error.may_have_been_applied() {
                 return Err(error);
             }
@@ -100,15 +100,6 @@ impl Workflows {
                 Err(_) => return Err(error),
             }
         }
-    }
-
-    async fn dispatch(&self, workflow: &Workflow, git_ref: &str) -> Result<(), Error> {
-        let subject = Subject::Start(workflow);
-        let call =
-            self.client.call(Method::POST, &paths::dispatches(workflow)).json(&json!({ "ref": git_ref }));
-        let call = Call { retry: Retry::AfterLimit, is_valid_body: acknowledges, ..call };
-        let reply = self.client.send(&subject, call).await?;
-        self.client.success(&subject, &reply)
     }
 }
 

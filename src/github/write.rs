@@ -8,97 +8,91 @@ use octocrab::models::PublicKey;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::auth::Auth;
-use super::client::Client;
 use super::error::{Error, ErrorKind, Subject, WriteError};
-use super::paths;
-use super::preflight::{Preflight, Readers};
+use super::preflight::Readers;
 use super::seal::seal;
+use super::{GitHub, paths};
 use crate::clock::Clock;
-use crate::config::{ConfiguredSecret, Destination, Store};
+use crate::config::{ConfiguredSecret, Store};
 use crate::http::{Call, Reply};
 
 /// How far an acknowledgement may lie behind the window's end, because servers'
 /// clocks differ.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
 
-/// See [`super::GitHub::write`].
-pub(super) async fn write(
-    client: &Client<Auth>,
-    preflight: &Preflight,
-    target: &ConfiguredSecret,
-    value: &SecretString,
-    until: Timestamp,
-) -> Result<(), WriteError> {
-    let before = |error: Error| WriteError { refused: error.kind.is_refusal(), late: false, error };
-    let readers = preflight.readers(target).await.map_err(before)?;
-    let key = preflight.key(target).await.and_then(|key| key.ok_or_else(not_writing)).map_err(before)?;
-    let put =
-        async |key: &PublicKey| put(client, &target.destination, value, key, readers.as_ref(), until).await;
-    let mut reply = put(&key).await?;
-    if may_mean_another_key(reply.status) {
-        preflight.forget_key(target, &key);
-        // Without a new key there is nothing to try, and the refusal stands.
-        if let Some(new) = preflight.key(target).await.ok().flatten().filter(|new| *new != key) {
-            let may_have_been_applied = reply.may_have_been_applied;
-            reply = put(&new).await?;
-            reply.may_have_been_applied |= may_have_been_applied;
-        }
+impl GitHub {
+    /// Seals a value and writes it. Repeated until `until` while that may help; a key
+    /// that GitHub no longer accepts is fetched again once.
+    ///
+    /// # Errors
+    /// Unless GitHub acknowledged the write within the window. The secret may
+    /// still have been written, except where [`WriteError::refused`].
+    pub(crate) async fn write(
+        &self,
+        target: &ConfiguredSecret,
+        value: &SecretString,
+        until: Timestamp,
+    ) -> Result<(), WriteError> {
+        let written = self.try_to_write(target, value, until).await;
+        self.progress.wrote(written.is_ok());
+        written
     }
-    acknowledged(client, &target.destination, &reply, until)
+
+    async fn try_to_write(
+        &self,
+        target: &ConfiguredSecret,
+        value: &SecretString,
+        until: Timestamp,
+    ) -> Result<(), WriteError> {
+        let before = |error: Error| WriteError { refused: error.kind.is_refusal(), error };
+        let subject = Subject::Secrets(self.client.purpose(&target.destination));
+        let readers = self.readers(target).await.map_err(before)?;
+        let key =
+            self.public_key(target).await.and_then(|key| key.ok_or_else(not_writing)).map_err(before)?;
+        let put = async |key: &PublicKey| {
+            let sealed = seal(&key.key, value)
+                .map_err(|error| before(Error::new(ErrorKind::Invalid, subject, error.to_string())))?;
+            let body = body(target.destination.store, &sealed, &key.key_id, readers.as_ref());
+            let call = Call {
+                is_valid_body: acknowledges,
+                deadline: moment(self.client.transport.http.clock(), until),
+                until: Some(until),
+                ..self.client.call(Method::PUT, &paths::secret(&target.destination)).json(&body)
+            };
+            self.client.send(&subject, call).await.map_err(|error| WriteError { refused: false, error })
+        };
+        let mut reply: Reply = put(&key).await?;
+        if may_mean_another_key(reply.status) {
+            self.forget_key(target, &key);
+            // Without a new key there is nothing to try, and the refusal stands.
+            if let Some(new) = self.public_key(target).await.ok().flatten().filter(|new| *new != key) {
+                let may_have_been_applied = reply.may_have_been_applied;
+                reply = put(&new).await?;
+                reply.may_have_been_applied |= may_have_been_applied;
+            }
+        }
+        if let Err(error) = self.client.success(&subject, &reply) {
+            // Rate limits, conflicts and server errors may be over at the next run.
+            let refused = error.kind.is_refusal() && !reply.may_have_been_applied;
+            return Err(WriteError { refused, error });
+        }
+        if reply.date.is_some_and(|date| date.duration_since(until) > TOLERANCE) {
+            let cause = "written, but after the end of the delivery window";
+            return Err(WriteError { refused: false, error: Error::new(ErrorKind::Late, subject, cause) });
+        }
+        Ok(())
+    }
 }
 
-async fn put(
-    client: &Client<Auth>,
-    destination: &Destination,
-    value: &SecretString,
-    key: &PublicKey,
-    readers: Option<&Readers>,
-    until: Timestamp,
-) -> Result<Reply, WriteError> {
-    let subject = Subject::Secrets(client.purpose(destination));
-    let sealed = seal(&key.key, value).map_err(|error| WriteError {
-        refused: true,
-        late: false,
-        error: Error::new(ErrorKind::Invalid, subject, error.to_string()),
-    })?;
-    let mut body = json!({ "encrypted_value": sealed.as_str(), "key_id": key.key_id });
+fn body(store: Store, sealed: &str, key_id: &str, readers: Option<&Readers>) -> Value {
+    let mut body = json!({ "encrypted_value": sealed, "key_id": key_id });
     if let Some(readers) = readers {
         body["visibility"] = json!(readers.visibility.to_string());
         if let Some(ids) = &readers.selected {
-            body["selected_repository_ids"] = repository_ids(destination.store, ids);
+            body["selected_repository_ids"] = repository_ids(store, ids);
         }
     }
-    let call = Call {
-        is_valid_body: acknowledges,
-        deadline: moment(client.transport.clock(), until),
-        until: Some(until),
-        ..client.call(Method::PUT, &paths::secret(destination)).json(&body)
-    };
-    client.send(&subject, call).await.map_err(|error| WriteError {
-        refused: false,
-        late: error.kind == ErrorKind::Late,
-        error,
-    })
-}
-
-fn acknowledged(
-    client: &Client<Auth>,
-    destination: &Destination,
-    reply: &Reply,
-    until: Timestamp,
-) -> Result<(), WriteError> {
-    let subject = Subject::Secrets(client.purpose(destination));
-    if let Err(error) = client.success(&subject, reply) {
-        // Rate limits, conflicts and server errors may be over at the next run.
-        let refused = error.kind.is_refusal() && !reply.may_have_been_applied;
-        return Err(WriteError { refused, late: false, error });
-    }
-    if reply.date.is_some_and(|date| date.duration_since(until) > TOLERANCE) {
-        let error = Error::new(ErrorKind::Late, subject, "written, but after the end of the delivery window");
-        return Err(WriteError { refused: false, late: true, error });
-    }
-    Ok(())
+    body
 }
 
 /// `until` by this machine's monotonic clock.

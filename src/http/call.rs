@@ -32,18 +32,14 @@ pub(crate) trait RateLimiter: Send + Sync {
     fn record(&self, _: &Reply) {}
 }
 
-/// One request.
 #[derive(Clone)]
 pub(crate) struct Call {
     /// Whom it is sent to.
     pub peer: Peer,
-    /// The method.
     pub method: Method,
-    /// The whole address.
     pub url: Url,
     /// Headers besides those that the client adds.
     pub headers: HeaderMap,
-    /// What is sent.
     pub body: Option<Bytes>,
     /// Whether it may be sent again.
     pub retry: Retry,
@@ -64,7 +60,6 @@ pub(crate) struct Call {
 
 impl Call {
     /// A request that may not be repeated, and whose reply may be anything.
-    #[must_use]
     pub(crate) fn new(peer: Peer, method: Method, url: Url) -> Self {
         Self {
             peer,
@@ -82,19 +77,12 @@ impl Call {
         }
     }
 
-    /// A read: may be repeated, and is answered with JSON.
-    #[cfg(test)]
-    pub(crate) fn get(peer: Peer, url: Url) -> Self {
-        Self { retry: Retry::Idempotent, is_valid_body: json, ..Self::new(peer, Method::GET, url) }
-    }
-
     /// The same request, which may be repeated.
     #[must_use]
     pub(crate) fn idempotent(self) -> Self {
         Self { retry: Retry::Idempotent, ..self }
     }
 
-    /// Adds a header.
     #[must_use]
     pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
@@ -112,7 +100,6 @@ impl Call {
         Ok(self.header(header::AUTHORIZATION, value))
     }
 
-    /// Adds a JSON body.
     #[must_use]
     pub(crate) fn json(mut self, body: &Value) -> Self {
         self.body = Some(body.to_string().into());
@@ -120,21 +107,9 @@ impl Call {
     }
 }
 
-impl fmt::Debug for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call")
-            .field("method", &self.method)
-            .field("origin", &origin(&self.url))
-            .field("retry", &self.retry)
-            .finish_non_exhaustive()
-    }
-}
-
 /// What came back. Its body is wiped when it is dropped, and in no `Debug`.
 pub(crate) struct Reply {
-    /// The status.
     pub status: StatusCode,
-    /// The headers.
     pub headers: HeaderMap,
     /// This reply's own `Date`.
     pub date: Option<Timestamp>,
@@ -148,7 +123,6 @@ pub(crate) struct Reply {
 
 impl Reply {
     /// The whole body, no longer than [`Call::longest_body`].
-    #[must_use]
     pub(crate) fn body(&self) -> &[u8] {
         &self.body
     }
@@ -166,27 +140,6 @@ impl Reply {
     }
 }
 
-#[cfg(test)]
-impl Reply {
-    /// A reply without a body, from nowhere.
-    pub(crate) fn of(status: StatusCode, headers: HeaderMap) -> Self {
-        let url = Url::parse("https://api.example/").unwrap();
-        Self {
-            status,
-            headers,
-            date: None,
-            may_have_been_applied: false,
-            url,
-            body: Zeroizing::new(Vec::new()),
-        }
-    }
-
-    /// The same reply with this body.
-    pub(crate) fn with_body(self, body: &[u8]) -> Self {
-        Self { body: Zeroizing::new(body.to_vec()), ..self }
-    }
-}
-
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply")
@@ -197,13 +150,11 @@ impl fmt::Debug for Reply {
 }
 
 /// Every reply of success is as good as any other.
-#[must_use]
 pub(crate) fn anything(_: StatusCode, _: &[u8]) -> bool {
     true
 }
 
 /// A reply of success is whole JSON, or has no content by its status.
-#[must_use]
 pub(crate) fn json(status: StatusCode, body: &[u8]) -> bool {
     status == StatusCode::NO_CONTENT || serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
@@ -247,14 +198,6 @@ mod tests {
         assert!(!json(StatusCode::OK, b""));
         assert!(!json(StatusCode::OK, b"{\"a\": [1"));
         assert!(!json(StatusCode::OK, b"<html>"));
-    }
-
-    #[test]
-    fn nothing_secret_is_in_debug() {
-        let url = Url::parse("https://api.example/tokens/secret-id?secret=1").unwrap();
-        let call = Call::get(LENIENT, url).bearer(&SecretString::from("secret-token")).unwrap();
-        let shown = format!("{call:?}");
-        assert!(!shown.contains("secret"), "{shown}");
     }
 
     #[test]

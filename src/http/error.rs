@@ -8,39 +8,20 @@ use super::origin;
 /// No complete reply. Messages name only the origin: paths and queries may contain ids
 /// from outside.
 #[derive(Debug, Clone, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum HttpError {
     /// No connection: refused, unknown host, or none in time.
     #[error("{origin} cannot be reached: {cause}")]
-    Connect {
-        /// Who was called.
-        origin: String,
-        /// The system's words.
-        cause: String,
-    },
+    Connect { origin: String, cause: String },
     /// The proxy that the environment names gave no way through.
     #[error("{origin} cannot be reached through the proxy {proxy}: {cause}")]
-    Proxy {
-        /// Who was to be called.
-        origin: String,
-        /// Scheme, host and port of the proxy.
-        proxy: String,
-        /// The system's words, or the proxy's.
-        cause: String,
-    },
+    Proxy { origin: String, proxy: String, cause: String },
     /// A connection, but no trust.
     #[error("no secure connection to {origin}: {cause}{}", help_with_trust(cause))]
-    Tls {
-        /// Who was called.
-        origin: String,
-        /// The TLS library's words.
-        cause: String,
-    },
+    Tls { origin: String, cause: String },
     /// The client could not be made.
     #[error("HTTPS cannot be used: {cause}")]
-    Setup {
-        /// The library's words.
-        cause: String,
-    },
+    Setup { cause: String },
     /// The credential cannot be put into a header.
     #[error(
         "the credential contains a character that is not allowed in an HTTP header (a line break at its end?)"
@@ -48,74 +29,56 @@ pub enum HttpError {
     Credential,
     /// Plain HTTP to another machine.
     #[error("{origin} was not called: plain http is allowed to a loopback address only")]
-    Insecure {
-        /// Who was to be called.
-        origin: String,
-    },
+    Insecure { origin: String },
     /// The delivery window ended before the request was sent.
     #[error("not sent, because the delivery window is over")]
     Late,
     /// Sent, and no answer in time.
     #[error("{origin} did not answer in time")]
-    Timeout {
-        /// Who was called.
-        origin: String,
-    },
+    Timeout { origin: String },
     /// Sent, and the connection ended before the whole reply was there.
     #[error("the connection to {origin} was lost before the whole reply arrived ({cause})")]
-    Dropped {
-        /// Who was called.
-        origin: String,
-        /// The system's words.
-        cause: String,
-    },
-    /// A reply of success that does not have the form it must have.
+    Dropped { origin: String, cause: String },
+    /// A reply of success that does not have the form it must have. `said`: what a page in
+    /// its place says, for the end of a sentence; or nothing.
     #[error("{origin} answered {status} with an unexpected body{said}")]
-    Garbled {
-        /// Who was called.
-        origin: String,
-        /// The reply's status.
-        status: StatusCode,
-        /// What a page in its place says, for the end of a sentence; or nothing.
-        said: String,
-    },
+    Garbled { origin: String, status: StatusCode, said: String },
     /// A reply longer than any that is expected.
     #[error("the reply of {origin} is longer than expected")]
-    TooLarge {
-        /// Who was called.
-        origin: String,
-    },
+    TooLarge { origin: String },
     /// A redirect that is not followed.
     #[error(
         "{from} redirects to {to_origin}, which is not followed: set the URL to where the service is now"
     )]
-    Redirect {
-        /// Who was called.
-        from: String,
-        /// Where it points to, without the path.
-        to_origin: String,
-    },
+    Redirect { from: String, to_origin: String },
 }
 
 impl HttpError {
     /// Whether the other side has certainly not seen the request. If not, it may
     /// have processed it.
-    #[must_use]
     pub fn certainly_not_sent(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::Connect { .. }
-            | Self::Proxy { .. }
-            | Self::Tls { .. }
-            | Self::Setup { .. }
-            | Self::Credential
-            | Self::Insecure { .. }
-            | Self::Late => true,
-            Self::Timeout { .. }
-            | Self::Dropped { .. }
-            | Self::Garbled { .. }
-            | Self::TooLarge { .. }
-            | Self::Redirect { .. } => false,
-        }
+                | Self::Proxy { .. }
+                | Self::Tls { .. }
+                | Self::Setup { .. }
+                | Self::Credential
+                | Self::Insecure { .. }
+                | Self::Late
+        )
+    }
+
+    /// Whether another attempt may do better.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect { .. }
+                | Self::Proxy { .. }
+                | Self::Timeout { .. }
+                | Self::Dropped { .. }
+                | Self::Garbled { .. }
+        )
     }
 
     /// Sorts what the HTTP library says. Its own text is not used: it holds the URL.

@@ -37,7 +37,7 @@ pub(crate) use retry::{Retry, RetryPolicy};
 pub(crate) use values::{Announce, Values};
 
 use crate::clock::Clock;
-use crate::progress::{Progress, Retrying, Waiting};
+use crate::progress::{Progress, Waiting};
 use crate::redact::Redactor;
 use proxy::Proxies;
 use retry::Failed;
@@ -53,15 +53,8 @@ pub(crate) struct HttpSettings {
 
 impl HttpSettings {
     /// Settings for a request timeout; the waits between attempts follow from it.
-    #[must_use]
     pub(crate) fn new(request_timeout: Duration) -> Self {
         Self { request_timeout, retry: RetryPolicy::for_timeout(request_timeout) }
-    }
-}
-
-impl Default for HttpSettings {
-    fn default() -> Self {
-        Self::new(Duration::from_secs(30))
     }
 }
 
@@ -76,14 +69,13 @@ pub(crate) struct Http {
     connections: trace::Connections,
     /// For the world: TLS with the system's roots, proxies as the environment says.
     /// Made when first needed, because reading the roots takes a while.
-    public: OnceLock<(reqwest::Client, Proxies)>,
+    public: OnceLock<Result<(reqwest::Client, Proxies), HttpError>>,
     /// For plain HTTP to this machine: no roots needed, never through a proxy.
-    loopback: OnceLock<reqwest::Client>,
+    loopback: OnceLock<Result<reqwest::Client, HttpError>>,
 }
 
 impl Http {
     /// A client that sets `clock` from every reply. Sends no request.
-    #[must_use]
     pub(crate) fn new(settings: HttpSettings, clock: Arc<Clock>) -> Self {
         Self {
             settings,
@@ -103,13 +95,11 @@ impl Http {
     }
 
     /// The clock that this client's replies set.
-    #[must_use]
     pub(crate) fn clock(&self) -> &Arc<Clock> {
         &self.clock
     }
 
     /// When requests are sent again.
-    #[must_use]
     pub(crate) fn retry_policy(&self) -> RetryPolicy {
         self.settings.retry
     }
@@ -161,31 +151,22 @@ impl Http {
     fn wait_to_retry(&self, call: &Call, failed: &Failed, attempt: u32, wait: Duration) -> Waiting {
         let host = call.url.host_str().unwrap_or_default();
         let (path, wait_ms) = (shown_path(&call.url), wait.as_millis());
-        tracing::debug!(method = %call.method, host, path, wait_ms, attempt, "will try again: {failed}");
-        self.progress.wait_to_retry(&Retrying {
-            who: call.peer.policy.name.unwrap_or(host),
-            host,
-            failure: &failed.brief(call.peer.policy),
-            attempt,
-            of: self.attempts(call, failed),
-            wait,
-        })
+        let failure = format!("{} {}", call.peer.policy.name.unwrap_or(host), failed.brief(call.peer.policy));
+        tracing::debug!(method = %call.method, host, path, wait_ms, attempt, "will try again: {failure}");
+        self.progress.wait_to_retry(host, failure, attempt, self.attempts(call, failed), wait)
     }
 
     /// The attempts that a call may take after such a failure.
     fn attempts(&self, call: &Call, failed: &Failed) -> usize {
-        let policy = &self.settings.retry;
-        let most = policy.attempts(call.deadline.is_some());
         match self.is_hopeless(call, failed) {
-            true => most.min(policy.max_attempts_to_reach),
-            false => most,
+            true => retry::ATTEMPTS_TO_REACH,
+            false => RetryPolicy::attempts(call.deadline.is_some()),
         }
     }
 
     /// Whether a user waits for a host that nothing in this run has ever reached.
     fn is_hopeless(&self, call: &Call, failed: &Failed) -> bool {
-        let policy = &self.settings.retry;
-        policy.max_attempts_to_reach < policy.max_attempts
+        self.settings.retry.is_impatient
             && failed.is_unreachable()
             && !self.reached.lock().unwrap_or_else(PoisonError::into_inner).contains(&origin(&call.url))
     }
@@ -263,7 +244,8 @@ impl Http {
         request: reqwest::RequestBuilder,
     ) -> Result<Reply, HttpError> {
         let mut response = request.send().await.map_err(|error| {
-            let proxy = self.public.get().and_then(|(_, proxies)| proxies.on_the_way_to(url));
+            let public = self.public.get().and_then(|made| made.as_ref().ok());
+            let proxy = public.and_then(|(_, proxies)| proxies.on_the_way_to(url));
             HttpError::of(url, proxy, &error)
         })?;
         self.reached.lock().unwrap_or_else(PoisonError::into_inner).insert(origin(url));
@@ -301,20 +283,12 @@ impl Http {
         match (url.scheme(), is_loopback(url)) {
             ("https", _) => {
                 let make = || Ok((client::public()?, Proxies::of_environment()?));
-                known_or(&self.public, make).map(|(client, _)| client)
+                self.public.get_or_init(make).as_ref().map(|(client, _)| client).map_err(Clone::clone)
             }
-            ("http", true) => known_or(&self.loopback, client::loopback),
+            ("http", true) => self.loopback.get_or_init(client::loopback).as_ref().map_err(Clone::clone),
             _ => Err(HttpError::Insecure { origin: origin(url) }),
         }
     }
-}
-
-fn known_or<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, HttpError>) -> Result<&T, HttpError> {
-    if let Some(known) = cell.get() {
-        return Ok(known);
-    }
-    let made = make()?;
-    Ok(cell.get_or_init(|| made))
 }
 
 /// Separates replies that are used from those that lead to another attempt.
@@ -338,7 +312,6 @@ fn judge(call: &Call, reply: Reply) -> Result<Reply, Failed> {
 
 /// Whether the host is a literal loopback address, the only one to which plain
 /// HTTP is spoken.
-#[must_use]
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),

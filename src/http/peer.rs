@@ -24,7 +24,7 @@ pub(crate) struct PeerPolicy {
     /// Recognises a reply that refuses because of too many requests, and not for good.
     pub is_rate_limit: fn(&Reply) -> bool,
     /// Whether a rate limit reply that names no time asks for a long rest: half of
-    /// [`super::RetryPolicy::max_requested_wait`]. Otherwise the usual back-off applies.
+    /// [`super::RetryPolicy::budget`]. Otherwise the usual back-off applies.
     pub rests_after_rate_limit: bool,
     /// Whether an HTML page in place of a reply may be quoted. Not if a reply may contain
     /// a token's value.

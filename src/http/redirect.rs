@@ -38,7 +38,6 @@ pub(super) fn target(policy: &PeerPolicy, method: &Method, reply: &Reply) -> Res
 #[cfg(test)]
 mod tests {
     use http::HeaderMap;
-    use zeroize::Zeroizing;
 
     use super::super::tests::{LENIENT, STRICT};
     use super::*;
@@ -48,14 +47,8 @@ mod tests {
         if let Some(location) = location {
             headers.insert(header::LOCATION, location.parse().unwrap());
         }
-        Reply {
-            status: StatusCode::from_u16(status).unwrap(),
-            headers,
-            date: None,
-            may_have_been_applied: false,
-            url: Url::parse("https://api.example/repos/old/name?per_page=100").unwrap(),
-            body: Zeroizing::new(Vec::new()),
-        }
+        let url = Url::parse("https://api.example/repos/old/name?per_page=100").unwrap();
+        Reply { url, ..Reply::of(StatusCode::from_u16(status).unwrap(), headers) }
     }
 
     fn followed(method: &Method, status: u16, location: &str) -> Option<String> {

@@ -4,7 +4,6 @@
 //! that another attempt may change. The wait comes from the server if it names one, else
 //! from an exponential back-off with jitter.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
@@ -13,6 +12,9 @@ use jiff::Timestamp;
 
 use super::call::{http_date, number};
 use super::{HttpError, PeerPolicy, Reply};
+
+/// Attempts to reach a host that has not answered in this run, while a user waits.
+pub(super) const ATTEMPTS_TO_REACH: usize = 3;
 
 /// Whether a request may be sent twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,51 +35,36 @@ pub(crate) struct RetryPolicy {
     pub first_wait: Duration,
     /// Where doubling ends. Jitter adds up to as much again to every wait.
     pub max_wait: Duration,
-    /// The longest wait that a server may ask for. If it asks for more, there is
-    /// no further attempt: to come back too early would only make it worse.
-    pub max_requested_wait: Duration,
-    /// Attempts, the first one included.
-    pub max_attempts: usize,
-    /// The same of a call that has a deadline of its own, which comes first with
-    /// the usual request timeout.
-    pub max_attempts_by_deadline: usize,
-    /// Attempts to reach a host that has not answered in this run.
-    pub max_attempts_to_reach: usize,
-    /// Time for all attempts of a call that has no deadline of its own.
+    /// Time for all attempts of a call that has no deadline of its own, and the longest
+    /// wait that a server may ask for. If it asks for more, there is no further attempt: to
+    /// come back too early would only make it worse.
     pub budget: Duration,
+    /// A user waits: see [`Self::impatient`].
+    pub is_impatient: bool,
 }
 
 impl RetryPolicy {
     /// Waits in proportion to the request timeout: with 30 s, from 1 s to 15 s,
-    /// up to 2 minutes where the server asks for it, 2 minutes in all.
-    #[must_use]
+    /// 2 minutes in all.
     pub(crate) fn for_timeout(timeout: Duration) -> Self {
-        Self {
-            first_wait: timeout / 30,
-            max_wait: timeout / 2,
-            max_requested_wait: timeout * 4,
-            max_attempts: 8,
-            max_attempts_by_deadline: 12,
-            max_attempts_to_reach: 8,
-            budget: timeout * 4,
-        }
+        Self { first_wait: timeout / 30, max_wait: timeout / 2, budget: timeout * 4, is_impatient: false }
     }
 
     /// Gives up soon on a host that cannot be reached at all, with a usual timeout after
-    /// some 5 s: a user waits, who may have misspelt its name.
+    /// some 5 s: the user may have misspelt its name.
     #[must_use]
     pub(crate) fn impatient(self) -> Self {
-        Self { max_attempts_to_reach: 3, ..self }
+        Self { is_impatient: true, ..self }
     }
 
-    /// The attempts that a call may take.
-    pub(super) fn attempts(&self, has_deadline: bool) -> usize {
-        if has_deadline { self.max_attempts_by_deadline } else { self.max_attempts }
+    /// The attempts that a call may take, the first one included. A deadline comes first
+    /// with the usual request timeout.
+    pub(super) fn attempts(has_deadline: bool) -> usize {
+        if has_deadline { 12 } else { 8 }
     }
 
     /// The waits of a caller that repeats a request itself, because something must
     /// be looked at before each repetition.
-    #[must_use]
     pub(crate) fn repetitions(&self) -> Repetitions {
         Repetitions { policy: *self, waits: self.backoff(false).build(), began: Instant::now() }
     }
@@ -87,7 +74,7 @@ impl RetryPolicy {
         ExponentialBuilder::new()
             .with_min_delay(self.first_wait)
             .with_max_delay(self.max_wait)
-            .with_max_times(self.attempts(has_deadline).saturating_sub(1))
+            .with_max_times(Self::attempts(has_deadline) - 1)
             .with_jitter()
     }
 }
@@ -104,10 +91,9 @@ impl Repetitions {
     /// How long to wait before the next attempt, at least as long as the server
     /// `asked`; `None`: there is none.
     pub(crate) fn next_wait(&mut self, asked: Option<Duration>) -> Option<Duration> {
-        let asked = asked.unwrap_or_default();
-        let wait = self.waits.next()?.max(asked);
+        let wait = self.waits.next()?.max(asked.unwrap_or_default());
         let left = self.policy.budget.saturating_sub(self.began.elapsed());
-        (asked <= self.policy.max_requested_wait && wait < left).then_some(wait)
+        (wait < left).then_some(wait)
     }
 }
 
@@ -129,9 +115,7 @@ impl Failed {
             Self::Error(error) => !error.certainly_not_sent(),
         }
     }
-}
 
-impl Failed {
     /// Whether nothing answered at the host's address, or it has none.
     pub(super) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Error(HttpError::Connect { .. } | HttpError::Proxy { .. }))
@@ -179,15 +163,6 @@ impl From<HttpError> for Failed {
     }
 }
 
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Reply(reply) => write!(f, "answered {}", reply.status),
-            Self::Error(error) => error.fmt(f),
-        }
-    }
-}
-
 /// How long to wait before the next attempt; `None`: there is none.
 ///
 /// `backoff` is the next wait of the back-off, `left` the time that the call
@@ -200,39 +175,19 @@ pub(super) fn wait(
     backoff: Duration,
     left: Duration,
 ) -> Option<Duration> {
-    let asked = match (failed, retry) {
-        (Failed::Error(error), Retry::Idempotent) if may_pass(error) => Duration::ZERO,
-        (Failed::Error(error), Retry::Never | Retry::AfterLimit)
-            if may_pass(error) && error.certainly_not_sent() =>
-        {
-            Duration::ZERO
+    let asked = match failed {
+        Failed::Error(error) if retry == Retry::Idempotent || error.certainly_not_sent() => {
+            error.may_pass().then_some(Duration::ZERO)?
         }
-        (Failed::Reply(reply), Retry::AfterLimit) if (peer.is_rate_limit)(reply) => {
+        Failed::Reply(reply)
+            if retry == Retry::Idempotent || retry == Retry::AfterLimit && (peer.is_rate_limit)(reply) =>
+        {
             requested_by(policy, peer, reply)?
         }
-        (Failed::Reply(reply), Retry::Idempotent) => requested_by(policy, peer, reply)?,
-        (Failed::Error(_), _) | (Failed::Reply(_), Retry::Never | Retry::AfterLimit) => return None,
+        Failed::Error(_) | Failed::Reply(_) => return None,
     };
     let wait = asked.max(backoff);
-    (asked <= policy.max_requested_wait && wait < left).then_some(wait)
-}
-
-/// Whether another attempt may do better.
-fn may_pass(error: &HttpError) -> bool {
-    match error {
-        HttpError::Connect { .. }
-        | HttpError::Proxy { .. }
-        | HttpError::Timeout { .. }
-        | HttpError::Dropped { .. }
-        | HttpError::Garbled { .. } => true,
-        HttpError::Tls { .. }
-        | HttpError::Setup { .. }
-        | HttpError::Credential
-        | HttpError::Insecure { .. }
-        | HttpError::Late
-        | HttpError::TooLarge { .. }
-        | HttpError::Redirect { .. } => false,
-    }
+    (asked <= policy.budget && wait < left).then_some(wait)
 }
 
 /// The wait that a reply asks for, zero if it names none; `None`: no reply to
@@ -245,14 +200,13 @@ fn requested_by(policy: &RetryPolicy, peer: &PeerPolicy, reply: &Reply) -> Optio
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => Some(asked.unwrap_or_default()),
         _ if !(peer.is_rate_limit)(reply) => None,
-        _ if peer.rests_after_rate_limit => Some(asked.unwrap_or(policy.max_requested_wait / 2)),
+        _ if peer.rests_after_rate_limit => Some(asked.unwrap_or(policy.budget / 2)),
         _ => Some(asked.unwrap_or_default()),
     }
 }
 
 /// How long a reply asks to wait, if it says: `Retry-After` in seconds or as a date, else
 /// the end of a limit that is used up. Dates count from the reply's own.
-#[must_use]
 pub(crate) fn requested_wait(reply: &Reply) -> Option<Duration> {
     let Reply { headers, date, .. } = reply;
     let until = |end: Timestamp| {

@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
-use http::Method;
 use http::header::{AUTHORIZATION, HeaderValue, LOCATION};
+use http::{Method, StatusCode};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -28,6 +28,33 @@ pub(super) const LENIENT: Peer = Peer {
 
 /// A service with the usual rules.
 pub(super) const STRICT: Peer = Peer { clock: ClockId::Provider(0), policy: &PeerPolicy::STRICT };
+
+impl Call {
+    /// A read: may be repeated, and is answered with JSON.
+    pub(super) fn get(peer: Peer, url: Url) -> Self {
+        Self { retry: Retry::Idempotent, is_valid_body: json, ..Self::new(peer, Method::GET, url) }
+    }
+}
+
+impl Reply {
+    /// A reply without a body, from nowhere.
+    pub(crate) fn of(status: StatusCode, headers: HeaderMap) -> Self {
+        let url = Url::parse("https://api.example/").unwrap();
+        Self {
+            status,
+            headers,
+            date: None,
+            may_have_been_applied: false,
+            url,
+            body: Zeroizing::new(Vec::new()),
+        }
+    }
+
+    /// The same reply with this body.
+    pub(crate) fn with_body(self, body: &[u8]) -> Self {
+        Self { body: Zeroizing::new(body.to_vec()), ..self }
+    }
+}
 
 /// Waits little between attempts, and long for an answer: tests may run on a busy machine.
 fn client() -> Http {
@@ -315,7 +342,7 @@ async fn the_permit_is_not_held_between_attempts() {
     let turns = Arc::new(Semaphore::new(1));
     let rate_limiter: Arc<dyn RateLimiter> = Arc::new(Turnstile(Arc::clone(&turns)));
     // The second attempt comes a second after the first at the earliest.
-    let http = Http::new(HttpSettings::default(), Arc::default());
+    let http = Http::new(HttpSettings::new(Duration::from_secs(30)), Arc::default());
     let call = Call { rate_limiter: Some(rate_limiter), ..Call::get(LENIENT, url(&server, "/x")) };
     tokio::time::timeout(Duration::from_millis(700), async {
         tokio::join!(http.send(call), async {

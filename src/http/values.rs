@@ -5,7 +5,6 @@
 //! quote the value, and the redactor knows it already.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -52,12 +51,6 @@ impl Values {
             }),
             _ => {}
         }
-    }
-}
-
-impl fmt::Debug for Values {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Values").field("fields", &self.fields).finish_non_exhaustive()
     }
 }
 

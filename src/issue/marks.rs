@@ -3,8 +3,6 @@
 //! The text between the marks is crossfade's and is replaced; all other text belongs to
 //! users and stays as it is.
 
-use std::fmt;
-
 use ring::digest::{SHA256, digest};
 
 use crate::config::base32;
@@ -12,21 +10,9 @@ use crate::config::base32;
 /// How many characters of a digest a key has.
 const KEY_LENGTH: usize = 16;
 
-/// Which issue belongs to a run: what the run is about, as a digest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct IssueKey(String);
-
-impl IssueKey {
-    /// The key of a run that these parts tell from every other.
-    pub(crate) fn new(parts: &[&str]) -> Self {
-        Self(short_digest(&parts.join("\n"), KEY_LENGTH))
-    }
-}
-
-impl fmt::Display for IssueKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// Which issue belongs to a run that these parts tell from every other: their digest.
+pub(crate) fn key(parts: &[&str]) -> String {
+    short_digest(&parts.join("\n"), KEY_LENGTH)
 }
 
 /// The first characters of the base32 of a text's SHA-256.
@@ -50,7 +36,7 @@ pub(super) struct Section<'a> {
 impl<'a> Section<'a> {
     /// Finds the marks with this key. Without the last mark it is unknown whose the text
     /// is, so all of it stays.
-    pub(super) fn find(description: &'a str, key: &IssueKey) -> Option<Self> {
+    pub(super) fn find(description: &'a str, key: &str) -> Option<Self> {
         let (before, rest) = description.split_once(&format!("<!-- crossfade:issue {key} "))?;
         let (announced, rest) = rest.split_once("-->")?;
         let after = rest.split_once(&last_mark(key)).map_or(rest, |(_, after)| after);
@@ -58,7 +44,7 @@ impl<'a> Section<'a> {
     }
 
     /// The same description with another text between the marks.
-    pub(super) fn replaced(self, key: &IssueKey, announced: &str, text: &str) -> String {
+    pub(super) fn replaced(self, key: &str, announced: &str, text: &str) -> String {
         let Self { before, after, .. } = self;
         format!("{before}<!-- crossfade:issue {key} {announced} -->\n{text}\n{}{after}", last_mark(key))
     }
@@ -74,12 +60,12 @@ impl<'a> Section<'a> {
     }
 
     /// How much room is left for the text between the marks, in bytes.
-    pub(super) fn room(self, key: &IssueKey, announced: &str, limit: usize) -> usize {
+    pub(super) fn room(self, key: &str, announced: &str, limit: usize) -> usize {
         limit.saturating_sub(self.replaced(key, announced, "").len())
     }
 }
 
-fn last_mark(key: &IssueKey) -> String {
+fn last_mark(key: &str) -> String {
     format!("<!-- crossfade:end {key} -->")
 }
 
@@ -87,18 +73,18 @@ fn last_mark(key: &IssueKey) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{Section, last_mark};
 
-    fn key() -> IssueKey {
-        IssueKey::new(&["rotate", "acme/infra", ".github/crossfade.yml"])
+    fn key() -> String {
+        super::key(&["rotate", "acme/infra", ".github/crossfade.yml"])
     }
 
     #[test]
     fn a_key_tells_runs_apart() {
         // printf 'rotate\nacme/infra\n.github/crossfade.yml' | sha256sum | xxd -r -p | base32 | tr A-Z a-z | cut -c1-16
-        assert_eq!(key().to_string(), "xdtry2gm4dcyolh2");
-        assert_ne!(key(), IssueKey::new(&["status", "acme/infra", ".github/crossfade.yml"]));
-        assert_ne!(IssueKey::new(&["a", "b"]), IssueKey::new(&["ab", ""]));
+        assert_eq!(key(), "xdtry2gm4dcyolh2");
+        assert_ne!(key(), super::key(&["status", "acme/infra", ".github/crossfade.yml"]));
+        assert_ne!(super::key(&["a", "b"]), super::key(&["ab", ""]));
     }
 
     #[test]
@@ -107,7 +93,7 @@ mod tests {
         let damaged = whole.replace(&last_mark(&key()), "") + "mine";
         let section = Section::find(&damaged, &key()).unwrap();
         assert!(section.replaced(&key(), "-", "new").contains("mine"));
-        for other in ["", "ours", "<!-- crossfade:issue -->", &whole.replace(&key().to_string(), "other")] {
+        for other in ["", "ours", "<!-- crossfade:issue -->", &whole.replace(&key(), "other")] {
             assert_eq!(Section::find(other, &key()), None, "{other}");
         }
     }

@@ -9,15 +9,13 @@ mod decision;
 mod marks;
 mod text;
 
-use std::fmt;
-
 use crate::config::Repository;
-use crate::github::{Error, ErrorKind, IssueChange, IssueState, IssueToken, Issues, ListedIssue, NewState};
+use crate::github::{BearerToken, Error, ErrorKind, IssueChange, IssueState, Issues, ListedIssue};
 use crate::report::RedactedReport;
 use attention::Attention;
 use decision::{Decision, Found, decide, duplicates};
-pub(crate) use marks::IssueKey;
 use marks::Section;
+pub(crate) use marks::key;
 use text::Texts;
 
 /// The label of every issue.
@@ -30,10 +28,10 @@ const MOST_PAGES: usize = 20;
 pub(crate) struct IssueSettings {
     /// Whose issue it is.
     pub(crate) repository: Repository,
-    pub(crate) token: IssueToken,
+    pub(crate) token: BearerToken,
     /// The repository may be public: `--public-issue`.
     pub(crate) may_be_public: bool,
-    pub(crate) key: IssueKey,
+    pub(crate) key: String,
     /// What the run is about, if that is not the usual file: the end of the title.
     pub(crate) about: String,
 }
@@ -45,32 +43,6 @@ pub(crate) struct Links {
     pub(crate) server: Option<String>,
     /// The page of this workflow run.
     pub(crate) run: Option<String>,
-}
-
-/// Why the issue is not up to date.
-#[derive(Debug)]
-pub(crate) enum NotKept {
-    /// The repository is public, and the user did not allow that.
-    Public,
-    Github(Error),
-}
-
-impl From<Error> for NotKept {
-    fn from(error: Error) -> Self {
-        Self::Github(error)
-    }
-}
-
-impl fmt::Display for NotKept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Public => f.write_str(
-                "the repository is public, and the issue would name your repositories and secrets. Name a private \
-                 repository with `--report-issue owner/repo`, or allow it with `--public-issue`.",
-            ),
-            Self::Github(error) => write!(f, "{}. {}", error.cause, next_step(error)),
-        }
-    }
 }
 
 /// What GitHub's reply tells to do, or else what helps with errors of its kind.
@@ -95,46 +67,48 @@ pub(crate) async fn keep(
 ) -> Option<String> {
     let attention = Attention::of(report);
     let texts = Texts { settings, report, attention: &attention, links };
-    let keeper = Keeper { issues, settings, attention: &attention, texts };
-    keeper.keep().await.err().map(|failed| warning(settings, &failed))
+    let error = Keeper { issues, texts }.keep().await.err()?;
+    Some(warning(settings, &format!("{}. {}", error.cause, next_step(&error))))
 }
 
 /// The warning of a run that was stopped before that.
 pub(crate) fn stopped(settings: &IssueSettings) -> String {
-    warning(settings, &"the run was stopped. The next run tries again.")
+    warning(settings, "the run was stopped. The next run tries again.")
 }
 
-fn warning(settings: &IssueSettings, why: &dyn fmt::Display) -> String {
+fn warning(settings: &IssueSettings, why: &str) -> String {
     let repository = &settings.repository;
     format!("the issue in {repository} is not up to date, which changes no exit code: {why}")
 }
 
 struct Keeper<'a> {
     issues: &'a Issues,
-    settings: &'a IssueSettings,
-    attention: &'a Attention,
     texts: Texts<'a>,
 }
 
 impl Keeper<'_> {
-    async fn keep(&self) -> Result<(), NotKept> {
-        let is_well = self.attention.is_empty();
+    async fn keep(&self) -> Result<(), Error> {
+        let Texts { settings, attention, .. } = self.texts;
+        let is_well = attention.is_empty();
         // A closed issue matters only if it would be opened again.
         let state = if is_well { IssueState::Open } else { IssueState::Any };
         let listed = self.find(state).await?;
         let found = self.found(&listed);
-        let decision = decide(is_well, &self.attention.announcement(), &found);
+        let decision = decide(is_well, &attention.announcement(), &found);
         if decision == Decision::Nothing {
             return Ok(());
         }
-        if !self.settings.may_be_public && self.issues.is_public().await? {
-            return Err(NotKept::Public);
+        if !settings.may_be_public && self.issues.is_public().await? {
+            let cause = "the repository is public, and the issue would name your repositories and secrets";
+            return Err(Error::new(ErrorKind::Invalid, "", cause).with_remedy(
+                "Name a private repository with `--report-issue owner/repo`, or allow it with `--public-issue`.",
+            ));
         }
         match decision {
             Decision::Nothing => {}
             Decision::Create => return self.create().await,
-            Decision::Update { issue, comment } => self.update(issue, comment).await?,
-            Decision::Close { issue } => self.close(issue).await?,
+            Decision::Update { found, comment } => self.update(found, comment).await?,
+            Decision::Close(found) => self.close(found).await?,
         }
         self.close_duplicates(&found).await
     }
@@ -144,16 +118,16 @@ impl Keeper<'_> {
     /// were changed last are read first, which are all in most repositories; the label finds
     /// an older one.
     async fn find(&self, state: IssueState) -> Result<Vec<ListedIssue>, Error> {
-        let latest = self.issues.list(state, None, 1).await?;
-        let has_more = latest.len() >= Issues::PAGE;
-        let mut found = self.ours(latest);
+        let mut found = self.issues.list(state, None, 1).await?;
+        let has_more = found.len() >= Issues::PAGE;
+        found.retain(|issue| self.found_in(issue).is_some());
         if !has_more || found.iter().any(ListedIssue::is_open) {
             return Ok(found);
         }
         for page in 1..=MOST_PAGES {
             let labelled = self.issues.list(state, Some(LABEL), page).await?;
             let is_last = labelled.len() < Issues::PAGE;
-            found.extend(self.ours(labelled));
+            found.extend(labelled.into_iter().filter(|issue| self.found_in(issue).is_some()));
             if is_last {
                 break;
             }
@@ -163,36 +137,23 @@ impl Keeper<'_> {
         Ok(found)
     }
 
-    fn ours(&self, listed: Vec<ListedIssue>) -> Vec<ListedIssue> {
-        listed.into_iter().filter(|issue| self.found_in(issue).is_some()).collect()
-    }
-
     fn found<'i>(&self, listed: &'i [ListedIssue]) -> Vec<Found<'i>> {
         listed.iter().filter_map(|issue| self.found_in(issue)).collect()
     }
 
-    /// Everybody may write marks into an issue of a public repository, but not set labels.
-    fn is_trusted(&self, issue: &ListedIssue) -> bool {
-        !self.settings.may_be_public || issue.labels().any(|label| label.eq_ignore_ascii_case(LABEL))
-    }
-
     fn found_in<'i>(&self, issue: &'i ListedIssue) -> Option<Found<'i>> {
-        if issue.is_pull_request() || !self.is_trusted(issue) {
+        let settings = self.texts.settings;
+        // Everybody may write marks into an issue of a public repository, but not set labels.
+        let is_trusted = !settings.may_be_public || has_label(issue);
+        if issue.pull_request.is_some() || !is_trusted {
             return None;
         }
-        let section = Section::find(issue.body(), &self.settings.key)?;
-        Some(Found {
-            number: issue.number,
-            is_open: issue.is_open(),
-            labels: issue.labels().collect(),
-            description: issue.body(),
-            section,
-        })
+        Some(Found { issue, section: Section::find(issue.body(), &settings.key)? })
     }
 
-    async fn create(&self) -> Result<(), NotKept> {
+    async fn create(&self) -> Result<(), Error> {
         let title = self.texts.title();
-        let body = self.texts.description(Section::empty(), &self.attention.announcement());
+        let body = self.texts.description(Section::empty(), &self.texts.attention.announcement());
         let mut repetitions = self.issues.repetitions();
         let number = loop {
             let error = match self.issues.create(&title, &body, LABEL).await {
@@ -200,68 +161,70 @@ impl Keeper<'_> {
                 Err(error) => error,
             };
             let wait = if error.may_have_been_applied() { repetitions.next_wait(None) } else { None };
-            let Some(wait) = wait else { return Err(error.into()) };
+            let Some(wait) = wait else { return Err(error) };
             tokio::time::sleep(wait).await;
             // The reply was lost, and the issue may be there.
             if let Some(issue) = self.find(IssueState::Open).await?.first() {
                 break issue.number;
             }
         };
-        let repository = &self.settings.repository;
-        tracing::info!("opened issue {number} in {repository}");
+        tracing::info!("opened issue {number} in {}", self.texts.settings.repository);
         // Another run may have created one at the same time.
         let listed = self.find(IssueState::Open).await?;
         self.close_duplicates(&self.found(&listed)).await
     }
 
-    async fn update(&self, issue: &Found<'_>, comment: bool) -> Result<(), NotKept> {
-        let announced = issue.section.announced;
+    async fn update(&self, Found { issue, section }: &Found<'_>, comment: bool) -> Result<(), Error> {
         let commented = match comment {
             true => {
-                let text = self.texts.change(announced, !issue.is_open);
+                let text = self.texts.change(section.announced, !issue.is_open());
                 self.issues.comment(issue.number, &text).await
             }
             false => Ok(()),
         };
         // Without its comment a change counts as not announced, so the next run tries again.
-        let now = self.attention.announcement();
-        let announced = if commented.is_ok() { &now } else { announced };
-        let body = self.texts.description(issue.section, announced);
-        let lacks_label = issue.labels.iter().all(|label| !label.eq_ignore_ascii_case(LABEL));
-        let labels = || issue.labels.iter().chain([&LABEL]).map(|label| (*label).to_owned()).collect();
+        let now = self.texts.attention.announcement();
+        let announced = if commented.is_ok() { &now } else { section.announced };
+        let body = self.texts.description(*section, announced);
+        let labels = || issue.labels().chain([LABEL]).map(str::to_owned).collect();
         let change = IssueChange {
-            body: (body != issue.description).then_some(body),
-            state: (!issue.is_open).then_some(NewState::Open),
-            labels: lacks_label.then(labels),
+            body: (body != issue.body()).then_some(body),
+            state: (!issue.is_open()).then_some("open"),
+            state_reason: None,
+            labels: (!has_label(issue)).then(labels),
         };
-        if !change.is_empty() {
+        if change != IssueChange::default() {
             self.issues.change(issue.number, &change).await?;
         }
-        Ok(commented?)
+        commented
     }
 
-    async fn close(&self, issue: &Found<'_>) -> Result<(), NotKept> {
+    async fn close(&self, Found { issue, section }: &Found<'_>) -> Result<(), Error> {
         let commented = self.issues.comment(issue.number, &self.texts.recovery()).await;
-        let body = self.texts.description(issue.section, &self.attention.announcement());
-        self.change(issue, body, NewState::Completed).await?;
-        let repository = &self.settings.repository;
-        tracing::info!("closed issue {} in {repository}", issue.number);
-        Ok(commented?)
+        let body = self.texts.description(*section, &self.texts.attention.announcement());
+        let change = IssueChange { body: Some(body), state: Some("closed"), ..IssueChange::default() };
+        self.issues.change(issue.number, &change).await?;
+        tracing::info!("closed issue {} in {}", issue.number, self.texts.settings.repository);
+        commented
     }
 
     /// Closes all but the first of several open issues. Without marks they are not found
     /// again, nor opened again.
-    async fn close_duplicates(&self, found: &[Found<'_>]) -> Result<(), NotKept> {
+    async fn close_duplicates(&self, found: &[Found<'_>]) -> Result<(), Error> {
         let Some((kept, others)) = duplicates(found) else { return Ok(()) };
-        for issue in others {
-            let body = issue.section.removed(&Texts::duplicate(kept));
-            self.change(issue, body, NewState::NotPlanned).await?;
+        for Found { issue, section } in others {
+            let change = IssueChange {
+                body: Some(section.removed(&Texts::duplicate(kept))),
+                state: Some("closed"),
+                state_reason: Some("not_planned"),
+                labels: None,
+            };
+            self.issues.change(issue.number, &change).await?;
         }
         Ok(())
     }
+}
 
-    async fn change(&self, issue: &Found<'_>, body: String, state: NewState) -> Result<(), Error> {
-        let change = IssueChange { body: Some(body), state: Some(state), labels: None };
-        self.issues.change(issue.number, &change).await
-    }
+fn has_label(issue: &ListedIssue) -> bool {
+    issue.labels().any(|label| label.eq_ignore_ascii_case(LABEL))
 }

@@ -111,8 +111,7 @@ fn cut(text: &str, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::github::IssueToken;
-    use crate::issue::marks::IssueKey;
+    use crate::github::{BearerToken, SignedWith};
     use crate::redact::Redactor;
     use crate::report::{Report, samples};
 
@@ -120,9 +119,9 @@ mod tests {
     fn texts(report: &Report) -> [String; 2] {
         let settings = IssueSettings {
             repository: "acme/infra".parse().unwrap(),
-            token: IssueToken::Own("token".into()),
+            token: BearerToken { token: "token".into(), signed_with: SignedWith::IssueToken },
             may_be_public: false,
-            key: IssueKey::new(&["key"]),
+            key: crate::issue::key(&["key"]),
             about: String::new(),
         };
         let report = report.redacted(&Redactor::new());

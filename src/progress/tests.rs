@@ -39,16 +39,9 @@ fn logged(is_terminal: bool) -> (Progress, Log, tracing::subscriber::DefaultGuar
     (progress, log, tracing::subscriber::set_default(subscriber))
 }
 
-fn refused(seconds: u64) -> Retrying<'static> {
-    let wait = Duration::from_secs(seconds);
-    Retrying {
-        who: "GitHub",
-        host: "api.github.com",
-        failure: "could not be reached (connection refused)",
-        attempt: 4,
-        of: 8,
-        wait,
-    }
+fn refused(progress: &Progress, seconds: u64) -> Waiting {
+    let failure = "GitHub could not be reached (connection refused)".to_owned();
+    progress.wait_to_retry("api.github.com", failure, 4, 8, Duration::from_secs(seconds))
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,7 +75,7 @@ async fn a_log_is_not_flooded() {
     let run = async {
         // Eight requests that fail and wait again and again.
         for _ in 0..8 {
-            let waits: Vec<Waiting> = (0..8).map(|_| progress.wait_to_retry(&refused(15))).collect();
+            let waits: Vec<Waiting> = (0..8).map(|_| refused(&progress, 15)).collect();
             tokio::time::sleep(Duration::from_secs(15)).await;
             drop(waits);
         }
@@ -111,7 +104,7 @@ async fn a_log_is_not_flooded() {
 async fn a_terminal_s_line_counts_the_seconds() {
     let (progress, log, _guard) = logged(true);
     progress.expect(2);
-    let _waiting = progress.wait_to_retry(&refused(12));
+    let _waiting = refused(&progress, 12);
     let shown = || progress.0.line.message();
     assert_eq!(
         shown(),

@@ -302,7 +302,7 @@ async fn deliver(
     for (secret, result) in secrets.iter_mut().zip(results) {
         secret.write = result.map(|result| match result {
             Ok(()) => Write::Written(written_at.min(until)),
-            Err(WriteError { refused: true, error, .. }) => Write::Refused(error),
+            Err(WriteError { refused: true, error }) => Write::Refused(error),
             Err(WriteError { error, .. }) => Write::Unconfirmed(error),
         });
     }

@@ -43,8 +43,8 @@ pub(super) async fn expand<'a>(context: &RunContext<'_>, config: &'a Config) -> 
 /// Announces what will be read, written and started at GitHub.
 pub(super) fn announce(github: &GitHub, expanded: &[Expanded<'_>]) {
     let served = || expanded.iter().filter(|one| one.error.is_none());
-    github.expect(served().flat_map(|one| &one.rotation.secrets));
-    github.expect_workflows(served().flat_map(|one| &one.rotation.after));
+    github
+        .expect(served().flat_map(|one| &one.rotation.secrets), served().flat_map(|one| &one.rotation.after));
 }
 
 async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a> {

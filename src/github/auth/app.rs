@@ -11,16 +11,16 @@ use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::cache::Cache;
-use super::super::client::{Client, Credentials};
+use super::super::client::{BearerToken, Client, Credentials};
 use super::super::error::{Error, ErrorKind, SignedWith, Subject};
 use super::super::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission, Right};
 use super::super::transport::Transport;
 use super::super::{paths, settings::Mode};
 use super::jwt::Signer;
-use crate::config::{ConfiguredSecret, Scope, Workflow};
+use crate::config::{ConfiguredSecret, Repository, Scope, Workflow};
 use crate::http::{Announce, Call, Values};
 
 /// How long before its expiry a token is replaced.
@@ -41,7 +41,7 @@ pub(in super::super) struct App {
     needs: Mutex<HashMap<String, Needs>>,
     installations: Cache<Arc<Installation>>,
     metadata_tokens: Cache<SecretString>,
-    tokens: Mutex<HashMap<String, Slot>>,
+    tokens: Cache<Granted>,
 }
 
 /// The App's private key, and the JWT that it signed last.
@@ -73,27 +73,29 @@ impl Credentials for AppKey {
     }
 }
 
-/// A token that can only list repositories.
-struct MetadataToken(SecretString);
-
-impl Credentials for MetadataToken {
-    async fn token(&self, _: &Subject<'_>) -> Result<SecretString, Error> {
-        Ok(self.0.clone())
-    }
-
-    fn signed_with(&self) -> SignedWith {
-        SignedWith::InstallationToken
-    }
-}
-
-/// An owner's token: `None` before the first one. Requests wait here while it is
-/// created.
-type Slot = Arc<tokio::sync::Mutex<Option<Result<Granted, Error>>>>;
-
+/// An owner's token.
 #[derive(Clone)]
 struct Granted {
     token: SecretString,
     expires_at: Timestamp,
+}
+
+/// What a token is used for.
+#[derive(Clone, Copy)]
+pub(in super::super) enum Need<'a> {
+    /// Reading and writing a secret.
+    Secret(&'a ConfiguredSecret),
+    /// Starting a workflow.
+    Start(&'a Workflow),
+}
+
+impl<'a> Need<'a> {
+    fn owner(self) -> &'a str {
+        match self {
+            Self::Secret(target) => target.destination.scope.owner(),
+            Self::Start(workflow) => &workflow.repository.owner,
+        }
+    }
 }
 
 /// What a run needs at one owner.
@@ -108,14 +110,14 @@ struct Needs {
 
 /// The App at an owner. Source: GitHub's pages on the installations of an App.
 #[derive(Debug, Deserialize)]
-pub(super) struct Installation {
+pub(in super::super) struct Installation {
     id: u64,
     /// The App's name in addresses.
     #[serde(default)]
-    pub(super) app_slug: Option<String>,
+    pub(in super::super) app_slug: Option<String>,
     /// `all` or `selected`.
     #[serde(default)]
-    pub(super) repository_selection: Option<String>,
+    pub(in super::super) repository_selection: Option<String>,
     #[serde(default)]
     permissions: HashMap<String, String>,
     #[serde(default)]
@@ -141,13 +143,6 @@ struct CoveredRepository {
     full_name: String,
 }
 
-/// Which repositories a token is wanted for.
-enum Reach<'a> {
-    All,
-    Names(&'a BTreeSet<String>),
-    Ids(&'a [u64]),
-}
-
 impl App {
     /// Reads the key; sends no request.
     pub(super) fn new(
@@ -169,80 +164,44 @@ impl App {
             needs: Mutex::default(),
             installations: Cache::new(),
             metadata_tokens: Cache::new(),
-            tokens: Mutex::default(),
+            tokens: Cache::new(),
         })
     }
 
     /// Records what the tokens will be used for.
-    pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a ConfiguredSecret>) {
+    pub(super) fn expect<'a>(&self, needs: impl IntoIterator<Item = Need<'a>>) {
         let mut all = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
-        for target in targets {
-            let owner = target.destination.scope.owner().to_ascii_lowercase();
-            all.entry(owner).or_default().add(target, self.mode);
+        for need in needs {
+            all.entry(need.owner().to_ascii_lowercase()).or_default().add(need, self.mode);
         }
     }
 
-    /// Records which workflows the tokens may start.
-    pub(super) fn expect_workflows<'a>(&self, workflows: impl IntoIterator<Item = &'a Workflow>) {
-        let mut all = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
-        for workflow in workflows {
-            let owner = workflow.repository.owner.to_ascii_lowercase();
-            all.entry(owner).or_default().add_workflow(workflow, self.mode);
-        }
-    }
-
-    /// Whether the installation has the permission to start a workflow.
-    ///
-    /// # Errors
-    /// As [`Self::check`].
-    pub(super) async fn check_workflow(&self, workflow: &Workflow) -> Result<(), Error> {
-        let owner = &workflow.repository.owner;
-        let installation = self.installation(owner).await?;
-        let mut needs = Needs::default();
-        needs.add_workflow(workflow, self.mode);
-        needs.check(owner, &installation)
-    }
-
-    /// Whether the installation has the permissions that a destination needs; one
-    /// request for each owner.
+    /// Whether the installation has the permissions for something; one request for each
+    /// owner.
     ///
     /// # Errors
     /// When something is missing, or the App is not installed there.
-    pub(super) async fn check(&self, target: &ConfiguredSecret) -> Result<(), Error> {
-        let owner = target.destination.scope.owner();
-        let installation = self.installation(owner).await?;
+    pub(super) async fn check(&self, need: Need<'_>) -> Result<(), Error> {
+        let installation = self.installation(need.owner()).await?;
         let mut needs = Needs::default();
-        needs.add(target, self.mode);
-        needs.check(owner, &installation)
+        needs.add(need, self.mode);
+        needs.check(need.owner(), &installation)
     }
 
     /// The owner's token: created when first needed, and again before it expires.
     pub(super) async fn token(&self, owner: &str) -> Result<SecretString, Error> {
-        let slot = self.slot(owner);
-        let mut slot = slot.lock().await;
-        let now = self.client.transport.clock().now();
-        match &*slot {
-            Some(Ok(granted)) if now.is_some_and(|now| granted.expires_at.duration_since(now) > MARGIN) => {
-                return Ok(granted.token.clone());
-            }
-            Some(Err(error)) => return Err(error.clone()),
-            Some(Ok(_)) | None => {}
-        }
-        // Boxed, because the future of every GitHub request would grow by it.
-        let granted = Box::pin(self.grant(owner)).await;
-        *slot = Some(granted.clone());
-        granted.map(|granted| granted.token)
+        let key = owner.to_ascii_lowercase();
+        let now = self.client.transport.http.clock().now();
+        let is_expiring =
+            |granted: &Granted| now.is_none_or(|now| granted.expires_at.duration_since(now) <= MARGIN);
+        self.tokens.forget(&key, is_expiring);
+        self.tokens.get(&key, || self.grant(owner)).await.map(|granted| granted.token)
     }
 
     /// Drops a token that GitHub no longer accepts.
-    pub(super) async fn forget(&self, owner: &str, token: &SecretString) -> bool {
-        let slot = self.slot(owner);
-        let mut slot = slot.lock().await;
+    pub(super) fn forget(&self, owner: &str, token: &SecretString) {
         let is_the_one = |granted: &Granted| granted.token.expose_secret() == token.expose_secret();
-        if matches!(&*slot, Some(Ok(granted)) if is_the_one(granted)) {
-            *slot = None;
-        }
-        true
+        self.tokens.forget(&owner.to_ascii_lowercase(), is_the_one);
     }
 
     /// A token that can only list the installation's repositories (permission
@@ -251,16 +210,10 @@ impl App {
         let fetch = async || {
             let installation = self.installation(owner).await?;
             let permissions = BTreeMap::from([(METADATA, Right::Read)]);
-            self.request_token(owner, &installation, &permissions, &Reach::All)
-                .await
-                .map(|granted| granted.token)
+            let granted = self.request_token(owner, &installation, &permissions, json!({})).await;
+            granted.map(|granted| granted.token)
         };
         self.metadata_tokens.get(&owner.to_ascii_lowercase(), fetch).await
-    }
-
-    fn slot(&self, owner: &str) -> Slot {
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(tokens.entry(owner.to_ascii_lowercase()).or_default())
     }
 
     async fn grant(&self, owner: &str) -> Result<Granted, Error> {
@@ -274,11 +227,11 @@ impl App {
         if permissions.is_empty() {
             needs.check(owner, &installation)?;
         }
+        let request = |repositories| self.request_token(owner, &installation, &permissions, repositories);
         if needs.all_repositories || needs.repositories.len() > MOST_REPOSITORIES {
-            return self.request_token(owner, &installation, &permissions, &Reach::All).await;
+            return request(json!({})).await;
         }
-        match self.request_token(owner, &installation, &permissions, &Reach::Names(&needs.repositories)).await
-        {
+        match request(json!({ "repositories": needs.repositories })).await {
             // GitHub refuses the whole list if the installation does not cover one name.
             Err(error) if error.kind == ErrorKind::Invalid => {
                 let ids = self.covered(owner, &needs.repositories).await?;
@@ -290,7 +243,7 @@ impl App {
                             "Add the repositories in the settings of the GitHub App's installation.",
                         ));
                 }
-                self.request_token(owner, &installation, &permissions, &Reach::Ids(&ids)).await
+                request(json!({ "repository_ids": ids })).await
             }
             granted => granted,
         }
@@ -300,7 +253,8 @@ impl App {
     /// renamed one is found by its old name.
     async fn covered(&self, owner: &str, names: &BTreeSet<String>) -> Result<Vec<u64>, Error> {
         let subject = Subject::Repositories(owner);
-        let credentials = MetadataToken(self.metadata_token(owner).await?);
+        let token = self.metadata_token(owner).await?;
+        let credentials = BearerToken { token, signed_with: SignedWith::InstallationToken };
         let client = Client { transport: Arc::clone(&self.client.transport), credentials };
         let (covered, _) =
             client.pages::<CoveredRepository>(&subject, paths::INSTALLATION_REPOSITORIES).await?;
@@ -311,8 +265,7 @@ impl App {
             let id = match known {
                 Some(known) => Some(known.id),
                 None => {
-                    let repository =
-                        crate::config::Repository { owner: owner.to_owned(), name: name.to_owned() };
+                    let repository = Repository { owner: owner.to_owned(), name: name.to_owned() };
                     match client.get::<CoveredRepository>(&subject, &paths::repository(&repository)).await {
                         Ok(renamed) => Some(renamed.id),
                         Err(error) if error.kind.is_refusal() => None,
@@ -326,7 +279,7 @@ impl App {
     }
 
     /// The App's installation at an owner, looked up once.
-    pub(super) async fn installation(&self, owner: &str) -> Result<Arc<Installation>, Error> {
+    pub(in super::super) async fn installation(&self, owner: &str) -> Result<Arc<Installation>, Error> {
         self.installations.get(&owner.to_ascii_lowercase(), || self.find_installation(owner)).await
     }
 
@@ -346,25 +299,20 @@ impl App {
         Ok(Arc::new(installation))
     }
 
+    /// A token for some repositories, or for all if the body names none.
     async fn request_token(
         &self,
         owner: &str,
         installation: &Installation,
         permissions: &BTreeMap<Permission, Right>,
-        reach: &Reach<'_>,
+        mut body: Value,
     ) -> Result<Granted, Error> {
-        let permissions: BTreeMap<&str, &str> =
-            permissions.iter().map(|(permission, right)| (permission.key, right.key())).collect();
-        let mut body = json!({ "permissions": permissions });
-        match reach {
-            Reach::All => {}
-            Reach::Names(names) => body["repositories"] = json!(names),
-            Reach::Ids(ids) => body["repository_ids"] = json!(ids),
-        }
+        let permissions: BTreeMap<&str, Right> =
+            permissions.iter().map(|(permission, right)| (permission.key, *right)).collect();
+        body["permissions"] = json!(permissions);
         let subject = Subject::InstallationToken(owner);
         let call = self.call(Method::POST, &paths::access_tokens(installation.id)).json(&body);
-        let reply = self.client.send(&subject, call).await?;
-        let Token { token, expires_at } = self.client.read(&subject, &reply)?;
+        let Token { token, expires_at } = self.client.fetch(&subject, call).await?;
         Ok(Granted { token: token.into(), expires_at })
     }
 
@@ -385,25 +333,28 @@ impl Needs {
         *known = (*known).max(right);
     }
 
-    fn add_workflow(&mut self, workflow: &Workflow, mode: Mode) {
-        self.need(ACTIONS, if mode == Mode::ReadOnly { Right::Read } else { Right::Write });
-        self.repositories.insert(workflow.repository.name.to_ascii_lowercase());
-    }
-
-    fn add(&mut self, target: &ConfiguredSecret, mode: Mode) {
-        let scope = &target.destination.scope;
-        let permission = Permission::of(target.destination.store, scope);
-        let right = if mode == Mode::ReadOnly { permission.to_list() } else { Right::Write };
-        self.need(permission, right);
-        match scope {
-            Scope::Repository(repository) | Scope::Environment { repository, .. } => {
-                self.repositories.insert(repository.name.to_ascii_lowercase());
+    fn add(&mut self, need: Need<'_>, mode: Mode) {
+        let is_reading = mode == Mode::ReadOnly;
+        match need {
+            Need::Start(workflow) => {
+                self.need(ACTIONS, if is_reading { Right::Read } else { Right::Write });
+                self.repositories.insert(workflow.repository.name.to_ascii_lowercase());
             }
-            Scope::Organization(_) => self.all_repositories = true,
-        }
-        if target.create_environment && mode != Mode::ReadOnly {
-            self.need(ACTIONS, Right::Read);
-            self.need(ADMINISTRATION, Right::Write);
+            Need::Secret(target) => {
+                let scope = &target.destination.scope;
+                let permission = Permission::of(target.destination.store, scope);
+                self.need(permission, if is_reading { permission.to_list() } else { Right::Write });
+                match scope {
+                    Scope::Repository(repository) | Scope::Environment { repository, .. } => {
+                        self.repositories.insert(repository.name.to_ascii_lowercase());
+                    }
+                    Scope::Organization(_) => self.all_repositories = true,
+                }
+                if target.create_environment && !is_reading {
+                    self.need(ACTIONS, Right::Read);
+                    self.need(ADMINISTRATION, Right::Write);
+                }
+            }
         }
     }
 

@@ -11,30 +11,24 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::client::Credentials;
 use super::error::{self, Error, ErrorKind, SignedWith, Subject};
-use super::identity::CredentialKind;
 use super::settings::{GithubCredential, Mode};
 use super::transport::Transport;
-use crate::config::{ConfiguredSecret, Workflow};
 use crate::http::Announce;
 use app::App;
+pub(super) use app::Need;
 
 /// The header with the expiry of the request's token. Source: GitHub's pages on personal
 /// access tokens.
 const EXPIRATION: &str = "github-authentication-token-expiration";
+
+/// How installation tokens begin.
+const INSTALLATION: &str = "ghs_";
 
 pub(super) enum Auth {
     /// One token for all owners.
     Token(UserToken),
     /// A GitHub App: a token for each owner.
     App(Box<App>),
-}
-
-/// An App at one owner.
-pub(super) struct Installed {
-    /// The App's name in addresses.
-    pub(super) app: Option<String>,
-    /// It covers all of the owner's repositories.
-    pub(super) covers_all: bool,
 }
 
 /// `CROSSFADE_GITHUB_TOKEN`, and what GitHub has reported about it.
@@ -71,61 +65,22 @@ impl Auth {
         }
     }
 
-    /// Announces what will be read and written: an App's tokens get only the permissions
-    /// for that.
-    pub(super) fn expect<'a>(&self, targets: impl IntoIterator<Item = &'a ConfiguredSecret>) {
+    /// Announces what tokens will be used for: an App's get only the permissions for that.
+    pub(super) fn expect<'a>(&self, needs: impl IntoIterator<Item = Need<'a>>) {
         if let Self::App(app) = self {
-            app.expect(targets);
+            app.expect(needs);
         }
     }
 
-    /// Announces which workflows may be started.
-    pub(super) fn expect_workflows<'a>(&self, workflows: impl IntoIterator<Item = &'a Workflow>) {
-        if let Self::App(app) = self {
-            app.expect_workflows(workflows);
-        }
-    }
-
-    /// # Errors
-    /// When an App lacks the permission to start a workflow, or is not installed there.
-    pub(super) async fn may_start(&self, workflow: &Workflow) -> Result<(), Error> {
-        match self {
-            Self::Token(_) => Ok(()),
-            Self::App(app) => app.check_workflow(workflow).await,
-        }
-    }
-
-    /// Whether the credential is known to have the permissions that a destination needs;
+    /// Whether the credential is known to have the permissions that something needs;
     /// `false`: it is a token, whose permissions GitHub does not list.
     ///
     /// # Errors
     /// When an App lacks one of them, or is not installed there.
-    pub(super) async fn has_permissions_for(&self, target: &ConfiguredSecret) -> Result<bool, Error> {
+    pub(super) async fn has_permissions_for(&self, need: Need<'_>) -> Result<bool, Error> {
         match self {
             Self::Token(_) => Ok(false),
-            Self::App(app) => app.check(target).await.map(|()| true),
-        }
-    }
-
-    /// Which kind of credential it is.
-    pub(super) fn kind(&self) -> CredentialKind {
-        match self {
-            Self::Token(user) => CredentialKind::of_token(user.token.expose_secret()),
-            Self::App(_) => CredentialKind::App,
-        }
-    }
-
-    /// The App at an owner.
-    ///
-    /// # Errors
-    /// When it is not installed there, or the credential is no App.
-    pub(super) async fn installation(&self, owner: &str) -> Result<Installed, Error> {
-        match self {
-            Self::Token(_) => Err(Error::new(ErrorKind::Invalid, owner, "the credential is no App")),
-            Self::App(app) => app.installation(owner).await.map(|found| Installed {
-                app: found.app_slug.clone(),
-                covers_all: found.repository_selection.as_deref() == Some("all"),
-            }),
+            Self::App(app) => app.check(need).await.map(|()| true),
         }
     }
 
@@ -141,11 +96,13 @@ impl Auth {
     /// Whether it is an installation token, which sees only the installation's
     /// repositories.
     pub(super) fn is_installation(&self) -> bool {
-        matches!(self.kind(), CredentialKind::InstallationToken | CredentialKind::App)
+        match self {
+            Self::Token(user) => user.token.expose_secret().starts_with(INSTALLATION),
+            Self::App(_) => true,
+        }
     }
 
-    /// When the GitHub credential expires. `None`: GitHub has not reported it, or the
-    /// credential is an App.
+    /// See [`super::GitHub::credential_expires_at`].
     pub(super) fn expires_at(&self) -> Option<Timestamp> {
         match self {
             Self::Token(user) => *user.expires_at.lock().unwrap_or_else(PoisonError::into_inner),
@@ -155,14 +112,16 @@ impl Auth {
 }
 
 impl UserToken {
-    fn observe(&self, headers: &HeaderMap) {
-        if let Some(end) = headers.get(EXPIRATION).and_then(|value| expiration(value.to_str().ok()?)) {
-            let mut earliest = self.expires_at.lock().unwrap_or_else(PoisonError::into_inner);
-            *earliest = Some(earliest.map_or(end, |known| known.min(end)));
-        }
-        if let Some(scopes) = error::scopes(headers) {
-            *self.scopes.lock().unwrap_or_else(PoisonError::into_inner) = Some(scopes);
-        }
+    /// Which kind it is, in words. Source: GitHub's page on the formats of its tokens.
+    pub(super) fn kind(&self) -> &'static str {
+        let kinds = [
+            ("github_pat_", "fine-grained personal access token"),
+            ("ghp_", "classic personal access token"),
+            ("gho_", "OAuth token"),
+            (INSTALLATION, "installation token, as a workflow or a GitHub App has it"),
+        ];
+        let value = self.token.expose_secret();
+        kinds.into_iter().find(|(prefix, _)| value.starts_with(prefix)).map_or("token", |(_, kind)| kind)
     }
 }
 
@@ -178,13 +137,21 @@ impl Credentials for Auth {
     async fn forget(&self, subject: &Subject<'_>, token: &SecretString) -> bool {
         match (self, subject) {
             (Self::Token(_), _) | (Self::App(_), Subject::Repositories(_)) => false,
-            (Self::App(app), _) => app.forget(subject.owner(), token).await,
+            (Self::App(app), _) => {
+                app.forget(subject.owner(), token);
+                true
+            }
         }
     }
 
     fn observe(&self, headers: &HeaderMap) {
-        if let Self::Token(user) = self {
-            user.observe(headers);
+        let Self::Token(user) = self else { return };
+        if let Some(end) = headers.get(EXPIRATION).and_then(|value| expiration(value.to_str().ok()?)) {
+            let mut earliest = user.expires_at.lock().unwrap_or_else(PoisonError::into_inner);
+            *earliest = Some(earliest.map_or(end, |known| known.min(end)));
+        }
+        if let Some(scopes) = error::scopes(headers) {
+            *user.scopes.lock().unwrap_or_else(PoisonError::into_inner) = Some(scopes);
         }
     }
 

@@ -62,16 +62,10 @@ impl fmt::Display for Purpose<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let store = store_name(self.store);
         match self.scope {
-            Scope::Repository(repository) => {
-                write!(f, "{store} secrets of {}/{}", repository.owner, repository.name)
+            Scope::Repository(repository) => write!(f, "{store} secrets of {repository}"),
+            Scope::Environment { repository, environment } => {
+                write!(f, "secrets of environment {} of {repository}", quoted(environment))
             }
-            Scope::Environment { repository, environment } => write!(
-                f,
-                "secrets of environment {} of {}/{}",
-                quoted(environment),
-                repository.owner,
-                repository.name
-            ),
             Scope::Organization(name) => write!(f, "{store} secrets of organization {name}"),
         }
     }

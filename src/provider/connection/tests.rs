@@ -16,7 +16,7 @@ fn to(id: &str) -> ProviderRequest<'static> {
 }
 
 fn endpoint() -> Endpoint {
-    let http = Http::new(crate::http::HttpSettings::default(), Arc::default());
+    let http = Http::new(crate::http::HttpSettings::new(std::time::Duration::from_secs(30)), Arc::default());
     Endpoint {
         http: Arc::new(http),
         peer: Peer { clock: ClockId::Provider(0), policy: &POLICY },

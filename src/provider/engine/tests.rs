@@ -19,7 +19,7 @@ fn engine(name: &str) -> Engine {
         with: BTreeMap::new(),
         credential: "X".to_owned(),
     };
-    let http = Arc::new(Http::new(HttpSettings::default(), Arc::default()));
+    let http = Arc::new(Http::new(HttpSettings::new(std::time::Duration::from_secs(30)), Arc::default()));
     let value_fields = Arc::clone(&settings.kind.file().secrets);
     let endpoint = Endpoint {
         http,
