@@ -57,12 +57,12 @@ pub(crate) struct Paused(Progress);
 pub(crate) struct Writes {
     progress: Progress,
     count: usize,
-    stage: Stage,
+    /// `None`: announced.
+    stage: Option<Stage>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    Announced,
     Creating,
     Delivering,
 }
@@ -130,7 +130,7 @@ impl Progress {
     /// Announces secrets that a rotation will write.
     pub(crate) fn announce_writes(&self, count: usize) -> Writes {
         self.change(|state| state.written.of += count);
-        Writes { progress: self.clone(), count, stage: Stage::Announced }
+        Writes { progress: self.clone(), count, stage: None }
     }
 
     /// A secret was written, or could not be.
@@ -274,14 +274,12 @@ impl Writes {
     }
 
     fn enter(&mut self, stage: Stage) {
-        let before = std::mem::replace(&mut self.stage, stage);
+        let before = self.stage.replace(stage);
         self.progress.change(|state| {
-            before.leave(state);
-            match stage {
-                Stage::Announced => {}
-                Stage::Creating => state.creating += 1,
-                Stage::Delivering => state.delivering += 1,
+            if let Some(before) = before {
+                *before.rotations(state) -= 1;
             }
+            *stage.rotations(state) += 1;
         });
     }
 }
@@ -289,8 +287,10 @@ impl Writes {
 impl Drop for Writes {
     fn drop(&mut self) {
         self.progress.change(|state| {
-            self.stage.leave(state);
-            if self.stage != Stage::Delivering {
+            if let Some(stage) = self.stage {
+                *stage.rotations(state) -= 1;
+            }
+            if self.stage != Some(Stage::Delivering) {
                 state.written.of -= self.count;
             }
         });
@@ -298,11 +298,11 @@ impl Drop for Writes {
 }
 
 impl Stage {
-    fn leave(self, state: &mut State) {
+    /// How many rotations are in it.
+    fn rotations(self, state: &mut State) -> &mut usize {
         match self {
-            Self::Announced => {}
-            Self::Creating => state.creating -= 1,
-            Self::Delivering => state.delivering -= 1,
+            Self::Creating => &mut state.creating,
+            Self::Delivering => &mut state.delivering,
         }
     }
 }

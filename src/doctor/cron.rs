@@ -1,12 +1,14 @@
 //! Five fields of cron, in UTC, as GitHub reads them: enough to know how far apart runs are.
 
-use std::collections::BTreeSet;
-
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 /// How far ahead is looked.
-const DAYS: i32 = 60;
+const DAYS: i64 = 60;
+
+/// The minutes of a day.
+const DAY: i64 = 24 * 60;
 
 /// When a schedule starts runs. Each field is a set of bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +24,6 @@ pub(crate) struct Cron {
 
 impl Cron {
     /// Reads five fields; `None`: this is no schedule that GitHub takes.
-    #[must_use]
     pub(crate) fn parse(text: &str) -> Option<Self> {
         const MONTHS: &str = "JANFEBMARAPRMAYJUNJULAUGSEPOCTNOVDEC";
         const WEEKDAYS: &str = "SUNMONTUEWEDTHUFRISAT";
@@ -38,42 +39,36 @@ impl Cron {
         })
     }
 
-    fn matches(&self, date: jiff::civil::Date) -> bool {
-        let has = |bits: u64, value: i8| bits >> value & 1 == 1;
-        let day = has(self.days, date.day());
-        let weekday = has(self.weekdays, date.weekday().to_sunday_zero_offset());
+    fn runs_on(&self, date: Date) -> bool {
+        let day = has(self.days, date.day().into());
+        let weekday = has(self.weekdays, date.weekday().to_sunday_zero_offset().into());
         let is_day = if self.needs_both_days { day && weekday } else { day || weekday };
-        has(self.months, date.month()) && is_day
+        has(self.months, date.month().into()) && is_day
     }
 
-    /// The minutes after `from`'s day at which it starts a run.
-    fn minutes_from(&self, from: jiff::civil::Date) -> impl Iterator<Item = i64> {
-        let days =
-            (0..DAYS).filter_map(move |day| Some((i64::from(day), from.checked_add(day.days()).ok()?)));
-        let of_day =
-            bits(self.hours).flat_map(|hour| bits(self.minutes).map(move |minute| hour * 60 + minute));
-        let of_day: Vec<i64> = of_day.collect();
-        let days = days.filter(|(_, date)| self.matches(*date));
-        days.flat_map(move |(day, _)| of_day.clone().into_iter().map(move |minute| day * 24 * 60 + minute))
+    fn runs_at(&self, minute_of_day: i64) -> bool {
+        has(self.hours, minute_of_day / 60) && has(self.minutes, minute_of_day % 60)
     }
+}
+
+fn has(set: u64, value: i64) -> bool {
+    set >> value & 1 == 1
 }
 
 /// The longest time between two runs of these schedules together, in the next 60 days; 60
 /// days if there are not two.
-#[must_use]
 pub(crate) fn longest_gap(crons: &[Cron], from: Timestamp) -> SignedDuration {
     let from = TimeZone::UTC.to_datetime(from).date();
-    let runs: BTreeSet<i64> = crons.iter().flat_map(|cron| cron.minutes_from(from)).collect();
-    let gaps = runs.iter().zip(runs.iter().skip(1)).map(|(earlier, later)| later - earlier);
-    let end = i64::from(DAYS) * 24 * 60;
-    let last = runs.last().map_or(end, |last| end - last);
-    let first = runs.first().copied().unwrap_or(end);
-    let longest = gaps.chain([first, last]).max().unwrap_or(end);
-    SignedDuration::from_mins(if runs.len() < 2 { end } else { longest })
-}
-
-fn bits(set: u64) -> impl Iterator<Item = i64> {
-    (0..64).filter(move |bit| set >> bit & 1 == 1)
+    let mut runs = Vec::new();
+    for day in 0..DAYS {
+        let Ok(date) = from.checked_add(day.days()) else { break };
+        let of_day: Vec<&Cron> = crons.iter().filter(|cron| cron.runs_on(date)).collect();
+        let minutes = (0..DAY).filter(|minute| of_day.iter().any(|cron| cron.runs_at(*minute)));
+        runs.extend(minutes.map(|minute| day * DAY + minute));
+    }
+    let end = DAYS * DAY;
+    let gaps = [0].iter().chain(&runs).zip(runs.iter().chain([&end])).map(|(earlier, later)| later - earlier);
+    SignedDuration::from_mins(if runs.len() < 2 { end } else { gaps.max().unwrap_or(end) })
 }
 
 /// One field: `*`, `5`, `1-5`, `*/15`, `MON-FRI`, or several with commas. `names`: three

@@ -5,7 +5,6 @@
 //! not. Nothing is created, written or ended; the write check is a write that GitHub
 //! refuses (see `docs/github.md`).
 //!
-//! - `github`: the GitHub credential
 //! - `providers`: each provider credential, and the clocks
 //! - `rotations`: the token of each rotation, and its secrets
 //! - `schedule`: the policies against the workflows that run crossfade
@@ -13,7 +12,6 @@
 //! - [`page`]: how all this is printed
 
 pub(crate) mod cron;
-mod github;
 pub(crate) mod page;
 mod providers;
 mod rotations;
@@ -29,6 +27,7 @@ use serde::Serialize;
 use crate::config::{Config, Repository};
 use crate::diagnostic::{Problems, Severity};
 use crate::error_code::ErrorCode;
+use crate::github::Error;
 use crate::provider::ProviderSettings;
 use crate::rotation::error::RotationError;
 use crate::rotation::session::ProviderSession;
@@ -141,7 +140,6 @@ pub(crate) async fn diagnose(
     workflows: &Workflows,
 ) -> Diagnosis {
     let owners = owners(config);
-    let owners: Vec<&str> = owners.iter().map(String::as_str).collect();
     let runs_here = workflows.found.iter().any(|workflow| !workflow.crons.is_empty());
     let is_public =
         Box::pin(async { if runs_here { context.github.is_public(repository).await } else { None } });
@@ -159,7 +157,7 @@ pub(crate) async fn diagnose(
         Check { fix: one.help.iter().cloned().collect(), ..check }
     }));
     let is_accepted = identity.is_ok();
-    checks.extend(github::checks(identity.as_ref(), context.github.credential_expires_at(), now));
+    checks.extend(github_credential(identity.as_ref(), context.github.credential_expires_at(), now));
     checks.extend(listed.iter().flat_map(|one| providers::checks(one, now)));
     let unproved = rotation::unproved(config, sessions);
     checks.extend(unproved.into_iter().filter(|one| !is_refused(one, &examined)).map(providers::proof));
@@ -177,6 +175,22 @@ pub(crate) async fn diagnose(
     checks.extend(providers::signing_key(config, context.marker_keys.is_empty()));
     checks.extend(schedule::checks(workflows, config, now, is_public));
     Diagnosis { now, checks }
+}
+
+fn github_credential(
+    identity: Result<&String, &Error>,
+    expires_at: Option<Timestamp>,
+    now: Option<Timestamp>,
+) -> Vec<Check> {
+    const SUBJECT: &str = "GitHub credential";
+    let identity = match identity {
+        Ok(identity) => identity,
+        Err(error) => return vec![Check::failed(SUBJECT, "credential", Failure::of_github(error))],
+    };
+    let mut checks = vec![Check::new(SUBJECT, "credential", State::Ok, identity)];
+    let renew = "Renew it before: crossfade does not rotate it, and cannot write secrets without it.";
+    checks.extend(expires_at.map(|end| Check::expiry(SUBJECT, format!("expires {end}"), end, now, renew)));
+    checks
 }
 
 /// Whether the check of a rotation says the same.

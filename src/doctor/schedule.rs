@@ -12,6 +12,7 @@ use crate::period::Period;
 /// activity. Source: GitHub's page on disabling workflows.
 const QUIET_DAYS: i64 = 60;
 
+/// `is_public`: the repository, asked only where a workflow has a schedule.
 pub(super) fn checks(
     workflows: &Workflows,
     config: &Config,
@@ -44,8 +45,7 @@ pub(super) fn checks(
             checks.push(check.fix("Add `concurrency: crossfade` to the workflow."));
         }
     }
-    let is_scheduled = workflows.found.iter().any(|workflow| !workflow.crons.is_empty());
-    if is_scheduled && is_public == Some(true) {
+    if is_public == Some(true) {
         checks.push(quiet(config));
     }
     checks

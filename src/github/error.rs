@@ -5,7 +5,7 @@ mod subject;
 use std::fmt;
 
 use http::{HeaderMap, StatusCode};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::peer::is_rate_limit;
 use crate::config::Scope;
@@ -270,11 +270,8 @@ pub(super) fn reason_of(body: &[u8]) -> String {
         return text_of_page(body);
     };
     let Some(message) = answer.get("message").and_then(Value::as_str) else {
-        return match &answer {
-            Value::Null => String::new(),
-            Value::Object(fields) if fields.is_empty() => String::new(),
-            _ => text_of_page(body),
-        };
+        let is_empty = answer.is_null() || answer.as_object().is_some_and(Map::is_empty);
+        return if is_empty { String::new() } else { text_of_page(body) };
     };
     let mut parts = vec![message.to_owned()];
     match answer.get("errors") {

@@ -1,5 +1,7 @@
 //! Whose the GitHub credential is: a user's, or a GitHub App's.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -7,43 +9,35 @@ use super::auth::Auth;
 use super::error::{Error, ErrorKind, Subject};
 use super::{GitHub, paths};
 
-/// What GitHub tells of its credential.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Identity {
-    /// That it was accepted, which kind it is, and whose, as far as GitHub tells.
-    pub(crate) description: String,
-    /// The scopes of a classic token.
-    pub(crate) scopes: Option<String>,
-    /// Where the App is installed, of the owners that were asked for, and whether it
-    /// covers all of their repositories.
-    pub(crate) installations: Vec<(String, bool)>,
-}
-
 impl GitHub {
-    /// Whose the GitHub credential is, as far as GitHub tells. `owners`: where an App is
-    /// looked up.
+    /// That the GitHub credential was accepted, which kind it is, and whose, as far as GitHub
+    /// tells: `accepted: classic personal access token of octocat, scopes repo`. `owners`:
+    /// where an App is looked up.
     ///
     /// # Errors
     /// When GitHub rejects the credential, or cannot be reached.
-    pub(crate) async fn identity(&self, owners: &[&str]) -> Result<Identity, Error> {
-        let (description, installations) = match &self.client.credentials {
+    pub(crate) async fn identity(&self, owners: &BTreeSet<String>) -> Result<String, Error> {
+        match &self.client.credentials {
             Auth::App(app) => {
-                let (mut name, mut installations) = (None, Vec::new());
+                let (mut name, mut installed) = (None, Vec::new());
                 for owner in owners {
                     match app.installation(owner).await {
-                        Ok(installed) => {
-                            name = name.or_else(|| installed.app_slug.clone());
-                            let covers_all = installed.repository_selection.as_deref() == Some("all");
-                            installations.push(((*owner).to_owned(), covers_all));
+                        Ok(found) => {
+                            name = name.or_else(|| found.app_slug.clone());
+                            let covers_all = found.repository_selection.as_deref() == Some("all");
+                            let covered = if covers_all { "all" } else { "selected" };
+                            installed.push(format!("{owner} ({covered} repositories)"));
                         }
                         // The secrets of this owner report the others.
                         Err(error) if is_of_the_credential(error.kind) => return Err(error),
                         Err(_) => {}
                     }
                 }
-                let description =
-                    name.map_or("accepted: GitHub App".to_owned(), |name| format!("GitHub App {name}"));
-                (description, installations)
+                let app = name.map_or("accepted: GitHub App".to_owned(), |name| format!("GitHub App {name}"));
+                Ok(match installed.is_empty() {
+                    true => app,
+                    false => format!("{app}, installed at {}", installed.join(", ")),
+                })
             }
             Auth::Token(token) => {
                 let user = if self.client.credentials.is_installation() {
@@ -57,10 +51,10 @@ impl GitHub {
                         Err(_) => String::new(),
                     }
                 };
-                (format!("accepted: {}{user}", token.kind()), Vec::new())
+                let scopes = self.client.credentials.scopes().map(|scopes| format!(", scopes {scopes}"));
+                Ok(format!("accepted: {}{user}{}", token.kind(), scopes.unwrap_or_default()))
             }
-        };
-        Ok(Identity { description, scopes: self.client.credentials.scopes(), installations })
+        }
     }
 }
 

@@ -45,11 +45,9 @@ pub(crate) use client::BearerToken;
 pub use error::{Error, ErrorKind};
 pub(crate) use error::{SignedWith, WriteError};
 pub(crate) use evidence::Evidence;
-pub(crate) use identity::Identity;
 pub(crate) use issues::{IssueChange, IssueState, Issues, ListedIssue};
 pub(crate) use pace::Pace;
 pub(crate) use permission::needed as needed_permission;
-pub(crate) use secrets::SecretState;
 pub(crate) use settings::{GithubCredential, GithubOptions, GithubSettings, Mode, site_url};
 
 use crate::config::{ConfiguredSecret, Repository, Workflow};

@@ -90,6 +90,7 @@ pub(super) struct Pacer {
 }
 
 /// What was sent within the last period, and what the server reported.
+#[derive(Default)]
 struct State {
     under_way: usize,
     points_under_way: u32,
@@ -120,16 +121,7 @@ impl Pacer {
             pace,
             progress,
             at_once: at_once.max(1),
-            state: Mutex::new(State {
-                under_way: 0,
-                points_under_way: 0,
-                spent: VecDeque::new(),
-                is_limited: None,
-                allowance: pace.most(),
-                left_in_100: 100,
-                closed_until: None,
-                changed_at: None,
-            }),
+            state: Mutex::new(State { allowance: pace.most(), left_in_100: 100, ..State::default() }),
             writes_waiting: AtomicUsize::new(0),
             next_read: tokio::sync::Mutex::new(()),
             next_write: tokio::sync::Mutex::new(()),

@@ -25,15 +25,6 @@ const PAGE: usize = 100;
 /// organization.
 const MOST_PAGES: usize = 100;
 
-/// The state of one secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SecretState {
-    /// Its scope exists, and has no such secret.
-    Missing,
-    /// When the secret was last written.
-    UpdatedAt(Timestamp),
-}
-
 /// One secret as GitHub lists it, in any scope. octocrab's dates are chrono's, which
 /// [`Self::updated_at`] turns into jiff's.
 #[derive(Debug, Clone, Deserialize)]
@@ -73,28 +64,25 @@ impl ListedSecret {
 }
 
 impl GitHub {
-    /// The state of each secret, in order. Secrets of one scope share a list, in this
+    /// When each secret was last written, in order; `None`: its scope has no such secret, or
+    /// its environment is still to be created. Secrets of one scope share a list, in this
     /// call and in later ones.
-    ///
-    /// A secret in an environment that is still to be created is
-    /// [`SecretState::Missing`] too.
-    pub(crate) async fn observe(&self, targets: &[ConfiguredSecret]) -> Vec<Result<SecretState, Error>> {
+    pub(crate) async fn observe(
+        &self,
+        targets: &[ConfiguredSecret],
+    ) -> Vec<Result<Option<Timestamp>, Error>> {
         join_all(targets.iter().map(|target| self.observe_one(target))).await
     }
 
-    async fn observe_one(&self, target: &ConfiguredSecret) -> Result<SecretState, Error> {
+    async fn observe_one(&self, target: &ConfiguredSecret) -> Result<Option<Timestamp>, Error> {
         let found = match self.client.credentials.has_permissions_for(Need::Secret(target)).await {
             Ok(_) => self.find_secret(&target.destination).await,
             Err(error) => Err(error),
         };
         self.progress.looked();
         match found {
-            Ok(Some(secret)) => secret.updated_at().map(SecretState::UpdatedAt),
-            Ok(None) => Ok(SecretState::Missing),
-            Err(error) if error.kind == ErrorKind::NotFound && target.create_environment => {
-                Ok(SecretState::Missing)
-            }
-            Err(error) => Err(error),
+            Err(error) if error.kind == ErrorKind::NotFound && target.create_environment => Ok(None),
+            found => found?.map(|secret| secret.updated_at()).transpose(),
         }
     }
 

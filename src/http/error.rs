@@ -112,15 +112,12 @@ impl HttpError {
 
 /// The innermost error's text; a certificate may put its own words into it.
 fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut innermost: &(dyn std::error::Error + 'static) = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
+    let innermost = std::iter::successors(Some(error), |error| error.source()).last();
     // Without a source this is the HTTP library's own error, whose text has the URL.
-    if innermost.is::<reqwest::Error>() {
-        return "no reason given".to_owned();
+    match innermost.filter(|error| !error.is::<reqwest::Error>()) {
+        Some(error) => error.to_string().chars().filter(|c| matches!(c, ' '..='~')).take(200).collect(),
+        None => "no reason given".to_owned(),
     }
-    innermost.to_string().chars().filter(|c| matches!(c, ' '..='~')).take(200).collect()
 }
 
 /// What to do about an untrusted certificate: most often the server is a company's own.

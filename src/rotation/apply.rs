@@ -154,8 +154,8 @@ async fn observe(
         .into_iter()
         .map(|observation| {
             Secret::new(match observation {
-                Ok(github::SecretState::Missing) => Observation::Missing,
-                Ok(github::SecretState::UpdatedAt(at)) => Observation::UpdatedAt(at),
+                Ok(None) => Observation::Missing,
+                Ok(Some(at)) => Observation::UpdatedAt(at),
                 Err(error) => Observation::NotRead(error),
             })
         })
