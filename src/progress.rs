@@ -204,11 +204,6 @@ impl Progress {
         }
     }
 
-    #[cfg(test)]
-    pub(crate) fn line(&self) -> String {
-        self.state().line(Instant::now())
-    }
-
     /// What to say when the run is stopped.
     pub(crate) fn stopping(&self) -> String {
         let again = " Press Ctrl-C again to stop at once: secrets that are not written yet keep the \

@@ -19,6 +19,12 @@ impl io::Write for Log {
     }
 }
 
+impl Progress {
+    pub(crate) fn line(&self) -> String {
+        self.state().line(Instant::now())
+    }
+}
+
 impl Log {
     fn take(&self) -> Vec<String> {
         let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
