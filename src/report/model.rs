@@ -8,25 +8,22 @@
 mod destination;
 mod monitor;
 mod rotation;
-mod time;
-mod token;
 mod workflow;
 
 use std::ops::Deref;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::redact::Redactor;
 
 pub(crate) use destination::{DestinationOutcome, DestinationReport, SecretState, WhyUnknown};
 pub(crate) use monitor::{Condition, Finding, UnmanagedToken};
-pub(crate) use rotation::{RotationOutcome, RotationReport, Verdict, VerificationOutcome};
-pub(super) use time::rfc3339;
-pub(crate) use token::{PlannedMint, TokenEnd, TokenReport, TokenSpan};
+pub(crate) use rotation::{
+    PlannedMint, RotationOutcome, RotationReport, TokenEnd, TokenReport, TokenSpan, Verdict,
+    VerificationOutcome,
+};
 pub(crate) use workflow::{WorkflowOutcome, WorkflowReport};
-
-use time::optional_time;
 
 /// What a run did or would do, or the current state.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -161,113 +158,15 @@ impl Deref for RedactedReport {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use secrecy::SecretString;
-
-    use super::*;
-
-    fn rotated() -> RotationReport {
-        RotationReport {
-            outcome: RotationOutcome::Rotated,
-            destinations: vec![DestinationReport::new("acme/api:T", DestinationOutcome::Written)],
-            ..RotationReport::new("ci", "axiom")
-        }
-    }
-
-    fn report(rotations: Vec<RotationReport>) -> Report {
-        Report { rotations, ..Report::default() }
-    }
-
-    #[test]
-    fn a_new_rotation_claims_nothing() {
-        assert_eq!(report(vec![RotationReport::new("ci", "axiom")]).exit_code(), 1);
-        assert_eq!(report(vec![rotated()]).exit_code(), 0);
-        assert_eq!(report(Vec::new()).exit_code(), 0);
-    }
-
-    #[test]
-    fn rotated_is_believed_only_if_every_destination_acknowledged() {
-        for outcome in [DestinationOutcome::Failed, DestinationOutcome::Held, DestinationOutcome::Unknown] {
-            let mut rotation = rotated();
-            rotation.destinations.push(DestinationReport::new("acme/web:T", outcome));
-            let report = report(vec![rotated(), rotation]);
-            assert_eq!(report.exit_code(), 1);
-            let redacted = report.redacted(&Redactor::new());
-            assert_eq!(redacted.rotations[0].outcome, RotationOutcome::Rotated);
-            assert_eq!(redacted.rotations[1].outcome, RotationOutcome::Failed);
-            assert!(redacted.rotations[1].error.is_some());
-        }
-        let unread = RotationReport {
-            outcome: RotationOutcome::Fresh,
-            destinations: vec![DestinationReport::new("acme/web:T", DestinationOutcome::Failed)],
-            ..rotated()
-        };
-        assert_eq!(report(vec![unread]).exit_code(), 1);
-        let nowhere = RotationReport { destinations: Vec::new(), ..rotated() };
-        assert_eq!(report(vec![nowhere]).exit_code(), 1);
-    }
-
-    #[test]
-    fn every_string_passes_the_gate() {
-        let evil = || "\n::error::\u{1b}[1m##[x] 0123456789abcdef".to_owned();
-        let end = || Some(TokenEnd { id: evil(), valid_until: None });
-        let rotation = RotationReport {
-            name: evil(),
-            token: Some(TokenReport { id: evil(), name: evil(), expires_at: None }),
-            previous: end(),
-            destinations: vec![DestinationReport {
-                error: Some(evil()),
-                holds: end(),
-                presumed: end(),
-                ..DestinationReport::new(evil(), DestinationOutcome::Failed)
-            }],
-            retired: vec![evil()],
-            error: Some(evil()),
-            provider: evil(),
-            reason_text: Some(evil()),
-            next_step: Some(evil()),
-            steps: vec![evil()],
-            error_code: Some(evil()),
-            warnings: vec![evil()],
-            notes: vec![evil()],
-            tokens: vec![TokenSpan {
-                id: evil(),
-                minted_at: None,
-                ends_at: None,
-                retire_at: None,
-                disabled: false,
-                held_by: 0,
-            }],
-            after: vec![WorkflowReport {
-                repository: evil(),
-                workflow: evil(),
-                git_ref: Some(evil()),
-                outcome: WorkflowOutcome::Failed,
-                error: Some(evil()),
-            }],
-            ..RotationReport::new("", "")
-        };
-        let redactor = Redactor::new();
-        redactor.register(&SecretString::from("0123456789abcdef"));
-        let expiring = Expiring { rotation: Some(evil()), id: Some(evil()), expires_at: None };
-        let finding = Finding { rotation: evil(), condition: Condition::Due, destinations: vec![evil()] };
-        let token = UnmanagedToken {
-            provider: evil(),
-            id: evil(),
-            name: evil(),
-            expires_at: None,
-            disabled: false,
-            marker: Some(evil()),
-        };
-        let report = Report {
-            expiring: vec![expiring],
-            fail_on: vec![finding],
-            unmanaged: Some(vec![token]),
-            ..report(vec![rotation])
-        };
-        let json = serde_json::to_string(&report.redacted(&redactor)).unwrap();
-        assert_eq!(json.matches(": :error::## [x] ***").count(), 30, "{json}");
-        assert!(!json.contains("\\n") && !json.contains("\\u001b") && !json.contains("##["), "{json}");
-    }
+/// RFC 3339 in UTC, in whole seconds: what is past is not shown as yet to come.
+pub(super) fn rfc3339(time: Timestamp) -> String {
+    format!("{time:.0}")
 }
+
+/// The same for what may be unknown: `null`.
+fn optional_time<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(rfc3339).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests;

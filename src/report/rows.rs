@@ -56,16 +56,6 @@ pub(super) struct Secret<'a> {
     pub(super) cause: Option<&'a str>,
 }
 
-/// Is anything broken, and until when is everything valid?
-pub(super) struct Lead<'a> {
-    pub(super) verdict: String,
-    /// The secrets that the verdict is about.
-    pub(super) broken: Vec<&'a str>,
-    pub(super) detail: String,
-    /// The secrets whose tokens end first, and when.
-    pub(super) first: Option<(Vec<&'a str>, String)>,
-}
-
 impl<'a> View<'a> {
     pub(super) fn new(report: &'a RedactedReport) -> Self {
         let format = Format::new(report);
@@ -87,11 +77,10 @@ impl<'a> View<'a> {
 
     /// `1 failed, 2 rotated`: how many rotations have which word.
     pub(super) fn tally(&self) -> String {
-        let mut counts: Vec<(&str, usize)> = Vec::new();
-        for row in self.by_urgency() {
-            count(&mut counts, row.word);
+        match self.rows.is_empty() {
+            true => "no rotations".to_owned(),
+            false => tally(self.by_urgency().iter().map(|row| row.word)),
         }
-        if counts.is_empty() { "no rotations".to_owned() } else { joined(&counts) }
     }
 
     /// When a run will do something: a date, or the next run.
@@ -106,19 +95,14 @@ impl<'a> View<'a> {
 
     /// What failed, each cause once, however many rotations it hit.
     pub(super) fn failures(&self) -> Vec<Failure<'_, 'a>> {
-        let mut known: BTreeMap<_, usize> = BTreeMap::new();
-        let mut groups: Vec<Vec<&Row<'_>>> = Vec::new();
-        for row in self.rows.iter().filter(|row| row.rotation.outcome == RotationOutcome::Failed) {
+        let failed = self.rows.iter().filter(|row| row.rotation.outcome == RotationOutcome::Failed);
+        let groups = grouped(failed.map(|row| {
             let causes: BTreeSet<&str> = row.secrets.iter().filter_map(|secret| secret.cause).collect();
             // With causes, the error only names the secrets.
             let error = row.rotation.error.as_ref().filter(|_| causes.is_empty());
-            let group = *known.entry((causes, error, &row.rotation.steps)).or_insert(groups.len());
-            match groups.get_mut(group) {
-                Some(group) => group.push(row),
-                None => groups.push(vec![row]),
-            }
-        }
-        groups.into_iter().map(Failure::new).collect()
+            ((causes, error, &row.rotation.steps), row)
+        }));
+        groups.into_iter().map(|(_, rows)| Failure::new(rows)).collect()
     }
 
     /// Warnings, each once, with the rotations that it is of.
@@ -128,7 +112,9 @@ impl<'a> View<'a> {
         }))
     }
 
-    pub(super) fn lead(&self) -> Lead<'a> {
+    /// Is anything broken, and until when is everything valid? Names go through `shown`;
+    /// `emphasis` stands around the verdict. Empty if there are no secrets.
+    pub(super) fn lead(&self, emphasis: &str, shown: fn(&str) -> String) -> String {
         let now = self.report.now;
         let (mut broken, mut unknown, mut missing, mut unwritten) = (Vec::new(), 0, 0, 0);
         let mut ends: Vec<(Timestamp, &str)> = Vec::new();
@@ -155,7 +141,7 @@ impl<'a> View<'a> {
         }
         let is_failed = self.count(RotationOutcome::Failed) > 0;
         let verdict = match (broken.len(), unknown) {
-            _ if total == 0 => String::new(),
+            _ if total == 0 => return String::new(),
             (0, 0) if is_failed => "Nothing is broken yet.".to_owned(),
             (0, 0) => "Nothing is broken.".to_owned(),
             (0, unknown) if unknown + missing == total => {
@@ -166,9 +152,12 @@ impl<'a> View<'a> {
                 format::share(count, total, ["holds", "hold"]) + " a token that is no longer valid:"
             }
         };
-        let mut detail = Vec::new();
-        if unknown + missing + broken.len() == 0 && total > 0 {
-            detail.push(match unwritten {
+        let mut said = vec![format!("{emphasis}{verdict}{emphasis}")];
+        if !broken.is_empty() {
+            said.push(format!("{}.", format::names(&broken, shown)));
+        }
+        if unknown + missing + broken.len() == 0 {
+            said.push(match unwritten {
                 0 => "Every secret holds a valid token.".to_owned(),
                 _ if unwritten == total => {
                     "Every token is valid; crossfade has not yet written the secrets.".to_owned()
@@ -181,24 +170,22 @@ impl<'a> View<'a> {
             });
         }
         if unknown > 0 {
-            let of = format::counted(total as u64, "secret");
-            let verb = if unknown == 1 { "holds" } else { "hold" };
-            detail.push(format!("crossfade cannot tell what {unknown} of {of} {verb}."));
+            let share = format::share(unknown, total, ["holds", "hold"]);
+            said.push(format!("crossfade cannot tell what {share}."));
             if let Some(end) = at_least.filter(|end| ends.iter().all(|(first, _)| end < first)) {
-                detail.push(format!(
-                    "The tokens of these rotations are valid at least until {}.",
-                    self.format.when(end)
-                ));
+                let when = self.format.when(end);
+                said.push(format!("The tokens of these rotations are valid at least until {when}."));
             }
         }
         if missing > 0 {
-            detail.push(format::share(missing, total, ["does", "do"]) + " not exist yet.");
+            said.push(format::share(missing, total, ["does", "do"]) + " not exist yet.");
         }
-        let first = ends.iter().map(|(end, _)| *end).min().map(|first| {
-            let names = ends.iter().filter(|(end, _)| *end == first).map(|(_, name)| *name).collect();
-            (names, self.format.when(first))
-        });
-        Lead { verdict, broken, detail: detail.join(" "), first }
+        if let Some(first) = ends.iter().map(|(end, _)| *end).min() {
+            let names: Vec<_> = ends.iter().filter(|(end, _)| *end == first).map(|(_, name)| *name).collect();
+            let (names, when) = (format::names(&names, shown), self.format.when(first));
+            said.push(format!("The first to expire: {names}, {when}."));
+        }
+        said.join(" ")
     }
 }
 
@@ -251,8 +238,8 @@ impl<'b, 'a> Failure<'b, 'a> {
     }
 
     /// What to do, one instruction each.
-    pub(super) fn steps(&self) -> Vec<&'a str> {
-        steps(self.rows[0].rotation)
+    pub(super) fn steps(&self) -> &'a [String] {
+        &self.rows[0].rotation.steps
     }
 }
 
@@ -302,11 +289,7 @@ impl<'a> Row<'a> {
 
     /// `1 not written, 1 written`
     pub(super) fn tally(&self) -> String {
-        let mut counts = Vec::new();
-        for secret in &self.secrets {
-            count(&mut counts, secret.word);
-        }
-        joined(&counts)
+        tally(self.secrets.iter().map(|secret| secret.word))
     }
 }
 
@@ -374,36 +357,26 @@ impl<'a> Secret<'a> {
             || (self.destination.outcome == DestinationOutcome::Unknown
                 && self.destination.presumed.is_some())
     }
-
-    fn is_like(&self, other: &Self) -> bool {
-        let key = |secret: &Self| {
-            (secret.word, secret.destination.state, secret.token.map(str::to_owned), secret.end)
-        };
-        key(self) == key(other) && self.cause == other.cause
-    }
 }
 
 /// Secrets of which the same is true, in the order of the first of each; single ones
 /// where there are `few` of a kind at most.
 pub(super) fn folded<'a, 'b>(secrets: &'b [Secret<'a>], few: usize) -> Vec<Vec<&'b Secret<'a>>> {
-    let mut groups: Vec<Vec<&Secret<'_>>> = Vec::new();
-    for secret in secrets {
-        match groups.iter_mut().find(|group| group[0].is_like(secret)) {
-            Some(group) => group.push(secret),
-            None => groups.push(vec![secret]),
-        }
-    }
-    let split = |group: Vec<&'b Secret<'a>>| match group.len() {
+    let key =
+        |secret: &Secret<'a>| (secret.word, secret.destination.state, secret.token, secret.end, secret.cause);
+    let split = |(_, group): (_, Vec<&'b Secret<'a>>)| match group.len() {
         count if count > few => vec![group],
         _ => group.into_iter().map(|secret| vec![secret]).collect(),
     };
-    groups.into_iter().flat_map(split).collect()
+    grouped(secrets.iter().map(|secret| (key(secret), secret))).into_iter().flat_map(split).collect()
 }
 
-/// What to do after an error, one instruction each.
-pub(super) fn steps(rotation: &RotationReport) -> Vec<&str> {
-    let whole = rotation.next_step.iter().filter(|_| rotation.steps.is_empty());
-    rotation.steps.iter().chain(whole).map(String::as_str).collect()
+/// What stands for secrets that are alike where there is no room for their names.
+pub(super) fn name(group: &[&Secret<'_>]) -> String {
+    match group {
+        [secret] => secret.destination.destination.clone(),
+        _ => format!("{} secrets; -v lists them", group.len()),
+    }
 }
 
 /// The error without the scope in front, which the destination's own name has.
@@ -414,29 +387,20 @@ fn cause<'a>(destination: &str, error: &'a str) -> &'a str {
     error.split_once(": ").filter(|(before, _)| before.contains(scope)).map_or(error, |(_, cause)| cause)
 }
 
-/// Each sentence once, in the order in which it is first said, with what it is said of.
-fn grouped<'a>(said: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(&'a str, Vec<&'a str>)> {
-    let mut known: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
-    for (sentence, name) in said {
-        let group = *known.entry(sentence).or_insert(groups.len());
-        match groups.get_mut(group) {
-            Some((_, names)) => names.push(name),
-            None => groups.push((sentence, vec![name])),
-        }
+/// Values of one key together, in the order in which the keys are first seen.
+fn grouped<K: Ord, T>(values: impl Iterator<Item = (K, T)>) -> Vec<(K, Vec<T>)> {
+    let mut groups: BTreeMap<K, (usize, Vec<T>)> = BTreeMap::new();
+    for (index, (key, value)) in values.enumerate() {
+        groups.entry(key).or_insert((index, Vec::new())).1.push(value);
     }
-    groups
+    let mut groups = Vec::from_iter(groups);
+    groups.sort_by_key(|(_, (first, _))| *first);
+    groups.into_iter().map(|(key, (_, values))| (key, values)).collect()
 }
 
-fn count<'a>(counts: &mut Vec<(&'a str, usize)>, word: &'a str) {
-    match counts.iter_mut().find(|(known, _)| *known == word) {
-        Some((_, count)) => *count += 1,
-        None => counts.push((word, 1)),
-    }
-}
-
-fn joined(counts: &[(&str, usize)]) -> String {
-    let counts: Vec<String> =
-        counts.iter().map(|(word, count)| format!("{count} {}", word.to_lowercase())).collect();
-    counts.join(", ")
+/// `1 failed, 2 rotated`
+fn tally<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let counts = grouped(words.map(|word| (word, ()))).into_iter();
+    let counts = counts.map(|(word, all)| format!("{} {}", all.len(), word.to_lowercase()));
+    counts.collect::<Vec<_>>().join(", ")
 }

@@ -23,9 +23,9 @@ pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
     let urgent = view.by_urgency();
     let is_wide = terminal.columns.is_none_or(|columns| columns >= TABLES);
     if urgent.is_empty() || (is_wide && tables(&mut page, &view, &urgent)) {
-        said(&mut page, &view, Role::Bad, "What to do:", rows::steps);
-        said(&mut page, &view, Role::Change, "Warnings:", |rotation| lines(&rotation.warnings));
-        said(&mut page, &view, Role::Heading, "Found:", |rotation| lines(&rotation.notes));
+        said(&mut page, &view, Role::Bad, "What to do:", |rotation| &rotation.steps);
+        said(&mut page, &view, Role::Change, "Warnings:", |rotation| &rotation.warnings);
+        said(&mut page, &view, Role::Heading, "Found:", |rotation| &rotation.notes);
     } else {
         text::rotations(&mut page, &view, &urgent);
     }
@@ -55,14 +55,10 @@ pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
     page.finish()
 }
 
-fn lines(sentences: &[String]) -> Vec<&str> {
-    sentences.iter().map(String::as_str).collect()
-}
-
 /// A title and what is said of each rotation, if there is anything.
-fn said(page: &mut Page, view: &View<'_>, role: Role, title: &str, of: fn(&RotationReport) -> Vec<&str>) {
+fn said(page: &mut Page, view: &View<'_>, role: Role, title: &str, of: fn(&RotationReport) -> &[String]) {
     let lines = view.by_urgency().into_iter().flat_map(|row| {
-        let sentences = of(row.rotation).into_iter();
+        let sentences = of(row.rotation).iter();
         sentences.map(|text| format!("for {}: {}", row.rotation.name, view.format.sentence(text)))
     });
     list(page, role, title, lines.collect());
@@ -128,10 +124,6 @@ fn tables(page: &mut Page, view: &View<'_>, rows: &[&Row<'_>]) -> bool {
 fn secret(view: &View<'_>, row: &Row<'_>, group: &[&Secret<'_>], is_verbose: bool) -> Vec<Cell> {
     let plain = |text: &str| (Role::Plain, text.to_owned());
     let secret = group[0];
-    let name = match group.len() {
-        1 => secret.destination.destination.clone(),
-        count => format!("{count} secrets; -v lists them"),
-    };
     let is_news = is_verbose || secret.destination.state != SecretState::Current;
     let written = secret.destination.updated_at.filter(|_| group.len() == 1 && is_news);
     let written = written.map(|at| format!("last written {}", view.format.when(at)));
@@ -144,7 +136,7 @@ fn secret(view: &View<'_>, row: &Row<'_>, group: &[&Secret<'_>], is_verbose: boo
             if secret.destination.presumed.is_some() { PRESUMABLY } else { secret.state() }.to_owned(),
         ),
         plain(secret.token.map_or("", |id| view.format.id(id))),
-        plain(&name),
+        plain(&rows::name(group)),
         plain(&row.rotation.name),
         plain(&secret.end.map(|end| view.format.end(end)).unwrap_or_default()),
         plain(&note.join("; ")),

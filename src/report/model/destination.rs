@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::TokenEnd;
-use super::time::optional_time;
+use super::{TokenEnd, optional_time};
 
 /// What happened at one destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,7 +54,7 @@ pub(crate) enum DestinationOutcome {
 }
 
 /// What a secret holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SecretState {
     /// The token that it should hold.

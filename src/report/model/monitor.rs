@@ -6,8 +6,10 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::time::optional_time;
-use super::{DestinationOutcome, DestinationReport, RotationReport, SecretState, Verdict, WorkflowOutcome};
+use super::{
+    DestinationOutcome, DestinationReport, RotationReport, SecretState, Verdict, WorkflowOutcome,
+    optional_time,
+};
 use crate::diagnostic::{Invalid, name_of, named};
 
 /// A state of a rotation that can make `status` fail.

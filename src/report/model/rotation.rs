@@ -3,14 +3,11 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::time::optional_time;
-use super::{
-    DestinationOutcome, DestinationReport, PlannedMint, TokenEnd, TokenReport, TokenSpan, WorkflowReport,
-};
+use super::{DestinationOutcome, DestinationReport, WorkflowReport, optional_time};
 use crate::redact::Redactor;
 
 /// What happened to one rotation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub(crate) struct RotationReport {
     /// The rotation's name.
     pub name: String,
@@ -59,7 +56,7 @@ pub(crate) struct RotationReport {
 }
 
 /// What became of a rotation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RotationOutcome {
     /// Every destination acknowledged the new value.
@@ -68,7 +65,8 @@ pub(crate) enum RotationOutcome {
     Fresh,
     /// A dry run: something would be done.
     Planned,
-    /// It is not as it should be.
+    /// It is not as it should be, or nothing is known of it yet.
+    #[default]
     Failed,
 }
 
@@ -91,7 +89,7 @@ pub(crate) enum Verdict {
 }
 
 /// Whether the provider accepted the new value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum VerificationOutcome {
     /// The provider accepts the value.
@@ -99,35 +97,68 @@ pub(crate) enum VerificationOutcome {
     /// The provider's reply does not tell.
     Unverified,
     /// Nothing was minted, or the run did not get that far.
+    #[default]
     Skipped,
+}
+
+/// A token at the provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct TokenReport {
+    /// The provider's id.
+    pub id: String,
+    /// The name as people know it.
+    pub name: String,
+    /// When it expires; `None`: the provider reports no expiry.
+    #[serde(serialize_with = "optional_time")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A token, and until when it can be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct TokenEnd {
+    /// The provider's id.
+    pub id: String,
+    /// When it ends; `None`: the provider reports no expiry.
+    #[serde(serialize_with = "optional_time")]
+    pub valid_until: Option<Timestamp>,
+}
+
+/// One token of a rotation, from its beginning to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct TokenSpan {
+    /// The provider's id.
+    pub id: String,
+    /// When it was minted; `None`: unknown.
+    #[serde(serialize_with = "optional_time")]
+    pub minted_at: Option<Timestamp>,
+    /// When it ends by itself, or was ended by this run; `None`: never.
+    #[serde(serialize_with = "optional_time")]
+    pub ends_at: Option<Timestamp>,
+    /// From when on a run retires it; `None`: none will, as things are.
+    #[serde(serialize_with = "optional_time")]
+    pub retire_at: Option<Timestamp>,
+    /// Disabled at the provider: not accepted, and not yet deleted.
+    pub disabled: bool,
+    /// How many destinations hold it according to their timestamps.
+    pub held_by: usize,
+}
+
+/// What a dry run would mint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct PlannedMint {
+    /// When the new token would end; `None`: never by itself.
+    #[serde(serialize_with = "optional_time")]
+    pub expires_at: Option<Timestamp>,
+    /// Until when the token of today would stay valid; `None`: not limited.
+    #[serde(serialize_with = "optional_time")]
+    pub previous_valid_until: Option<Timestamp>,
 }
 
 impl RotationReport {
     /// A rotation of which nothing is known yet: *failed* until its outcome is set.
     #[must_use]
     pub(crate) fn new(name: impl Into<String>, provider: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            outcome: RotationOutcome::Failed,
-            reason: None,
-            token: None,
-            previous: None,
-            verification: VerificationOutcome::Skipped,
-            destinations: Vec::new(),
-            retired: Vec::new(),
-            next_rotation_at: None,
-            error: None,
-            error_code: None,
-            provider: provider.into(),
-            reason_text: None,
-            planned: None,
-            next_step: None,
-            steps: Vec::new(),
-            warnings: Vec::new(),
-            notes: Vec::new(),
-            tokens: Vec::new(),
-            after: Vec::new(),
-        }
+        Self { name: name.into(), provider: provider.into(), ..Self::default() }
     }
 
     /// The outcome, unless a destination failed; and *rotated* only if every
