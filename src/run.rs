@@ -35,7 +35,7 @@ use crate::rotation::delivery_slots::DeliverySlots;
 use crate::rotation::marker::MarkerKeys;
 use crate::rotation::session::ProviderSession;
 use crate::rotation::stop_signal::StopSignal;
-use crate::rotation::{self, Ask, RunContext};
+use crate::rotation::{self, RunContext};
 use crate::streams::Streams;
 
 /// Exit code of an invalid command line or configuration; no request was sent.
@@ -253,7 +253,7 @@ async fn carry_out(
         first_wait: settings.retry.first_wait,
         patience: rotation::patience(request_timeout),
         force: options.force,
-        ask: question.as_ref().map(|question| question as &dyn Ask),
+        question: question.as_ref(),
         mode,
         marker_keys: MarkerKeys::new(run.marker_keys.clone()),
     };

@@ -10,9 +10,11 @@ use jiff::Timestamp;
 use super::apply::RotationRun;
 use super::error::RotationError;
 use super::lineage::Member;
-use super::names::{counted, secrets, some};
-use super::secret::{Holder, Observation, Secret, Write};
+use super::names::{secrets, some};
+use super::secret::{Holder, Secret};
 use crate::config::Rotation;
+use crate::github::WriteError;
+use crate::report::format::counted;
 
 /// Groups of destinations described, so that what to do is not cut off.
 const GROUPS: usize = 3;
@@ -114,7 +116,7 @@ pub(super) fn presumed(run: &RotationRun, index: usize) -> Option<&Member> {
 fn holds(run: &RotationRun, index: usize) -> (Holds, Option<&Member>) {
     let secret = run.secrets.get(index);
     let minted = run.lineage.minted();
-    if let Some(Secret { write: Some(Write::Unconfirmed(_)), .. }) = secret
+    if let Some(Secret { write: Some(Err(WriteError { refused: false, .. })), .. }) = secret
         && minted.is_some()
     {
         return (Holds::NewTokenOrBefore, minted);
@@ -129,9 +131,7 @@ fn holds(run: &RotationRun, index: usize) -> (Holds, Option<&Member>) {
         _ if is_there && !is_changing && only.is_some() => (Holds::Presumably, only),
         Holder::Token(member, _) => (Holds::Certainly, Some(member)),
         Holder::Missing => (Holds::Nothing, None),
-        Holder::NotRead if matches!(secret, Some(Secret { observation: Observation::NotRead(_), .. })) => {
-            (Holds::NotRead, None)
-        }
+        Holder::NotRead if secret.is_some_and(|secret| secret.observation.is_err()) => (Holds::NotRead, None),
         Holder::Unknown(_) | Holder::NotRead => (Holds::Unknown, None),
     }
 }

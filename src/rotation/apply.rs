@@ -9,11 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::RunContext;
 use super::confirmation::Share;
 use super::error::{Causes, Cleanup, RotationError};
-use super::lineage::{Lineage, Member, SKEW, TOLERANCE, TokenId, after};
+use super::lineage::{Lineage, Member, SKEW, TOLERANCE, after};
 use super::mint::{MintAttempt, MintFailure, NewToken};
 use super::plan::{self, MintPlan, Outlook, Plan, PlanInput, Retirement, Situation, Step};
 use super::retire;
-use super::secret::{Holder, Observation, Secret, Write};
+use super::secret::{Holder, Secret};
 use super::session::{CredentialFallback, ProviderSession};
 use super::workflows;
 use crate::config::Rotation;
@@ -35,7 +35,8 @@ pub(super) struct RotationRun {
     /// What would be minted, in a dry run.
     pub(super) planned: Option<PlannedMint>,
     pub(super) delivery: Option<Delivery>,
-    pub(super) retired: Vec<TokenId>,
+    /// The ids of the tokens that this run ended.
+    pub(super) retired: Vec<String>,
     /// Workflows, by their index, that the preflight found cannot be started.
     pub(super) obstacles: Vec<(usize, github::Error)>,
     /// What later runs will do.
@@ -79,18 +80,12 @@ async fn execute(
     share: Share<'_>,
     run: &mut RotationRun,
 ) -> Result<(), RotationError> {
-    context
-        .stop_signal
-        .unless_stopped(observe(context, session, rotation, run))
-        .await
-        .map_err(RotationError::Stopped)??;
-    let now = context.now()?;
+    let now = context.unless_stopped(observe(context, session, rotation, run)).await??;
     run.now = Some(now);
     let input = PlanInput { rotation, profile: session.provider.profile(), now, force: context.force };
     let mut plan = plan::plan(&run.situation(input))?;
     let confirmed = share.confirm(input, &plan, &run.lineage);
-    let confirmed = context.stop_signal.unless_stopped(confirmed).await.map_err(RotationError::Stopped);
-    if let Err(error) = confirmed.flatten() {
+    if let Err(error) = context.unless_stopped(confirmed).await.flatten() {
         run.plan = Some(plan);
         return Err(error);
     }
@@ -99,8 +94,7 @@ async fn execute(
             preflight(context, rotation, &mut run.secrets, &mut run.warnings),
             workflows::check(context, rotation),
         );
-        let (all_writable, obstacles) =
-            context.stop_signal.unless_stopped(prepared).await.map_err(RotationError::Stopped)?;
+        let (all_writable, obstacles) = context.unless_stopped(prepared).await?;
         run.obstacles = obstacles;
         plan = plan::plan(&run.situation(input))?;
         if let Step::Mint(mint) = &mut plan.step {
@@ -142,24 +136,15 @@ async fn execute(
 }
 
 /// Reads the provider's tokens and GitHub's timestamps in parallel, then compares the
-/// clocks.
+/// clocks. Returns GitHub's time.
 async fn observe(
     context: &RunContext<'_>,
     session: &ProviderSession,
     rotation: &Rotation,
     run: &mut RotationRun,
-) -> Result<(), RotationError> {
+) -> Result<Timestamp, RotationError> {
     let (tokens, observations) = tokio::join!(session.tokens(), context.github.observe(&rotation.secrets));
-    run.secrets = observations
-        .into_iter()
-        .map(|observation| {
-            Secret::new(match observation {
-                Ok(github::SecretState::Missing) => Observation::Missing,
-                Ok(github::SecretState::UpdatedAt(at)) => Observation::UpdatedAt(at),
-                Err(error) => Observation::NotRead(error),
-            })
-        })
-        .collect();
+    run.secrets = observations.into_iter().map(Secret::new).collect();
     let tokens = tokens.map_err(RotationError::Observe)?;
     let Some(now) = context.clock.now() else {
         // Without any readable destination there is no GitHub date either: report the cause.
@@ -184,7 +169,7 @@ async fn observe(
             Ok(None) | Err(_) => {}
         }
     }
-    Ok(())
+    Ok(now)
 }
 
 /// Expiry dates cannot be compared across clocks that differ much. `skew`: how far the
@@ -211,21 +196,12 @@ pub(super) async fn preflight(
             None => context.github.preflight(target).await,
         });
     let prepared = join_all(prepared).await;
-    let mut all_writable = true;
-    for (secret, result) in secrets.iter_mut().zip(prepared) {
-        match result {
-            Ok(Evidence { is_writable, lacks_environment, warning }) => {
-                (secret.is_writable, secret.lacks_environment) = (is_writable, lacks_environment);
-                all_writable &= is_writable;
-                warnings.extend(warning.filter(|warning| !warnings.contains(warning)));
-            }
-            Err(error) => {
-                all_writable = false;
-                secret.obstacle = Some(error);
-            }
-        }
+    for (secret, found) in secrets.iter_mut().zip(prepared) {
+        let warning = found.as_ref().ok().and_then(|evidence| evidence.warning.as_ref());
+        warnings.extend(warning.filter(|warning| !warnings.contains(warning)).cloned());
+        secret.preflight = found;
     }
-    all_writable
+    secrets.iter().all(|secret| matches!(secret.preflight, Ok(Evidence { is_writable: true, .. })))
 }
 
 /// Mints, verifies, delivers and retires. `Ok` with an error: the delivery was
@@ -238,12 +214,9 @@ async fn rotate(
     run: &mut RotationRun,
 ) -> Result<Option<RotationError>, RotationError> {
     let mut writes = context.progress.announce_writes(input.rotation.secrets.len());
-    let slot = context
-        .stop_signal
-        .unless_stopped(context.delivery_slots.acquire(input.rotation.secrets.len()))
-        .await;
-    let _slot = slot.map_err(RotationError::Stopped)?;
-    context.stop_signal.unless_stopped(context.github.ready()).await.map_err(RotationError::Stopped)?;
+    let slot = context.delivery_slots.acquire(input.rotation.secrets.len());
+    let _slot = context.unless_stopped(slot).await?;
+    context.unless_stopped(context.github.ready()).await?;
     if context.stop_signal.check().is_ok() {
         let orphans = plan.orphans.iter().filter_map(|id| run.lineage.get(id));
         for orphan in orphans.map(|member| member.token.clone()).collect::<Vec<_>>() {
@@ -259,8 +232,8 @@ async fn rotate(
             return Err(error);
         }
     };
-    let NewToken { member, value, until, verification, previous, lost_attempts, warnings } = new_token;
-    run.warnings.extend(warnings);
+    let NewToken { member, value, until, verification, previous, lost_attempts, warning } = new_token;
+    run.warnings.extend(warning);
     writes.delivering();
     let written_at = deliver(context, input, &value, until, &mut run.secrets).await;
     let minted = Minted { token: member.token.clone(), value };
@@ -298,13 +271,9 @@ async fn deliver(
             None => Some(context.github.write(target, value, until).await),
         });
     let results = join_all(writes).await;
-    let written_at = context.now().unwrap_or(input.now);
+    let written_at = context.clock.now().unwrap_or(input.now);
     for (secret, result) in secrets.iter_mut().zip(results) {
-        secret.write = result.map(|result| match result {
-            Ok(()) => Write::Written(written_at.min(until)),
-            Err(WriteError { refused: true, error, .. }) => Write::Refused(error),
-            Err(WriteError { error, .. }) => Write::Unconfirmed(error),
-        });
+        secret.write = result.map(|written| written.map(|()| written_at.min(until)));
     }
     written_at
 }
@@ -320,7 +289,8 @@ async fn delivery_error(
 ) -> Option<RotationError> {
     let id = minted.token.id.clone();
     let causes = Causes::of(attempt.input.rotation, secrets)?;
-    if secrets.iter().all(|secret| matches!(secret.write, None | Some(Write::Refused(_)))) {
+    if secrets.iter().all(|secret| matches!(secret.write, None | Some(Err(WriteError { refused: true, .. }))))
+    {
         let cleanup = attempt.revoke(minted, previous).await;
         return Some(RotationError::RefusedEverywhere { id, causes, cleanup });
     }
@@ -411,7 +381,7 @@ async fn retire(
 ) {
     let credentials = credentials(session, run, minted);
     match retire::retire(session, &credentials, token, action).await {
-        Ok(()) => run.retired.push(TokenId::from(token)),
+        Ok(()) => run.retired.push(token.id.clone()),
         Err(error) => run.warnings.push(format!("token {} could not be ended: {error}", token.id)),
     }
 }
@@ -446,7 +416,8 @@ impl RotationRun {
     /// Whether this run ended this token. The new one may have got the id of a token that
     /// was ended before it was minted.
     pub(super) fn has_retired(&self, member: &Member) -> bool {
-        self.retired.contains(&member.id()) && self.lineage.minted.as_ref() != Some(&member.id())
+        let id = &member.token.id;
+        self.retired.contains(id) && self.lineage.minted.as_ref() != Some(id)
     }
 
     /// The token that destinations should hold now.

@@ -1,10 +1,11 @@
 //! Why secrets failed: each cause once, with the secrets that it hit.
 
-use super::names::{counted, secrets};
+use super::names::secrets;
 use super::secret::Secret;
 use crate::config::Rotation;
 use crate::error_code::ErrorCode;
 use crate::github;
+use crate::report::format::counted;
 
 /// Causes named in one sentence; the report has the others beside each secret.
 const NAMED: usize = 3;

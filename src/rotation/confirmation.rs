@@ -4,23 +4,16 @@
 use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 
-use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::error::RotationError;
 use super::lineage::{Lineage, Member};
 use super::plan::{MintPlan, Plan, PlanInput, Step};
-
-/// Asks the user.
-#[async_trait]
-pub(crate) trait Ask: Send + Sync {
-    /// Whether these tokens may be ended.
-    async fn may_end(&self, tokens: &[String]) -> bool;
-}
+use crate::question::Question;
 
 /// The question of a run.
 pub(super) struct Confirmation<'a> {
-    ask: Option<&'a dyn Ask>,
+    question: Option<&'a Question>,
     tokens: Mutex<Vec<String>>,
     /// Rotations without a plan.
     unplanned: watch::Sender<usize>,
@@ -31,10 +24,10 @@ pub(super) struct Confirmation<'a> {
 pub(super) struct Share<'a>(&'a Confirmation<'a>);
 
 impl<'a> Confirmation<'a> {
-    /// Without `ask`, everything is confirmed.
-    pub(super) fn new(ask: Option<&'a dyn Ask>) -> Self {
+    /// Without a question, everything is confirmed.
+    pub(super) fn new(question: Option<&'a Question>) -> Self {
         let (unplanned, answer) = (watch::Sender::new(0), watch::Sender::new(None));
-        Self { ask, tokens: Mutex::default(), unplanned, answer }
+        Self { question, tokens: Mutex::default(), unplanned, answer }
     }
 
     /// Announces a rotation. All are announced before the question is asked.
@@ -45,11 +38,11 @@ impl<'a> Confirmation<'a> {
 
     /// Asks when every rotation has a plan, if there is something to ask. Never ends.
     pub(super) async fn put(&self) -> Infallible {
-        if let Some(ask) = self.ask {
+        if let Some(question) = self.question {
             // Errors only without a sender, which is this.
             let _ = self.unplanned.subscribe().wait_for(|count| *count == 0).await;
             let tokens = std::mem::take(&mut *self.tokens.lock().unwrap_or_else(PoisonError::into_inner));
-            let answer = tokens.is_empty() || ask.may_end(&tokens).await;
+            let answer = tokens.is_empty() || question.may_end(&tokens).await;
             self.answer.send_replace(Some(answer));
         }
         std::future::pending().await
@@ -67,7 +60,7 @@ impl Share<'_> {
     ) -> Result<(), RotationError> {
         let confirmation = self.0;
         let changes = matches!(plan.step, Step::Mint(_)) || !plan.retire.is_empty();
-        if confirmation.ask.is_none() || !changes {
+        if confirmation.question.is_none() || !changes {
             return Ok(());
         }
         confirmation

@@ -13,12 +13,14 @@ use super::causes::{Cause, Causes};
 use super::confirmation::Confirmation;
 use super::error::RotationError;
 use super::expand::{self, Expanded};
-use super::secret::{Observation, Secret};
+use super::lineage::Member;
+use super::secret::Secret;
 use super::session::ProviderSession;
-use super::{RunContext, marker, steps, workflows};
+use super::{RunContext, steps, workflows};
 use crate::config::{Config, Rotation};
 use crate::error_code::ErrorCode;
-use crate::provider::{self, ProviderSettings, Token};
+use crate::github::{self, Evidence, SecretState};
+use crate::provider::{self, ProviderSettings};
 use crate::report::{TokenReport, Verdict};
 
 /// What a run would meet at one rotation.
@@ -93,37 +95,36 @@ async fn examine_one<'a>(
         apply::preflight(context, &rotation, &mut run.secrets, &mut run.warnings),
         workflows::check(context, &rotation),
     );
-    match context.stop_signal.unless_stopped(prepared).await {
+    match context.unless_stopped(prepared).await {
         Ok((_, obstacles)) => run.warnings.extend(
             obstacles.iter().map(|(index, error)| workflows::obstacle_text(&rotation.after[*index], error)),
         ),
-        Err(why) => run.error = run.error.or(Some(RotationError::Stopped(why))),
+        Err(stopped) => run.error = run.error.or(Some(stopped)),
     }
     let named = |is: &dyn Fn(&Secret) -> bool| -> Vec<String> {
         let secrets = rotation.secrets.iter().zip(&run.secrets).filter(|(_, secret)| is(secret));
         secrets.map(|(target, _)| target.destination.to_string()).collect()
     };
     let is_free = |secret: &Secret| secret.blocked().is_none();
-    let writable = run.secrets.iter().filter(|secret| is_free(secret) && secret.is_writable).count();
+    let finds = |secret: &Secret, is: fn(&Evidence) -> bool| {
+        is_free(secret) && secret.preflight.as_ref().is_ok_and(is)
+    };
+    let writable = run.secrets.iter().filter(|secret| finds(secret, |found| found.is_writable)).count();
     let causes = Causes::of(&rotation, &run.secrets);
     Examination {
         notes,
         verdict: run.plan.as_ref().map(|plan| (plan.verdict, plan.why.clone())),
-        token: run.current().map(|member| shown(&member.token)),
+        token: run.current().map(Member::report),
         next_rotation_at: run.outlook.next_rotation_at,
         writable,
-        missing: named(&|secret| is_free(secret) && secret.observation == Observation::Missing),
-        lacking_environment: named(&|secret| is_free(secret) && secret.lacks_environment),
-        unproven: named(&|secret| is_free(secret) && !secret.is_writable && !secret.lacks_environment),
+        missing: named(&|secret| is_free(secret) && secret.observation == Ok(SecretState::Missing)),
+        lacking_environment: named(&|secret| finds(secret, |found| found.lacks_environment)),
+        unproven: named(&|secret| finds(secret, |found| !found.is_writable && !found.lacks_environment)),
         blocked: causes.iter().flat_map(Causes::iter).map(blocked).collect(),
         error: run.error.take(),
         warnings: std::mem::take(&mut run.warnings),
         rotation,
     }
-}
-
-fn shown(token: &Token) -> TokenReport {
-    TokenReport { id: token.id.clone(), name: marker::strip(&token.name), expires_at: token.expires_at }
 }
 
 /// One cause, with the secrets that it hits.
@@ -149,7 +150,7 @@ impl Failure {
 
     /// Of an error of GitHub that is not about one secret.
     #[must_use]
-    pub(crate) fn of_github(error: &crate::github::Error) -> Self {
+    pub(crate) fn of_github(error: &github::Error) -> Self {
         Self {
             message: error.cause.clone(),
             steps: steps::fix(error, None).into_iter().collect(),

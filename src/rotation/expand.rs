@@ -28,11 +28,11 @@ pub(super) struct Expanded<'a> {
 /// Expands all patterns of the selected rotations.
 pub(super) async fn expand<'a>(context: &RunContext<'_>, config: &'a Config) -> Vec<Expanded<'a>> {
     let expanding = config.rotations.iter().map(async |rotation| {
-        let expanded = context.stop_signal.unless_stopped(expand_one(context.github, rotation)).await;
-        expanded.unwrap_or_else(|why| Expanded {
+        let expanded = context.unless_stopped(expand_one(context.github, rotation)).await;
+        expanded.unwrap_or_else(|stopped| Expanded {
             rotation: Cow::Borrowed(rotation),
             notes: Vec::new(),
-            error: Some(RotationError::Stopped(why)),
+            error: Some(stopped),
         })
     });
     let mut expanded = join_all(expanding).await;

@@ -59,16 +59,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use crate::clock::{Clock, ClockId};
 use crate::config::Config;
 use crate::github::{GitHub, Mode};
 use crate::progress::Progress;
 use crate::provider::ProviderSettings;
+use crate::question::Question;
 use crate::report::{Report, Reporter, RotationReport};
 use apply::RotationRun;
-pub(crate) use confirmation::Ask;
 use confirmation::Confirmation;
 use delivery_slots::DeliverySlots;
 use error::RotationError;
@@ -100,7 +100,7 @@ pub(crate) struct RunContext<'a> {
     /// Rotate even if nothing is due.
     pub force: bool,
     /// Asked before tokens are ended at once; `None`: that needs no confirmation.
-    pub ask: Option<&'a dyn Ask>,
+    pub question: Option<&'a Question>,
     /// Whether anything may be changed, and whether the preflight takes place.
     pub mode: Mode,
     /// Signs the markers of new tokens and verifies those of listed tokens.
@@ -118,8 +118,9 @@ pub(crate) fn patience(request_timeout: Duration) -> Duration {
 }
 
 impl RunContext<'_> {
-    fn now(&self) -> Result<Timestamp, RotationError> {
-        self.clock.now().ok_or(RotationError::NoClock)
+    /// Waits for work that may be abandoned once the run is stopped.
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, RotationError> {
+        self.stop_signal.unless_stopped(work).await.map_err(RotationError::Stopped)
     }
 
     /// How far the provider's clock is ahead of GitHub's; the largest tolerated skew if
@@ -139,7 +140,7 @@ pub(crate) async fn run(
 ) -> Report {
     let expanded = expand::expand(context, config).await;
     expand::announce(context.github, &expanded);
-    let confirmation = &Confirmation::new(context.ask);
+    let confirmation = &Confirmation::new(context.question);
     let reports = expanded.into_iter().filter_map(|Expanded { rotation, notes, error }| {
         let session = sessions.get(&rotation.provider)?;
         let share = confirmation.share();

@@ -11,7 +11,7 @@ mod situation;
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::{Causes, RotationError};
-use super::lineage::{Member, TOLERANCE, TokenId, after, before};
+use super::lineage::{Member, TOLERANCE, after, before};
 use super::secret::{Holder, Secret};
 use super::trust;
 use crate::config::{Policy, Rotation};
@@ -48,13 +48,13 @@ pub(super) struct Plan {
     /// The verdict's reason, for users.
     pub(super) why: String,
     /// The token that the secrets should hold until there is a new one.
-    pub(super) current: Option<TokenId>,
+    pub(super) current: Option<String>,
     pub(super) step: Step,
     /// Previous tokens to retire now.
     pub(super) retire: Vec<Retirement>,
     /// Live previous tokens that are kept because nothing but an unsigned marker says that
     /// they were replaced.
-    pub(super) withheld: Vec<TokenId>,
+    pub(super) withheld: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -71,7 +71,7 @@ pub(super) enum Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MintPlan {
     /// The token to succeed; `None`: create from the rotation's `create`.
-    pub(super) previous: Option<TokenId>,
+    pub(super) previous: Option<String>,
     /// Create the successor: the mint does not end the previous token.
     pub(super) by_creation: bool,
     /// No destination ever held the previous token: this mint ends it.
@@ -80,7 +80,7 @@ pub(super) struct MintPlan {
     /// every destination accepts writes.
     pub(super) keeps_previous: bool,
     /// Other tokens that no destination ever held.
-    pub(super) orphans: Vec<TokenId>,
+    pub(super) orphans: Vec<String>,
     /// The most time from the mint to the last write.
     pub(super) window: SignedDuration,
 }
@@ -94,10 +94,7 @@ pub(super) struct Outlook {
     pub(super) next_rotation_at: Option<Timestamp>,
 }
 
-/// Makes the plan.
-///
-/// # Errors
-/// When the newest token cannot be trusted.
+/// Makes the plan. Fails when the newest token cannot be trusted.
 pub(super) fn plan(situation: &Situation<'_>) -> Result<Plan, RotationError> {
     let Situation { input, lineage, .. } = situation;
     let current = situation.current();
@@ -116,7 +113,7 @@ pub(super) fn plan(situation: &Situation<'_>) -> Result<Plan, RotationError> {
             member.token.id, marker.minted_at
         );
         step = Step::Refuse(RotationError::InFlight {
-            id: member.token.id.clone(),
+            id: member.id(),
             minted_at: marker.minted_at,
             until: after(marker.until, TOLERANCE),
             is_delivered: situation.holders.iter().all(|holder| holder.is(member)),

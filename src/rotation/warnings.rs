@@ -153,8 +153,8 @@ impl RotationRun {
 
     /// Whether the previous token was ended right after the delivery, in words.
     fn ended_at_once(&self, session: &ProviderSession, input: PlanInput<'_>, old: &Token) -> Option<String> {
-        let (id, id_of_old) = (&old.id, old.into());
-        if self.retired.contains(&id_of_old) {
+        let id = &old.id;
+        if self.retired.contains(id) {
             return Some(format!(
                 "token {id} was ended at once, because of the overlap of 0h: jobs that were queued or running before \
                  this still use it, and fail. Start them again"
@@ -163,7 +163,7 @@ impl RotationRun {
         let until = old.expires_at.map(|end| format!(" until {end:.0}")).unwrap_or_default();
         // While a destination may hold it, no advice says to end it.
         let situation = self.situation(input);
-        let member = self.lineage.get(&id_of_old)?;
+        let member = self.lineage.get(id)?;
         let targets = input.rotation.secrets.iter().zip(&situation.holders);
         let holders = targets.filter(|(_, holder)| situation.may_hold(**holder, member));
         let holders: Vec<String> = holders.map(|(secret, _)| secret.destination.to_string()).collect();

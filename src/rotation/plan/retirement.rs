@@ -5,14 +5,14 @@ use jiff::Timestamp;
 use super::Situation;
 use crate::config::Policy;
 use crate::provider::RetireAction;
-use crate::rotation::lineage::{Member, TOLERANCE, TokenId, after};
+use crate::rotation::lineage::{Member, TOLERANCE, after};
 use crate::rotation::secret::Holder;
 use crate::rotation::trust::Support;
 
 /// A previous token to retire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::rotation) struct Retirement {
-    pub(in crate::rotation) token: TokenId,
+    pub(in crate::rotation) token: String,
     pub(in crate::rotation) action: RetireAction,
     /// The earliest time.
     pub(in crate::rotation) from: Timestamp,
@@ -90,7 +90,7 @@ impl Situation<'_> {
 
     /// Live previous tokens that are not retired because nothing but an unsigned marker
     /// says that they were replaced.
-    pub(super) fn withheld(&self) -> Vec<TokenId> {
+    pub(super) fn withheld(&self) -> Vec<String> {
         let is_withheld = |member: &&Member| {
             member.is_live(self.input.now)
                 && self.replaced(member).is_some_and(|replaced| replaced.support == Support::None)
