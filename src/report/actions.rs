@@ -47,7 +47,6 @@ pub(crate) fn add_mask(value: &SecretString, output: &mut dyn Write) -> io::Resu
     output.flush()
 }
 
-/// The step's outputs.
 pub(super) const OUTPUTS: [&str; 6] =
     ["rotated", "token-id", "expires-at", "previous-valid-until", "next-rotation-at", "report"];
 

@@ -1,5 +1,4 @@
-//! Times, distances, counts and ids as every report for users writes them. JSON alone has
-//! RFC 3339 and whole ids.
+//! Times, distances, counts and ids as every report for users (not JSON) writes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,8 +62,7 @@ impl Format {
         self.ids.get(id).map_or(id, |&length| &id[..length])
     }
 
-    /// `2026-09-01 (in 12 days)`, and the time of day too if that is near or *now* is not
-    /// known.
+    /// `2026-09-01 (in 12 days)`, with the time of day if that is near or *now* is unknown.
     pub(crate) fn when(&self, time: Timestamp) -> String {
         let Some(now) = self.now else { return date(time) };
         let ahead = time.duration_since(now);
@@ -160,7 +158,6 @@ fn distance(ahead: SignedDuration) -> String {
     if ahead.is_negative() { format!("{length} ago") } else { format!("in {length}") }
 }
 
-/// `"ci-ingest" (id)`
 pub(super) fn named(id: &str, name: &str) -> String {
     format!("\"{name}\" ({id})")
 }

@@ -34,18 +34,13 @@ pub(crate) use model::{
 /// The form of the report on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Format {
-    /// For users.
     #[default]
     Text,
-    /// One JSON document.
     Json,
 }
 
-/// Where a report goes.
 pub(crate) struct Outputs<'a> {
-    /// The form of what goes to `stdout`.
     pub format: Format,
-    /// The terminal of `stdout`.
     pub terminal: Terminal,
     /// Takes the report, and nothing else.
     pub stdout: &'a mut dyn Write,

@@ -1,6 +1,7 @@
 //! The report: what happened to each rotation.
 //!
-//! `--format json` prints this document; the other forms are made from it.
+//! `--format json` prints this document, field by field as docs/report.md says; the other
+//! forms are made from it.
 //! [`crate::rotation`] fills it in. It never claims more than happened: a new
 //! [`RotationReport`] is *failed* until its outcome is set, and *rotated* counts only if
 //! every destination acknowledged the write.
@@ -35,21 +36,18 @@ pub(crate) struct Report {
     pub dry_run: bool,
     /// In the order in which the user wrote them.
     pub rotations: Vec<RotationReport>,
-    /// Which command reports.
     pub command: Reporter,
     /// When the GitHub credential expires; `None`: never, or GitHub does not report it.
     #[serde(serialize_with = "optional_time")]
     pub github_credential_expires_at: Option<Timestamp>,
-    /// What ends within the time that `status --fail-within` names. Whatever is
-    /// in it makes the exit code 1.
+    /// What ends within the time that `status --fail-within` names.
     pub expiring: Vec<Expiring>,
-    /// What `status --fail-on` found. Whatever is in it makes the exit code 1.
+    /// What `status --fail-on` found.
     pub fail_on: Vec<Finding>,
     /// The provider's tokens that no rotation covers; `None`: this was not asked for.
     pub unmanaged: Option<Vec<UnmanagedToken>>,
 }
 
-/// The command that a report is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reporter {
@@ -60,14 +58,11 @@ pub(crate) enum Reporter {
     Status,
 }
 
-/// Something that ends soon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Expiring {
     /// The rotation whose token it is; `None`: it is the GitHub credential.
     pub rotation: Option<String>,
-    /// The provider's id of the token.
     pub id: Option<String>,
-    /// When it ends.
     #[serde(serialize_with = "optional_time")]
     pub expires_at: Option<Timestamp>,
 }
@@ -75,7 +70,6 @@ pub(crate) struct Expiring {
 impl Report {
     /// The process's exit code: 1 if a rotation failed, something is
     /// [`expiring`](Self::expiring), or `--fail-on` [found](Self::fail_on) something; else 0.
-    #[must_use]
     pub(crate) fn exit_code(&self) -> u8 {
         let failed = |rotation: &RotationReport| rotation.proven_outcome() == RotationOutcome::Failed;
         let is_bad =
@@ -84,7 +78,6 @@ impl Report {
     }
 
     /// Whether a run would do something: the report is of a dry run.
-    #[must_use]
     pub(crate) fn has_something_to_do(&self) -> bool {
         self.rotations.iter().any(|rotation| rotation.proven_outcome() == RotationOutcome::Planned)
     }
@@ -102,25 +95,21 @@ impl Report {
     pub(crate) fn look_ahead(&mut self, within: SignedDuration) {
         let Some(now) = self.now else { return };
         let horizon = now.checked_add(within).unwrap_or(Timestamp::MAX);
-        let credential = self.github_credential_expires_at.map(|end| (None, None, end));
+        let credential = Expiring { rotation: None, id: None, expires_at: self.github_credential_expires_at };
         let tokens = self.rotations.iter().flat_map(|rotation| {
             let current = rotation.token.as_ref().map(|token| token.id.as_str());
             let is_in_use = move |span: &&TokenSpan| span.held_by > 0 || current == Some(span.id.as_str());
-            rotation.tokens.iter().filter(is_in_use).filter_map(move |span| {
-                let end = if span.disabled { Some(now) } else { span.ends_at };
-                Some((Some(rotation.name.clone()), Some(span.id.clone()), end?))
+            rotation.tokens.iter().filter(is_in_use).map(move |span| {
+                let expires_at = if span.disabled { Some(now) } else { span.ends_at };
+                Expiring { rotation: Some(rotation.name.clone()), id: Some(span.id.clone()), expires_at }
             })
         });
-        self.expiring = tokens
-            .chain(credential)
-            .filter(|(_, _, end)| *end <= horizon)
-            .map(|(rotation, id, end)| Expiring { rotation, id, expires_at: Some(end) })
-            .collect();
+        let is_soon = |one: &Expiring| one.expires_at.is_some_and(|end| end <= horizon);
+        self.expiring = tokens.chain([credential]).filter(is_soon).collect();
     }
 
     /// The report that may be printed: every string is redacted, and no outcome claims
     /// more than the destinations show.
-    #[must_use]
     pub(crate) fn redacted(&self, redactor: &Redactor) -> RedactedReport {
         let mut report = self.clone();
         for rotation in &mut report.rotations {

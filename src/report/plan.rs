@@ -1,8 +1,4 @@
-//! What a dry run says of a rotation that it would change: what, why, and what it would
-//! leave alone.
-//!
-//! Made from the same fields that machines get: `planned`, the destinations, `retired`
-//! and `tokens`.
+//! What a dry run says of a rotation: what it would change, and what it would leave alone.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +7,7 @@ use super::model::{DestinationOutcome, PlannedMint, RotationOutcome, RotationRep
 use super::paint::{Cell, Role};
 use super::rows::{self, Row, Secret, View, folded};
 
-/// One entry each: a sign and what is done, and to what. `+` makes, `~` changes, `-`
-/// ends, `=` leaves alone.
+/// One entry each. `+` makes, `~` changes, `-` ends, `=` leaves alone.
 pub(super) fn steps(view: &View<'_>, row: &Row<'_>, few: usize) -> Vec<(Cell, String)> {
     let (rotation, format) = (row.rotation, &view.format);
     let mut steps = Vec::new();

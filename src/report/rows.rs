@@ -17,14 +17,6 @@ use super::paint::Role;
 pub(super) use words::because;
 use words::{mints, state_role, state_word, word};
 
-/// In the order of importance.
-const OUTCOMES: [RotationOutcome; 4] =
-    [RotationOutcome::Failed, RotationOutcome::Rotated, RotationOutcome::Planned, RotationOutcome::Fresh];
-
-/// Of a secret that holds what it held before the first rotation.
-const UNWRITTEN: &str = "not yet written";
-
-/// A whole report.
 pub(super) struct View<'a> {
     pub(super) report: &'a Report,
     pub(super) format: Format,
@@ -32,7 +24,6 @@ pub(super) struct View<'a> {
     pub(super) rows: Vec<Row<'a>>,
 }
 
-/// One rotation.
 pub(super) struct Row<'a> {
     pub(super) rotation: &'a RotationReport,
     pub(super) word: &'static str,
@@ -41,7 +32,6 @@ pub(super) struct Row<'a> {
     pub(super) secrets: Vec<Secret<'a>>,
 }
 
-/// One destination.
 #[derive(Clone, Copy)]
 pub(super) struct Secret<'a> {
     pub(super) destination: &'a DestinationReport,
@@ -65,9 +55,10 @@ impl<'a> View<'a> {
 
     /// The rows, failed ones first, then those that are due first.
     pub(super) fn by_urgency(&self) -> Vec<&Row<'a>> {
-        let rank = |row: &Row<'_>| OUTCOMES.iter().position(|outcome| *outcome == row.rotation.outcome);
         let mut rows: Vec<_> = self.rows.iter().collect();
-        rows.sort_by_key(|row| (rank(row), row.rotation.next_rotation_at.unwrap_or(Timestamp::MAX)));
+        rows.sort_by_key(|row| {
+            (row.rotation.outcome, row.rotation.next_rotation_at.unwrap_or(Timestamp::MAX))
+        });
         rows
     }
 
@@ -237,7 +228,6 @@ impl<'b, 'a> Failure<'b, 'a> {
         }
     }
 
-    /// What to do, one instruction each.
     pub(super) fn steps(&self) -> &'a [String] {
         &self.rows[0].rotation.steps
     }
@@ -250,11 +240,6 @@ impl<'a> Row<'a> {
             rotation.destinations.iter().map(|destination| Secret::new(rotation, destination)).collect();
         secrets.sort_by_key(Secret::rank);
         Self { rotation, word, role, secrets }
-    }
-
-    /// How many of its secrets crossfade has not yet written.
-    pub(super) fn unwritten(&self) -> usize {
-        self.secrets.iter().filter(|secret| secret.destination.presumed.is_some()).count()
     }
 
     /// Whether there is nothing to say of it but that nothing is due.
@@ -308,7 +293,9 @@ impl<'a> Secret<'a> {
             (DestinationOutcome::Planned, SecretState::Missing) => ("to create", Role::Change),
             (DestinationOutcome::Planned, _) => ("to write", Role::Change),
             (DestinationOutcome::NotRead, _) => ("not read", Role::Bad),
-            (DestinationOutcome::Unknown, _) if destination.presumed.is_some() => (UNWRITTEN, Role::Quiet),
+            (DestinationOutcome::Unknown, _) if destination.presumed.is_some() => {
+                ("not yet written", Role::Quiet)
+            }
             (_, state) => (state_word(state), state_role(state)),
         };
         let cause = destination.error.as_deref().map(|error| cause(&destination.destination, error));
@@ -324,7 +311,6 @@ impl<'a> Secret<'a> {
         }
     }
 
-    /// What it holds, in a word.
     pub(super) fn state(&self) -> &'static str {
         state_word(self.destination.state)
     }
@@ -334,7 +320,6 @@ impl<'a> Secret<'a> {
         if self.destination.outcome == DestinationOutcome::Unknown { self.state() } else { self.word }
     }
 
-    /// What explains the state.
     pub(super) fn note(&self) -> Option<&'static str> {
         match self.destination.state {
             _ if self.destination.outcome != DestinationOutcome::Unknown => None,

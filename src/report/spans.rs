@@ -12,11 +12,9 @@ const FUTURE: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// How much is drawn at least, so that a token without an expiry is visible.
 const SOME_TIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// One token.
 pub(super) struct Span {
     /// The provider's id; `None`: it is still to be minted.
     pub(super) id: Option<String>,
-    /// When it was minted; `None`: unknown.
     pub(super) begin: Option<Timestamp>,
     /// When its successor began.
     pub(super) replaced: Option<Timestamp>,
@@ -24,12 +22,10 @@ pub(super) struct Span {
     pub(super) end: Option<Timestamp>,
     /// From when on it is due; `None`: unknown, or the next run replaces it.
     pub(super) due: Option<Timestamp>,
-    /// How many destinations hold it.
     pub(super) held_by: usize,
 }
 
-/// The rotations that are drawn, `most` at the most: those of which a token is known. And how
-/// many more there are.
+/// The first `most` rotations of which a token is known, and how many more there are.
 pub(super) fn drawn<'b, 'a>(
     rows: &[&'b Row<'a>],
     now: Timestamp,

@@ -11,12 +11,9 @@ use crate::streams::Terminal;
 
 /// With fewer columns there are no tables.
 const TABLES: usize = 100;
-/// In front of the token that a secret presumably holds.
-const PRESUMABLY: &str = "presumably";
 /// The column of the secrets' table that one rotation does not need.
 const ROTATION: usize = 3;
 
-/// The whole page.
 pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
     let view = View::new(report);
     let mut page = Page::new(terminal);
@@ -93,16 +90,11 @@ fn tables(page: &mut Page, view: &View<'_>, rows: &[&Row<'_>]) -> bool {
             ]
         })
         .collect();
-    let mut secrets: Vec<Vec<Cell>> = rows
-        .iter()
-        .flat_map(|row| {
-            let groups = folded(&row.secrets, text::few(page.terminal));
-            groups
-                .into_iter()
-                .map(|group| secret(view, row, &group, page.terminal.verbose))
-                .collect::<Vec<_>>()
-        })
-        .collect();
+    let mut secrets: Vec<Vec<Cell>> = Vec::new();
+    for row in rows {
+        let groups = folded(&row.secrets, text::few(page.terminal));
+        secrets.extend(groups.iter().map(|group| secret(view, row, group, page.terminal.verbose)));
+    }
     let mut drawn = Page::new(page.terminal);
     if !drawn.table(&["VERDICT", "ROTATION", "TOKEN", "EXPIRES", "WHY"], &tokens) {
         return false;
@@ -124,6 +116,7 @@ fn tables(page: &mut Page, view: &View<'_>, rows: &[&Row<'_>]) -> bool {
 fn secret(view: &View<'_>, row: &Row<'_>, group: &[&Secret<'_>], is_verbose: bool) -> Vec<Cell> {
     let plain = |text: &str| (Role::Plain, text.to_owned());
     let secret = group[0];
+    let holds = if secret.destination.presumed.is_some() { "presumably" } else { secret.state() };
     let is_news = is_verbose || secret.destination.state != SecretState::Current;
     let written = secret.destination.updated_at.filter(|_| group.len() == 1 && is_news);
     let written = written.map(|at| format!("last written {}", view.format.when(at)));
@@ -131,10 +124,7 @@ fn secret(view: &View<'_>, row: &Row<'_>, group: &[&Secret<'_>], is_verbose: boo
         secret.cause.map(|cause| view.format.sentence(cause)).or_else(|| secret.note().map(str::to_owned));
     let note: Vec<String> = note.into_iter().chain(written).collect();
     vec![
-        (
-            secret.role,
-            if secret.destination.presumed.is_some() { PRESUMABLY } else { secret.state() }.to_owned(),
-        ),
+        (secret.role, holds.to_owned()),
         plain(secret.token.map_or("", |id| view.format.id(id))),
         plain(&rows::name(group)),
         plain(&row.rotation.name),

@@ -82,12 +82,8 @@ impl Page<'_> {
             1 => "1 rotation".to_owned(),
             _ => format!("{count} of {of} rotations"),
         };
-        let count = |outcome| view.count(outcome);
-        let (failed, planned, rotated) = (
-            count(RotationOutcome::Failed),
-            count(RotationOutcome::Planned),
-            count(RotationOutcome::Rotated),
-        );
+        let outcomes = [RotationOutcome::Failed, RotationOutcome::Planned, RotationOutcome::Rotated];
+        let [failed, planned, rotated] = outcomes.map(|outcome| view.count(outcome));
         let expiring = view.report.expiring.len();
         let (sign, title) = match (failed, planned, rotated) {
             (0, ..) if !view.report.fail_on.is_empty() => ("❌", "--fail-on found something".to_owned()),
@@ -121,7 +117,6 @@ impl Page<'_> {
         text
     }
 
-    /// What failed, why, and what to do.
     fn failures(&self) -> String {
         let mut text = String::new();
         let failures = self.view.failures();
@@ -212,7 +207,6 @@ impl Page<'_> {
         vec![sign(row).to_owned(), code(&rotation.name), secrets, expiry, next]
     }
 
-    /// Several rotations as one line.
     fn more(&self, rows: &[&Row<'_>]) -> Vec<String> {
         let secrets: usize = rows.iter().map(|row| row.secrets.len()).sum();
         let first = |times: Vec<jiff::Timestamp>| {

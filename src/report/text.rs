@@ -18,7 +18,6 @@ const PLAN_COLUMN: usize = 12;
 /// More secrets of which the same is true are one entry, unless all are asked for.
 const FEW: usize = 10;
 
-/// The whole report.
 pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
     let view = View::new(report);
     let mut page = Page::new(terminal);
@@ -70,7 +69,6 @@ pub(super) fn few(terminal: Terminal) -> usize {
     if terminal.verbose { usize::MAX } else { FEW }
 }
 
-/// Everything about one rotation.
 pub(super) fn rotation(page: &mut Page, view: &View<'_>, row: &Row<'_>) {
     let (rotation, format) = (row.rotation, &view.format);
     headline(page, view, row);
@@ -170,7 +168,8 @@ fn tokens(page: &mut Page, view: &View<'_>, rotation: &RotationReport) {
 fn secrets(page: &mut Page, view: &View<'_>, row: &Row<'_>) {
     // Of a rotation that is as it should be, only the exceptions are news.
     let is_fresh = row.rotation.outcome == RotationOutcome::Fresh && !page.terminal.verbose;
-    let (held, unwritten) = (row.rotation.count(DestinationOutcome::Held), row.unwritten());
+    let held = row.rotation.count(DestinationOutcome::Held);
+    let unwritten = row.secrets.iter().filter(|secret| secret.destination.presumed.is_some()).count();
     if is_fresh && held > 0 {
         entry(page, Role::Good, "current", &format::share(held, row.secrets.len(), ["holds it", "hold it"]));
     }
@@ -214,7 +213,6 @@ pub(super) fn finish(page: &mut Page, view: &View<'_>, tally: &str) {
     }
 }
 
-/// A line of two columns.
 fn entry(page: &mut Page, role: Role, label: &str, value: &str) {
     page.entry(2, (role, label.to_owned()), COLUMN, value);
 }

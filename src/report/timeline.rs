@@ -10,7 +10,6 @@ use super::spans::{self, Span};
 
 /// With fewer columns a timeline is unreadable.
 const NARROWEST: usize = 50;
-/// A drawing is no wider.
 const WIDEST: usize = 120;
 /// Rotations that are drawn, unless all are asked for.
 const MOST: usize = 40;
@@ -84,7 +83,6 @@ pub(super) fn draw(page: &mut Page, view: &View<'_>) {
     page.end_line();
 }
 
-/// Columns that stand for times.
 struct Scale {
     first: Timestamp,
     last: Timestamp,
