@@ -20,17 +20,15 @@ mod rotations;
 mod schedule;
 pub(crate) mod workflow;
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use crate::config::{Config, Repository};
 use crate::diagnostic::{Problems, Severity};
 use crate::error_code::ErrorCode;
-use crate::provider::ProviderSettings;
 use crate::rotation::error::RotationError;
-use crate::rotation::session::ProviderSession;
+use crate::rotation::session::Sessions;
 use crate::rotation::{self, Examination, Failure, RunContext, Unproved};
 use workflow::Workflows;
 
@@ -82,7 +80,7 @@ pub(crate) struct Subject<'a> {
     /// The repository that rotates.
     pub(crate) repository: &'a Repository,
     /// One session for each provider and credential.
-    pub(crate) sessions: &'a HashMap<ProviderSettings, Arc<ProviderSession>>,
+    pub(crate) sessions: &'a Sessions,
     /// The workflows of the checkout.
     pub(crate) workflows: &'a Workflows,
 }
@@ -103,7 +101,7 @@ impl Check {
     }
 
     fn failed(subject: impl Into<String>, check: &'static str, failure: Failure) -> Self {
-        let Failure { message, steps, code, .. } = failure;
+        let Failure { message, steps, code } = failure;
         Self { fix: steps, code: Some(code), ..Self::new(subject, check, State::Failed, message) }
     }
 }

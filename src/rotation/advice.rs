@@ -1,5 +1,4 @@
-//! What is still valid after a failure: which token each destination holds, and until
-//! when.
+//! What is still valid after a failure: which token each destination holds, and until when.
 //!
 //! Formats what a [`RotationRun`] knows, and claims nothing beyond its timestamps.
 
@@ -24,12 +23,10 @@ const GROUPS: usize = 3;
 enum Holds {
     /// By its timestamp, or because it acknowledged the write.
     Certainly,
-    /// crossfade never wrote it; the user's configuration says that it holds the
-    /// original.
+    /// crossfade never wrote it; the user's configuration says that it holds the original.
     Presumably,
     /// A write was not acknowledged: it holds the new token, or what it held before.
     NewTokenOrBefore,
-    /// There is no such secret.
     Nothing,
     /// It was written by something other than crossfade, or may be written right now.
     Unknown,
@@ -37,8 +34,7 @@ enum Holds {
     NotRead,
 }
 
-/// What the destinations hold after a failure, and until when it is valid; one sentence
-/// each.
+/// What the destinations hold after a failure, and until when it is valid, in sentences.
 pub(super) fn still_valid(rotation: &Rotation, run: &RotationRun, error: &RotationError) -> Vec<String> {
     let Some(now) = run.now else {
         return vec!["Every secret keeps the token that it holds.".to_owned()];
@@ -83,7 +79,6 @@ pub(super) fn still_valid(rotation: &Rotation, run: &RotationRun, error: &Rotati
     said
 }
 
-/// What a group of destinations holds.
 fn sentence(holds: Holds, token: Option<&Member>, names: &[String], now: Timestamp) -> String {
     let [hold, were, do_not] = match names.len() {
         1 => ["holds", "was", "does not"],

@@ -19,8 +19,7 @@ pub enum RotationError {
          No token was created or ended."
     )]
     FutureMarker { id: String, minted_at: Timestamp, now: Timestamp },
-    /// A marker's delivery window is longer than any run, and would block the rotation
-    /// for days.
+    /// Such a window would block the rotation for days.
     #[error(
         "Token {id} carries this rotation's marker with a delivery window until {until}, longer than any that \
          crossfade writes. No token was created or ended."
@@ -191,25 +190,17 @@ pub enum RotationError {
 }
 
 impl RotationError {
-    /// Whether another run may be writing secrets right now.
-    #[must_use]
-    pub fn is_another_run(&self) -> bool {
+    pub(crate) fn is_another_run(&self) -> bool {
         matches!(self, Self::InFlight { .. } | Self::Overtaken { .. })
     }
 }
 
 /// What happened to a new token that is not used.
 #[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the messages tell what the variants and their fields are")]
 pub enum Cleanup {
-    /// It was deleted.
     Revoked,
-    /// It could not be deleted.
-    Failed {
-        /// Until when, if it ends at all.
-        until: Option<Timestamp>,
-        /// Why it could not be deleted.
-        why: String,
-    },
+    Failed { until: Option<Timestamp>, why: String },
 }
 
 impl std::fmt::Display for Cleanup {

@@ -1,5 +1,4 @@
-//! Which of the provider's tokens belong to a rotation, and which destinations hold
-//! them.
+//! Which of the provider's tokens belong to a rotation, and which destinations hold them.
 //!
 //! A pure function of the provider's list and GitHub's timestamps. [`super::plan`]
 //! decides what to do.
@@ -20,7 +19,6 @@ pub(super) const TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
 /// GitHub's clock and the provider's may be this far apart.
 pub(super) const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// One token of a rotation.
 #[derive(Debug, Clone)]
 pub(super) struct Member {
     /// As the provider shows it.
@@ -60,7 +58,6 @@ impl Member {
         self.marker.as_ref().is_some_and(begins_by) && self.window_is_open(at)
     }
 
-    /// The run that minted it.
     pub(super) fn run(&self) -> Option<&str> {
         self.marker.as_ref().map(|marker| marker.run.as_str())
     }
@@ -159,16 +156,14 @@ impl Lineage {
         }
     }
 
-    /// The token in whose window alone this time lies. The attempts of one run share a
-    /// window.
+    /// The token in whose window alone this time lies. The attempts of one run share a window.
     fn written_at(&self, at: Timestamp) -> Option<&Member> {
         let mut candidates = self.members.iter().filter(|member| member.window_contains(at));
         let run = candidates.next()?.run();
         if candidates.any(|other| other.run() != run) {
             return None;
         }
-        // Only the last attempt of a run is delivered: an earlier write came from
-        // elsewhere.
+        // Only the last attempt of a run is delivered: an earlier write came from elsewhere.
         let last = self.members.iter().find(|member| member.run() == run)?;
         (last.window_contains(at) && !self.is_copied(last)).then_some(last)
     }
@@ -179,8 +174,7 @@ impl Lineage {
         self.members.iter().any(|member| member.is_live(now) && member.window_contains(at))
     }
 
-    /// Whether another token carries the same marker, such as a copy that a user made in
-    /// the provider's pages.
+    /// Whether another token carries the same marker: a user may copy a token at the provider.
     fn is_copied(&self, member: &Member) -> bool {
         self.members.iter().any(|other| !other.is(member) && other.marker == member.marker)
     }

@@ -24,10 +24,8 @@ const RUN_LENGTH: usize = 12;
 /// Characters of the signature: 65 bits.
 const MAC_LENGTH: usize = 13;
 
-/// The marker of one minted token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Marker {
-    /// The rotation that minted it.
     pub key: RotationKey,
     /// When it was minted, by GitHub's clock, in whole seconds.
     pub minted_at: Timestamp,
@@ -43,8 +41,7 @@ pub(crate) struct Marker {
 }
 
 impl Marker {
-    /// The unsigned marker of the first attempt of a run that mints now and delivers within
-    /// `window`.
+    /// The unsigned marker of a run's first attempt, which mints now and delivers in `window`.
     pub(crate) fn new(key: RotationKey, now: Timestamp, window: SignedDuration, run: String) -> Self {
         // Rounded down: a marker from the future is not trusted.
         let minted_at = Timestamp::from_second(now.as_second()).unwrap_or(now);
@@ -168,13 +165,9 @@ fn base36(number: i64) -> String {
 
 /// The keys that sign markers: the first signs, all verify. None: nothing is signed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct MarkerKeys(Vec<SecretString>);
+pub(crate) struct MarkerKeys(pub(crate) Vec<SecretString>);
 
 impl MarkerKeys {
-    pub(crate) fn new(keys: Vec<SecretString>) -> Self {
-        Self(keys)
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -209,7 +202,7 @@ mod tests {
     }
 
     fn keys(all: &[&str]) -> MarkerKeys {
-        MarkerKeys::new(all.iter().map(|key| SecretString::from(*key)).collect())
+        MarkerKeys(all.iter().map(|key| SecretString::from(*key)).collect())
     }
 
     fn marker(name: &str, keys: &MarkerKeys) -> Marker {

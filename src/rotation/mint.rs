@@ -42,7 +42,6 @@ pub(super) struct MintAttempt<'a> {
 pub(super) struct NewToken {
     pub(super) member: Member,
     pub(super) value: SecretString,
-    /// The end of the delivery window.
     pub(super) until: Timestamp,
     pub(super) verification: VerificationOutcome,
     /// The previous token after the mint, with its new expiry.
@@ -62,8 +61,10 @@ pub(super) struct MintFailure {
 
 /// Why a new token is not delivered.
 enum Rejection {
-    /// Another run minted a token too.
-    Rival { id: String, minted_at: Timestamp },
+    Rival {
+        id: String,
+        minted_at: Timestamp,
+    },
     /// The token differs from the request, or the provider does not accept its value.
     Unfit(String),
 }
@@ -152,7 +153,7 @@ impl MintAttempt<'_> {
                 let ahead = self.context.ahead(self.session.clock);
                 self.input.previous_ends_at(marker.minted_at, ahead, &plan, old)
             });
-            let error = match self.request(&plan, old.as_ref(), ends_at, &marker).await {
+            let error = match self.request(old.as_ref(), ends_at, &marker).await {
                 Ok(minted) => {
                     let previous = touched.or_else(|| ended(old.as_ref(), ends_at));
                     return Ok((minted, marker, previous));
@@ -178,8 +179,7 @@ impl MintAttempt<'_> {
                 }
             };
             match (lost, self.input.profile.overlap) {
-                // Its value is lost, so the next attempt replaces it and ends it at
-                // once.
+                // Its value is lost, so the next attempt replaces it and ends it at once.
                 (Some(lost), Overlap::Native) => {
                     plan.previous_is_orphan = true;
                     old = Some(Member { token: lost, marker: Some(marker), is_proven: true });
@@ -198,27 +198,25 @@ impl MintAttempt<'_> {
     /// provider refuses to regenerate it.
     async fn request(
         &self,
-        plan: &MintPlan,
         old: Option<&Member>,
         previous_ends_at: Option<Timestamp>,
         marker: &Marker,
     ) -> Result<Minted, Error> {
         let PlanInput { rotation, profile, now, .. } = self.input;
-        let (name, note) = match (old, &rotation.create, profile.marker_in) {
-            (Some(old), _, _) => (marker::strip(&old.token.name), old.token.note.clone()),
-            (None, _, MarkerIn::Name) => (rotation.token.clone(), rotation.token.clone()),
-            (None, create, MarkerIn::Description) => {
-                let said = create.as_ref().and_then(|create| create.get("description")?.as_str());
-                (rotation.token.clone(), said.unwrap_or_default().to_owned())
-            }
+        let name = old.map_or_else(|| rotation.token.clone(), |old| marker::strip(&old.token.name));
+        let description = rotation.create.as_ref().and_then(|create| create.get("description")?.as_str());
+        let note = match (old, profile.marker_in) {
+            (Some(old), _) => &old.token.note,
+            (None, MarkerIn::Name) => &rotation.token,
+            (None, MarkerIn::Description) => description.unwrap_or_default(),
         };
         let lifetime = rotation.policy.lifetime.duration();
         let mut mint = Mint {
             previous: old.map(|old| &old.token),
-            by_creation: plan.by_creation,
+            by_creation: profile.overlap == Overlap::AcrossRuns,
             template: rotation.create.as_ref(),
             name: &name,
-            note: &marker::annotate(&marker::cut(&note, profile.marker_max), marker),
+            note: &marker::annotate(&marker::cut(note, profile.marker_max), marker),
             expires_at: (profile.expiry == Expiry::Native)
                 .then(|| super::lineage::after(marker.minted_at, lifetime)),
             previous_ends_at,
@@ -293,7 +291,9 @@ impl MintAttempt<'_> {
             let minted_at = marker.minted_at;
             let is_other = marker.run != own.run;
             let member = Member { token: token.clone(), marker: Some(marker), is_proven: false };
-            let is_rival = is_other && (member.window_is_open(now) || !self.is_known(token));
+            let was_listed = self.lineage.get(&token.id).is_some()
+                || self.lineage.ignored.iter().any(|ignored| ignored.id == token.id);
+            let is_rival = is_other && (member.window_is_open(now) || !was_listed);
             is_rival.then(|| Rejection::Rival { id: token.id.clone(), minted_at })
         })
     }
@@ -350,12 +350,6 @@ impl MintAttempt<'_> {
         }
     }
 
-    /// Whether the first list of this run showed a token.
-    fn is_known(&self, token: &Token) -> bool {
-        self.lineage.members.iter().any(|member| member.token.id == token.id)
-            || self.lineage.ignored.iter().any(|ignored| ignored.id == token.id)
-    }
-
     /// Deletes the token of a lost attempt. If that fails, a later run does it.
     async fn delete(&self, lost: &Token) {
         let credentials = CredentialFallback::before_mint(self.session);
@@ -365,8 +359,7 @@ impl MintAttempt<'_> {
     }
 }
 
-/// The token as the list shows it, because a reply may leave fields out; `token` itself
-/// if the list lacks it.
+/// The token as the list shows it, if it does: a reply to a creation may leave fields out.
 fn shown<'a>(token: &'a Token, listed: &'a [Token]) -> &'a Token {
     listed.iter().find(|other| other.id == token.id).unwrap_or(token)
 }

@@ -26,18 +26,14 @@ const TOLERANCE: SignedDuration = SignedDuration::from_hours(25);
 const SIGNED: &str = "the key of a proof that anybody may know";
 
 /// Whether a token carries a marker: of this rotation (`Some(true)`), or of another.
-#[must_use]
 pub(crate) fn is_ours(rotation: &Rotation, token: &Token) -> Option<bool> {
     Marker::find(&token.note).map(|marker| rotation.has_key(&marker.key))
 }
 
-/// A proof under way.
 pub(crate) struct Proof<'a> {
-    /// The provider, and the credential.
     pub session: &'a ProviderSession,
     /// The rotation whose token the new one is made like.
     pub rotation: &'a Rotation,
-    /// The repository that rotates.
     pub repository: &'a Repository,
     /// The shortest life of a token.
     pub shortest: Duration,
@@ -50,8 +46,7 @@ pub(crate) struct Proof<'a> {
 }
 
 impl Proof<'_> {
-    /// The whole round trip, up to a step that fails; whatever was created is deleted, or
-    /// named if that fails.
+    /// The round trip, up to a step that fails; what was created is deleted, or else named.
     pub(crate) async fn run(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         let created = self.create(&mut steps).await;
@@ -107,7 +102,7 @@ impl Proof<'_> {
         let now =
             note(steps, "read the provider's clock", (self.now)().ok_or("it sends no date".to_owned()))?;
         let profile = self.session.provider.profile();
-        let keys = MarkerKeys::new(vec![SIGNED.into()]);
+        let keys = MarkerKeys(vec![SIGNED.into()]);
         let window = delivery_window(1);
         let marker = Marker::new(key, now, window, marker::new_run(Some(named))).signed(&keys);
         let name = "crossfade-proof";
@@ -220,8 +215,7 @@ impl Proof<'_> {
         note(steps, "see that its value is refused", self.unless_stopped(looks).await.flatten());
     }
 
-    /// Asks until there is an answer, for as long as the service may lag. `otherwise`: what is
-    /// wrong if there is none.
+    /// Asks until there is an answer, while the service may lag; `otherwise` is the error.
     async fn repeated<T>(
         &self,
         ask: impl AsyncFn() -> Result<Option<T>, Error>,
@@ -377,7 +371,7 @@ mod tests {
     fn a_proof_takes_as_much_room_as_a_rotation() {
         assert_eq!(as_long_as("proof", "a longer name"), "proof--------");
         assert_eq!(as_long_as("proof", "ci"), "proof");
-        let keys = MarkerKeys::new(vec![SIGNED.into()]);
+        let keys = MarkerKeys(vec![SIGNED.into()]);
         let run = marker::new_run(Some("tok"));
         let marker = Marker::new(asked().key, day(0), delivery_window(1), run).signed(&keys).to_string();
         assert!(marker.len() >= 62, "{marker}");

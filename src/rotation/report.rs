@@ -1,6 +1,4 @@
 //! Turns a [`RotationRun`] into a [`RotationReport`] that claims no more than is known.
-//!
-//! A projection: it decides nothing. [`crate::report`] decides how it is printed.
 
 use jiff::Timestamp;
 
@@ -32,7 +30,7 @@ pub(super) fn report(rotation: &Rotation, run: RotationRun, mode: Mode) -> Rotat
         destinations: (0..rotation.secrets.len())
             .map(|index| run.destination(rotation, index, mode))
             .collect(),
-        next_rotation_at: run.outlook.next_rotation_at,
+        next_rotation_at: run.next_rotation_at,
         error: run.error.as_ref().map(ToString::to_string),
         error_code: run.error.as_ref().map(|error| error.code().to_string()),
         next_step: run
@@ -87,7 +85,7 @@ impl RotationRun {
 
     /// When a later run retires a token, unless it must wait for something else.
     fn retire_at(&self, member: &Member) -> Option<Timestamp> {
-        let mut retirements = self.outlook.retirements.iter();
+        let mut retirements = self.retirements.iter();
         retirements.find(|one| one.token == member.token.id).map(|one| one.from)
     }
 

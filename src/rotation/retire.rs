@@ -60,8 +60,7 @@ pub(super) async fn retire(
     .await
 }
 
-/// Reads the token: whether it has ended. An error if its id belongs to another token
-/// now.
+/// Reads the token: whether it has ended. An error if its id now belongs to another token.
 async fn has_ended(
     session: &ProviderSession,
     credentials: &CredentialFallback<'_>,

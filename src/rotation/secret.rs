@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use super::lineage::{Member, TOLERANCE, before};
 use crate::github::{Error, Evidence, SecretState, WriteError};
 
-/// One secret in this run.
 #[derive(Debug, Clone)]
 pub(super) struct Secret {
     /// As GitHub reported it before anything was written.
@@ -48,7 +47,6 @@ pub(super) enum Holder<'a> {
     /// Last written at that time, outside every window or in more than one. Without a
     /// time: this run's write may have taken place.
     Unknown(Option<Timestamp>),
-    /// There is no such secret.
     Missing,
     /// It could not be read, or cannot be written.
     NotRead,

@@ -204,8 +204,7 @@ pub(super) fn support(
     }
 }
 
-/// Leaves out tokens with other privileges than the trusted one, and reports those that
-/// live.
+/// Leaves out tokens with other privileges than the trusted one, and reports the live ones.
 pub(super) fn keep_trusted(rotation: &Rotation, lineage: &mut Lineage, now: Timestamp) {
     let is_trusted = |member: &&Member| Some(&member.token.id) == rotation.trusted.as_ref();
     let Some(trusted) = lineage.members.iter().find(is_trusted) else { return };

@@ -50,7 +50,7 @@ fn mint(plan: &Plan) -> &MintPlan {
 
 /// The id of the token that a mint succeeds.
 fn previous(plan: &Plan) -> String {
-    mint(plan).previous.clone().unwrap().into()
+    mint(plan).previous.clone().unwrap()
 }
 
 #[test]
@@ -316,7 +316,6 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
     let old = original(Some(day(10)));
     let mint = MintPlan {
         keeps_previous: false,
-        by_creation: false,
         previous: Some(old.id()),
         previous_is_orphan: false,
         orphans: Vec::new(),
@@ -334,7 +333,6 @@ fn a_predecessor_keeps_its_end_where_the_delivery_is_not_sure() {
     let ends_at = |end: Option<Timestamp>, keeps_previous, previous_is_orphan| {
         let mint = MintPlan {
             keeps_previous,
-            by_creation: false,
             previous: None,
             previous_is_orphan,
             orphans: Vec::new(),
@@ -372,7 +370,7 @@ fn while_a_secret_lacks_the_new_token_the_next_run_mints() {
     let next = |second: Secret| {
         let secrets = [delivered(), second];
         let situation = Situation::new(input(&rotation, minute(2)), &lineage, &secrets);
-        outlook(&situation, lineage.minted()).next_rotation_at
+        next_rotation_at(&situation, lineage.minted())
     };
     assert_eq!(next(delivered()), Some(day(76)));
     let refused = WriteError { refused: true, late: false, error: github_error("422") };

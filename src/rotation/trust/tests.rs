@@ -18,7 +18,7 @@ const CREATES: Profile =
     Profile { overlap: Overlap::AcrossRuns, expiry: Expiry::Native, marker_in: MarkerIn::Name, ..NATIVE };
 
 fn keys() -> MarkerKeys {
-    MarkerKeys::new(vec![SecretString::from("a key of more than 16 characters")])
+    MarkerKeys(vec![SecretString::from("a key of more than 16 characters")])
 }
 
 /// A listed token with a marker that is signed, or not.
@@ -52,7 +52,7 @@ fn once_a_token_is_signed_later_unsigned_ones_are_ignored() {
         panic!("a run without the key goes on")
     };
     assert_eq!(id, "signed");
-    let other = MarkerKeys::new(vec![SecretString::from("another key of 16 and more")]);
+    let other = MarkerKeys(vec![SecretString::from("another key of 16 and more")]);
     assert!(matches!(
         believed(std::slice::from_ref(&signed), &other),
         Err(RotationError::MarkerKeyUnknown { .. })
@@ -274,7 +274,8 @@ fn acts(
     let mut ended: Vec<Token> = plan.retire.iter().map(|one| token(&one.token)).collect();
     let Step::Mint(mint) = &plan.step else { return Some((ended, None)) };
     ended.extend(mint.orphans.iter().map(token));
-    ended.extend(mint.previous.iter().filter(|_| mint.previous_is_orphan && !mint.by_creation).map(token));
+    let is_ended = mint.previous_is_orphan && profile.overlap == Overlap::Native;
+    ended.extend(mint.previous.iter().filter(|_| is_ended).map(token));
     Some((ended, mint.previous.as_ref().map(token)))
 }
 

@@ -53,7 +53,7 @@ fn an_expired_predecessor_is_deleted_only_on_demand() {
         Situation::new(at, &lineage, secrets)
             .retirements_now()
             .into_iter()
-            .map(|one| (one.token.into(), one.action))
+            .map(|one| (one.token, one.action))
             .collect::<Vec<_>>()
     };
     let three_days = Some(Period::from_days(3));
