@@ -23,7 +23,7 @@ use crate::clock::{Clock, ClockId};
 use crate::diagnostic::{Invalid, Problems};
 use crate::doctor::{self, Diagnosis, Subject, workflow};
 use crate::environment::Environment;
-use crate::github::{GitHub, GithubCredential, GithubOptions, IssueToken, Issues, Mode};
+use crate::github::{GitHub, GithubOptions, Issues, Mode};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::progress::Progress;
 use crate::provider::{self, ProviderSettings};
@@ -67,7 +67,6 @@ pub async fn run(
         Ok(Invocation::Init(run)) => return Box::pin(init::run(*run, &host, stop)).await,
         Err(early_exit) => return host.exit_early(early_exit),
     };
-    register(&run, &redactor);
     let verbosity = run.options.verbosity;
     let progress = match verbosity {
         Verbosity::Quiet => Progress::default(),
@@ -281,20 +280,4 @@ fn session(
         .map_err(|error| error.to_string())?;
     let credential = credentials.get(&settings.credential).cloned().unwrap_or_default();
     Ok(ProviderSession::new(provider, credential, clock, http.retry_policy()))
-}
-
-/// Keeps every secret of this run out of every output.
-fn register(run: &Run, redactor: &Redactor) {
-    run.credentials.values().for_each(|credential| redactor.register(credential));
-    run.marker_keys.iter().for_each(|key| redactor.register(key));
-    if let Some(settings) = &run.issue {
-        let (IssueToken::Own(token) | IssueToken::Shared(token)) = &settings.token;
-        redactor.register(token);
-    }
-    register_github(&run.github.credential, redactor);
-}
-
-fn register_github(credential: &GithubCredential, redactor: &Redactor) {
-    let (GithubCredential::Token(secret) | GithubCredential::App { private_key: secret, .. }) = credential;
-    redactor.register(secret);
 }

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use tracing::instrument::WithSubscriber as _;
 
 use super::host::Host;
-use super::{FAILED, INTERRUPTED, register_github};
+use super::{FAILED, INTERRUPTED};
 use crate::cli::{EarlyExit, InitRun, Verbosity};
 use crate::diagnostic::Problems;
 use crate::init::dialog::{self, Closed, Dialog};
@@ -19,9 +19,6 @@ pub(super) async fn run(mut run: InitRun, host: &Host<'_>, mut stop: impl AsyncF
     let (redactor, mut stderr) = (&*host.redactor, host.streams.stderr.clone());
     if let Some(note) = &run.note {
         host.note(note);
-    }
-    if let Some(github) = &run.github {
-        register_github(&github.credential, redactor);
     }
     let lookup = Lookup {
         environment: host.environment,
