@@ -4,7 +4,7 @@
 
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
@@ -373,14 +373,15 @@ fn cause<'a>(destination: &str, error: &'a str) -> &'a str {
 }
 
 /// Values of one key together, in the order in which the keys are first seen.
-fn grouped<K: Ord, T>(values: impl Iterator<Item = (K, T)>) -> Vec<(K, Vec<T>)> {
-    let mut groups: BTreeMap<K, (usize, Vec<T>)> = BTreeMap::new();
-    for (index, (key, value)) in values.enumerate() {
-        groups.entry(key).or_insert((index, Vec::new())).1.push(value);
+fn grouped<K: PartialEq, T>(values: impl Iterator<Item = (K, T)>) -> Vec<(K, Vec<T>)> {
+    let mut groups: Vec<(K, Vec<T>)> = Vec::new();
+    for (key, value) in values {
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, values)) => values.push(value),
+            None => groups.push((key, vec![value])),
+        }
     }
-    let mut groups = Vec::from_iter(groups);
-    groups.sort_by_key(|(_, (first, _))| *first);
-    groups.into_iter().map(|(key, (_, values))| (key, values)).collect()
+    groups
 }
 
 /// `1 failed, 2 rotated`

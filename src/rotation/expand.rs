@@ -84,7 +84,7 @@ async fn expand_one(
     }
 }
 
-/// A pattern as the user wrote it; of a long list the first few, lest the message be cut off.
+/// A pattern as the user wrote it; of a long list the first few, so that it is not cut off.
 fn shown(pattern: &SecretPattern) -> String {
     let whole = pattern.to_string();
     let parts: Vec<String> = whole.split(", ").map(str::to_owned).collect();

@@ -47,7 +47,7 @@ pub(crate) enum DestinationOutcome {
 }
 
 /// What a secret holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SecretState {
     /// The token that it should hold.
