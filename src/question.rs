@@ -3,11 +3,8 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-
 use crate::progress::Progress;
 use crate::redact::Redactor;
-use crate::rotation::Ask;
 use crate::streams::{Input, Stream};
 
 /// Asks on standard error, and reads the answer from standard input.
@@ -18,9 +15,9 @@ pub(crate) struct Question {
     pub(crate) progress: Progress,
 }
 
-#[async_trait]
-impl Ask for Question {
-    async fn may_end(&self, tokens: &[String]) -> bool {
+impl Question {
+    /// Whether these tokens may be ended.
+    pub(crate) async fn may_end(&self, tokens: &[String]) -> bool {
         let _paused = self.progress.pause();
         let mut text = "This run ends tokens at once:\n".to_owned();
         for token in tokens {

@@ -18,8 +18,7 @@ mod rotations;
 mod schedule;
 pub(crate) mod workflow;
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -28,9 +27,8 @@ use crate::config::{Config, Repository};
 use crate::diagnostic::{Problems, Severity};
 use crate::error_code::ErrorCode;
 use crate::github::Error;
-use crate::provider::ProviderSettings;
 use crate::rotation::error::RotationError;
-use crate::rotation::session::ProviderSession;
+use crate::rotation::session::Sessions;
 use crate::rotation::{self, Examination, Failure, RunContext, Unproved};
 use workflow::Workflows;
 
@@ -106,7 +104,7 @@ impl Check {
     }
 
     fn failed(subject: impl Into<String>, check: &'static str, failure: Failure) -> Self {
-        let Failure { message, steps, code, .. } = failure;
+        let Failure { message, steps, code } = failure;
         Self { fix: steps, code: Some(code), ..Self::new(subject, check, State::Failed, message) }
     }
 }
@@ -136,7 +134,7 @@ pub(crate) async fn diagnose(
     config: &Config,
     warnings: &Problems,
     repository: &Repository,
-    sessions: &HashMap<ProviderSettings, Arc<ProviderSession>>,
+    sessions: &Sessions,
     workflows: &Workflows,
 ) -> Diagnosis {
     let owners = owners(config);

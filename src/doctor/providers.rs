@@ -1,8 +1,5 @@
 //! Each provider credential: accepted, what it sees, its own end; and the clocks.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
@@ -11,7 +8,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error_code::ErrorCode;
 use crate::provider::{Error, ErrorKind, ProviderSettings, Token};
-use crate::rotation::session::ProviderSession;
+use crate::rotation::session::{ProviderSession, Sessions};
 use crate::rotation::{Unproved, clock_failure, provider_failure};
 
 /// A provider credential, and the tokens that it sees.
@@ -22,10 +19,7 @@ pub(super) struct Listed<'a> {
 }
 
 /// Lists the tokens of every provider credential, in the order of the rotations.
-pub(super) async fn listed<'a>(
-    config: &'a Config,
-    sessions: &'a HashMap<ProviderSettings, Arc<ProviderSession>>,
-) -> Vec<Listed<'a>> {
+pub(super) async fn listed<'a>(config: &'a Config, sessions: &'a Sessions) -> Vec<Listed<'a>> {
     let mut known: Vec<&ProviderSettings> = Vec::new();
     for rotation in &config.rotations {
         if !known.contains(&&rotation.provider) {

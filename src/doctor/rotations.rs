@@ -1,6 +1,7 @@
 //! The token of each rotation, and its secrets.
 
 use super::{Check, State, counted};
+use crate::error_code::ErrorCode;
 use crate::report::Verdict;
 use crate::rotation::error::RotationError;
 use crate::rotation::{Examination, Failure, names};
@@ -26,7 +27,7 @@ fn token(one: &Examination<'_>, subject: &str) -> Check {
             RotationError::Stopped(_) => State::Unknown,
             _ => State::Failed,
         };
-        let is_pattern = one.verdict.is_none() && check.code == Some(crate::error_code::ErrorCode::Pattern);
+        let is_pattern = one.verdict.is_none() && check.code == Some(ErrorCode::Pattern);
         return Check { state, check: if is_pattern { "pattern" } else { "token" }, ..check };
     }
     let Some((verdict, why)) = &one.verdict else {
@@ -93,7 +94,7 @@ fn secrets(one: &Examination<'_>, subject: &str, is_accepted: bool) -> Vec<Check
         ));
     }
     for failure in &one.blocked {
-        checks.push(if failure.is_of_the_credential && !is_accepted {
+        checks.push(if failure.code == ErrorCode::GithubCredential && !is_accepted {
             check(State::Unknown, "not looked at: GitHub rejected the credential".to_owned())
         } else {
             Check::failed(subject, "secrets", failure.clone())

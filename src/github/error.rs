@@ -60,7 +60,7 @@ impl ErrorKind {
 }
 
 /// Why a write failed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct WriteError {
     /// Certainly not written, and GitHub will refuse it again.
     pub refused: bool,

@@ -10,9 +10,9 @@ use std::path::Path;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
+use super::format;
 use super::model::{RedactedReport, RotationOutcome, rfc3339};
 use super::rows::{Failure, View};
-use super::{format, json};
 use crate::diagnostic::{Origin, Position, Problem, Problems, Severity};
 use crate::redact::{Redactor, is_maskable, workflow_data, workflow_property};
 
@@ -24,10 +24,8 @@ const REPORT_LIMIT: usize = 448 * 1024;
 /// no mask is made for ([`is_maskable`]): its characters could be obeyed instead.
 ///
 /// The only place where a value is ever written. To be called on GitHub Actions
-/// alone, and before anything else could carry the value.
-///
-/// # Errors
-/// When `output` cannot be written: then the value is not masked.
+/// alone, and before anything else could carry the value. If `output` cannot be written,
+/// the value is not masked.
 pub(crate) fn add_mask(value: &SecretString, output: &mut dyn Write) -> io::Result<()> {
     const ESCAPED: usize = "%25".len();
     if !is_maskable(value) {
@@ -49,7 +47,6 @@ pub(crate) fn add_mask(value: &SecretString, output: &mut dyn Write) -> io::Resu
     output.flush()
 }
 
-/// The step's outputs.
 pub(super) const OUTPUTS: [&str; 6] =
     ["rotated", "token-id", "expires-at", "previous-valid-until", "next-rotation-at", "report"];
 
@@ -59,17 +56,10 @@ pub(crate) fn warn(message: &str, output: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Opens a group that the log folds.
-///
-/// # Errors
-/// When `output` cannot be written.
 pub(crate) fn group(title: &str, output: &mut dyn Write) -> io::Result<()> {
     writeln!(output, "::group::{}", workflow_data(title))
 }
 
-/// Closes the group.
-///
-/// # Errors
-/// When `output` cannot be written.
 pub(crate) fn end_group(output: &mut dyn Write) -> io::Result<()> {
     writeln!(output, "::endgroup::")
 }
@@ -81,14 +71,11 @@ const MESSAGE_LIMIT: usize = 4000;
 
 /// One error for each cause of failure, one warning for each warning: however many
 /// rotations and destinations it concerns, and no more than GitHub shows.
-///
-/// # Errors
-/// When `output` cannot be written.
 pub(crate) fn annotate(report: &RedactedReport, output: &mut dyn Write) -> io::Result<()> {
     let view = View::new(report);
     let title = |names: &[&str]| match names {
         [name] => format!("crossfade: {name}"),
-        names => format!("crossfade: {}", format::counted(names.len() as u64, "rotation")),
+        names => format!("crossfade: {}", format::counted(names.len(), "rotation")),
     };
     let failures = view.failures().into_iter().map(|failure| {
         let names: Vec<&str> = failure.rows.iter().map(|row| row.rotation.name.as_str()).collect();
@@ -116,7 +103,7 @@ pub(crate) fn annotate(report: &RedactedReport, output: &mut dyn Write) -> io::R
 /// As many annotations as GitHub shows; the last one counts the rest.
 fn annotations(command: &str, mut all: Vec<(String, String)>, output: &mut dyn Write) -> io::Result<()> {
     if all.len() > ANNOTATIONS {
-        let rest = all.split_off(ANNOTATIONS - 1).len() as u64;
+        let rest = all.split_off(ANNOTATIONS - 1).len();
         let rest = format!("{}: see the job summary", format::counted(rest, &format!("more {command}")));
         all.push(("crossfade".to_owned(), rest));
     }
@@ -133,14 +120,11 @@ fn message(view: &View<'_>, failure: &Failure<'_, '_>) -> String {
     let causes = failure.causes.iter().map(|(cause, names)| {
         format!("{}: {}", format::names(names, str::to_owned), view.format.sentence(cause))
     });
-    let steps = failure.steps().into_iter().map(|step| view.format.sentence(step));
+    let steps = failure.steps().iter().map(|step| view.format.sentence(step));
     error.into_iter().chain(causes).chain(steps).collect::<Vec<_>>().join("\n")
 }
 
 /// One annotation for each problem of the configuration, at its position in the file.
-///
-/// # Errors
-/// When `output` cannot be written.
 pub(crate) fn annotate_problems(
     problems: &Problems,
     redactor: &Redactor,
@@ -163,14 +147,7 @@ pub(crate) fn annotate_problems(
             Origin::Missing => {}
         }
         lines.extend(help.iter().map(|help| redactor.message(help)));
-        writeln!(
-            output,
-            "::{command} {properties}::{}",
-            workflow_data(&lines.join(
-                "
-"
-            ))
-        )?;
+        writeln!(output, "::{command} {properties}::{}", workflow_data(&lines.join("\n")))?;
     }
     Ok(())
 }
@@ -179,9 +156,6 @@ pub(crate) fn annotate_problems(
 /// value describe the only rotation, and are empty if there are several.
 ///
 /// A report that is too long for an output is left out, with a warning on `warnings`.
-///
-/// # Errors
-/// When the file, or the warning, cannot be written.
 pub(crate) fn write_outputs(
     report: &RedactedReport,
     file: &Path,
@@ -190,18 +164,16 @@ pub(crate) fn write_outputs(
     let outputs = outputs_of(report)?;
     let text: String = outputs.iter().map(|(name, value)| output(name, value)).collect();
     OpenOptions::new().append(true).create(true).open(file)?.write_all(text.as_bytes())?;
-    let is_left_out = outputs.iter().any(|(name, value)| *name == "report" && value.is_empty());
-    if is_left_out {
-        let title = workflow_property("crossfade");
+    if outputs.iter().any(|(name, value)| *name == "report" && value.is_empty()) {
         let message = "the report is too long for the output `report`, which is empty; the log has all of it";
-        writeln!(warnings, "::warning title={title}::{}", workflow_data(message))?;
+        warn(message, warnings)?;
     }
     Ok(())
 }
 
 /// The outputs and their values; a report that is too long is left out.
 pub(super) fn outputs_of(report: &RedactedReport) -> io::Result<[(&'static str, String); 6]> {
-    let document = json::compact(report)?;
+    let document = serde_json::to_string(report)?;
     let too_long = document.len() > REPORT_LIMIT;
     let rotated = report.rotations.iter().any(|rotation| rotation.outcome == RotationOutcome::Rotated);
     let only = match report.rotations.as_slice() {

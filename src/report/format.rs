@@ -1,5 +1,4 @@
-//! Times, distances, counts and ids as every report for users writes them. JSON alone has
-//! RFC 3339 and whole ids.
+//! Times, distances, counts and ids as every report for users (not JSON) writes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,8 +62,7 @@ impl Format {
         self.ids.get(id).map_or(id, |&length| &id[..length])
     }
 
-    /// `2026-09-01 (in 12 days)`, and the time of day too if that is near or *now* is not
-    /// known.
+    /// `2026-09-01 (in 12 days)`, with the time of day if that is near or *now* is unknown.
     pub(crate) fn when(&self, time: Timestamp) -> String {
         let Some(now) = self.now else { return date(time) };
         let ahead = time.duration_since(now);
@@ -149,7 +147,7 @@ pub(super) fn date(time: Timestamp) -> String {
 /// `in 12 days`, `3 hours ago`. Rounded down, so that no token seems valid for longer
 /// than it is.
 fn distance(ahead: SignedDuration) -> String {
-    let minutes = ahead.unsigned_abs().as_secs() / 60;
+    let minutes = usize::try_from(ahead.unsigned_abs().as_secs() / 60).unwrap_or(usize::MAX);
     let (count, unit) = match minutes {
         0 => return "now".to_owned(),
         1..60 => (minutes, "minute"),
@@ -160,29 +158,33 @@ fn distance(ahead: SignedDuration) -> String {
     if ahead.is_negative() { format!("{length} ago") } else { format!("in {length}") }
 }
 
-/// `"ci-ingest" (id)`
 pub(super) fn named(id: &str, name: &str) -> String {
     format!("\"{name}\" ({id})")
 }
 
 /// `1 day`, `2 days`
-pub(super) fn counted(count: u64, unit: &str) -> String {
+pub(crate) fn counted(count: usize, unit: &str) -> String {
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 /// `1 of 2 secrets was`, `2 of 3 secrets were`
 pub(super) fn share(count: usize, of: usize, verb: [&str; 2]) -> String {
-    format!("{count} of {} {}", counted(of as u64, "secret"), verb[usize::from(count != 1)])
+    format!("{count} of {} {}", counted(of, "secret"), verb[usize::from(count != 1)])
 }
 
 /// `a`, `a and b`, `a, b, c and 297 more`; each name through `shown`.
 pub(crate) fn names(names: &[&str], shown: impl Fn(&str) -> String) -> String {
     const NAMED: usize = 3;
     let named: Vec<String> = names.iter().take(NAMED).map(|name| shown(name)).collect();
-    match (named.as_slice(), names.len() - named.len()) {
+    listed(&named, names.len())
+}
+
+/// `a and b`, or `a, b and 297 more` if these are the first of a longer list.
+pub(crate) fn listed(first: &[String], of: usize) -> String {
+    match (first, of - first.len()) {
         ([others @ .., last], 0) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
-        (_, 0) => named.concat(),
-        (_, more) => format!("{} and {more} more", named.join(", ")),
+        (_, 0) => first.concat(),
+        (_, more) => format!("{} and {more} more", first.join(", ")),
     }
 }
 

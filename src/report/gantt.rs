@@ -36,15 +36,11 @@ gantt
 /// The chart, and how many rotations are not in it; `None`: there is nothing to draw.
 pub(super) fn render(rows: &[&Row<'_>], format: &Format) -> Option<(String, usize)> {
     let now = format.now?;
-    let mut drawn: Vec<(&Row<'_>, Vec<Span>)> =
-        rows.iter().map(|row| (*row, spans::of(row.rotation, now))).collect();
-    drawn.retain(|(_, spans)| !spans.is_empty());
-    let left_out = drawn.len().saturating_sub(MOST);
-    drawn.truncate(MOST);
+    let (drawn, left_out) = spans::drawn(rows, now, MOST);
     if drawn.is_empty() {
         return None;
     }
-    let (first, last) = spans::range(drawn.iter().map(|(row, spans)| (row.rotation, spans.as_slice())), now);
+    let (first, last) = spans::range(&drawn, now);
     let mut chart = Chart { text: format!("{HEAD}{}", axis(first, last)), first, last, format };
     let mut names: Vec<String> = Vec::new();
     for (row, spans) in &drawn {

@@ -6,7 +6,6 @@
 pub(crate) mod actions;
 pub(crate) mod format;
 mod gantt;
-pub(crate) mod json;
 pub(crate) mod model;
 pub(crate) mod paint;
 mod plan;
@@ -35,18 +34,13 @@ pub(crate) use model::{
 /// The form of the report on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Format {
-    /// For users.
     #[default]
     Text,
-    /// One JSON document.
     Json,
 }
 
-/// Where a report goes.
 pub(crate) struct Outputs<'a> {
-    /// The form of what goes to `stdout`.
     pub format: Format,
-    /// The terminal of `stdout`.
     pub terminal: Terminal,
     /// Takes the report, and nothing else.
     pub stdout: &'a mut dyn Write,
@@ -70,9 +64,6 @@ pub(crate) struct ActionsFiles {
 /// Publishes a report to every output. One output that fails does not stop the others. A
 /// closed pipe is not an error, and neither is a file of the runner that cannot be
 /// written: a warning says what is missing.
-///
-/// # Errors
-/// When standard output or standard error could not be written.
 pub(crate) fn publish(report: &Report, redactor: &Redactor, outputs: &mut Outputs<'_>) -> io::Result<()> {
     let report = report.redacted(redactor);
     let mut results = Vec::new();
@@ -101,7 +92,9 @@ pub(crate) fn publish(report: &Report, redactor: &Redactor, outputs: &mut Output
             };
             outputs.stdout.write_all(page.as_bytes())
         }
-        Format::Json => json::write(&report, outputs.stdout),
+        Format::Json => serde_json::to_writer_pretty(&mut *outputs.stdout, &report)
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(outputs.stdout)),
     };
     results.push(printed.and_then(|()| outputs.stdout.flush()));
     results.into_iter().filter(|result| !is_broken_pipe(result)).collect()

@@ -1,6 +1,7 @@
 //! The report: what happened to each rotation.
 //!
-//! `--format json` prints this document; the other forms are made from it.
+//! `--format json` prints this document, field by field as docs/report.md says; the other
+//! forms are made from it.
 //! [`crate::rotation`] fills it in. It never claims more than happened: a new
 //! [`RotationReport`] is *failed* until its outcome is set, and *rotated* counts only if
 //! every destination acknowledged the write.
@@ -8,25 +9,22 @@
 mod destination;
 mod monitor;
 mod rotation;
-mod time;
-mod token;
 mod workflow;
 
 use std::ops::Deref;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::redact::Redactor;
 
 pub(crate) use destination::{DestinationOutcome, DestinationReport, SecretState, WhyUnknown};
 pub(crate) use monitor::{Condition, Finding, UnmanagedToken};
-pub(crate) use rotation::{RotationOutcome, RotationReport, Verdict, VerificationOutcome};
-pub(super) use time::rfc3339;
-pub(crate) use token::{PlannedMint, TokenEnd, TokenReport, TokenSpan};
+pub(crate) use rotation::{
+    PlannedMint, RotationOutcome, RotationReport, TokenEnd, TokenReport, TokenSpan, Verdict,
+    VerificationOutcome,
+};
 pub(crate) use workflow::{WorkflowOutcome, WorkflowReport};
-
-use time::optional_time;
 
 /// What a run did or would do, or the current state.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -38,21 +36,18 @@ pub(crate) struct Report {
     pub dry_run: bool,
     /// In the order in which the user wrote them.
     pub rotations: Vec<RotationReport>,
-    /// Which command reports.
     pub command: Reporter,
     /// When the GitHub credential expires; `None`: never, or GitHub does not report it.
     #[serde(serialize_with = "optional_time")]
     pub github_credential_expires_at: Option<Timestamp>,
-    /// What ends within the time that `status --fail-within` names. Whatever is
-    /// in it makes the exit code 1.
+    /// What ends within the time that `status --fail-within` names.
     pub expiring: Vec<Expiring>,
-    /// What `status --fail-on` found. Whatever is in it makes the exit code 1.
+    /// What `status --fail-on` found.
     pub fail_on: Vec<Finding>,
     /// The provider's tokens that no rotation covers; `None`: this was not asked for.
     pub unmanaged: Option<Vec<UnmanagedToken>>,
 }
 
-/// The command that a report is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reporter {
@@ -63,14 +58,11 @@ pub(crate) enum Reporter {
     Status,
 }
 
-/// Something that ends soon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Expiring {
     /// The rotation whose token it is; `None`: it is the GitHub credential.
     pub rotation: Option<String>,
-    /// The provider's id of the token.
     pub id: Option<String>,
-    /// When it ends.
     #[serde(serialize_with = "optional_time")]
     pub expires_at: Option<Timestamp>,
 }
@@ -78,7 +70,6 @@ pub(crate) struct Expiring {
 impl Report {
     /// The process's exit code: 1 if a rotation failed, something is
     /// [`expiring`](Self::expiring), or `--fail-on` [found](Self::fail_on) something; else 0.
-    #[must_use]
     pub(crate) fn exit_code(&self) -> u8 {
         let failed = |rotation: &RotationReport| rotation.proven_outcome() == RotationOutcome::Failed;
         let is_bad =
@@ -87,7 +78,6 @@ impl Report {
     }
 
     /// Whether a run would do something: the report is of a dry run.
-    #[must_use]
     pub(crate) fn has_something_to_do(&self) -> bool {
         self.rotations.iter().any(|rotation| rotation.proven_outcome() == RotationOutcome::Planned)
     }
@@ -105,25 +95,21 @@ impl Report {
     pub(crate) fn look_ahead(&mut self, within: SignedDuration) {
         let Some(now) = self.now else { return };
         let horizon = now.checked_add(within).unwrap_or(Timestamp::MAX);
-        let credential = self.github_credential_expires_at.map(|end| (None, None, end));
+        let credential = Expiring { rotation: None, id: None, expires_at: self.github_credential_expires_at };
         let tokens = self.rotations.iter().flat_map(|rotation| {
             let current = rotation.token.as_ref().map(|token| token.id.as_str());
             let is_in_use = move |span: &&TokenSpan| span.held_by > 0 || current == Some(span.id.as_str());
-            rotation.tokens.iter().filter(is_in_use).filter_map(move |span| {
-                let end = if span.disabled { Some(now) } else { span.ends_at };
-                Some((Some(rotation.name.clone()), Some(span.id.clone()), end?))
+            rotation.tokens.iter().filter(is_in_use).map(move |span| {
+                let expires_at = if span.disabled { Some(now) } else { span.ends_at };
+                Expiring { rotation: Some(rotation.name.clone()), id: Some(span.id.clone()), expires_at }
             })
         });
-        self.expiring = tokens
-            .chain(credential)
-            .filter(|(_, _, end)| *end <= horizon)
-            .map(|(rotation, id, end)| Expiring { rotation, id, expires_at: Some(end) })
-            .collect();
+        let is_soon = |one: &Expiring| one.expires_at.is_some_and(|end| end <= horizon);
+        self.expiring = tokens.chain([credential]).filter(is_soon).collect();
     }
 
     /// The report that may be printed: every string is redacted, and no outcome claims
     /// more than the destinations show.
-    #[must_use]
     pub(crate) fn redacted(&self, redactor: &Redactor) -> RedactedReport {
         let mut report = self.clone();
         for rotation in &mut report.rotations {
@@ -161,113 +147,15 @@ impl Deref for RedactedReport {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use secrecy::SecretString;
-
-    use super::*;
-
-    fn rotated() -> RotationReport {
-        RotationReport {
-            outcome: RotationOutcome::Rotated,
-            destinations: vec![DestinationReport::new("acme/api:T", DestinationOutcome::Written)],
-            ..RotationReport::new("ci", "axiom")
-        }
-    }
-
-    fn report(rotations: Vec<RotationReport>) -> Report {
-        Report { rotations, ..Report::default() }
-    }
-
-    #[test]
-    fn a_new_rotation_claims_nothing() {
-        assert_eq!(report(vec![RotationReport::new("ci", "axiom")]).exit_code(), 1);
-        assert_eq!(report(vec![rotated()]).exit_code(), 0);
-        assert_eq!(report(Vec::new()).exit_code(), 0);
-    }
-
-    #[test]
-    fn rotated_is_believed_only_if_every_destination_acknowledged() {
-        for outcome in [DestinationOutcome::Failed, DestinationOutcome::Held, DestinationOutcome::Unknown] {
-            let mut rotation = rotated();
-            rotation.destinations.push(DestinationReport::new("acme/web:T", outcome));
-            let report = report(vec![rotated(), rotation]);
-            assert_eq!(report.exit_code(), 1);
-            let redacted = report.redacted(&Redactor::new());
-            assert_eq!(redacted.rotations[0].outcome, RotationOutcome::Rotated);
-            assert_eq!(redacted.rotations[1].outcome, RotationOutcome::Failed);
-            assert!(redacted.rotations[1].error.is_some());
-        }
-        let unread = RotationReport {
-            outcome: RotationOutcome::Fresh,
-            destinations: vec![DestinationReport::new("acme/web:T", DestinationOutcome::Failed)],
-            ..rotated()
-        };
-        assert_eq!(report(vec![unread]).exit_code(), 1);
-        let nowhere = RotationReport { destinations: Vec::new(), ..rotated() };
-        assert_eq!(report(vec![nowhere]).exit_code(), 1);
-    }
-
-    #[test]
-    fn every_string_passes_the_gate() {
-        let evil = || "\n::error::\u{1b}[1m##[x] 0123456789abcdef".to_owned();
-        let end = || Some(TokenEnd { id: evil(), valid_until: None });
-        let rotation = RotationReport {
-            name: evil(),
-            token: Some(TokenReport { id: evil(), name: evil(), expires_at: None }),
-            previous: end(),
-            destinations: vec![DestinationReport {
-                error: Some(evil()),
-                holds: end(),
-                presumed: end(),
-                ..DestinationReport::new(evil(), DestinationOutcome::Failed)
-            }],
-            retired: vec![evil()],
-            error: Some(evil()),
-            provider: evil(),
-            reason_text: Some(evil()),
-            next_step: Some(evil()),
-            steps: vec![evil()],
-            error_code: Some(evil()),
-            warnings: vec![evil()],
-            notes: vec![evil()],
-            tokens: vec![TokenSpan {
-                id: evil(),
-                minted_at: None,
-                ends_at: None,
-                retire_at: None,
-                disabled: false,
-                held_by: 0,
-            }],
-            after: vec![WorkflowReport {
-                repository: evil(),
-                workflow: evil(),
-                git_ref: Some(evil()),
-                outcome: WorkflowOutcome::Failed,
-                error: Some(evil()),
-            }],
-            ..RotationReport::new("", "")
-        };
-        let redactor = Redactor::new();
-        redactor.register(&SecretString::from("0123456789abcdef"));
-        let expiring = Expiring { rotation: Some(evil()), id: Some(evil()), expires_at: None };
-        let finding = Finding { rotation: evil(), condition: Condition::Due, destinations: vec![evil()] };
-        let token = UnmanagedToken {
-            provider: evil(),
-            id: evil(),
-            name: evil(),
-            expires_at: None,
-            disabled: false,
-            marker: Some(evil()),
-        };
-        let report = Report {
-            expiring: vec![expiring],
-            fail_on: vec![finding],
-            unmanaged: Some(vec![token]),
-            ..report(vec![rotation])
-        };
-        let json = serde_json::to_string(&report.redacted(&redactor)).unwrap();
-        assert_eq!(json.matches(": :error::## [x] ***").count(), 30, "{json}");
-        assert!(!json.contains("\\n") && !json.contains("\\u001b") && !json.contains("##["), "{json}");
-    }
+/// RFC 3339 in UTC, in whole seconds: what is past is not shown as yet to come.
+pub(super) fn rfc3339(time: Timestamp) -> String {
+    format!("{time:.0}")
 }
+
+/// The same for what may be unknown: `null`.
+fn optional_time<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(rfc3339).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests;

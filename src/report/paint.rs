@@ -6,7 +6,6 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::streams::Terminal;
 
-/// What a part of a page means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Good,
@@ -30,10 +29,8 @@ impl Role {
     }
 }
 
-/// A cell of a table.
 pub(crate) type Cell = (Role, String);
 
-/// A page that is being written.
 pub(crate) struct Page {
     pub(super) terminal: Terminal,
     text: String,
@@ -67,7 +64,6 @@ impl Page {
         }
     }
 
-    /// Adds text as it is.
     pub(super) fn put(&mut self, role: Role, text: &str) {
         if self.terminal.colors && role != Role::Plain && !text.is_empty() {
             let style = role.style();

@@ -1,18 +1,13 @@
-//! What a dry run says of a rotation that it would change: what, why, and what it would
-//! leave alone.
-//!
-//! Made from the same fields that machines get: `planned`, the destinations, `retired`
-//! and `tokens`.
+//! What a dry run says of a rotation: what it would change, and what it would leave alone.
 
 use std::collections::BTreeSet;
 
 use super::format;
 use super::model::{DestinationOutcome, PlannedMint, RotationOutcome, RotationReport, SecretState};
 use super::paint::{Cell, Role};
-use super::rows::{Row, Secret, View, folded};
+use super::rows::{self, Row, Secret, View, folded};
 
-/// One entry each: a sign and what is done, and to what. `+` makes, `~` changes, `-`
-/// ends, `=` leaves alone.
+/// One entry each. `+` makes, `~` changes, `-` ends, `=` leaves alone.
 pub(super) fn steps(view: &View<'_>, row: &Row<'_>, few: usize) -> Vec<(Cell, String)> {
     let (rotation, format) = (row.rotation, &view.format);
     let mut steps = Vec::new();
@@ -92,10 +87,7 @@ fn ends_at_once(view: &View<'_>, mint: &PlannedMint) -> bool {
 /// What would be done to secrets that are alike.
 fn secrets(view: &View<'_>, group: &[&Secret<'_>]) -> (Cell, String) {
     let secret = group[0];
-    let name = match group.len() {
-        1 => secret.destination.destination.clone(),
-        count => format!("{count} secrets; -v lists them"),
-    };
+    let name = rows::name(group);
     let holds = if secret.destination.presumed.is_some() { "presumably holds" } else { "holds" };
     let holds = secret.token.map(|id| format!("; {holds} {}", view.format.id(id))).unwrap_or_default();
     let written = match secret.destination.updated_at.filter(|_| group.len() == 1) {
@@ -126,7 +118,7 @@ pub(super) fn conclusion(view: &View<'_>) -> String {
     let rows = || view.rows.iter().filter(|row| row.rotation.outcome == RotationOutcome::Planned);
     let mints = || rows().filter_map(|row| row.rotation.planned.as_ref());
     let count = |number: usize, verb: &str, noun: &str, rest: &str| {
-        (number > 0).then(|| format!("{verb}{}{rest}", format::counted(number as u64, noun)))
+        (number > 0).then(|| format!("{verb}{}{rest}", format::counted(number, noun)))
     };
     // Several rotations may name one workflow.
     let starts = rows().flat_map(|row| row.workflows()).filter(|(role, ..)| *role == Role::Change);

@@ -10,7 +10,6 @@ use crate::redact::Redactor;
 /// One step of a proof, and what came of it.
 #[derive(Debug)]
 pub(crate) struct Step {
-    /// What was tried.
     pub what: String,
     pub outcome: Outcome,
 }

@@ -4,7 +4,7 @@
 
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
@@ -17,14 +17,6 @@ use super::paint::Role;
 pub(super) use words::because;
 use words::{mints, state_role, state_word, word};
 
-/// In the order of importance.
-const OUTCOMES: [RotationOutcome; 4] =
-    [RotationOutcome::Failed, RotationOutcome::Rotated, RotationOutcome::Planned, RotationOutcome::Fresh];
-
-/// Of a secret that holds what it held before the first rotation.
-const UNWRITTEN: &str = "not yet written";
-
-/// A whole report.
 pub(super) struct View<'a> {
     pub(super) report: &'a Report,
     pub(super) format: Format,
@@ -32,7 +24,6 @@ pub(super) struct View<'a> {
     pub(super) rows: Vec<Row<'a>>,
 }
 
-/// One rotation.
 pub(super) struct Row<'a> {
     pub(super) rotation: &'a RotationReport,
     pub(super) word: &'static str,
@@ -41,7 +32,6 @@ pub(super) struct Row<'a> {
     pub(super) secrets: Vec<Secret<'a>>,
 }
 
-/// One destination.
 #[derive(Clone, Copy)]
 pub(super) struct Secret<'a> {
     pub(super) destination: &'a DestinationReport,
@@ -56,16 +46,6 @@ pub(super) struct Secret<'a> {
     pub(super) cause: Option<&'a str>,
 }
 
-/// Is anything broken, and until when is everything valid?
-pub(super) struct Lead<'a> {
-    pub(super) verdict: String,
-    /// The secrets that the verdict is about.
-    pub(super) broken: Vec<&'a str>,
-    pub(super) detail: String,
-    /// The secrets whose tokens end first, and when.
-    pub(super) first: Option<(Vec<&'a str>, String)>,
-}
-
 impl<'a> View<'a> {
     pub(super) fn new(report: &'a RedactedReport) -> Self {
         let format = Format::new(report);
@@ -75,9 +55,10 @@ impl<'a> View<'a> {
 
     /// The rows, failed ones first, then those that are due first.
     pub(super) fn by_urgency(&self) -> Vec<&Row<'a>> {
-        let rank = |row: &Row<'_>| OUTCOMES.iter().position(|outcome| *outcome == row.rotation.outcome);
         let mut rows: Vec<_> = self.rows.iter().collect();
-        rows.sort_by_key(|row| (rank(row), row.rotation.next_rotation_at.unwrap_or(Timestamp::MAX)));
+        rows.sort_by_key(|row| {
+            (row.rotation.outcome, row.rotation.next_rotation_at.unwrap_or(Timestamp::MAX))
+        });
         rows
     }
 
@@ -87,11 +68,10 @@ impl<'a> View<'a> {
 
     /// `1 failed, 2 rotated`: how many rotations have which word.
     pub(super) fn tally(&self) -> String {
-        let mut counts: Vec<(&str, usize)> = Vec::new();
-        for row in self.by_urgency() {
-            count(&mut counts, row.word);
+        match self.rows.is_empty() {
+            true => "no rotations".to_owned(),
+            false => tally(self.by_urgency().iter().map(|row| row.word)),
         }
-        if counts.is_empty() { "no rotations".to_owned() } else { joined(&counts) }
     }
 
     /// When a run will do something: a date, or the next run.
@@ -106,19 +86,14 @@ impl<'a> View<'a> {
 
     /// What failed, each cause once, however many rotations it hit.
     pub(super) fn failures(&self) -> Vec<Failure<'_, 'a>> {
-        let mut known: BTreeMap<_, usize> = BTreeMap::new();
-        let mut groups: Vec<Vec<&Row<'_>>> = Vec::new();
-        for row in self.rows.iter().filter(|row| row.rotation.outcome == RotationOutcome::Failed) {
+        let failed = self.rows.iter().filter(|row| row.rotation.outcome == RotationOutcome::Failed);
+        let groups = grouped(failed.map(|row| {
             let causes: BTreeSet<&str> = row.secrets.iter().filter_map(|secret| secret.cause).collect();
             // With causes, the error only names the secrets.
             let error = row.rotation.error.as_ref().filter(|_| causes.is_empty());
-            let group = *known.entry((causes, error, &row.rotation.steps)).or_insert(groups.len());
-            match groups.get_mut(group) {
-                Some(group) => group.push(row),
-                None => groups.push(vec![row]),
-            }
-        }
-        groups.into_iter().map(Failure::new).collect()
+            ((causes, error, &row.rotation.steps), row)
+        }));
+        groups.into_iter().map(|(_, rows)| Failure::new(rows)).collect()
     }
 
     /// Warnings, each once, with the rotations that it is of.
@@ -128,7 +103,9 @@ impl<'a> View<'a> {
         }))
     }
 
-    pub(super) fn lead(&self) -> Lead<'a> {
+    /// Is anything broken, and until when is everything valid? Names go through `shown`;
+    /// `emphasis` stands around the verdict. Empty if there are no secrets.
+    pub(super) fn lead(&self, emphasis: &str, shown: fn(&str) -> String) -> String {
         let now = self.report.now;
         let (mut broken, mut unknown, mut missing, mut unwritten) = (Vec::new(), 0, 0, 0);
         let mut ends: Vec<(Timestamp, &str)> = Vec::new();
@@ -155,7 +132,7 @@ impl<'a> View<'a> {
         }
         let is_failed = self.count(RotationOutcome::Failed) > 0;
         let verdict = match (broken.len(), unknown) {
-            _ if total == 0 => String::new(),
+            _ if total == 0 => return String::new(),
             (0, 0) if is_failed => "Nothing is broken yet.".to_owned(),
             (0, 0) => "Nothing is broken.".to_owned(),
             (0, unknown) if unknown + missing == total => {
@@ -166,9 +143,12 @@ impl<'a> View<'a> {
                 format::share(count, total, ["holds", "hold"]) + " a token that is no longer valid:"
             }
         };
-        let mut detail = Vec::new();
-        if unknown + missing + broken.len() == 0 && total > 0 {
-            detail.push(match unwritten {
+        let mut said = vec![format!("{emphasis}{verdict}{emphasis}")];
+        if !broken.is_empty() {
+            said.push(format!("{}.", format::names(&broken, shown)));
+        }
+        if unknown + missing + broken.len() == 0 {
+            said.push(match unwritten {
                 0 => "Every secret holds a valid token.".to_owned(),
                 _ if unwritten == total => {
                     "Every token is valid; crossfade has not yet written the secrets.".to_owned()
@@ -181,24 +161,22 @@ impl<'a> View<'a> {
             });
         }
         if unknown > 0 {
-            let of = format::counted(total as u64, "secret");
-            let verb = if unknown == 1 { "holds" } else { "hold" };
-            detail.push(format!("crossfade cannot tell what {unknown} of {of} {verb}."));
+            let share = format::share(unknown, total, ["holds", "hold"]);
+            said.push(format!("crossfade cannot tell what {share}."));
             if let Some(end) = at_least.filter(|end| ends.iter().all(|(first, _)| end < first)) {
-                detail.push(format!(
-                    "The tokens of these rotations are valid at least until {}.",
-                    self.format.when(end)
-                ));
+                let when = self.format.when(end);
+                said.push(format!("The tokens of these rotations are valid at least until {when}."));
             }
         }
         if missing > 0 {
-            detail.push(format::share(missing, total, ["does", "do"]) + " not exist yet.");
+            said.push(format::share(missing, total, ["does", "do"]) + " not exist yet.");
         }
-        let first = ends.iter().map(|(end, _)| *end).min().map(|first| {
-            let names = ends.iter().filter(|(end, _)| *end == first).map(|(_, name)| *name).collect();
-            (names, self.format.when(first))
-        });
-        Lead { verdict, broken, detail: detail.join(" "), first }
+        if let Some(first) = ends.iter().map(|(end, _)| *end).min() {
+            let names: Vec<_> = ends.iter().filter(|(end, _)| *end == first).map(|(_, name)| *name).collect();
+            let (names, when) = (format::names(&names, shown), self.format.when(first));
+            said.push(format!("The first to expire: {names}, {when}."));
+        }
+        said.join(" ")
     }
 }
 
@@ -250,9 +228,8 @@ impl<'b, 'a> Failure<'b, 'a> {
         }
     }
 
-    /// What to do, one instruction each.
-    pub(super) fn steps(&self) -> Vec<&'a str> {
-        steps(self.rows[0].rotation)
+    pub(super) fn steps(&self) -> &'a [String] {
+        &self.rows[0].rotation.steps
     }
 }
 
@@ -263,11 +240,6 @@ impl<'a> Row<'a> {
             rotation.destinations.iter().map(|destination| Secret::new(rotation, destination)).collect();
         secrets.sort_by_key(Secret::rank);
         Self { rotation, word, role, secrets }
-    }
-
-    /// How many of its secrets crossfade has not yet written.
-    pub(super) fn unwritten(&self) -> usize {
-        self.secrets.iter().filter(|secret| secret.destination.presumed.is_some()).count()
     }
 
     /// Whether there is nothing to say of it but that nothing is due.
@@ -302,11 +274,7 @@ impl<'a> Row<'a> {
 
     /// `1 not written, 1 written`
     pub(super) fn tally(&self) -> String {
-        let mut counts = Vec::new();
-        for secret in &self.secrets {
-            count(&mut counts, secret.word);
-        }
-        joined(&counts)
+        tally(self.secrets.iter().map(|secret| secret.word))
     }
 }
 
@@ -325,7 +293,9 @@ impl<'a> Secret<'a> {
             (DestinationOutcome::Planned, SecretState::Missing) => ("to create", Role::Change),
             (DestinationOutcome::Planned, _) => ("to write", Role::Change),
             (DestinationOutcome::NotRead, _) => ("not read", Role::Bad),
-            (DestinationOutcome::Unknown, _) if destination.presumed.is_some() => (UNWRITTEN, Role::Quiet),
+            (DestinationOutcome::Unknown, _) if destination.presumed.is_some() => {
+                ("not yet written", Role::Quiet)
+            }
             (_, state) => (state_word(state), state_role(state)),
         };
         let cause = destination.error.as_deref().map(|error| cause(&destination.destination, error));
@@ -341,7 +311,6 @@ impl<'a> Secret<'a> {
         }
     }
 
-    /// What it holds, in a word.
     pub(super) fn state(&self) -> &'static str {
         state_word(self.destination.state)
     }
@@ -351,7 +320,6 @@ impl<'a> Secret<'a> {
         if self.destination.outcome == DestinationOutcome::Unknown { self.state() } else { self.word }
     }
 
-    /// What explains the state.
     pub(super) fn note(&self) -> Option<&'static str> {
         match self.destination.state {
             _ if self.destination.outcome != DestinationOutcome::Unknown => None,
@@ -374,36 +342,26 @@ impl<'a> Secret<'a> {
             || (self.destination.outcome == DestinationOutcome::Unknown
                 && self.destination.presumed.is_some())
     }
-
-    fn is_like(&self, other: &Self) -> bool {
-        let key = |secret: &Self| {
-            (secret.word, secret.destination.state, secret.token.map(str::to_owned), secret.end)
-        };
-        key(self) == key(other) && self.cause == other.cause
-    }
 }
 
 /// Secrets of which the same is true, in the order of the first of each; single ones
 /// where there are `few` of a kind at most.
 pub(super) fn folded<'a, 'b>(secrets: &'b [Secret<'a>], few: usize) -> Vec<Vec<&'b Secret<'a>>> {
-    let mut groups: Vec<Vec<&Secret<'_>>> = Vec::new();
-    for secret in secrets {
-        match groups.iter_mut().find(|group| group[0].is_like(secret)) {
-            Some(group) => group.push(secret),
-            None => groups.push(vec![secret]),
-        }
-    }
-    let split = |group: Vec<&'b Secret<'a>>| match group.len() {
+    let key =
+        |secret: &Secret<'a>| (secret.word, secret.destination.state, secret.token, secret.end, secret.cause);
+    let split = |(_, group): (_, Vec<&'b Secret<'a>>)| match group.len() {
         count if count > few => vec![group],
         _ => group.into_iter().map(|secret| vec![secret]).collect(),
     };
-    groups.into_iter().flat_map(split).collect()
+    grouped(secrets.iter().map(|secret| (key(secret), secret))).into_iter().flat_map(split).collect()
 }
 
-/// What to do after an error, one instruction each.
-pub(super) fn steps(rotation: &RotationReport) -> Vec<&str> {
-    let whole = rotation.next_step.iter().filter(|_| rotation.steps.is_empty());
-    rotation.steps.iter().chain(whole).map(String::as_str).collect()
+/// What stands for secrets that are alike where there is no room for their names.
+pub(super) fn name(group: &[&Secret<'_>]) -> String {
+    match group {
+        [secret] => secret.destination.destination.clone(),
+        _ => format!("{} secrets; -v lists them", group.len()),
+    }
 }
 
 /// The error without the scope in front, which the destination's own name has.
@@ -414,29 +372,21 @@ fn cause<'a>(destination: &str, error: &'a str) -> &'a str {
     error.split_once(": ").filter(|(before, _)| before.contains(scope)).map_or(error, |(_, cause)| cause)
 }
 
-/// Each sentence once, in the order in which it is first said, with what it is said of.
-fn grouped<'a>(said: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(&'a str, Vec<&'a str>)> {
-    let mut known: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
-    for (sentence, name) in said {
-        let group = *known.entry(sentence).or_insert(groups.len());
-        match groups.get_mut(group) {
-            Some((_, names)) => names.push(name),
-            None => groups.push((sentence, vec![name])),
+/// Values of one key together, in the order in which the keys are first seen.
+fn grouped<K: PartialEq, T>(values: impl Iterator<Item = (K, T)>) -> Vec<(K, Vec<T>)> {
+    let mut groups: Vec<(K, Vec<T>)> = Vec::new();
+    for (key, value) in values {
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, values)) => values.push(value),
+            None => groups.push((key, vec![value])),
         }
     }
     groups
 }
 
-fn count<'a>(counts: &mut Vec<(&'a str, usize)>, word: &'a str) {
-    match counts.iter_mut().find(|(known, _)| *known == word) {
-        Some((_, count)) => *count += 1,
-        None => counts.push((word, 1)),
-    }
-}
-
-fn joined(counts: &[(&str, usize)]) -> String {
-    let counts: Vec<String> =
-        counts.iter().map(|(word, count)| format!("{count} {}", word.to_lowercase())).collect();
-    counts.join(", ")
+/// `1 failed, 2 rotated`
+fn tally<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let counts = grouped(words.map(|word| (word, ()))).into_iter();
+    let counts = counts.map(|(word, all)| format!("{} {}", all.len(), word.to_lowercase()));
+    counts.collect::<Vec<_>>().join(", ")
 }

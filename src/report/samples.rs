@@ -132,7 +132,7 @@ pub(super) fn failed() -> RotationReport {
             },
         ],
         error: Some("acme/gone:AXIOM_TOKEN could not be written: the repository does not exist, or the GitHub credential cannot see it (404 Not Found: \"Not Found\"). 1 of 2 secrets holds the new token".to_owned()),
-        next_step: Some("Check the spelling of acme/gone:AXIOM_TOKEN, and that the GitHub credential has access. The next run creates one new token for both secrets.".to_owned()),
+        steps: vec!["Check the spelling of acme/gone:AXIOM_TOKEN, and that the GitHub credential has access. The next run creates one new token for both secrets.".to_owned()],
         retired: Vec::new(),
         next_rotation_at: None,
         tokens: vec![
@@ -309,6 +309,7 @@ pub(crate) fn hostile() -> Report {
     rotation.reason_text = Some(hostile());
     rotation.error = Some(hostile());
     rotation.next_step = Some(hostile());
+    rotation.steps = vec![hostile()];
     rotation.token =
         Some(TokenReport { id: hostile(), name: hostile(), expires_at: time("2026-11-30T06:00:00Z") });
     rotation.previous = Some(TokenEnd { id: hostile(), valid_until: None });

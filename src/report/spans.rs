@@ -4,6 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::model::{RotationOutcome, RotationReport};
+use super::rows::Row;
 
 /// How far back and ahead is drawn at most.
 const PAST: SignedDuration = SignedDuration::from_hours(180 * 24);
@@ -11,11 +12,9 @@ const FUTURE: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// How much is drawn at least, so that a token without an expiry is visible.
 const SOME_TIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// One token.
 pub(super) struct Span {
     /// The provider's id; `None`: it is still to be minted.
     pub(super) id: Option<String>,
-    /// When it was minted; `None`: unknown.
     pub(super) begin: Option<Timestamp>,
     /// When its successor began.
     pub(super) replaced: Option<Timestamp>,
@@ -23,12 +22,24 @@ pub(super) struct Span {
     pub(super) end: Option<Timestamp>,
     /// From when on it is due; `None`: unknown, or the next run replaces it.
     pub(super) due: Option<Timestamp>,
-    /// How many destinations hold it.
     pub(super) held_by: usize,
 }
 
-/// All of them, the oldest first; in a plan the one that would be minted last.
-pub(super) fn of(rotation: &RotationReport, now: Timestamp) -> Vec<Span> {
+/// The first `most` rotations of which a token is known, and how many more there are.
+pub(super) fn drawn<'b, 'a>(
+    rows: &[&'b Row<'a>],
+    now: Timestamp,
+    most: usize,
+) -> (Vec<(&'b Row<'a>, Vec<Span>)>, usize) {
+    let mut drawn: Vec<_> = rows.iter().map(|row| (*row, of(row.rotation, now))).collect();
+    drawn.retain(|(_, spans)| !spans.is_empty());
+    let left_out = drawn.len().saturating_sub(most);
+    drawn.truncate(most);
+    (drawn, left_out)
+}
+
+/// All tokens, the oldest first; in a plan the one that would be minted last.
+fn of(rotation: &RotationReport, now: Timestamp) -> Vec<Span> {
     let planned = rotation.planned.as_ref();
     let current = rotation.token.as_ref().map(|token| &token.id);
     let has_date = planned.is_none() && rotation.outcome != RotationOutcome::Failed;
@@ -60,13 +71,10 @@ pub(super) fn of(rotation: &RotationReport, now: Timestamp) -> Vec<Span> {
 
 /// The first and the last moment of a drawing of these rotations. Some of the past is
 /// always included, so that the tokens' beginnings are visible.
-pub(super) fn range<'a>(
-    drawn: impl IntoIterator<Item = (&'a RotationReport, &'a [Span])>,
-    now: Timestamp,
-) -> (Timestamp, Timestamp) {
+pub(super) fn range(drawn: &[(&Row<'_>, Vec<Span>)], now: Timestamp) -> (Timestamp, Timestamp) {
     let (mut first, mut last) = (now, now.checked_add(SOME_TIME).unwrap_or(Timestamp::MAX));
-    for (rotation, spans) in drawn {
-        let written = rotation.destinations.iter().filter_map(|destination| destination.updated_at);
+    for (row, spans) in drawn {
+        let written = row.rotation.destinations.iter().filter_map(|destination| destination.updated_at);
         first = spans.iter().filter_map(|span| span.begin).chain(written).fold(first, Timestamp::min);
         last = spans.iter().filter_map(|span| span.end).fold(last, Timestamp::max);
     }

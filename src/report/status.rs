@@ -11,21 +11,18 @@ use crate::streams::Terminal;
 
 /// With fewer columns there are no tables.
 const TABLES: usize = 100;
-/// In front of the token that a secret presumably holds.
-const PRESUMABLY: &str = "presumably";
 /// The column of the secrets' table that one rotation does not need.
 const ROTATION: usize = 3;
 
-/// The whole page.
 pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
     let view = View::new(report);
     let mut page = Page::new(terminal);
     let urgent = view.by_urgency();
     let is_wide = terminal.columns.is_none_or(|columns| columns >= TABLES);
     if urgent.is_empty() || (is_wide && tables(&mut page, &view, &urgent)) {
-        said(&mut page, &view, Role::Bad, "What to do:", rows::steps);
-        said(&mut page, &view, Role::Change, "Warnings:", |rotation| lines(&rotation.warnings));
-        said(&mut page, &view, Role::Heading, "Found:", |rotation| lines(&rotation.notes));
+        said(&mut page, &view, Role::Bad, "What to do:", |rotation| &rotation.steps);
+        said(&mut page, &view, Role::Change, "Warnings:", |rotation| &rotation.warnings);
+        said(&mut page, &view, Role::Heading, "Found:", |rotation| &rotation.notes);
     } else {
         text::rotations(&mut page, &view, &urgent);
     }
@@ -55,14 +52,10 @@ pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
     page.finish()
 }
 
-fn lines(sentences: &[String]) -> Vec<&str> {
-    sentences.iter().map(String::as_str).collect()
-}
-
 /// A title and what is said of each rotation, if there is anything.
-fn said(page: &mut Page, view: &View<'_>, role: Role, title: &str, of: fn(&RotationReport) -> Vec<&str>) {
+fn said(page: &mut Page, view: &View<'_>, role: Role, title: &str, of: fn(&RotationReport) -> &[String]) {
     let lines = view.by_urgency().into_iter().flat_map(|row| {
-        let sentences = of(row.rotation).into_iter();
+        let sentences = of(row.rotation).iter();
         sentences.map(|text| format!("for {}: {}", row.rotation.name, view.format.sentence(text)))
     });
     list(page, role, title, lines.collect());
@@ -97,16 +90,11 @@ fn tables(page: &mut Page, view: &View<'_>, rows: &[&Row<'_>]) -> bool {
             ]
         })
         .collect();
-    let mut secrets: Vec<Vec<Cell>> = rows
-        .iter()
-        .flat_map(|row| {
-            let groups = folded(&row.secrets, text::few(page.terminal));
-            groups
-                .into_iter()
-                .map(|group| secret(view, row, &group, page.terminal.verbose))
-                .collect::<Vec<_>>()
-        })
-        .collect();
+    let mut secrets: Vec<Vec<Cell>> = Vec::new();
+    for row in rows {
+        let groups = folded(&row.secrets, text::few(page.terminal));
+        secrets.extend(groups.iter().map(|group| secret(view, row, group, page.terminal.verbose)));
+    }
     let mut drawn = Page::new(page.terminal);
     if !drawn.table(&["VERDICT", "ROTATION", "TOKEN", "EXPIRES", "WHY"], &tokens) {
         return false;
@@ -128,10 +116,7 @@ fn tables(page: &mut Page, view: &View<'_>, rows: &[&Row<'_>]) -> bool {
 fn secret(view: &View<'_>, row: &Row<'_>, group: &[&Secret<'_>], is_verbose: bool) -> Vec<Cell> {
     let plain = |text: &str| (Role::Plain, text.to_owned());
     let secret = group[0];
-    let name = match group.len() {
-        1 => secret.destination.destination.clone(),
-        count => format!("{count} secrets; -v lists them"),
-    };
+    let holds = if secret.destination.presumed.is_some() { "presumably" } else { secret.state() };
     let is_news = is_verbose || secret.destination.state != SecretState::Current;
     let written = secret.destination.updated_at.filter(|_| group.len() == 1 && is_news);
     let written = written.map(|at| format!("last written {}", view.format.when(at)));
@@ -139,12 +124,9 @@ fn secret(view: &View<'_>, row: &Row<'_>, group: &[&Secret<'_>], is_verbose: boo
         secret.cause.map(|cause| view.format.sentence(cause)).or_else(|| secret.note().map(str::to_owned));
     let note: Vec<String> = note.into_iter().chain(written).collect();
     vec![
-        (
-            secret.role,
-            if secret.destination.presumed.is_some() { PRESUMABLY } else { secret.state() }.to_owned(),
-        ),
+        (secret.role, holds.to_owned()),
         plain(secret.token.map_or("", |id| view.format.id(id))),
-        plain(&name),
+        plain(&rows::name(group)),
         plain(&row.rotation.name),
         plain(&secret.end.map(|end| view.format.end(end)).unwrap_or_default()),
         plain(&note.join("; ")),

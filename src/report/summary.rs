@@ -36,9 +36,6 @@ const ERRORS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/erro
 
 /// Appends the summary to the file that the runner named. What other programs of the same
 /// step have written counts towards GitHub's limit. `server` is what links begin with.
-///
-/// # Errors
-/// When the file cannot be written.
 pub(crate) fn append(report: &RedactedReport, server: Option<&str>, file: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).open(file)?;
     let taken = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
@@ -85,19 +82,15 @@ impl Page<'_> {
             1 => "1 rotation".to_owned(),
             _ => format!("{count} of {of} rotations"),
         };
-        let count = |outcome| view.count(outcome);
-        let (failed, planned, rotated) = (
-            count(RotationOutcome::Failed),
-            count(RotationOutcome::Planned),
-            count(RotationOutcome::Rotated),
-        );
+        let outcomes = [RotationOutcome::Failed, RotationOutcome::Planned, RotationOutcome::Rotated];
+        let [failed, planned, rotated] = outcomes.map(|outcome| view.count(outcome));
         let expiring = view.report.expiring.len();
         let (sign, title) = match (failed, planned, rotated) {
             (0, ..) if !view.report.fail_on.is_empty() => ("❌", "--fail-on found something".to_owned()),
             (0, ..) if expiring > 0 => ("❌", format!("{} soon", verb(expiring, "token", "ends", "end"))),
             (0, 0, 0) if of == 0 => ("✅", "no rotations".to_owned()),
             (0, 0, 0) if of == 1 => ("✅", "nothing is due".to_owned()),
-            (0, 0, 0) => ("✅", format!("nothing is due in {}", format::counted(of as u64, "rotation"))),
+            (0, 0, 0) => ("✅", format!("nothing is due in {}", format::counted(of, "rotation"))),
             (0, 0, _) => ("🔄", format!("{} done", rotations(rotated))),
             (0, ..) => ("🔜", format!("{} to run", rotations(planned))),
             _ => ("❌", format!("{} failed", rotations(failed))),
@@ -108,19 +101,7 @@ impl Page<'_> {
             (Reporter::Rotate, true) => text.push_str("This is a dry run; nothing was changed. "),
             (Reporter::Rotate, false) => {}
         }
-        let lead = view.lead();
-        if !lead.verdict.is_empty() {
-            let _ = write!(text, "**{}**", lead.verdict);
-        }
-        if !lead.broken.is_empty() {
-            let _ = write!(text, " {}.", format::names(&lead.broken, code));
-        }
-        if !lead.detail.is_empty() {
-            let _ = write!(text, " {}", lead.detail);
-        }
-        if let Some((first, when)) = &lead.first {
-            let _ = write!(text, " The first to expire: {}, {when}.", format::names(first, code));
-        }
+        text.push_str(&view.lead("**", code));
         text.push_str("\n\n");
         if let Some(warning) = format::credential_warning(view.report, &view.format) {
             let _ = write!(text, "⚠️ {}.\n\n", markdown(&warning));
@@ -136,24 +117,14 @@ impl Page<'_> {
         text
     }
 
-    /// What failed, why, and what to do.
     fn failures(&self) -> String {
         let mut text = String::new();
-        let mut left_out = 0;
-        for failure in self.view.failures() {
-            let section = self.failure(&failure);
-            if left_out == 0 && text.len() + section.len() <= self.room {
-                text.push_str(&section);
-            } else {
-                left_out += failure.rows.len();
-            }
-        }
+        let failures = self.view.failures();
+        let sections = failures.iter().map(|failure| (self.failure(failure), failure.rows.len()));
+        let left_out = fill(&mut text, sections, self.room);
         if left_out > 0 {
-            let _ = write!(
-                text,
-                "{} failed for other reasons.\n\n",
-                format::counted(left_out as u64, "more rotation")
-            );
+            let rest = format::counted(left_out, "more rotation");
+            let _ = write!(text, "{rest} failed for other reasons.\n\n");
         }
         text
     }
@@ -175,9 +146,8 @@ impl Page<'_> {
             };
         }
         text.push('\n');
-        if let Some(anchor) =
-            failure.rows[0].rotation.error_code.as_deref().filter(|code| code.chars().all(is_plain))
-        {
+        let anchor = failure.rows[0].rotation.error_code.as_ref();
+        if let Some(anchor) = anchor.filter(|code| code.chars().all(is_plain)) {
             let _ = write!(text, "<a href=\"{ERRORS}{anchor}\">More about this error</a>\n\n");
         }
         let secrets = failure.secrets();
@@ -189,15 +159,10 @@ impl Page<'_> {
     /// What needs a reader's eye, without being a failure.
     fn warnings(&self) -> String {
         let mut text = String::new();
-        let mut left_out = 0;
-        for (warning, names) in self.view.warnings() {
-            let line = format!("- {}: {}\n", format::names(&names, code), self.sentence(warning));
-            if left_out == 0 && text.len() + line.len() <= self.room {
-                text.push_str(&line);
-            } else {
-                left_out += 1;
-            }
-        }
+        let lines = self.view.warnings().into_iter().map(|(warning, names)| {
+            (format!("- {}: {}\n", format::names(&names, code), self.sentence(warning)), 1)
+        });
+        let left_out = fill(&mut text, lines, self.room);
         if text.is_empty() {
             return text;
         }
@@ -217,11 +182,8 @@ impl Page<'_> {
         let mut text = "### Rotations\n\n".to_owned();
         text.push_str(&table(&COLUMNS, lines, self.room));
         if !rest.is_empty() {
-            let title = format::counted(rest.len() as u64, "more rotation");
-            text.push_str(&fold(
-                &title,
-                &table(&COLUMNS, rest.iter().map(|row| self.rotation(row)), self.room),
-            ));
+            let table = table(&COLUMNS, rest.iter().map(|row| self.rotation(row)), self.room);
+            text.push_str(&fold(&format::counted(rest.len(), "more rotation"), &table));
         }
         text
     }
@@ -245,15 +207,11 @@ impl Page<'_> {
         vec![sign(row).to_owned(), code(&rotation.name), secrets, expiry, next]
     }
 
-    /// Several rotations as one line.
     fn more(&self, rows: &[&Row<'_>]) -> Vec<String> {
         let secrets: usize = rows.iter().map(|row| row.secrets.len()).sum();
         let first = |times: Vec<jiff::Timestamp>| {
-            times
-                .into_iter()
-                .min()
-                .map(|first| format!("{} …", unbroken(&format::day(first))))
-                .unwrap_or_default()
+            let first = times.into_iter().min().map(|first| unbroken(&format::day(first)));
+            first.map(|day| format!("{day} …")).unwrap_or_default()
         };
         let tokens = rows.iter().filter_map(|row| row.rotation.token.as_ref()?.expires_at).collect();
         let next = self.view.next(rows[0].rotation);
@@ -262,7 +220,7 @@ impl Page<'_> {
             false => first(rows.iter().filter_map(|row| row.rotation.next_rotation_at).collect()),
         };
         let count = format!("{} more", rows.len());
-        let secrets = format::counted(secrets as u64, "secret");
+        let secrets = format::counted(secrets, "secret");
         vec![sign(rows[0]).to_owned(), count, secrets, first(tokens), next]
     }
 
@@ -290,7 +248,7 @@ impl Page<'_> {
             columns.insert(1, "Rotation");
         }
         let table = table(&columns, lines, self.room);
-        let title = format!("Who holds what: {}", format::counted(count as u64, "secret"));
+        let title = format!("Who holds what: {}", format::counted(count, "secret"));
         let is_folded = count > OPEN;
         (if is_folded { fold(&title, &table) } else { format!("### Who holds what\n\n{table}") }, is_folded)
     }
@@ -379,18 +337,25 @@ impl Page<'_> {
     }
 }
 
+/// Adds the first parts, as many as there is room for. Returns how many things the rest is about;
+/// each part has their number with it.
+fn fill(text: &mut String, parts: impl Iterator<Item = (String, usize)>, room: usize) -> usize {
+    let mut left_out = 0;
+    for (part, count) in parts {
+        if left_out == 0 && text.len() + part.len() <= room {
+            text.push_str(&part);
+        } else {
+            left_out += count;
+        }
+    }
+    left_out
+}
+
 /// A table of as many rows as there is room for, and a line on what was left out.
 fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>, room: usize) -> String {
     let mut table = format!("| {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len()));
-    let mut left_out = 0;
-    for row in rows {
-        let row = format!("| {} |\n", row.join(" | "));
-        if left_out == 0 && table.len() + row.len() <= room {
-            table.push_str(&row);
-        } else {
-            left_out += 1;
-        }
-    }
+    let rows = rows.map(|row| (format!("| {} |\n", row.join(" | ")), 1));
+    let left_out = fill(&mut table, rows, room);
     table.push('\n');
     if left_out > 0 {
         let what = verb(left_out, "more row", "is", "are");
@@ -410,7 +375,7 @@ fn fold(title: &str, text: &str) -> String {
 
 /// `1 row is`, `2 rows are`
 fn verb(count: usize, noun: &str, one: &str, many: &str) -> String {
-    format!("{} {}", format::counted(count as u64, noun), if count == 1 { one } else { many })
+    format!("{} {}", format::counted(count, noun), if count == 1 { one } else { many })
 }
 
 fn sign(row: &Row<'_>) -> &'static str {

@@ -7,8 +7,8 @@ use super::model::{
     DestinationOutcome, RedactedReport, RotationOutcome, RotationReport, SecretState, VerificationOutcome,
 };
 use super::paint::{Page, Role};
-use super::rows::{Failure, Lead, Row, Secret, View, because, folded};
-use super::{format, plan, rows};
+use super::rows::{self, Failure, Row, Secret, View, because, folded};
+use super::{format, plan};
 use crate::streams::Terminal;
 
 /// Where the second column begins.
@@ -18,12 +18,12 @@ const PLAN_COLUMN: usize = 12;
 /// More secrets of which the same is true are one entry, unless all are asked for.
 const FEW: usize = 10;
 
-/// The whole report.
 pub(super) fn render(report: &RedactedReport, terminal: Terminal) -> String {
     let view = View::new(report);
     let mut page = Page::new(terminal);
     rotations(&mut page, &view, &view.rows.iter().collect::<Vec<_>>());
-    conclusion(&mut page, &view);
+    let tally = if report.dry_run { plan::conclusion(&view) } else { view.tally() };
+    finish(&mut page, &view, &tally);
     page.finish()
 }
 
@@ -69,7 +69,6 @@ pub(super) fn few(terminal: Terminal) -> usize {
     if terminal.verbose { usize::MAX } else { FEW }
 }
 
-/// Everything about one rotation.
 pub(super) fn rotation(page: &mut Page, view: &View<'_>, row: &Row<'_>) {
     let (rotation, format) = (row.rotation, &view.format);
     headline(page, view, row);
@@ -103,9 +102,8 @@ pub(super) fn rotation(page: &mut Page, view: &View<'_>, row: &Row<'_>) {
 
 /// What to do, numbered if it is more than one step.
 fn steps(page: &mut Page, view: &View<'_>, rotation: &RotationReport) {
-    let steps = rows::steps(rotation);
-    for (index, step) in steps.iter().enumerate() {
-        let number = if steps.len() > 1 { format!("{}. ", index + 1) } else { String::new() };
+    for (index, step) in rotation.steps.iter().enumerate() {
+        let number = if rotation.steps.len() > 1 { format!("{}. ", index + 1) } else { String::new() };
         let label = if index == 0 { "what to do" } else { "" };
         entry(page, Role::Bad, label, &format!("{number}{}", view.format.sentence(step)));
     }
@@ -157,26 +155,21 @@ fn tokens(page: &mut Page, view: &View<'_>, rotation: &RotationReport) {
         let text = format!("{}, valid until {until}", format.id(&previous.id));
         entry(page, Role::Plain, "previous token", &text);
     }
-    match rotation.verification {
-        VerificationOutcome::Verified => {
-            entry(page, Role::Plain, "verified", "the provider accepts the new value");
-        }
+    let (label, text) = match rotation.verification {
+        VerificationOutcome::Verified => ("verified", "the provider accepts the new value"),
         VerificationOutcome::Unverified => {
-            entry(
-                page,
-                Role::Plain,
-                "unverified",
-                "the provider's reply does not show whether it accepts the new value",
-            );
+            ("unverified", "the provider's reply does not show whether it accepts the new value")
         }
-        VerificationOutcome::Skipped => {}
-    }
+        VerificationOutcome::Skipped => return,
+    };
+    entry(page, Role::Plain, label, text);
 }
 
 fn secrets(page: &mut Page, view: &View<'_>, row: &Row<'_>) {
     // Of a rotation that is as it should be, only the exceptions are news.
     let is_fresh = row.rotation.outcome == RotationOutcome::Fresh && !page.terminal.verbose;
-    let (held, unwritten) = (row.rotation.count(DestinationOutcome::Held), row.unwritten());
+    let held = row.rotation.count(DestinationOutcome::Held);
+    let unwritten = row.secrets.iter().filter(|secret| secret.destination.presumed.is_some()).count();
     if is_fresh && held > 0 {
         entry(page, Role::Good, "current", &format::share(held, row.secrets.len(), ["holds it", "hold it"]));
     }
@@ -188,11 +181,7 @@ fn secrets(page: &mut Page, view: &View<'_>, row: &Row<'_>) {
     let news: Vec<Secret<'_>> = row.secrets.iter().filter(is_news).copied().collect();
     for group in folded(&news, few(page.terminal)) {
         let secret = group[0];
-        let name = secret.destination.destination.as_str();
-        match group.len() {
-            1 => entry(page, secret.role, secret.label(), name),
-            count => entry(page, secret.role, secret.label(), &format!("{count} secrets; -v lists them")),
-        }
+        entry(page, secret.role, secret.label(), &rows::name(&group));
         let is_told = |cause: &&str| row.rotation.error.as_ref().is_some_and(|error| error.contains(*cause));
         if let Some(cause) = secret.cause.filter(|cause| !is_told(cause)) {
             entry(page, Role::Plain, "", &view.format.sentence(cause));
@@ -212,37 +201,18 @@ fn secrets(page: &mut Page, view: &View<'_>, row: &Row<'_>) {
     }
 }
 
-fn conclusion(page: &mut Page, view: &View<'_>) {
-    let tally = if view.report.dry_run { plan::conclusion(view) } else { view.tally() };
-    finish(page, view, &tally);
-}
-
 /// The last lines: what was done, what ends, and whether anything is broken.
 pub(super) fn finish(page: &mut Page, view: &View<'_>, tally: &str) {
     let at = view.report.now.map(|now| format!(" (at {})", format::date(now))).unwrap_or_default();
     page.flow(0, 2, &format!("{tally}{at}."));
     if view.count(RotationOutcome::Failed) > 0 {
-        page.flow(0, 2, &lead(&view.lead()));
+        page.flow(0, 2, &view.lead("", str::to_owned));
     }
     if let Some(warning) = format::credential_warning(view.report, &view.format) {
         page.entry(0, (Role::Change, "Warning:".to_owned()), "Warning: ".len(), &format!("{warning}."));
     }
 }
 
-fn lead(lead: &Lead<'_>) -> String {
-    let names = |names: &[&str]| format::names(names, str::to_owned);
-    let broken = match lead.broken.as_slice() {
-        [] => String::new(),
-        broken => format!(" {}.", names(broken)),
-    };
-    let first = match &lead.first {
-        Some((first, when)) => format!(" The first to expire: {}, {when}.", names(first)),
-        None => String::new(),
-    };
-    format!("{}{broken} {}{first}", lead.verdict, lead.detail)
-}
-
-/// A line of two columns.
 fn entry(page: &mut Page, role: Role, label: &str, value: &str) {
     page.entry(2, (role, label.to_owned()), COLUMN, value);
 }
@@ -286,7 +256,7 @@ mod tests {
     fn failed_before_a_verdict() {
         let rotation = RotationReport {
             error: Some("the provider does not accept the credential in AXIOM_ADMIN_TOKEN".to_owned()),
-            next_step: Some("replace it; nothing was changed".to_owned()),
+            steps: vec!["replace it; nothing was changed".to_owned()],
             ..RotationReport::new("ci-ingest", "axiom")
         };
         let report = Report { now: None, ..samples::report(vec![rotation]) };

@@ -5,12 +5,11 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::format;
 use super::paint::{Page, Role};
-use super::rows::{Row, View};
+use super::rows::View;
 use super::spans::{self, Span};
 
 /// With fewer columns a timeline is unreadable.
 const NARROWEST: usize = 50;
-/// A drawing is no wider.
 const WIDEST: usize = 120;
 /// Rotations that are drawn, unless all are asked for.
 const MOST: usize = 40;
@@ -46,16 +45,13 @@ impl Cell {
 /// A line for each rotation of which a token is known; nothing where there is no room.
 pub(super) fn draw(page: &mut Page, view: &View<'_>) {
     let (Some(columns), Some(now)) = (page.terminal.columns, view.report.now) else { return };
-    let mut drawn: Vec<(&Row<'_>, Vec<Span>)> =
-        view.by_urgency().into_iter().map(|row| (row, spans::of(row.rotation, now))).collect();
-    drawn.retain(|(_, spans)| !spans.is_empty());
-    let left_out = if page.terminal.verbose { 0 } else { drawn.len().saturating_sub(MOST) };
-    drawn.truncate(drawn.len() - left_out);
+    let most = if page.terminal.verbose { usize::MAX } else { MOST };
+    let (drawn, left_out) = spans::drawn(&view.by_urgency(), now, most);
     let label = drawn.iter().map(|(row, _)| row.rotation.name.width()).max().unwrap_or(0) + 2;
     if drawn.is_empty() || columns < NARROWEST || columns < label + NARROWEST / 2 {
         return;
     }
-    let (first, last) = spans::range(drawn.iter().map(|(row, spans)| (row.rotation, spans.as_slice())), now);
+    let (first, last) = spans::range(&drawn, now);
     let scale = Scale { first, last, width: columns.min(WIDEST) - label };
     page.blank();
     let days = [first, last].map(format::day);
@@ -87,7 +83,6 @@ pub(super) fn draw(page: &mut Page, view: &View<'_>) {
     page.end_line();
 }
 
-/// Columns that stand for times.
 struct Scale {
     first: Timestamp,
     last: Timestamp,

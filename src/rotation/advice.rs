@@ -1,5 +1,4 @@
-//! What is still valid after a failure: which token each destination holds, and until
-//! when.
+//! What is still valid after a failure: which token each destination holds, and until when.
 //!
 //! Formats what a [`RotationRun`] knows, and claims nothing beyond its timestamps.
 
@@ -10,9 +9,11 @@ use jiff::Timestamp;
 use super::apply::RotationRun;
 use super::error::RotationError;
 use super::lineage::Member;
-use super::names::{counted, secrets, some};
-use super::secret::{Holder, Observation, Secret, Write};
+use super::names::{secrets, some};
+use super::secret::{Holder, Secret};
 use crate::config::Rotation;
+use crate::github::WriteError;
+use crate::report::format::counted;
 
 /// Groups of destinations described, so that what to do is not cut off.
 const GROUPS: usize = 3;
@@ -22,12 +23,10 @@ const GROUPS: usize = 3;
 enum Holds {
     /// By its timestamp, or because it acknowledged the write.
     Certainly,
-    /// crossfade never wrote it; the user's configuration says that it holds the
-    /// original.
+    /// crossfade never wrote it; the user's configuration says that it holds the original.
     Presumably,
     /// A write was not acknowledged: it holds the new token, or what it held before.
     NewTokenOrBefore,
-    /// There is no such secret.
     Nothing,
     /// It was written by something other than crossfade, or may be written right now.
     Unknown,
@@ -35,8 +34,7 @@ enum Holds {
     NotRead,
 }
 
-/// What the destinations hold after a failure, and until when it is valid; one sentence
-/// each.
+/// What the destinations hold after a failure, and until when it is valid, in sentences.
 pub(super) fn still_valid(rotation: &Rotation, run: &RotationRun, error: &RotationError) -> Vec<String> {
     let Some(now) = run.now else {
         return vec!["Every secret keeps the token that it holds.".to_owned()];
@@ -81,7 +79,6 @@ pub(super) fn still_valid(rotation: &Rotation, run: &RotationRun, error: &Rotati
     said
 }
 
-/// What a group of destinations holds.
 fn sentence(holds: Holds, token: Option<&Member>, names: &[String], now: Timestamp) -> String {
     let [hold, were, do_not] = match names.len() {
         1 => ["holds", "was", "does not"],
@@ -114,7 +111,7 @@ pub(super) fn presumed(run: &RotationRun, index: usize) -> Option<&Member> {
 fn holds(run: &RotationRun, index: usize) -> (Holds, Option<&Member>) {
     let secret = run.secrets.get(index);
     let minted = run.lineage.minted();
-    if let Some(Secret { write: Some(Write::Unconfirmed(_)), .. }) = secret
+    if let Some(Secret { write: Some(Err(WriteError { refused: false, .. })), .. }) = secret
         && minted.is_some()
     {
         return (Holds::NewTokenOrBefore, minted);
@@ -129,9 +126,7 @@ fn holds(run: &RotationRun, index: usize) -> (Holds, Option<&Member>) {
         _ if is_there && !is_changing && only.is_some() => (Holds::Presumably, only),
         Holder::Token(member, _) => (Holds::Certainly, Some(member)),
         Holder::Missing => (Holds::Nothing, None),
-        Holder::NotRead if matches!(secret, Some(Secret { observation: Observation::NotRead(_), .. })) => {
-            (Holds::NotRead, None)
-        }
+        Holder::NotRead if secret.is_some_and(|secret| secret.observation.is_err()) => (Holds::NotRead, None),
         Holder::Unknown(_) | Holder::NotRead => (Holds::Unknown, None),
     }
 }

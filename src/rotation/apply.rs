@@ -9,11 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::RunContext;
 use super::confirmation::Share;
 use super::error::{Causes, Cleanup, RotationError};
-use super::lineage::{Lineage, Member, SKEW, TOLERANCE, TokenId, after};
+use super::lineage::{Lineage, Member, SKEW, TOLERANCE, after};
 use super::mint::{MintAttempt, MintFailure, NewToken};
-use super::plan::{self, MintPlan, Outlook, Plan, PlanInput, Retirement, Situation, Step};
-use super::retire;
-use super::secret::{Holder, Observation, Secret, Write};
+use super::plan::{self, MintPlan, Plan, PlanInput, Retirement, Situation, Step};
+use super::retire::retire;
+use super::secret::{Holder, Secret};
 use super::session::{CredentialFallback, ProviderSession};
 use super::workflows;
 use crate::config::Rotation;
@@ -35,38 +35,47 @@ pub(super) struct RotationRun {
     /// What would be minted, in a dry run.
     pub(super) planned: Option<PlannedMint>,
     pub(super) delivery: Option<Delivery>,
-    pub(super) retired: Vec<TokenId>,
+    /// The ids of the tokens that this run ended.
+    pub(super) retired: Vec<String>,
     /// Workflows, by their index, that the preflight found cannot be started.
     pub(super) obstacles: Vec<(usize, github::Error)>,
-    /// What later runs will do.
-    pub(super) outlook: Outlook,
+    /// Previous tokens that this run or a later one retires.
+    pub(super) retirements: Vec<Retirement>,
+    /// From when on a later run mints; `None`: the next one does, or it is unknown.
+    pub(super) next_rotation_at: Option<Timestamp>,
     /// Problems that did not fail the rotation.
     pub(super) warnings: Vec<String>,
     pub(super) error: Option<RotationError>,
 }
 
-/// The delivery of a new token.
 #[derive(Debug)]
 pub(super) struct Delivery {
+    minted: Minted,
     pub(super) verification: VerificationOutcome,
     /// The previous token, with its new expiry.
     pub(super) previous: Option<Token>,
 }
 
+/// `error`: why the rotation cannot be run at all.
 pub(super) async fn apply(
     context: &RunContext<'_>,
     session: &ProviderSession,
     rotation: &Rotation,
-    share: Share<'_>,
+    error: Option<RotationError>,
+    share: Share,
 ) -> RotationRun {
     let mut run = RotationRun::default();
-    run.error = execute(context, session, rotation, share, &mut run).await.err();
+    run.error = match error {
+        Some(error) => Some(error),
+        None => execute(context, session, rotation, share, &mut run).await.err(),
+    };
     if let Some(now) = run.now {
         let input = PlanInput { rotation, profile: session.provider.profile(), now, force: false };
-        run.outlook = plan::outlook(&run.situation(input), run.current());
-        if let Some(RotationError::HeldBack { until, .. }) = &run.error {
-            run.outlook.next_rotation_at = Some(*until);
-        }
+        run.retirements = run.situation(input).retirements();
+        run.next_rotation_at = match run.error {
+            Some(RotationError::HeldBack { until, .. }) => Some(until),
+            _ => plan::next_rotation_at(&run.situation(input), run.current()),
+        };
         run.warn_of_no_overlap(session, input, context.mode);
     }
     run
@@ -76,21 +85,15 @@ async fn execute(
     context: &RunContext<'_>,
     session: &ProviderSession,
     rotation: &Rotation,
-    share: Share<'_>,
+    share: Share,
     run: &mut RotationRun,
 ) -> Result<(), RotationError> {
-    context
-        .stop_signal
-        .unless_stopped(observe(context, session, rotation, run))
-        .await
-        .map_err(RotationError::Stopped)??;
-    let now = context.now()?;
+    let now = context.unless_stopped(observe(context, session, rotation, run)).await??;
     run.now = Some(now);
     let input = PlanInput { rotation, profile: session.provider.profile(), now, force: context.force };
     let mut plan = plan::plan(&run.situation(input))?;
     let confirmed = share.confirm(input, &plan, &run.lineage);
-    let confirmed = context.stop_signal.unless_stopped(confirmed).await.map_err(RotationError::Stopped);
-    if let Err(error) = confirmed.flatten() {
+    if let Err(error) = context.unless_stopped(confirmed).await.flatten() {
         run.plan = Some(plan);
         return Err(error);
     }
@@ -99,8 +102,7 @@ async fn execute(
             preflight(context, rotation, &mut run.secrets, &mut run.warnings),
             workflows::check(context, rotation),
         );
-        let (all_writable, obstacles) =
-            context.stop_signal.unless_stopped(prepared).await.map_err(RotationError::Stopped)?;
+        let (all_writable, obstacles) = context.unless_stopped(prepared).await?;
         run.obstacles = obstacles;
         plan = plan::plan(&run.situation(input))?;
         if let Step::Mint(mint) = &mut plan.step {
@@ -120,46 +122,42 @@ async fn execute(
         *nearest = crate::diagnostic::nearest(token, known).map(str::to_owned);
         *visible = Some(all.len());
     }
-    run.warn_of_doubts(now, &plan);
+    run.warn_of_doubts(input, &plan);
     if let Ok(tokens) = session.tokens().await {
         run.warn_of_named_token(rotation, tokens, session.provider.as_ref());
     }
-    if context.mode != Mode::Apply {
-        return run.rehearse(input, plan, context.ahead(session.clock));
-    }
-    let step = plan.step.clone();
+    let (step, retirements) = (plan.step.clone(), plan.retire.clone());
     run.plan = Some(plan);
+    let is_dry = context.mode != Mode::Apply;
     let refused = match step {
         Step::Nothing => None,
         Step::Refuse(error) => Some(error),
+        Step::Mint(mint) if is_dry => {
+            let previous = mint.previous.as_ref().and_then(|id| run.lineage.get(id));
+            run.planned = Some(input.planned(&mint, previous, context.ahead(session.clock)));
+            None
+        }
         // On the heap: of a thousand rotations few mint on the same day.
         Step::Mint(mint) => Box::pin(rotate(context, session, input, &mint, run)).await?,
     };
-    if run.delivery.is_none() {
-        retire_previous(session, input, run, None).await;
+    if is_dry {
+        retirements.iter().for_each(|one| run.warn_of_use(input, one));
+    } else if run.delivery.is_none() {
+        run.retire_previous(session, input).await;
     }
     refused.map_or(Ok(()), Err)
 }
 
 /// Reads the provider's tokens and GitHub's timestamps in parallel, then compares the
-/// clocks.
+/// clocks. Returns GitHub's time.
 async fn observe(
     context: &RunContext<'_>,
     session: &ProviderSession,
     rotation: &Rotation,
     run: &mut RotationRun,
-) -> Result<(), RotationError> {
+) -> Result<Timestamp, RotationError> {
     let (tokens, observations) = tokio::join!(session.tokens(), context.github.observe(&rotation.secrets));
-    run.secrets = observations
-        .into_iter()
-        .map(|observation| {
-            Secret::new(match observation {
-                Ok(None) => Observation::Missing,
-                Ok(Some(at)) => Observation::UpdatedAt(at),
-                Err(error) => Observation::NotRead(error),
-            })
-        })
-        .collect();
+    run.secrets = observations.into_iter().map(Secret::new).collect();
     let tokens = tokens.map_err(RotationError::Observe)?;
     let Some(now) = context.clock.now() else {
         // Without any readable destination there is no GitHub date either: report the cause.
@@ -172,8 +170,7 @@ async fn observe(
     }
     run.lineage = Lineage::trace(rotation, tokens, &context.marker_keys, now)?;
     if run.lineage.members.is_empty() && session.provider.could_be_id(&rotation.token) {
-        // A list may leave a token out; one that is named by its id can be read
-        // directly.
+        // A list may leave out a token that can be read directly by its id.
         let found = session.provider.get(&session.credential, &rotation.token).await;
         match found {
             Ok(Some(token)) => {
@@ -184,7 +181,7 @@ async fn observe(
             Ok(None) | Err(_) => {}
         }
     }
-    Ok(())
+    Ok(now)
 }
 
 /// Expiry dates cannot be compared across clocks that differ much. `skew`: how far the
@@ -211,21 +208,12 @@ pub(super) async fn preflight(
             None => context.github.preflight(target).await,
         });
     let prepared = join_all(prepared).await;
-    let mut all_writable = true;
-    for (secret, result) in secrets.iter_mut().zip(prepared) {
-        match result {
-            Ok(Evidence { is_writable, lacks_environment, warning }) => {
-                (secret.is_writable, secret.lacks_environment) = (is_writable, lacks_environment);
-                all_writable &= is_writable;
-                warnings.extend(warning.filter(|warning| !warnings.contains(warning)));
-            }
-            Err(error) => {
-                all_writable = false;
-                secret.obstacle = Some(error);
-            }
-        }
+    for (secret, found) in secrets.iter_mut().zip(prepared) {
+        let warning = found.as_ref().ok().and_then(|evidence| evidence.warning.as_ref());
+        warnings.extend(warning.filter(|warning| !warnings.contains(warning)).cloned());
+        secret.preflight = found;
     }
-    all_writable
+    secrets.iter().all(|secret| matches!(secret.preflight, Ok(Evidence { is_writable: true, .. })))
 }
 
 /// Mints, verifies, delivers and retires. `Ok` with an error: the delivery was
@@ -238,16 +226,13 @@ async fn rotate(
     run: &mut RotationRun,
 ) -> Result<Option<RotationError>, RotationError> {
     let mut writes = context.progress.announce_writes(input.rotation.secrets.len());
-    let slot = context
-        .stop_signal
-        .unless_stopped(context.delivery_slots.acquire(input.rotation.secrets.len()))
-        .await;
-    let _slot = slot.map_err(RotationError::Stopped)?;
-    context.stop_signal.unless_stopped(context.github.ready()).await.map_err(RotationError::Stopped)?;
+    let slot = context.delivery_slots.acquire(input.rotation.secrets.len());
+    let _slot = context.unless_stopped(slot).await?;
+    context.unless_stopped(context.github.ready()).await?;
     if context.stop_signal.check().is_ok() {
         let orphans = plan.orphans.iter().filter_map(|id| run.lineage.get(id));
         for orphan in orphans.map(|member| member.token.clone()).collect::<Vec<_>>() {
-            retire(session, run, &orphan, RetireAction::Delete, None).await;
+            run.retire(session, &orphan, RetireAction::Delete).await;
         }
     }
     writes.creating();
@@ -259,8 +244,8 @@ async fn rotate(
             return Err(error);
         }
     };
-    let NewToken { member, value, until, verification, previous, lost_attempts, warnings } = new_token;
-    run.warnings.extend(warnings);
+    let NewToken { member, value, until, verification, previous, lost_attempts, warning } = new_token;
+    run.warnings.extend(warning);
     writes.delivering();
     let written_at = deliver(context, input, &value, until, &mut run.secrets).await;
     let minted = Minted { token: member.token.clone(), value };
@@ -269,13 +254,12 @@ async fn rotate(
     if !matches!(error, Some(RotationError::RefusedEverywhere { cleanup: Cleanup::Revoked, .. })) {
         run.lineage.add_minted(member);
     }
-    run.delivery = Some(Delivery { verification, previous });
+    run.delivery = Some(Delivery { minted, verification, previous });
     if run.secrets.iter().any(Secret::is_written) {
         for lost_attempt in &lost_attempts {
-            retire(session, run, lost_attempt, RetireAction::Delete, Some(&minted)).await;
+            run.retire(session, lost_attempt, RetireAction::Delete).await;
         }
-        let input = PlanInput { now: written_at, ..input };
-        retire_previous(session, input, run, Some(&minted)).await;
+        run.retire_previous(session, PlanInput { now: written_at, ..input }).await;
     }
     Ok(error)
 }
@@ -298,19 +282,14 @@ async fn deliver(
             None => Some(context.github.write(target, value, until).await),
         });
     let results = join_all(writes).await;
-    let written_at = context.now().unwrap_or(input.now);
+    let written_at = context.clock.now().unwrap_or(input.now);
     for (secret, result) in secrets.iter_mut().zip(results) {
-        secret.write = result.map(|result| match result {
-            Ok(()) => Write::Written(written_at.min(until)),
-            Err(WriteError { refused: true, error }) => Write::Refused(error),
-            Err(WriteError { error, .. }) => Write::Unconfirmed(error),
-        });
+        secret.write = result.map(|written| written.map(|()| written_at.min(until)));
     }
     written_at
 }
 
-/// The error of an incomplete delivery. If every destination refused the token, it is
-/// revoked.
+/// The error of an incomplete delivery. A token that every destination refused is revoked.
 async fn delivery_error(
     attempt: &MintAttempt<'_>,
     minted: &Minted,
@@ -320,7 +299,8 @@ async fn delivery_error(
 ) -> Option<RotationError> {
     let id = minted.token.id.clone();
     let causes = Causes::of(attempt.input.rotation, secrets)?;
-    if secrets.iter().all(|secret| matches!(secret.write, None | Some(Write::Refused(_)))) {
+    if secrets.iter().all(|secret| matches!(secret.write, None | Some(Err(WriteError { refused: true, .. }))))
+    {
         let cleanup = attempt.revoke(minted, previous).await;
         return Some(RotationError::RefusedEverywhere { id, causes, cleanup });
     }
@@ -330,123 +310,80 @@ async fn delivery_error(
     Some(RotationError::Undelivered { id, causes, of: secrets.len(), until: after(until, TOLERANCE) })
 }
 
-/// Retires the previous tokens that no destination can hold any more, except the
-/// provider credential in use.
-async fn retire_previous(
-    session: &ProviderSession,
-    input: PlanInput<'_>,
-    run: &mut RotationRun,
-    minted: Option<&Minted>,
-) {
-    for one in run.situation(input).retirements_now() {
-        let Some(member) = run.lineage.get(&one.token) else { continue };
-        let token = member.token.clone();
-        if run.retired.contains(&one.token) {
-            continue;
-        }
-        // An ended token cannot be the credential in use.
-        if member.is_live(input.now) && session.provider.is_value_of(&token, &session.credential).await {
-            let until =
-                token.expires_at.map(|end| format!("; it ends by itself at {end}")).unwrap_or_default();
-            run.warnings
-                .push(format!("token {} may be the credential in use and was not ended{until}", token.id));
-            continue;
-        }
-        retire(session, run, &token, one.action, minted).await;
-        if run.retired.contains(&one.token) {
-            run.warn_of_use(input, &one);
-        }
-    }
-    for one in run.situation(input).expiries_to_set() {
-        set_expiry(session, run, &one, minted).await;
-    }
-}
-
-/// Sets the expiry of a previous token. If that fails, a run after the overlap retires
-/// it.
-async fn set_expiry(
-    session: &ProviderSession,
-    run: &mut RotationRun,
-    one: &Retirement,
-    minted: Option<&Minted>,
-) {
-    let expires_at = one.from;
-    let Some(Member { token, .. }) = run.lineage.get(&one.token) else { return };
-    let is_credential = session.provider.is_value_of(token, &session.credential).await;
-    if is_credential || run.retired.contains(&one.token) {
-        return;
-    }
-    let credentials = credentials(session, run, minted);
-    let set = async |credential: &_| session.provider.set_expiry(credential, token, expires_at).await;
-    match credentials.call(set).await {
-        Ok(()) => {
-            let token = Token { expires_at: Some(expires_at), ..token.clone() };
-            run.lineage.set_expiry_of(Some(&token));
-        }
-        Err(error) => run.warnings.push(format!(
-            "the expiry of token {} could not be set: {error}. A run after {expires_at:.0} retires it",
-            token.id
-        )),
-    }
-}
-
-fn credentials<'a>(
-    session: &'a ProviderSession,
-    run: &RotationRun,
-    minted: Option<&'a Minted>,
-) -> CredentialFallback<'a> {
-    let previous = run.delivery.as_ref().and_then(|delivery| delivery.previous.as_ref());
-    match minted {
-        Some(minted) => CredentialFallback::after_mint(session, &minted.value, previous),
-        None => CredentialFallback::before_mint(session),
-    }
-}
-
-async fn retire(
-    session: &ProviderSession,
-    run: &mut RotationRun,
-    token: &Token,
-    action: RetireAction,
-    minted: Option<&Minted>,
-) {
-    let credentials = credentials(session, run, minted);
-    match retire::retire(session, &credentials, token, action).await {
-        Ok(()) => run.retired.push(TokenId::from(token)),
-        Err(error) => run.warnings.push(format!("token {} could not be ended: {error}", token.id)),
-    }
-}
-
 impl RotationRun {
     pub(super) fn situation<'a>(&'a self, input: PlanInput<'a>) -> Situation<'a> {
         Situation::new(input, &self.lineage, &self.secrets)
     }
 
-    /// A dry run: records what would be done.
-    fn rehearse(
-        &mut self,
-        input: PlanInput<'_>,
-        plan: Plan,
-        ahead: SignedDuration,
-    ) -> Result<(), RotationError> {
-        for one in &plan.retire {
-            self.warn_of_use(input, one);
-        }
-        let plan = self.plan.insert(plan);
-        match &plan.step {
-            Step::Nothing => {}
-            Step::Refuse(error) => return Err(error.clone()),
-            Step::Mint(mint) => {
-                let previous = mint.previous.as_ref().and_then(|id| self.lineage.get(id));
-                self.planned = Some(input.planned(mint, previous, ahead));
+    /// Retires the previous tokens that no destination can hold, except the credential in use.
+    async fn retire_previous(&mut self, session: &ProviderSession, input: PlanInput<'_>) {
+        for one in self.situation(input).retirements_now() {
+            let Some(member) = self.lineage.get(&one.token) else { continue };
+            let token = member.token.clone();
+            if self.retired.contains(&one.token) {
+                continue;
+            }
+            // An ended token cannot be the credential in use.
+            if member.is_live(input.now) && session.provider.is_value_of(&token, &session.credential).await {
+                let until =
+                    token.expires_at.map(|end| format!("; it ends by itself at {end}")).unwrap_or_default();
+                let id = token.id;
+                self.warnings
+                    .push(format!("token {id} may be the credential in use and was not ended{until}"));
+                continue;
+            }
+            self.retire(session, &token, one.action).await;
+            if self.retired.contains(&one.token) {
+                self.warn_of_use(input, &one);
             }
         }
-        Ok(())
+        for one in self.situation(input).expiries_to_set() {
+            self.set_expiry(session, &one).await;
+        }
+    }
+
+    /// Sets the expiry of a previous token. If that fails, a run after the overlap retires it.
+    async fn set_expiry(&mut self, session: &ProviderSession, one: &Retirement) {
+        let expires_at = one.from;
+        let Some(Member { token, .. }) = self.lineage.get(&one.token) else { return };
+        let is_credential = session.provider.is_value_of(token, &session.credential).await;
+        if is_credential || self.retired.contains(&one.token) {
+            return;
+        }
+        let set = async |credential: &_| session.provider.set_expiry(credential, token, expires_at).await;
+        match self.credentials(session).call(set).await {
+            Ok(()) => {
+                let token = Token { expires_at: Some(expires_at), ..token.clone() };
+                self.lineage.set_expiry_of(Some(&token));
+            }
+            Err(error) => self.warnings.push(format!(
+                "the expiry of token {} could not be set: {error}. A run after {expires_at:.0} retires it",
+                token.id
+            )),
+        }
+    }
+
+    async fn retire(&mut self, session: &ProviderSession, token: &Token, action: RetireAction) {
+        match retire(session, &self.credentials(session), token, action).await {
+            Ok(()) => self.retired.push(token.id.clone()),
+            Err(why) => self.warnings.push(format!("token {} could not be ended: {why}", token.id)),
+        }
+    }
+
+    fn credentials<'a>(&'a self, session: &'a ProviderSession) -> CredentialFallback<'a> {
+        match &self.delivery {
+            Some(Delivery { minted, previous, .. }) => {
+                CredentialFallback::after_mint(session, &minted.value, previous.as_ref())
+            }
+            None => CredentialFallback::before_mint(session),
+        }
     }
 
     /// Whether this run ended this token. The new one may have got the id of a token that
     /// was ended before it was minted.
     pub(super) fn has_retired(&self, member: &Member) -> bool {
-        self.retired.contains(&member.id()) && self.lineage.minted.as_ref() != Some(&member.id())
+        let id = &member.token.id;
+        self.retired.contains(id) && self.lineage.minted.as_ref() != Some(id)
     }
 
     /// The token that destinations should hold now.

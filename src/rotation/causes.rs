@@ -1,30 +1,28 @@
 //! Why secrets failed: each cause once, with the secrets that it hit.
 
-use super::names::{counted, secrets};
+use super::names::secrets;
 use super::secret::Secret;
 use crate::config::Rotation;
 use crate::error_code::ErrorCode;
 use crate::github;
+use crate::report::format::counted;
 
 /// Causes named in one sentence; the report has the others beside each secret.
 const NAMED: usize = 3;
 
-/// One cause.
 #[derive(Debug, Clone)]
-pub struct Cause {
+pub(super) struct Cause {
     /// The error of the first secret; the others' differ in what they are about.
-    pub error: github::Error,
-    /// The secrets that it hit.
-    pub secrets: Vec<String>,
+    pub(super) error: github::Error,
+    pub(super) secrets: Vec<String>,
 }
 
 /// Why secrets failed, the most frequent cause first.
 #[derive(Debug, Clone, Default)]
-pub struct Causes(Vec<Cause>);
+pub struct Causes(pub(super) Vec<Cause>);
 
 impl Causes {
     /// Groups secrets by the cause of their errors.
-    #[must_use]
     pub fn new(failed: impl IntoIterator<Item = (String, github::Error)>) -> Self {
         let mut causes: Vec<Cause> = Vec::new();
         for (secret, error) in failed {
@@ -47,12 +45,6 @@ impl Causes {
         (!causes.0.is_empty()).then_some(causes)
     }
 
-    /// The most frequent cause first.
-    pub fn iter(&self) -> impl Iterator<Item = &Cause> {
-        self.0.iter()
-    }
-
-    /// How many secrets failed.
     pub(super) fn count(&self) -> usize {
         self.0.iter().map(|cause| cause.secrets.len()).sum()
     }
@@ -74,8 +66,7 @@ impl Causes {
         text.join(" ")
     }
 
-    /// `acme/api:T could not be read: it is archived.`, where `failed` says what could not
-    /// be done.
+    /// `acme/api:T could not be read: it is archived.`; `failed`: "could not be read"
     pub(super) fn sentence(&self, failed: &str) -> String {
         match self.0.as_slice() {
             [only] => format!("{} {failed}: {}.", secrets(&only.secrets), only.error.cause),
@@ -124,7 +115,7 @@ mod tests {
     fn what_github_asks_for_tells_causes_apart_too() {
         let lacking = |what: &str| Error { remedy: Some(what.to_owned()), ..error("x", "no") };
         let causes = Causes::new([("a".to_owned(), lacking("read")), ("b".to_owned(), lacking("write"))]);
-        assert_eq!(causes.iter().count(), 2);
+        assert_eq!(causes.0.len(), 2);
     }
 
     #[test]

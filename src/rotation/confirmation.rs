@@ -2,61 +2,42 @@
 //! each of them has a plan, and before anything is changed.
 
 use std::convert::Infallible;
-use std::sync::{Mutex, PoisonError};
 
-use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::error::RotationError;
 use super::lineage::{Lineage, Member};
 use super::plan::{MintPlan, Plan, PlanInput, Step};
-
-/// Asks the user.
-#[async_trait]
-pub(crate) trait Ask: Send + Sync {
-    /// Whether these tokens may be ended.
-    async fn may_end(&self, tokens: &[String]) -> bool;
-}
-
-/// The question of a run.
-pub(super) struct Confirmation<'a> {
-    ask: Option<&'a dyn Ask>,
-    tokens: Mutex<Vec<String>>,
-    /// Rotations without a plan.
-    unplanned: watch::Sender<usize>,
-    answer: watch::Sender<Option<bool>>,
-}
+use crate::question::Question;
 
 /// The part of one rotation in the question; dropped if it needs no answer.
-pub(super) struct Share<'a>(&'a Confirmation<'a>);
-
-impl<'a> Confirmation<'a> {
-    /// Without `ask`, everything is confirmed.
-    pub(super) fn new(ask: Option<&'a dyn Ask>) -> Self {
-        let (unplanned, answer) = (watch::Sender::new(0), watch::Sender::new(None));
-        Self { ask, tokens: Mutex::default(), unplanned, answer }
-    }
-
-    /// Announces a rotation. All are announced before the question is asked.
-    pub(super) fn share(&'a self) -> Share<'a> {
-        self.unplanned.send_modify(|count| *count += 1);
-        Share(self)
-    }
-
-    /// Asks when every rotation has a plan, if there is something to ask. Never ends.
-    pub(super) async fn put(&self) -> Infallible {
-        if let Some(ask) = self.ask {
-            // Errors only without a sender, which is this.
-            let _ = self.unplanned.subscribe().wait_for(|count| *count == 0).await;
-            let tokens = std::mem::take(&mut *self.tokens.lock().unwrap_or_else(PoisonError::into_inner));
-            let answer = tokens.is_empty() || ask.may_end(&tokens).await;
-            self.answer.send_replace(Some(answer));
-        }
-        std::future::pending().await
-    }
+#[derive(Clone)]
+pub(super) struct Share {
+    tokens: mpsc::UnboundedSender<String>,
+    answer: watch::Receiver<Option<bool>>,
 }
 
-impl Share<'_> {
+/// The share that every rotation gets a clone of, and what puts the question once all of them
+/// are used or dropped, if there is something to ask. It never ends. Without a question,
+/// everything is confirmed.
+pub(super) fn prepare(question: Option<&Question>) -> (Share, impl Future<Output = Infallible>) {
+    let (tokens, mut planned) = mpsc::unbounded_channel();
+    let (answered, answer) = watch::channel(question.is_none().then_some(true));
+    let put = async move {
+        let mut tokens: Vec<String> = Vec::new();
+        while let Some(token) = planned.recv().await {
+            tokens.push(token);
+        }
+        if let Some(question) = question {
+            let may_end = tokens.is_empty() || question.may_end(&tokens).await;
+            answered.send_replace(Some(may_end));
+        }
+        std::future::pending().await
+    };
+    (Share { tokens, answer }, put)
+}
+
+impl Share {
     /// Waits for the answer if the plan changes anything. A "no" is for all rotations,
     /// also for those that end no token at once.
     pub(super) async fn confirm(
@@ -65,28 +46,19 @@ impl Share<'_> {
         plan: &Plan,
         lineage: &Lineage,
     ) -> Result<(), RotationError> {
-        let confirmation = self.0;
-        let changes = matches!(plan.step, Step::Mint(_)) || !plan.retire.is_empty();
-        if confirmation.ask.is_none() || !changes {
+        let Self { tokens, mut answer } = self;
+        if !matches!(plan.step, Step::Mint(_)) && plan.retire.is_empty() {
             return Ok(());
         }
-        confirmation
-            .tokens
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(ended_at_once(input, plan, lineage));
-        let mut answer = confirmation.answer.subscribe();
-        drop(self);
+        for token in ended_at_once(input, plan, lineage) {
+            // The receiver is gone where nothing is asked.
+            let _ = tokens.send(token);
+        }
+        drop(tokens);
         match answer.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(true)) => Ok(()),
             _ => Err(RotationError::NotConfirmed),
         }
-    }
-}
-
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        self.0.unplanned.send_modify(|count| *count -= 1);
     }
 }
 

@@ -8,7 +8,6 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::limits::WRITES_A_MINUTE;
 
-/// The delivery slots of a run.
 #[derive(Debug)]
 pub(crate) struct DeliverySlots {
     writes: Semaphore,
@@ -17,7 +16,6 @@ pub(crate) struct DeliverySlots {
 
 impl DeliverySlots {
     /// Slots for at most this many rotations.
-    #[must_use]
     pub(crate) fn new(rotations: usize) -> Self {
         let least = WRITES_A_MINUTE / rotations.clamp(1, WRITES_A_MINUTE);
         Self { writes: Semaphore::new(WRITES_A_MINUTE), least }

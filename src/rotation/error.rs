@@ -5,75 +5,45 @@
 use jiff::Timestamp;
 
 pub use super::causes::Causes;
-use super::names::{counted, secrets, some};
+use super::names::{secrets, some};
 use crate::github;
 use crate::provider;
+use crate::report::format::counted;
 
 /// Why a rotation stopped.
 #[derive(Debug, Clone, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages tell what the variants and their fields are")]
 pub enum RotationError {
-    /// A marker has a date in the future.
     #[error(
         "Token {id} carries this rotation's marker with a date in the future ({minted_at}; it is now {now}). \
          No token was created or ended."
     )]
-    FutureMarker {
-        /// The token.
-        id: String,
-        /// What its marker says.
-        minted_at: Timestamp,
-        /// GitHub's clock.
-        now: Timestamp,
-    },
-    /// A marker's delivery window is longer than any run, and would block the rotation
-    /// for days.
+    FutureMarker { id: String, minted_at: Timestamp, now: Timestamp },
+    /// Such a window would block the rotation for days.
     #[error(
         "Token {id} carries this rotation's marker with a delivery window until {until}, longer than any that \
          crossfade writes. No token was created or ended."
     )]
-    ImplausibleWindow {
-        /// The token.
-        id: String,
-        /// What its marker says.
-        until: Timestamp,
-    },
-    /// The provider's creation date contradicts the marker.
+    ImplausibleWindow { id: String, until: Timestamp },
     #[error(
         "Token {id} carries this rotation's marker, which says that it was created at {minted_at}, but the provider \
          created it at {created_at}: the marker was copied or forged. No token was created or ended."
     )]
-    ContradictedMarker {
-        /// The token.
-        id: String,
-        /// What its marker says.
-        minted_at: Timestamp,
-        /// What the provider says.
-        created_at: Timestamp,
-    },
-    /// A marker is signed, and there is no key to verify it.
+    ContradictedMarker { id: String, minted_at: Timestamp, created_at: Timestamp },
     #[error(
         "Token {id} carries a signed marker, and CROSSFADE_MARKER_KEY is not set. Without the key crossfade cannot \
          tell its own tokens from forged ones. No token was created or ended."
     )]
-    MarkerKeyMissing {
-        /// A signed token.
-        id: String,
-    },
-    /// A marker is signed by an unknown key.
+    MarkerKeyMissing { id: String },
     #[error(
         "Token {id} carries a signed marker, and no key in CROSSFADE_MARKER_KEY made its signature. No token was \
          created or ended."
     )]
-    MarkerKeyUnknown {
-        /// The token.
-        id: String,
-    },
-    /// Valid tokens of one rotation have different privileges.
+    MarkerKeyUnknown { id: String },
     #[error(
         "Tokens {newest} and {other} of this rotation have different privileges. No token was created or ended."
     )]
     DifferentPrivileges {
-        /// The newest live token.
         newest: String,
         /// The newest that differs from it.
         other: String,
@@ -85,25 +55,9 @@ pub enum RotationError {
         "`token` names `{named}` ({id}), but this rotation has rotated `{own}` ({own_id}) until now, and their \
          privileges differ. No token was created or ended."
     )]
-    TokenChanged {
-        /// The name of the token that the user named.
-        named: String,
-        /// Its id.
-        id: String,
-        /// The name of the rotation's newest token.
-        own: String,
-        /// Its id.
-        own_id: String,
-    },
-    /// Several tokens have the name.
+    TokenChanged { named: String, id: String, own: String, own_id: String },
     #[error("{} tokens are named `{name}`: {}. Nothing was changed.", ids.len(), some(ids))]
-    SeveralMatch {
-        /// What the user gave.
-        name: String,
-        /// The ids of all that match.
-        ids: Vec<String>,
-    },
-    /// The named token belongs to another rotation.
+    SeveralMatch { name: String, ids: Vec<String> },
     #[error(
         "Token {id} belongs to another rotation than {rotation} of {repository} (marker {marker}, not verified). \
          Nothing was changed."
@@ -111,17 +65,12 @@ pub enum RotationError {
     BelongsToAnother {
         /// The token that carries the marker.
         id: String,
-        /// The name of this rotation.
         rotation: String,
-        /// The repository that rotates.
         repository: String,
-        /// The marker.
         marker: String,
     },
-    /// There is no such token, and the rotation has no `create`.
     #[error("{}", no_such_token(token, nearest.as_deref(), *visible))]
     NoSuchToken {
-        /// What the user gave.
         token: String,
         /// The name or id that was probably meant.
         nearest: Option<String>,
@@ -133,18 +82,10 @@ pub enum RotationError {
         "No token was created: the provider `{provider}` depends on something that is not published ({what}), and \
          the rotation does not say that it was proved."
     )]
-    Unproved {
-        /// The provider.
-        provider: String,
-        /// What is not published.
-        what: String,
-    },
-    /// Another run is at work, or ended a moment ago.
+    Unproved { provider: String, what: String },
     #[error("{} No token was created.", in_flight(id, *minted_at, *until, *is_delivered))]
     InFlight {
-        /// The newest token.
         id: String,
-        /// When it was minted.
         minted_at: Timestamp,
         /// The end of its window, tolerance included.
         until: Timestamp,
@@ -161,22 +102,17 @@ pub enum RotationError {
     HeldBack {
         /// Live tokens with this rotation's marker.
         live: usize,
-        /// From when on a run mints again.
         until: Timestamp,
-        /// Secrets that were not written with the current token.
         failing: Vec<String>,
         /// Secrets that were written since, but not by crossfade.
         overwritten: Vec<String>,
     },
-    /// The repositories of a pattern could not be listed.
     #[error("The repositories of {pattern} could not be listed: {}. No token was created.", error.cause)]
     PatternUnreadable {
         /// As the user wrote it.
         pattern: String,
-        /// Why.
         error: github::Error,
     },
-    /// No repository matches a pattern.
     #[error("No repository matches {pattern}{}. No token was created.", left_out(*archived))]
     PatternEmpty {
         /// As the user wrote it.
@@ -184,44 +120,28 @@ pub enum RotationError {
         /// Archived repositories that match.
         archived: usize,
     },
-    /// More secrets than one delivery window allows.
     #[error(
         "The patterns match {count} secrets, and one rotation can write {} in time. No token was created.",
         crate::limits::MOST_WRITES
     )]
-    TooManySecrets {
-        /// How many.
-        count: usize,
-    },
-    /// A pattern matches a secret of another rotation.
+    TooManySecrets { count: usize },
     #[error(
         "{destination}, found by a pattern, belongs to the rotation {other} too, and a secret can hold only one \
          token. No token was created."
     )]
-    Claimed {
-        /// The secret.
-        destination: String,
-        /// The other rotation's name.
-        other: String,
-    },
+    Claimed { destination: String, other: String },
     /// A destination could not be read or prepared.
     #[error("{} No token was created.", causes.sentence("cannot be read or written"))]
-    Unreadable {
-        /// Why, and which.
-        causes: Causes,
-    },
-    /// GitHub sent no date.
+    Unreadable { causes: Causes },
     #[error(
         "GitHub's replies have no `Date` header, so crossfade does not know the time. No token was created."
     )]
     NoClock,
-    /// The clocks of GitHub and the provider are too far apart.
     #[error(
         "The provider's clock is {minutes} minutes {direction} GitHub's, so expiry dates cannot be trusted. No token \
          was created."
     )]
     ClocksDiffer {
-        /// How far.
         minutes: i64,
         /// "ahead of" or "behind".
         direction: &'static str,
@@ -229,13 +149,10 @@ pub enum RotationError {
     /// The run was stopped, or its deadline is near.
     #[error("No token was created, because {0}.")]
     Stopped(String),
-    /// The user was asked whether tokens may be ended at once, and did not say yes.
     #[error("Not confirmed; nothing was changed.")]
     NotConfirmed,
-    /// The provider's tokens could not be read.
     #[error("The provider's tokens could not be read: {0}. Nothing was changed.")]
     Observe(provider::Error),
-    /// The provider refused to mint.
     #[error("The provider refused to create the new token: {0}. No secret was changed.")]
     MintRefused(provider::Error),
     /// Every reply to the mint was lost; a token may exist.
@@ -244,48 +161,16 @@ pub enum RotationError {
          one all the same, its value is lost, and a later run ends it.",
         counted(*attempts as usize, "attempt")
     )]
-    MintLost {
-        /// How often it was tried.
-        attempts: u32,
-        /// The last error.
-        last: provider::Error,
-    },
-    /// The new token differs from the request, or is not accepted.
+    MintLost { attempts: u32, last: provider::Error },
     #[error("The new token {id} cannot be used: {why}. {cleanup} No secret was changed.")]
-    Unfit {
-        /// The new token.
-        id: String,
-        /// What is wrong with it.
-        why: String,
-        /// Whether it was revoked.
-        cleanup: Cleanup,
-    },
-    /// Another run minted a token too.
+    Unfit { id: String, why: String, cleanup: Cleanup },
     #[error(
         "Another run created token {rival} at {minted_at} and may be writing it, so the new token {id} of this run is \
          not used. {cleanup} This run changed no secret."
     )]
-    Overtaken {
-        /// The new token.
-        id: String,
-        /// The other run's.
-        rival: String,
-        /// When that was minted.
-        minted_at: Timestamp,
-        /// Whether the new token was revoked.
-        cleanup: Cleanup,
-    },
-    /// Every destination refused the new token.
+    Overtaken { id: String, rival: String, minted_at: Timestamp, cleanup: Cleanup },
     #[error("The new token {id} was not written to any secret. {} {cleanup}", causes.reasons())]
-    RefusedEverywhere {
-        /// The new token.
-        id: String,
-        /// Why.
-        causes: Causes,
-        /// Whether the new token was revoked.
-        cleanup: Cleanup,
-    },
-    /// Some destinations did not take the new token.
+    RefusedEverywhere { id: String, causes: Causes, cleanup: Cleanup },
     #[error(
         "The new token {id} was not written to {} of {}. {}",
         causes.count(),
@@ -293,43 +178,29 @@ pub enum RotationError {
         causes.reasons()
     )]
     Undelivered {
-        /// The new token.
         id: String,
-        /// Which secrets lack it, and why.
         causes: Causes,
-        /// How many secrets the rotation has.
         of: usize,
         /// The end of the delivery window, tolerance included.
         until: Timestamp,
     },
     /// Nothing is due, but a destination could not be read.
     #[error("{}", causes.sentence("could not be read"))]
-    DestinationNotRead {
-        /// Why, and which.
-        causes: Causes,
-    },
+    DestinationNotRead { causes: Causes },
 }
 
 impl RotationError {
-    /// Whether another run may be writing secrets right now.
-    #[must_use]
-    pub fn is_another_run(&self) -> bool {
+    pub(crate) fn is_another_run(&self) -> bool {
         matches!(self, Self::InFlight { .. } | Self::Overtaken { .. })
     }
 }
 
 /// What happened to a new token that is not used.
 #[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the messages tell what the variants and their fields are")]
 pub enum Cleanup {
-    /// It was deleted.
     Revoked,
-    /// It could not be deleted.
-    Failed {
-        /// Until when, if it ends at all.
-        until: Option<Timestamp>,
-        /// Why it could not be deleted.
-        why: String,
-    },
+    Failed { until: Option<Timestamp>, why: String },
 }
 
 impl std::fmt::Display for Cleanup {

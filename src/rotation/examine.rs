@@ -2,26 +2,24 @@
 //! run, and the preflight of every secret, due or not. Nothing is created, written or ended.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::Arc;
 
 use futures_util::future::{join, join_all};
 use jiff::{SignedDuration, Timestamp};
 
-use super::apply::{self, RotationRun};
+use super::apply;
 use super::causes::{Cause, Causes};
-use super::confirmation::Confirmation;
 use super::error::RotationError;
 use super::expand::{self, Expanded};
-use super::secret::{Observation, Secret};
-use super::session::ProviderSession;
-use super::{RunContext, marker, steps, workflows};
+use super::lineage::Member;
+use super::secret::Secret;
+use super::session::{ProviderSession, Sessions};
+use super::{RunContext, confirmation, steps, workflows};
 use crate::config::{Config, Rotation};
 use crate::error_code::ErrorCode;
-use crate::provider::{self, ProviderSettings, Token};
+use crate::github::{self, Evidence};
+use crate::provider;
 use crate::report::{TokenReport, Verdict};
 
-/// What a run would meet at one rotation.
 #[derive(Debug)]
 pub(crate) struct Examination<'a> {
     /// With all its secrets.
@@ -30,7 +28,6 @@ pub(crate) struct Examination<'a> {
     pub(crate) notes: Vec<String>,
     /// What a run would decide, and why; `None`: it is not known.
     pub(crate) verdict: Option<(Verdict, String)>,
-    /// The token that the secrets should hold.
     pub(crate) token: Option<TokenReport>,
     /// When a run will replace it, if not now.
     pub(crate) next_rotation_at: Option<Timestamp>,
@@ -46,7 +43,6 @@ pub(crate) struct Examination<'a> {
     pub(crate) blocked: Vec<Failure>,
     /// What else would stop the rotation.
     pub(crate) error: Option<RotationError>,
-    /// What a run would warn of.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -57,20 +53,15 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// What to do, in this order.
     pub(crate) steps: Vec<String>,
-    /// The section of the docs about it.
     pub(crate) code: ErrorCode,
-    /// GitHub rejects the credential itself.
-    pub(crate) is_of_the_credential: bool,
 }
 
-/// Examines every selected rotation, all at once.
 pub(crate) async fn examine<'a>(
     context: &RunContext<'_>,
     config: &'a Config,
-    sessions: &HashMap<ProviderSettings, Arc<ProviderSession>>,
+    sessions: &Sessions,
 ) -> Vec<Examination<'a>> {
     let expanded = expand::expand(context, config).await;
-    expand::announce(context.github, &expanded);
     let examined = expanded.into_iter().filter_map(|one| {
         let session = sessions.get(&one.rotation.provider)?;
         Some(examine_one(context, session, one))
@@ -84,83 +75,72 @@ async fn examine_one<'a>(
     Expanded { rotation, notes, error }: Expanded<'a>,
 ) -> Examination<'a> {
     // Nothing is changed, so there is nothing to confirm.
-    let confirmation = Confirmation::new(None);
-    let mut run = match error {
-        Some(error) => RotationRun { error: Some(error), ..RotationRun::default() },
-        None => apply::apply(context, session, &rotation, confirmation.share()).await,
-    };
+    let (share, _) = confirmation::prepare(None);
+    let mut run = apply::apply(context, session, &rotation, error, share).await;
     let prepared = join(
         apply::preflight(context, &rotation, &mut run.secrets, &mut run.warnings),
         workflows::check(context, &rotation),
     );
-    match context.stop_signal.unless_stopped(prepared).await {
+    match context.unless_stopped(prepared).await {
         Ok((_, obstacles)) => run.warnings.extend(
             obstacles.iter().map(|(index, error)| workflows::obstacle_text(&rotation.after[*index], error)),
         ),
-        Err(why) => run.error = run.error.or(Some(RotationError::Stopped(why))),
+        Err(stopped) => run.error = run.error.or(Some(stopped)),
     }
     let named = |is: &dyn Fn(&Secret) -> bool| -> Vec<String> {
         let secrets = rotation.secrets.iter().zip(&run.secrets).filter(|(_, secret)| is(secret));
         secrets.map(|(target, _)| target.destination.to_string()).collect()
     };
     let is_free = |secret: &Secret| secret.blocked().is_none();
-    let writable = run.secrets.iter().filter(|secret| is_free(secret) && secret.is_writable).count();
+    let finds = |secret: &Secret, is: fn(&Evidence) -> bool| {
+        is_free(secret) && secret.preflight.as_ref().is_ok_and(is)
+    };
+    let writable = run.secrets.iter().filter(|secret| finds(secret, |found| found.is_writable)).count();
     let causes = Causes::of(&rotation, &run.secrets);
     Examination {
         notes,
         verdict: run.plan.as_ref().map(|plan| (plan.verdict, plan.why.clone())),
-        token: run.current().map(|member| shown(&member.token)),
-        next_rotation_at: run.outlook.next_rotation_at,
+        token: run.current().map(Member::report),
+        next_rotation_at: run.next_rotation_at,
         writable,
-        missing: named(&|secret| is_free(secret) && secret.observation == Observation::Missing),
-        lacking_environment: named(&|secret| is_free(secret) && secret.lacks_environment),
-        unproven: named(&|secret| is_free(secret) && !secret.is_writable && !secret.lacks_environment),
-        blocked: causes.iter().flat_map(Causes::iter).map(blocked).collect(),
+        missing: named(&|secret| is_free(secret) && secret.observation == Ok(None)),
+        lacking_environment: named(&|secret| finds(secret, |found| found.lacks_environment)),
+        unproven: named(&|secret| finds(secret, |found| !found.is_writable && !found.lacks_environment)),
+        blocked: causes.iter().flat_map(|causes| &causes.0).map(blocked).collect(),
         error: run.error.take(),
         warnings: std::mem::take(&mut run.warnings),
         rotation,
     }
 }
 
-fn shown(token: &Token) -> TokenReport {
-    TokenReport { id: token.id.clone(), name: marker::strip(&token.name), expires_at: token.expires_at }
-}
-
-/// One cause, with the secrets that it hits.
 fn blocked(Cause { error, secrets }: &Cause) -> Failure {
     Failure {
         message: format!("{}: {}", super::names::secrets(secrets), error.cause),
         steps: steps::fix(error, Some(secrets)).into_iter().collect(),
         code: error.code(),
-        is_of_the_credential: error.code() == ErrorCode::GithubCredential,
     }
 }
 
 impl Failure {
-    /// Of an error that stops a rotation. `credential`: the variable that holds the provider
-    /// credential.
-    #[must_use]
+    /// Of an error that stops a rotation. `credential`: the provider credential's variable.
     pub(crate) fn of(error: &RotationError, credential: &str) -> Self {
         let mut steps = error.steps(credential);
         // There was no run.
         steps.retain(|step| step != steps::RUN_AGAIN);
-        Self { message: error.to_string(), steps, code: error.code(), is_of_the_credential: false }
+        Self { message: error.to_string(), steps, code: error.code() }
     }
 
     /// Of an error of GitHub that is not about one secret.
-    #[must_use]
-    pub(crate) fn of_github(error: &crate::github::Error) -> Self {
+    pub(crate) fn of_github(error: &github::Error) -> Self {
         Self {
             message: error.cause.clone(),
             steps: steps::fix(error, None).into_iter().collect(),
             code: error.code(),
-            is_of_the_credential: true,
         }
     }
 }
 
 /// The provider's tokens cannot be read.
-#[must_use]
 pub(crate) fn provider_failure(error: &provider::Error, credential: &str) -> Failure {
     Failure {
         message: error.message.clone(),
@@ -169,7 +149,6 @@ pub(crate) fn provider_failure(error: &provider::Error, credential: &str) -> Fai
 }
 
 /// Whether a provider's clock differs too much from GitHub's. `skew`: how far it is ahead.
-#[must_use]
 pub(crate) fn clock_failure(skew: SignedDuration) -> Option<Failure> {
     apply::check_clocks(skew).err().map(|error| Failure::of(&error, ""))
 }

@@ -25,46 +25,42 @@ pub(super) struct Expanded<'a> {
     pub(super) error: Option<RotationError>,
 }
 
-/// Expands all patterns of the selected rotations.
+/// Expands all patterns of the selected rotations, and announces what will be read, written
+/// and started at GitHub.
 pub(super) async fn expand<'a>(context: &RunContext<'_>, config: &'a Config) -> Vec<Expanded<'a>> {
     let expanding = config.rotations.iter().map(async |rotation| {
-        let expanded = context.stop_signal.unless_stopped(expand_one(context.github, rotation)).await;
-        expanded.unwrap_or_else(|why| Expanded {
-            rotation: Cow::Borrowed(rotation),
-            notes: Vec::new(),
-            error: Some(RotationError::Stopped(why)),
-        })
+        let unexpanded = |error| Expanded { rotation: Cow::Borrowed(rotation), notes: Vec::new(), error };
+        let mut one = unexpanded(None);
+        match context.unless_stopped(expand_one(context.github, rotation, &mut one)).await {
+            Ok(result) => Expanded { error: result.err(), ..one },
+            Err(stopped) => unexpanded(Some(stopped)),
+        }
     });
     let mut expanded = join_all(expanding).await;
     refuse_shared(&mut expanded, config);
+    let served = || expanded.iter().filter(|one| one.error.is_none());
+    context
+        .github
+        .expect(served().flat_map(|one| &one.rotation.secrets), served().flat_map(|one| &one.rotation.after));
     expanded
 }
 
-/// Announces what will be read, written and started at GitHub.
-pub(super) fn announce(github: &GitHub, expanded: &[Expanded<'_>]) {
-    let served = || expanded.iter().filter(|one| one.error.is_none());
-    github
-        .expect(served().flat_map(|one| &one.rotation.secrets), served().flat_map(|one| &one.rotation.after));
-}
-
-async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a> {
-    let mut expanded = Expanded { rotation: Cow::Borrowed(rotation), notes: Vec::new(), error: None };
+async fn expand_one(
+    github: &GitHub,
+    rotation: &Rotation,
+    expanded: &mut Expanded<'_>,
+) -> Result<(), RotationError> {
     let mut known: HashSet<Destination> = HashSet::new();
     if !rotation.patterns.is_empty() {
         known.extend(rotation.secrets.iter().map(|secret| secret.destination.clone()));
     }
     for pattern in &rotation.patterns {
-        let found = match github.expand(pattern).await {
-            Ok(found) => found,
-            Err(error) => {
-                expanded.error = Some(RotationError::PatternUnreadable { pattern: shown(pattern), error });
-                return expanded;
-            }
-        };
+        let found = github.expand(pattern).await;
+        let found =
+            found.map_err(|error| RotationError::PatternUnreadable { pattern: shown(pattern), error })?;
         if found.repositories.is_empty() {
             let pattern = shown(pattern);
-            expanded.error = Some(RotationError::PatternEmpty { pattern, archived: found.archived });
-            return expanded;
+            return Err(RotationError::PatternEmpty { pattern, archived: found.archived });
         }
         let archived = match found.archived {
             0 => String::new(),
@@ -83,15 +79,13 @@ async fn expand_one<'a>(github: &GitHub, rotation: &'a Rotation) -> Expanded<'a>
             }
         }
     }
-    let count = expanded.rotation.secrets.len();
-    if !fits(count) {
-        expanded.error = Some(RotationError::TooManySecrets { count });
+    match expanded.rotation.secrets.len() {
+        count if fits(count) => Ok(()),
+        count => Err(RotationError::TooManySecrets { count }),
     }
-    expanded
 }
 
-/// A pattern as the user wrote it, or the first few of a long list, so that the message
-/// is not cut off.
+/// A pattern as the user wrote it; of a long list the first few, so that it is not cut off.
 fn shown(pattern: &SecretPattern) -> String {
     let whole = pattern.to_string();
     let parts: Vec<String> = whole.split(", ").map(str::to_owned).collect();

@@ -1,18 +1,16 @@
-//! Which of the provider's tokens belong to a rotation, and which destinations hold
-//! them.
+//! Which of the provider's tokens belong to a rotation, and which destinations hold them.
 //!
 //! A pure function of the provider's list and GitHub's timestamps. [`super::plan`]
 //! decides what to do.
-
-use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::RotationError;
 use super::marker::{self, Marker, MarkerKeys};
-use super::secret::{Holder, Observation, Secret, Write};
-use super::trust::{self, Believed, Ignored};
+use super::secret::{Holder, Secret};
+use super::trust::{self, Ignored};
 use crate::config::Rotation;
+use crate::github::WriteError;
 use crate::provider::Token;
 
 /// How far the clocks of different servers may be apart.
@@ -21,30 +19,6 @@ pub(super) const TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
 /// GitHub's clock and the provider's may be this far apart.
 pub(super) const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// The provider's id of a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TokenId(String);
-
-impl From<&Token> for TokenId {
-    fn from(token: &Token) -> Self {
-        Self(token.id.clone())
-    }
-}
-
-#[cfg(test)]
-impl From<TokenId> for String {
-    fn from(id: TokenId) -> Self {
-        id.0
-    }
-}
-
-impl fmt::Display for TokenId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// One token of a rotation.
 #[derive(Debug, Clone)]
 pub(super) struct Member {
     /// As the provider shows it.
@@ -56,8 +30,8 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn id(&self) -> TokenId {
-        TokenId::from(&self.token)
+    pub(super) fn id(&self) -> String {
+        self.token.id.clone()
     }
 
     pub(super) fn is(&self, other: &Self) -> bool {
@@ -80,12 +54,10 @@ impl Member {
     }
 
     fn window_contains(&self, at: Timestamp) -> bool {
-        self.marker
-            .as_ref()
-            .is_some_and(|m| before(m.minted_at, TOLERANCE) <= at && at <= after(m.until, TOLERANCE))
+        let begins_by = |marker: &Marker| before(marker.minted_at, TOLERANCE) <= at;
+        self.marker.as_ref().is_some_and(begins_by) && self.window_is_open(at)
     }
 
-    /// The run that minted it.
     pub(super) fn run(&self) -> Option<&str> {
         self.marker.as_ref().map(|marker| marker.run.as_str())
     }
@@ -102,15 +74,13 @@ pub(super) struct Lineage {
     /// Whether the token is listed that the rotation's `trusted` names.
     pub(super) has_trusted: bool,
     /// The token that this run minted.
-    pub(super) minted: Option<TokenId>,
+    pub(super) minted: Option<String>,
 }
 
 impl Lineage {
-    /// Picks a rotation's tokens out of everything that a credential can see.
-    ///
-    /// # Errors
-    /// When a marker cannot be trusted, when several tokens match the name that
-    /// the user gave, or when the named token belongs to another rotation.
+    /// Picks a rotation's tokens out of everything that a credential can see. Fails when a
+    /// marker cannot be trusted, when several tokens match the name that the user gave, or
+    /// when the named token belongs to another rotation.
     pub(super) fn trace(
         rotation: &Rotation,
         tokens: &[Token],
@@ -125,12 +95,11 @@ impl Lineage {
                 marker => others.push((token, marker)),
             }
         }
-        let Believed { mut members, ignored, is_signed } = trust::believe(marked, keys, now)?;
-        members.sort_by(|one, other| order(other).cmp(&order(one)));
-        if let Some(original) = original(rotation, &others, members.is_empty())? {
-            members.push(Member { token: original.clone(), marker: None, is_proven: false });
+        let mut lineage = trust::believe(marked, keys, now)?;
+        lineage.members.sort_by(|one, other| order(other).cmp(&order(one)));
+        if let Some(original) = original(rotation, &others, lineage.members.is_empty())? {
+            lineage.members.push(Member { token: original.clone(), marker: None, is_proven: false });
         }
-        let mut lineage = Self { members, ignored, is_signed, ..Self::default() };
         trust::keep_trusted(rotation, &mut lineage, now);
         Ok(lineage)
     }
@@ -156,8 +125,8 @@ impl Lineage {
         self.get(self.minted.as_ref()?)
     }
 
-    pub(super) fn get(&self, id: &TokenId) -> Option<&Member> {
-        self.members.iter().find(|member| member.token.id == id.0)
+    pub(super) fn get(&self, id: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.token.id == id)
     }
 
     pub(super) fn is_newer(&self, one: &Member, other: &Member) -> bool {
@@ -169,17 +138,17 @@ impl Lineage {
     /// delivery window alone it was last written.
     pub(super) fn holder(&self, secret: &Secret) -> Holder<'_> {
         let at = match (&secret.write, &secret.observation) {
-            (Some(Write::Written(at)), _) => {
+            (Some(Ok(at)), _) => {
                 return self.minted().map_or(Holder::Unknown(Some(*at)), |minted| Holder::Token(minted, *at));
             }
-            (Some(Write::Unconfirmed(_)), _) => return Holder::Unknown(None),
+            (Some(Err(WriteError { refused: false, .. })), _) => return Holder::Unknown(None),
             _ if secret.blocked().is_some() => return Holder::NotRead,
-            (_, Observation::UpdatedAt(at)) => *at,
+            (_, Ok(Some(at))) => *at,
             _ => return Holder::Missing,
         };
         match self.written_at(at) {
             // It was written right before the mint, and refused the new token.
-            Some(member) if secret.write.is_some() && self.minted == Some(member.id()) => {
+            Some(member) if secret.write.is_some() && self.minted.as_ref() == Some(&member.token.id) => {
                 Holder::Unknown(None)
             }
             Some(member) => Holder::Token(member, at),
@@ -187,16 +156,14 @@ impl Lineage {
         }
     }
 
-    /// The token in whose window alone this time lies. The attempts of one run share a
-    /// window.
+    /// The token in whose window alone this time lies. The attempts of one run share a window.
     fn written_at(&self, at: Timestamp) -> Option<&Member> {
         let mut candidates = self.members.iter().filter(|member| member.window_contains(at));
         let run = candidates.next()?.run();
         if candidates.any(|other| other.run() != run) {
             return None;
         }
-        // Only the last attempt of a run is delivered: an earlier write came from
-        // elsewhere.
+        // Only the last attempt of a run is delivered: an earlier write came from elsewhere.
         let last = self.members.iter().find(|member| member.run() == run)?;
         (last.window_contains(at) && !self.is_copied(last)).then_some(last)
     }
@@ -207,8 +174,7 @@ impl Lineage {
         self.members.iter().any(|member| member.is_live(now) && member.window_contains(at))
     }
 
-    /// Whether another token carries the same marker, such as a copy that a user made in
-    /// the provider's pages.
+    /// Whether another token carries the same marker: a user may copy a token at the provider.
     fn is_copied(&self, member: &Member) -> bool {
         self.members.iter().any(|other| !other.is(member) && other.marker == member.marker)
     }

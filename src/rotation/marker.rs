@@ -6,7 +6,6 @@
 //! is decided in [`super::trust`].
 
 use std::fmt;
-use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
 use rand::Rng as _;
@@ -15,11 +14,9 @@ use ring::hmac;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::{RotationKey, base32};
+use crate::provider::LONGEST_MARKER;
 
 const VERSION: &str = "xf1";
-
-/// No marker is longer.
-pub(crate) const LONGEST: usize = crate::provider::LONGEST_MARKER;
 
 /// The random part of a run's name.
 const RUN_LENGTH: usize = 12;
@@ -27,10 +24,8 @@ const RUN_LENGTH: usize = 12;
 /// Characters of the signature: 65 bits.
 const MAC_LENGTH: usize = 13;
 
-/// The marker of one minted token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Marker {
-    /// The rotation that minted it.
     pub key: RotationKey,
     /// When it was minted, by GitHub's clock, in whole seconds.
     pub minted_at: Timestamp,
@@ -46,56 +41,62 @@ pub(crate) struct Marker {
 }
 
 impl Marker {
-    /// The marker of the first attempt of a run that mints now and delivers within
-    /// `window`. Signed if there is a key.
-    #[must_use]
-    pub(crate) fn new(
-        key: RotationKey,
-        now: Timestamp,
-        window: SignedDuration,
-        run: String,
-        keys: &MarkerKeys,
-    ) -> Self {
+    /// The unsigned marker of a run's first attempt, which mints now and delivers in `window`.
+    pub(crate) fn new(key: RotationKey, now: Timestamp, window: SignedDuration, run: String) -> Self {
         // Rounded down: a marker from the future is not trusted.
         let minted_at = Timestamp::from_second(now.as_second()).unwrap_or(now);
         let until = minted_at.saturating_add(window).unwrap_or(minted_at);
-        Self { key, minted_at, until, run, attempt: 1, mac: None }.signed(keys)
+        Self { key, minted_at, until, run, attempt: 1, mac: None }
     }
 
-    /// The same for another attempt of the same run.
-    #[must_use]
-    pub(crate) fn at_attempt(self, attempt: u32, keys: &MarkerKeys) -> Self {
-        Self { attempt, ..self }.signed(keys)
-    }
-
-    /// The same with a signature by the first of these keys.
-    fn signed(self, keys: &MarkerKeys) -> Self {
+    /// The same with a signature by the first of these keys, if there is one.
+    pub(crate) fn signed(self, keys: &MarkerKeys) -> Self {
         let unsigned = Self { mac: None, ..self };
         let mac = keys.sign(&unsigned.to_string());
         Self { mac, ..unsigned }
     }
 
     /// The last word of a text that is a marker, of any rotation.
-    #[must_use]
     pub(crate) fn find(text: &str) -> Option<Self> {
-        text.split_whitespace().rev().find_map(|word| word.parse().ok())
+        text.split_whitespace().rev().find_map(Self::parse)
     }
 
     /// How long its run may take to deliver.
-    #[must_use]
     pub(crate) fn window(&self) -> SignedDuration {
         self.until.duration_since(self.minted_at)
     }
 
     /// Whether it names the token with this id as the rotation's original.
-    #[must_use]
     pub(crate) fn names_original(&self, id: &str) -> bool {
         self.run.split_once('-').is_some_and(|(_, named)| named == digest_of(id))
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        let parts: Vec<&str> = word.split('.').take(8).collect();
+        let (parts, mac) = match parts.as_slice() {
+            [parts @ .., mac] if parts.len() == 6 => (parts, Some(*mac)),
+            parts => (parts, None),
+        };
+        let &[VERSION, key, minted, window, run, attempt] = parts else { return None };
+        if word.len() > LONGEST_MARKER || !is_run(run) || !mac.is_none_or(is_mac) {
+            return None;
+        }
+        let seconds = |text| i64::from_str_radix(text, 36).ok();
+        let minted_at = Timestamp::from_second(seconds(minted)?).ok()?;
+        let marker = Self {
+            key: RotationKey::parse(key)?,
+            minted_at,
+            until: minted_at.checked_add(SignedDuration::from_secs(seconds(window)?)).ok()?,
+            run: run.to_owned(),
+            attempt: attempt.parse().ok()?,
+            mac: mac.map(str::to_owned),
+        };
+        // One marker, one text: no signs, no leading zeros, no capital letters.
+        (marker.attempt > 0 && marker.to_string() == word).then_some(marker)
     }
 }
 
 /// Names a run, of a rotation whose original token has this id.
-#[must_use]
 pub(crate) fn new_run(original: Option<&str>) -> String {
     const CHARACTERS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let mut random = rand::rng();
@@ -105,21 +106,18 @@ pub(crate) fn new_run(original: Option<&str>) -> String {
 }
 
 /// The text without its marker.
-#[must_use]
 pub(crate) fn strip(text: &str) -> String {
-    let is_text = |word: &&str| word.trim_end().parse::<Marker>().is_err();
+    let is_text = |word: &&str| Marker::parse(word.trim_end()).is_none();
     text.split_inclusive(char::is_whitespace).filter(is_text).collect::<String>().trim().to_owned()
 }
 
 /// The text without its marker, short enough for a field that also holds a new one.
-#[must_use]
 pub(crate) fn cut(text: &str, max: Option<usize>) -> String {
-    let room = max.map_or(usize::MAX, |max| max.saturating_sub(LONGEST + 1));
+    let room = max.map_or(usize::MAX, |max| max.saturating_sub(LONGEST_MARKER + 1));
     strip(text).chars().take(room).collect::<String>().trim_end().to_owned()
 }
 
 /// The text with this marker in place of an earlier one.
-#[must_use]
 pub(crate) fn annotate(text: &str, marker: &Marker) -> String {
     format!("{} {marker}", strip(text)).trim_start().to_owned()
 }
@@ -133,44 +131,9 @@ fn digest_of(id: &str) -> String {
 impl fmt::Display for Marker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, minted_at, run, attempt, mac, .. } = self;
-        let (minted, window) = (Base36(minted_at.as_second()), Base36(self.window().as_secs()));
+        let (minted, window) = (base36(minted_at.as_second()), base36(self.window().as_secs()));
         write!(f, "{VERSION}.{key}.{minted}.{window}.{run}.{attempt}")?;
         mac.iter().try_for_each(|mac| write!(f, ".{mac}"))
-    }
-}
-
-/// The text is not a marker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a crossfade marker")]
-pub(crate) struct NotAMarker;
-
-impl FromStr for Marker {
-    type Err = NotAMarker;
-
-    fn from_str(word: &str) -> Result<Self, NotAMarker> {
-        let parts: Vec<&str> = word.split('.').take(8).collect();
-        let (parts, mac) = match parts.as_slice() {
-            [parts @ .., mac] if parts.len() == 6 => (parts, Some(*mac)),
-            parts => (parts, None),
-        };
-        let &[version, key, minted, window, run, attempt] = parts else { return Err(NotAMarker) };
-        let is_short = word.len() <= LONGEST;
-        if version != VERSION || !is_short || !is_run(run) || !mac.is_none_or(is_mac) {
-            return Err(NotAMarker);
-        }
-        let seconds = |text| i64::from_str_radix(text, 36).map_err(|_| NotAMarker);
-        let minted_at = Timestamp::from_second(seconds(minted)?).map_err(|_| NotAMarker)?;
-        let window = SignedDuration::from_secs(seconds(window)?);
-        let marker = Self {
-            key: RotationKey::parse(key).ok_or(NotAMarker)?,
-            minted_at,
-            until: minted_at.checked_add(window).map_err(|_| NotAMarker)?,
-            run: run.to_owned(),
-            attempt: attempt.parse().map_err(|_| NotAMarker)?,
-            mac: mac.map(str::to_owned),
-        };
-        // One marker, one text: no signs, no leading zeros, no capital letters.
-        if marker.attempt > 0 && marker.to_string() == word { Ok(marker) } else { Err(NotAMarker) }
     }
 }
 
@@ -187,48 +150,36 @@ fn is_mac(text: &str) -> bool {
 }
 
 /// A number that is not negative, in lower-case base 36.
-struct Base36(i64);
-
-impl fmt::Display for Base36 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(mut rest) = u64::try_from(self.0) else { return f.write_str("-") };
-        let mut digits = Vec::new();
-        loop {
-            let digit = u32::try_from(rest % 36).unwrap_or_default();
-            digits.extend(char::from_digit(digit, 36));
-            rest /= 36;
-            if rest == 0 {
-                return digits.iter().rev().try_for_each(|digit| write!(f, "{digit}"));
-            }
+fn base36(number: i64) -> String {
+    let Ok(mut rest) = u64::try_from(number) else { return "-".to_owned() };
+    let mut digits = Vec::new();
+    loop {
+        let digit = u32::try_from(rest % 36).unwrap_or_default();
+        digits.extend(char::from_digit(digit, 36));
+        rest /= 36;
+        if rest == 0 {
+            return digits.into_iter().rev().collect();
         }
     }
 }
 
 /// The keys that sign markers: the first signs, all verify. None: nothing is signed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct MarkerKeys(Vec<SecretString>);
+pub(crate) struct MarkerKeys(pub(crate) Vec<SecretString>);
 
 impl MarkerKeys {
-    /// These keys, the one that signs first.
-    #[must_use]
-    pub(crate) fn new(keys: Vec<SecretString>) -> Self {
-        Self(keys)
-    }
-
-    /// Whether there is none.
-    #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     fn sign(&self, unsigned: &str) -> Option<String> {
-        let mut mac = base32(hmac::sign(&hmac_key(self.0.first()?), unsigned.as_bytes()).as_ref());
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.first()?.expose_secret().as_bytes());
+        let mut mac = base32(hmac::sign(&key, unsigned.as_bytes()).as_ref());
         mac.truncate(MAC_LENGTH);
         Some(mac)
     }
 
     /// Whether one of these keys signed the marker. `false` where it is not signed.
-    #[must_use]
     pub(crate) fn verify(&self, marker: &Marker) -> bool {
         let Some(mac) = &marker.mac else { return false };
         let unsigned = Marker { mac: None, ..marker.clone() }.to_string();
@@ -237,10 +188,6 @@ impl MarkerKeys {
         let one = |key: &SecretString| Self(vec![key.clone()]).sign(&unsigned);
         mac.len() == MAC_LENGTH && self.0.iter().filter_map(one).any(|own| is_equal(&own))
     }
-}
-
-fn hmac_key(key: &SecretString) -> hmac::Key {
-    hmac::Key::new(hmac::HMAC_SHA256, key.expose_secret().as_bytes())
 }
 
 #[cfg(test)]
@@ -255,12 +202,12 @@ mod tests {
     }
 
     fn keys(all: &[&str]) -> MarkerKeys {
-        MarkerKeys::new(all.iter().map(|key| SecretString::from(*key)).collect())
+        MarkerKeys(all.iter().map(|key| SecretString::from(*key)).collect())
     }
 
     fn marker(name: &str, keys: &MarkerKeys) -> Marker {
         let now = "2026-03-02T08:00:00.9Z".parse().unwrap();
-        Marker::new(key(name), now, SignedDuration::from_mins(2), "0a1b2c3d4e5f-1f0a77c2".into(), keys)
+        Marker::new(key(name), now, SignedDuration::from_mins(2), "0a1b2c3d4e5f-1f0a77c2".into()).signed(keys)
     }
 
     #[test]
@@ -277,9 +224,9 @@ mod tests {
         let run = new_run(Some("tok_1"));
         let late = "2200-01-01T00:00:00Z".parse().unwrap();
         let window = crate::limits::LONGEST_WINDOW;
-        let longest = Marker::new(key("ci"), late, window, run, &keys(&["0123456789abcdef"]));
-        assert_eq!(longest.to_string().len(), LONGEST);
-        assert_eq!(longest.to_string().parse(), Ok(longest));
+        let longest = Marker::new(key("ci"), late, window, run).signed(&keys(&["0123456789abcdef"]));
+        assert_eq!(longest.to_string().len(), LONGEST_MARKER);
+        assert_eq!(Marker::parse(&longest.to_string()), Some(longest));
     }
 
     #[test]
@@ -301,7 +248,7 @@ mod tests {
     #[test]
     fn a_marker_has_one_form() {
         let text = marker("ci", &keys(&["0123456789abcdef"])).to_string();
-        assert!(text.parse::<Marker>().is_ok());
+        assert!(Marker::parse(&text).is_some());
         for (from, to) in [
             ("xf1.", "xf2."),
             (".tb9i80.", ".TB9EYO."),
@@ -316,7 +263,7 @@ mod tests {
             ("-1f0a77c2.1.", "-1f0a77c2.1.a."),
         ] {
             assert!(text.contains(from), "{from}");
-            assert_eq!(text.replace(from, to).parse::<Marker>(), Err(NotAMarker), "{from} to {to}");
+            assert_eq!(Marker::parse(&text.replace(from, to)), None, "{from} to {to}");
         }
     }
 
@@ -325,8 +272,8 @@ mod tests {
         let marker = marker("one", &keys(&[]));
         assert_eq!(cut("Used by CI", None), "Used by CI");
         assert_eq!(cut(&annotate("Used by CI", &marker), Some(120)), "Used by CI");
-        assert_eq!(cut("Used by CI", Some(LONGEST + 1 + 5)), "Used");
-        assert_eq!(cut("Used by CI", Some(LONGEST)), "");
+        assert_eq!(cut("Used by CI", Some(LONGEST_MARKER + 1 + 5)), "Used");
+        assert_eq!(cut("Used by CI", Some(LONGEST_MARKER)), "");
     }
 
     #[test]
@@ -354,7 +301,7 @@ mod tests {
         #[test]
         fn round_trips(at in 0_i64..99_999_999_999, window in 0_i64..1800, attempt in 1..100_u32, text in ".{0,30}") {
             let at = Timestamp::from_second(at).unwrap();
-            let new = Marker::new(key(&text), at, SignedDuration::from_secs(window), new_run(None), &keys(&[]));
+            let new = Marker::new(key(&text), at, SignedDuration::from_secs(window), new_run(None));
             let marker = Marker { attempt, ..new };
             prop_assert_eq!(Marker::find(&annotate(&text, &marker)), Some(marker));
         }

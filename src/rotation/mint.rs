@@ -42,14 +42,13 @@ pub(super) struct MintAttempt<'a> {
 pub(super) struct NewToken {
     pub(super) member: Member,
     pub(super) value: SecretString,
-    /// The end of the delivery window.
     pub(super) until: Timestamp,
     pub(super) verification: VerificationOutcome,
     /// The previous token after the mint, with its new expiry.
     pub(super) previous: Option<Token>,
     /// Tokens of earlier attempts of this run whose replies were lost.
     pub(super) lost_attempts: Vec<Token>,
-    pub(super) warnings: Vec<String>,
+    pub(super) warning: Option<String>,
 }
 
 /// A mint without a token to deliver.
@@ -62,57 +61,47 @@ pub(super) struct MintFailure {
 
 /// Why a new token is not delivered.
 enum Rejection {
-    /// Another run minted a token too.
-    Rival { id: String, minted_at: Timestamp },
+    Rival {
+        id: String,
+        minted_at: Timestamp,
+    },
     /// The token differs from the request, or the provider does not accept its value.
     Unfit(String),
 }
 
-/// A new token that matches the request.
-struct Examined {
-    member: Member,
-    lost_attempts: Vec<Token>,
-    warnings: Vec<String>,
-}
-
-struct MintReply {
-    minted: Minted,
-    marker: Marker,
-    previous: Option<Token>,
-}
-
 impl MintAttempt<'_> {
     /// Mints a token, checks it and verifies its value.
-    ///
-    /// # Errors
-    /// No secret was written; the error says whether a token was minted and revoked.
     pub(super) async fn mint(&self, plan: &MintPlan) -> Result<NewToken, MintFailure> {
-        let MintReply { minted, marker, previous } = self.mint_with_retries(plan).await?;
+        let (minted, marker, previous) = self.mint_with_retries(plan).await?;
         if !is_maskable(&minted.value) {
             let why = "its value is not 16 to 4096 visible ASCII characters";
             return Err(self.reject(&minted, previous, Rejection::Unfit(why.to_owned())).await);
         }
         // The first of the two checks that fails ends the wait for the other.
-        let mut listed = None;
+        let mut listing = Err(String::new());
         let checked = tokio::try_join!(
             self.verify(&minted),
-            self.examine(&minted, &marker, previous.as_ref(), &mut listed)
+            self.examine(&minted, &marker, previous.as_ref(), &mut listing)
         );
+        let listed = listing.as_deref().unwrap_or_default();
         // Another run may have set an earlier end than this one asked for.
-        let previous = previous.map(|old| shown(&old, listed.as_deref()).clone());
-        let (verification, Examined { member, lost_attempts, warnings }) = match checked {
+        let previous = previous.map(|old| shown(&old, listed).clone());
+        let (verification, member) = match checked {
             Ok(checked) => checked,
             Err(rejection) => return Err(self.reject(&minted, previous, rejection).await),
         };
-        Ok(NewToken {
-            member,
-            value: minted.value,
-            until: marker.until,
-            verification,
-            previous,
-            lost_attempts,
-            warnings,
-        })
+        let is_lost_attempt = |token: &&Token| {
+            token.id != minted.token.id
+                && self
+                    .any_marker(token)
+                    .is_some_and(|other| other.run == marker.run && self.is_verified(&other))
+                && token.expires_at.is_none_or(|end| end > self.input.now)
+        };
+        let lost_attempts = listed.iter().filter(is_lost_attempt).cloned().collect();
+        let could_not = |why| format!("crossfade could not check whether another run is at work: {why}");
+        let warning = listing.err().map(could_not);
+        let (value, until) = (minted.value, marker.until);
+        Ok(NewToken { member, value, until, verification, previous, lost_attempts, warning })
     }
 
     /// Lists the tokens again to look for a token of another run, and compares the new
@@ -122,50 +111,33 @@ impl MintAttempt<'_> {
         minted: &Minted,
         marker: &Marker,
         previous: Option<&Token>,
-        listed: &mut Option<Vec<Token>>,
-    ) -> Result<Examined, Rejection> {
+        listing: &mut Result<Vec<Token>, String>,
+    ) -> Result<Member, Rejection> {
         let credentials = CredentialFallback::after_mint(self.session, &minted.value, previous);
-        let mut warnings = Vec::new();
-        let listing = credentials.call(async |credential| self.session.provider.list(credential).await);
-        let why = match timeout(longest_check(self.context.patience), listing).await {
-            Ok(Ok(tokens)) => {
-                *listed = Some(tokens);
-                None
-            }
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("the provider took too long to list its tokens".to_owned()),
+        let list = credentials.call(async |credential| self.session.provider.list(credential).await);
+        *listing = match timeout(longest_check(self.context.patience), list).await {
+            Ok(listed) => listed.map_err(|error| error.to_string()),
+            Err(_) => Err("the provider took too long to list its tokens".to_owned()),
         };
-        warnings.extend(
-            why.map(|why| format!("crossfade could not check whether another run is at work: {why}")),
-        );
-        let new_token = shown(&minted.token, listed.as_deref()).clone();
-        let listed = listed.as_deref().unwrap_or_default();
+        let listed = listing.as_deref().unwrap_or_default();
+        let new_token = shown(&minted.token, listed).clone();
         let member = Member { token: new_token, marker: Some(marker.clone()), is_proven: true };
-        if let Some(rejection) = self.rival(listed, marker) {
-            return Err(rejection);
-        }
-        if let Some(why) = self.unfit(&member, previous) {
-            return Err(Rejection::Unfit(why));
-        }
-        let is_lost_attempt = |token: &&Token| {
-            token.id != minted.token.id
-                && self
-                    .any_marker(token)
-                    .is_some_and(|other| other.run == marker.run && self.is_verified(&other))
-                && token.expires_at.is_none_or(|end| end > self.input.now)
-        };
-        let lost_attempts = listed.iter().filter(is_lost_attempt).cloned().collect();
-        Ok(Examined { member, lost_attempts, warnings })
+        let unfit = || self.unfit(&member, previous).map(Rejection::Unfit);
+        self.rival(listed, marker).or_else(unfit).map_or(Ok(()), Err)?;
+        Ok(member)
     }
 
     /// Requests a token until a reply arrives; after a lost reply, looks for the token
-    /// that the attempt may have created.
-    async fn mint_with_retries(&self, plan: &MintPlan) -> Result<MintReply, MintFailure> {
+    /// that the attempt may have created. Returns the previous token as it is then, too.
+    async fn mint_with_retries(
+        &self,
+        plan: &MintPlan,
+    ) -> Result<(Minted, Marker, Option<Token>), MintFailure> {
         let run = marker::new_run(self.lineage.original().map(|token| token.id.as_str()));
         let mut attempt = 1;
         let mut plan = plan.clone();
         let mut old = plan.previous.as_ref().and_then(|id| self.lineage.get(id)).cloned();
-        let now = || self.context.now().unwrap_or(self.input.now);
+        let now = || self.context.clock.now().unwrap_or(self.input.now);
         self.context
             .stop_signal
             .check()
@@ -175,15 +147,16 @@ impl MintAttempt<'_> {
         loop {
             let keys = &self.context.marker_keys;
             let key = self.input.rotation.key.clone();
-            let marker = Marker::new(key, now(), plan.window, run.clone(), keys).at_attempt(attempt, keys);
+            let first = Marker::new(key, now(), plan.window, run.clone());
+            let marker = Marker { attempt, ..first }.signed(keys);
             let ends_at = old.as_ref().and_then(|old| {
                 let ahead = self.context.ahead(self.session.clock);
                 self.input.previous_ends_at(marker.minted_at, ahead, &plan, old)
             });
-            let error = match self.request(&plan, old.as_ref(), ends_at, &marker).await {
+            let error = match self.request(old.as_ref(), ends_at, &marker).await {
                 Ok(minted) => {
                     let previous = touched.or_else(|| ended(old.as_ref(), ends_at));
-                    return Ok(MintReply { minted, marker, previous });
+                    return Ok((minted, marker, previous));
                 }
                 Err(error) if error.kind.is_refusal() => {
                     return Err(MintFailure { error: RotationError::MintRefused(error), previous: touched });
@@ -206,8 +179,7 @@ impl MintAttempt<'_> {
                 }
             };
             match (lost, self.input.profile.overlap) {
-                // Its value is lost, so the next attempt replaces it and ends it at
-                // once.
+                // Its value is lost, so the next attempt replaces it and ends it at once.
                 (Some(lost), Overlap::Native) => {
                     plan.previous_is_orphan = true;
                     old = Some(Member { token: lost, marker: Some(marker), is_proven: true });
@@ -226,27 +198,25 @@ impl MintAttempt<'_> {
     /// provider refuses to regenerate it.
     async fn request(
         &self,
-        plan: &MintPlan,
         old: Option<&Member>,
         previous_ends_at: Option<Timestamp>,
         marker: &Marker,
     ) -> Result<Minted, Error> {
         let PlanInput { rotation, profile, now, .. } = self.input;
-        let (name, note) = match (old, &rotation.create, profile.marker_in) {
-            (Some(old), _, _) => (marker::strip(&old.token.name), old.token.note.clone()),
-            (None, _, MarkerIn::Name) => (rotation.token.clone(), rotation.token.clone()),
-            (None, create, MarkerIn::Description) => {
-                let said = create.as_ref().and_then(|create| create.get("description")?.as_str());
-                (rotation.token.clone(), said.unwrap_or_default().to_owned())
-            }
+        let name = old.map_or_else(|| rotation.token.clone(), |old| marker::strip(&old.token.name));
+        let description = rotation.create.as_ref().and_then(|create| create.get("description")?.as_str());
+        let note = match (old, profile.marker_in) {
+            (Some(old), _) => &old.token.note,
+            (None, MarkerIn::Name) => &rotation.token,
+            (None, MarkerIn::Description) => description.unwrap_or_default(),
         };
         let lifetime = rotation.policy.lifetime.duration();
         let mut mint = Mint {
             previous: old.map(|old| &old.token),
-            by_creation: plan.by_creation,
+            by_creation: profile.overlap == Overlap::AcrossRuns,
             template: rotation.create.as_ref(),
             name: &name,
-            note: &marker::annotate(&marker::cut(&note, profile.marker_max), marker),
+            note: &marker::annotate(&marker::cut(note, profile.marker_max), marker),
             expires_at: (profile.expiry == Expiry::Native)
                 .then(|| super::lineage::after(marker.minted_at, lifetime)),
             previous_ends_at,
@@ -290,21 +260,15 @@ impl MintAttempt<'_> {
     async fn verify(&self, minted: &Minted) -> Result<VerificationOutcome, Rejection> {
         let verify = self.input.rotation.verify.as_deref();
         let check = async || match self.session.provider.verify(minted, verify).await {
-            Ok(Verification::Rejected) => {
-                Err(Rejection::Unfit("the provider does not accept its value".to_owned()))
-            }
+            Ok(Verification::Rejected) => Err("the provider does not accept its value".to_owned()),
             Ok(Verification::Verified) => Ok(VerificationOutcome::Verified),
             Ok(Verification::Unverified) => Ok(VerificationOutcome::Unverified),
-            Err(error) => {
-                let why = format!("the provider could not confirm that it accepts its value: {error}");
-                Err(Rejection::Unfit(why))
-            }
+            Err(error) => Err(format!("the provider could not confirm that it accepts its value: {error}")),
         };
         let backoff = self.backoff().with_max_times(usize::MAX).with_total_delay(Some(self.context.patience));
-        timeout(longest_check(self.context.patience), check.retry(backoff)).await.unwrap_or_else(|_| {
-            let why = "the provider took too long to confirm that it accepts its value";
-            Err(Rejection::Unfit(why.to_owned()))
-        })
+        let checked = timeout(longest_check(self.context.patience), check.retry(backoff)).await;
+        let too_long = "the provider took too long to confirm that it accepts its value";
+        checked.unwrap_or_else(|_| Err(too_long.to_owned())).map_err(Rejection::Unfit)
     }
 
     fn backoff(&self) -> ExponentialBuilder {
@@ -317,7 +281,7 @@ impl MintAttempt<'_> {
     /// A token that another run minted: its delivery window is open, or it is newer than
     /// this run's first list.
     fn rival(&self, listed: &[Token], own: &Marker) -> Option<Rejection> {
-        let now = self.context.now().unwrap_or(self.input.now);
+        let now = self.context.clock.now().unwrap_or(self.input.now);
         listed.iter().find_map(|token| {
             let marker = self.any_marker(token)?;
             // A run may lack the key only until the first signed token is listed.
@@ -327,7 +291,9 @@ impl MintAttempt<'_> {
             let minted_at = marker.minted_at;
             let is_other = marker.run != own.run;
             let member = Member { token: token.clone(), marker: Some(marker), is_proven: false };
-            let is_rival = is_other && (member.window_is_open(now) || !self.is_known(token));
+            let was_listed = self.lineage.get(&token.id).is_some()
+                || self.lineage.ignored.iter().any(|ignored| ignored.id == token.id);
+            let is_rival = is_other && (member.window_is_open(now) || !was_listed);
             is_rival.then(|| Rejection::Rival { id: token.id.clone(), minted_at })
         })
     }
@@ -380,14 +346,8 @@ impl MintAttempt<'_> {
         let credentials = CredentialFallback::after_mint(self.session, &minted.value, previous);
         match retire(self.session, &credentials, &minted.token, RetireAction::Delete).await {
             Ok(()) => Cleanup::Revoked,
-            Err(error) => Cleanup::Failed { until: minted.token.expires_at, why: error.to_string() },
+            Err(why) => Cleanup::Failed { until: minted.token.expires_at, why },
         }
-    }
-
-    /// Whether the first list of this run showed a token.
-    fn is_known(&self, token: &Token) -> bool {
-        self.lineage.members.iter().any(|member| member.token.id == token.id)
-            || self.lineage.ignored.iter().any(|ignored| ignored.id == token.id)
     }
 
     /// Deletes the token of a lost attempt. If that fails, a later run does it.
@@ -399,10 +359,9 @@ impl MintAttempt<'_> {
     }
 }
 
-/// The token as the list shows it, because a reply may leave fields out; `token` itself
-/// if the list lacks it.
-fn shown<'a>(token: &'a Token, listed: Option<&'a [Token]>) -> &'a Token {
-    listed.and_then(|all| all.iter().find(|other| other.id == token.id)).unwrap_or(token)
+/// The token as the list shows it, if it does: a reply to a creation may leave fields out.
+fn shown<'a>(token: &'a Token, listed: &'a [Token]) -> &'a Token {
+    listed.iter().find(|other| other.id == token.id).unwrap_or(token)
 }
 
 fn differing_fields(one: &Value, other: &Value) -> String {

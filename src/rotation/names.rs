@@ -1,5 +1,7 @@
 //! Lists of names in sentences.
 
+use crate::report::format::listed;
+
 /// Names shown of a list; the rest are counted.
 const NAMED: usize = 5;
 
@@ -22,11 +24,6 @@ pub(crate) fn secrets(names: &[String]) -> String {
     }
 }
 
-/// `1 attempt` and `2 attempts`
-pub(super) fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
 fn few(names: &[String], most: usize) -> String {
     let mut shown: Vec<String> = Vec::new();
     let mut left = SHOWN;
@@ -42,11 +39,7 @@ fn few(names: &[String], most: usize) -> String {
         });
         left = left.saturating_sub(length);
     }
-    match (names.len() - shown.len(), shown.as_slice()) {
-        (0, [others @ .., last]) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
-        (0, _) => shown.concat(),
-        (more, _) => format!("{} and {more} more", shown.join(", ")),
-    }
+    listed(&shown, names.len())
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Plans one rotation: a pure function of the observations and the time.
 //!
 //! Gives exactly one [`Verdict`] with a reason for users; the mint, if there is one; and
-//! the previous tokens that can be retired. Sends no requests; [`super::apply`] carries
-//! the plan out.
+//! the previous tokens that can be retired. [`super::apply`] carries the plan out.
 
 mod limit;
 mod retirement;
@@ -11,7 +10,7 @@ mod situation;
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::{Causes, RotationError};
-use super::lineage::{Member, TOLERANCE, TokenId, after, before};
+use super::lineage::{Member, TOLERANCE, after, before};
 use super::secret::{Holder, Secret};
 use super::trust;
 use crate::config::{Policy, Rotation};
@@ -25,79 +24,52 @@ pub(super) use situation::Situation;
 /// Providers round expiries, so one may exceed the policy's lifetime by this much.
 const ROUNDING: SignedDuration = SignedDuration::from_hours(24);
 
-/// How long after its delivery window an orphan is ended at once: GitHub's timestamps
-/// may lag.
+/// How long after its delivery window an orphan is kept: GitHub's timestamps may lag.
 const ORPHAN_AGE: SignedDuration = SignedDuration::from_hours(1);
 
-/// What a plan depends on besides tokens and secrets.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PlanInput<'a> {
     pub(super) rotation: &'a Rotation,
     /// What the provider's tokens can do.
     pub(super) profile: Profile,
-    /// GitHub's clock.
     pub(super) now: Timestamp,
-    /// Rotate even if nothing is due.
     pub(super) force: bool,
 }
 
-/// What is to be done.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) verdict: Verdict,
-    /// The verdict's reason, for users.
     pub(super) why: String,
     /// The token that the secrets should hold until there is a new one.
-    pub(super) current: Option<TokenId>,
+    pub(super) current: Option<String>,
     pub(super) step: Step,
     /// Previous tokens to retire now.
     pub(super) retire: Vec<Retirement>,
-    /// Live previous tokens that are kept because nothing but an unsigned marker says that
-    /// they were replaced.
-    pub(super) withheld: Vec<TokenId>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    /// Nothing needs to be minted.
     Nothing,
-    /// A successor is to be minted.
     Mint(MintPlan),
-    /// Nothing may be minted.
     Refuse(RotationError),
 }
 
-/// How to mint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MintPlan {
     /// The token to succeed; `None`: create from the rotation's `create`.
-    pub(super) previous: Option<TokenId>,
-    /// Create the successor: the mint does not end the previous token.
-    pub(super) by_creation: bool,
+    pub(super) previous: Option<String>,
     /// No destination ever held the previous token: this mint ends it.
     pub(super) previous_is_orphan: bool,
     /// Keep the previous token's expiry if it has one, because it is not known whether
     /// every destination accepts writes.
     pub(super) keeps_previous: bool,
     /// Other tokens that no destination ever held.
-    pub(super) orphans: Vec<TokenId>,
+    pub(super) orphans: Vec<String>,
     /// The most time from the mint to the last write.
     pub(super) window: SignedDuration,
 }
 
-/// What later runs will do, as things are.
-#[derive(Debug, Default)]
-pub(super) struct Outlook {
-    /// Previous tokens to retire, now or later.
-    pub(super) retirements: Vec<Retirement>,
-    /// From when on a run mints; `None`: the next one does, or it is unknown.
-    pub(super) next_rotation_at: Option<Timestamp>,
-}
-
-/// Makes the plan.
-///
-/// # Errors
-/// When the newest token cannot be trusted.
+/// Makes the plan. Fails when the newest token cannot be trusted.
 pub(super) fn plan(situation: &Situation<'_>) -> Result<Plan, RotationError> {
     let Situation { input, lineage, .. } = situation;
     let current = situation.current();
@@ -111,13 +83,11 @@ pub(super) fn plan(situation: &Situation<'_>) -> Result<Plan, RotationError> {
     let mut step = Step::Nothing;
     if let (true, Some((member, marker))) = (would_mint, open.and_then(|m| Some((m, m.marker.as_ref()?)))) {
         verdict = Verdict::InFlight;
-        why = format!(
-            "token {} was created at {} and its delivery window is open",
-            member.token.id, marker.minted_at
-        );
+        let (id, minted_at) = (member.id(), marker.minted_at);
+        why = format!("token {id} was created at {minted_at} and its delivery window is open");
         step = Step::Refuse(RotationError::InFlight {
-            id: member.token.id.clone(),
-            minted_at: marker.minted_at,
+            id,
+            minted_at,
             until: after(marker.until, TOLERANCE),
             is_delivered: situation.holders.iter().all(|holder| holder.is(member)),
         });
@@ -128,28 +98,16 @@ pub(super) fn plan(situation: &Situation<'_>) -> Result<Plan, RotationError> {
         step = Causes::of(input.rotation, situation.secrets)
             .map_or(Step::Nothing, |causes| Step::Refuse(RotationError::DestinationNotRead { causes }));
     }
-    Ok(Plan {
-        verdict,
-        why,
-        current: current.map(Member::id),
-        step,
-        retire: situation.retirements_now(),
-        withheld: situation.withheld(),
-    })
+    Ok(Plan { verdict, why, current: current.map(Member::id), step, retire: situation.retirements_now() })
 }
 
-/// What later runs will do, unless forced. `current`: the token that the secrets should
-/// hold.
-pub(super) fn outlook(situation: &Situation<'_>, current: Option<&Member>) -> Outlook {
+/// From when on a later run mints unless forced; `None`: the next one does, or it is unknown.
+/// `current`: the token that the secrets should hold.
+pub(super) fn next_rotation_at(situation: &Situation<'_>, current: Option<&Member>) -> Option<Timestamp> {
     let lacks_new_token =
         situation.lineage.minted().is_some() && !situation.secrets.iter().all(Secret::is_written);
     let mints = lacks_new_token || verdict(situation, current).0 != Verdict::Fresh;
-    Outlook {
-        retirements: situation.retirements(),
-        next_rotation_at: current
-            .filter(|_| !mints)
-            .and_then(|member| situation.input.next_rotation_at(member)),
-    }
+    current.filter(|_| !mints).and_then(|member| situation.input.next_rotation_at(member))
 }
 
 /// The verdict as if no other run were at work.
@@ -166,8 +124,7 @@ fn verdict(situation: &Situation<'_>, current: Option<&Member>) -> (Verdict, Str
     if let Some(why) = std::iter::once(current).chain(attempts).find_map(|member| input.due(member)) {
         return (Verdict::Due, why);
     }
-    // Before the first rotation there are no windows: then only a missing secret shows
-    // that it lacks the token.
+    // Before the first rotation, only a missing secret shows that it lacks the token.
     let has_window = current.marker.is_some();
     let secrets = input.rotation.secrets.iter().zip(holders);
     let waiting: Vec<String> = secrets
@@ -218,7 +175,6 @@ fn mint_or_refuse(situation: &Situation<'_>, verdict: Verdict, current: Option<&
     orphans.retain(|orphan| previous.is_none_or(|previous| !previous.is(orphan)));
     Step::Mint(MintPlan {
         previous: previous.map(Member::id),
-        by_creation: input.profile.overlap == Overlap::AcrossRuns,
         previous_is_orphan: orphans.len() < count,
         keeps_previous: false,
         orphans: orphans.into_iter().map(Member::id).collect(),
@@ -277,7 +233,7 @@ impl PlanInput<'_> {
         plan: &MintPlan,
         old: &Member,
     ) -> Option<Timestamp> {
-        (!plan.by_creation).then(|| {
+        (self.profile.overlap == Overlap::Native).then(|| {
             let overlap = self.rotation.policy.overlap.duration().max(plan.window + ahead);
             let end = if plan.previous_is_orphan { now } else { after(now, overlap) };
             let keeps = plan.keeps_previous && !plan.previous_is_orphan;
@@ -293,18 +249,16 @@ impl PlanInput<'_> {
         ahead: SignedDuration,
     ) -> PlannedMint {
         let Policy { lifetime, overlap, .. } = self.rotation.policy;
-        let overlap_ends_at = after(self.now, overlap.duration());
-        // Without an overlap, the token is ended explicitly, after the last delivery.
-        let ends_at =
-            |old| self.previous_ends_at(self.now, ahead, mint, old).filter(|_| !overlap.duration().is_zero());
-        PlannedMint {
-            expires_at: (self.profile.expiry == Expiry::Native).then(|| after(self.now, lifetime.duration())),
-            previous_valid_until: old.map(|old| {
-                ends_at(old).unwrap_or_else(|| {
-                    old.token.expires_at.map_or(overlap_ends_at, |end| end.min(overlap_ends_at))
-                })
-            }),
-        }
+        let previous_valid_until = old.map(|old| {
+            let overlap_ends_at = after(self.now, overlap.duration());
+            let own_end = old.token.expires_at.map_or(overlap_ends_at, |end| end.min(overlap_ends_at));
+            // Without an overlap, the token is ended explicitly, after the last delivery.
+            let set_by_mint = self.previous_ends_at(self.now, ahead, mint, old);
+            set_by_mint.filter(|_| !overlap.duration().is_zero()).unwrap_or(own_end)
+        });
+        let expires_at =
+            (self.profile.expiry == Expiry::Native).then(|| after(self.now, lifetime.duration()));
+        PlannedMint { expires_at, previous_valid_until }
     }
 }
 

@@ -26,18 +26,14 @@ const TOLERANCE: SignedDuration = SignedDuration::from_hours(25);
 const SIGNED: &str = "the key of a proof that anybody may know";
 
 /// Whether a token carries a marker: of this rotation (`Some(true)`), or of another.
-#[must_use]
 pub(crate) fn is_ours(rotation: &Rotation, token: &Token) -> Option<bool> {
     Marker::find(&token.note).map(|marker| rotation.has_key(&marker.key))
 }
 
-/// A proof under way.
 pub(crate) struct Proof<'a> {
-    /// The provider, and the credential.
     pub session: &'a ProviderSession,
     /// The rotation whose token the new one is made like.
     pub rotation: &'a Rotation,
-    /// The repository that rotates.
     pub repository: &'a Repository,
     /// The shortest life of a token.
     pub shortest: Duration,
@@ -50,8 +46,7 @@ pub(crate) struct Proof<'a> {
 }
 
 impl Proof<'_> {
-    /// The whole round trip, up to a step that fails; whatever was created is deleted, or
-    /// named if that fails.
+    /// The round trip, up to a step that fails; what was created is deleted, or else named.
     pub(crate) async fn run(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         let created = self.create(&mut steps).await;
@@ -107,9 +102,9 @@ impl Proof<'_> {
         let now =
             note(steps, "read the provider's clock", (self.now)().ok_or("it sends no date".to_owned()))?;
         let profile = self.session.provider.profile();
-        let keys = MarkerKeys::new(vec![SIGNED.into()]);
+        let keys = MarkerKeys(vec![SIGNED.into()]);
         let window = delivery_window(1);
-        let marker = Marker::new(key, now, window, marker::new_run(Some(named)), &keys);
+        let marker = Marker::new(key, now, window, marker::new_run(Some(named))).signed(&keys);
         let name = "crossfade-proof";
         let text =
             if profile.marker_in == MarkerIn::Name { name } else { "made by crossfade provider prove" };
@@ -152,12 +147,8 @@ impl Proof<'_> {
     /// Compares the token in the list with what was asked for.
     async fn examine(&self, steps: &mut Vec<Step>, minted: &Minted, previous: Option<&Token>) -> bool {
         let is_it = |tokens: Vec<Token>| tokens.into_iter().find(|token| token.id == minted.token.id);
-        let found = self
-            .repeated(async || self.session.provider.list(&self.session.credential).await.map(is_it))
-            .await
-            .and_then(|found| {
-                found.ok_or_else(|| "the list does not show it: see `list`, `eventual`".to_owned())
-            });
+        let look = async || self.session.provider.list(&self.session.credential).await.map(is_it);
+        let found = self.repeated(look, "the list does not show it: see `list`, `eventual`").await;
         let Some(token) = note(steps, "find it in the list", found) else { return false };
         let now = (self.now)();
         let profile = self.session.provider.profile();
@@ -177,15 +168,11 @@ impl Proof<'_> {
 
     async fn verify(&self, steps: &mut Vec<Step>, minted: &Minted) -> Option<Verification> {
         let path = self.rotation.verify.as_deref();
-        let verified = self
-            .repeated(async || {
-                let verification = self.session.provider.verify(minted, path).await?;
-                Ok(Some(verification).filter(|one| *one != Verification::Rejected))
-            })
-            .await
-            .and_then(|verified| {
-                verified.ok_or_else(|| "the service does not accept its value: see `verify`".to_owned())
-            });
+        let look = async || {
+            let verification = self.session.provider.verify(minted, path).await?;
+            Ok(Some(verification).filter(|one| *one != Verification::Rejected))
+        };
+        let verified = self.repeated(look, "the service does not accept its value: see `verify`").await;
         let what = match verified {
             Ok(Verification::Unverified) => "verify its value (the answer cannot tell: unverified)",
             _ => "verify its value",
@@ -204,52 +191,48 @@ impl Proof<'_> {
     async fn delete(&self, steps: &mut Vec<Step>, token: &Token) {
         let credentials = CredentialFallback::before_mint(self.session);
         let deleted = retire(self.session, &credentials, token, RetireAction::Delete).await;
-        let deleted = deleted.map_err(|error| format!("{error}. Delete the token {} by hand", token.id));
+        let deleted = deleted.map_err(|why| format!("{why}. Delete the token {} by hand", token.id));
         if note(steps, &format!("delete the token {}", token.id), deleted).is_none() {
             return;
         }
-        let looks = self.repeated(async || {
+        let look = async || {
             let shown = self.session.provider.get(&self.session.credential, &token.id).await?;
-            Ok(Some(()).filter(|()| shown.is_none()))
-        });
-        let gone = self.unless_stopped(looks).await.flatten().and_then(|gone| {
-            gone.ok_or_else(|| "the service still shows it: see `delete`, `token.ignore`".to_owned())
-        });
-        note(steps, "see that it is gone", gone);
+            Ok(shown.is_none().then_some(()))
+        };
+        let looks = self.repeated(look, "the service still shows it: see `delete`, `token.ignore`");
+        note(steps, "see that it is gone", self.unless_stopped(looks).await.flatten());
     }
 
     /// The deleted token's value must be refused, or `verify` proves nothing.
     async fn is_refused(&self, steps: &mut Vec<Step>, minted: &Minted) {
         let path = self.rotation.verify.as_deref();
-        let looks = self.repeated(async || {
+        let look = async || {
             let verification = self.session.provider.verify(minted, path).await?;
-            Ok(Some(()).filter(|()| verification == Verification::Rejected))
-        });
-        let refused = self.unless_stopped(looks).await.flatten().and_then(|refused| {
-            refused.ok_or_else(|| {
-                "it is still accepted, or the refusal is not among `verify.rejected`".to_owned()
-            })
-        });
-        note(steps, "see that its value is refused", refused);
+            Ok((verification == Verification::Rejected).then_some(()))
+        };
+        let otherwise = "it is still accepted, or the refusal is not among `verify.rejected`";
+        let looks = self.repeated(look, otherwise);
+        note(steps, "see that its value is refused", self.unless_stopped(looks).await.flatten());
     }
 
-    /// Asks until there is an answer, for as long as the service may lag.
+    /// Asks until there is an answer, while the service may lag; `otherwise` is the error.
     async fn repeated<T>(
         &self,
         ask: impl AsyncFn() -> Result<Option<T>, Error>,
-    ) -> Result<Option<T>, String> {
+        otherwise: &str,
+    ) -> Result<T, String> {
         let mut repetitions = self.session.retry.repetitions();
         let mut waited = Duration::ZERO;
         loop {
             if let Some(answer) = ask().await.map_err(|error| error.to_string())? {
-                return Ok(Some(answer));
+                return Ok(answer);
             }
             match repetitions.next_wait(None) {
                 Some(wait) if waited + wait <= self.patience => {
                     tokio::time::sleep(wait).await;
                     waited += wait;
                 }
-                _ => return Ok(None),
+                _ => return Err(otherwise.to_owned()),
             }
         }
     }
@@ -388,9 +371,9 @@ mod tests {
     fn a_proof_takes_as_much_room_as_a_rotation() {
         assert_eq!(as_long_as("proof", "a longer name"), "proof--------");
         assert_eq!(as_long_as("proof", "ci"), "proof");
-        let keys = MarkerKeys::new(vec![SIGNED.into()]);
+        let keys = MarkerKeys(vec![SIGNED.into()]);
         let run = marker::new_run(Some("tok"));
-        let marker = Marker::new(asked().key, day(0), delivery_window(1), run, &keys).to_string();
+        let marker = Marker::new(asked().key, day(0), delivery_window(1), run).signed(&keys).to_string();
         assert!(marker.len() >= 62, "{marker}");
     }
 

@@ -1,17 +1,16 @@
 //! Turns a [`RotationRun`] into a [`RotationReport`] that claims no more than is known.
-//!
-//! A projection: it decides nothing. [`crate::report`] decides how it is printed.
 
 use jiff::Timestamp;
 
 use super::advice::{presumed, still_valid};
 use super::apply::RotationRun;
 use super::error::RotationError;
-use super::lineage::{Member, TokenId};
+use super::lineage::Member;
 use super::plan::{Plan, Step};
-use super::secret::{Holder, Observation, Secret, Write};
+use super::secret::{Holder, Secret};
 use crate::config::Rotation;
-use crate::github::Mode;
+use crate::github::{Mode, WriteError};
+use crate::provider::Token;
 use crate::report::{
     DestinationOutcome, DestinationReport, RotationOutcome, RotationReport, SecretState, TokenEnd,
     TokenReport, TokenSpan, VerificationOutcome, WhyUnknown,
@@ -25,17 +24,13 @@ pub(super) fn report(rotation: &Rotation, run: RotationRun, mode: Mode) -> Rotat
         outcome: run.outcome(mode),
         reason: run.plan.as_ref().map(|plan| plan.verdict),
         reason_text: run.plan.as_ref().map(|plan| plan.why.clone()),
-        token: run.current().map(|member| TokenReport {
-            id: member.token.id.clone(),
-            name: super::marker::strip(&member.token.name),
-            expires_at: member.token.expires_at,
-        }),
+        token: run.current().map(Member::report),
         previous: run.previous(),
         verification: run.delivery.as_ref().map_or(VerificationOutcome::Skipped, |made| made.verification),
         destinations: (0..rotation.secrets.len())
             .map(|index| run.destination(rotation, index, mode))
             .collect(),
-        next_rotation_at: run.outlook.next_rotation_at,
+        next_rotation_at: run.next_rotation_at,
         error: run.error.as_ref().map(ToString::to_string),
         error_code: run.error.as_ref().map(|error| error.code().to_string()),
         next_step: run
@@ -44,10 +39,17 @@ pub(super) fn report(rotation: &Rotation, run: RotationRun, mode: Mode) -> Rotat
             .map(|error| [still_valid(rotation, &run, error), steps(error)].concat().join(" ")),
         steps: run.error.iter().flat_map(steps).collect(),
         tokens: run.token_spans(),
-        retired: retired.map(ToString::to_string).collect(),
+        retired: retired.cloned().collect(),
         planned: run.planned,
         warnings: run.warnings,
         ..RotationReport::new(&rotation.name, rotation.provider.kind.to_string())
+    }
+}
+
+impl Member {
+    pub(super) fn report(&self) -> TokenReport {
+        let Token { id, name, expires_at, .. } = &self.token;
+        TokenReport { id: id.clone(), name: super::marker::strip(name), expires_at: *expires_at }
     }
 }
 
@@ -70,21 +72,21 @@ impl RotationRun {
     /// may use it. Not an orphan, which no destination ever held.
     fn previous(&self) -> Option<TokenEnd> {
         let now = self.now?;
-        let mut orphans: Vec<&TokenId> = Vec::new();
+        let mut orphans: Vec<&String> = Vec::new();
         if let Some(Plan { step: Step::Mint(mint), .. }) = &self.plan {
             orphans.extend(&mint.orphans);
             orphans.extend(mint.previous.iter().filter(|_| mint.previous_is_orphan));
         }
         let current = self.current()?;
         let older = self.lineage.members.iter().skip_while(|member| !member.is(current)).skip(1);
-        let mut previous = older.filter(|member| member.is_live(now) && !orphans.contains(&&member.id()));
+        let mut previous = older.filter(|member| member.is_live(now) && !orphans.contains(&&member.token.id));
         Some(self.end(previous.next()?, now))
     }
 
     /// When a later run retires a token, unless it must wait for something else.
     fn retire_at(&self, member: &Member) -> Option<Timestamp> {
-        let mut retirements = self.outlook.retirements.iter();
-        retirements.find(|one| one.token == member.id()).map(|one| one.from)
+        let mut retirements = self.retirements.iter();
+        retirements.find(|one| one.token == member.token.id).map(|one| one.from)
     }
 
     /// Until when a token can be used, as far as crossfade decides it.
@@ -95,7 +97,7 @@ impl RotationRun {
             // The provider ends it, or a later run does: whichever comes first.
             [member.token.expires_at, self.retire_at(member)].into_iter().flatten().min()
         };
-        TokenEnd { id: member.token.id.clone(), valid_until }
+        TokenEnd { id: member.id(), valid_until }
     }
 
     /// Every token that is valid, or was until this run.
@@ -110,7 +112,7 @@ impl RotationRun {
             let ends_at = if was_retired { Some(now) } else { member.token.expires_at };
             let retire_at = self.retire_at(member).filter(|from| ends_at.is_none_or(|end| end > *from));
             TokenSpan {
-                id: member.token.id.clone(),
+                id: member.id(),
                 minted_at: member.minted_at(),
                 ends_at,
                 retire_at: retire_at.filter(|_| !was_retired),
@@ -132,12 +134,12 @@ impl RotationRun {
         let holds_newest = newest.is_some_and(|newest| holder.is(newest));
         let (outcome, error) = match secret {
             None => (DestinationOutcome::NotRead, None),
-            Some(Secret { write: Some(Write::Written(_)), .. }) => (DestinationOutcome::Written, None),
+            Some(Secret { write: Some(Ok(_)), .. }) => (DestinationOutcome::Written, None),
             Some(
-                Secret { write: Some(Write::Refused(why) | Write::Unconfirmed(why)), .. }
-                | Secret { obstacle: Some(why), .. },
+                Secret { write: Some(Err(WriteError { error: why, .. })), .. }
+                | Secret { preflight: Err(why), .. },
             ) => (DestinationOutcome::Failed, Some(why.to_string())),
-            Some(Secret { observation: Observation::NotRead(why), .. }) => {
+            Some(Secret { observation: Err(why), .. }) => {
                 (DestinationOutcome::NotRead, Some(why.to_string()))
             }
             _ if mode == Mode::DryRun && self.planned.is_some() => (DestinationOutcome::Planned, None),
@@ -146,7 +148,7 @@ impl RotationRun {
         };
         let updated_at = secret.and_then(|secret| match (&secret.write, &secret.observation) {
             (Some(_), _) => self.lineage.holder(secret).written_at(),
-            (None, Observation::UpdatedAt(at)) => Some(*at),
+            (None, Ok(Some(at))) => Some(*at),
             (None, _) => None,
         });
         let held = holder.token().filter(|_| !holds_current || outcome == DestinationOutcome::Planned);

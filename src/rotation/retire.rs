@@ -8,91 +8,75 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::marker::Marker;
 use super::session::{CredentialFallback, ProviderSession};
-use crate::provider::{Error, ErrorKind, RetireAction, Token};
+use crate::provider::{ErrorKind, RetireAction, Token};
 
 /// Two replies may show one date with different precision.
 const PRECISION: SignedDuration = SignedDuration::from_secs(1);
 
-/// Why a token was not ended, or may not have been.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum NotRetired {
-    /// It could not be read, so nothing was sent after that.
-    #[error("it could not be read again, which is necessary right before: {0}")]
-    Unread(Error),
-    /// The provider refused, or its answers do not show that the token has ended.
-    #[error("{0}")]
-    Unconfirmed(Error),
-    /// The provider shows a different token under the id.
-    #[error(
-        "the provider now shows a different token, \"{name}\", under this id, so nothing was sent. \
-         Check at the provider which token this is"
-    )]
-    IdTaken {
-        /// What the other token is called.
-        name: String,
-    },
-}
-
 /// Disables or deletes a token, and returns once it has certainly ended. Repeats the
-/// request as the retry policy allows.
+/// request as the retry policy allows. The error says why it was not ended, or may not
+/// have been.
 pub(super) async fn retire(
     session: &ProviderSession,
     credentials: &CredentialFallback<'_>,
     token: &Token,
     action: RetireAction,
-) -> Result<(), NotRetired> {
+) -> Result<(), String> {
     // Boxed: few of a thousand rotations retire a token on the same day.
-    Box::pin(repeat(session, credentials, token, action)).await
-}
-
-async fn repeat(
-    session: &ProviderSession,
-    credentials: &CredentialFallback<'_>,
-    token: &Token,
-    action: RetireAction,
-) -> Result<(), NotRetired> {
-    let mut repetitions = session.retry.repetitions();
-    loop {
-        if has_ended(session, credentials, token, action).await? {
-            return Ok(());
-        }
-        let sent = credentials
-            .call(async |credential| session.provider.retire(credential, token, action).await)
-            .await;
-        let Err(error) = sent else { return Ok(()) };
-        match error.kind {
-            ErrorKind::Unauthenticated | ErrorKind::Forbidden => return Err(NotRetired::Unconfirmed(error)),
-            // It may have ended without the documented reply: read it again.
-            ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::Unreadable => {
-                if has_ended(session, credentials, token, action).await? {
-                    return Ok(());
-                }
-                if error.kind.is_about_the_token() {
-                    return Err(NotRetired::Unconfirmed(error));
-                }
+    Box::pin(async {
+        let mut repetitions = session.retry.repetitions();
+        loop {
+            if has_ended(session, credentials, token, action).await? {
+                return Ok(());
             }
-            ErrorKind::RateLimited | ErrorKind::Unavailable => {}
+            let sent = credentials
+                .call(async |credential| session.provider.retire(credential, token, action).await)
+                .await;
+            let Err(error) = sent else { return Ok(()) };
+            match error.kind {
+                ErrorKind::Unauthenticated | ErrorKind::Forbidden => return Err(error.to_string()),
+                // It may have ended without the documented reply: read it again.
+                ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::Unreadable => {
+                    if has_ended(session, credentials, token, action).await? {
+                        return Ok(());
+                    }
+                    if error.kind.is_about_the_token() {
+                        return Err(error.to_string());
+                    }
+                }
+                ErrorKind::RateLimited | ErrorKind::Unavailable => {}
+            }
+            let Some(wait) = repetitions.next_wait(error.retry_after) else {
+                return Err(error.to_string());
+            };
+            tracing::debug!(
+                wait_ms = wait.as_millis(),
+                "will read token {} and end it again: {error}",
+                token.id
+            );
+            tokio::time::sleep(wait).await;
         }
-        let Some(wait) = repetitions.next_wait(error.retry_after) else {
-            return Err(NotRetired::Unconfirmed(error));
-        };
-        tracing::debug!(wait_ms = wait.as_millis(), "will read token {} and end it again: {error}", token.id);
-        tokio::time::sleep(wait).await;
-    }
+    })
+    .await
 }
 
-/// Reads the token: whether it has ended. An error if its id belongs to another token
-/// now.
+/// Reads the token: whether it has ended. An error if its id now belongs to another token.
 async fn has_ended(
     session: &ProviderSession,
     credentials: &CredentialFallback<'_>,
     token: &Token,
     action: RetireAction,
-) -> Result<bool, NotRetired> {
+) -> Result<bool, String> {
     let read = credentials.call(async |credential| session.provider.get(credential, &token.id).await).await;
-    match read.map_err(NotRetired::Unread)? {
+    match read
+        .map_err(|error| format!("it could not be read again, which is necessary right before: {error}"))?
+    {
         None => Ok(true),
-        Some(shown) if !is_same(token, &shown) => Err(NotRetired::IdTaken { name: shown.name }),
+        Some(shown) if !is_same(token, &shown) => Err(format!(
+            "the provider now shows a different token, \"{}\", under this id, so nothing was sent. Check at the \
+             provider which token this is",
+            shown.name
+        )),
         Some(shown) => Ok(action == RetireAction::Disable && shown.disabled),
     }
 }

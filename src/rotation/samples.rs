@@ -4,9 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use super::lineage::{Lineage, Member};
-use super::marker::{Marker, MarkerKeys};
+use super::marker::Marker;
 use super::plan::PlanInput;
-use super::secret::{Observation, Secret};
+use super::secret::Secret;
 use crate::config::{ConfiguredSecret, Destination, Policy, Repository, Rotation, RotationKey};
 use crate::github;
 use crate::provider::{Expiry, MarkerIn, Overlap, Profile, ProviderSettings, Token};
@@ -85,7 +85,7 @@ pub(super) fn original(expires_at: Option<Timestamp>) -> Member {
 /// A token minted by a run of its own.
 pub(super) fn minted(id: &str, at: Timestamp, expires_at: Option<Timestamp>) -> Member {
     let run = format!("{:0<12.12}", id.replace(|c: char| !c.is_ascii_alphanumeric(), ""));
-    let marker = Marker::new(key(), at, SignedDuration::from_mins(2), run, &MarkerKeys::default());
+    let marker = Marker::new(key(), at, SignedDuration::from_mins(2), run);
     Member { token: token(id, expires_at), marker: Some(marker), is_proven: false }
 }
 
@@ -111,15 +111,15 @@ pub(super) fn input(rotation: &Rotation, now: Timestamp) -> PlanInput<'_> {
 }
 
 pub(super) fn written(at: Timestamp) -> Secret {
-    Secret::new(Observation::UpdatedAt(at))
+    Secret::new(Ok(Some(at)))
 }
 
 pub(super) fn missing() -> Secret {
-    Secret::new(Observation::Missing)
+    Secret::new(Ok(None))
 }
 
 pub(super) fn not_read() -> Secret {
-    Secret::new(Observation::NotRead(github_error("503")))
+    Secret::new(Err(github_error("503")))
 }
 
 /// An error of GitHub's with this cause.

@@ -4,67 +4,38 @@
 use jiff::Timestamp;
 
 use super::lineage::{Member, TOLERANCE, before};
-use crate::github::Error;
+use crate::github::{Error, Evidence, WriteError};
 
-/// What GitHub reports of a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Observation {
-    Missing,
-    UpdatedAt(Timestamp),
-    /// It could not be read, and why.
-    NotRead(Error),
-}
-
-/// The result of a write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Write {
-    /// GitHub acknowledged it, at this time at the latest.
-    Written(Timestamp),
-    /// GitHub did not apply it, and will refuse it again.
-    Refused(Error),
-    /// It failed, but GitHub may have applied it.
-    Unconfirmed(Error),
-}
-
-/// One secret in this run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Secret {
-    /// As GitHub reported it before anything was written.
-    pub(super) observation: Observation,
-    /// Why it cannot be written, if the preflight found a reason.
-    pub(super) obstacle: Option<Error>,
-    /// The preflight showed that it can be written.
-    pub(super) is_writable: bool,
-    /// Its environment does not exist yet.
-    pub(super) lacks_environment: bool,
-    /// `None`: no write was tried.
-    pub(super) write: Option<Write>,
+    /// When it was last written, by GitHub before this run wrote; `Ok(None)`: it does not exist.
+    pub(super) observation: Result<Option<Timestamp>, Error>,
+    /// What the preflight found; an error if the secret cannot be written.
+    pub(super) preflight: Result<Evidence, Error>,
+    /// `None`: no write was tried. A success has the time at which GitHub had acknowledged it.
+    pub(super) write: Option<Result<Timestamp, WriteError>>,
 }
 
 impl Secret {
-    pub(super) fn new(observation: Observation) -> Self {
-        Self { observation, obstacle: None, is_writable: false, lacks_environment: false, write: None }
+    pub(super) fn new(observation: Result<Option<Timestamp>, Error>) -> Self {
+        Self { observation, preflight: Ok(Evidence::default()), write: None }
     }
 
     /// Why it is not written: it could not be read, or cannot be written.
     pub(super) fn blocked(&self) -> Option<&Error> {
-        match &self.observation {
-            Observation::NotRead(why) => Some(why),
-            _ => self.obstacle.as_ref(),
-        }
+        self.observation.as_ref().err().or(self.preflight.as_ref().err())
     }
 
     /// Why it was not read or not written.
     pub(super) fn failure(&self) -> Option<&Error> {
         match &self.write {
-            Some(Write::Written(_)) => None,
-            Some(Write::Refused(why) | Write::Unconfirmed(why)) => Some(why),
+            Some(written) => written.as_ref().err().map(|failed| &failed.error),
             None => self.blocked(),
         }
     }
 
     pub(super) fn is_written(&self) -> bool {
-        matches!(self.write, Some(Write::Written(_)))
+        matches!(self.write, Some(Ok(_)))
     }
 }
 
@@ -76,7 +47,6 @@ pub(super) enum Holder<'a> {
     /// Last written at that time, outside every window or in more than one. Without a
     /// time: this run's write may have taken place.
     Unknown(Option<Timestamp>),
-    /// There is no such secret.
     Missing,
     /// It could not be read, or cannot be written.
     NotRead,

@@ -5,6 +5,7 @@
 //! advance whether that is the case, so [`CredentialFallback`] tries one value and falls
 //! back to the other.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -12,13 +13,13 @@ use tokio::sync::OnceCell;
 
 use crate::clock::ClockId;
 use crate::http::RetryPolicy;
-use crate::provider::{Error, ErrorKind, Provider, Token};
+use crate::provider::{Error, ErrorKind, Provider, ProviderSettings, Token};
 
-/// A provider with the credential that its calls are made with.
+/// The sessions of a run, one for each provider and credential.
+pub(crate) type Sessions = HashMap<ProviderSettings, ProviderSession>;
+
 pub(crate) struct ProviderSession {
-    /// The service.
     pub provider: Arc<dyn Provider>,
-    /// The user's credential.
     pub credential: SecretString,
     /// The clock that the provider's replies set.
     pub clock: ClockId,
@@ -28,8 +29,6 @@ pub(crate) struct ProviderSession {
 }
 
 impl ProviderSession {
-    /// A session without any request made.
-    #[must_use]
     pub(crate) fn new(
         provider: Arc<dyn Provider>,
         credential: SecretString,
@@ -39,10 +38,7 @@ impl ProviderSession {
         Self { provider, credential, clock, retry, listed: OnceCell::new() }
     }
 
-    /// Every token that the credential can see, asked for once per run.
-    ///
-    /// # Errors
-    /// The same error for every rotation that shares the credential.
+    /// Every token that the credential can see, asked for once per run, errors included.
     pub(crate) async fn tokens(&self) -> Result<&[Token], Error> {
         let listed = self.listed.get_or_init(async || self.provider.list(&self.credential).await).await;
         listed.as_deref().map_err(Clone::clone)
@@ -56,15 +52,14 @@ impl ProviderSession {
 
 /// The credentials that a rotation's calls can use.
 pub(super) struct CredentialFallback<'a> {
-    old: &'a SecretString,
-    new: Option<&'a SecretString>,
-    new_first: bool,
+    first: &'a SecretString,
+    second: Option<&'a SecretString>,
 }
 
 impl<'a> CredentialFallback<'a> {
     /// Before a mint: the user's credential alone.
     pub(super) fn before_mint(session: &'a ProviderSession) -> Self {
-        Self { old: &session.credential, new: None, new_first: false }
+        Self { first: &session.credential, second: None }
     }
 
     /// After a mint: the new value first if the previous token may be the credential.
@@ -73,9 +68,11 @@ impl<'a> CredentialFallback<'a> {
         value: &'a SecretString,
         previous: Option<&Token>,
     ) -> Self {
-        let new_first =
-            previous.is_some_and(|token| session.provider.could_be_value_of(token, &session.credential));
-        Self { old: &session.credential, new: Some(value), new_first }
+        let old = &session.credential;
+        match previous.is_some_and(|token| session.provider.could_be_value_of(token, old)) {
+            true => Self { first: value, second: Some(old) },
+            false => Self { first: old, second: Some(value) },
+        }
     }
 
     /// Makes a call with one value, and with the other if the first is refused.
@@ -83,16 +80,14 @@ impl<'a> CredentialFallback<'a> {
         &self,
         call: impl AsyncFn(&SecretString) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let Some(new) = self.new else { return call(self.old).await };
-        let (first, second) = if self.new_first { (new, self.old) } else { (self.old, new) };
-        match call(first).await {
-            Err(refusal) if is_refusal_of(&refusal) => match call(second).await {
+        match (call(self.first).await, self.second) {
+            (Err(refusal), Some(second)) if is_refusal_of(&refusal) => match call(second).await {
                 // Report the first refusal: the second value is a guess.
                 Err(error) if is_refusal_of(&error) => Err(refusal),
                 // The second value may do it, so this is what came of it.
                 result => result,
             },
-            result => result,
+            (result, _) => result,
         }
     }
 }
@@ -124,7 +119,10 @@ mod tests {
     #[test]
     fn the_other_value_is_tried_where_the_first_is_refused() {
         let (old, new) = (SecretString::from("old"), SecretString::from("new"));
-        let credentials = |new_first| CredentialFallback { old: &old, new: Some(&new), new_first };
+        let credentials = |new_first| match new_first {
+            true => CredentialFallback { first: &new, second: Some(&old) },
+            false => CredentialFallback { first: &old, second: Some(&new) },
+        };
         let expected = |values: [&str; 2]| (values.map(str::to_owned).to_vec(), Err(values[0].to_owned()));
         for refused in [ErrorKind::Unauthenticated, ErrorKind::Forbidden] {
             assert_eq!(tried(&credentials(false), refused), expected(["old", "new"]));
@@ -141,7 +139,7 @@ mod tests {
             Err::<(), _>(Error { kind, message: String::new(), retry_after: None })
         });
         assert_eq!(lost.now_or_never().unwrap().unwrap_err().kind, ErrorKind::Unavailable);
-        let alone = CredentialFallback { old: &old, new: None, new_first: false };
+        let alone = CredentialFallback { first: &old, second: None };
         assert_eq!(tried(&alone, ErrorKind::Forbidden).0, ["old"]);
     }
 }

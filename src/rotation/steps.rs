@@ -15,7 +15,6 @@ const GITHUB_ADDRESS: &str =
 
 impl RotationError {
     /// The code, whose section in the docs explains the error.
-    #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::FutureMarker { .. } | Self::ImplausibleWindow { .. } | Self::ContradictedMarker { .. } => {
@@ -61,10 +60,9 @@ impl RotationError {
         }
     }
 
-    /// What to do, in this order. `credential`: the environment variable that holds the
-    /// provider credential.
-    #[must_use]
+    /// What to do, in this order. `credential`: the provider credential's variable.
     pub fn steps(&self, credential: &str) -> Vec<String> {
+        let only = |step: &str| vec![step.to_owned()];
         match self {
             Self::FutureMarker { id, minted_at, .. } => vec![
                 format!(
@@ -79,7 +77,8 @@ impl RotationError {
                 format!("If no run ever had a key, the marker is forged: {}", delete(id)),
             ],
             Self::MarkerKeyUnknown { .. } => vec![
-                "If you replaced the key, add the earlier one on a second line of `CROSSFADE_MARKER_KEY`.".to_owned(),
+                "If you replaced the key, add the earlier one on a second line of `CROSSFADE_MARKER_KEY`."
+                    .to_owned(),
                 "If you lost the key, do not delete the token: follow \"A lost key\" in docs/reliability.md."
                     .to_owned(),
                 "If no run of yours signed the marker, it is forged.".to_owned(),
@@ -90,7 +89,10 @@ impl RotationError {
                      `trusted: {other}`."
                 ),
                 match marked {
-                    None => "Otherwise the one that no run of yours created is forged: delete it at the provider.".to_owned(),
+                    None => {
+                        "Otherwise the one that no run of yours created is forged: delete it at the provider."
+                            .to_owned()
+                    }
                     Some(marked) => format!(
                         "Otherwise look for the run that created token {marked}. If no run of yours did, it is forged: \
                          delete it at the provider."
@@ -100,11 +102,12 @@ impl RotationError {
             Self::TokenChanged { named, own, own_id, .. } => vec![
                 format!("If this rotation is to go on with `{own}`, set `token: {own}`."),
                 format!("To rotate `{named}` too, give it a rotation of its own, with another `name`."),
-                format!("If no run of yours created token {own_id}, its marker is forged: {}", delete(own_id)),
+                format!(
+                    "If no run of yours created token {own_id}, its marker is forged: {}",
+                    delete(own_id)
+                ),
             ],
-            Self::SeveralMatch { .. } => {
-                vec!["Set `token` to the id of the token to rotate.".to_owned()]
-            }
+            Self::SeveralMatch { .. } => only("Set `token` to the id of the token to rotate."),
             Self::BelongsToAnother { marker, rotation, repository, .. } => vec![
                 format!(
                     "If {repository} is not the repository that rotates `{rotation}`, correct `--repository` or \
@@ -126,9 +129,13 @@ impl RotationError {
                 "To have crossfade create a token that is missing, set `create`.".to_owned(),
             ],
             Self::Unproved { provider, .. } => prove(provider),
-            Self::InFlight { until, is_delivered: true, .. } => vec![format!("To rotate again, run after {until}.")],
+            Self::InFlight { until, is_delivered: true, .. } => {
+                vec![format!("To rotate again, run after {until}.")]
+            }
             Self::InFlight { until, .. } => vec![
-                format!("Run again after {until}, or wait for the schedule: that run finishes what the other did not."),
+                format!(
+                    "Run again after {until}, or wait for the schedule: that run finishes what the other did not."
+                ),
                 ONE_RUN.to_owned(),
             ],
             Self::Overtaken { .. } => vec![
@@ -138,42 +145,43 @@ impl RotationError {
             Self::HeldBack { until, failing, overwritten, .. } => held_back(until, failing, overwritten),
             Self::PatternUnreadable { error, .. } => at_github(error, None),
             Self::PatternEmpty { .. } => {
-                vec!["Check the pattern, and which repositories the GitHub credential sees.".to_owned()]
+                only("Check the pattern, and which repositories the GitHub credential sees.")
             }
             Self::TooManySecrets { .. } => {
-                vec!["Split the secrets over several rotations, each with a token of its own.".to_owned()]
+                only("Split the secrets over several rotations, each with a token of its own.")
             }
             Self::Claimed { .. } => {
-                vec!["Exclude its repository from the pattern with `!` in front of the name.".to_owned()]
+                only("Exclude its repository from the pattern with `!` in front of the name.")
             }
             Self::Unreadable { causes } | Self::DestinationNotRead { causes } => of_causes(causes),
-            Self::NoClock => {
-                vec!["Have the proxy in between pass on the `Date` header, then run again.".to_owned()]
-            }
-            Self::ClocksDiffer { .. } => vec!["Set the clock that is wrong, then run again.".to_owned()],
-            Self::Stopped(_) => vec![RUN_AGAIN.to_owned()],
-            Self::NotConfirmed => vec!["Run crossfade again and answer `y`, or add `--yes`.".to_owned()],
+            Self::NoClock => only("Have the proxy in between pass on the `Date` header, then run again."),
+            Self::ClocksDiffer { .. } => only("Set the clock that is wrong, then run again."),
+            Self::Stopped(_) => only(RUN_AGAIN),
+            Self::NotConfirmed => only("Run crossfade again and answer `y`, or add `--yes`."),
             Self::Observe(error) => at_provider(error.kind, credential),
             Self::MintRefused(error) => match error.kind {
                 ErrorKind::Unauthenticated | ErrorKind::Forbidden => at_provider(error.kind, credential),
-                _ => vec!["Fix what the provider reports. The next run tries again to create a token.".to_owned()],
+                _ => only("Fix what the provider reports. The next run tries again to create a token."),
             },
-            Self::MintLost { .. } => vec![
-                "Wait for the next scheduled run, or run again in a few minutes: that run looks for such a token first.".to_owned(),
-            ],
-            Self::Unfit { .. } => vec![
+            Self::MintLost { .. } => only(
+                "Wait for the next scheduled run, or run again in a few minutes: that run looks for such a token first.",
+            ),
+            Self::Unfit { .. } => only(
                 "Fix the cause first, such as a limit that the provider sets on tokens: the next run creates a token \
-                 again."
-                    .to_owned(),
-            ],
+                 again.",
+            ),
             Self::RefusedEverywhere { causes, .. } => of_causes(causes),
             Self::Undelivered { causes, of, until, .. } => {
-                let fixes = causes.iter().filter(|cause| !passes(cause.error.kind));
+                let fixes = causes.0.iter().filter(|cause| !passes(cause.error.kind));
                 let mut steps = distinct(fixes.flat_map(|cause| fix(&cause.error, Some(&cause.secrets))));
                 let all = match of {
                     1 => "once the secret can be written, that run creates a new token for it".to_owned(),
-                    2 => "once both secrets can be written, that run creates one new token for them".to_owned(),
-                    of => format!("once all {of} secrets can be written, that run creates one new token for them"),
+                    2 => {
+                        "once both secrets can be written, that run creates one new token for them".to_owned()
+                    }
+                    of => format!(
+                        "once all {of} secrets can be written, that run creates one new token for them"
+                    ),
                 };
                 steps.push(format!("Run again after {until}, or wait for the schedule: {all}."));
                 steps
@@ -218,7 +226,7 @@ fn held_back(until: &jiff::Timestamp, failing: &[String], overwritten: &[String]
 
 /// What to do about each cause, and to run again.
 fn of_causes(causes: &Causes) -> Vec<String> {
-    distinct(causes.iter().flat_map(|Cause { error, secrets }| at_github(error, Some(secrets))))
+    distinct(causes.0.iter().flat_map(|Cause { error, secrets }| at_github(error, Some(secrets))))
 }
 
 /// Whether an error is over by itself.
@@ -239,7 +247,7 @@ fn at_github(error: &github::Error, secrets: Option<&[String]>) -> Vec<String> {
 pub(super) fn fix(error: &github::Error, names: Option<&[String]>) -> Option<String> {
     use github::ErrorKind as Kind;
     let them = names.map_or_else(|| "the pattern".to_owned(), secrets);
-    let fix = match (&error.remedy, error.kind) {
+    Some(match (&error.remedy, error.kind) {
         (Some(remedy), _) => remedy.clone(),
         (None, Kind::Unauthenticated) => {
             "Renew the GitHub credential: `CROSSFADE_GITHUB_TOKEN` (input `github-token`), \
@@ -259,8 +267,7 @@ pub(super) fn fix(error: &github::Error, names: Option<&[String]>) -> Option<Str
         }
         (None, Kind::Unreadable) => GITHUB_ADDRESS.to_owned(),
         (None, Kind::RateLimited | Kind::Unavailable | Kind::Late) => return None,
-    };
-    Some(fix)
+    })
 }
 
 fn at_provider(kind: ErrorKind, credential: &str) -> Vec<String> {

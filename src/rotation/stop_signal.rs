@@ -21,20 +21,13 @@ pub(crate) struct StopSignal {
 }
 
 impl StopSignal {
-    /// For a run that begins now and may take `deadline`: the last mint must leave time
-    /// to deliver to one secret, and a request under way may take its whole timeout.
-    #[must_use]
-    pub(crate) fn of_run(deadline: Duration, request_timeout: Duration) -> Self {
-        Self::new(deadline, delivery_window(1).unsigned_abs(), request_timeout)
-    }
-
-    /// For a run that begins now and may take `deadline`. No mint starts in the last
-    /// quarter of that time, or in the last `window` if that is shorter. Requests under
-    /// way at the end may finish within `grace`.
-    fn new(deadline: Duration, window: Duration, grace: Duration) -> Self {
-        let margin = window.min(deadline / 4);
+    /// For a run that begins now and may take `deadline`. The last mint leaves time to
+    /// deliver to one secret, or a quarter of the whole time if that is shorter. A request
+    /// under way at the end may take its whole timeout.
+    pub(crate) fn new(deadline: Duration, request_timeout: Duration) -> Self {
+        let margin = delivery_window(1).unsigned_abs().min(deadline / 4);
         let end = Instant::now() + deadline;
-        Self { stopped: watch::Sender::new(false), last_mint: end - margin, end: end + grace }
+        Self { stopped: watch::Sender::new(false), last_mint: end - margin, end: end + request_timeout }
     }
 
     /// Stops the run: the process received a stop signal.
@@ -42,11 +35,8 @@ impl StopSignal {
         self.stopped.send_replace(true);
     }
 
-    /// Waits for work that may be abandoned: `Err` with the reason once the run is
-    /// stopped or its time is over.
-    ///
-    /// # Errors
-    /// As [`Self::check`].
+    /// Waits for work that may be abandoned: `Err` with the reason, as in [`Self::check`],
+    /// once the run is stopped or its time is over.
     pub(crate) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, String> {
         let mut stopped = self.stopped.subscribe();
         tokio::select! {
@@ -58,10 +48,8 @@ impl StopSignal {
         }
     }
 
-    /// Whether a mint may still be started.
-    ///
-    /// # Errors
-    /// Why not: the end of a sentence that begins with "because".
+    /// Whether a mint may still be started. `Err`: why not, the end of a sentence that begins
+    /// with "because".
     pub(crate) fn check(&self) -> Result<(), String> {
         if *self.stopped.borrow() {
             return Err(STOPPED.to_owned());
@@ -79,19 +67,18 @@ mod tests {
 
     #[test]
     fn no_mint_after_a_stop_or_near_the_deadline() {
-        let window = Duration::from_secs(120);
-        let stop_signal = StopSignal::new(Duration::from_secs(600), window, Duration::ZERO);
+        let stop_signal = StopSignal::new(Duration::from_secs(600), Duration::ZERO);
         assert_eq!(stop_signal.check(), Ok(()));
         stop_signal.stop();
         assert_eq!(stop_signal.check(), Err("the run was stopped".to_owned()));
-        let late = StopSignal::new(Duration::ZERO, window, Duration::from_secs(30));
+        let late = StopSignal::new(Duration::ZERO, Duration::from_secs(30));
         assert_eq!(late.check(), Err("the run's deadline is near".to_owned()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn waits_end_at_the_deadline_or_when_stopped() {
         let seconds = Duration::from_secs;
-        let stop_signal = StopSignal::new(seconds(600), seconds(120), seconds(30));
+        let stop_signal = StopSignal::new(seconds(600), seconds(30));
         assert_eq!(stop_signal.unless_stopped(async { 7 }).await, Ok(7));
         assert_eq!(stop_signal.unless_stopped(tokio::time::sleep(seconds(628))).await, Ok(()));
         let endless = stop_signal.unless_stopped(std::future::pending::<()>());
@@ -102,7 +89,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stop_ends_the_wait() {
-        let stop_signal = StopSignal::new(Duration::from_secs(600), Duration::ZERO, Duration::ZERO);
+        let stop_signal = StopSignal::new(Duration::from_secs(600), Duration::ZERO);
         let stop = async { stop_signal.stop() };
         let (held, ()) = tokio::join!(stop_signal.unless_stopped(std::future::pending::<()>()), stop);
         assert_eq!(held, Err("the run was stopped".to_owned()));

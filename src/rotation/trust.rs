@@ -18,22 +18,15 @@ use crate::provider::{Overlap, Profile, Token};
 /// A token with this rotation's marker on which no run acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ignored {
-    /// The token.
     pub(super) id: String,
-    /// Why it is left alone.
     pub(super) reason: WhyIgnored,
 }
 
-/// Why a token with this rotation's marker is left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum WhyIgnored {
-    /// Other tokens of this rotation are signed, and this one is not.
     Unsigned,
-    /// None of the keys made its signature.
     WrongSignature,
-    /// It was created outside the window of its marker, so the marker is a copy.
     Copied,
-    /// Its privileges differ from those of the token that `trusted` names.
     OtherPrivileges,
 }
 
@@ -51,28 +44,16 @@ impl fmt::Display for Ignored {
     }
 }
 
-/// The tokens with this rotation's marker that count, and those that do not.
-#[derive(Debug, Default)]
-pub(super) struct Believed {
-    pub(super) members: Vec<Member>,
-    pub(super) ignored: Vec<Ignored>,
-    /// Whether a listed token carries a signature that one of the keys made.
-    pub(super) is_signed: bool,
-}
-
 /// Sorts out which of the tokens with this rotation's marker count.
 ///
 /// Without a signature anywhere, a marker that no run of crossfade writes stops the
 /// rotation. With one, what is not signed is ignored, unless it is older than
 /// everything that is: it was minted before there was a key.
-///
-/// # Errors
-/// When a marker cannot be trusted, or signatures cannot be verified.
 pub(super) fn believe(
     marked: Vec<(&Token, Marker)>,
     keys: &MarkerKeys,
     now: Timestamp,
-) -> Result<Believed, RotationError> {
+) -> Result<Lineage, RotationError> {
     let signed = marked.iter().find(|(_, marker)| marker.mac.is_some());
     if let Some((token, _)) = signed.filter(|_| keys.is_empty()) {
         return Err(RotationError::MarkerKeyMissing { id: token.id.clone() });
@@ -83,7 +64,7 @@ pub(super) fn believe(
         .filter(|(token, marker)| is_proven(token, marker))
         .map(|(_, marker)| marker.minted_at)
         .min();
-    let mut believed = Believed { is_signed: oldest_signed.is_some(), ..Believed::default() };
+    let mut lineage = Lineage { is_signed: oldest_signed.is_some(), ..Lineage::default() };
     for (token, marker) in marked {
         let is_proven = is_proven(token, &marker);
         let reason = match oldest_signed {
@@ -107,11 +88,11 @@ pub(super) fn believe(
             Some(_) => Some(WhyIgnored::Unsigned),
         };
         match reason {
-            Some(reason) => believed.ignored.push(Ignored { id: token.id.clone(), reason }),
-            None => believed.members.push(Member { token: token.clone(), marker: Some(marker), is_proven }),
+            Some(reason) => lineage.ignored.push(Ignored { id: token.id.clone(), reason }),
+            None => lineage.members.push(Member { token: token.clone(), marker: Some(marker), is_proven }),
         }
     }
-    Ok(believed)
+    Ok(lineage)
 }
 
 /// Stops at a marker that no run of crossfade writes.
@@ -146,9 +127,6 @@ fn is_contradicted(token: &Token, marker: &Marker) -> bool {
 /// Stops if tokens of a rotation have different privileges: one of them may be forged, and
 /// a new token must not inherit from it. Live ones are compared, and those of `ended`. The
 /// user ends the comparison by naming the right token.
-///
-/// # Errors
-/// [`RotationError::DifferentPrivileges`], with two of them.
 pub(super) fn compare_privileges(
     lineage: &Lineage,
     now: Timestamp,
@@ -171,18 +149,17 @@ pub(super) fn compare_privileges(
 }
 
 fn different_privileges(lineage: &Lineage, newest: &Member, other: &Member) -> RotationError {
-    let id = |member: &Member| member.token.id.clone();
     if let Some(own) = lineage.renamed_from(other) {
         let name = |member: &Member| strip(&member.token.name);
         return RotationError::TokenChanged {
             named: name(other),
-            id: id(other),
+            id: other.id(),
             own: name(own),
-            own_id: id(own),
+            own_id: own.id(),
         };
     }
-    let marked = other.marker.is_none().then(|| id(newest));
-    RotationError::DifferentPrivileges { newest: id(newest), other: id(other), marked }
+    let marked = other.marker.is_none().then(|| newest.id());
+    RotationError::DifferentPrivileges { newest: newest.id(), other: other.id(), marked }
 }
 
 /// What supports the claim that a token replaced another one; the strongest last.
@@ -227,23 +204,18 @@ pub(super) fn support(
     }
 }
 
-/// Leaves out tokens with other privileges than the trusted one, and reports those that
-/// live.
+/// Leaves out tokens with other privileges than the trusted one, and reports the live ones.
 pub(super) fn keep_trusted(rotation: &Rotation, lineage: &mut Lineage, now: Timestamp) {
     let is_trusted = |member: &&Member| Some(&member.token.id) == rotation.trusted.as_ref();
     let Some(trusted) = lineage.members.iter().find(is_trusted) else { return };
     let wanted = trusted.token.privileges.clone();
     let is_kept = |member: &Member| member.token.privileges == wanted;
-    let (kept, left_out) = std::mem::take(&mut lineage.members).into_iter().partition(is_kept);
-    lineage.members = kept;
+    let left_out = lineage.members.iter().filter(|member| !is_kept(member) && member.is_live(now));
+    let left_out = left_out.map(|member| Ignored { id: member.id(), reason: WhyIgnored::OtherPrivileges });
+    lineage.ignored.extend(left_out);
+    lineage.members.retain(is_kept);
     lineage.has_trusted = true;
     lineage.is_signed = lineage.members.iter().any(|member| member.is_proven);
-    lineage.ignored.extend(
-        left_out
-            .into_iter()
-            .filter(|member: &Member| member.is_live(now))
-            .map(|member: Member| Ignored { id: member.token.id, reason: WhyIgnored::OtherPrivileges }),
-    );
 }
 
 #[cfg(test)]

@@ -1,22 +1,17 @@
 //! The provider's tokens that no rotation covers. Sends no request: it goes by the lists
 //! that the rotations have read.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashSet;
 
 use super::marker::{self, Marker};
-use super::session::ProviderSession;
+use super::session::Sessions;
 use crate::config::{Config, Rotation};
 use crate::provider::{ProviderSettings, Token};
 use crate::report::UnmanagedToken;
 
 /// Every listed token that no rotation of the file covers, selected or not; each one
 /// once, however many credentials can see it.
-#[must_use]
-pub(crate) fn unmanaged(
-    config: &Config,
-    sessions: &HashMap<ProviderSettings, Arc<ProviderSession>>,
-) -> Vec<UnmanagedToken> {
+pub(crate) fn unmanaged(config: &Config, sessions: &Sessions) -> Vec<UnmanagedToken> {
     let rotations: Vec<&Rotation> = config.rotations.iter().chain(&config.unselected).collect();
     let listed: Vec<(&ProviderSettings, &[Token])> =
         sessions.iter().filter_map(|(settings, session)| Some((settings, session.listed()?))).collect();

@@ -1,33 +1,23 @@
 //! Providers that were not shown to work as their files say: reported once for each in a run, and
 //! by `crossfade doctor`.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use super::marker::Marker;
-use super::session::ProviderSession;
+use super::session::Sessions;
 use super::steps;
 use crate::config::Config;
 use crate::provider::{Kind, ProviderSettings, Token};
 use crate::report::{RotationOutcome, RotationReport};
 
-/// A provider that was not proved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unproved {
-    /// Which.
     pub(crate) kind: Kind,
-    /// What that means.
     pub(crate) message: String,
-    /// What to do, in this order.
     pub(crate) steps: Vec<String>,
 }
 
 /// Each provider of these rotations that was not proved, once. A provider whose tokens could not
 /// be listed is left out.
-pub(crate) fn unproved(
-    config: &Config,
-    sessions: &HashMap<ProviderSettings, Arc<ProviderSession>>,
-) -> Vec<Unproved> {
+pub(crate) fn unproved(config: &Config, sessions: &Sessions) -> Vec<Unproved> {
     let mut found: Vec<Unproved> = Vec::new();
     for settings in config.rotations.iter().map(|rotation| &rotation.provider) {
         let tokens = sessions.get(settings).and_then(|session| session.listed());

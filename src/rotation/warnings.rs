@@ -1,7 +1,5 @@
 //! Warnings about tokens that are kept, ignored or retired in spite of doubts.
 
-use jiff::Timestamp;
-
 use super::apply::RotationRun;
 use super::marker::strip;
 use super::names::secrets;
@@ -20,16 +18,9 @@ const SIGN_MARKERS: &str =
 
 /// Leaves what is not about one rotation in the first rotation's warnings alone.
 pub(super) fn say_once(rotations: &mut [RotationReport]) {
-    let mut said: Vec<String> = Vec::new();
+    let mut is_said = false;
     for report in rotations {
-        report.warnings.retain(|warning| {
-            if warning != SIGN_MARKERS {
-                return true;
-            }
-            let is_new = !said.contains(warning);
-            said.extend(is_new.then(|| warning.clone()));
-            is_new
-        });
+        report.warnings.retain(|warning| warning != SIGN_MARKERS || !std::mem::replace(&mut is_said, true));
     }
 }
 
@@ -75,32 +66,28 @@ impl RotationRun {
 
     /// Warns of tokens that are kept because of their markers, and of tokens that are
     /// retired on weak evidence of a successor.
-    pub(super) fn warn_of_doubts(&mut self, now: Timestamp, plan: &Plan) {
+    pub(super) fn warn_of_doubts(&mut self, input: PlanInput<'_>, plan: &Plan) {
         self.warnings.extend(self.lineage.ignored.iter().map(ToString::to_string));
-        let mut doubts: Vec<String> = plan
-            .withheld
-            .iter()
-            .map(|id| {
-                format!(
-                    "token {id} is not retired: only an unsigned marker says that it was replaced. If crossfade created \
-                     the newer token, delete this one at the provider"
-                )
-            })
-            .collect();
-        for one in &plan.retire {
-            let Some(member) = self.lineage.get(&one.token).filter(|member| member.is_live(now)) else {
+        let withheld = self.situation(input).withheld().into_iter().map(|id| {
+            format!(
+                "token {id} is not retired: only an unsigned marker says that it was replaced. If crossfade created \
+                 the newer token, delete this one at the provider"
+            )
+        });
+        let mut doubts: Vec<String> = withheld.collect();
+        for Retirement { token: id, support, .. } in &plan.retire {
+            let Some(member) = self.lineage.get(id).filter(|member| member.is_live(input.now)) else {
                 continue;
             };
             if let Some(newer) = self.lineage.siblings(member).next() {
                 doubts.push(format!(
-                    "token {} is retired because token {} has the marker of a later attempt of the same run. If crossfade \
-                     did not create that one, replace the token now with --force",
-                    one.token, newer.token.id
+                    "token {id} is retired because token {} has the marker of a later attempt of the same run. If \
+                     crossfade did not create that one, replace the token now with --force",
+                    newer.token.id
                 ));
-            } else if one.support == Support::EqualPrivileges {
+            } else if *support == Support::EqualPrivileges {
                 doubts.push(format!(
-                    "token {} is retired although only an unsigned marker says that it was replaced",
-                    one.token
+                    "token {id} is retired although only an unsigned marker says that it was replaced"
                 ));
             }
         }
@@ -153,8 +140,8 @@ impl RotationRun {
 
     /// Whether the previous token was ended right after the delivery, in words.
     fn ended_at_once(&self, session: &ProviderSession, input: PlanInput<'_>, old: &Token) -> Option<String> {
-        let (id, id_of_old) = (&old.id, old.into());
-        if self.retired.contains(&id_of_old) {
+        let id = &old.id;
+        if self.retired.contains(id) {
             return Some(format!(
                 "token {id} was ended at once, because of the overlap of 0h: jobs that were queued or running before \
                  this still use it, and fail. Start them again"
@@ -163,7 +150,7 @@ impl RotationRun {
         let until = old.expires_at.map(|end| format!(" until {end:.0}")).unwrap_or_default();
         // While a destination may hold it, no advice says to end it.
         let situation = self.situation(input);
-        let member = self.lineage.get(&id_of_old)?;
+        let member = self.lineage.get(id)?;
         let targets = input.rotation.secrets.iter().zip(&situation.holders);
         let holders = targets.filter(|(_, holder)| situation.may_hold(**holder, member));
         let holders: Vec<String> = holders.map(|(secret, _)| secret.destination.to_string()).collect();

@@ -31,7 +31,6 @@ pub(super) enum DeliveryState {
     Incomplete,
 }
 
-/// What a rotation asks of its workflows.
 #[derive(Debug)]
 pub(super) struct Request {
     workflows: Vec<Workflow>,
@@ -48,6 +47,16 @@ impl Request {
             state: run.delivery_state(),
             overlap: rotation.policy.overlap.duration(),
             obstacles: std::mem::take(&mut run.obstacles),
+        }
+    }
+}
+
+impl DeliveryState {
+    /// When the last secret was written.
+    fn written_at(self) -> Option<Timestamp> {
+        match self {
+            Self::Written(at) | Self::Held(at) | Self::Retiring(at) => Some(at),
+            Self::Planned | Self::Incomplete => None,
         }
     }
 }
@@ -74,7 +83,6 @@ impl RotationRun {
     }
 }
 
-/// What is to be done about one workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Decision {
     /// Start it: this run delivered a token.
@@ -83,35 +91,31 @@ enum Decision {
     StartUnlessRun { since: Timestamp },
     /// The overlap is over and a previous token is retired: say whether it has run since.
     LookOnce { since: Timestamp },
-    /// A run would start it after it delivered.
-    Plan,
-    /// No rotation that names it is delivered.
-    Wait,
-    /// Every overlap is over.
-    Nothing,
+    /// Nothing, and this is what is reported.
+    Leave(WorkflowOutcome),
 }
 
 /// Decides about one workflow from the deliveries, each with its overlap, of all rotations
 /// that name it. One that is not delivered does not hold back the others.
 fn decide(now: Timestamp, deliveries: &[(DeliveryState, SignedDuration)]) -> Decision {
     let any = |is: fn(&DeliveryState) -> bool| deliveries.iter().any(|(state, _)| is(state));
-    let last = deliveries.iter().filter_map(|(state, overlap)| match state {
-        DeliveryState::Written(at) => Some(*at),
-        DeliveryState::Held(at) | DeliveryState::Retiring(at) => (now <= after(*at, *overlap)).then_some(*at),
-        DeliveryState::Planned | DeliveryState::Incomplete => None,
+    let last = deliveries.iter().filter_map(|(state, overlap)| {
+        let counts =
+            |at: &Timestamp| matches!(state, DeliveryState::Written(_)) || now <= after(*at, *overlap);
+        state.written_at().filter(counts)
     });
-    let retiring = deliveries.iter().filter_map(|(state, _)| match state {
-        DeliveryState::Retiring(at) => Some(*at),
-        _ => None,
-    });
+    let retiring = deliveries.iter().filter(|(state, _)| matches!(state, DeliveryState::Retiring(_)));
+    let retiring = retiring.filter_map(|(state, _)| state.written_at());
     match last.max() {
         Some(since) if any(|state| matches!(state, DeliveryState::Written(_))) => Decision::Start { since },
-        _ if any(|state| *state == DeliveryState::Planned) => Decision::Plan,
+        _ if any(|state| *state == DeliveryState::Planned) => Decision::Leave(WorkflowOutcome::Planned),
         Some(since) => Decision::StartUnlessRun { since },
         None => match retiring.max() {
             Some(since) => Decision::LookOnce { since },
-            None if any(|state| *state == DeliveryState::Incomplete) => Decision::Wait,
-            None => Decision::Nothing,
+            None if any(|state| *state == DeliveryState::Incomplete) => {
+                Decision::Leave(WorkflowOutcome::Waiting)
+            }
+            None => Decision::Leave(WorkflowOutcome::NotDue),
         },
     }
 }
@@ -126,7 +130,6 @@ enum Failure {
     Missed(Timestamp),
 }
 
-/// What was found out about one workflow, and done.
 struct Settled {
     result: Result<WorkflowOutcome, Failure>,
     /// Until when later runs try again.
@@ -156,13 +159,9 @@ pub(super) async fn settle(context: &RunContext<'_>, requests: &[Request], repor
     let now = context.clock.now();
     let settled = deliveries.iter().map(async |(workflow, deliveries)| {
         // Without GitHub's time nothing was read.
-        let decision = now.map_or(Decision::Wait, |now| decide(now, deliveries));
-        let ends = deliveries.iter().filter_map(|(state, overlap)| match state {
-            DeliveryState::Written(at) | DeliveryState::Held(at) | DeliveryState::Retiring(at) => {
-                Some(after(*at, *overlap))
-            }
-            DeliveryState::Planned | DeliveryState::Incomplete => None,
-        });
+        let decision = now.map_or(Decision::Leave(WorkflowOutcome::Waiting), |now| decide(now, deliveries));
+        let ends =
+            deliveries.iter().filter_map(|(state, overlap)| Some(after(state.written_at()?, *overlap)));
         let result = carry_out(context, workflow, decision).await;
         let until = ends.max().filter(|end| now.is_some_and(|now| *end > now));
         let is_near = until.is_some_and(|end| now.is_some_and(|now| end <= after(now, DAY)));
@@ -202,9 +201,7 @@ async fn carry_out(
         Decision::Start { since } => (since, false, true),
         Decision::StartUnlessRun { since } => (since, true, true),
         Decision::LookOnce { since } => (since, true, false),
-        Decision::Plan => return Ok(WorkflowOutcome::Planned),
-        Decision::Wait => return Ok(WorkflowOutcome::Waiting),
-        Decision::Nothing => return Ok(WorkflowOutcome::NotDue),
+        Decision::Leave(outcome) => return Ok(outcome),
     };
     let work = async {
         if must_look && context.github.has_run_since(workflow, since).await.map_err(Failure::Look)? {
@@ -236,10 +233,8 @@ fn warning(workflow: &Workflow, settled: &Settled, obstacle: Option<&Error>) -> 
     };
     let what = match failure {
         Failure::Look(error) => {
-            format!(
-                "it is not known whether workflow {workflow} has run since the last write: {}",
-                cause(error)
-            )
+            let cause = cause(error);
+            format!("it is not known whether workflow {workflow} has run since the last write: {cause}")
         }
         // GitHub may have accepted the request.
         Failure::Start(error) if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Unreadable) => {
@@ -249,12 +244,11 @@ fn warning(workflow: &Workflow, settled: &Settled, obstacle: Option<&Error>) -> 
             // GitHub's refusal does not always say that a workflow is disabled.
             let disabled =
                 obstacle.filter(|found| found.kind == ErrorKind::Invalid && found.remedy != error.remedy);
-            match disabled {
-                Some(found) => {
-                    format!("workflow {workflow} was not started: {}; {}", error.cause, cause(found))
-                }
-                None => format!("workflow {workflow} was not started: {}", cause(error)),
-            }
+            let why = match disabled {
+                Some(found) => format!("{}; {}", error.cause, cause(found)),
+                None => cause(error),
+            };
+            format!("workflow {workflow} was not started: {why}")
         }
         Failure::Missed(since) => format!("workflow {workflow}: {MISSED}, at {since:.0}"),
     };
@@ -284,15 +278,12 @@ fn waiting(workflow: &Workflow, settled: &Settled, report: &RotationReport) -> O
     })
 }
 
-/// What the preflight found.
 pub(super) fn obstacle_text(workflow: &Workflow, error: &Error) -> String {
+    let cause = cause(error);
     match error.kind.is_refusal() {
-        true => format!("workflow {workflow} cannot be started after the rotation: {}", cause(error)),
+        true => format!("workflow {workflow} cannot be started after the rotation: {cause}"),
         false => {
-            format!(
-                "it is not known whether workflow {workflow} can be started after the rotation: {}",
-                cause(error)
-            )
+            format!("it is not known whether workflow {workflow} can be started after the rotation: {cause}")
         }
     }
 }
@@ -321,9 +312,9 @@ mod tests {
     fn a_workflow_is_started_by_the_run_that_delivers() {
         use DeliveryState::*;
         assert_eq!(decided(0, &[Written(day(0))]), Decision::Start { since: day(0) });
-        assert_eq!(decided(0, &[Planned]), Decision::Plan);
-        assert_eq!(decided(0, &[Incomplete]), Decision::Wait);
-        assert_eq!(decided(0, &[]), Decision::Nothing);
+        assert_eq!(decided(0, &[Planned]), Decision::Leave(WorkflowOutcome::Planned));
+        assert_eq!(decided(0, &[Incomplete]), Decision::Leave(WorkflowOutcome::Waiting));
+        assert_eq!(decided(0, &[]), Decision::Leave(WorkflowOutcome::NotDue));
     }
 
     #[test]
@@ -332,8 +323,11 @@ mod tests {
         for now in [1, 7] {
             assert_eq!(decided(now, &[Held(day(0))]), Decision::StartUnlessRun { since: day(0) });
         }
-        assert_eq!(decided(8, &[Held(day(0))]), Decision::Nothing);
-        assert_eq!(decide(day(1), &[(Held(day(0)), SignedDuration::ZERO)]), Decision::Nothing);
+        assert_eq!(decided(8, &[Held(day(0))]), Decision::Leave(WorkflowOutcome::NotDue));
+        assert_eq!(
+            decide(day(1), &[(Held(day(0)), SignedDuration::ZERO)]),
+            Decision::Leave(WorkflowOutcome::NotDue)
+        );
     }
 
     #[test]
@@ -344,7 +338,7 @@ mod tests {
         assert_eq!(decided(3, &[Retiring(day(0))]), Decision::StartUnlessRun { since: day(0) });
         let another = [Retiring(day(0)), Held(day(5))];
         assert_eq!(decided(8, &another), Decision::StartUnlessRun { since: day(5) });
-        assert_eq!(decided(8, &[Retiring(day(0)), Planned]), Decision::Plan);
+        assert_eq!(decided(8, &[Retiring(day(0)), Planned]), Decision::Leave(WorkflowOutcome::Planned));
     }
 
     #[test]
@@ -354,8 +348,8 @@ mod tests {
         assert_eq!(week, Decision::StartUnlessRun { since: day(2) });
         let now = decided(3, &[Held(day(1)), Written(day(3)), Incomplete]);
         assert_eq!(now, Decision::Start { since: day(3) });
-        assert_eq!(decided(9, &[Held(day(0)), Incomplete]), Decision::Wait);
+        assert_eq!(decided(9, &[Held(day(0)), Incomplete]), Decision::Leave(WorkflowOutcome::Waiting));
         assert_eq!(decided(9, &[Held(day(0)), Held(day(8))]), Decision::StartUnlessRun { since: day(8) });
-        assert_eq!(decided(3, &[Held(day(1)), Planned]), Decision::Plan);
+        assert_eq!(decided(3, &[Held(day(1)), Planned]), Decision::Leave(WorkflowOutcome::Planned));
     }
 }

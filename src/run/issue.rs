@@ -44,7 +44,6 @@ pub(super) fn warn(warning: &str, on_actions: bool, verbosity: Verbosity, stderr
     };
 }
 
-/// Where a report's links lead.
 pub(super) fn links(run: &Run, environment: &Environment) -> Links {
     let of_runner = |name| environment.get(name).filter(|_| environment.is_on_actions());
     let server = site_url(&run.github.api_url).or_else(|| of_runner("GITHUB_SERVER_URL").map(str::to_owned));

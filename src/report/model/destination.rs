@@ -3,19 +3,14 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::TokenEnd;
-use super::time::optional_time;
+use super::{TokenEnd, optional_time};
 
-/// What happened at one destination.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub(crate) struct DestinationReport {
-    /// Its short form.
     pub destination: String,
-    /// What became of it.
     pub outcome: DestinationOutcome,
     /// What it holds after the run, as far as its timestamp shows.
     pub state: SecretState,
-    /// Why it failed, or could not be read; `None` otherwise.
     pub error: Option<String>,
     /// The token that it holds after the run, if its timestamp shows that, and if it is
     /// another than `token` or would be overwritten.
@@ -23,8 +18,7 @@ pub(crate) struct DestinationReport {
     /// The token that it presumably holds: crossfade never wrote it, and the user's
     /// configuration says that it holds the original.
     pub presumed: Option<TokenEnd>,
-    /// When GitHub says that it was last written; `None`: there is no such secret
-    /// yet, or it was not read.
+    /// `None`: there is no such secret yet, or it was not read.
     #[serde(serialize_with = "optional_time")]
     pub updated_at: Option<Timestamp>,
     /// Why it is not known what it holds, where that is not known.
@@ -35,11 +29,9 @@ pub(crate) struct DestinationReport {
     pub settings_path: String,
 }
 
-/// What became of a destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DestinationOutcome {
-    /// Acknowledged the new value.
     Written,
     /// Could not be prepared, or did not acknowledge the new value.
     Failed,
@@ -47,15 +39,15 @@ pub(crate) enum DestinationOutcome {
     Planned,
     /// Holds the token according to its timestamp; not written now.
     Held,
-    /// Something other than crossfade wrote it, or it is unknown what it holds; not
-    /// written now.
+    /// It is unknown what it holds, or that is another token; not written now.
+    #[default]
     Unknown,
     /// Was never read, or its read failed; not written now.
     NotRead,
 }
 
 /// What a secret holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SecretState {
     /// The token that it should hold.
@@ -63,14 +55,13 @@ pub(crate) enum SecretState {
     /// An earlier token of the rotation.
     Previous,
     /// Something other than crossfade wrote it, or a write was not acknowledged.
+    #[default]
     Unknown,
-    /// There is no such secret.
     Missing,
     /// It was never read, or its read failed.
     NotRead,
 }
 
-/// Why it is not known what a secret holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum WhyUnknown {
     /// It was written outside the delivery windows of all tokens, or in several.
@@ -78,13 +69,11 @@ pub(crate) enum WhyUnknown {
     Overwritten,
     /// The provider's tokens could not be read, or this rotation's could not be identified.
     NotCompared,
-    /// Another run may be writing it.
     AnotherRun,
 }
 
 impl DestinationReport {
     /// A destination with nothing to add to its outcome.
-    #[must_use]
     pub(crate) fn new(destination: impl Into<String>, outcome: DestinationOutcome) -> Self {
         let state = match outcome {
             DestinationOutcome::Written | DestinationOutcome::Held => SecretState::Current,
@@ -93,16 +82,6 @@ impl DestinationReport {
                 SecretState::Unknown
             }
         };
-        Self {
-            destination: destination.into(),
-            outcome,
-            state,
-            error: None,
-            holds: None,
-            presumed: None,
-            updated_at: None,
-            why_unknown: WhyUnknown::default(),
-            settings_path: String::new(),
-        }
+        Self { destination: destination.into(), outcome, state, ..Self::default() }
     }
 }

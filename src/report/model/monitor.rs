@@ -1,14 +1,15 @@
 //! What `status` was asked to look out for, and what it found.
 
-use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::time::optional_time;
-use super::{DestinationOutcome, DestinationReport, RotationReport, SecretState, Verdict, WorkflowOutcome};
-use crate::diagnostic::{Invalid, name_of, named};
+use super::{
+    DestinationOutcome, DestinationReport, RotationReport, SecretState, Verdict, WorkflowOutcome,
+    optional_time,
+};
+use crate::diagnostic::{Invalid, named};
 
 /// A state of a rotation that can make `status` fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -27,9 +28,7 @@ pub(crate) enum Condition {
 /// A rotation in a state that `status --fail-on` names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
-    /// The rotation.
     pub rotation: String,
-    /// Its state.
     pub condition: Condition,
     /// The destinations concerned; empty if it is the token.
     pub destinations: Vec<String>,
@@ -38,16 +37,13 @@ pub(crate) struct Finding {
 /// A token at the provider that no rotation covers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct UnmanagedToken {
-    /// The service that issued it.
     pub provider: String,
-    /// The provider's id.
     pub id: String,
     /// The name as people know it.
     pub name: String,
     /// When it expires; `None`: the provider reports no expiry.
     #[serde(serialize_with = "optional_time")]
     pub expires_at: Option<Timestamp>,
-    /// Disabled at the provider.
     pub disabled: bool,
     /// The marker of a rotation that this configuration does not have; `None`: it
     /// carries no marker.
@@ -110,11 +106,5 @@ impl FromStr for Condition {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         named("condition", &Self::ALL, text)
-    }
-}
-
-impl fmt::Display for Condition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(name_of(&Self::ALL, *self))
     }
 }

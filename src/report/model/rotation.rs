@@ -3,18 +3,12 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::time::optional_time;
-use super::{
-    DestinationOutcome, DestinationReport, PlannedMint, TokenEnd, TokenReport, TokenSpan, WorkflowReport,
-};
+use super::{DestinationOutcome, DestinationReport, WorkflowReport, optional_time};
 use crate::redact::Redactor;
 
-/// What happened to one rotation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub(crate) struct RotationReport {
-    /// The rotation's name.
     pub name: String,
-    /// What became of it.
     pub outcome: RotationOutcome,
     /// The verdict; `None` when the run failed before it had one.
     pub reason: Option<Verdict>,
@@ -37,12 +31,11 @@ pub(crate) struct RotationReport {
     pub error: Option<String>,
     /// The kind of the error: the anchor of its section in the docs; `None`: it has none.
     pub error_code: Option<String>,
-    /// The service that issues the token.
     pub provider: String,
     /// What the verdict rests on, such as `12 days left, rotates at 14`. Reads on
     /// from "because it is due: ".
     pub reason_text: Option<String>,
-    /// What a dry run would mint; `None` where nothing would be.
+    /// In a dry run.
     pub planned: Option<PlannedMint>,
     /// What is safe and what to do, after an error.
     pub next_step: Option<String>,
@@ -54,80 +47,102 @@ pub(crate) struct RotationReport {
     pub notes: Vec<String>,
     /// The rotation's tokens that are valid, or were until this run; newest first.
     pub tokens: Vec<TokenSpan>,
-    /// The workflows that it starts.
     pub after: Vec<WorkflowReport>,
 }
 
-/// What became of a rotation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// In the order of importance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RotationOutcome {
+    /// It is not as it should be, or nothing is known of it yet.
+    #[default]
+    Failed,
     /// Every destination acknowledged the new value.
     Rotated,
-    /// Nothing had to be minted.
-    Fresh,
     /// A dry run: something would be done.
     Planned,
-    /// It is not as it should be.
-    Failed,
+    /// Nothing had to be minted.
+    Fresh,
 }
 
 /// Why a rotation is rotated now, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
-    /// Nothing to mint.
     Fresh,
     /// The token ends soon, is too old, or is valid for longer than the policy allows.
     Due,
-    /// The user asked for it.
     Forced,
     /// A destination does not hold the current token.
     Undelivered,
     /// Another run is at work, or ended a moment ago.
     InFlight,
-    /// There is no such token.
     Missing,
 }
 
-/// Whether the provider accepted the new value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum VerificationOutcome {
-    /// The provider accepts the value.
     Verified,
     /// The provider's reply does not tell.
     Unverified,
     /// Nothing was minted, or the run did not get that far.
+    #[default]
     Skipped,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct TokenReport {
+    pub id: String,
+    /// The name as people know it.
+    pub name: String,
+    /// When it expires; `None`: the provider reports no expiry.
+    #[serde(serialize_with = "optional_time")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A token, and until when it can be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct TokenEnd {
+    pub id: String,
+    /// When it ends; `None`: the provider reports no expiry.
+    #[serde(serialize_with = "optional_time")]
+    pub valid_until: Option<Timestamp>,
+}
+
+/// One token of a rotation, from its beginning to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct TokenSpan {
+    pub id: String,
+    /// When it was minted; `None`: unknown.
+    #[serde(serialize_with = "optional_time")]
+    pub minted_at: Option<Timestamp>,
+    /// When it ends by itself, or was ended by this run; `None`: never.
+    #[serde(serialize_with = "optional_time")]
+    pub ends_at: Option<Timestamp>,
+    /// From when on a run retires it; `None`: none will, as things are.
+    #[serde(serialize_with = "optional_time")]
+    pub retire_at: Option<Timestamp>,
+    /// Disabled at the provider: not accepted, and not yet deleted.
+    pub disabled: bool,
+    /// How many destinations hold it according to their timestamps.
+    pub held_by: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct PlannedMint {
+    /// When the new token would end; `None`: never by itself.
+    #[serde(serialize_with = "optional_time")]
+    pub expires_at: Option<Timestamp>,
+    /// Until when the token of today would stay valid; `None`: not limited.
+    #[serde(serialize_with = "optional_time")]
+    pub previous_valid_until: Option<Timestamp>,
 }
 
 impl RotationReport {
     /// A rotation of which nothing is known yet: *failed* until its outcome is set.
-    #[must_use]
     pub(crate) fn new(name: impl Into<String>, provider: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            outcome: RotationOutcome::Failed,
-            reason: None,
-            token: None,
-            previous: None,
-            verification: VerificationOutcome::Skipped,
-            destinations: Vec::new(),
-            retired: Vec::new(),
-            next_rotation_at: None,
-            error: None,
-            error_code: None,
-            provider: provider.into(),
-            reason_text: None,
-            planned: None,
-            next_step: None,
-            steps: Vec::new(),
-            warnings: Vec::new(),
-            notes: Vec::new(),
-            tokens: Vec::new(),
-            after: Vec::new(),
-        }
+        Self { name: name.into(), provider: provider.into(), ..Self::default() }
     }
 
     /// The outcome, unless a destination failed; and *rotated* only if every

@@ -7,26 +7,20 @@ use serde::Serialize;
 /// What became of one workflow of `after`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct WorkflowReport {
-    /// The repository that it belongs to.
     pub repository: String,
     /// Its file, or its id.
     pub workflow: String,
     /// The branch or tag; `None`: the repository's default branch.
     #[serde(rename = "ref")]
     pub git_ref: Option<String>,
-    /// What became of it.
     pub outcome: WorkflowOutcome,
-    /// Why it failed; `None` unless the outcome is *failed*.
     pub error: Option<String>,
 }
 
-/// Whether a workflow was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WorkflowOutcome {
-    /// This run started it.
     Started,
-    /// A run would start it.
     Planned,
     /// It has run since the last secret was written.
     HasRun,

@@ -52,8 +52,7 @@ pub(super) fn mints(rotation: &RotationReport) -> bool {
     }
 }
 
-/// Why the verdict is what it is; reads on from "because". `None` where the run did not
-/// get so far.
+/// Why the verdict is what it is; reads on from "because". `None`: there is no verdict.
 pub(in crate::report) fn because(rotation: &RotationReport, format: &Format) -> Option<String> {
     let text = rotation.reason_text.as_ref().map(|text| format.sentence(text));
     let reason = match rotation.reason? {

@@ -131,9 +131,10 @@ fn this_run_s_write_tells_what_a_secret_holds() {
     let mut lineage = self::lineage(vec![minted("old", minute(0), None)]);
     lineage.add_minted(minted("new", minute(10), None));
     let held = |at, write| held(&lineage, &Secret { write: Some(write), ..written(minute(at)) });
-    let refused = || Write::Refused(github_error("422"));
-    assert_eq!(held(0, Write::Written(minute(11))), "new");
-    assert_eq!(held(0, Write::Unconfirmed(github_error("504"))), "unknown");
+    let refused = || Err(WriteError { refused: true, error: github_error("422") });
+    let unconfirmed = Err(WriteError { refused: false, error: github_error("504") });
+    assert_eq!(held(0, Ok(minute(11))), "new");
+    assert_eq!(held(0, unconfirmed), "unknown");
     assert_eq!(held(0, refused()), "old");
     assert_eq!(held(9, refused()), "unknown", "it was written right before the mint");
     let secret = Secret { write: Some(refused()), ..written(minute(9)) };

@@ -5,39 +5,31 @@ use jiff::Timestamp;
 use super::Situation;
 use crate::config::Policy;
 use crate::provider::RetireAction;
-use crate::rotation::lineage::{Member, TOLERANCE, TokenId, after};
+use crate::rotation::lineage::{Member, TOLERANCE, after};
 use crate::rotation::secret::Holder;
 use crate::rotation::trust::Support;
 
-/// A previous token to retire.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::rotation) struct Retirement {
-    pub(in crate::rotation) token: TokenId,
-    pub(in crate::rotation) action: RetireAction,
-    /// The earliest time.
-    pub(in crate::rotation) from: Timestamp,
+pub(crate) struct Retirement {
+    pub(crate) token: String,
+    pub(crate) action: RetireAction,
+    pub(crate) from: Timestamp,
     /// The evidence that every destination holds a newer token.
-    pub(in crate::rotation) support: Support,
+    pub(crate) support: Support,
     /// When it was last used, if that was after every destination had its successor: a
     /// copy is in use elsewhere, or a job waited long.
-    pub(in crate::rotation) used_at: Option<Timestamp>,
-}
-
-/// When every destination held a newer token, and the evidence for it.
-struct Replaced {
-    at: Timestamp,
-    support: Support,
+    pub(crate) used_at: Option<Timestamp>,
 }
 
 impl Situation<'_> {
     /// Previous tokens to retire now or later: they belong to this rotation, no destination
     /// can hold them, and a valid token replaced them.
-    pub(in crate::rotation) fn retirements(&self) -> Vec<Retirement> {
+    pub(crate) fn retirements(&self) -> Vec<Retirement> {
         self.lineage.members.iter().filter_map(|member| self.retirement(member)).collect()
     }
 
     /// Those of them whose time has come.
-    pub(in crate::rotation) fn retirements_now(&self) -> Vec<Retirement> {
+    pub(crate) fn retirements_now(&self) -> Vec<Retirement> {
         let mut retirements = self.retirements();
         retirements.retain(|one| one.from <= self.input.now);
         retirements
@@ -45,7 +37,7 @@ impl Situation<'_> {
 
     fn retirement(&self, member: &Member) -> Option<Retirement> {
         let Policy { overlap, delete_after, .. } = self.input.rotation.policy;
-        let Replaced { at: replaced_at, support } = self.replaced(member)?;
+        let (replaced_at, support) = self.replaced(member)?;
         let token = &member.token;
         let expired_at = token.expires_at.filter(|end| *end <= self.input.now);
         if support == Support::None && expired_at.is_none() {
@@ -73,7 +65,7 @@ impl Situation<'_> {
 
     /// Previous tokens to give an expiry, because they would otherwise stay valid after
     /// their overlap. `from` is the expiry to set.
-    pub(in crate::rotation) fn expiries_to_set(&self) -> Vec<Retirement> {
+    pub(crate) fn expiries_to_set(&self) -> Vec<Retirement> {
         if !self.input.profile.can_set_expiry {
             return Vec::new();
         }
@@ -90,17 +82,17 @@ impl Situation<'_> {
 
     /// Live previous tokens that are not retired because nothing but an unsigned marker
     /// says that they were replaced.
-    pub(super) fn withheld(&self) -> Vec<TokenId> {
+    pub(crate) fn withheld(&self) -> Vec<String> {
         let is_withheld = |member: &&Member| {
             member.is_live(self.input.now)
-                && self.replaced(member).is_some_and(|replaced| replaced.support == Support::None)
+                && self.replaced(member).is_some_and(|(_, support)| support == Support::None)
         };
         self.lineage.members.iter().filter(is_withheld).map(Member::id).collect()
     }
 
-    /// When the last destination took a successor of a token that no destination holds
-    /// any more; `None`: it must not be retired, or was by the user.
-    fn replaced(&self, member: &Member) -> Option<Replaced> {
+    /// When the last destination took a successor of a token that no destination holds any
+    /// more, and the evidence for it; `None`: it must not be retired, or was by the user.
+    fn replaced(&self, member: &Member) -> Option<(Timestamp, Support)> {
         let is_gone = member.token.disabled && !self.input.profile.can_disable;
         // Without the trusted token, the comparison that it ended would begin anew.
         let is_needed = !self.lineage.ignored.is_empty()
@@ -108,20 +100,20 @@ impl Situation<'_> {
         if is_gone || is_needed || !self.lineage.is_ours(self.input.rotation, member) {
             return None;
         }
-        let mut last: Option<Replaced> = None;
+        let mut last: Option<(Timestamp, Support)> = None;
         for holder in &self.holders {
             match *holder {
                 Holder::Token(held, written) if self.lineage.is_newer(held, member) => {
                     let support = self.support(held, member);
-                    let known = last.take().unwrap_or(Replaced { at: Timestamp::MIN, support });
+                    let (known_at, known_support) = last.unwrap_or((Timestamp::MIN, support));
                     // A successor that has ended replaces nothing.
                     let written = if held.is_live(self.input.now) { written } else { Timestamp::MIN };
-                    last = Some(Replaced { at: known.at.max(written), support: known.support.min(support) });
+                    last = Some((known_at.max(written), known_support.min(support)));
                 }
                 holder if self.may_hold(holder, member) => return None,
                 _ => {}
             }
         }
-        last.filter(|replaced| replaced.at > Timestamp::MIN)
+        last.filter(|(at, _)| *at > Timestamp::MIN)
     }
 }

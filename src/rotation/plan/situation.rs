@@ -8,20 +8,16 @@ use crate::rotation::lineage::{Lineage, Member, after};
 use crate::rotation::secret::{Holder, Secret};
 use crate::rotation::trust::{self, Support};
 
-pub(in crate::rotation) struct Situation<'a> {
-    pub(in crate::rotation) input: PlanInput<'a>,
-    pub(in crate::rotation) lineage: &'a Lineage,
+pub(crate) struct Situation<'a> {
+    pub(crate) input: PlanInput<'a>,
+    pub(crate) lineage: &'a Lineage,
     /// In the order of the rotation's secrets, like the holders.
-    pub(in crate::rotation) secrets: &'a [Secret],
-    pub(in crate::rotation) holders: Vec<Holder<'a>>,
+    pub(crate) secrets: &'a [Secret],
+    pub(crate) holders: Vec<Holder<'a>>,
 }
 
 impl<'a> Situation<'a> {
-    pub(in crate::rotation) fn new(
-        input: PlanInput<'a>,
-        lineage: &'a Lineage,
-        secrets: &'a [Secret],
-    ) -> Self {
+    pub(crate) fn new(input: PlanInput<'a>, lineage: &'a Lineage, secrets: &'a [Secret]) -> Self {
         let holders = secrets.iter().map(|secret| lineage.holder(secret)).collect();
         Self { input, lineage, secrets, holders }
     }
@@ -108,7 +104,7 @@ impl<'a> Situation<'a> {
     /// Whether a destination may hold this token. `false` only when that is certain: it
     /// holds another one, on more evidence than that one's own marker, or it was last
     /// written before this one was minted.
-    pub(in crate::rotation) fn may_hold(&self, holder: Holder<'_>, member: &Member) -> bool {
+    pub(crate) fn may_hold(&self, holder: Holder<'_>, member: &Member) -> bool {
         match holder.token().filter(|held| self.lineage.is_newer(held, member)) {
             Some(newer) => self.support(newer, member) == Support::None,
             None => holder.may_be(member),

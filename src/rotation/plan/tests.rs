@@ -7,13 +7,13 @@ use serde_json::json;
 
 use super::*;
 use crate::config::Policy;
+use crate::github::WriteError;
 use crate::provider::MarkerIn;
-use crate::rotation::marker::{self, Marker, MarkerKeys};
+use crate::rotation::marker::{self, Marker};
 use crate::rotation::samples::{
     NATIVE, day, epoch, github_error, input, key, lineage, minted, minute, missing, not_read, original,
     rotation, written,
 };
-use crate::rotation::secret::Write;
 
 const ACROSS_RUNS: Profile = Profile {
     overlap: Overlap::AcrossRuns,
@@ -50,7 +50,7 @@ fn mint(plan: &Plan) -> &MintPlan {
 
 /// The id of the token that a mint succeeds.
 fn previous(plan: &Plan) -> String {
-    mint(plan).previous.clone().unwrap().into()
+    mint(plan).previous.clone().unwrap()
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn what_may_have_been_taken_elsewhere_is_given_its_overlap() {
         let mint = mint(&plan);
         // The one that a native overlap ends, and those that are ended before.
         let own = mint.previous.clone().filter(|_| mint.previous_is_orphan);
-        own.into_iter().chain(mint.orphans.clone()).map(String::from).collect::<Vec<_>>()
+        own.into_iter().chain(mint.orphans.clone()).collect::<Vec<_>>()
     };
     let first = [minted("new", day(0), Some(day(90))), original(Some(day(60)))];
     let (one, none) = (["new"], [""; 0]);
@@ -316,7 +316,6 @@ fn a_predecessor_outlives_the_delivery_by_either_clock() {
     let old = original(Some(day(10)));
     let mint = MintPlan {
         keeps_previous: false,
-        by_creation: false,
         previous: Some(old.id()),
         previous_is_orphan: false,
         orphans: Vec::new(),
@@ -334,7 +333,6 @@ fn a_predecessor_keeps_its_end_where_the_delivery_is_not_sure() {
     let ends_at = |end: Option<Timestamp>, keeps_previous, previous_is_orphan| {
         let mint = MintPlan {
             keeps_previous,
-            by_creation: false,
             previous: None,
             previous_is_orphan,
             orphans: Vec::new(),
@@ -368,14 +366,15 @@ fn while_a_secret_lacks_the_new_token_the_next_run_mints() {
     let rotation = rotation(2);
     let mut lineage = lineage(vec![minted("old", day(-80), Some(day(7)))]);
     lineage.add_minted(minted("new", day(0), Some(day(90))));
-    let delivered = || Secret { write: Some(Write::Written(minute(1))), ..written(day(-80)) };
+    let delivered = || Secret { write: Some(Ok(minute(1))), ..written(day(-80)) };
     let next = |second: Secret| {
         let secrets = [delivered(), second];
         let situation = Situation::new(input(&rotation, minute(2)), &lineage, &secrets);
-        outlook(&situation, lineage.minted()).next_rotation_at
+        next_rotation_at(&situation, lineage.minted())
     };
     assert_eq!(next(delivered()), Some(day(76)));
-    let refused = Secret { write: Some(Write::Refused(github_error("422"))), ..written(day(-80)) };
+    let refused = WriteError { refused: true, error: github_error("422") };
+    let refused = Secret { write: Some(Err(refused)), ..written(day(-80)) };
     for lacking in [not_read(), missing(), refused] {
         assert_eq!(next(lacking.clone()), None, "{lacking:?}");
     }

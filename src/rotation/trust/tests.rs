@@ -4,7 +4,6 @@ use proptest::prelude::*;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::super::lineage::TokenId;
 use super::super::marker::annotate;
 use super::super::plan::{self, PlanInput, Situation, Step};
 use super::super::samples::{
@@ -19,13 +18,13 @@ const CREATES: Profile =
     Profile { overlap: Overlap::AcrossRuns, expiry: Expiry::Native, marker_in: MarkerIn::Name, ..NATIVE };
 
 fn keys() -> MarkerKeys {
-    MarkerKeys::new(vec![SecretString::from("a key of more than 16 characters")])
+    MarkerKeys(vec![SecretString::from("a key of more than 16 characters")])
 }
 
 /// A listed token with a marker that is signed, or not.
 fn listed(id: &str, at: Timestamp, keys: &MarkerKeys) -> Token {
     let member = minted(id, at, Some(after(at, SignedDuration::from_hours(90 * 24))));
-    let marker = member.marker.unwrap().at_attempt(1, keys);
+    let marker = member.marker.unwrap().signed(keys);
     Token { note: annotate("", &marker), ..member.token }
 }
 
@@ -53,7 +52,7 @@ fn once_a_token_is_signed_later_unsigned_ones_are_ignored() {
         panic!("a run without the key goes on")
     };
     assert_eq!(id, "signed");
-    let other = MarkerKeys::new(vec![SecretString::from("another key of 16 and more")]);
+    let other = MarkerKeys(vec![SecretString::from("another key of 16 and more")]);
     assert!(matches!(
         believed(std::slice::from_ref(&signed), &other),
         Err(RotationError::MarkerKeyUnknown { .. })
@@ -241,8 +240,7 @@ fn forge(forged: &Forged, index: usize, honest: &Honest, has_dates: bool) -> Tok
     let run = super::super::marker::new_run(forged.names_original.then_some("original"));
     let at = minute(forged.minted);
     let window = SignedDuration::from_mins(forged.window);
-    let own = Marker::new(key(), at, window, run, &MarkerKeys::default())
-        .at_attempt(forged.attempt, &MarkerKeys::default());
+    let own = Marker { attempt: forged.attempt, ..Marker::new(key(), at, window, run) };
     let marker = match forged.copied.and_then(|(n, whole)| Some((honest.markers.get(n)?.clone(), whole))) {
         Some((copied, true)) => copied,
         Some((copied, false)) => {
@@ -272,11 +270,12 @@ fn acts(
     let lineage = Lineage::trace(&rotation, tokens, keys, now).ok()?;
     let at = PlanInput { rotation: &rotation, profile, now, force };
     let plan = plan::plan(&Situation::new(at, &lineage, observations)).ok()?;
-    let token = |id: &TokenId| lineage.get(id).unwrap().token.clone();
+    let token = |id: &String| lineage.get(id).unwrap().token.clone();
     let mut ended: Vec<Token> = plan.retire.iter().map(|one| token(&one.token)).collect();
     let Step::Mint(mint) = &plan.step else { return Some((ended, None)) };
     ended.extend(mint.orphans.iter().map(token));
-    ended.extend(mint.previous.iter().filter(|_| mint.previous_is_orphan && !mint.by_creation).map(token));
+    let is_ended = mint.previous_is_orphan && profile.overlap == Overlap::Native;
+    ended.extend(mint.previous.iter().filter(|_| is_ended).map(token));
     Some((ended, mint.previous.as_ref().map(token)))
 }
 

@@ -53,7 +53,7 @@ fn an_expired_predecessor_is_deleted_only_on_demand() {
         Situation::new(at, &lineage, secrets)
             .retirements_now()
             .into_iter()
-            .map(|one| (one.token.into(), one.action))
+            .map(|one| (one.token, one.action))
             .collect::<Vec<_>>()
     };
     let three_days = Some(Period::from_days(3));
@@ -113,7 +113,7 @@ fn another_token_of_the_original_s_name_is_never_retired() {
     let mut members = members;
     let run = marker::new_run(Some("original"));
     let window = SignedDuration::from_mins(2);
-    members[0].marker = Some(Marker::new(key(), day(0), window, run, &MarkerKeys::default()));
+    members[0].marker = Some(Marker::new(key(), day(0), window, run));
     let plan = decide_with(ACROSS_RUNS, day(30), false, &members, &held).unwrap();
     assert_eq!(plan.retire.len(), 1, "its successor's marker names it");
 }
