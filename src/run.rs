@@ -27,7 +27,7 @@ use crate::github::{GitHub, GithubCredential, GithubOptions, IssueToken, Issues,
 use crate::http::{Announce, Http, HttpSettings};
 use crate::log;
 use crate::progress::Progress;
-use crate::provider::{self, ProviderSettings};
+use crate::provider::{Provider, ProviderSettings};
 use crate::question::Question;
 use crate::redact::Redactor;
 use crate::report::{self, ActionsFiles, Format, Outputs, Report, actions};
@@ -343,7 +343,7 @@ fn sessions(
         }
         let clock = ClockId::Provider(sessions.len());
         let provider =
-            provider::connect(settings, &run.credentials, Arc::clone(http), clock, Arc::clone(announce))
+            Provider::new(settings, &run.credentials, Arc::clone(http), clock, Arc::clone(announce))
                 .map_err(|error| error.to_string())?;
         let credential = run.credentials.get(&settings.credential).cloned().unwrap_or_default();
         sessions.insert(

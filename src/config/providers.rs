@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use schemars::json_schema;
 
@@ -48,7 +47,7 @@ impl Providers {
             let legal = problems.note(*origin, provider_name(name)).is_some();
             let Some(keys) = field.value.as_ref() else { continue };
             let file = build(name, None, keys, *origin, problems);
-            all.extend(file.filter(|_| legal).map(|file| Kind::from(Arc::new(file))));
+            all.extend(file.filter(|_| legal).map(Kind::from));
         }
         Self(all)
     }
@@ -126,7 +125,7 @@ pub(super) fn check_variables(kind: &Kind, keys: &RotationKeys, rotation: Origin
     let is_set =
         |name: &str| named.iter().any(|(known, ..)| known == name) || name == ORG_ID && keys.org_id.is_some();
     for (name, variable) in &file.variables {
-        if variable.default.is_none() && !variable.is_optional && !is_set(name) {
+        if variable.is_required() && !is_set(name) {
             let about =
                 if variable.about.is_empty() { String::new() } else { format!(": {}", variable.about) };
             let invalid = Invalid::new(format!("the provider `{kind}` needs the variable `{name}`"));

@@ -125,7 +125,7 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, Value};
+    use serde_json::Value;
 
     use super::*;
 
@@ -140,7 +140,7 @@ mod tests {
             last_used_at: None,
             disabled: id == "off",
             privileges: Value::Null,
-            raw: Map::new(),
+            raw: Value::Null,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::environment::{Environment, visible};
 use crate::github::{GitHub, GithubOptions, GithubSettings, Mode, Pace};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::progress::Progress;
-use crate::provider::{self, Kind, ProviderSettings, Token};
+use crate::provider::{Kind, Provider, ProviderSettings, Token};
 use crate::redact::Redactor;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -76,7 +76,7 @@ impl Lookup<'_> {
         let clock = Arc::new(Clock::default());
         // Nothing is asked of GitHub by this clock, so the provider's is the one that counts.
         let (http, id) = (http(&clock), ClockId::Github);
-        let provider = provider::connect(&settings, &secrets, http, id, Arc::clone(&self.announce))
+        let provider = Provider::new(&settings, &secrets, http, id, Arc::clone(&self.announce))
             .map_err(|error| error.to_string())?;
         let credential = secrets.get(&variable).cloned().unwrap_or_default();
         let tokens = provider.list(&credential).await.map_err(|error| error.to_string())?;

@@ -74,10 +74,8 @@ pub(crate) fn credential_variable(provider: &Kind) -> String {
 
 /// The variables that a rotation must set.
 pub(crate) fn required_variables(provider: &Kind) -> impl Iterator<Item = &String> {
-    let is_required =
-        |variable: &crate::provider::file::Variable| variable.default.is_none() && !variable.is_optional;
     let variables = provider.file().variables.iter();
-    variables.filter(move |(name, one)| is_required(one) && *name != PROVED).map(|(name, _)| name)
+    variables.filter(|(name, one)| one.is_required() && *name != PROVED).map(|(name, _)| name)
 }
 
 /// The answers, checked. With an error among the problems there is no result.

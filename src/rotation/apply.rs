@@ -122,7 +122,7 @@ async fn execute(
     }
     run.warn_of_doubts(now, &plan);
     if let Ok(tokens) = session.tokens().await {
-        run.warn_of_named_token(rotation, tokens, session.provider.as_ref());
+        run.warn_of_named_token(rotation, tokens, &session.provider);
     }
     if context.mode != Mode::Apply {
         return run.rehearse(input, plan, context.ahead(session.clock));
@@ -377,7 +377,8 @@ async fn set_expiry(
         return;
     }
     let credentials = credentials(session, run, minted);
-    let set = async |credential: &_| session.provider.set_expiry(credential, token, expires_at).await;
+    let set =
+        async |credential: &_| Box::pin(session.provider.set_expiry(credential, token, expires_at)).await;
     match credentials.call(set).await {
         Ok(()) => {
             let token = Token { expires_at: Some(expires_at), ..token.clone() };

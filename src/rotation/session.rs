@@ -5,8 +5,6 @@
 //! advance whether that is the case, so [`CredentialFallback`] tries one value and falls
 //! back to the other.
 
-use std::sync::Arc;
-
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
@@ -17,7 +15,7 @@ use crate::provider::{Error, ErrorKind, Provider, Token};
 /// A provider with the credential that its calls are made with.
 pub(crate) struct ProviderSession {
     /// The service.
-    pub provider: Arc<dyn Provider>,
+    pub provider: Provider,
     /// The user's credential.
     pub credential: SecretString,
     /// The clock that the provider's replies set.
@@ -31,7 +29,7 @@ impl ProviderSession {
     /// A session without any request made.
     #[must_use]
     pub(crate) fn new(
-        provider: Arc<dyn Provider>,
+        provider: Provider,
         credential: SecretString,
         clock: ClockId,
         retry: RetryPolicy,
@@ -44,7 +42,8 @@ impl ProviderSession {
     /// # Errors
     /// The same error for every rotation that shares the credential.
     pub(crate) async fn tokens(&self) -> Result<&[Token], Error> {
-        let listed = self.listed.get_or_init(async || self.provider.list(&self.credential).await).await;
+        let listed =
+            self.listed.get_or_init(async || Box::pin(self.provider.list(&self.credential)).await).await;
         listed.as_deref().map_err(Clone::clone)
     }
 

@@ -11,7 +11,7 @@ use crate::clock::{Clock, ClockId};
 use crate::http::{Http, HttpSettings};
 use crate::log;
 use crate::progress::Progress;
-use crate::provider;
+use crate::provider::Provider;
 use crate::redact::Redactor;
 use crate::report::provider::{Outcome, proof as steps_as_text, tokens};
 use crate::rotation;
@@ -84,9 +84,8 @@ async fn carry_out(
     let settings = &run.rotation.provider;
     let announce = announce(redactor, on_actions, streams);
     // Nothing is asked of GitHub, so the provider's clock is the one that counts.
-    let provider =
-        provider::connect(settings, &run.credentials, Arc::clone(&http), ClockId::Github, announce)
-            .map_err(|error| (error.to_string(), USAGE))?;
+    let provider = Provider::new(settings, &run.credentials, Arc::clone(&http), ClockId::Github, announce)
+        .map_err(|error| (error.to_string(), USAGE))?;
     let credential = run.credentials.get(&settings.credential).cloned().unwrap_or_default();
     let session = ProviderSession::new(provider, credential, ClockId::Github, http.retry_policy());
     match run.action {

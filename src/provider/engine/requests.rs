@@ -8,10 +8,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::Engine;
+use super::Provider;
 use crate::provider::connection::ProviderRequest;
 use crate::provider::file::template::{Body, Placeholder, Template, merged};
-use crate::provider::file::{Address, Auth, Call, ProviderFile};
+use crate::provider::file::{Auth, Call, ProviderFile, VerifyCall};
 use crate::provider::{Error, Mint, Token};
 
 /// How the unique part of a name begins: a dash and a letter.
@@ -35,23 +35,18 @@ pub(super) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn none() -> Self {
-        Self::default()
-    }
-
     pub(super) fn id(id: &str) -> Self {
         Self { id: Some(json!(id)), ..Self::default() }
     }
 
     /// The id as the service writes it: a number stays one.
     pub(super) fn token(token: &'a Token, file: &ProviderFile) -> Self {
-        let raw = Value::Object(token.raw.clone());
-        let id = file.token.id.of(&raw).cloned();
+        let id = file.token.id.of(&token.raw).cloned();
         Self { id: Some(id.unwrap_or_else(|| json!(token.id))), name: Some(&token.name), ..Self::default() }
     }
 }
 
-impl Engine {
+impl Provider {
     /// What placeholders stand for. Never a secret: those are written by [`Self::header`].
     pub(super) fn values<'s>(
         &'s self,
@@ -76,12 +71,11 @@ impl Engine {
             Placeholder::Create => subject.create.clone(),
             Placeholder::Uuid => Some(json!(random_uuid())),
             Placeholder::Right(name) => {
-                let raw = subject.previous.map(|token| Value::Object(token.raw.clone())).unwrap_or_default();
-                self.file().token.copied(name, &raw, &|one| self.variable(one))
+                let raw = subject.previous.map_or(&Value::Null, |token| &token.raw);
+                self.file().token.copied(name, raw, &|one| self.variable(one))
             }
             Placeholder::Previous(pointer) => {
-                let raw = Value::Object(subject.previous?.raw.clone());
-                pointer.of(&raw).filter(|value| !value.is_null()).cloned()
+                pointer.of(&subject.previous?.raw).filter(|value| !value.is_null()).cloned()
             }
             Placeholder::Reply(pointer) => pointer.of(subject.reply?).cloned(),
             Placeholder::Variable(_) => self.variable(placeholder),
@@ -136,30 +130,38 @@ impl Engine {
 
     pub(super) fn request<'r>(
         &self,
-        address: &Address,
+        call: &'r Call,
         subject: &Subject<'_>,
         credential: &SecretString,
-        needs: &'r str,
-    ) -> Result<ProviderRequest<'r>, Error>
-    where
-        Self: 'r,
-    {
+    ) -> Result<ProviderRequest<'r>, Error> {
         let values = self.values(subject);
         let text = |template: &Template| {
             template.text(&values).ok_or_else(|| Error::invalid("a variable of the provider is not set"))
         };
-        let path = address.path.iter().map(text).collect::<Result<_, _>>()?;
-        let query = address.query.iter().map(|(name, value)| Ok((name.clone(), text(value)?)));
+        let query = call.query.iter().map(|(name, value)| Ok((name.clone(), text(value)?)));
         Ok(ProviderRequest {
-            path,
+            method: call.method.clone(),
+            path: call.path.iter().map(text).collect::<Result<_, _>>()?,
             query: query.collect::<Result<_, Error>>()?,
+            url: None,
             headers: self.headers(credential, &self.file().auth)?,
-            needs,
+            body: call.body.as_ref().and_then(|body| body.value(&values, &|_| true)),
+            needs: &call.needs,
         })
     }
 
-    pub(super) fn needs<'r>(&'r self, own: &'r str) -> &'r str {
-        if own.is_empty() { &self.file().needs } else { own }
+    /// The request of the file's `verify`, signed in with `value`.
+    pub(super) fn verification<'r>(
+        &self,
+        verify: &'r VerifyCall,
+        subject: &Subject<'_>,
+        value: &SecretString,
+    ) -> Result<ProviderRequest<'r>, Error> {
+        let mut request = self.request(&verify.call, subject, value)?;
+        if let Some(auth) = &verify.auth {
+            request.headers = self.headers(value, auth)?;
+        }
+        Ok(request)
     }
 
     pub(super) async fn send(
@@ -168,9 +170,7 @@ impl Engine {
         subject: &Subject<'_>,
         credential: &SecretString,
     ) -> Result<Value, Error> {
-        let request = self.request(&call.address, subject, credential, self.needs(&call.needs))?;
-        let body = call.body.as_ref().and_then(|body| body.value(&self.values(subject), &|_| true));
-        let reply = self.connection.repeatable(call.method.clone(), request, body.as_ref()).await?;
+        let reply = Box::pin(self.connection.repeatable(self.request(call, subject, credential)?)).await?;
         self.require(call, subject, &reply)
     }
 

@@ -11,9 +11,9 @@ mod token;
 use std::time::Duration;
 
 use super::keys::{Number, ProviderKeys};
-use super::template::{Body, Names, Place, Placeholder, Pointer, Template};
+use super::template::{Body, Names, Place, Placeholder, Pointer};
 use super::time::TimeForm;
-use super::{Address, Condition, CreateCall, ProviderFile, TokenRules, VerifyCall};
+use super::{Condition, CreateCall, ProviderFile, TokenRules, VerifyCall};
 use crate::diagnostic::{Invalid, Origin, Problems, quoted};
 use crate::provider::PROVED;
 use crate::redact;
@@ -31,8 +31,8 @@ pub(crate) fn build(
     problems: &mut Problems,
 ) -> Option<ProviderFile> {
     let before = problems.errors();
-    let names = names(keys);
-    let mut builder = Builder { names, origin, problems };
+    let needs = given(&keys.needs).map_or("the right to manage these tokens", String::as_str).to_owned();
+    let mut builder = Builder { names: names(keys), needs, origin, problems };
     let file = builder.file(name, source, keys);
     file.filter(|_| builder.problems.errors() == before)
 }
@@ -52,6 +52,8 @@ fn names(keys: &ProviderKeys) -> Names {
 
 struct Builder<'a> {
     names: Names,
+    /// What each request needs that does not say it.
+    needs: String,
     origin: Origin,
     problems: &'a mut Problems,
 }
@@ -71,29 +73,21 @@ impl Builder<'_> {
                 "name the field that holds the new value in the reply to `create`",
             );
         }
-        let token = match given(&keys.token) {
-            Some(token) => self.token(token, &secrets),
-            None => {
-                self.required(&keys.token, "token");
-                None
-            }
-        };
+        let token = self.required(&keys.token, "token").and_then(|token| self.token(token, &secrets));
         let list = self.required(&keys.list, "list").and_then(|list| self.list(list));
         let create = self
             .required(&keys.create, "create")
             .and_then(|create| self.create(create, Place::Create, &secrets));
-        let regenerate = given(&keys.regenerate).map(|keys| self.create(keys, Place::Regenerate, &secrets));
+        let regenerate =
+            given(&keys.regenerate).and_then(|keys| self.create(keys, Place::Regenerate, &secrets));
         let delete =
             self.required(&keys.delete, "delete").and_then(|keys| self.call(keys, Place::End, &[204]));
-        let get = given(&keys.get).map(|keys| self.call(keys, Place::End, &[200]));
-        let disable = given(&keys.disable).map(|keys| self.call(keys, Place::End, &[200]));
-        let set_expiry = given(&keys.set_expiry).map(|keys| self.call(keys, Place::SetExpiry, &[200]));
-        let verify = given(&keys.verify).map(|keys| self.verify(keys));
+        let get = given(&keys.get).and_then(|keys| self.call(keys, Place::End, &[200]));
+        let disable = given(&keys.disable).and_then(|keys| self.call(keys, Place::End, &[200]));
+        let set_expiry = given(&keys.set_expiry).and_then(|keys| self.call(keys, Place::SetExpiry, &[200]));
+        let verify = given(&keys.verify).and_then(|keys| self.verify(keys));
         let headers = self.headers(given(&keys.headers));
-        let auth = match given(&keys.auth) {
-            Some(node) => self.auth(node)?,
-            None => bearer(),
-        };
+        let auth = given(&keys.auth).map_or_else(|| Some(bearer()), |node| self.auth(node))?;
         let mut variables = self.variables(given(&keys.variables));
         let unproved = given(&keys.unproved).cloned();
         // A file of the user's own may have been proved, whatever it states.
@@ -105,7 +99,6 @@ impl Builder<'_> {
             given(&keys.eventual).map_or(Duration::ZERO, |period| period.duration().unsigned_abs());
         let shortest = given(&keys.shortest).map(|period| period.duration().unsigned_abs());
         let (token, create) = (token?, create?);
-        let regenerate = optional(regenerate)?;
         self.consistent(keys, &token, &create, regenerate.as_ref());
         if source.is_none() && token.marker_max.is_none() && keys.unproved.is_none() {
             self.unknown_length(given(&keys.token), &token);
@@ -113,7 +106,7 @@ impl Builder<'_> {
         let is_told_by_value =
             values.iter().any(|value| matches!(value.shape.body, redact::Body::IdAndVisible(_)));
         let is_told = given(&keys.token).is_some_and(|keys| keys.credential.is_some());
-        let is_told_by_reply = verify.iter().flatten().any(VerifyCall::tells_the_id);
+        let is_told_by_reply = verify.as_ref().is_some_and(VerifyCall::tells_the_id);
         if !is_told && token.hint.is_none() && !is_told_by_value && !is_told_by_reply {
             let invalid = Invalid::new("`token` does not say which tokens can be the credential");
             self.problems.error(
@@ -144,9 +137,7 @@ impl Builder<'_> {
                 Some(field) => Some(field.value.clone()?),
                 None => None,
             },
-            needs: given(&keys.needs)
-                .cloned()
-                .unwrap_or_else(|| "the right to manage these tokens".to_owned()),
+            needs: self.needs.clone(),
             unproved,
             auth,
             headers,
@@ -157,13 +148,13 @@ impl Builder<'_> {
             values,
             token,
             list: list?,
-            get: optional(get)?,
+            get,
             create,
             regenerate,
-            verify: optional(verify)?,
-            disable: optional(disable)?,
+            verify,
+            disable,
             delete: delete?,
-            set_expiry: optional(set_expiry)?,
+            set_expiry,
         })
     }
 
@@ -257,15 +248,6 @@ fn shortest_by_form(token: &TokenRules) -> Duration {
     Duration::from_secs(hours * 3600)
 }
 
-/// `None`: refused. `Some(None)`: not given.
-fn optional<T>(value: Option<Option<T>>) -> Option<Option<T>> {
-    match value {
-        None => Some(None),
-        Some(Some(value)) => Some(Some(value)),
-        Some(None) => None,
-    }
-}
-
 fn origin_of<T>(field: &Option<Field<T>>) -> Origin {
     field.as_ref().map_or(Origin::Missing, |field| field.origin)
 }
@@ -276,12 +258,4 @@ fn texts(list: Option<&Vec<Field<String>>>) -> Vec<String> {
 
 fn size(number: Number) -> usize {
     usize::try_from(number.0).unwrap_or(usize::MAX)
-}
-
-impl Address {
-    /// Its placeholders.
-    pub(super) fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
-        let query = self.query.iter().map(|(_, template)| template);
-        self.path.iter().chain(query).flat_map(Template::placeholders)
-    }
 }

@@ -4,7 +4,7 @@ use super::super::keys::{RightKeys, TimeKeys, TokenKeys};
 use super::super::template::Pointer;
 use super::super::time::TimeForm;
 use super::super::{IdForm, Projection, Right, TokenRules};
-use super::{Builder, optional, origin_of, size, texts};
+use super::{Builder, origin_of, size, texts};
 use crate::diagnostic::{Invalid, Origin, Problems, named, quoted};
 use crate::provider::LONGEST_MARKER;
 use crate::yaml::keys::{Field, given};
@@ -13,10 +13,7 @@ impl Builder<'_> {
     pub(super) fn token(&mut self, keys: &TokenKeys, secrets: &[String]) -> Option<TokenRules> {
         let id = self.required(&keys.id, "id").cloned();
         let name_keys = self.required(&keys.name, "name").map(|keys| &keys.0);
-        let name = match name_keys {
-            Some(keys) => self.required(&keys.at, "at").cloned(),
-            None => None,
-        };
+        let name = name_keys.and_then(|keys| self.required(&keys.at, "at")).cloned();
         if let Some(id) = id.as_ref().filter(|id| secrets.iter().any(|secret| secret == id.last())) {
             let invalid = Invalid::new(format!("the id at {} is a secret", quoted(id.text())));
             self.problems.error(
@@ -44,12 +41,10 @@ impl Builder<'_> {
             self.problems
                 .error(origin, invalid.help("choose another field of the token, if it has a longer one"));
         }
-        let expires = given(&keys.expires).map(|expires| self.time(expires, None));
-        let form = expires.as_ref().and_then(|expires| Some(expires.as_ref()?.1));
-        let mut time = |keys: &Option<Field<TimeKeys>>| match given(keys) {
-            Some(keys) => self.time(keys, Some(form.unwrap_or(TimeForm::Rfc3339))),
-            None => None,
-        };
+        let expires = given(&keys.expires).and_then(|expires| self.time(expires, None));
+        let form = expires.as_ref().map_or(TimeForm::Rfc3339, |(_, form)| *form);
+        let mut time =
+            |keys: &Option<Field<TimeKeys>>| given(keys).and_then(|keys| self.time(keys, Some(form)));
         let (created, changed, last_used) = (time(&keys.created), time(&keys.changed), time(&keys.last_used));
         let rights = self.rights(keys);
         if !rights.is_empty() && keys.rights_at.is_some() {
@@ -70,6 +65,9 @@ impl Builder<'_> {
         };
         word(self.problems, &keys.rights_at, "owner");
         word(self.problems, &keys.unknown_rights, "copy");
+        if given(&keys.expires).is_some() && expires.is_none() {
+            return None;
+        }
         Some(TokenRules {
             id: id?,
             id_form: id_form?,
@@ -77,7 +75,7 @@ impl Builder<'_> {
             name_max: name_keys.and_then(|keys| given(&keys.max)).map(|max| size(*max)),
             marker: marker?,
             marker_max,
-            expires: optional(expires)?,
+            expires,
             created,
             changed,
             last_used,
