@@ -16,14 +16,12 @@ use crate::redact::{own_shapes, starred};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Invalid {
-    /// One sentence.
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
 }
 
 impl Invalid {
-    /// A refusal.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), help: None }
     }
@@ -43,7 +41,14 @@ impl Invalid {
         self
     }
 
-    /// Adds what to write instead.
+    /// Adds where the same stands already.
+    pub(crate) fn stands_at(self, first: Origin) -> Self {
+        match first {
+            Origin::File(at) => self.help(format!("it stands on line {} already", at.line)),
+            Origin::Input(_) | Origin::Missing => self,
+        }
+    }
+
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
@@ -63,11 +68,11 @@ pub(crate) enum Severity {
 /// Where in the configuration file something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
-    /// The line, from 1.
+    /// From 1.
     pub line: usize,
-    /// The column in characters, from 1.
+    /// In characters, from 1.
     pub column: usize,
-    /// Its length in characters.
+    /// In characters.
     pub length: usize,
 }
 
@@ -85,13 +90,9 @@ pub(crate) enum Origin {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
-    /// Whether it stops a run.
     pub severity: Severity,
-    /// One sentence.
     pub message: String,
-    /// What to write instead.
     pub help: Option<String>,
-    /// Where it was written.
     pub origin: Origin,
 }
 
@@ -126,12 +127,10 @@ impl Problems {
     }
 
     /// The file that [`Origin::File`] refers to, fit to be printed.
-    #[must_use]
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Adds an error.
     pub(crate) fn error(&mut self, origin: Origin, invalid: Invalid) {
         self.add(Severity::Error, origin, invalid);
     }
@@ -144,7 +143,6 @@ impl Problems {
         }
     }
 
-    /// Adds a warning.
     pub(crate) fn warning(&mut self, origin: Origin, invalid: Invalid) {
         self.add(Severity::Warning, origin, invalid);
     }
@@ -155,7 +153,7 @@ impl Problems {
         if self.secrets.contains(&origin) || self.list.contains(&problem) {
             return;
         }
-        if self.list.iter().filter(|known| known.severity == severity).count() >= MOST {
+        if self.count(severity) >= MOST {
             self.is_cut_off = true;
             return;
         }
@@ -173,25 +171,24 @@ impl Problems {
     }
 
     /// Whether any of it stops a run.
-    #[must_use]
     pub(crate) fn has_errors(&self) -> bool {
-        self.list.iter().any(|p| p.severity == Severity::Error)
+        self.errors() > 0
     }
 
     /// How many problems stop a run.
-    #[must_use]
     pub(crate) fn errors(&self) -> usize {
-        self.list.iter().filter(|p| p.severity == Severity::Error).count()
+        self.count(Severity::Error)
     }
 
-    /// Whether there is nothing to say.
-    #[must_use]
+    fn count(&self, severity: Severity) -> usize {
+        self.list.iter().filter(|known| known.severity == severity).count()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
     /// All of them, by their position in the file.
-    #[must_use]
     pub(crate) fn sorted(&self) -> Vec<&Problem> {
         let mut all: Vec<&Problem> = self.list.iter().collect();
         all.sort_by_key(|p| match p.origin {
@@ -202,16 +199,19 @@ impl Problems {
     }
 
     fn render(&self, problem: &Problem) -> String {
-        let Origin::File(at) = problem.origin else {
-            let level = if problem.severity == Severity::Error { "error" } else { "warning" };
-            let origin = match problem.origin {
-                Origin::Input(name) => format!("\n  --> {name}"),
-                Origin::File(_) | Origin::Missing => String::new(),
-            };
-            let help = problem.help.as_ref().map(|help| format!("\n  = help: {help}")).unwrap_or_default();
-            return format!("{level}: {}{origin}{help}", problem.message);
+        let (level, name) = match problem.severity {
+            Severity::Error => (Level::ERROR, "error"),
+            Severity::Warning => (Level::WARNING, "warning"),
         };
-        let level = if problem.severity == Severity::Error { Level::ERROR } else { Level::WARNING };
+        let Origin::File(at) = problem.origin else {
+            let mut text = format!("{name}: {}", problem.message);
+            if let Origin::Input(input) = problem.origin {
+                text.push_str(&format!("\n  --> {input}"));
+            }
+            let help = problem.help.iter().map(|help| format!("\n  = help: {help}"));
+            text.extend(help);
+            return text;
+        };
         let line = self.lines.get(at.line - 1).map_or("", String::as_str);
         let (line, span) = excerpt(line, at);
         let snippet = Snippet::source(line)
@@ -265,9 +265,9 @@ impl Serialize for Problems {
 fn excerpt(line: &str, at: Position) -> (String, std::ops::Range<usize>) {
     let before: String = line.chars().take(at.column - 1).collect();
     let meant: String = line.chars().skip(at.column - 1).take(at.length.clamp(1, 80)).collect();
-    let mut shown = printable_of_same_length(&before);
+    let mut shown = printable(&before);
     let start = shown.len();
-    shown.push_str(&printable_of_same_length(meant.trim_end()));
+    shown.push_str(&printable(meant.trim_end()));
     let end = shown.len();
     (shown, start..end)
 }
@@ -279,23 +279,16 @@ pub(crate) fn suspicious(c: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// One character for each, none of them dangerous, no token in it, and no command
-/// that a GitHub runner obeys.
-fn printable_of_same_length(text: &str) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| match c {
-            '\t' => ' ',
-            c if suspicious(c) => '\u{fffd}',
-            c => c,
-        })
-        .collect();
-    starred(&clean, &[]).replace("##[", "#-[").replace("::", ":\u{b7}")
-}
-
-/// A text from outside on one line.
+/// A text from outside on one line: one character for each, none of them dangerous, no
+/// token in it, and no command that a GitHub runner obeys.
 pub(crate) fn printable(text: &str) -> String {
-    printable_of_same_length(text)
+    let harmless = |c: char| match c {
+        '\t' => ' ',
+        c if suspicious(c) => '\u{fffd}',
+        c => c,
+    };
+    let clean: String = text.chars().map(harmless).collect();
+    starred(&clean, &[]).replace("##[", "#-[").replace("::", ":\u{b7}")
 }
 
 /// A text from outside in a sentence: in backquotes, cut at 80 characters.

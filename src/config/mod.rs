@@ -89,7 +89,6 @@ pub(crate) struct Rotation {
 impl Rotation {
     /// Whether markers with this key are this rotation's: by its own key, or by one
     /// that it had before.
-    #[must_use]
     pub(crate) fn has_key(&self, key: &RotationKey) -> bool {
         self.key == *key || self.formerly.contains(key)
     }
@@ -111,7 +110,6 @@ pub(crate) struct Policy {
 
 impl Policy {
     /// How long a disabled token is kept before it is deleted.
-    #[must_use]
     pub(crate) fn delete_disabled_after(&self) -> Period {
         self.delete_after.unwrap_or(Period::from_days(7))
     }
@@ -159,7 +157,6 @@ pub(crate) struct SecretPattern {
 
 impl SecretPattern {
     /// Whether the secret belongs into this repository.
-    #[must_use]
     pub(crate) fn takes(&self, repository: &Repository) -> bool {
         let fits = |patterns: &[RepositoryPattern]| patterns.iter().any(|p| p.matches(repository));
         fits(&self.include) && !fits(&self.exclude)

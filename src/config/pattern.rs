@@ -21,7 +21,6 @@ pub(crate) struct RepositoryPattern {
 
 impl RepositoryPattern {
     /// Whether the pattern takes in this repository; without case, as GitHub compares.
-    #[must_use]
     pub(crate) fn matches(&self, repository: &Repository) -> bool {
         self.owner.eq_ignore_ascii_case(&repository.owner)
             && glob(

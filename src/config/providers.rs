@@ -4,15 +4,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use schemars::json_schema;
-
 use super::file::RotationKeys;
 use super::validate;
 use crate::diagnostic::{Invalid, Origin, Problems, named, nearest, one_of, quoted};
 use crate::provider::file::{ProviderKeys, Variable, build};
 use crate::provider::{Kind, catalogue};
-use crate::yaml::Node;
-use crate::yaml::keys::{Field, Named, Read, given, inline_schema, text};
+use crate::yaml::keys::{Field, Named, by_text, given};
 
 /// What a rotation calls its provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,16 +21,12 @@ impl fmt::Display for ProviderName {
     }
 }
 
-impl Read for ProviderName {
-    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        text(node, problems, |text| Ok(Self(text.to_owned())))
-    }
+by_text! {
+    ProviderName, |text| Ok(Self(text.to_owned())), { "anyOf": [
+        { "enum": (catalogue().iter().map(Kind::name).collect::<Vec<_>>()) },
+        { "type": "string", "description": "One of the file's own `providers`." },
+    ] };
 }
-
-inline_schema!(ProviderName, "ProviderName", |_| {
-    let known: Vec<&str> = catalogue().iter().map(Kind::name).collect();
-    json_schema!({ "anyOf": [{ "enum": known }, { "type": "string", "description": "One of the file's own `providers`." }] })
-});
 
 /// Every provider that a rotation can name.
 #[derive(Debug)]

@@ -2,32 +2,26 @@
 
 use std::str::FromStr;
 
-use schemars::json_schema;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 use url::Url;
 
 use super::address::origin;
 use super::{Repository, RepositoryPattern, RotationKey, Store, Visibility};
 use crate::diagnostic::{Invalid, Problems, name_of, named, quoted};
-use crate::yaml::keys::{Read, by_text, inline_schema, text};
+use crate::yaml::keys::{Read, by_text};
 use crate::yaml::{Node, Value};
 
 by_text! {
-    Repository, "Repository", Self::from_str, { "type": "string", "examples": ["acme/api"] };
-    SignedPattern, "Pattern", Self::from_str, { "type": "string", "examples": ["acme/*", "!acme/legacy-*"] };
-    RotationKey, "RotationKey", Self::from_str, { "type": "string", "examples": ["acme/api/ci-ingest"] };
-    Store, "Store", Self::from_str, { "enum": (names(&Self::NAMES)) };
-    Visibility, "Visibility", Self::from_str, { "enum": (names(&Self::NAMES)) };
+    Url, origin, { "type": "string", "format": "uri" };
+    Repository, Self::from_str, { "type": "string", "examples": ["acme/api"] };
+    SignedPattern, Self::from_str, { "type": "string", "examples": ["acme/*", "!acme/legacy-*"] };
+    RotationKey, Self::from_str, { "type": "string", "examples": ["acme/api/ci-ingest"] };
+    Store, Self::from_str, { "enum": (names(&Self::NAMES)) };
+    Visibility, |text| named("visibility", &Self::NAMES, text), { "enum": (names(&Self::NAMES)) };
 }
 
 fn names<T>(table: &[(&'static str, T)]) -> Vec<&'static str> {
     table.iter().map(|(name, _)| *name).collect()
-}
-
-impl Read for Url {
-    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        text(node, problems, origin)
-    }
 }
 
 impl Visibility {
@@ -39,14 +33,6 @@ impl Visibility {
 impl std::fmt::Display for Visibility {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(name_of(&Self::NAMES, *self))
-    }
-}
-
-impl FromStr for Visibility {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        named("visibility", &Self::NAMES, text)
     }
 }
 
@@ -110,6 +96,7 @@ impl Read for Creation {
             _ => Self(Map::new()),
         })
     }
+    fn schema(_: &mut Map<String, Json>) -> Json {
+        json!({ "type": "object" })
+    }
 }
-
-inline_schema!(Creation, "Create", |_| json_schema!({ "type": "object" }));

@@ -1,9 +1,7 @@
 //! The secrets of a rotation: a short form or a mapping, read as a destination or as a
 //! pattern.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value as Json, json};
 
 use super::destination::{environment_name, owner_name, secret_name};
 use super::file::SecretMappingKeys;
@@ -41,20 +39,13 @@ impl Read for SecretEntry {
         }
         text(node, problems, |text| Destination::parse(text, &Repository::that_rotates())).map(Self::from)
     }
-}
-
-impl JsonSchema for SecretEntry {
-    fn schema_name() -> Cow<'static, str> {
-        "Secret".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [
+    fn schema(groups: &mut Map<String, Json>) -> Json {
+        json!({ "anyOf": [
             {
                 "type": "string",
                 "description": "NAME, owner/repo:NAME, owner/repo@environment:NAME or org:acme:NAME; with dependabot+, codespaces+ or agents+ in front for another store than that of Actions.",
             },
-            generator.subschema_for::<SecretMappingKeys>(),
+            SecretMappingKeys::schema(groups),
         ]})
     }
 }

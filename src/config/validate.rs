@@ -117,7 +117,7 @@ pub(super) fn together(
             && let Some(first) = names.insert(name, *origin)
         {
             let invalid = Invalid::new(format!("two rotations have the name {}", quoted(name)));
-            problems.error(*origin, at(invalid, first));
+            problems.error(*origin, invalid.stands_at(first));
         }
         for Field { origin, value } in given(&rotation.secrets).into_iter().flatten() {
             let Some(SecretEntry::One(ConfiguredSecret { destination, .. })) = value else { continue };
@@ -128,14 +128,14 @@ pub(super) fn together(
             } else {
                 Invalid::new(format!("{text} belongs to another rotation already: it can hold one token"))
             };
-            problems.error(*origin, at(invalid, first));
+            problems.error(*origin, invalid.stands_at(first));
         }
         if let (Some(settings), Some(Field { origin, value: Some(token) })) =
             (reach::settings(rotation, providers), &rotation.token)
             && let Some(first) = tokens.insert((settings, token), *origin)
         {
             let invalid = Invalid::new(format!("two rotations keep the token {} fresh", quoted(token)));
-            problems.warning(*origin, at(invalid, first));
+            problems.warning(*origin, invalid.stands_at(first));
         }
         for Field { origin, value } in given(&rotation.after).into_iter().flatten() {
             let Some(workflow @ Workflow { repository, file, git_ref }) = value else { continue };
@@ -143,12 +143,12 @@ pub(super) fn together(
             let Some((known_ref, owner, first)) = known else { continue };
             let text = quoted(&workflow.to_string());
             if owner == index {
-                problems.error(*origin, at(Invalid::new(format!("{text} is listed twice")), first));
+                problems.error(*origin, Invalid::new(format!("{text} is listed twice")).stands_at(first));
             } else if known_ref != git_ref {
                 let invalid = Invalid::new(format!(
                     "{text} has another `ref` at another rotation: it is started once for both"
                 ));
-                problems.error(*origin, at(invalid, first));
+                problems.error(*origin, invalid.stands_at(first));
             }
         }
         for Field { origin, value } in given(&rotation.formerly).into_iter().flat_map(|keys| &keys.0) {
@@ -157,13 +157,5 @@ pub(super) fn together(
                 problems.error(*origin, invalid.help("its tokens cannot belong to two rotations"));
             }
         }
-    }
-}
-
-/// Adds a help text with the first origin.
-fn at(invalid: Invalid, first: Origin) -> Invalid {
-    match first {
-        Origin::File(position) => invalid.help(format!("it stands on line {} already", position.line)),
-        Origin::Input(_) | Origin::Missing => invalid,
     }
 }

@@ -1,9 +1,8 @@
 //! A workflow to start, as `after` names it.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value as Json};
 
 use super::Repository;
 use super::file::WorkflowKeys;
@@ -55,15 +54,8 @@ impl Read for Workflow {
         let is_whole = keys.git_ref.is_none() || git_ref.is_some();
         is_whole.then_some(Self { repository: repository?, file: file?, git_ref })
     }
-}
-
-impl JsonSchema for Workflow {
-    fn schema_name() -> Cow<'static, str> {
-        WorkflowKeys::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        WorkflowKeys::json_schema(generator)
+    fn schema(groups: &mut Map<String, Json>) -> Json {
+        WorkflowKeys::schema(groups)
     }
 }
 

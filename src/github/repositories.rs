@@ -118,7 +118,7 @@ impl Repositories {
                 }
             }
         }
-        expansion.repositories.sort_unstable();
+        expansion.repositories.sort_by_cached_key(Repository::folded);
         expansion.repositories.dedup();
         Ok(expansion)
     }

@@ -327,13 +327,11 @@ impl Error {
 impl ErrorKind {
     /// Whether the error is about the token that the request names, and not about the
     /// credential.
-    #[must_use]
     pub fn is_about_the_token(self) -> bool {
         matches!(self, Self::NotFound | Self::Conflict | Self::Invalid)
     }
 
     /// Whether the provider has certainly *not* processed the request.
-    #[must_use]
     pub fn is_refusal(self) -> bool {
         !matches!(self, Self::RateLimited | Self::Unavailable | Self::Unreadable)
     }

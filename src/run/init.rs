@@ -10,7 +10,7 @@ use crate::cli::{EarlyExit, InitRun, Verbosity};
 use crate::diagnostic::Problems;
 use crate::environment::Environment;
 use crate::github::GithubCredential;
-use crate::init::dialog::{self, Closed, Dialog};
+use crate::init::dialog::{Closed, Dialog};
 use crate::init::lookup::Lookup;
 use crate::init::steps::{self, Steps};
 use crate::init::{files, setup, write};
@@ -46,7 +46,7 @@ pub(super) async fn run(
     };
     let user = streams.stdin.clone().filter(|_| !run.yes && !on_actions && streams.stderr.is_terminal());
     if let Some(stdin) = user {
-        let dialog = Dialog { stderr: streams.stderr.clone(), stdin, redactor };
+        let dialog = Dialog { stderr: streams.stderr.clone(), stdin, lookup: &lookup };
         let is_there = |path: &str| write::existing(&run.folder, [path]).next().is_some();
         let log = log::subscriber(
             Verbosity::Normal,
@@ -54,7 +54,7 @@ pub(super) async fn run(
             streams.stderr.clone(),
             Progress::new(false),
         );
-        let asking = Box::pin(dialog::complete(&mut run.answers, &dialog, &lookup, is_there));
+        let asking = Box::pin(dialog.complete(&mut run.answers, is_there));
         let ended = tokio::select! {
             biased;
             () = stop() => Some(INTERRUPTED),

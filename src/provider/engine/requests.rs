@@ -1,6 +1,6 @@
 //! Requests: what placeholders stand for, headers, and sending.
 
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER};
 use http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
@@ -121,7 +121,13 @@ impl Provider {
         }
         let (name, value) = match auth {
             Auth::Header(name, template) => (name.clone(), self.header(template, credential)?),
-            Auth::Basic => (header::AUTHORIZATION, Some(basic(credential)?)),
+            Auth::Basic => {
+                let encoded = Zeroizing::new(BASE64.encode(credential.expose_secret().as_bytes()));
+                let mut value = HeaderValue::from_str(&Zeroizing::new(format!("Basic {}", *encoded)))
+                    .map_err(|_| Error::invalid("the credential cannot be sent"))?;
+                value.set_sensitive(true);
+                (header::AUTHORIZATION, Some(value))
+            }
         };
         let value = value.ok_or_else(|| Error::invalid("the credential cannot be sent"))?;
         headers.insert(name, value);
@@ -208,14 +214,6 @@ impl Provider {
     }
 }
 
-fn basic(credential: &SecretString) -> Result<HeaderValue, Error> {
-    let text = Zeroizing::new(format!("Basic {}", BASE64.encode(credential.expose_secret().as_bytes())));
-    let mut value =
-        HeaderValue::from_str(&text).map_err(|_| Error::invalid("the credential cannot be sent"))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 /// A name with a part that no other token has, in place of an earlier one. It follows
 /// from the marker, so an attempt that is repeated has the same name.
 fn unique_name(name: &str, marker: &str, max: Option<usize>) -> String {
@@ -224,8 +222,7 @@ fn unique_name(name: &str, marker: &str, max: Option<usize>) -> String {
     let base = name.rsplit_once(UNIQUE).filter(|(_, part)| is_unique(part)).map_or(name, |(base, _)| base);
     let room = max.map_or(usize::MAX, |max| max.saturating_sub(UNIQUE.len() + UNIQUE_DIGITS));
     let base: String = base.chars().take(room).collect();
-    let digest = digest(&SHA256, marker.as_bytes());
-    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = HEXLOWER.encode(digest(&SHA256, marker.as_bytes()).as_ref());
     format!("{base}{UNIQUE}{}", &hex[..UNIQUE_DIGITS])
 }
 

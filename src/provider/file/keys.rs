@@ -7,10 +7,7 @@
 
 mod forms;
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::Map;
+use serde_json::{Map, Value as Json, json};
 use url::Url;
 
 use super::template::Pointer;
@@ -18,10 +15,8 @@ use super::time::TimeForm;
 use crate::diagnostic::Problems;
 use crate::period::Period;
 use crate::yaml::Node;
-use crate::yaml::keys::{Field, List, Named, Read, described, entries, keys};
-pub(crate) use forms::{
-    CredentialKeys, ItemKeys, Number, PageKeys, Pointers, RightKeys, TextKeys, Texts, TimeKeys,
-};
+use crate::yaml::keys::{At, Field, List, Named, OneOrMore, OrNone, Read, keys};
+pub(crate) use forms::{Number, PageKeys, PointerOrRoot};
 
 keys! {
     /// A service that issues tokens, as data.
@@ -109,17 +104,17 @@ keys! {
         /// What ids look like: uuid, digits, `hex 24`, or a beginning like TKN-*. Default: anything.
         id_form: String,
         /// The name.
-        name: TextKeys,
+        name: At<TextMapping>,
         /// Where the marker stands. Default: the name.
-        marker: TextKeys,
+        marker: At<TextMapping>,
         /// When the token expires. Default: tokens do not expire.
-        expires: TimeKeys,
+        expires: At<TimeMapping>,
         /// When it was created.
-        created: TimeKeys,
+        created: At<TimeMapping>,
         /// When a user last changed it.
-        changed: TimeKeys,
+        changed: At<TimeMapping>,
         /// When it was last used.
-        last_used: TimeKeys,
+        last_used: At<TimeMapping>,
         /// What a disabled token shows.
         disabled: Named<Node>,
         /// What an item shows that is not a token any longer, like one that was revoked.
@@ -129,7 +124,7 @@ keys! {
         /// Where the beginning and the end of the value are shown.
         hint: Pointer,
         /// What the token may do: each is compared, and copied with <rights.NAME>.
-        rights: Named<RightKeys>,
+        rights: Named<At<RightMapping>>,
         /// `owner`: what a token may do is not decided by the token.
         rights_at: String,
         /// The rights that are shown change without the token being changed.
@@ -137,7 +132,7 @@ keys! {
         /// `copy`: also copy fields that this file does not name and whose names end in capabilities, permissions, privileges or scopes.
         unknown_rights: String,
         /// What a token must show to be the credential that crossfade signs in with; or `none`: the list never shows the credential.
-        credential: CredentialKeys,
+        credential: OrNone<Named<Node>>,
     }
 }
 
@@ -191,7 +186,7 @@ keys! {
         /// The path, perhaps with a query.
         get: String,
         /// Where the list stands, or several places of which the first that has one counts. Default: the whole reply.
-        items: Pointers,
+        items: OneOrMore<PointerOrRoot>,
         /// How further pages are asked for. Default: there are none.
         page: PageKeys,
         /// What the credential must be allowed to do.
@@ -263,9 +258,9 @@ keys! {
         /// The statuses that mean that it was done. Default: 200 and 201.
         done: List<Number>,
         /// Where the token stands in the reply, or `none`: it is looked for in the list. Default: the whole reply.
-        item: ItemKeys,
+        item: OrNone<Pointer>,
         /// Where the value stands in the reply: a pointer, several of which the first counts, or a text with <reply:/POINTER>.
-        value: Texts,
+        value: OneOrMore<String>,
         /// What the credential must be allowed to do.
         needs: String,
     }
@@ -286,5 +281,25 @@ keys! {
         unverified: List<Number>,
         /// What the new token must be allowed to do.
         needs: String,
+    }
+}
+
+keys! {
+    /// A header that only some credentials need.
+    HeaderMapping, required ["value"] {
+        /// The text of the header.
+        value: String,
+        /// How the credential begins that it is sent with.
+        only: String,
+    }
+}
+
+keys! {
+    /// A header that signs in.
+    AuthMapping, required [] {
+        /// The name of the header. Default: Authorization.
+        header: String,
+        /// Its text, with <credential>. Default: the credential alone.
+        value: String,
     }
 }

@@ -17,7 +17,7 @@ use http::{HeaderName, Method};
 use serde_json::Value;
 use url::Url;
 
-use self::template::{Body, Placeholder, Pointer, Template, text_of};
+use self::template::{Body, Placeholder, Pointer, Template, Values, text_of};
 use self::time::TimeForm;
 use super::Token;
 use crate::redact::TokenShape;
@@ -185,7 +185,7 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    pub(crate) fn holds(&self, shown: &Value, values: &dyn Fn(&Placeholder) -> Option<Value>) -> bool {
+    pub(crate) fn holds(&self, shown: &Value, values: &Values<'_>) -> bool {
         let Some(wanted) = self.is.value(values, &|_| true) else { return false };
         let is_equal =
             |one: &Value| *one == wanted || text_of(one).is_some_and(|text| Some(text) == text_of(&wanted));

@@ -16,20 +16,9 @@ pub(crate) enum TimeForm {
     Rfc3339,
     /// `2026-03-02`: the beginning of that day in UTC.
     Date,
-    /// Seconds since 1970.
+    /// Since 1970, like the milliseconds.
     Seconds,
-    /// Milliseconds since 1970.
     Milliseconds,
-}
-
-impl TimeForm {
-    /// Every form with its name.
-    pub(crate) const NAMES: [(&'static str, Self); 4] = [
-        ("rfc3339", Self::Rfc3339),
-        ("date", Self::Date),
-        ("seconds", Self::Seconds),
-        ("milliseconds", Self::Milliseconds),
-    ];
 }
 
 impl FromStr for TimeForm {
@@ -40,14 +29,11 @@ impl FromStr for TimeForm {
     }
 }
 
-/// The unit of a duration.
+/// The unit of a duration, which is rounded down to whole ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
-    /// Whole seconds.
     Seconds,
-    /// Whole hours.
     Hours,
-    /// Whole days.
     Days,
 }
 
@@ -55,16 +41,12 @@ impl FromStr for Unit {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        named(
-            "unit of time",
-            &[("seconds", Self::Seconds), ("hours", Self::Hours), ("days", Self::Days)],
-            text,
-        )
+        let all = [("seconds", Self::Seconds), ("hours", Self::Hours), ("days", Self::Days)];
+        named("unit of time", &all, text)
     }
 }
 
 impl Unit {
-    /// A duration in whole units, rounded down.
     pub(crate) fn write(self, duration: SignedDuration) -> Value {
         let seconds = duration.as_secs().max(0);
         json!(match self {
@@ -83,6 +65,13 @@ pub(crate) struct NotATime;
 const EARLIEST_SECOND: i64 = 1_000_000_000;
 
 impl TimeForm {
+    pub(crate) const NAMES: [(&'static str, Self); 4] = [
+        ("rfc3339", Self::Rfc3339),
+        ("date", Self::Date),
+        ("seconds", Self::Seconds),
+        ("milliseconds", Self::Milliseconds),
+    ];
+
     /// The moment that a service wrote; `None`: never. Never is written as nothing, null,
     /// an empty text, the year 1, zero or a negative number.
     pub(crate) fn read(self, value: Option<&Value>) -> Result<Option<Timestamp>, NotATime> {
@@ -95,16 +84,16 @@ impl TimeForm {
                 }
                 timestamp(text).map(Some).ok_or(NotATime)
             }
-            Self::Seconds => match number(value).ok_or(NotATime)? {
-                never if never <= 0 => Ok(None),
-                small if small < EARLIEST_SECOND => Err(NotATime),
-                seconds => Ok(Some(Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX))),
-            },
-            Self::Milliseconds => match number(value).ok_or(NotATime)? {
-                never if never <= 0 => Ok(None),
-                small if small < EARLIEST_SECOND * 1000 => Err(NotATime),
-                milliseconds => Ok(Some(Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::MAX))),
-            },
+            Self::Seconds | Self::Milliseconds => {
+                let is_second = self == Self::Seconds;
+                let earliest = if is_second { EARLIEST_SECOND } else { EARLIEST_SECOND * 1000 };
+                let at = if is_second { Timestamp::from_second } else { Timestamp::from_millisecond };
+                match number(value).ok_or(NotATime)? {
+                    never if never <= 0 => Ok(None),
+                    small if small < earliest => Err(NotATime),
+                    number => Ok(Some(at(number).unwrap_or(Timestamp::MAX))),
+                }
+            }
         }
     }
 

@@ -100,7 +100,9 @@ fn the_configuration_page_has_every_key_of_the_schema() {
     let rotation = table(&schema, "Rotation", ROTATION);
     let secret = table(&schema, "SecretMapping", SECRET);
     let workflow = table(&schema, "Workflow", WORKFLOW);
-    let short = schema["$defs"]["Secret"]["anyOf"][0]["description"].as_str().unwrap();
+    let short = schema["$defs"]["Rotation"]["properties"]["secrets"]["items"]["anyOf"][0]["description"]
+        .as_str()
+        .unwrap();
     let written = format!(
         "<!-- begin -->\n\n## A rotation\n\nKeys with † may stand under `defaults` as well.\n\n{rotation}\n\
          ## A secret\n\nIn short: {short} Or a mapping:\n\n{secret}\n\

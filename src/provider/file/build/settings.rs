@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use http::{HeaderName, header};
 
-use super::super::keys::{ValueKeys, VariableKeys};
+use super::super::keys::{AuthMapping, HeaderMapping, ValueKeys, VariableKeys};
 use super::super::template::{Names, Place, Placeholder, RESERVED, Template};
 use super::super::{Auth, Header, ValueShape, Variable};
 use super::{Builder, origin_of, size, texts};
-use crate::diagnostic::{Invalid, Origin, named, nearest, quoted};
+use crate::diagnostic::{Invalid, Origin, named, quoted};
 use crate::provider::{PROVED, YES};
 use crate::redact::{self, TokenShape};
-use crate::yaml::keys::{Field, Named, given};
+use crate::yaml::keys::{Field, Named, Read as _, given};
 use crate::yaml::{Node, Value};
 
 /// Headers that the engine or the HTTP library decides.
@@ -37,29 +37,16 @@ impl Builder<'_> {
         match &node.value {
             Value::Scalar { text, .. } if text == "bearer" => Some(bearer()),
             Value::Scalar { text, .. } if text == "basic" => Some(Auth::Basic),
-            Value::Map(entries) => {
-                let text = |wanted: &str| {
-                    entries.iter().find_map(|(key, value)| match (&key.value, &value.value) {
-                        (Value::Scalar { text: key, .. }, Value::Scalar { text, .. }) if key == wanted => {
-                            Some((text.clone(), value.origin))
-                        }
-                        _ => None,
-                    })
-                };
-                let is_known = |key: &Node| matches!(&key.value, Value::Scalar { text, .. } if text == "header" || text == "value");
-                if let Some((key, _)) = entries.iter().find(|(key, _)| !is_known(key)) {
-                    self.problems.error(key.origin, Invalid::new("unknown key of `auth`").help(expected));
-                    return None;
-                }
-                let (name, at) = text("header").unwrap_or_else(|| ("Authorization".to_owned(), node.origin));
-                let (value, value_at) =
-                    text("value").unwrap_or_else(|| ("<credential>".to_owned(), node.origin));
-                let name = self.header_name(&name, at);
-                let template =
-                    self.problems.note(value_at, Template::parse(&value, Place::Auth, &self.names))?;
+            Value::Map(_) => {
+                let AuthMapping { header, value } = AuthMapping::read(node, self.problems)?;
+                let name = given(&header).map_or("Authorization", String::as_str);
+                let name = self.header_name(name, header.as_ref().map_or(node.origin, |field| field.origin));
+                let text = given(&value).map_or("<credential>", String::as_str);
+                let at = value.as_ref().map_or(node.origin, |field| field.origin);
+                let template = self.problems.note(at, Template::parse(text, Place::Auth, &self.names))?;
                 if !template.placeholders().any(|one| *one == Placeholder::Credential) {
                     self.problems
-                        .error(value_at, Invalid::new("`auth` does not send the credential").help(expected));
+                        .error(at, Invalid::new("`auth` does not send the credential").help(expected));
                 }
                 Some(Auth::Header(name?, template))
             }
@@ -77,10 +64,13 @@ impl Builder<'_> {
                 let node = field.value.as_ref()?;
                 let (text, only) = match &node.value {
                     Value::Scalar { text, .. } => (text.clone(), None),
-                    Value::Map(entries) => self.conditional_header(name, node.origin, entries)?,
                     _ => {
-                        self.problems.error(node.origin, Invalid::new("a header is a text").help(HEADER));
-                        return None;
+                        let HeaderMapping { value, only } = HeaderMapping::read(node, self.problems)?;
+                        if value.is_none() {
+                            let invalid = Invalid::new(format!("the header {} has no `value`", quoted(name)));
+                            self.problems.error(node.origin, invalid.help(HEADER));
+                        }
+                        (value?.value?, only.and_then(|only| only.value))
                     }
                 };
                 let name = self.header_name(name, *origin)?;
@@ -88,46 +78,6 @@ impl Builder<'_> {
                 Some(Header { name, value: self.problems.note(node.origin, parsed)?, only })
             })
             .collect()
-    }
-
-    /// The text of a header, and how the credential begins that it is sent with.
-    fn conditional_header(
-        &mut self,
-        name: &str,
-        origin: Origin,
-        entries: &[(Node, Node)],
-    ) -> Option<(String, Option<String>)> {
-        let (mut text, mut only) = (None, None);
-        for (key, value) in entries {
-            let known = match &key.value {
-                Value::Scalar { text: key, .. } if key == "value" => &mut text,
-                Value::Scalar { text: key, .. } if key == "only" => &mut only,
-                Value::Scalar { text: other, .. } => {
-                    let invalid = Invalid::new(format!("unknown key {} of a header", quoted(other)));
-                    let help = nearest(other, ["value", "only"]).map_or_else(
-                        || HEADER.to_owned(),
-                        |meant| format!("did you mean {}?", quoted(meant)),
-                    );
-                    self.problems.error(key.origin, invalid.help(help));
-                    return None;
-                }
-                _ => {
-                    self.problems.error(key.origin, Invalid::new("unknown key of a header").help(HEADER));
-                    return None;
-                }
-            };
-            let Value::Scalar { text, .. } = &value.value else {
-                let invalid = Invalid::new("`value` and `only` of a header are texts");
-                self.problems.error(value.origin, invalid.help(HEADER));
-                return None;
-            };
-            *known = Some(text.clone());
-        }
-        if text.is_none() {
-            let invalid = Invalid::new(format!("the header {} has no `value`", quoted(name)));
-            self.problems.error(origin, invalid.help(HEADER));
-        }
-        Some((text?, only))
     }
 
     fn header_name(&mut self, name: &str, origin: Origin) -> Option<HeaderName> {

@@ -1,13 +1,13 @@
 //! What a file says of a listed token.
 
-use super::super::keys::{RightKeys, TimeKeys, TokenKeys};
+use super::super::keys::{RightMapping, TimeMapping, TokenKeys};
 use super::super::template::Pointer;
 use super::super::time::TimeForm;
 use super::super::{IdForm, Projection, Right, TokenRules};
 use super::{Builder, origin_of, size, texts};
 use crate::diagnostic::{Invalid, Origin, Problems, named, quoted};
 use crate::provider::LONGEST_MARKER;
-use crate::yaml::keys::{Field, given};
+use crate::yaml::keys::{At, Field, given};
 
 impl Builder<'_> {
     pub(super) fn token(&mut self, keys: &TokenKeys, secrets: &[String]) -> Option<TokenRules> {
@@ -44,7 +44,7 @@ impl Builder<'_> {
         let expires = given(&keys.expires).and_then(|expires| self.time(expires, None));
         let form = expires.as_ref().map_or(TimeForm::Rfc3339, |(_, form)| *form);
         let mut time =
-            |keys: &Option<Field<TimeKeys>>| given(keys).and_then(|keys| self.time(keys, Some(form)));
+            |keys: &Option<Field<At<TimeMapping>>>| given(keys).and_then(|keys| self.time(keys, Some(form)));
         let (created, changed, last_used) = (time(&keys.created), time(&keys.changed), time(&keys.last_used));
         let rights = self.rights(keys);
         if !rights.is_empty() && keys.rights_at.is_some() {
@@ -109,11 +109,11 @@ impl Builder<'_> {
     }
 
     /// A date. Without a form it is written like the expiry, which must say it.
-    fn time(&mut self, keys: &TimeKeys, form: Option<TimeForm>) -> Option<(Pointer, TimeForm)> {
-        let at = self.required(&keys.0.at, "at").cloned();
-        let form = given(&keys.0.form).copied().or(form);
-        if form.is_none() && keys.0.form.is_none() {
-            let origin = origin_of(&keys.0.at);
+    fn time(&mut self, At(keys): &At<TimeMapping>, form: Option<TimeForm>) -> Option<(Pointer, TimeForm)> {
+        let at = self.required(&keys.at, "at").cloned();
+        let form = given(&keys.form).copied().or(form);
+        if form.is_none() && keys.form.is_none() {
+            let origin = origin_of(&keys.at);
             self.problems.error(
                 origin,
                 Invalid::new("this date does not say in which form it is written")
@@ -131,8 +131,7 @@ impl Builder<'_> {
             .collect()
     }
 
-    fn right(&mut self, name: &str, origin: Origin, keys: &RightKeys) -> Option<Right> {
-        let keys = &keys.0;
+    fn right(&mut self, name: &str, origin: Origin, At(keys): &At<RightMapping>) -> Option<Right> {
         let at = given(&keys.at).cloned();
         if keys.at.is_none() {
             self.problems

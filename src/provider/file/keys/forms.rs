@@ -1,20 +1,20 @@
-//! Values of a provider file that may be written in several forms.
+//! Values of a provider file that are read in ways of their own.
 
-use std::borrow::Cow;
+use std::str::FromStr as _;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value as Json, json};
 
 use super::super::template::Pointer;
 use super::super::time::TimeForm;
-use super::{PageMapping, RightMapping, TextMapping, TimeMapping};
+use super::PageMapping;
 use crate::diagnostic::{Invalid, Problems, quoted};
-use crate::yaml::keys::{Field, List, Named, Read, by_text, inline_schema, text};
+use crate::yaml::keys::{Read, by_text};
 use crate::yaml::{Node, Value};
 
 by_text! {
-    Pointer, "Pointer", Self::parse, { "type": "string", "examples": ["/data/id"] };
-    TimeForm, "TimeForm", std::str::FromStr::from_str, { "enum": ["rfc3339", "date", "seconds", "milliseconds"] };
-    Number, "Number", Number::parse, { "type": "integer", "minimum": 0 };
+    Pointer, Self::parse, { "type": "string", "examples": ["/data/id"] };
+    TimeForm, Self::from_str, { "enum": ["rfc3339", "date", "seconds", "milliseconds"] };
+    Number, Self::parse, { "type": "integer", "minimum": 0 };
 }
 
 /// A whole number.
@@ -29,51 +29,10 @@ impl Number {
     }
 }
 
-/// A type that is a mapping, or in its short form one text.
-macro_rules! short {
-    ($($(#[doc = $doc:literal])* $name:ident, $mapping:ident, $key:ident;)*) => {$(
-        $(#[doc = $doc])*
-        #[derive(Debug, Clone, Default)]
-        pub(crate) struct $name(pub(crate) $mapping);
-
-        impl Read for $name {
-            fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-                match &node.value {
-                    Value::Scalar { .. } => {
-                        Some(Self($mapping { $key: Some(Field::read(node, problems)), ..$mapping::default() }))
-                    }
-                    _ => $mapping::read(node, problems).map(Self),
-                }
-            }
-        }
-
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).trim_end_matches("Keys").into()
-            }
-
-            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "anyOf": [{ "type": "string" }, generator.subschema_for::<$mapping>()] })
-            }
-        }
-    )*};
-}
-
-short! {
-    /// A pointer, or a pointer and a length.
-    TextKeys, TextMapping, at;
-    /// A pointer, or a pointer and the form of the date.
-    TimeKeys, TimeMapping, at;
-    /// A pointer, or a pointer and what of it is copied.
-    RightKeys, RightMapping, at;
-}
-
-/// How pages are asked for: `link`, or a mapping.
+/// How pages are asked for: by the `Link` header, or by parameters.
 #[derive(Debug, Clone)]
 pub(crate) enum PageKeys {
-    /// By the `Link` header.
     Link,
-    /// By parameters.
     Mapping(Box<PageMapping>),
 }
 
@@ -89,79 +48,10 @@ impl Read for PageKeys {
             _ => PageMapping::read(node, problems).map(|keys| Self::Mapping(Box::new(keys))),
         }
     }
-}
 
-impl JsonSchema for PageKeys {
-    fn schema_name() -> Cow<'static, str> {
-        "Page".into()
+    fn schema(groups: &mut Map<String, Json>) -> Json {
+        json!({ "anyOf": [{ "enum": ["link"] }, PageMapping::schema(groups)] })
     }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "enum": ["link"] }, generator.subschema_for::<PageMapping>()] })
-    }
-}
-
-/// Which listed tokens may be the credential.
-#[derive(Debug, Clone)]
-pub(crate) struct CredentialKeys(pub(crate) Option<Named<Node>>);
-
-impl Read for CredentialKeys {
-    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        match &node.value {
-            Value::Scalar { text, .. } if text == "none" => Some(Self(None)),
-            _ => Named::read(node, problems).map(|named| Self(Some(named))),
-        }
-    }
-}
-
-inline_schema!(
-    CredentialKeys,
-    "CredentialRule",
-    |_| json_schema!({ "anyOf": [{ "enum": ["none"] }, { "type": "object" }] })
-);
-
-/// Where a reply shows the new token, if it does.
-#[derive(Debug, Clone)]
-pub(crate) struct ItemKeys(pub(crate) Option<Pointer>);
-
-impl Read for ItemKeys {
-    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        match &node.value {
-            Value::Scalar { text, .. } if text == "none" => Some(Self(None)),
-            _ => Pointer::read(node, problems).map(|at| Self(Some(at))),
-        }
-    }
-}
-
-inline_schema!(ItemKeys, "Item", |_| json_schema!({ "type": "string", "examples": ["/data", "none"] }));
-
-/// One or several, in a type of their own because one may stand without a list.
-macro_rules! one_or_several {
-    ($($(#[doc = $doc:literal])* $name:ident, $type:ty;)*) => {$(
-        $(#[doc = $doc])*
-        #[derive(Debug, Clone, Default)]
-        pub(crate) struct $name(pub(crate) List<$type>);
-
-        impl Read for $name {
-            fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-                match &node.value {
-                    Value::List(_) => List::read(node, problems).map(Self),
-                    _ => Some(Self(vec![Field::read(node, problems)])),
-                }
-            }
-        }
-
-        inline_schema!($name, stringify!($name), |generator| { let (one, several) =
-                    (generator.subschema_for::<$type>(), generator.subschema_for::<List<$type>>());
-                json_schema!({ "anyOf": [one, several] }) });
-    )*};
-}
-
-one_or_several! {
-    /// Pointers.
-    Pointers, PointerOrRoot;
-    /// Texts.
-    Texts, String;
 }
 
 /// A pointer that may be empty: the whole reply.
@@ -175,6 +65,8 @@ impl Read for PointerOrRoot {
             _ => Pointer::read(node, problems).map(Self),
         }
     }
-}
 
-inline_schema!(PointerOrRoot, "PointerOrRoot", |_| json_schema!({ "type": "string" }));
+    fn schema(_: &mut Map<String, Json>) -> Json {
+        json!({ "type": "string" })
+    }
+}
