@@ -122,10 +122,7 @@ impl Value {
     }
 }
 
-/// Reads a file's text.
-///
-/// # Errors
-/// When it is invalid YAML, or beyond the bounds; YAML stops at its first such problem.
+/// Reads a file's text, up to its first problem.
 pub(crate) fn parse(text: &str) -> Result<Node, (Origin, Invalid)> {
     if text.len() > MAX_BYTES {
         return Err((Origin::Missing, Invalid::new("the configuration file is larger than 1 MiB")));

@@ -32,7 +32,6 @@ pub(crate) enum Store {
 }
 
 impl Store {
-    /// Every store with the name that it is written by.
     pub(crate) const NAMES: [(&'static str, Self); 4] = [
         ("actions", Self::Actions),
         ("dependabot", Self::Dependabot),

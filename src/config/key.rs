@@ -19,7 +19,6 @@ const LENGTH: usize = 10;
 pub(crate) struct RotationKey(String);
 
 impl RotationKey {
-    /// The key of a rotation that this repository runs.
     pub(crate) fn new(repository: &Repository, rotation: &str) -> Self {
         let repository = repository.to_string().to_lowercase();
         let digest = digest(&SHA256, format!("{repository}/{rotation}").as_bytes());

@@ -19,11 +19,8 @@ use crate::yaml::keys::{Field, given};
 pub(crate) struct Request {
     /// The configuration file's text; `None`: the flags describe the one rotation.
     pub(crate) file: Option<String>,
-    /// What flags and variables say.
     pub(crate) flags: RotationKeys,
-    /// Which of the file's rotations.
     pub(crate) selection: Selection,
-    /// The repository that rotates.
     pub(crate) repository: Repository,
 }
 
@@ -160,7 +157,6 @@ impl RotationBuilder<'_> {
         })
     }
 
-    /// Notes that a required key is missing.
     fn require(&mut self, key: &str, flag: &str) {
         let invalid = match key {
             // Its token is missing too, and reported.
@@ -246,13 +242,5 @@ pub(crate) fn token_name(text: &str) -> Result<String, Invalid> {
     Ok(text.to_owned())
 }
 
-/// Notes what is wrong with a file, as the command `check` does.
 #[cfg(test)]
-pub(crate) fn read_for_tests(text: &str, problems: &mut Problems) {
-    let repository = Repository { owner: "acme".to_owned(), name: "home".to_owned() };
-    let (flags, selection) = (RotationKeys::default(), Selection::default());
-    load(&Request { file: Some(text.to_owned()), flags, selection, repository }, problems);
-}
-
-#[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -13,9 +13,8 @@ use crate::diagnostic::Invalid;
 /// name alone. The `!` of a pattern that leaves out is not part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RepositoryPattern {
-    /// The user or organization, as written.
+    /// As written, like the name.
     pub owner: String,
-    /// The pattern of the repository's name, as written.
     pub name: String,
 }
 

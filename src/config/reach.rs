@@ -243,9 +243,7 @@ pub(super) fn settings(keys: &RotationKeys, providers: &Providers) -> Option<Pro
 /// A variable's value, and the service that it is for.
 #[derive(Debug, Clone)]
 pub(crate) struct Held<'a> {
-    /// The variable.
     pub(crate) variable: &'a str,
-    /// What it holds.
     pub(crate) value: SecretString,
     /// The provider that it is for; `None`: GitHub.
     pub(crate) provider: Option<&'a ProviderSettings>,

@@ -25,7 +25,6 @@ fn names<T>(table: &[(&'static str, T)]) -> Vec<&'static str> {
 }
 
 impl Visibility {
-    /// Every visibility with the name that it is written by.
     pub(crate) const NAMES: [(&'static str, Self); 3] =
         [("all", Self::All), ("private", Self::Private), ("selected", Self::Selected)];
 }
@@ -39,9 +38,7 @@ impl std::fmt::Display for Visibility {
 /// A pattern that takes in, or with `!` in front leaves out.
 #[derive(Debug, Clone)]
 pub(crate) struct SignedPattern {
-    /// Whether it leaves out.
     pub(crate) leaves_out: bool,
-    /// The pattern itself.
     pub(crate) pattern: RepositoryPattern,
 }
 

@@ -27,9 +27,6 @@ pub(crate) struct Dialog<'a> {
 
 impl Dialog<'_> {
     /// Asks for everything that is missing. `is_there`: whether a file is there already.
-    ///
-    /// # Errors
-    /// When the user ends the input.
     pub(crate) async fn complete(
         &self,
         answers: &mut Answers,
@@ -213,7 +210,6 @@ impl Dialog<'_> {
         Ok(())
     }
 
-    /// A line, or several.
     pub(crate) fn say(&self, text: &str) -> Result<(), Closed> {
         self.print(&format!("{}\n", self.lookup.redactor.message(text)))
     }

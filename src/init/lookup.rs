@@ -36,7 +36,6 @@ pub(crate) struct Listed {
     pub(crate) credential: Option<String>,
     /// By the provider's clock.
     pub(crate) now: Option<Timestamp>,
-    /// The variable of the credential.
     pub(crate) variable: String,
 }
 
@@ -47,11 +46,7 @@ impl Lookup<'_> {
         variables.into_iter().find(|variable| self.environment.get(variable).is_some())
     }
 
-    /// The provider's tokens; `None` without a credential. `settings` are those of the
-    /// rotation.
-    ///
-    /// # Errors
-    /// What is wrong, in one sentence.
+    /// The provider's tokens; `None` without a credential. An error is one sentence.
     pub(crate) async fn tokens(&self, settings: ProviderSettings) -> Result<Option<Listed>, String> {
         let Some(variable) = self.credential(&settings.kind) else { return Ok(None) };
         let settings = ProviderSettings { credential: variable.clone(), ..settings };
@@ -86,9 +81,6 @@ impl Lookup<'_> {
     }
 
     /// The names of a repository's Actions secrets; `None` without a GitHub credential.
-    ///
-    /// # Errors
-    /// What is wrong, in one sentence.
     pub(crate) async fn secrets(&self, repository: &Repository) -> Result<Option<Vec<String>>, String> {
         let Some(settings) = self.github else { return Ok(None) };
         let options = GithubOptions {

@@ -30,7 +30,6 @@ pub(crate) struct Answers {
     pub(crate) repository: Option<Repository>,
     pub(crate) provider: Option<Kind>,
     pub(crate) provider_url: Option<Url>,
-    /// The provider's variables.
     pub(crate) with: BTreeMap<String, String>,
     /// Name or id.
     pub(crate) token: Option<String>,
@@ -44,9 +43,7 @@ pub(crate) struct Answers {
 /// What is left out unless a user asks for it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Extras {
-    /// Sign in to GitHub as an App.
     pub(crate) app: bool,
-    /// Sign markers.
     pub(crate) sign: bool,
     /// A second workflow, which fails if a token would expire.
     pub(crate) monitor: bool,

@@ -17,16 +17,16 @@ pub(crate) fn catalogue() -> &'static [Kind] {
     &CATALOGUE
 }
 
-/// `text` without the providers beside Axiom, so that a new one changes no snapshot.
-#[cfg(test)]
-pub(crate) fn all_but_axiom_left_out(text: &str) -> String {
-    text.replace(&crate::diagnostic::one_of(catalogue().iter().map(Kind::name)), "`axiom`")
-}
-
 fn read(name: &'static str, text: &'static str, problems: &mut Problems) -> Option<ProviderFile> {
     let root = yaml::parse(text).map_err(|(origin, invalid)| problems.error(origin, invalid)).ok()?;
     let keys = ProviderKeys::read(&root, problems)?;
     build(name, Some(text), &keys, Origin::Missing, problems)
+}
+
+/// `text` without the providers beside Axiom, so that a new one changes no snapshot.
+#[cfg(test)]
+pub(crate) fn all_but_axiom_left_out(text: &str) -> String {
+    text.replace(&crate::diagnostic::one_of(catalogue().iter().map(Kind::name)), "`axiom`")
 }
 
 #[cfg(test)]

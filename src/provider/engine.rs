@@ -41,9 +41,6 @@ pub(crate) struct Provider {
 impl Provider {
     /// Sends nothing yet. The service's replies set `clock`, and `announce` is called with
     /// every value that they contain. `secrets` are the values of environment variables.
-    ///
-    /// # Errors
-    /// When the settings cannot work.
     pub(crate) fn new(
         settings: &ProviderSettings,
         secrets: &BTreeMap<String, SecretString>,

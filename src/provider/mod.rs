@@ -75,7 +75,6 @@ pub(crate) struct ProviderSettings {
     /// What the rotation sets of the provider's variables. Of a secret one it is the
     /// environment variable that holds the value.
     pub with: BTreeMap<String, String>,
-    /// The environment variable that holds the provider credential.
     pub credential: String,
 }
 
@@ -164,12 +163,10 @@ pub(crate) struct Profile {
     pub marker_in: MarkerIn,
     /// The most characters that this place holds; `None`: no limit is known.
     pub marker_max: Option<usize>,
-    /// Whether a token can be disabled, and enabled again, before it is deleted.
     pub can_disable: bool,
-    /// Whether a token can be given another expiry after its creation.
     pub can_set_expiry: bool,
-    /// The privileges that are shown change without the token being changed, so they
-    /// are compared at the mint alone.
+    /// The privileges change without the token being changed, so they are compared at the
+    /// mint alone.
     pub has_effective_rights: bool,
 }
 
@@ -219,11 +216,11 @@ pub(crate) struct Mint<'a> {
     /// The new token's note, marker included: its description, or its whole name
     /// where the provider has no description.
     pub note: &'a str,
-    /// When the mint was decided, by GitHub's clock.
+    /// By GitHub's clock.
     pub minted_at: Timestamp,
-    /// When the new token ends; `None` where the provider has no expiry.
+    /// `None` where the provider has no expiry.
     pub expires_at: Option<Timestamp>,
-    /// When the previous token ends; `None` if the mint creates a token.
+    /// `None` if the mint creates a token.
     pub previous_ends_at: Option<Timestamp>,
 }
 

@@ -135,10 +135,7 @@ impl Provider {
     }
 
     /// Makes sure that a `refused` mint created no token, before it is sent again in
-    /// another form.
-    ///
-    /// # Errors
-    /// The refusal, if the provider shows such a token or cannot be asked.
+    /// another form. The error is the refusal, also if the provider cannot be asked.
     pub(super) async fn made_nothing(
         &self,
         credential: &SecretString,

@@ -56,7 +56,6 @@ pub(crate) struct ProviderFile {
 }
 
 impl ProviderFile {
-    /// How the values of its tokens look.
     pub(crate) fn shapes(&self) -> impl Iterator<Item = &TokenShape> {
         self.values.iter().map(|value| &value.shape)
     }
@@ -90,7 +89,6 @@ pub(crate) struct Variable {
 }
 
 impl Variable {
-    /// Whether a rotation must set it.
     pub(crate) fn is_required(&self) -> bool {
         self.default.is_none() && !self.is_optional
     }
@@ -132,7 +130,6 @@ pub(crate) struct TokenRules {
 }
 
 impl TokenRules {
-    /// Whether the marker stands in the name.
     pub(crate) fn marks_the_name(&self) -> bool {
         self.marker == self.name
     }
@@ -210,16 +207,12 @@ pub(crate) struct Right {
     pub(crate) is_copied: bool,
 }
 
-/// What of a right is compared and copied.
+/// What of a right is compared and copied, by the key that says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Projection {
-    /// All of it.
     Whole,
-    /// Of an object, or of each in a list, these fields; `a/b` is `b` of `a`.
     Keep(Vec<String>),
-    /// Of an object, or of each in a list, all but these fields.
     Drop(Vec<String>),
-    /// Of each object in a list, this field in its place.
     Each(String),
 }
 
@@ -278,9 +271,7 @@ pub(crate) struct Page {
     pub(crate) by: PageBy,
     /// The parameter with the number of items on a page, and that number.
     pub(crate) limit: Option<(String, u32)>,
-    /// Where the number of all items stands.
     pub(crate) total: Option<Pointer>,
-    /// Where it stands whether there are more.
     pub(crate) more: Option<Pointer>,
 }
 
@@ -289,15 +280,11 @@ pub(crate) struct Page {
 pub(crate) enum PageBy {
     /// There is one page.
     Nothing,
-    /// The number of items so far.
     Offset(String),
-    /// A number, from the first.
+    /// From the first.
     Number(String, u32),
-    /// What the reply shows there.
     Cursor(String, Pointer),
-    /// An address in the reply.
     Next(Pointer),
-    /// The `Link` header.
     Link,
 }
 
