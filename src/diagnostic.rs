@@ -243,20 +243,18 @@ impl fmt::Display for Problems {
 
 impl Serialize for Problems {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.sorted().into_iter().map(
-            |Problem { severity, message, help, origin }| {
-                let (file, input, at) = match origin {
-                    Origin::File(at) => (Some(&self.path), None, Some(at)),
-                    Origin::Input(name) => (None, Some(name), None),
-                    Origin::Missing => (None, None, None),
-                };
-                let (line, column) = (at.map(|at| at.line), at.map(|at| at.column));
-                json!({
-                    "severity": severity, "message": message, "help": help,
-                    "file": file, "line": line, "column": column, "input": input,
-                })
-            },
-        ))
+        let shown = |Problem { severity, message, help, origin }: &Problem| {
+            let (file, input, at) = match origin {
+                Origin::File(at) => (Some(&self.path), None, Some(at)),
+                Origin::Input(name) => (None, Some(name), None),
+                Origin::Missing => (None, None, None),
+            };
+            json!({
+                "severity": severity, "message": message, "help": help, "file": file,
+                "line": at.map(|at| at.line), "column": at.map(|at| at.column), "input": input,
+            })
+        };
+        serializer.collect_seq(self.sorted().into_iter().map(shown))
     }
 }
 

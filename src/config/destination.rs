@@ -38,19 +38,15 @@ impl Store {
         ("codespaces", Self::Codespaces),
         ("agents", Self::Agents),
     ];
+
+    pub(super) fn parse(text: &str) -> Result<Self, Invalid> {
+        named("store", &Self::NAMES, text)
+    }
 }
 
 impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(name_of(&Self::NAMES, *self))
-    }
-}
-
-impl FromStr for Store {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        named("store", &Self::NAMES, text)
     }
 }
 
@@ -67,6 +63,13 @@ impl Repository {
     /// empty name.
     pub(super) fn that_rotates() -> Self {
         Self { owner: String::new(), name: String::new() }
+    }
+
+    /// Fills in the repository that rotates where none is written.
+    pub(super) fn settle(&mut self, rotating: &Self) {
+        if *self == Self::that_rotates() {
+            *self = rotating.clone();
+        }
     }
 
     /// Both parts lower case: what equality, hash and order go by.
@@ -125,15 +128,6 @@ impl Scope {
         self.to_string().to_lowercase()
     }
 
-    /// Fills in the repository that rotates where none is written.
-    pub(super) fn settle(&mut self, rotating: &Repository) {
-        if let Self::Repository(repository) | Self::Environment { repository, .. } = self
-            && *repository == Repository::that_rotates()
-        {
-            *repository = rotating.clone();
-        }
-    }
-
     /// The repository, or the organization, without an environment.
     pub(crate) fn place(&self) -> String {
         match self {
@@ -190,7 +184,7 @@ impl Destination {
     pub(crate) fn parse(text: &str, default_repository: &Repository) -> Result<Self, Invalid> {
         let (store, rest) = match text.split_once('+') {
             // A `+` further on belongs to an environment's name.
-            Some((store, rest)) if !store.contains(['/', ':', '@']) => (store.parse()?, rest),
+            Some((store, rest)) if !store.contains(['/', ':', '@']) => (Store::parse(store)?, rest),
             _ => (Store::default(), text),
         };
         let Some((owner, name)) = rest.rsplit_once(':') else {

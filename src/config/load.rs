@@ -12,7 +12,7 @@ use super::{address, reach, validate};
 use crate::diagnostic::{Invalid, Origin, Problems};
 use crate::limits::{MOST_WRITES, fits};
 use crate::redact::looks_like_a_secret;
-use crate::yaml::keys::{Field, given};
+use crate::yaml::keys::{Field, all, checked, given, origin_of};
 
 /// What the file, flags and variables say about rotations.
 #[derive(Debug)]
@@ -35,10 +35,13 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
     };
     let defaults = defaults.and_then(|field| field.value).unwrap_or_default();
     let mut rotations = rotations.and_then(|field| field.value).unwrap_or_default();
-    let secrets = rotations.iter_mut().filter_map(|r| r.value.as_mut()?.secrets.as_mut()?.value.as_mut());
-    secrets.flatten().filter_map(|field| field.value.as_mut()).for_each(|secret| secret.settle(repository));
-    let workflows = rotations.iter_mut().filter_map(|r| r.value.as_mut()?.after.as_mut()?.value.as_mut());
-    workflows.flatten().filter_map(|field| field.value.as_mut()).for_each(|one| one.settle(repository));
+    for keys in rotations.iter_mut().filter_map(|rotation| rotation.value.as_mut()) {
+        let secrets = keys.secrets.iter_mut().filter_map(|field| field.value.as_mut()).flatten();
+        let secrets = secrets.filter_map(|secret| secret.value.as_mut()?.repository());
+        let workflows = keys.after.iter_mut().filter_map(|field| field.value.as_mut()).flatten();
+        let workflows = workflows.filter_map(|workflow| Some(&mut workflow.value.as_mut()?.repository));
+        secrets.chain(workflows).for_each(|one| one.settle(repository));
+    }
     if rotations.is_empty() && problems.errors() == before {
         problems.error(Origin::Missing, Invalid::new("the configuration file has no `rotations`"));
     }
@@ -57,7 +60,7 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
             Some(reach::ConfiguredRotation { keys, origin: *origin, is_selected })
         })
         .collect();
-    let own = given(&own);
+    let own = all(&own);
     let providers = Providers::read(own, problems);
     if let Some(field) = &flags.provider {
         providers::check_name(field, own, problems);
@@ -93,9 +96,8 @@ fn flags_fit(flags: &RotationKeys, selected: usize, problems: &mut Problems) {
             Invalid::new("a name is only for a rotation that flags describe, not for a configuration file");
         problems.error(name.origin, invalid.help("choose a rotation of the file with --only"));
     }
-    let token = flags.token.as_ref().map(|f| f.origin);
-    let secrets = flags.secrets.as_ref().map(|f| f.origin);
-    for origin in [token, secrets].into_iter().flatten().filter(|_| selected > 1) {
+    let origins = [origin_of(&flags.token), origin_of(&flags.secrets)];
+    for origin in origins.into_iter().flatten().filter(|_| selected > 1) {
         let invalid =
             Invalid::new(format!("this belongs to one rotation, and {selected} of the file are selected"));
         problems.error(origin, invalid.help("choose one with --only"));
@@ -121,10 +123,10 @@ impl RotationBuilder<'_> {
         for (key, flag, _) in required.into_iter().filter(|(.., is_given)| !is_given) {
             self.require(key, flag);
         }
-        let name = self.checked(&keys.name, |name| validate::rotation_name(name));
-        let token = self.checked(&keys.token, |token| token_name(token));
-        let trusted = self.checked(&keys.trusted, |id| token_name(id));
-        let verify = self.checked(&keys.verify, |path| address::path(path));
+        let name = checked(&keys.name, self.problems, validate::rotation_name);
+        let token = checked(&keys.token, self.problems, token_name);
+        let trusted = checked(&keys.trusted, self.problems, token_name);
+        let verify = checked(&keys.verify, self.problems, address::path);
         let has_credential = self.has_credential(keys);
         let provider = reach::settings(keys, self.providers);
         if let Some(provider) = &provider {
@@ -153,7 +155,7 @@ impl RotationBuilder<'_> {
             verify,
             secrets,
             patterns,
-            after: given(&keys.after).into_iter().flatten().filter_map(|one| one.value.clone()).collect(),
+            after: all(&keys.after).iter().filter_map(|one| one.value.clone()).collect(),
         })
     }
 
@@ -171,16 +173,6 @@ impl RotationBuilder<'_> {
         self.problems.error(self.origin, invalid);
     }
 
-    /// A key's value if it is given and legal.
-    fn checked<T, U>(
-        &mut self,
-        field: &Option<Field<T>>,
-        check: impl FnOnce(&T) -> Result<U, Invalid>,
-    ) -> Option<U> {
-        let Field { origin, value: Some(value) } = field.as_ref()? else { return None };
-        self.problems.note(*origin, check(value))
-    }
-
     /// Whether the variable with the credential is known and may be one.
     fn has_credential(&mut self, keys: &RotationKeys) -> bool {
         if given(&keys.credential).is_some_and(|variable| validate::could_be_a_credential(variable)) {
@@ -191,7 +183,7 @@ impl RotationBuilder<'_> {
             );
             return false;
         }
-        self.checked(&keys.credential, |variable| validate::credential(variable)).is_some()
+        checked(&keys.credential, self.problems, validate::credential).is_some()
             || given(&keys.credential).is_none()
     }
 

@@ -9,7 +9,7 @@ use super::validate;
 use crate::diagnostic::{Invalid, Origin, Problems, named, nearest, one_of, quoted};
 use crate::provider::file::{ProviderKeys, Variable, build};
 use crate::provider::{Kind, catalogue};
-use crate::yaml::keys::{Field, Named, by_text, given};
+use crate::yaml::keys::{Field, all, by_text, given};
 
 /// What a rotation calls its provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +34,9 @@ pub(crate) struct Providers(Vec<Kind>);
 
 impl Providers {
     /// Those that ship with crossfade, and a file's own, each checked.
-    pub(crate) fn read(own: Option<&Named<ProviderKeys>>, problems: &mut Problems) -> Self {
+    pub(crate) fn read(own: &[(String, Origin, Field<ProviderKeys>)], problems: &mut Problems) -> Self {
         let mut all = catalogue().to_vec();
-        for (name, origin, field) in own.into_iter().flat_map(|named| &named.0) {
+        for (name, origin, field) in own {
             let legal = problems.note(*origin, provider_name(name)).is_some();
             let Some(keys) = field.value.as_ref() else { continue };
             let file = build(name, None, keys, *origin, problems);
@@ -54,12 +54,12 @@ impl Providers {
 /// Notes a name that no provider has. `own`: those of the file, right or not.
 pub(super) fn check_name(
     field: &Field<ProviderName>,
-    own: Option<&Named<ProviderKeys>>,
+    own: &[(String, Origin, Field<ProviderKeys>)],
     problems: &mut Problems,
 ) {
     let Some(name) = &field.value else { return };
     let mut known: Vec<(&str, ())> = catalogue().iter().map(|kind| (kind.name(), ())).collect();
-    known.extend(own.into_iter().flat_map(|named| &named.0).map(|(name, ..)| (name.as_str(), ())));
+    known.extend(own.iter().map(|(name, ..)| (name.as_str(), ())));
     problems.note(field.origin, named("provider", &known, &name.0));
 }
 
@@ -81,8 +81,7 @@ fn provider_name(name: &str) -> Result<(), Invalid> {
 /// What a rotation sets of its provider's variables, right or not.
 pub(super) fn with(kind: &Kind, keys: &RotationKeys) -> BTreeMap<String, String> {
     let variables = &kind.file().variables;
-    let own = given(&keys.with).into_iter().flat_map(|named| &named.0);
-    let own = own.filter_map(|(name, _, field)| Some((name, field.value.as_ref()?)));
+    let own = all(&keys.with).iter().filter_map(|(name, _, field)| Some((name, field.value.as_ref()?)));
     let org_id = given(&keys.org_id).map(|id| (ORG_ID, id));
     let all = org_id.into_iter().chain(own.map(|(name, value)| (name.as_str(), value)));
     all.filter(|(name, _)| variables.contains_key(*name))
@@ -96,7 +95,7 @@ const ORG_ID: &str = "org_id";
 /// Notes what is wrong with the variables that a rotation sets, and which are missing.
 pub(super) fn check_variables(kind: &Kind, keys: &RotationKeys, rotation: Origin, problems: &mut Problems) {
     let file = kind.file();
-    let named = given(&keys.with).map(|named| named.0.as_slice()).unwrap_or_default();
+    let named = all(&keys.with);
     for (name, origin, field) in named {
         let Some(variable) = file.variables.get(name) else {
             let known = || file.variables.keys().map(String::as_str);

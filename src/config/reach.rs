@@ -17,7 +17,7 @@ use crate::diagnostic::{Invalid, Origin, Problems, one_of, quoted};
 use crate::http::is_loopback;
 use crate::provider::{Kind, ProviderSettings, catalogue};
 use crate::redact::{GITHUB, issuer};
-use crate::yaml::keys::{Field, given};
+use crate::yaml::keys::{Field, given, origin_of};
 
 /// One rotation of the file, before defaults and flags apply.
 #[derive(Debug, Clone, Copy)]
@@ -91,12 +91,11 @@ fn policy_only(defaults: &RotationKeys) -> RotationKeys {
 /// Refuses a default that belongs to one service if the file has several and does not
 /// say which.
 fn refuse_ambiguous_defaults(defaults: &RotationKeys, problems: &mut Problems) {
-    let RotationKeys { credential, provider_url, org_id, with, .. } = defaults;
     let origins = [
-        ("credential", credential.as_ref().map(|field| field.origin)),
-        ("provider_url", provider_url.as_ref().map(|field| field.origin)),
-        ("org_id", org_id.as_ref().map(|field| field.origin)),
-        ("with", with.as_ref().map(|field| field.origin)),
+        ("credential", origin_of(&defaults.credential)),
+        ("provider_url", origin_of(&defaults.provider_url)),
+        ("org_id", origin_of(&defaults.org_id)),
+        ("with", origin_of(&defaults.with)),
     ];
     for (key, origin) in origins.into_iter().filter_map(|(key, origin)| Some((key, origin?))) {
         let invalid = Invalid::new(format!(
@@ -151,9 +150,8 @@ fn one_service_each<'a>(
     let mut known: HashMap<String, (ProviderSettings, Origin)> = HashMap::new();
     for (keys, rotation) in rotations {
         let Some(settings) = settings(keys, providers) else { continue };
-        let origin = keys.credential.as_ref().map_or(rotation, |field| field.origin);
-        let address = keys.provider_url.as_ref().map(|field| field.origin);
-        let address = address.or_else(|| settings.kind.is_own().then_some(rotation));
+        let origin = origin_of(&keys.credential).unwrap_or(rotation);
+        let address = origin_of(&keys.provider_url).or(settings.kind.is_own().then_some(rotation));
         if let (Some(address), Some(other)) = (address, foreign_origin(&settings)) {
             let invalid = Invalid::new(format!(
                 "this is the address of {other}, and the rotation's provider is `{}`",

@@ -14,9 +14,9 @@ use crate::yaml::{Node, Value};
 by_text! {
     Url, origin, { "type": "string", "format": "uri" };
     Repository, Self::from_str, { "type": "string", "examples": ["acme/api"] };
-    SignedPattern, Self::from_str, { "type": "string", "examples": ["acme/*", "!acme/legacy-*"] };
+    SignedPattern, Self::parse, { "type": "string", "examples": ["acme/*", "!acme/legacy-*"] };
     RotationKey, Self::from_str, { "type": "string", "examples": ["acme/api/ci-ingest"] };
-    Store, Self::from_str, { "enum": (names(&Self::NAMES)) };
+    Store, Self::parse, { "enum": (names(&Self::NAMES)) };
     Visibility, |text| named("visibility", &Self::NAMES, text), { "enum": (names(&Self::NAMES)) };
 }
 
@@ -42,10 +42,8 @@ pub(crate) struct SignedPattern {
     pub(crate) pattern: RepositoryPattern,
 }
 
-impl FromStr for SignedPattern {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+impl SignedPattern {
+    fn parse(text: &str) -> Result<Self, Invalid> {
         let inner = text.strip_prefix('!');
         Ok(Self { leaves_out: inner.is_some(), pattern: inner.unwrap_or(text).parse()? })
     }
@@ -55,18 +53,21 @@ impl FromStr for SignedPattern {
 #[derive(Debug, Clone)]
 pub(crate) struct Creation(pub(crate) Map<String, Json>);
 
-/// What the rotation itself decides, written without `_` and in lower case.
-const NOT_IN_CREATE: &[&str] = &[
-    "name",
-    "expires",
-    "expiresat",
-    "expiresin",
-    "expiry",
-    "expirydate",
-    "expiration",
-    "expirationdate",
-    "validuntil",
-];
+/// Whether the rotation itself decides this key of a creation.
+fn is_decided(key: &str) -> bool {
+    matches!(
+        key.to_ascii_lowercase().replace(['_', '-'], "").as_str(),
+        "name"
+            | "expires"
+            | "expiresat"
+            | "expiresin"
+            | "expiry"
+            | "expirydate"
+            | "expiration"
+            | "expirationdate"
+            | "validuntil"
+    )
+}
 
 impl Read for Creation {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
@@ -79,7 +80,7 @@ impl Read for Creation {
         };
         for (key, _) in entries {
             if let Value::Scalar { text, .. } = &key.value
-                && NOT_IN_CREATE.contains(&text.to_ascii_lowercase().replace(['_', '-'], "").as_str())
+                && is_decided(text)
             {
                 let invalid = Invalid::new(format!("`create` may not hold {}", quoted(text)));
                 problems.error(

@@ -10,7 +10,7 @@ use crate::diagnostic::{Invalid, Origin, Problems, quoted, suspicious};
 use crate::period::Period;
 use crate::provider::ProviderSettings;
 use crate::redact::looks_like_a_secret;
-use crate::yaml::keys::{Field, given};
+use crate::yaml::keys::{Field, all, given};
 
 /// Below this, a run that is cut off may not be finished in time by the next one.
 const SHORTEST_COMFORTABLE_OVERLAP: Period = Period::from_hours(24);
@@ -119,7 +119,7 @@ pub(super) fn together(
             let invalid = Invalid::new(format!("two rotations have the name {}", quoted(name)));
             problems.error(*origin, invalid.stands_at(first));
         }
-        for Field { origin, value } in given(&rotation.secrets).into_iter().flatten() {
+        for Field { origin, value } in all(&rotation.secrets) {
             let Some(SecretEntry::One(ConfiguredSecret { destination, .. })) = value else { continue };
             let Some((owner, first)) = destinations.insert(destination, (index, *origin)) else { continue };
             let text = quoted(&destination.to_string());
@@ -137,7 +137,7 @@ pub(super) fn together(
             let invalid = Invalid::new(format!("two rotations keep the token {} fresh", quoted(token)));
             problems.warning(*origin, invalid.stands_at(first));
         }
-        for Field { origin, value } in given(&rotation.after).into_iter().flatten() {
+        for Field { origin, value } in all(&rotation.after) {
             let Some(workflow @ Workflow { repository, file, git_ref }) = value else { continue };
             let known = workflows.insert((repository, file), (git_ref, index, *origin));
             let Some((known_ref, owner, first)) = known else { continue };

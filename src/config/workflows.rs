@@ -8,7 +8,7 @@ use super::Repository;
 use super::file::WorkflowKeys;
 use crate::diagnostic::{Invalid, Problems, suspicious};
 use crate::yaml::Node;
-use crate::yaml::keys::{Field, Read};
+use crate::yaml::keys::{Read, checked};
 
 /// One workflow of GitHub Actions, and where to start it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -21,15 +21,6 @@ pub(crate) struct Workflow {
     pub git_ref: Option<String>,
 }
 
-impl Workflow {
-    /// Fills in the repository that rotates where none is written.
-    pub(super) fn settle(&mut self, rotating: &Repository) {
-        if self.repository == Repository::that_rotates() {
-            self.repository = rotating.clone();
-        }
-    }
-}
-
 impl fmt::Display for Workflow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.file, self.repository)
@@ -39,12 +30,8 @@ impl fmt::Display for Workflow {
 impl Read for Workflow {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         let keys = WorkflowKeys::read(node, problems)?;
-        let mut checked = |field: &Option<Field<String>>, check: fn(&str) -> Result<String, Invalid>| {
-            let Field { origin, value } = field.as_ref()?;
-            problems.note(*origin, check(value.as_ref()?))
-        };
-        let file = checked(&keys.workflow, file_name);
-        let git_ref = checked(&keys.git_ref, ref_name);
+        let file = checked(&keys.workflow, problems, file_name);
+        let git_ref = checked(&keys.git_ref, problems, ref_name);
         if keys.workflow.is_none() {
             let invalid = Invalid::new("this entry of `after` has no `workflow`");
             problems.error(node.origin, invalid.help(EXPECTED));

@@ -21,7 +21,7 @@ use crate::config::{
 };
 use crate::diagnostic::{Invalid, Origin, Problems, suspicious};
 use crate::provider::{Kind, PROVED};
-use crate::yaml::keys::{Field, Named};
+use crate::yaml::keys::Field;
 
 /// What is known so far, from flags and answers.
 #[derive(Debug, Default)]
@@ -83,24 +83,23 @@ pub(crate) fn setup(answers: &Answers, problems: &mut Problems) -> Option<Setup>
     if problems.has_errors() {
         return None;
     }
-    let given = |name: &'static str| Origin::Input(name);
     let with = |(name, value): (&String, &String)| {
-        (name.clone(), given("--with"), field(given("--with"), value.clone()))
+        (name.clone(), Origin::Input("--with"), by_flag("--with", value.clone()))
     };
     let secret = |text: &String| {
-        let destination = problems.note(given("--secret"), Destination::parse(text, repository));
-        destination.map(|destination| field(given("--secret"), SecretEntry::from(destination)))
+        let destination = problems.note(Origin::Input("--secret"), Destination::parse(text, repository));
+        destination.map(|destination| by_flag("--secret", SecretEntry::from(destination)))
     };
     let secrets = answers.secrets.iter().filter_map(secret).collect();
     let name = rotation_named_after(answers.name.as_ref().unwrap_or(token));
     let flags = RotationKeys {
-        name: Some(field(Origin::Missing, name)),
-        provider: Some(field(given("--provider"), ProviderName(provider.name().to_owned()))),
-        provider_url: answers.provider_url.clone().map(|url| field(given("--provider-url"), url)),
-        credential: Some(field(Origin::Missing, credential_variable(provider))),
-        with: Some(field(given("--with"), Named(answers.with.iter().map(with).collect()))),
-        token: Some(field(given("--token"), token.clone())),
-        secrets: Some(field(given("--secret"), secrets)),
+        name: Some(Field { origin: Origin::Missing, value: Some(name) }),
+        provider: Some(by_flag("--provider", ProviderName(provider.name().to_owned()))),
+        provider_url: answers.provider_url.clone().map(|url| by_flag("--provider-url", url)),
+        credential: Some(Field { origin: Origin::Missing, value: Some(credential_variable(provider)) }),
+        with: Some(by_flag("--with", answers.with.iter().map(with).collect())),
+        token: Some(by_flag("--token", token.clone())),
+        secrets: Some(by_flag("--secret", secrets)),
         ..RotationKeys::default()
     };
     let request =
@@ -109,8 +108,8 @@ pub(crate) fn setup(answers: &Answers, problems: &mut Problems) -> Option<Setup>
     Some(Setup { repository: repository.clone(), rotation, extras: answers.extras })
 }
 
-fn field<T>(origin: Origin, value: T) -> Field<T> {
-    Field { origin, value: Some(value) }
+fn by_flag<T>(flag: &'static str, value: T) -> Field<T> {
+    Field { origin: Origin::Input(flag), value: Some(value) }
 }
 
 /// Notes every answer that is missing, with the flag that gives it.

@@ -54,6 +54,11 @@ pub(crate) use by_text;
 
 by_text! {
     String, |text| Ok(text.to_owned()), { "type": "string" };
+    usize, whole_number, { "type": "integer", "minimum": 0 };
+}
+
+fn whole_number(text: &str) -> Result<usize, Invalid> {
+    text.parse().map_err(|_| Invalid::new(format!("{} is not a whole number", quoted(text))))
 }
 
 impl Read for bool {
@@ -97,6 +102,26 @@ impl<T: Read> Field<T> {
 /// The value of a key that was given and could be read.
 pub(crate) fn given<T>(field: &Option<Field<T>>) -> Option<&T> {
     field.as_ref().and_then(|field| field.value.as_ref())
+}
+
+/// The items of a list or a mapping; none if it was not given.
+pub(crate) fn all<T>(field: &Option<Field<Vec<T>>>) -> &[T] {
+    given(field).map_or(&[], Vec::as_slice)
+}
+
+/// Where a key was given, if it was.
+pub(crate) fn origin_of<T>(field: &Option<Field<T>>) -> Option<Origin> {
+    field.as_ref().map(|field| field.origin)
+}
+
+/// The value of a key that was given and passes a check, whose problem is noted.
+pub(crate) fn checked<U>(
+    field: &Option<Field<String>>,
+    problems: &mut Problems,
+    check: impl FnOnce(&str) -> Result<U, Invalid>,
+) -> Option<U> {
+    let Field { origin, value: Some(value) } = field.as_ref()? else { return None };
+    problems.note(*origin, check(value))
 }
 
 /// A list whose items have their own origins.
@@ -168,9 +193,8 @@ impl<T: Read> Read for At<T> {
     }
 }
 
-/// A mapping whose keys the file chooses.
-#[derive(Debug, Clone)]
-pub(crate) struct Named<T>(pub(crate) Vec<(String, Origin, Field<T>)>);
+/// A mapping whose keys the file chooses: each with its origin and value.
+pub(crate) type Named<T> = Vec<(String, Origin, Field<T>)>;
 
 impl<T: Read> Read for Named<T> {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
@@ -178,10 +202,8 @@ impl<T: Read> Read for Named<T> {
             let invalid = Invalid::new(format!("a mapping is needed here, not {}", node.kind()));
             return problems.note(node.origin, Err(invalid));
         };
-        let named = words(entries, problems)
-            .into_iter()
-            .map(|(key, origin, value)| (key.to_owned(), origin, Field::read(value, problems)));
-        Some(Self(named.collect()))
+        let entries = words(entries, problems).into_iter();
+        Some(entries.map(|(key, at, value)| (key.to_owned(), at, Field::read(value, problems))).collect())
     }
 
     fn schema(groups: &mut Map<String, Json>) -> Json {

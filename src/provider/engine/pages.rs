@@ -44,8 +44,7 @@ impl<'f> Pages<'f> {
         match (&self.page.by, &self.next) {
             (PageBy::Offset(name), _) => query.push((name.clone(), self.items.len().to_string())),
             (PageBy::Number(name, first), _) => {
-                let number = usize::try_from(*first).unwrap_or_default() + self.count;
-                query.push((name.clone(), number.to_string()));
+                query.push((name.clone(), (first + self.count).to_string()));
             }
             (PageBy::Cursor(name, _), Some(cursor)) => query.push((name.clone(), cursor.clone())),
             (PageBy::Next(_) | PageBy::Link, Some(next)) => url = Some(next_url(next, base)?),

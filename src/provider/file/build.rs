@@ -10,7 +10,7 @@ mod token;
 
 use std::time::Duration;
 
-use super::keys::{Number, ProviderKeys};
+use super::keys::ProviderKeys;
 use super::template::{Body, Names, Place, Placeholder, Pointer};
 use super::time::TimeForm;
 use super::{Condition, CreateCall, ProviderFile, TokenRules, VerifyCall};
@@ -18,7 +18,7 @@ use crate::diagnostic::{Invalid, Origin, Problems, quoted};
 use crate::provider::PROVED;
 use crate::redact;
 use crate::yaml::Node;
-use crate::yaml::keys::{Field, Named, given};
+use crate::yaml::keys::{Field, List, all, given, origin_of};
 use settings::{bearer, proved};
 
 /// A checked file; `None` if anything of it was refused. `origin` is where the file
@@ -40,13 +40,12 @@ pub(crate) fn build(
 /// What the file declares, so that templates can refer to it.
 fn names(keys: &ProviderKeys) -> Names {
     let mut names = Names::default();
-    for (name, _, variable) in given(&keys.variables).into_iter().flat_map(|named| &named.0) {
+    for (name, _, variable) in all(&keys.variables) {
         let is_secret = variable.value.as_ref().is_some_and(|keys| given(&keys.secret) == Some(&true));
         if is_secret { &mut names.secret } else { &mut names.plain }.push(name.clone());
     }
-    let token = given(&keys.token);
-    let rights = token.and_then(|token| given(&token.rights)).into_iter().flat_map(|named| &named.0);
-    names.rights = rights.map(|(name, ..)| name.clone()).collect();
+    let rights = given(&keys.token).map_or(&[][..], |token| all(&token.rights));
+    names.rights = rights.iter().map(|(name, ..)| name.clone()).collect();
     names
 }
 
@@ -65,12 +64,12 @@ impl Builder<'_> {
         source: Option<&'static str>,
         keys: &ProviderKeys,
     ) -> Option<ProviderFile> {
-        let secrets: Vec<String> = texts(given(&keys.secrets));
+        let secrets = texts(&keys.secrets);
         if secrets.is_empty() {
-            self.missing(
-                "secrets",
-                keys.secrets.as_ref().map(|field| field.origin),
-                "name the field that holds the new value in the reply to `create`",
+            let invalid = Invalid::new("this provider has no `secrets`");
+            self.problems.error(
+                self.at(&keys.secrets),
+                invalid.help("name the field that holds the new value in the reply to `create`"),
             );
         }
         let token = self.required(&keys.token, "token").and_then(|token| self.token(token, &secrets));
@@ -86,15 +85,15 @@ impl Builder<'_> {
         let disable = given(&keys.disable).and_then(|keys| self.call(keys, Place::End, &[200]));
         let set_expiry = given(&keys.set_expiry).and_then(|keys| self.call(keys, Place::SetExpiry, &[200]));
         let verify = given(&keys.verify).and_then(|keys| self.verify(keys));
-        let headers = self.headers(given(&keys.headers));
+        let headers = self.headers(all(&keys.headers));
         let auth = given(&keys.auth).map_or_else(|| Some(bearer()), |node| self.auth(node))?;
-        let mut variables = self.variables(given(&keys.variables));
+        let mut variables = self.variables(all(&keys.variables));
         let unproved = given(&keys.unproved).cloned();
         // A file of the user's own may have been proved, whatever it states.
         if unproved.is_some() || source.is_none() {
             variables.insert(PROVED.to_owned(), proved(unproved.as_deref()));
         }
-        let values = self.values(given(&keys.values));
+        let values = self.values(all(&keys.values));
         let eventual =
             given(&keys.eventual).map_or(Duration::ZERO, |period| period.duration().unsigned_abs());
         let shortest = given(&keys.shortest).map(|period| period.duration().unsigned_abs());
@@ -110,7 +109,7 @@ impl Builder<'_> {
         if !is_told && token.hint.is_none() && !is_told_by_value && !is_told_by_reply {
             let invalid = Invalid::new("`token` does not say which tokens can be the credential");
             self.problems.error(
-                origin_of(&keys.token),
+                self.at(&keys.token),
                 invalid.help(
                     "crossfade never ends a token that it may sign in with. Write `credential: none` if the list never shows the \
                      credential, or what only such tokens show, like `credential: { /scopes: tokens:write }`",
@@ -120,13 +119,13 @@ impl Builder<'_> {
         if disable.is_some() && token.disabled.is_empty() {
             let invalid = Invalid::new("`disable` needs `token.disabled`");
             self.problems.error(
-                origin_of(&keys.disable),
+                self.at(&keys.disable),
                 invalid.help("say what a disabled token shows, like { /status: Disabled }"),
             );
         }
         if set_expiry.is_some() && token.expires.is_none() {
             let invalid = Invalid::new("`set_expiry` needs `token.expires`");
-            self.problems.error(origin_of(&keys.set_expiry), invalid.help("say where the expiry stands"));
+            self.problems.error(self.at(&keys.set_expiry), invalid.help("say where the expiry stands"));
         }
         Some(ProviderFile {
             name: name.to_owned(),
@@ -166,9 +165,8 @@ impl Builder<'_> {
         create: &CreateCall,
         regenerate: Option<&CreateCall>,
     ) {
-        let origin = given(&keys.create).map_or(self.origin, |create| origin_of(&create.body));
-        let placeholders = create.body.placeholders();
-        let has = |wanted: fn(&Placeholder) -> bool| placeholders.iter().any(|one| wanted(one));
+        let origin = given(&keys.create).map_or(self.origin, |create| self.at(&create.body));
+        let has = |wanted: fn(&Placeholder) -> bool| create.body.has(wanted);
         let is_expiry =
             |one: &Placeholder| matches!(one, Placeholder::Expires(_) | Placeholder::ExpiresIn(_));
         if !has(|one| *one == Placeholder::Marker) {
@@ -189,9 +187,7 @@ impl Builder<'_> {
             self.problems.error(origin, invalid.help("the marker does not stand in the name, so the new token needs the name of the previous one"));
         }
         for right in token.rights.iter().filter(|right| right.is_copied) {
-            let is_there =
-                placeholders.iter().any(|one| matches!(one, Placeholder::Right(name) if *name == right.name));
-            if !is_there {
+            if !create.body.has(|one| matches!(one, Placeholder::Right(name) if *name == right.name)) {
                 let invalid = Invalid::new(format!(
                     "the body of `create` does not copy the right {}",
                     quoted(&right.name)
@@ -203,14 +199,13 @@ impl Builder<'_> {
             }
         }
         if let Some(regenerate) = regenerate {
-            let placeholders = regenerate.body.placeholders();
-            let origin = given(&keys.regenerate).map_or(self.origin, |keys| origin_of(&keys.body));
-            if !placeholders.iter().any(|one| matches!(one, Placeholder::PreviousEnds(_))) {
+            let origin = given(&keys.regenerate).map_or(self.origin, |keys| self.at(&keys.body));
+            if !regenerate.body.has(|one| matches!(one, Placeholder::PreviousEnds(_))) {
                 let invalid =
                     Invalid::new("the body of `regenerate` does not say when the previous token ends");
                 self.problems.error(origin, invalid.help("write <previous_ends:rfc3339> or another form; a service that ends it at once is not supported"));
             }
-            if !placeholders.iter().any(|one| matches!(one, Placeholder::Marker | Placeholder::Create)) {
+            if !regenerate.body.has(|one| matches!(one, Placeholder::Marker | Placeholder::Create)) {
                 let invalid = Invalid::new("the body of `regenerate` has no <marker>");
                 self.problems
                     .error(origin, invalid.help("write <create>, the whole body of `create`, or <marker>"));
@@ -218,9 +213,9 @@ impl Builder<'_> {
         }
     }
 
-    fn conditions(&mut self, named: Option<&Named<Node>>) -> Vec<Condition> {
-        let all = named.map(|named| named.0.as_slice()).unwrap_or_default();
-        all.iter()
+    fn conditions(&mut self, named: &[(String, Origin, Field<Node>)]) -> Vec<Condition> {
+        named
+            .iter()
             .filter_map(|(pointer, origin, field)| {
                 let at = self.problems.note(*origin, Pointer::parse(pointer))?;
                 let is = Body::read(field.value.as_ref()?, Place::Condition, &self.names, self.problems)?;
@@ -231,14 +226,15 @@ impl Builder<'_> {
 
     fn required<'k, T>(&mut self, field: &'k Option<Field<T>>, key: &str) -> Option<&'k T> {
         if field.is_none() {
-            self.missing(key, None, "docs/providers.md says what belongs there");
+            let invalid = Invalid::new(format!("this provider has no `{key}`"));
+            self.problems.error(self.origin, invalid.help("docs/providers.md says what belongs there"));
         }
         given(field)
     }
 
-    fn missing(&mut self, key: &str, origin: Option<Origin>, help: &str) {
-        let invalid = Invalid::new(format!("this provider has no `{key}`"));
-        self.problems.error(origin.unwrap_or(self.origin), invalid.help(help));
+    /// Where a key was given, else where the provider stands.
+    fn at<T>(&self, field: &Option<Field<T>>) -> Origin {
+        origin_of(field).unwrap_or(self.origin)
     }
 }
 
@@ -248,14 +244,6 @@ fn shortest_by_form(token: &TokenRules) -> Duration {
     Duration::from_secs(hours * 3600)
 }
 
-fn origin_of<T>(field: &Option<Field<T>>) -> Origin {
-    field.as_ref().map_or(Origin::Missing, |field| field.origin)
-}
-
-fn texts(list: Option<&Vec<Field<String>>>) -> Vec<String> {
-    list.into_iter().flatten().filter_map(|field| field.value.clone()).collect()
-}
-
-fn size(number: Number) -> usize {
-    usize::try_from(number.0).unwrap_or(usize::MAX)
+fn texts(list: &Option<Field<List<String>>>) -> Vec<String> {
+    all(list).iter().filter_map(|field| field.value.clone()).collect()
 }

@@ -5,18 +5,15 @@
 // The doc comments of keys are texts of the schema, which write `<credential>` bare.
 #![allow(rustdoc::invalid_html_tags)]
 
-mod forms;
-
 use serde_json::{Map, Value as Json, json};
 use url::Url;
 
 use super::template::Pointer;
 use super::time::TimeForm;
-use crate::diagnostic::Problems;
+use crate::diagnostic::{Invalid, Problems, quoted};
 use crate::period::Period;
-use crate::yaml::Node;
-use crate::yaml::keys::{At, Field, List, Named, OneOrMore, OrNone, Read, keys};
-pub(crate) use forms::{Number, PageKeys, PointerOrRoot};
+use crate::yaml::keys::{At, Field, List, Named, OneOrMore, OrNone, Read, by_text, keys};
+use crate::yaml::{Node, Value};
 
 keys! {
     /// A service that issues tokens, as data.
@@ -88,7 +85,7 @@ keys! {
         /// What follows it: word, dotted-word, uuid, random-word or id-and-visible. Default: word.
         body: String,
         /// The fewest characters that follow it. Default: 8.
-        least: Number,
+        least: usize,
         /// Whether the list shows such tokens. Default: true.
         listed: bool,
         /// Variables that a credential of this form needs.
@@ -142,7 +139,7 @@ keys! {
         /// The field.
         at: Pointer,
         /// The most characters that it holds. Of the field that carries the marker it must be said, or the file says `unproved`.
-        max: Number,
+        max: usize,
     }
 }
 
@@ -202,7 +199,7 @@ keys! {
         /// The parameter with the number of the page.
         number: String,
         /// The number of the first page. Default: 1.
-        first: Number,
+        first: usize,
         /// The parameter with the cursor.
         cursor: String,
         /// Where the cursor of the next page stands.
@@ -212,7 +209,7 @@ keys! {
         /// The parameter with the number of items on a page.
         limit: String,
         /// That number. Default: 100.
-        size: Number,
+        size: usize,
         /// Where the number of all items stands.
         total: Pointer,
         /// Where it stands whether there are more.
@@ -236,7 +233,7 @@ keys! {
         /// The JSON body.
         body: Node,
         /// The statuses that mean that it was done.
-        done: List<Number>,
+        done: List<usize>,
         /// What the reply must show besides.
         shows: Named<Node>,
         /// Where the token stands in the reply. Default: the whole reply.
@@ -256,7 +253,7 @@ keys! {
         /// The JSON body.
         body: Node,
         /// The statuses that mean that it was done. Default: 200 and 201.
-        done: List<Number>,
+        done: List<usize>,
         /// Where the token stands in the reply, or `none`: it is looked for in the list. Default: the whole reply.
         item: OrNone<Pointer>,
         /// Where the value stands in the reply: a pointer, several of which the first counts, or a text with <reply:/POINTER>.
@@ -276,9 +273,9 @@ keys! {
         /// What the reply must show of the token whose value it is, with <id> or <name>; anything else is unverified.
         shows: Named<Node>,
         /// The statuses that mean: not accepted. Default: 401.
-        rejected: List<Number>,
+        rejected: List<usize>,
         /// The statuses that tell nothing. Default: 403 and 404.
-        unverified: List<Number>,
+        unverified: List<usize>,
         /// What the new token must be allowed to do.
         needs: String,
     }
@@ -301,5 +298,52 @@ keys! {
         header: String,
         /// Its text, with <credential>. Default: the credential alone.
         value: String,
+    }
+}
+
+by_text! {
+    Pointer, Self::parse, { "type": "string", "examples": ["/data/id"] };
+    TimeForm, Self::parse, { "enum": ["rfc3339", "date", "seconds", "milliseconds"] };
+}
+
+/// How pages are asked for: by the `Link` header, or by parameters.
+#[derive(Debug, Clone)]
+pub(crate) enum PageKeys {
+    Link,
+    Mapping(Box<PageMapping>),
+}
+
+impl Read for PageKeys {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Value::Scalar { text, .. } if text == "link" => Some(Self::Link),
+            Value::Scalar { text, .. } => problems.note(
+                node.origin,
+                Err(Invalid::new(format!("unknown way of paging {}", quoted(text)))
+                    .help("expected `link`, or a mapping with `offset`, `number`, `cursor` or `next`")),
+            ),
+            _ => PageMapping::read(node, problems).map(|keys| Self::Mapping(Box::new(keys))),
+        }
+    }
+
+    fn schema(groups: &mut Map<String, Json>) -> Json {
+        json!({ "anyOf": [{ "enum": ["link"] }, PageMapping::schema(groups)] })
+    }
+}
+
+/// A pointer that may be empty: the whole reply.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PointerOrRoot(pub(crate) Pointer);
+
+impl Read for PointerOrRoot {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Value::Scalar { text, .. } if text.is_empty() => Some(Self::default()),
+            _ => Pointer::read(node, problems).map(Self),
+        }
+    }
+
+    fn schema(_: &mut Map<String, Json>) -> Json {
+        json!({ "type": "string" })
     }
 }

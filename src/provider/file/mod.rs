@@ -270,7 +270,7 @@ pub(crate) struct ListCall {
 pub(crate) struct Page {
     pub(crate) by: PageBy,
     /// The parameter with the number of items on a page, and that number.
-    pub(crate) limit: Option<(String, u32)>,
+    pub(crate) limit: Option<(String, usize)>,
     pub(crate) total: Option<Pointer>,
     pub(crate) more: Option<Pointer>,
 }
@@ -282,7 +282,7 @@ pub(crate) enum PageBy {
     Nothing,
     Offset(String),
     /// From the first.
-    Number(String, u32),
+    Number(String, usize),
     Cursor(String, Pointer),
     Next(Pointer),
     Link,
@@ -302,7 +302,7 @@ impl VerifyCall {
     /// token whose value signed in.
     pub(crate) fn tells_the_id(&self) -> bool {
         let is_id = |one: &Placeholder| matches!(one, Placeholder::Id | Placeholder::Name);
-        let names_the_id = |condition: &Condition| condition.is.placeholders().contains(&&Placeholder::Id);
+        let names_the_id = |condition: &Condition| condition.is.has(|one| *one == Placeholder::Id);
         self.auth.is_none()
             && !self.call.placeholders().any(is_id)
             && self.call.shows.iter().any(names_the_id)

@@ -117,13 +117,10 @@ pub(crate) fn canonicalize(value: Value) -> Value {
             Value::Array(all)
         }
         Value::Object(all) => {
-            let mut all: Vec<(String, Value)> = all
-                .into_iter()
-                .map(|(key, value)| (key, canonicalize(value)))
-                .filter(|(_, v)| !is_empty(v))
-                .collect();
-            all.sort_by(|(a, _), (b, _)| a.cmp(b));
-            Value::Object(all.into_iter().collect())
+            let all = all.into_iter().map(|(key, value)| (key, canonicalize(value)));
+            let mut all: Map<_, _> = all.filter(|(_, value)| !is_empty(value)).collect();
+            all.sort_keys();
+            Value::Object(all)
         }
         other => other,
     }

@@ -94,22 +94,24 @@ pub(crate) struct Names {
     pub(crate) rights: Vec<String>,
 }
 
-/// Names that no variable may have.
-pub(crate) const RESERVED: &[&str] = &[
-    "credential",
-    "id",
-    "name",
-    "unique_name",
-    "marker",
-    "expires",
-    "expires_in",
-    "previous_ends",
-    "create",
-    "uuid",
-    "rights",
-    "previous",
-    "reply",
+/// The placeholders of which there is one.
+const SIMPLE: [(&str, Placeholder); 7] = [
+    ("credential", Placeholder::Credential),
+    ("id", Placeholder::Id),
+    ("name", Placeholder::Name),
+    ("unique_name", Placeholder::UniqueName),
+    ("marker", Placeholder::Marker),
+    ("create", Placeholder::Create),
+    ("uuid", Placeholder::Uuid),
 ];
+
+/// The words in front of the others.
+const PREFIXES: [&str; 6] = ["expires", "expires_in", "previous_ends", "rights", "previous", "reply"];
+
+/// Names that no variable may have.
+pub(crate) fn reserved<'n>() -> impl Iterator<Item = &'n str> {
+    SIMPLE.iter().map(|(name, _)| *name).chain(PREFIXES)
+}
 
 impl Placeholder {
     fn parse(text: &str, place: Place, names: &Names) -> Result<Self, Invalid> {
@@ -129,7 +131,7 @@ impl Placeholder {
 
     fn read(text: &str, names: &Names) -> Result<Self, Invalid> {
         let unknown = || {
-            let known: Vec<&str> = RESERVED.iter().copied().chain(names.all()).collect();
+            let known: Vec<&str> = reserved().chain(names.all()).collect();
             let invalid = Invalid::new(format!("unknown placeholder {}", quoted(&format!("<{text}>"))));
             let word = text.split([':', '.']).next().unwrap_or_default();
             invalid.help(match nearest(word, known.iter().copied()) {
@@ -152,18 +154,14 @@ impl Placeholder {
                     .help("`token.rights` must declare it"))
             };
         }
+        if let Some((_, placeholder)) = SIMPLE.into_iter().find(|(name, _)| *name == text) {
+            return Ok(placeholder);
+        }
         let (name, form) = text.split_once(':').map_or((text, None), |(name, form)| (name, Some(form)));
         Ok(match (name, form) {
-            ("credential", None) => Self::Credential,
-            ("id", None) => Self::Id,
-            ("name", None) => Self::Name,
-            ("unique_name", None) => Self::UniqueName,
-            ("marker", None) => Self::Marker,
-            ("create", None) => Self::Create,
-            ("uuid", None) => Self::Uuid,
-            ("expires", Some(form)) => Self::Expires(form.parse()?),
-            ("expires_in", Some(unit)) => Self::ExpiresIn(unit.parse()?),
-            ("previous_ends", Some(form)) => Self::PreviousEnds(form.parse()?),
+            ("expires", Some(form)) => Self::Expires(TimeForm::parse(form)?),
+            ("expires_in", Some(unit)) => Self::ExpiresIn(Unit::parse(unit)?),
+            ("previous_ends", Some(form)) => Self::PreviousEnds(TimeForm::parse(form)?),
             ("previous", Some(pointer)) => Self::Previous(Pointer::parse(pointer)?),
             ("reply", Some(pointer)) => Self::Reply(Pointer::parse(pointer)?),
             ("expires" | "expires_in" | "previous_ends", None) => {
@@ -311,13 +309,13 @@ impl Body {
         }
     }
 
-    /// Every placeholder in it.
-    pub(crate) fn placeholders(&self) -> Vec<&Placeholder> {
+    /// Whether there is such a placeholder in it.
+    pub(crate) fn has(&self, wanted: impl Fn(&Placeholder) -> bool + Copy) -> bool {
         match self {
-            Self::Constant(_) => Vec::new(),
-            Self::Text(template) => template.placeholders().collect(),
-            Self::List(items) => items.iter().flat_map(Self::placeholders).collect(),
-            Self::Map(fields) => fields.iter().flat_map(|(_, value)| value.placeholders()).collect(),
+            Self::Constant(_) => false,
+            Self::Text(template) => template.placeholders().any(wanted),
+            Self::List(items) => items.iter().any(|item| item.has(wanted)),
+            Self::Map(fields) => fields.iter().any(|(_, value)| value.has(wanted)),
         }
     }
 
@@ -343,10 +341,7 @@ impl Body {
 
     /// Whether the engine decides its value, and not the rotation's `create`.
     pub(crate) fn is_decided(&self) -> bool {
-        let is_inherited =
-            |one: &&Placeholder| matches!(one, Placeholder::Right(_) | Placeholder::Previous(_));
-        let placeholders = self.placeholders();
-        !placeholders.is_empty() && !placeholders.iter().any(is_inherited)
+        self.has(|_| true) && !self.has(|one| matches!(one, Placeholder::Right(_) | Placeholder::Previous(_)))
     }
 }
 

@@ -1,7 +1,5 @@
 //! Dates as services write them.
 
-use std::str::FromStr;
-
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
@@ -21,14 +19,6 @@ pub(crate) enum TimeForm {
     Milliseconds,
 }
 
-impl FromStr for TimeForm {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        named("form of a date", &Self::NAMES, text)
-    }
-}
-
 /// The unit of a duration, which is rounded down to whole ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
@@ -37,16 +27,12 @@ pub(crate) enum Unit {
     Days,
 }
 
-impl FromStr for Unit {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+impl Unit {
+    pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
         let all = [("seconds", Self::Seconds), ("hours", Self::Hours), ("days", Self::Days)];
         named("unit of time", &all, text)
     }
-}
 
-impl Unit {
     pub(crate) fn write(self, duration: SignedDuration) -> Value {
         let seconds = duration.as_secs().max(0);
         json!(match self {
@@ -71,6 +57,10 @@ impl TimeForm {
         ("seconds", Self::Seconds),
         ("milliseconds", Self::Milliseconds),
     ];
+
+    pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
+        named("form of a date", &Self::NAMES, text)
+    }
 
     /// The moment that a service wrote; `None`: never. Never is written as nothing, null,
     /// an empty text, the year 1, zero or a negative number.

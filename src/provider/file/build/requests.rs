@@ -2,12 +2,12 @@
 
 use http::Method;
 
-use super::super::keys::{CallKeys, CreateKeys, ListKeys, Number, PageKeys, PageMapping, VerifyKeys};
+use super::super::keys::{CallKeys, CreateKeys, ListKeys, PageKeys, PageMapping, VerifyKeys};
 use super::super::template::{Body, Place, Placeholder, Pointer, Template};
 use super::super::{Call, CreateCall, ListCall, NewValue, Page, PageBy, VerifyCall};
-use super::{Builder, origin_of};
+use super::Builder;
 use crate::diagnostic::{Invalid, Origin, one_of, quoted};
-use crate::yaml::keys::{Field, List, given};
+use crate::yaml::keys::{Field, List, all, given, origin_of};
 
 impl Builder<'_> {
     pub(super) fn list(&mut self, keys: &ListKeys) -> Option<ListCall> {
@@ -31,21 +31,15 @@ impl Builder<'_> {
         let by = [
             given(&keys.offset).map(|name| PageBy::Offset(name.clone())),
             given(&keys.number)
-                .map(|name| PageBy::Number(name.clone(), given(&keys.first).map_or(1, |number| number.0))),
+                .map(|name| PageBy::Number(name.clone(), given(&keys.first).map_or(1, |first| *first))),
             given(&keys.cursor)
                 .zip(given(&keys.at))
                 .map(|(name, at)| PageBy::Cursor(name.clone(), at.clone())),
             given(&keys.next).map(|at| PageBy::Next(at.clone())),
         ];
         let mut by = by.into_iter().flatten();
-        let origin = [
-            origin_of(&keys.offset),
-            origin_of(&keys.number),
-            origin_of(&keys.cursor),
-            origin_of(&keys.next),
-        ]
-        .into_iter()
-        .find(|origin| *origin != Origin::Missing);
+        let ways = [&keys.offset, &keys.number, &keys.cursor].map(origin_of);
+        let origin = ways.into_iter().flatten().next().or(origin_of(&keys.next));
         let (Some(one), None) = (by.next(), by.next()) else {
             let invalid = Invalid::new("`page` must name exactly one way to the next page");
             self.problems.error(
@@ -55,7 +49,7 @@ impl Builder<'_> {
             return None;
         };
         let limit =
-            given(&keys.limit).map(|name| (name.clone(), given(&keys.size).map_or(100, |size| size.0)));
+            given(&keys.limit).map(|name| (name.clone(), given(&keys.size).map_or(100, |size| *size)));
         Some(Page { by: one, limit, total: given(&keys.total).cloned(), more: given(&keys.more).cloned() })
     }
 
@@ -142,16 +136,16 @@ impl Builder<'_> {
         let call = Call {
             body,
             done: statuses(&keys.done, done),
-            shows: self.conditions(given(&keys.shows)),
+            shows: self.conditions(all(&keys.shows)),
             item: Some(given(&keys.item).cloned().unwrap_or_default()),
             ..call?
         };
         let names_the_token = |one: &Placeholder| *one == Placeholder::Id;
-        let is_in_body = call.body.iter().flat_map(Body::placeholders).any(names_the_token);
+        let is_in_body = call.body.as_ref().is_some_and(|body| body.has(names_the_token));
         if !is_in_body && !call.placeholders().any(names_the_token) {
-            let path = methods.iter().find_map(|(_, field)| field.as_ref());
+            let path = methods.iter().find_map(|(_, path)| origin_of(path));
             self.problems.error(
-                path.map_or(self.origin, |field| field.origin),
+                path.unwrap_or(self.origin),
                 Invalid::new("this request does not say which token it is about")
                     .help("write <id> in the path or in the body"),
             );
@@ -163,7 +157,7 @@ impl Builder<'_> {
         self.required(&keys.get, "get")?;
         let call = self.request(Method::GET, &keys.get, Place::TokenPath, &keys.needs);
         Some(VerifyCall {
-            call: Call { shows: self.conditions(given(&keys.shows)), ..call? },
+            call: Call { shows: self.conditions(all(&keys.shows)), ..call? },
             auth: given(&keys.auth).and_then(|node| self.auth(node)),
             rejected: statuses(&keys.rejected, &[401]),
             unverified: statuses(&keys.unverified, &[403, 404]),
@@ -185,7 +179,7 @@ impl Builder<'_> {
             return None;
         };
         if let Some((_, other)) = all.next() {
-            self.problems.error(origin_of(other), Invalid::new("a request has one method"));
+            self.problems.error(self.at(other), Invalid::new("a request has one method"));
         }
         self.request(method.clone(), path, place, needs)
     }
@@ -199,7 +193,7 @@ impl Builder<'_> {
         place: Place,
         needs: &Option<Field<String>>,
     ) -> Option<Call> {
-        let (text, origin) = (given(path)?, origin_of(path));
+        let (text, origin) = (given(path)?, self.at(path));
         let (path, query) = text.split_once('?').map_or((&**text, None), |(path, query)| (path, Some(query)));
         let is_legal = path.starts_with('/')
             && path.split('/').skip(1).all(|segment| !matches!(segment, "" | "." | ".."))
@@ -234,9 +228,9 @@ fn one_page() -> Page {
     Page { by: PageBy::Nothing, limit: None, total: None, more: None }
 }
 
-fn statuses(list: &Option<Field<List<Number>>>, usual: &[u16]) -> Vec<u16> {
+fn statuses(list: &Option<Field<List<usize>>>, usual: &[u16]) -> Vec<u16> {
     match given(list) {
-        Some(list) => list.iter().filter_map(|field| u16::try_from(field.value?.0).ok()).collect(),
+        Some(list) => list.iter().filter_map(|field| u16::try_from(field.value?).ok()).collect(),
         None => usual.to_vec(),
     }
 }

@@ -6,28 +6,14 @@ use std::collections::BTreeMap;
 use http::{HeaderName, header};
 
 use super::super::keys::{AuthMapping, HeaderMapping, ValueKeys, VariableKeys};
-use super::super::template::{Names, Place, Placeholder, RESERVED, Template};
+use super::super::template::{Names, Place, Placeholder, Template, reserved};
 use super::super::{Auth, Header, ValueShape, Variable};
-use super::{Builder, origin_of, size, texts};
+use super::{Builder, texts};
 use crate::diagnostic::{Invalid, Origin, named, quoted};
 use crate::provider::{PROVED, YES};
 use crate::redact::{self, TokenShape};
-use crate::yaml::keys::{Field, Named, Read as _, given};
+use crate::yaml::keys::{Field, Read as _, given, origin_of};
 use crate::yaml::{Node, Value};
-
-/// Headers that the engine or the HTTP library decides.
-const ENGINE_HEADERS: &[&str] = &[
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "upgrade",
-    "te",
-    "trailer",
-    "expect",
-    "cookie",
-    "proxy-authorization",
-];
 
 const HEADER: &str = "expected a text, or { value: text, only: how the credential begins }";
 
@@ -40,9 +26,9 @@ impl Builder<'_> {
             Value::Map(_) => {
                 let AuthMapping { header, value } = AuthMapping::read(node, self.problems)?;
                 let name = given(&header).map_or("Authorization", String::as_str);
-                let name = self.header_name(name, header.as_ref().map_or(node.origin, |field| field.origin));
+                let name = self.header_name(name, origin_of(&header).unwrap_or(node.origin));
                 let text = given(&value).map_or("<credential>", String::as_str);
-                let at = value.as_ref().map_or(node.origin, |field| field.origin);
+                let at = origin_of(&value).unwrap_or(node.origin);
                 let template = self.problems.note(at, Template::parse(text, Place::Auth, &self.names))?;
                 if !template.placeholders().any(|one| *one == Placeholder::Credential) {
                     self.problems
@@ -57,9 +43,9 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) fn headers(&mut self, named: Option<&Named<Node>>) -> Vec<Header> {
-        let all = named.map(|named| named.0.as_slice()).unwrap_or_default();
-        all.iter()
+    pub(super) fn headers(&mut self, named: &[(String, Origin, Field<Node>)]) -> Vec<Header> {
+        named
+            .iter()
             .filter_map(|(name, origin, field)| {
                 let node = field.value.as_ref()?;
                 let (text, only) = match &node.value {
@@ -81,8 +67,21 @@ impl Builder<'_> {
     }
 
     fn header_name(&mut self, name: &str, origin: Origin) -> Option<HeaderName> {
-        let lower = name.to_ascii_lowercase();
-        if ENGINE_HEADERS.contains(&lower.as_str()) {
+        // The engine or the HTTP library decides these.
+        let is_decided = matches!(
+            name.to_ascii_lowercase().as_str(),
+            "host"
+                | "content-length"
+                | "transfer-encoding"
+                | "connection"
+                | "upgrade"
+                | "te"
+                | "trailer"
+                | "expect"
+                | "cookie"
+                | "proxy-authorization"
+        );
+        if is_decided {
             self.problems.error(origin, Invalid::new(format!("the header {} cannot be set", quoted(name))));
             return None;
         }
@@ -93,14 +92,16 @@ impl Builder<'_> {
         )
     }
 
-    pub(super) fn variables(&mut self, named: Option<&Named<VariableKeys>>) -> BTreeMap<String, Variable> {
-        let all = named.map(|named| named.0.as_slice()).unwrap_or_default();
+    pub(super) fn variables(
+        &mut self,
+        named: &[(String, Origin, Field<VariableKeys>)],
+    ) -> BTreeMap<String, Variable> {
         let mut variables = BTreeMap::new();
-        for (name, origin, field) in all {
+        for (name, origin, field) in named {
             let is_word =
                 name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
                     && name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-            if !is_word || RESERVED.contains(&name.as_str()) || name == PROVED {
+            if !is_word || reserved().any(|known| known == name) || name == PROVED {
                 let invalid = Invalid::new(format!("{} cannot be the name of a variable", quoted(name)));
                 self.problems.error(
                     *origin,
@@ -115,7 +116,7 @@ impl Builder<'_> {
             if is_secret && keys.default.is_some() {
                 let invalid = Invalid::new("a secret variable has no default");
                 self.problems.error(
-                    origin_of(&keys.default),
+                    self.at(&keys.default),
                     invalid.help("the rotation names the environment variable, in `with`"),
                 );
             }
@@ -124,7 +125,7 @@ impl Builder<'_> {
                 Variable {
                     about: given(&keys.about).cloned().unwrap_or_default(),
                     default: given(&keys.default).cloned(),
-                    one_of: texts(given(&keys.one_of)),
+                    one_of: texts(&keys.one_of),
                     is_optional: given(&keys.optional) == Some(&true),
                     is_secret,
                 },
@@ -133,26 +134,24 @@ impl Builder<'_> {
         variables
     }
 
-    pub(super) fn values(&mut self, list: Option<&Vec<Field<ValueKeys>>>) -> Vec<ValueShape> {
-        let all = list.map(Vec::as_slice).unwrap_or_default();
+    pub(super) fn values(&mut self, list: &[Field<ValueKeys>]) -> Vec<ValueShape> {
         let read = |field: &Field<ValueKeys>| {
             let keys = field.value.as_ref()?;
             let prefix = self.required(&keys.prefix, "prefix")?.clone();
-            let least = given(&keys.least).map_or(redact::Body::LEAST, |least| size(*least));
+            let least = given(&keys.least).copied().unwrap_or(redact::Body::LEAST);
             let body = match given(&keys.body) {
-                Some(text) => self.problems.note(
-                    origin_of(&keys.body),
-                    named("form of a value", &redact::Body::named(least), text),
-                )?,
+                Some(text) => self
+                    .problems
+                    .note(self.at(&keys.body), named("form of a value", &redact::Body::named(least), text))?,
                 None => redact::Body::Word(least),
             };
             Some(ValueShape {
                 shape: TokenShape { prefix: Cow::Owned(prefix), body },
                 is_listed: given(&keys.listed) != Some(&false),
-                needs: texts(given(&keys.needs)),
+                needs: texts(&keys.needs),
             })
         };
-        all.iter().filter_map(read).collect()
+        list.iter().filter_map(read).collect()
     }
 }
 

@@ -4,10 +4,10 @@ use super::super::keys::{RightMapping, TimeMapping, TokenKeys};
 use super::super::template::Pointer;
 use super::super::time::TimeForm;
 use super::super::{IdForm, Projection, Right, TokenRules};
-use super::{Builder, origin_of, size, texts};
+use super::{Builder, texts};
 use crate::diagnostic::{Invalid, Origin, Problems, named, quoted};
 use crate::provider::LONGEST_MARKER;
-use crate::yaml::keys::{At, Field, given};
+use crate::yaml::keys::{At, Field, all, given, origin_of};
 
 impl Builder<'_> {
     pub(super) fn token(&mut self, keys: &TokenKeys, secrets: &[String]) -> Option<TokenRules> {
@@ -17,12 +17,12 @@ impl Builder<'_> {
         if let Some(id) = id.as_ref().filter(|id| secrets.iter().any(|secret| secret == id.last())) {
             let invalid = Invalid::new(format!("the id at {} is a secret", quoted(id.text())));
             self.problems.error(
-                origin_of(&keys.id),
+                self.at(&keys.id),
                 invalid.help("ids are printed and stand in addresses; such a service cannot be described"),
             );
         }
         let id_form = match given(&keys.id_form) {
-            Some(text) => self.problems.note(origin_of(&keys.id_form), id_form(text)),
+            Some(text) => self.problems.note(self.at(&keys.id_form), id_form(text)),
             None => Some(IdForm::Anything),
         };
         let marker_keys = given(&keys.marker).map(|keys| &keys.0);
@@ -31,9 +31,9 @@ impl Builder<'_> {
             None => name.clone(),
         };
         let carrier = marker_keys.or(name_keys);
-        let marker_max = carrier.and_then(|keys| given(&keys.max)).map(|max| size(*max));
+        let marker_max = carrier.and_then(|keys| given(&keys.max)).copied();
         if let Some(max) = marker_max.filter(|max| *max < LONGEST_MARKER) {
-            let origin = carrier.map_or(self.origin, |keys| origin_of(&keys.max));
+            let origin = carrier.map_or(self.origin, |keys| self.at(&keys.max));
             let longest = LONGEST_MARKER;
             let invalid = Invalid::new(format!(
                 "a marker does not fit: the field holds {max} characters, and a marker has up to {longest}"
@@ -50,17 +50,20 @@ impl Builder<'_> {
         if !rights.is_empty() && keys.rights_at.is_some() {
             let invalid = Invalid::new("`rights` and `rights_at` exclude each other");
             self.problems.error(
-                origin_of(&keys.rights_at),
+                self.at(&keys.rights_at),
                 invalid.help("either the token has rights of its own, or its owner has them"),
             );
         }
         if rights.is_empty() && keys.rights_at.is_none() && keys.unknown_rights.is_none() {
-            self.problems.error(keys.rights.as_ref().map_or(self.origin, |field| field.origin), Invalid::new("`token` says nothing of the rights of a token")
+            self.problems.error(self.at(&keys.rights), Invalid::new("`token` says nothing of the rights of a token")
                 .help("list under `rights` what a token may do, so that it is copied and compared; or write `rights_at: owner` if nothing of it is decided by the token"));
         }
         let word = |problems: &mut Problems, field: &Option<Field<String>>, wanted: &'static str| {
             if let Some(text) = given(field) {
-                problems.note(origin_of(field), named("value of this key", &[(wanted, ())], text));
+                problems.note(
+                    field.as_ref().map_or(Origin::Missing, |f| f.origin),
+                    named("value of this key", &[(wanted, ())], text),
+                );
             }
         };
         word(self.problems, &keys.rights_at, "owner");
@@ -72,22 +75,22 @@ impl Builder<'_> {
             id: id?,
             id_form: id_form?,
             name: name?,
-            name_max: name_keys.and_then(|keys| given(&keys.max)).map(|max| size(*max)),
+            name_max: name_keys.and_then(|keys| given(&keys.max)).copied(),
             marker: marker?,
             marker_max,
             expires,
             created,
             changed,
             last_used,
-            disabled: self.conditions(given(&keys.disabled)),
-            ignore: self.conditions(given(&keys.ignore)),
-            only: self.conditions(given(&keys.only)),
+            disabled: self.conditions(all(&keys.disabled)),
+            ignore: self.conditions(all(&keys.ignore)),
+            only: self.conditions(all(&keys.only)),
             hint: given(&keys.hint).cloned(),
             rights,
             has_effective_rights: given(&keys.effective_rights) == Some(&true),
             copies_unknown_rights: keys.unknown_rights.is_some(),
             credential: match given(&keys.credential) {
-                Some(rule) => rule.0.as_ref().map(|named| self.conditions(Some(named))),
+                Some(rule) => rule.0.as_ref().map(|named| self.conditions(named)),
                 None => Some(Vec::new()),
             },
         })
@@ -95,8 +98,8 @@ impl Builder<'_> {
 
     /// Notes that the file does not say how long the marker's field may be.
     pub(super) fn unknown_length(&mut self, keys: Option<&TokenKeys>, token: &TokenRules) {
-        let marker = keys.map(|keys| origin_of(&keys.marker)).filter(|at| *at != Origin::Missing);
-        let name = keys.map_or(self.origin, |keys| origin_of(&keys.name));
+        let marker = keys.and_then(|keys| origin_of(&keys.marker));
+        let name = keys.map_or(self.origin, |keys| self.at(&keys.name));
         let invalid = Invalid::new("how long the field may be that carries the marker is not said");
         self.problems.error(
             marker.unwrap_or(name),
@@ -113,7 +116,7 @@ impl Builder<'_> {
         let at = self.required(&keys.at, "at").cloned();
         let form = given(&keys.form).copied().or(form);
         if form.is_none() && keys.form.is_none() {
-            let origin = origin_of(&keys.at);
+            let origin = self.at(&keys.at);
             self.problems.error(
                 origin,
                 Invalid::new("this date does not say in which form it is written")
@@ -124,8 +127,7 @@ impl Builder<'_> {
     }
 
     fn rights(&mut self, keys: &TokenKeys) -> Vec<Right> {
-        let named = given(&keys.rights).map(|named| named.0.as_slice()).unwrap_or_default();
-        named
+        all(&keys.rights)
             .iter()
             .filter_map(|(name, origin, field)| self.right(name, *origin, field.value.as_ref()?))
             .collect()
@@ -140,8 +142,8 @@ impl Builder<'_> {
         let (keep, drop, each) = (given(&keys.keep), given(&keys.drop), given(&keys.each));
         let projection = match (keep, drop, each) {
             (None, None, None) => Projection::Whole,
-            (Some(keep), None, None) => Projection::Keep(texts(Some(keep))),
-            (None, Some(drop), None) => Projection::Drop(texts(Some(drop))),
+            (Some(_), None, None) => Projection::Keep(texts(&keys.keep)),
+            (None, Some(_), None) => Projection::Drop(texts(&keys.drop)),
             (None, None, Some(each)) => Projection::Each(each.clone()),
             _ => {
                 self.problems.error(origin, Invalid::new("`keep`, `drop` and `each` exclude each other"));
@@ -155,7 +157,7 @@ impl Builder<'_> {
             default: given(&keys.default).and_then(|node| node.json(self.problems)),
             is_required: given(&keys.required) == Some(&true),
             omits_empty: given(&keys.omit_empty) == Some(&true),
-            unless: self.conditions(given(&keys.unless)),
+            unless: self.conditions(all(&keys.unless)),
             is_copied: given(&keys.copy) != Some(&false),
         })
     }
