@@ -82,6 +82,9 @@ pub(crate) struct Redactor {
 struct Grams {
     hasher: RandomState,
     by_length: BTreeMap<usize, HashSet<u64>>,
+    /// A bit for each two bytes that follow each other in one of them: most of a sentence
+    /// can be passed over without being hashed.
+    pairs: Vec<u64>,
     /// Of users' own providers.
     shapes: Vec<TokenShape>,
 }
@@ -103,8 +106,11 @@ impl Redactor {
         // crossfade's own sentences quote.
         for part in without_armour(value) {
             grams.learn(part.as_bytes());
-            // A value read from a file ends with a newline that no output repeats.
-            grams.learn(part.trim().as_bytes());
+            // A value read from a file ends with a newline that no output repeats: if it is
+            // short, it has no gram without it.
+            if part.trim().len() < GRAM {
+                grams.learn(part.trim().as_bytes());
+            }
             if part.len() < value.len() {
                 // Of a key also without line ends, however these are written.
                 let lines = part.split_whitespace().flat_map(|line| line.split("\\n"));
@@ -185,6 +191,20 @@ impl Grams {
         let length = value.len().min(GRAM);
         let hashes = value.windows(length).map(|gram| self.hasher.hash_one(gram));
         self.by_length.entry(length).or_default().extend(hashes);
+        self.pairs.resize(PAIRS / 64, 0);
+        for pair in value.windows(2) {
+            let (word, bit) = place(pair);
+            self.pairs[word] |= bit;
+        }
+    }
+
+    /// Whether the pairs at both ends of a gram occur in a secret.
+    fn may_know(&self, gram: &[u8]) -> bool {
+        let knows = |pair: &[u8]| {
+            let (word, bit) = place(pair);
+            self.pairs[word] & bit != 0
+        };
+        knows(&gram[..2]) && knows(&gram[gram.len() - 2..])
     }
 
     /// Where the original text of `decoding` shows a gram.
@@ -192,13 +212,22 @@ impl Grams {
         let mut found = Vec::new();
         for (&length, known) in &self.by_length {
             for (start, window) in decoding.bytes().windows(length).enumerate() {
-                if known.contains(&self.hasher.hash_one(window)) {
+                if self.may_know(window) && known.contains(&self.hasher.hash_one(window)) {
                     found.push(decoding.origin(start..start + length));
                 }
             }
         }
         found
     }
+}
+
+/// So many pairs of bytes there are.
+const PAIRS: usize = 1 << 16;
+
+/// The word and the bit that stand for a pair of bytes.
+fn place(pair: &[u8]) -> (usize, u64) {
+    let place = usize::from(pair[0]) << 8 | usize::from(pair[1]);
+    (place / 64, 1 << (place % 64))
 }
 
 /// What of a value is secret: of a PEM file the lines between `-----BEGIN …-----`

@@ -23,7 +23,7 @@ use crate::clock::{Clock, ClockId};
 use crate::diagnostic::{Invalid, Problems};
 use crate::doctor::{self, Diagnosis, Subject, workflow};
 use crate::environment::Environment;
-use crate::github::{GitHub, GithubCredential, GithubOptions, IssueToken, Issues, Mode};
+use crate::github::{GitHub, GithubOptions, Issues, Mode};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::log;
 use crate::progress::Progress;
@@ -72,7 +72,6 @@ pub async fn run(
         }
         Err(early_exit) => return exit_early(early_exit, &redactor, on_actions, streams),
     };
-    register(&run, &redactor);
     let verbosity = run.options.verbosity;
     let progress = match verbosity {
         Verbosity::Quiet => Progress::default(),
@@ -352,18 +351,4 @@ fn sessions(
         );
     }
     Ok(sessions)
-}
-
-/// Keeps every secret of this run out of every output.
-fn register(run: &Run, redactor: &Redactor) {
-    run.credentials.values().for_each(|credential| redactor.register(credential));
-    run.marker_keys.iter().for_each(|key| redactor.register(key));
-    if let Some(settings) = &run.issue {
-        let (IssueToken::Own(token) | IssueToken::Shared(token)) = &settings.token;
-        redactor.register(token);
-    }
-    match &run.github.credential {
-        GithubCredential::Token(token) => redactor.register(token),
-        GithubCredential::App { private_key, .. } => redactor.register(private_key),
-    }
 }

@@ -17,6 +17,8 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::sync::LazyLock;
+
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, ArgAction, Command as Clap};
 use clap_complete::Shell;
@@ -59,6 +61,12 @@ Examples:
 /// Every command and flag, with variables and defaults in the help texts.
 #[must_use]
 pub fn command() -> Clap {
+    // Tests invoke the program thousands of times.
+    static COMMAND: LazyLock<Clap> = LazyLock::new(described);
+    COMMAND.clone()
+}
+
+fn described() -> Clap {
     let described = |arg: Arg| {
         let (name, text) = (arg.get_id().to_string(), arg.get_help().map(ToString::to_string));
         let default = settings::default_of(&name).or_else(|| default_of(&name.replace('-', "_")));

@@ -32,7 +32,9 @@ pub(super) fn decodings(text: &str) -> Vec<Decoding> {
     for _ in 0..LAYERS {
         let next: Vec<Decoding> = all[newest]
             .iter()
-            .flat_map(|decoding| [decoding.decoded(percent_escape), decoding.decoded(json_escape)])
+            .flat_map(|decoding| {
+                [decoding.decoded(b'%', percent_escape), decoding.decoded(b'\\', json_escape)]
+            })
             .flatten()
             .collect();
         newest = all.len()..all.len() + next.len();
@@ -59,9 +61,12 @@ impl Decoding {
         start..origins.last().map_or(start, |last| last.end)
     }
 
-    /// Undoes escapes: `escape` is given the rest of the bytes and tells which
-    /// byte they begin with and how long its escape is. `None` if there is none.
-    fn decoded(&self, escape: fn(&[u8]) -> Option<(u8, usize)>) -> Option<Self> {
+    /// Undoes escapes, which begin with `mark`: `escape` is given the rest of the bytes and
+    /// tells which byte they begin with and how long its escape is. `None` if there is none.
+    fn decoded(&self, mark: u8, escape: fn(&[u8]) -> Option<(u8, usize)>) -> Option<Self> {
+        if !self.bytes.contains(&mark) {
+            return None;
+        }
         let mut decoded = Self::with_capacity(self.bytes.len());
         let mut at = 0;
         while at < self.bytes.len() {

@@ -180,6 +180,10 @@ pub(super) fn find(text: &[u8]) -> Vec<Range<usize>> {
     let mut at = 0;
     while at < text.len() {
         let (rest, start) = (&text[at..], &starts[usize::from(text[at])]);
+        if start.shapes.is_empty() && !start.other {
+            at += 1;
+            continue;
+        }
         let tokens = start.shapes.iter().filter_map(|shape| shape.find(&mut runs, at));
         found.extend(tokens.map(|body| shifted(body, at)));
         if start.other {

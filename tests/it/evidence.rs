@@ -310,7 +310,7 @@ async fn an_archived_repository_says_nothing_of_others() {
 /// The three requests of a preflight wait for one another in nothing.
 #[tokio::test]
 async fn evidence_costs_no_round_trip() {
-    use crate::support::proxy::{Gate, When};
+    use crate::support::server::{Gate, When};
     use crate::support::{Fault, Target};
     let held = [("GET", "/public-key"), ("PUT", "/CROSSFADE_WRITE_CHECK"), ("GET", "/repos/acme/infra")];
     for (method, path) in held {

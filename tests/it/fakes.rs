@@ -239,7 +239,7 @@ async fn an_organization_secret_keeps_or_loses_its_readers() {
 #[tokio::test]
 async fn a_github_of_ones_own_begins_at_a_path_and_limits_rates() {
     let clock = VirtualClock::new();
-    let github = FakeGithub::start_at(&clock, "/api/v3").await;
+    let github = FakeGithub::start_at(&clock, "/api/v3");
     github.add_repo("acme/infra");
     github.add_credential(Credential::new("writer", "t"));
     let reset = clock.now().checked_add(HOUR).unwrap();
@@ -328,7 +328,7 @@ async fn bad_regenerations_are_refused() {
 #[tokio::test]
 async fn tokens_authenticate_by_their_life_and_rights() {
     let clock = VirtualClock::new();
-    let axiom = FakeAxiom::start(&clock).await;
+    let axiom = FakeAxiom::start(&clock);
     let list = async |value: &str| Client::new(&axiom.url(), value).get("/v2/tokens").await.status().as_u16();
     let reader = TokenSpec::named("reader").with("orgCapabilities", json!({ "apiTokens": ["read"] }));
     let reader = axiom.add_token(reader.expires_in(HOUR));

@@ -4,7 +4,7 @@ use crate::file::File;
 use crate::support::axiom::TokenSpec;
 use crate::support::github::{APP_ID, Credential, FakeIssue, KEY_PKCS1, On};
 use crate::support::leaks::find_leaks;
-use crate::support::proxy::{Front, Gate, When};
+use crate::support::server::{Front, Gate, When};
 use crate::support::world::{REPOSITORY, TOKEN};
 use crate::support::{Fault, Faults, Invocation, Ran, Target, World};
 
@@ -391,7 +391,7 @@ fn creation() -> Target {
     Target::matching(|request| request.method == "POST" && request.path.ends_with("/issues"))
 }
 
-/// A run through a proxy.
+/// A run against servers with faults.
 fn through(world: &World, front: &Front) -> Invocation {
     let run = Invocation::of("rotate").scene(world, front.github.url(), front.provider.url());
     run.flag("--report-issue")

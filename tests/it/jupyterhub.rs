@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::support::events::Peer;
 use crate::support::github::{Credential, FakeGithub, On};
-use crate::support::proxy::{FaultProxy, Passing};
+use crate::support::server::{Passing, Server, Upstream};
 use crate::support::{Fault, Faults, Ran, Target, VirtualClock};
 use hub::Hub;
 
@@ -25,11 +25,11 @@ const SECRET: &str = "acme/infra:HUB_TOKEN";
 const WRITER: &str = "github_pat_11AAQX7Y20Zk3vT8wLr5Nq_bM4hJ9cDfS6gE1uPiOyRtWxVzKmBn";
 const SCOPES: [&str; 2] = ["read:users:name!user", "read:users:activity!user"];
 
-/// A hub behind a proxy, a fake GitHub with one secret, and the token in it.
+/// A hub behind a server with faults, a fake GitHub with one secret, and the token in it.
 struct Scene {
     hub: Hub,
     faults: Faults,
-    _proxy: FaultProxy,
+    _server: Server,
     github: FakeGithub,
     clock: VirtualClock,
     original: Value,
@@ -43,24 +43,23 @@ impl Scene {
         let original = hub.create(USER, "ci-ingest", scopes).await;
         // The hub lives in real time, so the fake does too.
         let clock = VirtualClock::at(Timestamp::now());
-        let github = FakeGithub::start(&clock).await;
+        let github = FakeGithub::start(&clock);
         github.add_place_of(SECRET);
         github.add_credential(Credential::new("writer", WRITER));
         clock.advance(SignedDuration::from_hours(-24));
         github.put_by_hand(SECRET, value_of(&original));
         clock.advance(SignedDuration::from_hours(24));
         let faults = Faults::none();
-        let dates = github.detached();
-        let proxy = FaultProxy::start(Peer::Provider, &hub.url(), &faults, Arc::new(move || dates.date()));
+        let server = Server::start(Peer::Provider, Upstream::Address(hub.address()), "/hub/api", &faults);
         let folder = tempfile::tempdir().unwrap();
         let file = format!(
             "rotations:\n  - name: ci-ingest\n    provider: jupyterhub\n    provider_url: {}\n    \
              with: {{ user: {USER} }}\n    token: ci-ingest\n    lifetime: 30d\n    overlap: 1d\n    \
              rotate_before: 7d\n    secrets: [HUB_TOKEN]\n",
-            proxy.url()
+            server.url()
         );
         std::fs::write(folder.path().join("crossfade.yml"), file).unwrap();
-        Some(Self { hub, faults, _proxy: proxy, github, clock, original, folder })
+        Some(Self { hub, faults, _server: server, github, clock, original, folder })
     }
 
     /// Runs the built binary with the administrator's credential.
@@ -164,7 +163,7 @@ async fn an_id_that_another_user_s_token_took_over_is_left_alone() {
     let hub = scene.hub.clone();
     let take_over = move |_: &Passing| {
         let (hub, sender) = (hub.clone(), sender.clone());
-        // The hook runs on the proxy's thread, which has a runtime already.
+        // The hook runs on the server's thread, which has a runtime already.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             sender.send(runtime.block_on(hub.create(USER, "someone else's", &SCOPES))).unwrap();

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::scene::{Credential, PATIENT, Scene};
 use crate::support::marker::Marker;
-use crate::support::proxy::{Gate, Passing, When};
+use crate::support::server::{Gate, Passing, When};
 use crate::support::{Fault, Invocation, Ran, Target, World};
 
 /// The requests of a clean run of the standard scene.

@@ -29,7 +29,7 @@ use crate::support::provider::deepset::SERVICE as DEEPSET;
 use crate::support::provider::launchdarkly::SERVICE as LAUNCHDARKLY;
 use crate::support::provider::softwareone::SERVICE as SOFTWAREONE;
 use crate::support::provider::{FURTHER, Service};
-use crate::support::proxy::Passing;
+use crate::support::server::Passing;
 use crate::support::{Fault, Peer, Ran, Target, World};
 
 /// Scenes that one thread has under way: most of their time is waiting.

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::scene::{Credential, IMPATIENT, PATIENT, Scene};
-use crate::support::proxy::{Front, Gate, When};
+use crate::support::server::{Front, Gate, When};
 use crate::support::{Fault, Faults, Invariant, Invocation, Ran, Target, World};
 
 const SECRET: &str = "acme/infra:AXIOM_TOKEN";

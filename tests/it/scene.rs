@@ -1,4 +1,4 @@
-//! A scene behind proxies, the runs in it, and what a run's words are measured by.
+//! A scene behind servers with faults, the runs in it, and what a run's words are measured by.
 //!
 //! The fault matrix and the random walk are written against this alone, whoever the
 //! provider is; how a scene begins is theirs.
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::support::invocation::KILLED;
 use crate::support::leaks::find_leaks;
-use crate::support::proxy::{Front, Passing};
+use crate::support::server::{Front, Passing};
 use crate::support::world::TOKEN;
 use crate::support::{Fault, Faults, Invariant, Invocation, Ran, Target, World};
 
@@ -31,7 +31,7 @@ pub(crate) enum Credential {
     Own,
 }
 
-/// A world behind proxies.
+/// A world behind servers with faults.
 pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) faults: Faults,

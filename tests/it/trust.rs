@@ -9,7 +9,7 @@ use crate::support::provider::deepset::SERVICE as DEEPSET;
 use crate::support::provider::launchdarkly::SERVICE as LAUNCHDARKLY;
 use crate::support::provider::softwareone::SERVICE as SOFTWAREONE;
 use crate::support::provider::{FakeToken, Service, TokenSpec};
-use crate::support::proxy::{Gate, When};
+use crate::support::server::{Gate, When};
 use crate::support::{Fault, Ran, Target, World};
 
 const KEY: &str = "the signing key of these tests";

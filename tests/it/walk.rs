@@ -24,7 +24,7 @@ use crate::support::github::On;
 use crate::support::marker::Marker;
 use crate::support::provider::rest::MANAGES;
 use crate::support::provider::{ALL, FURTHER, Service, TokenSpec};
-use crate::support::proxy::{Gate, When};
+use crate::support::server::{Gate, When};
 use crate::support::{Fault, Faults, Invocation, Ran, Target, World};
 
 /// Signs the markers of the walks that have a key.

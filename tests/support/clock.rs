@@ -74,9 +74,6 @@ impl Default for VirtualClock {
 }
 
 /// What a server's `Date` header says.
-///
-/// The server library adds a date to a reply that has none, so a reply *without*
-/// one takes a proxy: see `FaultProxy::strip_date`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DateHeader {
     /// The server's time.
@@ -84,6 +81,8 @@ pub enum DateHeader {
     Right,
     /// Something that is no date.
     Garbled,
+    /// There is no such header.
+    Missing,
 }
 
 /// One server's view of the time: the virtual clock, and how wrong it is.
@@ -121,12 +120,13 @@ impl ServerClock {
         self.clock.0.lock().unwrap().latency
     }
 
-    /// The value of the `Date` header.
+    /// The value of the `Date` header, if there is one.
     #[must_use]
-    pub fn date(&self) -> String {
+    pub fn date(&self) -> Option<String> {
         match self.header {
-            DateHeader::Right => http_date(self.now()),
-            DateHeader::Garbled => "the day after tomorrow".to_owned(),
+            DateHeader::Right => Some(http_date(self.now())),
+            DateHeader::Garbled => Some("the day after tomorrow".to_owned()),
+            DateHeader::Missing => None,
         }
     }
 }

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use jsonschema::Validator;
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
-use super::reply::{Recorded, segments};
+use super::reply::Recorded;
 
 /// One API description.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Api {
     /// Query parameters of lists that the description leaves out.
     queries: &'static [&'static str],
     validators: Mutex<HashMap<String, Option<Arc<Validator>>>>,
+    /// The template of each path that was asked for.
+    templates: Mutex<HashMap<String, Option<String>>>,
 }
 
 /// GitHub: secrets, what is needed to reach them, and issues.
@@ -135,7 +138,15 @@ impl Api {
         beyond: &'static [(&'static str, &'static str, &'static str)],
     ) -> Self {
         let document = serde_json::from_str(text).unwrap();
-        Self { name, prefix, document, beyond, queries: &[], validators: Mutex::default() }
+        Self {
+            name,
+            prefix,
+            document,
+            beyond,
+            queries: &[],
+            validators: Mutex::default(),
+            templates: Mutex::default(),
+        }
     }
 
     /// Why a request does not fit; empty if it does. `base` is what stands
@@ -211,8 +222,12 @@ impl Api {
     /// The operation of a path; literal segments win over parameters.
     fn operation(&self, method: &str, path: &str) -> Option<(&str, &Value)> {
         let paths = self.document["paths"].as_object().unwrap();
-        let fitting = paths.iter().filter(|(template, _)| fits(template, path));
-        let (template, item) = fitting.min_by_key(|(template, _)| template.matches('{').count())?;
+        let mut templates = self.templates.lock().unwrap();
+        let template = templates.entry(path.to_owned()).or_insert_with(|| {
+            let fitting = paths.keys().filter(|template| fits(template, path));
+            fitting.min_by_key(|template| template.matches('{').count()).cloned()
+        });
+        let (template, item) = paths.get_key_value(template.as_deref()?)?;
         Some((template, item.get(method.to_ascii_lowercase())?))
     }
 
@@ -281,16 +296,25 @@ fn body_of(described: &Value) -> (&'static str, &Value) {
 
 /// Whether a path has the form of a template. `{*rest}` stands for any end.
 fn fits(template: &str, path: &str) -> bool {
-    let wanted: Vec<&str> = template.trim_matches('/').split('/').collect();
-    let given = segments(path);
-    if let Some(fixed) = wanted.iter().position(|w| w.starts_with("{*")) {
-        return given.len() > fixed && wanted[..fixed].iter().zip(&given).all(|(w, g)| segment_fits(w, g));
+    let mut given = path.trim_matches('/').split('/');
+    for wanted in template.trim_matches('/').split('/') {
+        let Some(segment) = given.next() else { return false };
+        if wanted.starts_with("{*") {
+            return true;
+        }
+        if !segment_fits(wanted, segment) {
+            return false;
+        }
     }
-    wanted.len() == given.len() && wanted.iter().zip(&given).all(|(w, g)| segment_fits(w, g))
+    given.next().is_none()
 }
 
 fn segment_fits(wanted: &str, given: &str) -> bool {
-    if wanted.starts_with('{') { !given.is_empty() } else { wanted == given }
+    match wanted.starts_with('{') {
+        true => !given.is_empty(),
+        false if given.contains('%') => percent_decode_str(given).eq(wanted.bytes()),
+        false => wanted == given,
+    }
 }
 
 /// OpenAPI 3.0 to JSON Schema: `nullable` becomes a union with `null`, what

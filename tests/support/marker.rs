@@ -100,10 +100,5 @@ fn base36(mut number: i64) -> String {
 }
 
 fn base32(bytes: &[u8]) -> String {
-    let bits: String = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
-    let digit = |bits: &[u8]| {
-        let text = format!("{:0<5}", std::str::from_utf8(bits).unwrap());
-        char::from(b"abcdefghijklmnopqrstuvwxyz234567"[usize::from_str_radix(&text, 2).unwrap()])
-    };
-    bits.as_bytes().chunks(5).map(digit).collect()
+    data_encoding::BASE32_NOPAD.encode(bytes).to_lowercase()
 }

@@ -13,7 +13,7 @@
 //!   [`marker`]: the marker, read independently of the crate.
 //! - [`invocation`]: one run of crossfade.
 //! - [`leaks`]: parts of secrets in what a run puts out.
-//! - [`proxy`]: faults between a client and a fake.
+//! - [`server`]: the HTTP server of a fake, with the faults inside.
 
 // Each user of this module uses another part of it.
 #![allow(dead_code, unused_imports, unreachable_pub)]
@@ -30,9 +30,8 @@ pub mod invocation;
 pub mod leaks;
 pub mod marker;
 pub mod provider;
-pub mod proxy;
 pub mod reply;
-mod server;
+pub mod server;
 pub mod world;
 
 pub use axiom::FakeAxiom;
@@ -42,5 +41,5 @@ pub use github::FakeGithub;
 pub use invariants::Invariant;
 pub use invocation::{Invocation, Ran};
 pub use provider::{FakeProvider, Service};
-pub use proxy::{Fault, Faults, Target};
+pub use server::{Fault, Faults, Target};
 pub use world::World;

@@ -1,32 +1,37 @@
 //! Small builders for replies, and the record of a request.
 
-use super::clock::ServerClock;
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use wiremock::{Request, ResponseTemplate};
+use url::Url;
 
-/// A reply before the headers that every reply of a fake has.
+use super::clock::ServerClock;
+
+/// A fake's reply.
 #[derive(Debug, Clone)]
 pub struct Reply {
     /// The status.
     pub status: u16,
     /// The JSON body; `None`: no body.
     pub body: Option<Value>,
-    /// Headers of this reply alone.
+    /// The headers but for the body's.
     pub headers: Vec<(String, String)>,
+    /// How long the server takes to send it, in real time.
+    pub delay: Duration,
 }
 
 impl Reply {
     /// A reply with a JSON body.
     #[must_use]
     pub fn json(status: u16, body: Value) -> Self {
-        Self { status, body: Some(body), headers: Vec::new() }
+        Self { body: Some(body), ..Self::empty(status) }
     }
 
     /// A reply without a body.
     #[must_use]
     pub fn empty(status: u16) -> Self {
-        Self { status, body: None, headers: Vec::new() }
+        Self { status, body: None, headers: Vec::new(), delay: Duration::ZERO }
     }
 
     /// `{"message": …}`.
@@ -42,21 +47,26 @@ impl Reply {
         self
     }
 
-    /// The reply as the server library wants it.
+    /// The reply as it goes out: with the server's date, and as late as the clock says.
     #[must_use]
-    pub fn into_template(self, clock: &ServerClock) -> ResponseTemplate {
-        let mut template = ResponseTemplate::new(self.status).insert_header("date", clock.date());
-        if !clock.latency().is_zero() {
-            template = template.set_delay(clock.latency());
-        }
-        if let Some(body) = &self.body {
-            template = template.set_body_raw(body.to_string(), "application/json; charset=utf-8");
-        }
-        for (name, value) in &self.headers {
-            template = template.append_header(name.as_str(), value.as_str());
-        }
-        template
+    pub(super) fn sent_at(mut self, clock: &ServerClock) -> Self {
+        self.headers.extend(clock.date().map(|date| ("date".to_owned(), date)));
+        self.delay = clock.latency();
+        self
     }
+}
+
+/// A request as a fake sees it.
+#[derive(Debug)]
+pub struct Request {
+    /// The method.
+    pub method: http::Method,
+    /// Where it was sent.
+    pub url: Url,
+    /// The headers.
+    pub headers: http::HeaderMap,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 /// A request that a fake received, and what it answered.
@@ -119,8 +129,8 @@ pub fn query(request: &Request, name: &str) -> Option<String> {
     request.url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
-/// The origin under which the client reached the server. Behind a proxy this is
-/// the proxy's, so that links lead back through it.
+/// The origin under which the client reached the server: one fake can have several, and
+/// links lead back to the same.
 #[must_use]
 pub fn origin(request: &Request) -> String {
     let host = request.headers.get("host").and_then(|h| h.to_str().ok()).unwrap_or("localhost");

@@ -237,8 +237,8 @@ impl Builder {
     /// Starts both fakes and sets the scene.
     pub async fn start(self) -> World {
         let clock = self.clock;
-        let github = FakeGithub::start_at(&clock, &self.base).await;
-        let provider = FakeProvider::of(self.service, &clock, self.seed).await;
+        let github = FakeGithub::start_at(&clock, &self.base);
+        let provider = FakeProvider::of(self.service, &clock, self.seed);
         let journal = Journal::default();
         github.observers().add(journal.hook());
         provider.observers().add(journal.hook());

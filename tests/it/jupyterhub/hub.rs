@@ -1,7 +1,7 @@
 //! A JupyterHub process, and what it knows of its tokens.
 
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -52,6 +52,11 @@ impl Hub {
         let hub = Self { python, folder, port, process };
         hub.wait();
         Some(hub)
+    }
+
+    /// Where the hub listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
     }
 
     /// The API's URL.

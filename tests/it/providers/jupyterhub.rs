@@ -47,7 +47,7 @@ async fn a_token_that_got_the_id_of_a_deleted_one_is_left_alone() {
     // crossfade tries the new value first, in case the previous token was the credential, and
     // that may not delete tokens.
     let refused = std::sync::atomic::AtomicBool::new(false);
-    let second = move |one: &crate::support::proxy::Passing| {
+    let second = move |one: &crate::support::server::Passing| {
         one.method == "DELETE" && refused.swap(true, std::sync::atomic::Ordering::Relaxed)
     };
     scene.faults.inject(Target::matching(second), Fault::after(take_over).and_close());

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::scene::{Credential, IMPATIENT, PATIENT, Scene};
 use crate::support::axiom::TokenSpec;
 use crate::support::github::On;
-use crate::support::proxy::{Gate, When};
+use crate::support::server::{Gate, When};
 use crate::support::world::Builder;
 use crate::support::{Fault, Peer, Ran, Target, World};
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use super::*;
+use crate::support::clock::DateHeader;
 
 #[tokio::test]
 async fn with_a_clock_that_is_wrong_nothing_is_minted() {
@@ -52,13 +53,13 @@ async fn a_short_overlap_never_ends_inside_the_delivery() {
 #[tokio::test]
 async fn without_a_date_from_github_nothing_is_minted() {
     let scene = due().await;
-    scene.front.github.strip_date(true);
+    scene.world.github.set_clock(|clock| clock.header = DateHeader::Missing);
     let ran = faulty(&scene).await;
     assert!(error(&ran).contains("have no `Date` header"), "{}", ran.everything());
     assert!(ran.everything().contains("pass on the `Date` header"), "{}", ran.everything());
     assert_eq!(minted(&scene), 0);
-    scene.front.github.strip_date(false);
-    scene.front.provider.strip_date(true);
+    scene.world.github.set_clock(|clock| clock.header = DateHeader::Right);
+    scene.world.provider.set_clock(|clock| clock.header = DateHeader::Missing);
     let ran = heals(&scene).await;
     let warnings = ran.rotation()["warnings"].to_string();
     assert!(warnings.contains("its clock could not be checked"), "{warnings}");

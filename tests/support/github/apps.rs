@@ -12,9 +12,8 @@ use ring::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, Unpa
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
-use wiremock::Request;
 
-use super::super::reply::{Reply, origin};
+use super::super::reply::{Reply, Request, origin};
 use super::credential::Credential;
 use super::routes::{Call, Outcome, failure, not_found};
 use super::state::{Repository, State};

@@ -17,12 +17,11 @@ mod workflows;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::clock::{ServerClock, VirtualClock};
 use super::events::{Event, Observers, Peer};
-use super::reply::Recorded;
-use super::server::Server;
+use super::reply::{Recorded, Reply, Request};
+use super::server::{Fake, Faults, Server, Upstream};
 use address::{Scope, parse_destination, parse_scope};
 use state::{Break, State};
 
@@ -35,9 +34,9 @@ pub use workflows::{Workflow, WorkflowRun};
 /// A fake GitHub. Clones share it; it stops when the last one is dropped.
 #[derive(Clone)]
 pub struct FakeGithub {
-    origin: String,
+    url: String,
     /// `None` in a detached view.
-    server: Option<Server>,
+    server: Option<Arc<Server>>,
     state: Arc<Mutex<State>>,
     observers: Observers,
 }
@@ -48,34 +47,48 @@ struct Desk {
     observers: Observers,
 }
 
-impl Respond for Desk {
-    fn respond(&self, request: &Request) -> ResponseTemplate {
-        let (template, event) = self.state.lock().unwrap().serve(request);
+impl Fake for Desk {
+    fn answer(&self, request: &Request) -> Reply {
+        let (reply, event) = self.state.lock().unwrap().serve(request);
         self.observers.notify(&event);
-        template
+        reply
+    }
+
+    fn date(&self) -> Option<String> {
+        self.state.lock().unwrap().clock.date()
     }
 }
 
 impl FakeGithub {
     /// Starts an empty fake, like api.github.com.
-    pub async fn start(clock: &VirtualClock) -> Self {
-        Self::start_at(clock, "").await
+    #[must_use]
+    pub fn start(clock: &VirtualClock) -> Self {
+        Self::start_at(clock, "")
     }
 
     /// Starts an empty fake whose API begins at a path such as `/api/v3`.
-    pub async fn start_at(clock: &VirtualClock, base: &str) -> Self {
+    #[must_use]
+    pub fn start_at(clock: &VirtualClock, base: &str) -> Self {
         let state = Arc::new(Mutex::new(State::new(ServerClock::new(clock.clone()), base)));
         let observers = Observers::default();
-        let server = MockServer::builder().disable_request_recording().start().await;
-        let desk = Desk { state: Arc::clone(&state), observers: observers.clone() };
-        Mock::given(wiremock::matchers::any()).respond_with(desk).mount(&server).await;
-        Self { origin: server.uri(), server: Some(Server::new(server)), state, observers }
+        let mut fake = Self { url: String::new(), server: None, state, observers };
+        let server = fake.behind(&Faults::none());
+        fake.url = server.url().to_owned();
+        fake.server = Some(Arc::new(server));
+        fake
+    }
+
+    /// A further server of this fake, with faults.
+    #[must_use]
+    pub fn behind(&self, faults: &Faults) -> Server {
+        let desk = Desk { state: Arc::clone(&self.state), observers: self.observers.clone() };
+        Server::start(Peer::Github, Upstream::Fake(Arc::new(desk)), &self.lock().base, faults)
     }
 
     /// The API's URL, with its path.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("{}{}", self.origin, self.lock().base)
+        self.url.clone()
     }
 
     /// A view of the same state that neither keeps the server alive nor tells
@@ -83,7 +96,7 @@ impl FakeGithub {
     #[must_use]
     pub fn detached(&self) -> Self {
         Self {
-            origin: self.origin.clone(),
+            url: self.url.clone(),
             server: None,
             state: Arc::clone(&self.state),
             observers: Observers::default(),
@@ -362,7 +375,7 @@ impl FakeGithub {
     /// What this server sends as `Date` now.
     #[must_use]
     pub fn date(&self) -> String {
-        self.lock().clock.date()
+        self.lock().clock.date().unwrap_or_default()
     }
 
     /// Every request so far.

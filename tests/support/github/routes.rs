@@ -5,11 +5,10 @@ use std::time::Instant;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use wiremock::{Request, ResponseTemplate};
 
 use super::super::contracts;
 use super::super::events::{Event, Peer};
-use super::super::reply::{Recorded, Reply, origin, segments};
+use super::super::reply::{Recorded, Reply, Request, origin, segments};
 use super::address::{Place, Scope, Store};
 use super::credential::Credential;
 use super::state::{Repository, State};
@@ -38,7 +37,7 @@ pub(super) fn not_found() -> Reply {
 }
 
 impl State {
-    pub(super) fn serve(&mut self, request: &Request) -> (ResponseTemplate, Event) {
+    pub(super) fn serve(&mut self, request: &Request) -> (Reply, Event) {
         self.clock.tick();
         let at = self.clock.now();
         let mut record = Recorded::new(request, at);
@@ -65,7 +64,7 @@ impl State {
         reply.headers.extend(self.switches.headers.clone());
         let event = Event { at, peer: Peer::Github, what: format!("{} -> {}", record.line(), reply.status) };
         self.requests.push(record);
-        (reply.into_template(&self.clock), event)
+        (reply.sent_at(&self.clock), event)
     }
 
     fn answer(&mut self, request: &Request) -> Reply {

@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use wiremock::Request;
 
 use super::super::contracts;
-use super::super::reply::{Reply, segments};
+use super::super::reply::{Reply, Request, segments};
 use super::{FakeToken, Outcome, Service, State, TokenSpec};
 
 /// Regenerates under a new id, and keeps the overlap itself.

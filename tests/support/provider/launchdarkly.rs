@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use wiremock::Request;
 
 use super::super::contracts;
-use super::super::reply::{Reply, query, segments};
+use super::super::reply::{Reply, Request, query, segments};
 use super::{FakeToken, Outcome, Service, State, TokenSpec};
 
 /// Creates beside the previous token, which is given an expiry or deleted later.

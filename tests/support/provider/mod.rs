@@ -19,13 +19,12 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use jiff::{SignedDuration, Timestamp};
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value};
-use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::clock::{ServerClock, VirtualClock, seconds};
 use super::contracts::Api;
 use super::events::{Event, Observers, Peer};
-use super::reply::{Recorded, Reply};
-use super::server::Server;
+use super::reply::{Recorded, Reply, Request};
+use super::server::{Fake, Faults, Server, Upstream};
 
 pub use token::{FakeToken, TokenSpec};
 
@@ -186,9 +185,9 @@ pub struct State {
 /// A fake provider. Clones share it; it stops when the last one is dropped.
 #[derive(Clone)]
 pub struct FakeProvider {
-    origin: String,
+    url: String,
     /// `None` in a detached view.
-    server: Option<Server>,
+    server: Option<Arc<Server>>,
     state: Arc<Mutex<State>>,
     observers: Observers,
 }
@@ -199,29 +198,43 @@ struct Desk {
     observers: Observers,
 }
 
-impl Respond for Desk {
-    fn respond(&self, request: &Request) -> ResponseTemplate {
-        let (template, event) = self.state.lock().unwrap().serve(request);
+impl Fake for Desk {
+    fn answer(&self, request: &Request) -> Reply {
+        let (reply, event) = self.state.lock().unwrap().serve(request);
         self.observers.notify(&event);
-        template
+        reply
+    }
+
+    fn date(&self) -> Option<String> {
+        self.state.lock().unwrap().clock.date()
     }
 }
 
 impl FakeProvider {
     /// Starts a fake Axiom without tokens.
-    pub async fn start(clock: &VirtualClock) -> Self {
-        Self::of(&axiom::SERVICE, clock, 0).await
+    #[must_use]
+    pub fn start(clock: &VirtualClock) -> Self {
+        Self::of(&axiom::SERVICE, clock, 0)
     }
 
     /// Starts a fake without tokens. Its ids and values differ from those of
     /// other seeds.
-    pub async fn of(service: &'static Service, clock: &VirtualClock, seed: u64) -> Self {
+    #[must_use]
+    pub fn of(service: &'static Service, clock: &VirtualClock, seed: u64) -> Self {
         let state = Arc::new(Mutex::new(State::new(service, ServerClock::new(clock.clone()), seed)));
         let observers = Observers::default();
-        let server = MockServer::builder().disable_request_recording().start().await;
-        let desk = Desk { state: Arc::clone(&state), observers: observers.clone() };
-        Mock::given(wiremock::matchers::any()).respond_with(desk).mount(&server).await;
-        Self { origin: server.uri(), server: Some(Server::new(server)), state, observers }
+        let mut fake = Self { url: String::new(), server: None, state, observers };
+        let server = fake.behind(&Faults::none());
+        fake.url = server.url().to_owned();
+        fake.server = Some(Arc::new(server));
+        fake
+    }
+
+    /// A further server of this fake, with faults.
+    #[must_use]
+    pub fn behind(&self, faults: &Faults) -> Server {
+        let desk = Desk { state: Arc::clone(&self.state), observers: self.observers.clone() };
+        Server::start(Peer::Provider, Upstream::Fake(Arc::new(desk)), "", faults)
     }
 
     /// Which service this plays.
@@ -233,7 +246,7 @@ impl FakeProvider {
     /// The origin, without the API's path.
     #[must_use]
     pub fn url(&self) -> String {
-        self.origin.clone()
+        self.url.clone()
     }
 
     /// A view of the same state that neither keeps the server alive nor tells
@@ -241,7 +254,7 @@ impl FakeProvider {
     #[must_use]
     pub fn detached(&self) -> Self {
         Self {
-            origin: self.origin.clone(),
+            url: self.url.clone(),
             server: None,
             state: Arc::clone(&self.state),
             observers: Observers::default(),
@@ -350,7 +363,7 @@ impl FakeProvider {
     /// What this server sends as `Date` now.
     #[must_use]
     pub fn date(&self) -> String {
-        self.lock().clock.date()
+        self.lock().clock.date().unwrap_or_default()
     }
 
     /// Every request so far.
@@ -515,7 +528,7 @@ impl State {
         (self.service.route)(self, request).unwrap_or_else(|refusal| refusal)
     }
 
-    fn serve(&mut self, request: &Request) -> (ResponseTemplate, Event) {
+    fn serve(&mut self, request: &Request) -> (Reply, Event) {
         self.clock.tick();
         let at = self.clock.now();
         let mut record = Recorded::new(request, at);
@@ -531,6 +544,6 @@ impl State {
         let event =
             Event { at, peer: Peer::Provider, what: format!("{} -> {}", record.line(), reply.status) };
         self.requests.push(record);
-        (reply.into_template(&self.clock), event)
+        (reply.sent_at(&self.clock), event)
     }
 }

@@ -4,9 +4,8 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use url::{Position, Url};
-use wiremock::Request;
 
-use super::super::reply::{Reply, query, segments};
+use super::super::reply::{Reply, Request, query, segments};
 use super::{FakeToken, Outcome, State};
 
 /// What a creation asks for: everything but the expiry, and the expiry.

@@ -1,10 +1,9 @@
 //! The fake SoftwareOne Marketplace: no expiry, but tokens can be disabled.
 
 use serde_json::{Map, Value, json};
-use wiremock::Request;
 
 use super::super::contracts;
-use super::super::reply::{Reply, query, segments};
+use super::super::reply::{Reply, Request, query, segments};
 use super::{FakeToken, Outcome, Service, State, TokenSpec};
 
 /// Creates beside the old token, which is disabled and deleted later.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::super::super::contracts;
-use super::super::super::reply::Reply;
+use super::super::super::reply::{Reply, Request};
 use super::super::rest::{Asked, PLAIN, Rest, manager, route};
 use super::super::{FakeToken, Service, State, TokenSpec};
 use super::{rename, seconds_from};
@@ -134,7 +134,7 @@ fn shown(token: &FakeToken) -> Value {
 }
 
 /// By when each was last used, with the token of a running server among them.
-fn page(all: &[Value], _: &wiremock::Request) -> Value {
+fn page(all: &[Value], _: &Request) -> Value {
     let mut all = all.to_vec();
     all.push(json!({
         "user": "ci-bot", "id": "a9001", "kind": "api_token", "roles": [], "scopes": [], "note": "ci-ingest",

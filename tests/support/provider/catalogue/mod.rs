@@ -15,6 +15,7 @@ pub mod snyk;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
+use super::super::reply::Request;
 use super::Service;
 
 /// Each service whose page has a configuration with variables.
@@ -67,7 +68,7 @@ fn attributes(mut body: Map<String, Value>, kind: &str) -> Result<Map<String, Va
 }
 
 /// Whether a body is sent as JSON:API has it.
-fn is_json_api(request: &wiremock::Request) -> Result<(), &'static str> {
+fn is_json_api(request: &Request) -> Result<(), &'static str> {
     let kind = request.headers.get("content-type");
     let is_right = request.body.is_empty() || kind.is_some_and(|kind| kind == "application/vnd.api+json");
     is_right.then_some(()).ok_or("the content type must be application/vnd.api+json")

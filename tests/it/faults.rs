@@ -1,4 +1,4 @@
-//! Proves that the fault proxy does what it says, and costs little.
+//! Proves that the faults of a fake's server do what they say, and cost little.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,8 +9,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Client, header, json_of};
-use crate::support::clock::http_date;
-use crate::support::proxy::{Front, Gate, When};
+use crate::support::clock::{DateHeader, http_date};
+use crate::support::server::{Front, Gate, When};
 use crate::support::{Fault, Faults, Peer, Target, World};
 
 struct Scene {
@@ -40,7 +40,7 @@ impl Scene {
             .await
     }
 
-    /// How many tokens were made through the proxy.
+    /// How many tokens were made here.
     fn minted(&self) -> usize {
         self.world.axiom.tokens().len() - 2
     }
@@ -50,10 +50,10 @@ impl Scene {
 async fn without_a_fault_nothing_is_changed() {
     let scene = Scene::start().await;
     let github = Client::new(scene.front.github.url(), scene.world.github_token());
-    let body = github.sealed("/repos/acme/infra/actions/secrets/public-key", "through the proxy").await;
+    let body = github.sealed("/repos/acme/infra/actions/secrets/public-key", "through this server").await;
     let path = "/repos/acme/infra/actions/secrets/AXIOM_TOKEN";
     assert_eq!(github.status(Method::PUT, path, Some(body)).await, 204);
-    assert_eq!(scene.world.github.secret("acme/infra:AXIOM_TOKEN").unwrap().value, "through the proxy");
+    assert_eq!(scene.world.github.secret("acme/infra:AXIOM_TOKEN").unwrap().value, "through this server");
     let list = scene.axiom.get("/v2/tokens").await;
     assert_eq!(header(&list, "date"), Some(http_date(scene.world.clock.now()).as_str()));
     assert_eq!(json_of(list).await.as_array().unwrap().len(), 2);
@@ -173,7 +173,7 @@ async fn a_gate_holds_a_request() {
 #[tokio::test]
 async fn a_reply_can_be_without_a_date() {
     let scene = Scene::start().await;
-    scene.front.provider.strip_date(true);
+    scene.world.provider.set_clock(|clock| clock.header = DateHeader::Missing);
     assert_eq!(header(&scene.axiom.get("/v2/tokens").await, "date"), None);
     scene.faults.inject(Target::All, Fault::Status { code: 500, processed: true });
     let made_up = scene.axiom.get("/v2/tokens").await;

@@ -2,8 +2,12 @@
 
 use std::io;
 
+use http::{HeaderName, HeaderValue};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use url::Url;
+
+use super::super::reply::{Reply, Request};
 
 /// One side's socket.
 pub(super) type Socket = BufReader<TcpStream>;
@@ -27,6 +31,22 @@ impl Message {
             headers.push(("content-type".to_owned(), kind.into()));
         }
         Self { start: format!("HTTP/1.1 {status} {reason}"), headers, body: body.into() }
+    }
+
+    /// A request as a fake sees it.
+    pub(super) fn received(&self) -> Request {
+        let host = String::from_utf8_lossy(self.header("host").unwrap_or(b"localhost")).into_owned();
+        let name = |name: &str| HeaderName::from_bytes(name.as_bytes()).unwrap();
+        Request {
+            method: self.word(0).parse().unwrap(),
+            url: Url::parse(&format!("http://{host}{}", self.word(1))).unwrap(),
+            headers: self
+                .headers
+                .iter()
+                .map(|(known, value)| (name(known), HeaderValue::from_bytes(value).unwrap()))
+                .collect(),
+            body: self.body.clone(),
+        }
     }
 
     /// A header's value; the name in lower case.
@@ -78,6 +98,18 @@ impl Message {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.body);
         out
+    }
+}
+
+impl From<Reply> for Message {
+    fn from(reply: Reply) -> Self {
+        let kind = if reply.body.is_some() { "application/json; charset=utf-8" } else { "" };
+        let body = reply.body.map(|body| body.to_string()).unwrap_or_default();
+        let mut message = Self::reply(reply.status, kind, &body);
+        message
+            .headers
+            .extend(reply.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value.into_bytes())));
+        message
     }
 }
 

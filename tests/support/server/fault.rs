@@ -8,10 +8,10 @@ use tokio::sync::watch;
 
 use super::super::events::{Journal, Peer};
 
-/// A request as a proxy saw it. Carries no header and no body.
+/// A request as a server saw it. Carries no header and no body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passing {
-    /// Its number, counted from 1 over all proxies that share the plan.
+    /// Its number, counted from 1 over all servers that share the plan.
     pub n: usize,
     /// Which service it was for.
     pub peer: Peer,
@@ -36,7 +36,7 @@ pub enum When {
     After,
 }
 
-/// Something that a test does at a request, on the proxy's thread.
+/// Something that a test does at a request, on the server's thread.
 pub type Act = Arc<dyn Fn(&Passing) + Send + Sync>;
 
 /// What a test makes of a reply: its headers and its body.
@@ -260,7 +260,7 @@ impl Default for Gate {
 /// Which requests a fault is for.
 #[derive(Clone)]
 pub enum Target {
-    /// The N-th over all proxies that share the plan, counted from 1.
+    /// The N-th over all servers that share the plan, counted from 1.
     Nth(usize),
     /// Those of which this is true.
     Matching(Arc<dyn Fn(&Passing) -> bool + Send + Sync>),
@@ -319,7 +319,7 @@ impl Target {
     }
 }
 
-/// The plan that the proxies of a scene share, and the count of what passed.
+/// The plan that the servers of a scene share, and the count of what passed.
 /// Clones share it.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Mutex<Plan>>);

@@ -1,6 +1,6 @@
-//! Faults between a client and a fake: a small HTTP/1.1 proxy.
+//! A fake's HTTP/1.1 server, with the faults inside.
 //!
-//! The server library cannot cut a connection or leave a date out; this can.
+//! Server libraries keep connections whole and replies complete; this one need not.
 //! [`fault`] says what can go wrong, [`wire`] reads and writes messages.
 
 mod fault;
@@ -9,60 +9,61 @@ mod wire;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 
 use super::events::Peer;
+use super::reply::{Reply, Request};
 use super::world::World;
 use wire::{Message, Socket};
 
 pub use fault::{Act, Fault, Faults, Gate, Passing, Target, When};
 
-/// The `Date` of a reply that the proxy makes up.
-pub type Dates = Arc<dyn Fn() -> String + Send + Sync>;
+/// What answers requests.
+pub trait Fake: Send + Sync {
+    /// The reply to a request, which has its effect by then.
+    fn answer(&self, request: &Request) -> Reply;
 
-/// A proxy in front of one fake. Stops when it is dropped.
-pub struct FaultProxy {
+    /// The `Date` of a reply that the server makes up; `None`: it has none.
+    fn date(&self) -> Option<String>;
+}
+
+/// What is behind a server.
+#[derive(Clone)]
+pub enum Upstream {
+    /// A fake, in this process.
+    Fake(Arc<dyn Fake>),
+    /// A real server. What is made up has no date.
+    Address(SocketAddr),
+}
+
+/// A server. Stops when it is dropped.
+pub struct Server {
     url: String,
-    strip_date: Arc<AtomicBool>,
     connections: watch::Receiver<usize>,
     _stop: oneshot::Sender<()>,
 }
 
-/// What a proxy's connections share.
+/// What a server's connections share.
 #[derive(Clone)]
 struct Post {
     peer: Peer,
-    upstream: SocketAddr,
+    upstream: Upstream,
     faults: Faults,
-    dates: Dates,
-    strip_date: Arc<AtomicBool>,
     connections: Arc<watch::Sender<usize>>,
 }
 
-impl FaultProxy {
-    /// Starts a proxy in front of `upstream`, a URL on a loopback address.
+impl Server {
+    /// Starts a server whose API begins at `path`.
     #[must_use]
-    pub fn start(peer: Peer, upstream: &str, faults: &Faults, dates: Dates) -> Self {
-        let upstream = url::Url::parse(upstream).unwrap();
+    pub fn start(peer: Peer, upstream: Upstream, path: &str, faults: &Faults) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
-        let path = upstream.path().trim_end_matches('/');
         let url = format!("http://{}{path}", listener.local_addr().unwrap());
-        let strip_date = Arc::new(AtomicBool::new(false));
-        let upstream = upstream.socket_addrs(|| None).unwrap()[0];
         let (count, connections) = watch::channel(0);
-        let post = Post {
-            peer,
-            upstream,
-            faults: faults.clone(),
-            dates,
-            strip_date: Arc::clone(&strip_date),
-            connections: Arc::new(count),
-        };
+        let post = Post { peer, upstream, faults: faults.clone(), connections: Arc::new(count) };
         let (stop, stopped) = oneshot::channel();
         // A thread of its own: tests may block theirs while a client runs.
         std::thread::spawn(move || {
@@ -74,35 +75,30 @@ impl FaultProxy {
                 }
             });
         });
-        Self { url, strip_date, connections, _stop: stop }
+        Self { url, connections, _stop: stop }
     }
 
     /// Waits until no client is connected: what a client that is gone had sent
     /// has been processed by then.
     pub async fn quiet(&self) {
         let mut connections = self.connections.clone();
-        // An error means that the proxy has stopped.
+        // An error means that the server has stopped.
         let _ = connections.wait_for(|count| *count == 0).await;
     }
 
-    /// The URL to give to a client instead of the fake's.
+    /// The URL to give to a client.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
-
-    /// Takes the `Date` header off every reply, and leaves it out of its own.
-    pub fn strip_date(&self, strip: bool) {
-        self.strip_date.store(strip, Ordering::Relaxed);
-    }
 }
 
-/// The proxies in front of both fakes of a scene.
+/// Servers with faults for both fakes of a scene.
 pub struct Front {
-    /// In front of GitHub.
-    pub github: FaultProxy,
-    /// In front of the provider.
-    pub provider: FaultProxy,
+    /// GitHub.
+    pub github: Server,
+    /// The provider.
+    pub provider: Server,
 }
 
 impl Front {
@@ -115,17 +111,11 @@ impl Front {
 }
 
 impl World {
-    /// Puts a proxy in front of each fake. Faults are noted in the journal.
+    /// A further server of each fake, with faults. They are noted in the journal.
     #[must_use]
     pub fn behind(&self, faults: &Faults) -> Front {
         faults.note_in(&self.journal);
-        let (github, axiom) = (self.github.detached(), self.axiom.detached());
-        let github_dates: Dates = Arc::new(move || github.date());
-        let axiom_dates: Dates = Arc::new(move || axiom.date());
-        Front {
-            github: FaultProxy::start(Peer::Github, &self.github.url(), faults, github_dates),
-            provider: FaultProxy::start(Peer::Provider, &self.axiom.url(), faults, axiom_dates),
-        }
+        Front { github: self.github.behind(faults), provider: self.axiom.behind(faults) }
     }
 }
 
@@ -226,25 +216,30 @@ impl Post {
                 }
             }
         }
-        if self.strip_date.load(Ordering::Relaxed) {
-            reply.remove("date");
-        }
         wire::write(client, &reply).await?;
         Ok(!reply.says_close())
     }
 
-    /// Passes a request on, over the connection that is there or a new one.
-    async fn forward(&self, request: &Message, upstream: &mut Option<Socket>) -> io::Result<Message> {
-        if upstream.is_none() {
-            let socket = TcpStream::connect(self.upstream).await?;
+    /// What is behind answers: a real server over the connection that is there, or a new one.
+    async fn forward(&self, request: &Message, connection: &mut Option<Socket>) -> io::Result<Message> {
+        let address = match &self.upstream {
+            Upstream::Fake(fake) => {
+                let reply = fake.answer(&request.received());
+                tokio::time::sleep(reply.delay).await;
+                return Ok(Message::from(reply));
+            }
+            Upstream::Address(address) => address,
+        };
+        if connection.is_none() {
+            let socket = TcpStream::connect(address).await?;
             socket.set_nodelay(true)?;
-            *upstream = Some(BufReader::new(socket));
+            *connection = Some(BufReader::new(socket));
         }
-        let socket = upstream.as_mut().expect("connected above");
+        let socket = connection.as_mut().expect("connected above");
         wire::write(socket, request).await?;
         let reply = wire::read_reply(socket).await?;
         if reply.says_close() {
-            *upstream = None;
+            *connection = None;
         }
         Ok(reply)
     }
@@ -271,8 +266,10 @@ impl Post {
             Fault::WrongHtml => (Message::reply(200, HTML, "<html><body>Sign in</body></html>"), None),
             _ => return None,
         };
-        if !self.strip_date.load(Ordering::Relaxed) {
-            reply.set("date", (self.dates)());
+        if let Upstream::Fake(fake) = &self.upstream
+            && let Some(date) = fake.date()
+        {
+            reply.set("date", date);
         }
         if let Some(seconds) = retry_after {
             reply.set("retry-after", seconds.to_string());
