@@ -35,6 +35,11 @@ impl Invalid {
         })
     }
 
+    /// The text if it is legal, else its refusal.
+    pub(crate) fn unless(is_legal: bool, what: &str, text: &str) -> Result<String, Self> {
+        if is_legal { Ok(text.to_owned()) } else { Err(Self::text(what, text)) }
+    }
+
     /// Adds a hint to the message, in brackets.
     pub(crate) fn hint(mut self, hint: &str) -> Self {
         self.message = format!("{} ({hint})", self.message);
@@ -228,12 +233,8 @@ impl Problems {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, problem) in self.sorted().into_iter().enumerate() {
-            if i > 0 {
-                f.write_str("\n\n")?;
-            }
-            f.write_str(&self.render(problem))?;
-        }
+        let shown: Vec<String> = self.sorted().into_iter().map(|problem| self.render(problem)).collect();
+        f.write_str(&shown.join("\n\n"))?;
         if self.is_cut_off {
             write!(f, "\n\nOnly the first {MOST} problems are shown.")?;
         }
@@ -322,17 +323,19 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         .map(|(_, c)| c)
 }
 
-/// The value that a table gives to a word; else what is allowed and the nearest.
+/// The refusal of a word: what is allowed, and the nearest of it.
+pub(crate) fn unknown<'a>(what: &str, word: &str, known: impl Iterator<Item = &'a str> + Clone) -> Invalid {
+    let allowed = one_of(known.clone());
+    Invalid::new(format!("unknown {what} {}", quoted(word))).help(match nearest(word, known) {
+        Some(meant) => format!("did you mean `{meant}`? Allowed: {allowed}"),
+        None => format!("allowed: {allowed}"),
+    })
+}
+
+/// The value that a table gives to a word.
 pub(crate) fn named<T: Clone>(what: &str, table: &[(&str, T)], word: &str) -> Result<T, Invalid> {
-    let names = || table.iter().map(|(name, _)| *name);
-    if let Some((_, value)) = table.iter().find(|(name, _)| *name == word) {
-        return Ok(value.clone());
-    }
-    let unknown = Invalid::new(format!("unknown {what} {}", quoted(word)));
-    Err(unknown.help(match nearest(word, names()) {
-        Some(meant) => format!("did you mean `{meant}`? Allowed: {}", one_of(names())),
-        None => format!("allowed: {}", one_of(names())),
-    }))
+    let value = table.iter().find(|(name, _)| *name == word).map(|(_, value)| value.clone());
+    value.ok_or_else(|| unknown(what, word, table.iter().map(|(name, _)| *name)))
 }
 
 /// The name that a table gives to a value.

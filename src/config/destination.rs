@@ -243,9 +243,7 @@ const OWN_SECRETS: &[&str] = &[
 
 /// A legal secret name, upper case as GitHub keeps it.
 pub(crate) fn secret_name(name: &str) -> Result<String, Invalid> {
-    let legal = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        && name.bytes().next().is_some_and(|b| !b.is_ascii_digit());
-    if !legal {
+    if !is_variable_name(name) {
         return Err(Invalid::text("secret name", name)
             .help("only letters, digits and _ are allowed, and no digit at the start"));
     }
@@ -264,12 +262,18 @@ pub(crate) fn secret_name(name: &str) -> Result<String, Invalid> {
     Ok(upper)
 }
 
+/// Whether an environment variable, or a secret, may have this name.
+pub(super) fn is_variable_name(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && name.bytes().next().is_some_and(|b| !b.is_ascii_digit())
+}
+
 /// The name of a user or an organization.
 pub(crate) fn owner_name(name: &str) -> Result<String, Invalid> {
     let legal = (1..=100).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         && !name.starts_with('-');
-    if legal { Ok(name.to_owned()) } else { Err(Invalid::text("user or organization name", name)) }
+    Invalid::unless(legal, "user or organization name", name)
 }
 
 /// The name of a repository, without its owner.
@@ -277,7 +281,7 @@ pub(super) fn repository_name(name: &str) -> Result<String, Invalid> {
     let legal = (1..=100).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         && !matches!(name, "." | "..");
-    if legal { Ok(name.to_owned()) } else { Err(Invalid::text("repository name", name)) }
+    Invalid::unless(legal, "repository name", name)
 }
 
 /// The name of a deployment environment in `store`.
@@ -288,12 +292,8 @@ pub(crate) fn environment_name(name: &str, store: Store) -> Result<String, Inval
     }
     let legal =
         (1..=255).contains(&name.chars().count()) && name.trim() == name && !name.chars().any(suspicious);
-    if legal {
-        Ok(name.to_owned())
-    } else {
-        Err(Invalid::text("environment name", name)
-            .help("1 to 255 characters, without control characters or spaces around it"))
-    }
+    Invalid::unless(legal, "environment name", name)
+        .map_err(|e| e.help("1 to 255 characters, without control characters or spaces around it"))
 }
 
 #[cfg(test)]

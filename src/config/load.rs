@@ -31,7 +31,12 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
     let before = problems.errors();
     let FileKeys { defaults, providers: own, rotations } = match file {
         Some(text) => file::read(text, problems),
-        None => FileKeys { rotations: Some(missing(vec![missing(by_flags(flags))])), ..FileKeys::default() },
+        None => {
+            // Without a file, a rotation takes its name from its token.
+            let name = flags.name.clone().or_else(|| flags.token.clone());
+            let rotation = missing(RotationKeys { name, ..flags.clone() });
+            FileKeys { rotations: Some(missing(vec![rotation])), ..FileKeys::default() }
+        }
     };
     let defaults = defaults.and_then(|field| field.value).unwrap_or_default();
     let mut rotations = rotations.and_then(|field| field.value).unwrap_or_default();
@@ -83,12 +88,6 @@ fn missing<T>(value: T) -> Field<T> {
     Field { origin: Origin::Missing, value: Some(value) }
 }
 
-/// Without a file, a rotation takes its name from its token.
-fn by_flags(flags: &RotationKeys) -> RotationKeys {
-    let name = flags.name.clone().or_else(|| flags.token.clone());
-    RotationKeys { name, ..flags.clone() }
-}
-
 /// Flags that describe one rotation need exactly one.
 fn flags_fit(flags: &RotationKeys, selected: usize, problems: &mut Problems) {
     if let Some(name) = &flags.name {
@@ -121,7 +120,18 @@ impl RotationBuilder<'_> {
             ("secrets", "--secret", keys.secrets.is_some()),
         ];
         for (key, flag, _) in required.into_iter().filter(|(.., is_given)| !is_given) {
-            self.require(key, flag);
+            if !self.by_flags {
+                self.problems.error(self.origin, Invalid::new(format!("this rotation has no `{key}`")));
+            } else if key != "name" {
+                // A name that is missing was to come from the token, which is missing too.
+                let variable = format!("CROSSFADE_{}", key.to_uppercase());
+                let invalid = Invalid::new(format!("no {} is given", flag.trim_start_matches('-')));
+                self.problems.error(
+                    self.origin,
+                    invalid
+                        .help(format!("give {flag}, the variable {variable} or the action's input `{key}`")),
+                );
+            }
         }
         let name = checked(&keys.name, self.problems, validate::rotation_name);
         let token = checked(&keys.token, self.problems, token_name);
@@ -157,20 +167,6 @@ impl RotationBuilder<'_> {
             patterns,
             after: all(&keys.after).iter().filter_map(|one| one.value.clone()).collect(),
         })
-    }
-
-    fn require(&mut self, key: &str, flag: &str) {
-        let invalid = match key {
-            // Its token is missing too, and reported.
-            "name" if self.by_flags => return,
-            _ if self.by_flags => {
-                let variable = format!("CROSSFADE_{}", key.to_uppercase());
-                Invalid::new(format!("no {} is given", flag.trim_start_matches('-')))
-                    .help(format!("give {flag}, the variable {variable} or the action's input `{key}`"))
-            }
-            _ => Invalid::new(format!("this rotation has no `{key}`")),
-        };
-        self.problems.error(self.origin, invalid);
     }
 
     /// Whether the variable with the credential is known and may be one.

@@ -2,24 +2,17 @@
 //! the file's own. And what a rotation sets of their variables.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use super::file::RotationKeys;
 use super::validate;
 use crate::diagnostic::{Invalid, Origin, Problems, named, nearest, one_of, quoted};
 use crate::provider::file::{ProviderKeys, Variable, build};
 use crate::provider::{Kind, catalogue};
-use crate::yaml::keys::{Field, all, by_text, given};
+use crate::yaml::keys::{Entry, Field, all, by_text, given};
 
 /// What a rotation calls its provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProviderName(pub(crate) String);
-
-impl fmt::Display for ProviderName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 by_text! {
     ProviderName, |text| Ok(Self(text.to_owned())), { "anyOf": [
@@ -34,13 +27,13 @@ pub(crate) struct Providers(Vec<Kind>);
 
 impl Providers {
     /// Those that ship with crossfade, and a file's own, each checked.
-    pub(crate) fn read(own: &[(String, Origin, Field<ProviderKeys>)], problems: &mut Problems) -> Self {
+    pub(crate) fn read(own: &[Entry<ProviderKeys>], problems: &mut Problems) -> Self {
         let mut all = catalogue().to_vec();
         for (name, origin, field) in own {
             let legal = problems.note(*origin, provider_name(name)).is_some();
             let Some(keys) = field.value.as_ref() else { continue };
             let file = build(name, None, keys, *origin, problems);
-            all.extend(file.filter(|_| legal).map(Kind::from));
+            all.extend(file.filter(|_| legal).map(Kind::new));
         }
         Self(all)
     }
@@ -52,11 +45,7 @@ impl Providers {
 }
 
 /// Notes a name that no provider has. `own`: those of the file, right or not.
-pub(super) fn check_name(
-    field: &Field<ProviderName>,
-    own: &[(String, Origin, Field<ProviderKeys>)],
-    problems: &mut Problems,
-) {
+pub(super) fn check_name(field: &Field<ProviderName>, own: &[Entry<ProviderKeys>], problems: &mut Problems) {
     let Some(name) = &field.value else { return };
     let mut known: Vec<(&str, ())> = catalogue().iter().map(|kind| (kind.name(), ())).collect();
     known.extend(own.iter().map(|(name, ..)| (name.as_str(), ())));

@@ -59,9 +59,11 @@ pub(super) fn decide(
     let selected: Vec<&RotationKeys> =
         all().filter(|(one, _)| one.is_selected).map(|(_, keys)| keys).collect();
     refuse_flags(flags, &selected, problems);
-    let resolved: Vec<RotationKeys> = all()
-        .map(|(one, keys)| if one.is_selected { over(flags, keys.clone()) } else { keys.clone() })
-        .collect();
+    // A rotation of the file keeps its name.
+    let flags = RotationKeys { name: None, ..flags.clone() };
+    let over = |keys: &RotationKeys| flags.clone().or(keys.clone());
+    let resolved: Vec<RotationKeys> =
+        all().map(|(one, keys)| if one.is_selected { over(keys) } else { keys.clone() }).collect();
     let of_run = rotations.iter().zip(&resolved).filter(|(one, _)| one.is_selected);
     one_service_each(of_run.map(|(one, keys)| (keys, one.origin)), providers, problems);
     resolved
@@ -76,11 +78,6 @@ fn kind(
     let flags = flags.filter(|_| one.is_selected);
     let of_file = given(&one.keys.provider).or_else(|| given(&defaults.provider));
     of_file.or_else(|| given(&flags?.provider)).cloned()
-}
-
-/// Flags override the file, except that a rotation of the file keeps its name.
-fn over(flags: &RotationKeys, file: RotationKeys) -> RotationKeys {
-    RotationKeys { name: None, ..flags.clone() }.or(file)
 }
 
 /// Defaults without what belongs to one service.
@@ -110,34 +107,37 @@ fn refuse_ambiguous_defaults(defaults: &RotationKeys, problems: &mut Problems) {
 
 /// Flags and variables that would send the selected rotations' credentials elsewhere.
 fn refuse_flags(flags: &RotationKeys, selected: &[&RotationKeys], problems: &mut Problems) {
-    if let (Some(Field { origin, .. }), Some(wanted)) = (&flags.provider, given(&flags.provider)) {
-        let other = selected.iter().filter_map(|keys| given(&keys.provider)).find(|own| *own != wanted);
-        if let Some(other) = other {
-            let invalid = Invalid::new(format!(
-                "{} of the file is a rotation of the provider `{other}`, not `{wanted}`",
-                if selected.len() == 1 { "the selected rotation" } else { "a selected rotation" },
-            ));
-            problems.error(
-                *origin,
-                invalid.help("choose other rotations with --only, or leave the provider to the file"),
-            );
-        }
+    let named = || selected.iter().filter_map(|keys| given(&keys.provider));
+    if let Some(Field { origin, value: Some(wanted) }) = &flags.provider
+        && let Some(other) = named().find(|own| *own != wanted)
+    {
+        let invalid = Invalid::new(format!(
+            "{} of the file is a rotation of the provider `{}`, not `{}`",
+            if selected.len() == 1 { "the selected rotation" } else { "a selected rotation" },
+            other.0,
+            wanted.0
+        ));
+        problems.error(
+            *origin,
+            invalid.help("choose other rotations with --only, or leave the provider to the file"),
+        );
     }
-    let (Some(Field { origin, .. }), Some(url)) = (&flags.provider_url, given(&flags.provider_url)) else {
-        return;
-    };
-    let kind = |keys: &&&RotationKeys| given(&keys.provider).or_else(|| given(&flags.provider)).cloned();
-    let kinds: Vec<ProviderName> = selected.iter().filter_map(|keys| kind(&keys)).collect();
+    let Some(Field { origin, value: Some(url) }) = &flags.provider_url else { return };
+    let kind = |keys: &&RotationKeys| given(&keys.provider).or_else(|| given(&flags.provider)).cloned();
+    let kinds: Vec<ProviderName> = selected.iter().filter_map(kind).collect();
     if kinds.iter().any(|kind| *kind != kinds[0]) {
         let invalid = Invalid::new("one provider URL for rotations of several providers");
         problems.error(*origin, invalid.help("each provider has its own; choose the rotations of one provider with --only, or write `provider_url` in the file"));
     }
-    let own = selected.iter().filter_map(|keys| keys.provider_url.as_ref());
-    for Field { value, .. } in own {
-        if value.as_ref().is_some_and(|own| own.origin() != url.origin()) {
-            let invalid = Invalid::new("a selected rotation has its own `provider_url`, with another origin");
-            problems.error(*origin, invalid.help("its credential is for that origin; choose other rotations with --only, or change the file"));
-        }
+    let mut own = selected.iter().filter_map(|keys| given(&keys.provider_url));
+    if own.any(|own| own.origin() != url.origin()) {
+        let invalid = Invalid::new("a selected rotation has its own `provider_url`, with another origin");
+        problems.error(
+            *origin,
+            invalid.help(
+                "its credential is for that origin; choose other rotations with --only, or change the file",
+            ),
+        );
     }
 }
 

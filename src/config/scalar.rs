@@ -1,6 +1,6 @@
 //! Single values of the configuration file: how each is read, and its JSON Schema.
 
-use std::str::FromStr;
+use std::str::FromStr as _;
 
 use serde_json::{Map, Value as Json, json};
 use url::Url;
@@ -9,7 +9,7 @@ use super::address::origin;
 use super::{Repository, RepositoryPattern, RotationKey, Store, Visibility};
 use crate::diagnostic::{Invalid, Problems, name_of, named, quoted};
 use crate::yaml::keys::{Read, by_text};
-use crate::yaml::{Node, Value};
+use crate::yaml::{Node, Value, words};
 
 by_text! {
     Url, origin, { "type": "string", "format": "uri" };
@@ -53,21 +53,9 @@ impl SignedPattern {
 #[derive(Debug, Clone)]
 pub(crate) struct Creation(pub(crate) Map<String, Json>);
 
-/// Whether the rotation itself decides this key of a creation.
-fn is_decided(key: &str) -> bool {
-    matches!(
-        key.to_ascii_lowercase().replace(['_', '-'], "").as_str(),
-        "name"
-            | "expires"
-            | "expiresat"
-            | "expiresin"
-            | "expiry"
-            | "expirydate"
-            | "expiration"
-            | "expirationdate"
-            | "validuntil"
-    )
-}
+/// What the rotation itself decides, written without `_` and in lower case.
+const NOT_IN_CREATE: &str =
+    "name expires expiresat expiresin expiry expirydate expiration expirationdate validuntil";
 
 impl Read for Creation {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
@@ -78,13 +66,12 @@ impl Read for Creation {
                 Err(invalid.help("write the provider's creation body, without name and expiry")),
             );
         };
-        for (key, _) in entries {
-            if let Value::Scalar { text, .. } = &key.value
-                && is_decided(text)
-            {
-                let invalid = Invalid::new(format!("`create` may not hold {}", quoted(text)));
+        for (key, origin, _) in words(entries, problems) {
+            let plain = key.to_ascii_lowercase().replace(['_', '-'], "");
+            if NOT_IN_CREATE.split(' ').any(|decided| plain == decided) {
+                let invalid = Invalid::new(format!("`create` may not hold {}", quoted(key)));
                 problems.error(
-                    key.origin,
+                    origin,
                     invalid.help("the rotation's own `token` and `lifetime` decide name and expiry"),
                 );
             }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::destination::is_variable_name;
 use super::file::RotationKeys;
 use super::providers::Providers;
 use super::secrets::SecretEntry;
@@ -59,12 +60,9 @@ pub(crate) fn rotation_name(name: &str) -> Result<String, Invalid> {
         && name.trim() == name
         && !name.contains(['[', ']'])
         && !name.chars().any(suspicious);
-    if legal {
-        Ok(name.to_owned())
-    } else {
-        Err(Invalid::text("rotation name", name)
-            .help("at most 100 characters, without [, ], control characters or spaces around it; if --token is the name, give --name too"))
-    }
+    Invalid::unless(legal, "rotation name", name).map_err(|e| {
+        e.help("at most 100 characters, without [, ], control characters or spaces around it; if --token is the name, give --name too")
+    })
 }
 
 /// Whether a variable's name may be a credential of unknown form instead: long, with
@@ -80,9 +78,7 @@ pub(super) fn credential(variable: &str) -> Result<String, Invalid> {
     if looks_like_a_secret(variable) {
         return Err(super::file::secret_in_file());
     }
-    let legal = variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        && variable.bytes().next().is_some_and(|b| !b.is_ascii_digit());
-    if !legal {
+    if !is_variable_name(variable) {
         return Err(Invalid::text("environment variable name", variable)
             .help("write the variable's name here, never its value: letters, digits and _"));
     }

@@ -59,11 +59,8 @@ fn file_name(text: &str) -> Result<String, Invalid> {
         [".yml", ".yaml"].iter().any(|end| text.strip_suffix(end).is_some_and(|stem| !stem.is_empty()));
     let is_id = text.bytes().all(|b| b.is_ascii_digit()) && text.len() < 20;
     let is_harmless = text.len() <= 255 && text.trim() == text && !text.chars().any(suspicious);
-    if (is_file || is_id) && is_harmless {
-        Ok(text.to_owned())
-    } else {
-        Err(Invalid::text("workflow name", text).help(EXPECTED))
-    }
+    let is_legal = (is_file || is_id) && is_harmless;
+    Invalid::unless(is_legal, "workflow name", text).map_err(|e| e.help(EXPECTED))
 }
 
 /// The name of a branch or tag, by the rules of Git.
@@ -74,7 +71,7 @@ fn ref_name(text: &str) -> Result<String, Invalid> {
         && !text.starts_with(['/', '-'])
         && !text.ends_with(['/', '.'])
         && !text.ends_with(".lock");
-    if is_legal { Ok(text.to_owned()) } else { Err(Invalid::text("branch or tag", text)) }
+    Invalid::unless(is_legal, "branch or tag", text)
 }
 
 #[cfg(test)]

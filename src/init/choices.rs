@@ -49,11 +49,7 @@ pub(crate) fn tokens(
         };
         let id = if by_name { String::new() } else { format!(" (id {})", redactor.line(&token.id)) };
         let disabled = if token.disabled { ", disabled" } else { "" };
-        let own = if credential == Some(token.id.as_str()) {
-            ", may be the provider credential itself"
-        } else {
-            ""
-        };
+        let own = if credential == Some(&*token.id) { ", may be the provider credential itself" } else { "" };
         is_usable(reference).then(|| Choice {
             token: reference.clone(),
             name: if name.is_empty() { token.id.clone() } else { name.clone() },

@@ -10,7 +10,7 @@ use crate::config::address::origin;
 use crate::config::{Destination, Repository, token_name, variable_value};
 use crate::diagnostic::{Invalid, quoted};
 use crate::github::GithubCredential;
-use crate::provider::{Kind, PROVED, ProviderSettings, catalogue};
+use crate::provider::{Kind, ProviderSettings, catalogue};
 use crate::redact::looks_like_a_secret;
 use crate::streams::{Input, Stream};
 
@@ -84,7 +84,7 @@ impl Dialog<'_> {
         for (name, variable) in &provider.file().variables {
             let is_choice = !variable.one_of.is_empty();
             let is_asked = !variable.is_optional && (variable.default.is_none() || is_choice);
-            if !is_asked || name == PROVED || answers.with.contains_key(name) {
+            if !is_asked || answers.with.contains_key(name) {
                 continue;
             }
             let kind = if variable.is_secret { ", in which environment variable" } else { "" };

@@ -92,8 +92,7 @@ impl Lookup<'_> {
         };
         let github = GitHub::connect(http(&Arc::new(Clock::default())), settings, options)
             .map_err(|error| error.to_string())?;
-        let names = github.secret_names(repository).await.map_err(|error| error.to_string())?;
-        Ok(Some(names))
+        github.secret_names(repository).await.map(Some).map_err(|error| error.to_string())
     }
 }
 

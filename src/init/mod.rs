@@ -20,7 +20,7 @@ use crate::config::{
     rotation_name,
 };
 use crate::diagnostic::{Invalid, Origin, Problems, suspicious};
-use crate::provider::{Kind, PROVED};
+use crate::provider::Kind;
 use crate::yaml::keys::Field;
 
 /// What is known so far, from flags and answers.
@@ -52,7 +52,6 @@ pub(crate) struct Extras {
 /// Checked answers.
 #[derive(Debug)]
 pub(crate) struct Setup {
-    pub(crate) repository: Repository,
     pub(crate) rotation: Rotation,
     pub(crate) extras: Extras,
 }
@@ -71,8 +70,7 @@ pub(crate) fn credential_variable(provider: &Kind) -> String {
 
 /// The variables that a rotation must set.
 pub(crate) fn required_variables(provider: &Kind) -> impl Iterator<Item = &String> {
-    let variables = provider.file().variables.iter();
-    variables.filter(|(name, one)| one.is_required() && *name != PROVED).map(|(name, _)| name)
+    provider.file().variables.iter().filter(|(_, one)| one.is_required()).map(|(name, _)| name)
 }
 
 /// The answers, checked. With an error among the problems there is no result.
@@ -105,7 +103,7 @@ pub(crate) fn setup(answers: &Answers, problems: &mut Problems) -> Option<Setup>
     let request =
         Request { file: None, flags, selection: Selection::default(), repository: repository.clone() };
     let rotation = load(&request, problems)?.rotations.into_iter().next()?;
-    Some(Setup { repository: repository.clone(), rotation, extras: answers.extras })
+    Some(Setup { rotation, extras: answers.extras })
 }
 
 fn by_flag<T>(flag: &'static str, value: T) -> Field<T> {
@@ -114,45 +112,42 @@ fn by_flag<T>(flag: &'static str, value: T) -> Field<T> {
 
 /// Notes every answer that is missing, with the flag that gives it.
 fn note_missing(answers: &Answers, problems: &mut Problems) {
-    let mut note = |is_missing: bool, what: &str, help: String| {
+    let Answers { repository, provider, token, secrets, .. } = answers;
+    let mut note = |is_missing: bool, what: &str, help: &str| {
         if is_missing {
             problems.error(Origin::Missing, Invalid::new(what).help(help));
         }
     };
     note(
-        answers.repository.is_none(),
+        repository.is_none(),
         "no repository is given",
-        "give --repository owner/name: the repository that will run crossfade".to_owned(),
+        "give --repository owner/name: the repository that will run crossfade",
     );
-    note(
-        answers.provider.is_none(),
-        "no provider is given",
-        "give --provider; `crossfade provider list` shows them".to_owned(),
-    );
-    if let Some(provider) = &answers.provider {
+    note(provider.is_none(), "no provider is given", "give --provider; `crossfade provider list` shows them");
+    if let Some(provider) = provider {
         note(
             provider.origin().is_none() && answers.provider_url.is_none(),
             &format!("the provider `{provider}` has no public address"),
-            "give --provider-url: where your installation is, with the API's path".to_owned(),
+            "give --provider-url: where your installation is, with the API's path",
         );
         for name in required_variables(provider).filter(|name| !answers.with.contains_key(*name)) {
             let about = &provider.file().variables[name].about;
             note(
                 true,
                 &format!("the provider `{provider}` needs the variable `{name}`"),
-                format!("give --with {name}=…: {about}"),
+                &format!("give --with {name}=…: {about}"),
             );
         }
     }
     note(
-        answers.token.is_none(),
+        token.is_none(),
         "no token is given",
-        "give --token: the name or id of the token at the provider, never its value".to_owned(),
+        "give --token: the name or id of the token at the provider, never its value",
     );
     note(
-        answers.secrets.is_empty(),
+        secrets.is_empty(),
         "no secret is given",
-        "give --secret, once for each secret that holds the token".to_owned(),
+        "give --secret, once for each secret that holds the token",
     );
 }
 

@@ -96,7 +96,8 @@ impl Steps<'_> {
     }
 
     fn secrets(&self) -> String {
-        let Setup { repository, rotation, extras } = self.setup;
+        let Setup { rotation, extras } = self.setup;
+        let repository = &rotation.repository;
         let of_github = if extras.app { "CROSSFADE_APP_PRIVATE_KEY" } else { "CROSSFADE_GITHUB_TOKEN" };
         let of_provider = rotation.provider.credentials().map(String::as_str);
         let mut text = format!(
@@ -138,7 +139,7 @@ impl Steps<'_> {
             self.set("secret", "CROSSFADE_READ_TOKEN"),
             monitor = files::MONITOR,
             title = self.provider().file().title,
-            repository = self.setup.repository,
+            repository = self.setup.rotation.repository,
         )
     }
 
@@ -195,7 +196,7 @@ impl Steps<'_> {
 
     /// The repository, for `gh`.
     fn repository(&self) -> String {
-        let repository = &self.setup.repository;
+        let repository = &self.setup.rotation.repository;
         match self.site.strip_prefix("https://") {
             Some(host) if self.site != GITHUB => format!("{host}/{repository}"),
             _ => repository.to_string(),

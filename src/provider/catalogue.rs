@@ -12,7 +12,7 @@ use crate::yaml::{self, keys::Read as _};
 pub(crate) fn catalogue() -> &'static [Kind] {
     static CATALOGUE: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         let read = |(name, text): &(&'static str, &'static str)| read(name, text, &mut Problems::default());
-        FILES.iter().filter_map(read).map(Kind::from).collect()
+        FILES.iter().filter_map(read).map(Kind::new).collect()
     });
     &CATALOGUE
 }

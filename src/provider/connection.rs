@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderMap, Method, StatusCode, header};
-use secrecy::SecretString;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use url::Url;
 
 use super::{Error, ErrorKind, Verification};
 use crate::clock::ClockId;
-use crate::http::retry::{Repetitions, requested_wait};
+use crate::http::retry::requested_wait;
 use crate::http::{Call, Http, HttpError, Peer, PeerPolicy, Reply, Values, json};
 
 /// How replies of providers are treated: no redirects; the ids are for the log alone.
@@ -23,12 +22,12 @@ static POLICY: PeerPolicy =
 
 /// The API of one provider.
 pub(super) struct Connection {
-    http: Arc<Http>,
+    pub(super) http: Arc<Http>,
     peer: Peer,
     /// Any reply may contain a token's value.
-    values: Values,
+    pub(super) values: Values,
     /// The address that every request is below.
-    base: Url,
+    pub(super) base: Url,
 }
 
 /// One request to a provider.
@@ -65,20 +64,6 @@ impl Connection {
         let whole = if own.ends_with(path) { own } else { format!("{own}{path}") };
         base.set_path(&whole);
         Ok(Self { http, peer: Peer { clock, policy: &POLICY }, values, base })
-    }
-
-    pub(super) fn base(&self) -> &Url {
-        &self.base
-    }
-
-    /// Registers a value that no reply holds as it is.
-    pub(super) fn announce(&self, value: &SecretString) {
-        (self.values.announce)(value);
-    }
-
-    /// The waits between attempts of something that is repeated by hand.
-    pub(super) fn repetitions(&self) -> Repetitions {
-        self.http.retry_policy().repetitions()
     }
 
     /// Reads, or changes what another attempt would change to the same. Repeated as the

@@ -90,7 +90,7 @@ impl Provider {
         loop {
             let request = self.request(&list.call, &Subject::default(), credential)?;
             let what = self.connection.described(&request);
-            let request = pages.next(request, self.connection.base())?;
+            let request = pages.next(request, &self.connection.base)?;
             let reply = Box::pin(self.connection.repeatable(request)).await?;
             let shown: Value = reply.json().map_err(|_| Error::unreadable("no JSON").to(&what))?;
             // Something else that answers must not read as "there are no tokens".
@@ -116,7 +116,8 @@ impl Provider {
         let Some(call) = &self.file().get else {
             return Ok(Box::pin(self.list(credential)).await?.into_iter().find(|token| token.id == id));
         };
-        match self.send(call, &Subject::id(id), credential).await {
+        let subject = Subject { id: Some(id.into()), ..Subject::default() };
+        match self.send(call, &subject, credential).await {
             Ok(reply) => self.read_item(call, &reply),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -207,11 +208,10 @@ impl Provider {
     ) -> Result<(), Error> {
         let file = self.file();
         let call = match action {
-            RetireAction::Disable => {
-                file.disable.as_ref().ok_or_else(|| Error::invalid("this provider cannot disable a token"))?
-            }
-            RetireAction::Delete => &file.delete,
+            RetireAction::Disable => file.disable.as_ref(),
+            RetireAction::Delete => Some(&file.delete),
         };
+        let call = call.ok_or_else(|| Error::invalid("this provider cannot disable a token"))?;
         let subject = Subject::token(token, file);
         let reply = Box::pin(self.connection.once(self.request(call, &subject, credential)?)).await?;
         // A proxy may answer 200 to anything.
@@ -280,9 +280,8 @@ impl Provider {
     /// Whether `value` may be the value of a token, by what the token shows of it.
     fn fits_value(&self, token: &Token, value: &SecretString) -> bool {
         let value = value.expose_secret();
-        let names_another =
-            self.file().shapes().filter_map(|shape| shape.parts(value)).any(|(id, _)| id != token.id);
-        !names_another && fits_hint(value, hint_of(&token.raw))
+        let mut named = self.file().values.iter().filter_map(|form| form.shape.parts(value));
+        !named.any(|(id, _)| id != token.id) && fits_hint(value, hint_of(&token.raw))
     }
 }
 

@@ -40,6 +40,10 @@ pub(crate) const YES: &str = "yes";
 pub(crate) struct Kind(Arc<ProviderFile>);
 
 impl Kind {
+    pub(crate) fn new(file: ProviderFile) -> Self {
+        Self(Arc::new(file))
+    }
+
     /// What the configuration calls it.
     pub(crate) fn name(&self) -> &str {
         &self.0.name
@@ -99,12 +103,6 @@ impl ProviderSettings {
         let is_secret = |name: &String| self.kind.file().variables.get(name).is_some_and(|one| one.is_secret);
         let further = self.with.iter().filter(move |(name, _)| is_secret(name)).map(|(_, variable)| variable);
         std::iter::once(&self.credential).chain(further)
-    }
-}
-
-impl From<ProviderFile> for Kind {
-    fn from(file: ProviderFile) -> Self {
-        Self(Arc::new(file))
     }
 }
 
@@ -244,9 +242,7 @@ pub(crate) enum Verification {
 /// How a token is retired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetireAction {
-    /// Can be undone.
     Disable,
-    /// Cannot be undone.
     Delete,
 }
 

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{Node, Value, words};
-use crate::diagnostic::{Invalid, Origin, Problems, nearest, one_of, quoted};
+use crate::diagnostic::{Invalid, Origin, Problems, one_of, quoted, unknown};
 
 /// A value that a file may hold.
 pub(crate) trait Read: Sized {
@@ -193,8 +193,11 @@ impl<T: Read> Read for At<T> {
     }
 }
 
-/// A mapping whose keys the file chooses: each with its origin and value.
-pub(crate) type Named<T> = Vec<(String, Origin, Field<T>)>;
+/// A mapping whose keys the file chooses.
+pub(crate) type Named<T> = Vec<Entry<T>>;
+
+/// A key with its origin, and its value.
+pub(crate) type Entry<T> = (String, Origin, Field<T>);
 
 impl<T: Read> Read for Named<T> {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
@@ -323,20 +326,12 @@ pub(crate) fn entries<'a>(
             Some(name) => found.push((name, value)),
             // The nearest name costs time, and is not shown any more.
             None if problems.is_full() => problems.error(origin, Invalid::new("unknown key")),
-            None => problems.error(origin, unknown_key(key, known)),
+            None => {
+                let invalid = unknown("key", key, known.iter().copied());
+                let help = "merge keys are not read; what rotations share belongs under `defaults`";
+                problems.error(origin, if key == "<<" { invalid.help(help) } else { invalid });
+            }
         }
     }
     Some(found)
-}
-
-fn unknown_key(key: &str, known: &[&'static str]) -> Invalid {
-    let unknown = Invalid::new(format!("unknown key {}", quoted(key)));
-    let all = one_of(known.iter().copied());
-    unknown.help(match nearest(key, known.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`? Allowed: {all}"),
-        None if key == "<<" => {
-            "merge keys are not read; what rotations share belongs under `defaults`".to_owned()
-        }
-        None => format!("allowed: {all}"),
-    })
 }

@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use secrecy::SecretString;
+
 use super::*;
 use crate::clock::ClockId;
 

@@ -56,7 +56,7 @@ impl Provider {
             NewValue::Composed(template) => {
                 let subject = Subject { reply: Some(&reply), ..Subject::default() };
                 let text = template.text(&self.values(&subject));
-                text.map(SecretString::from).inspect(|value| self.connection.announce(value))
+                text.map(SecretString::from).inspect(|value| (self.connection.values.announce)(value))
             }
         };
         let value = value.ok_or_else(|| {
@@ -94,7 +94,7 @@ impl Provider {
             None => token.note == mint.note && self.fits_value(token, value),
         };
         let deadline = Instant::now() + self.file().eventual;
-        let mut repetitions = self.connection.repetitions();
+        let mut repetitions = self.connection.http.retry_policy().repetitions();
         loop {
             let found = match &id {
                 Some(id) if self.file().get.is_some() => {

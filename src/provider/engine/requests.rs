@@ -35,10 +35,6 @@ pub(super) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn id(id: &str) -> Self {
-        Self { id: Some(json!(id)), ..Self::default() }
-    }
-
     /// The id as the service writes it: a number stays one.
     pub(super) fn token(token: &'a Token, file: &ProviderFile) -> Self {
         let id = file.token.id.of(&token.raw).cloned();

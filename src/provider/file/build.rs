@@ -18,7 +18,7 @@ use crate::diagnostic::{Invalid, Origin, Problems, quoted};
 use crate::provider::PROVED;
 use crate::redact;
 use crate::yaml::Node;
-use crate::yaml::keys::{Field, List, all, given, origin_of};
+use crate::yaml::keys::{Entry, Field, List, all, given, origin_of};
 use settings::{bearer, proved};
 
 /// A checked file; `None` if anything of it was refused. `origin` is where the file
@@ -166,28 +166,29 @@ impl Builder<'_> {
         regenerate: Option<&CreateCall>,
     ) {
         let origin = given(&keys.create).map_or(self.origin, |create| self.at(&create.body));
-        let has = |wanted: fn(&Placeholder) -> bool| create.body.has(wanted);
+        let has = |wanted: &dyn Fn(&Placeholder) -> bool| create.body.has(wanted);
         let is_expiry =
             |one: &Placeholder| matches!(one, Placeholder::Expires(_) | Placeholder::ExpiresIn(_));
-        if !has(|one| *one == Placeholder::Marker) {
+        let is_name = |one: &Placeholder| matches!(one, Placeholder::Name | Placeholder::UniqueName);
+        if !has(&|one| *one == Placeholder::Marker) {
             let invalid = Invalid::new("the body of `create` has no <marker>");
             self.problems.error(origin, invalid.help("write <marker> at the field that `token.marker` points to: without it no later run recognises the token"));
         }
-        if token.expires.is_some() && !has(is_expiry) {
+        if token.expires.is_some() && !has(&is_expiry) {
             let invalid = Invalid::new("tokens expire, and the body of `create` says nothing of when");
             self.problems.error(origin, invalid.help("write <expires:rfc3339>, <expires:date>, <expires:seconds>, <expires:milliseconds> or <expires_in:seconds>"));
         }
-        if token.expires.is_none() && has(is_expiry) {
+        if token.expires.is_none() && has(&is_expiry) {
             let invalid = Invalid::new("the body of `create` sets an expiry, and `token.expires` is missing");
             self.problems
                 .error(origin, invalid.help("say where the list shows the expiry, and in which form"));
         }
-        if !token.marks_the_name() && !has(|one| matches!(one, Placeholder::Name | Placeholder::UniqueName)) {
+        if !token.marks_the_name() && !has(&is_name) {
             let invalid = Invalid::new("the body of `create` has no <name>");
             self.problems.error(origin, invalid.help("the marker does not stand in the name, so the new token needs the name of the previous one"));
         }
         for right in token.rights.iter().filter(|right| right.is_copied) {
-            if !create.body.has(|one| matches!(one, Placeholder::Right(name) if *name == right.name)) {
+            if !create.body.has(&|one| matches!(one, Placeholder::Right(name) if *name == right.name)) {
                 let invalid = Invalid::new(format!(
                     "the body of `create` does not copy the right {}",
                     quoted(&right.name)
@@ -200,12 +201,12 @@ impl Builder<'_> {
         }
         if let Some(regenerate) = regenerate {
             let origin = given(&keys.regenerate).map_or(self.origin, |keys| self.at(&keys.body));
-            if !regenerate.body.has(|one| matches!(one, Placeholder::PreviousEnds(_))) {
+            if !regenerate.body.has(&|one| matches!(one, Placeholder::PreviousEnds(_))) {
                 let invalid =
                     Invalid::new("the body of `regenerate` does not say when the previous token ends");
                 self.problems.error(origin, invalid.help("write <previous_ends:rfc3339> or another form; a service that ends it at once is not supported"));
             }
-            if !regenerate.body.has(|one| matches!(one, Placeholder::Marker | Placeholder::Create)) {
+            if !regenerate.body.has(&|one| matches!(one, Placeholder::Marker | Placeholder::Create)) {
                 let invalid = Invalid::new("the body of `regenerate` has no <marker>");
                 self.problems
                     .error(origin, invalid.help("write <create>, the whole body of `create`, or <marker>"));
@@ -213,7 +214,7 @@ impl Builder<'_> {
         }
     }
 
-    fn conditions(&mut self, named: &[(String, Origin, Field<Node>)]) -> Vec<Condition> {
+    fn conditions(&mut self, named: &[Entry<Node>]) -> Vec<Condition> {
         named
             .iter()
             .filter_map(|(pointer, origin, field)| {

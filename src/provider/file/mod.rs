@@ -55,18 +55,11 @@ pub(crate) struct ProviderFile {
     pub(crate) set_expiry: Option<Call>,
 }
 
-impl ProviderFile {
-    pub(crate) fn shapes(&self) -> impl Iterator<Item = &TokenShape> {
-        self.values.iter().map(|value| &value.shape)
-    }
-}
-
 /// How a request signs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Auth {
     /// `Authorization: Basic`, of a credential that is `user:password`.
     Basic,
-    /// A header with the credential in its text.
     Header(HeaderName, Template),
 }
 
@@ -302,7 +295,7 @@ impl VerifyCall {
     /// token whose value signed in.
     pub(crate) fn tells_the_id(&self) -> bool {
         let is_id = |one: &Placeholder| matches!(one, Placeholder::Id | Placeholder::Name);
-        let names_the_id = |condition: &Condition| condition.is.has(|one| *one == Placeholder::Id);
+        let names_the_id = |condition: &Condition| condition.is.has(&|one| *one == Placeholder::Id);
         self.auth.is_none()
             && !self.call.placeholders().any(is_id)
             && self.call.shows.iter().any(names_the_id)

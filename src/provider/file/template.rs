@@ -72,10 +72,10 @@ pub(crate) enum Place {
     Path,
     /// The address of a request about one token.
     TokenPath,
-    /// The body of `create`, as the three that follow are bodies.
+    /// A body, like the three that follow.
     Create,
     Regenerate,
-    /// Of a request that ends a token.
+    /// Of a request that disables, deletes or reads a token.
     End,
     SetExpiry,
     /// The text that a secret is composed of.
@@ -94,7 +94,7 @@ pub(crate) struct Names {
     pub(crate) rights: Vec<String>,
 }
 
-/// The placeholders of which there is one.
+/// The placeholders that are one word.
 const SIMPLE: [(&str, Placeholder); 7] = [
     ("credential", Placeholder::Credential),
     ("id", Placeholder::Id),
@@ -105,7 +105,7 @@ const SIMPLE: [(&str, Placeholder); 7] = [
     ("uuid", Placeholder::Uuid),
 ];
 
-/// The words in front of the others.
+/// How the others begin.
 const PREFIXES: [&str; 6] = ["expires", "expires_in", "previous_ends", "rights", "previous", "reply"];
 
 /// Names that no variable may have.
@@ -310,7 +310,7 @@ impl Body {
     }
 
     /// Whether there is such a placeholder in it.
-    pub(crate) fn has(&self, wanted: impl Fn(&Placeholder) -> bool + Copy) -> bool {
+    pub(crate) fn has(&self, wanted: &dyn Fn(&Placeholder) -> bool) -> bool {
         match self {
             Self::Constant(_) => false,
             Self::Text(template) => template.placeholders().any(wanted),
@@ -341,7 +341,8 @@ impl Body {
 
     /// Whether the engine decides its value, and not the rotation's `create`.
     pub(crate) fn is_decided(&self) -> bool {
-        self.has(|_| true) && !self.has(|one| matches!(one, Placeholder::Right(_) | Placeholder::Previous(_)))
+        self.has(&|_| true)
+            && !self.has(&|one| matches!(one, Placeholder::Right(_) | Placeholder::Previous(_)))
     }
 }
 

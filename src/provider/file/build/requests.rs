@@ -31,7 +31,7 @@ impl Builder<'_> {
         let by = [
             given(&keys.offset).map(|name| PageBy::Offset(name.clone())),
             given(&keys.number)
-                .map(|name| PageBy::Number(name.clone(), given(&keys.first).map_or(1, |first| *first))),
+                .map(|name| PageBy::Number(name.clone(), given(&keys.first).copied().unwrap_or(1))),
             given(&keys.cursor)
                 .zip(given(&keys.at))
                 .map(|(name, at)| PageBy::Cursor(name.clone(), at.clone())),
@@ -48,8 +48,7 @@ impl Builder<'_> {
             );
             return None;
         };
-        let limit =
-            given(&keys.limit).map(|name| (name.clone(), given(&keys.size).map_or(100, |size| *size)));
+        let limit = given(&keys.limit).map(|name| (name.clone(), given(&keys.size).copied().unwrap_or(100)));
         Some(Page { by: one, limit, total: given(&keys.total).cloned(), more: given(&keys.more).cloned() })
     }
 
@@ -90,24 +89,18 @@ impl Builder<'_> {
             && !text.starts_with('/')
         {
             let template = self.problems.note(*origin, Template::parse(text, Place::Value, &self.names))?;
-            let parts: Vec<&Pointer> = template
-                .placeholders()
-                .filter_map(|one| match one {
-                    Placeholder::Reply(pointer) => Some(pointer),
-                    _ => None,
-                })
-                .collect();
-            if template.placeholders().next().is_none() {
-                let invalid = Invalid::new(format!("invalid JSON pointer {}", quoted(text)));
-                self.problems.error(*origin, invalid.help(format!("write `/{text}`")));
-                return None;
+            let pointer = |one: &Placeholder| match one {
+                Placeholder::Reply(pointer) => Some(pointer.clone()),
+                _ => None,
+            };
+            let parts: Vec<Pointer> = template.placeholders().filter_map(pointer).collect();
+            if parts.iter().any(is_secret) {
+                return Some(NewValue::Composed(template));
             }
-            if !parts.iter().any(|pointer| is_secret(pointer)) {
-                let first = parts.first().copied().cloned().unwrap_or_default();
-                self.problems.error(*origin, undeclared(&first));
-                return None;
-            }
-            return Some(NewValue::Composed(template));
+            let invalid = Invalid::new(format!("invalid JSON pointer {}", quoted(text)));
+            let invalid = parts.first().map_or(invalid.help(format!("write `/{text}`")), undeclared);
+            self.problems.error(*origin, invalid);
+            return None;
         }
         let mut pointers = Vec::new();
         for (text, origin) in texts {
@@ -141,7 +134,7 @@ impl Builder<'_> {
             ..call?
         };
         let names_the_token = |one: &Placeholder| *one == Placeholder::Id;
-        let is_in_body = call.body.as_ref().is_some_and(|body| body.has(names_the_token));
+        let is_in_body = call.body.as_ref().is_some_and(|body| body.has(&names_the_token));
         if !is_in_body && !call.placeholders().any(names_the_token) {
             let path = methods.iter().find_map(|(_, path)| origin_of(path));
             self.problems.error(

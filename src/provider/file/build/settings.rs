@@ -12,8 +12,12 @@ use super::{Builder, texts};
 use crate::diagnostic::{Invalid, Origin, named, quoted};
 use crate::provider::{PROVED, YES};
 use crate::redact::{self, TokenShape};
-use crate::yaml::keys::{Field, Read as _, given, origin_of};
+use crate::yaml::keys::{Entry, Field, Read as _, checked, given, origin_of};
 use crate::yaml::{Node, Value};
+
+/// Headers that the engine or the HTTP library decides.
+const ENGINE_HEADERS: &str = "host content-length transfer-encoding connection upgrade te trailer expect cookie \
+                              proxy-authorization";
 
 const HEADER: &str = "expected a text, or { value: text, only: how the credential begins }";
 
@@ -43,7 +47,7 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) fn headers(&mut self, named: &[(String, Origin, Field<Node>)]) -> Vec<Header> {
+    pub(super) fn headers(&mut self, named: &[Entry<Node>]) -> Vec<Header> {
         named
             .iter()
             .filter_map(|(name, origin, field)| {
@@ -67,35 +71,15 @@ impl Builder<'_> {
     }
 
     fn header_name(&mut self, name: &str, origin: Origin) -> Option<HeaderName> {
-        // The engine or the HTTP library decides these.
-        let is_decided = matches!(
-            name.to_ascii_lowercase().as_str(),
-            "host"
-                | "content-length"
-                | "transfer-encoding"
-                | "connection"
-                | "upgrade"
-                | "te"
-                | "trailer"
-                | "expect"
-                | "cookie"
-                | "proxy-authorization"
-        );
-        if is_decided {
+        if ENGINE_HEADERS.split(' ').any(|header| name.eq_ignore_ascii_case(header)) {
             self.problems.error(origin, Invalid::new(format!("the header {} cannot be set", quoted(name))));
             return None;
         }
-        let read = HeaderName::from_bytes(name.as_bytes());
-        self.problems.note(
-            origin,
-            read.map_err(|_| Invalid::new(format!("{} is not the name of a header", quoted(name)))),
-        )
+        let invalid = |_| Invalid::new(format!("{} is not the name of a header", quoted(name)));
+        self.problems.note(origin, HeaderName::from_bytes(name.as_bytes()).map_err(invalid))
     }
 
-    pub(super) fn variables(
-        &mut self,
-        named: &[(String, Origin, Field<VariableKeys>)],
-    ) -> BTreeMap<String, Variable> {
+    pub(super) fn variables(&mut self, named: &[Entry<VariableKeys>]) -> BTreeMap<String, Variable> {
         let mut variables = BTreeMap::new();
         for (name, origin, field) in named {
             let is_word =
@@ -139,10 +123,9 @@ impl Builder<'_> {
             let keys = field.value.as_ref()?;
             let prefix = self.required(&keys.prefix, "prefix")?.clone();
             let least = given(&keys.least).copied().unwrap_or(redact::Body::LEAST);
-            let body = match given(&keys.body) {
-                Some(text) => self
-                    .problems
-                    .note(self.at(&keys.body), named("form of a value", &redact::Body::named(least), text))?,
+            let form = |text: &str| named("form of a value", &redact::Body::named(least), text);
+            let body = match keys.body {
+                Some(_) => checked(&keys.body, self.problems, form)?,
                 None => redact::Body::Word(least),
             };
             Some(ValueShape {

@@ -5,9 +5,9 @@ use super::super::template::Pointer;
 use super::super::time::TimeForm;
 use super::super::{IdForm, Projection, Right, TokenRules};
 use super::{Builder, texts};
-use crate::diagnostic::{Invalid, Origin, Problems, named, quoted};
+use crate::diagnostic::{Invalid, Origin, named, quoted};
 use crate::provider::LONGEST_MARKER;
-use crate::yaml::keys::{At, Field, all, given, origin_of};
+use crate::yaml::keys::{At, Field, all, checked, given, origin_of};
 
 impl Builder<'_> {
     pub(super) fn token(&mut self, keys: &TokenKeys, secrets: &[String]) -> Option<TokenRules> {
@@ -58,16 +58,9 @@ impl Builder<'_> {
             self.problems.error(self.at(&keys.rights), Invalid::new("`token` says nothing of the rights of a token")
                 .help("list under `rights` what a token may do, so that it is copied and compared; or write `rights_at: owner` if nothing of it is decided by the token"));
         }
-        let word = |problems: &mut Problems, field: &Option<Field<String>>, wanted: &'static str| {
-            if let Some(text) = given(field) {
-                problems.note(
-                    field.as_ref().map_or(Origin::Missing, |f| f.origin),
-                    named("value of this key", &[(wanted, ())], text),
-                );
-            }
-        };
-        word(self.problems, &keys.rights_at, "owner");
-        word(self.problems, &keys.unknown_rights, "copy");
+        let word = |wanted| move |text: &str| named("value of this key", &[(wanted, ())], text);
+        checked(&keys.rights_at, self.problems, word("owner"));
+        checked(&keys.unknown_rights, self.problems, word("copy"));
         if given(&keys.expires).is_some() && expires.is_none() {
             return None;
         }
