@@ -16,14 +16,12 @@ use crate::redact::{own_shapes, starred};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Invalid {
-    /// One sentence.
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
 }
 
 impl Invalid {
-    /// A refusal.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), help: None }
     }
@@ -37,13 +35,25 @@ impl Invalid {
         })
     }
 
+    /// The text if it is legal, else its refusal.
+    pub(crate) fn unless(is_legal: bool, what: &str, text: &str) -> Result<String, Self> {
+        if is_legal { Ok(text.to_owned()) } else { Err(Self::text(what, text)) }
+    }
+
     /// Adds a hint to the message, in brackets.
     pub(crate) fn hint(mut self, hint: &str) -> Self {
         self.message = format!("{} ({hint})", self.message);
         self
     }
 
-    /// Adds what to write instead.
+    /// Adds where the same stands already.
+    pub(crate) fn stands_at(self, first: Origin) -> Self {
+        match first {
+            Origin::File(at) => self.help(format!("it stands on line {} already", at.line)),
+            Origin::Input(_) | Origin::Missing => self,
+        }
+    }
+
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
@@ -63,11 +73,11 @@ pub(crate) enum Severity {
 /// Where in the configuration file something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
-    /// The line, from 1.
+    /// From 1.
     pub line: usize,
-    /// The column in characters, from 1.
+    /// In characters, from 1.
     pub column: usize,
-    /// Its length in characters.
+    /// In characters.
     pub length: usize,
 }
 
@@ -85,13 +95,9 @@ pub(crate) enum Origin {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
-    /// Whether it stops a run.
     pub severity: Severity,
-    /// One sentence.
     pub message: String,
-    /// What to write instead.
     pub help: Option<String>,
-    /// Where it was written.
     pub origin: Origin,
 }
 
@@ -126,12 +132,10 @@ impl Problems {
     }
 
     /// The file that [`Origin::File`] refers to, fit to be printed.
-    #[must_use]
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Adds an error.
     pub(crate) fn error(&mut self, origin: Origin, invalid: Invalid) {
         self.add(Severity::Error, origin, invalid);
     }
@@ -144,7 +148,6 @@ impl Problems {
         }
     }
 
-    /// Adds a warning.
     pub(crate) fn warning(&mut self, origin: Origin, invalid: Invalid) {
         self.add(Severity::Warning, origin, invalid);
     }
@@ -155,7 +158,7 @@ impl Problems {
         if self.secrets.contains(&origin) || self.list.contains(&problem) {
             return;
         }
-        if self.list.iter().filter(|known| known.severity == severity).count() >= MOST {
+        if self.count(severity) >= MOST {
             self.is_cut_off = true;
             return;
         }
@@ -173,25 +176,24 @@ impl Problems {
     }
 
     /// Whether any of it stops a run.
-    #[must_use]
     pub(crate) fn has_errors(&self) -> bool {
-        self.list.iter().any(|p| p.severity == Severity::Error)
+        self.errors() > 0
     }
 
     /// How many problems stop a run.
-    #[must_use]
     pub(crate) fn errors(&self) -> usize {
-        self.list.iter().filter(|p| p.severity == Severity::Error).count()
+        self.count(Severity::Error)
     }
 
-    /// Whether there is nothing to say.
-    #[must_use]
+    fn count(&self, severity: Severity) -> usize {
+        self.list.iter().filter(|known| known.severity == severity).count()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
     /// All of them, by their position in the file.
-    #[must_use]
     pub(crate) fn sorted(&self) -> Vec<&Problem> {
         let mut all: Vec<&Problem> = self.list.iter().collect();
         all.sort_by_key(|p| match p.origin {
@@ -202,16 +204,19 @@ impl Problems {
     }
 
     fn render(&self, problem: &Problem) -> String {
-        let Origin::File(at) = problem.origin else {
-            let level = if problem.severity == Severity::Error { "error" } else { "warning" };
-            let origin = match problem.origin {
-                Origin::Input(name) => format!("\n  --> {name}"),
-                Origin::File(_) | Origin::Missing => String::new(),
-            };
-            let help = problem.help.as_ref().map(|help| format!("\n  = help: {help}")).unwrap_or_default();
-            return format!("{level}: {}{origin}{help}", problem.message);
+        let (level, name) = match problem.severity {
+            Severity::Error => (Level::ERROR, "error"),
+            Severity::Warning => (Level::WARNING, "warning"),
         };
-        let level = if problem.severity == Severity::Error { Level::ERROR } else { Level::WARNING };
+        let Origin::File(at) = problem.origin else {
+            let mut text = format!("{name}: {}", problem.message);
+            if let Origin::Input(input) = problem.origin {
+                text.push_str(&format!("\n  --> {input}"));
+            }
+            let help = problem.help.iter().map(|help| format!("\n  = help: {help}"));
+            text.extend(help);
+            return text;
+        };
         let line = self.lines.get(at.line - 1).map_or("", String::as_str);
         let (line, span) = excerpt(line, at);
         let snippet = Snippet::source(line)
@@ -228,12 +233,8 @@ impl Problems {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, problem) in self.sorted().into_iter().enumerate() {
-            if i > 0 {
-                f.write_str("\n\n")?;
-            }
-            f.write_str(&self.render(problem))?;
-        }
+        let shown: Vec<String> = self.sorted().into_iter().map(|problem| self.render(problem)).collect();
+        f.write_str(&shown.join("\n\n"))?;
         if self.is_cut_off {
             write!(f, "\n\nOnly the first {MOST} problems are shown.")?;
         }
@@ -243,20 +244,18 @@ impl fmt::Display for Problems {
 
 impl Serialize for Problems {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.sorted().into_iter().map(
-            |Problem { severity, message, help, origin }| {
-                let (file, input, at) = match origin {
-                    Origin::File(at) => (Some(&self.path), None, Some(at)),
-                    Origin::Input(name) => (None, Some(name), None),
-                    Origin::Missing => (None, None, None),
-                };
-                let (line, column) = (at.map(|at| at.line), at.map(|at| at.column));
-                json!({
-                    "severity": severity, "message": message, "help": help,
-                    "file": file, "line": line, "column": column, "input": input,
-                })
-            },
-        ))
+        let shown = |Problem { severity, message, help, origin }: &Problem| {
+            let (file, input, at) = match origin {
+                Origin::File(at) => (Some(&self.path), None, Some(at)),
+                Origin::Input(name) => (None, Some(name), None),
+                Origin::Missing => (None, None, None),
+            };
+            json!({
+                "severity": severity, "message": message, "help": help, "file": file,
+                "line": at.map(|at| at.line), "column": at.map(|at| at.column), "input": input,
+            })
+        };
+        serializer.collect_seq(self.sorted().into_iter().map(shown))
     }
 }
 
@@ -265,9 +264,9 @@ impl Serialize for Problems {
 fn excerpt(line: &str, at: Position) -> (String, std::ops::Range<usize>) {
     let before: String = line.chars().take(at.column - 1).collect();
     let meant: String = line.chars().skip(at.column - 1).take(at.length.clamp(1, 80)).collect();
-    let mut shown = printable_of_same_length(&before);
+    let mut shown = printable(&before);
     let start = shown.len();
-    shown.push_str(&printable_of_same_length(meant.trim_end()));
+    shown.push_str(&printable(meant.trim_end()));
     let end = shown.len();
     (shown, start..end)
 }
@@ -279,23 +278,16 @@ pub(crate) fn suspicious(c: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// One character for each, none of them dangerous, no token in it, and no command
-/// that a GitHub runner obeys.
-fn printable_of_same_length(text: &str) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| match c {
-            '\t' => ' ',
-            c if suspicious(c) => '\u{fffd}',
-            c => c,
-        })
-        .collect();
-    starred(&clean, &[]).replace("##[", "#-[").replace("::", ":\u{b7}")
-}
-
-/// A text from outside on one line.
+/// A text from outside on one line: one character for each, none of them dangerous, no
+/// token in it, and no command that a GitHub runner obeys.
 pub(crate) fn printable(text: &str) -> String {
-    printable_of_same_length(text)
+    let harmless = |c: char| match c {
+        '\t' => ' ',
+        c if suspicious(c) => '\u{fffd}',
+        c => c,
+    };
+    let clean: String = text.chars().map(harmless).collect();
+    starred(&clean, &[]).replace("##[", "#-[").replace("::", ":\u{b7}")
 }
 
 /// A text from outside in a sentence: in backquotes, cut at 80 characters.
@@ -331,17 +323,19 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         .map(|(_, c)| c)
 }
 
-/// The value that a table gives to a word; else what is allowed and the nearest.
+/// The refusal of a word: what is allowed, and the nearest of it.
+pub(crate) fn unknown<'a>(what: &str, word: &str, known: impl Iterator<Item = &'a str> + Clone) -> Invalid {
+    let allowed = one_of(known.clone());
+    Invalid::new(format!("unknown {what} {}", quoted(word))).help(match nearest(word, known) {
+        Some(meant) => format!("did you mean `{meant}`? Allowed: {allowed}"),
+        None => format!("allowed: {allowed}"),
+    })
+}
+
+/// The value that a table gives to a word.
 pub(crate) fn named<T: Clone>(what: &str, table: &[(&str, T)], word: &str) -> Result<T, Invalid> {
-    let names = || table.iter().map(|(name, _)| *name);
-    if let Some((_, value)) = table.iter().find(|(name, _)| *name == word) {
-        return Ok(value.clone());
-    }
-    let unknown = Invalid::new(format!("unknown {what} {}", quoted(word)));
-    Err(unknown.help(match nearest(word, names()) {
-        Some(meant) => format!("did you mean `{meant}`? Allowed: {}", one_of(names())),
-        None => format!("allowed: {}", one_of(names())),
-    }))
+    let value = table.iter().find(|(name, _)| *name == word).map(|(_, value)| value.clone());
+    value.ok_or_else(|| unknown(what, word, table.iter().map(|(name, _)| *name)))
 }
 
 /// The name that a table gives to a value.

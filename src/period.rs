@@ -10,9 +10,8 @@ use jiff::fmt::friendly::{Designator, Spacing, SpanParser, SpanPrinter};
 use jiff::{SignedDuration, Span, SpanRelativeTo, Unit};
 use serde::{Serialize, Serializer};
 
-use crate::diagnostic::{Invalid, Problems, quoted};
-use crate::yaml::Node;
-use crate::yaml::keys::{Read, by_text, text};
+use crate::diagnostic::{Invalid, quoted};
+use crate::yaml::keys::by_text;
 
 /// A length of time, never negative, in whole milliseconds, at most 100 years.
 ///
@@ -24,7 +23,7 @@ use crate::yaml::keys::{Read, by_text, text};
 pub(crate) struct Period(SignedDuration);
 
 by_text! {
-    Period, "Period", Self::from_str, { "type": "string", "examples": ["90d", "48h", "1d12h"] };
+    Period, Self::from_str, { "type": "string", "examples": ["90d", "48h", "1d12h"] };
 }
 
 /// The longest period: 100 years of 365.25 days.
@@ -32,43 +31,36 @@ const MAX: SignedDuration = SignedDuration::from_hours(36_525 * 24);
 
 impl Period {
     /// So many days of 24 hours.
-    #[must_use]
     pub(crate) const fn from_days(days: i64) -> Self {
         Self(SignedDuration::from_hours(days * 24))
     }
 
     /// So many hours.
-    #[must_use]
     pub(crate) const fn from_hours(hours: i64) -> Self {
         Self(SignedDuration::from_hours(hours))
     }
 
     /// So many minutes.
-    #[must_use]
     pub(crate) const fn from_mins(minutes: i64) -> Self {
         Self(SignedDuration::from_mins(minutes))
     }
 
     /// So many seconds.
-    #[must_use]
     pub(crate) const fn from_secs(seconds: i64) -> Self {
         Self(SignedDuration::from_secs(seconds))
     }
 
     /// The length, for arithmetic with timestamps.
-    #[must_use]
     pub(crate) const fn duration(self) -> SignedDuration {
         self.0
     }
 
     /// The length, for timers.
-    #[must_use]
     pub(crate) const fn unsigned(self) -> std::time::Duration {
         self.0.unsigned_abs()
     }
 
     /// Whether it has no length at all.
-    #[must_use]
     pub(crate) const fn is_zero(self) -> bool {
         self.0.is_zero()
     }

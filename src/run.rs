@@ -26,7 +26,7 @@ use crate::environment::Environment;
 use crate::github::{GitHub, GithubOptions, Issues, Mode};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::progress::Progress;
-use crate::provider::{self, ProviderSettings};
+use crate::provider::{Provider, ProviderSettings};
 use crate::question::Question;
 use crate::redact::Redactor;
 use crate::report::{self, ActionsFiles, Format, Outputs, Report, actions};
@@ -273,7 +273,7 @@ fn session(
     clock: ClockId,
     announce: &Announce,
 ) -> Result<ProviderSession, String> {
-    let provider = provider::connect(settings, credentials, Arc::clone(http), clock, Arc::clone(announce))
+    let provider = Provider::new(settings, credentials, Arc::clone(http), clock, Arc::clone(announce))
         .map_err(|error| error.to_string())?;
     let credential = credentials.get(&settings.credential).cloned().unwrap_or_default();
     Ok(ProviderSession::new(provider, credential, clock, http.retry_policy()))

@@ -5,11 +5,12 @@
 
 pub(crate) mod keys;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use serde_saphyr::{DuplicateKeyPolicy, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
 use crate::diagnostic::{Invalid, Origin, Position, Problems, printable, quoted};
@@ -64,16 +65,8 @@ impl Node {
             Value::Scalar { json, .. } => Some(json.clone()),
             Value::List(items) => items.iter().map(|item| item.json(problems)).collect(),
             Value::Map(entries) => {
-                let mut map = Map::new();
-                for (key, value) in entries {
-                    let Value::Scalar { text, .. } = &key.value else {
-                        return problems.note(key.origin, Err(Invalid::new("expected a word as the key")));
-                    };
-                    if map.insert(text.clone(), value.json(problems)?).is_some() {
-                        problems.error(key.origin, Invalid::new(format!("{} is given twice", quoted(text))));
-                    }
-                }
-                Some(Json::Object(map))
+                let fields = words(entries, problems).into_iter();
+                fields.map(|(key, _, value)| Some((key.to_owned(), value.json(problems)?))).collect()
             }
         }
     }
@@ -98,6 +91,30 @@ impl Node {
     }
 }
 
+/// A mapping's entries, each with the origin of its key. Keys that are no words or repeat
+/// another one are noted, and left out.
+pub(crate) fn words<'n>(
+    entries: &'n [(Node, Node)],
+    problems: &mut Problems,
+) -> Vec<(&'n str, Origin, &'n Node)> {
+    let mut origins: HashMap<&str, Origin> = HashMap::new();
+    let mut found = Vec::new();
+    for (key, value) in entries {
+        let Value::Scalar { text, .. } = &key.value else {
+            problems.error(key.origin, Invalid::new("expected a word as the key"));
+            continue;
+        };
+        match origins.insert(text, key.origin) {
+            None => found.push((text.as_str(), key.origin, value)),
+            Some(first) => {
+                let invalid = Invalid::new(format!("{} is given twice", quoted(text)));
+                problems.error(key.origin, invalid.stands_at(first));
+            }
+        }
+    }
+    found
+}
+
 impl Value {
     fn scalar(json: impl Into<Json>) -> Self {
         let json = json.into();
@@ -105,10 +122,7 @@ impl Value {
     }
 }
 
-/// Reads a file's text.
-///
-/// # Errors
-/// When it is invalid YAML, or beyond the bounds; YAML stops at its first such problem.
+/// Reads a file's text, up to its first problem.
 pub(crate) fn parse(text: &str) -> Result<Node, (Origin, Invalid)> {
     if text.len() > MAX_BYTES {
         return Err((Origin::Missing, Invalid::new("the configuration file is larger than 1 MiB")));

@@ -42,13 +42,9 @@ pub(crate) fn path(text: &str) -> Result<String, Invalid> {
     let leaves =
         text.contains("//") || text.contains(['\\', '#']) || text.split(['/', '?']).any(|part| part == "..");
     let legal = text.starts_with('/') && !leaves && text.bytes().all(|b| b.is_ascii_graphic());
-    if legal {
-        Ok(text.to_owned())
-    } else {
-        Err(Invalid::text("path", text).help(
-            "expected a path on the provider's own origin, such as /v1/user, without spaces, // and ..",
-        ))
-    }
+    Invalid::unless(legal, "path", text).map_err(|e| {
+        e.help("expected a path on the provider's own origin, such as /v1/user, without spaces, // and ..")
+    })
 }
 
 #[cfg(test)]

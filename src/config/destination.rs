@@ -14,7 +14,6 @@
 //! The paths of the REST API that belong to a destination live in
 //! [`crate::github`].
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -22,27 +21,27 @@ use std::str::FromStr;
 use crate::diagnostic::{Invalid, name_of, named, quoted, suspicious};
 
 /// Which of GitHub's secret stores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) enum Store {
-    /// GitHub Actions; the default.
     #[default]
     Actions,
-    /// Dependabot.
     Dependabot,
-    /// Codespaces.
     Codespaces,
-    /// The Copilot agent.
+    /// Of the Copilot agent.
     Agents,
 }
 
 impl Store {
-    /// Every store with the name that it is written by.
     pub(crate) const NAMES: [(&'static str, Self); 4] = [
         ("actions", Self::Actions),
         ("dependabot", Self::Dependabot),
         ("codespaces", Self::Codespaces),
         ("agents", Self::Agents),
     ];
+
+    pub(super) fn parse(text: &str) -> Result<Self, Invalid> {
+        named("store", &Self::NAMES, text)
+    }
 }
 
 impl fmt::Display for Store {
@@ -51,20 +50,11 @@ impl fmt::Display for Store {
     }
 }
 
-impl FromStr for Store {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        named("store", &Self::NAMES, text)
-    }
-}
-
 /// `owner/name`. Compared without case, as GitHub does; printed as written.
 #[derive(Debug, Clone)]
 pub(crate) struct Repository {
     /// The user or organization.
     pub owner: String,
-    /// The repository's name.
     pub name: String,
 }
 
@@ -75,8 +65,15 @@ impl Repository {
         Self { owner: String::new(), name: String::new() }
     }
 
-    /// Both parts lower case: what equality, order and hash go by.
-    fn folded(&self) -> (String, String) {
+    /// Fills in the repository that rotates where none is written.
+    pub(super) fn settle(&mut self, rotating: &Self) {
+        if *self == Self::that_rotates() {
+            *self = rotating.clone();
+        }
+    }
+
+    /// Both parts lower case: what equality, hash and order go by.
+    pub(crate) fn folded(&self) -> (String, String) {
         (self.owner.to_ascii_lowercase(), self.name.to_ascii_lowercase())
     }
 }
@@ -92,18 +89,6 @@ impl Eq for Repository {}
 impl Hash for Repository {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.folded().hash(state);
-    }
-}
-
-impl Ord for Repository {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.folded().cmp(&other.folded())
-    }
-}
-
-impl PartialOrd for Repository {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
     }
 }
 
@@ -127,42 +112,23 @@ impl FromStr for Repository {
 /// What a secret belongs to. Compared without case, as GitHub does.
 #[derive(Debug, Clone)]
 pub(crate) enum Scope {
-    /// A repository.
     Repository(Repository),
     /// A deployment environment of a repository (Actions only).
     Environment {
-        /// The repository.
         repository: Repository,
-        /// The environment's name; may contain spaces and slashes.
+        /// May contain spaces and slashes.
         environment: String,
     },
-    /// An organization.
     Organization(String),
 }
 
 impl Scope {
-    /// What equality, order and hash go by: repositories before organizations.
-    fn folded(&self) -> (u8, (String, String), String) {
-        match self {
-            Self::Repository(repository) => (0, repository.folded(), String::new()),
-            Self::Environment { repository, environment } => {
-                (1, repository.folded(), environment.to_lowercase())
-            }
-            Self::Organization(name) => (2, (name.to_ascii_lowercase(), String::new()), String::new()),
-        }
-    }
-
-    /// Fills in the repository that rotates where none is written.
-    pub(super) fn settle(&mut self, rotating: &Repository) {
-        if let Self::Repository(repository) | Self::Environment { repository, .. } = self
-            && *repository == Repository::that_rotates()
-        {
-            *repository = rotating.clone();
-        }
+    /// What equality and hash go by: the printed form, in which `:` and `@` tell the kinds apart.
+    fn folded(&self) -> String {
+        self.to_string().to_lowercase()
     }
 
     /// The repository, or the organization, without an environment.
-    #[must_use]
     pub(crate) fn place(&self) -> String {
         match self {
             Self::Repository(repository) | Self::Environment { repository, .. } => repository.to_string(),
@@ -171,7 +137,6 @@ impl Scope {
     }
 
     /// The user or organization that everything in this scope belongs to.
-    #[must_use]
     pub(crate) fn owner(&self) -> &str {
         match self {
             Self::Repository(repository) | Self::Environment { repository, .. } => &repository.owner,
@@ -194,18 +159,6 @@ impl Hash for Scope {
     }
 }
 
-impl Ord for Scope {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.folded().cmp(&other.folded())
-    }
-}
-
-impl PartialOrd for Scope {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -217,26 +170,21 @@ impl fmt::Display for Scope {
 }
 
 /// One GitHub secret.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Destination {
-    /// Which store.
     pub store: Store,
-    /// Which repository, environment or organization.
     pub scope: Scope,
-    /// The secret's name, upper case as GitHub keeps it.
+    /// Upper case, as GitHub keeps it.
     pub name: String,
 }
 
 impl Destination {
     /// Reads the short form. `default_repository` is the one that a bare `NAME`
     /// belongs to.
-    ///
-    /// # Errors
-    /// When the text is invalid, or GitHub refuses a name in it.
     pub(crate) fn parse(text: &str, default_repository: &Repository) -> Result<Self, Invalid> {
         let (store, rest) = match text.split_once('+') {
             // A `+` further on belongs to an environment's name.
-            Some((store, rest)) if !store.contains(['/', ':', '@']) => (store.parse()?, rest),
+            Some((store, rest)) if !store.contains(['/', ':', '@']) => (Store::parse(store)?, rest),
             _ => (Store::default(), text),
         };
         let Some((owner, name)) = rest.rsplit_once(':') else {
@@ -262,7 +210,6 @@ impl Destination {
 
     /// The path of the page on GitHub that lists this secret, for people. Every
     /// character in it is legal in a URL.
-    #[must_use]
     pub(crate) fn settings_path(&self) -> String {
         let store = self.store;
         match &self.scope {
@@ -295,13 +242,8 @@ const OWN_SECRETS: &[&str] = &[
 ];
 
 /// A legal secret name, upper case as GitHub keeps it.
-///
-/// # Errors
-/// When GitHub would refuse the name.
 pub(crate) fn secret_name(name: &str) -> Result<String, Invalid> {
-    let legal = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        && name.bytes().next().is_some_and(|b| !b.is_ascii_digit());
-    if !legal {
+    if !is_variable_name(name) {
         return Err(Invalid::text("secret name", name)
             .help("only letters, digits and _ are allowed, and no digit at the start"));
     }
@@ -320,15 +262,18 @@ pub(crate) fn secret_name(name: &str) -> Result<String, Invalid> {
     Ok(upper)
 }
 
+/// Whether an environment variable, or a secret, may have this name.
+pub(super) fn is_variable_name(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && name.bytes().next().is_some_and(|b| !b.is_ascii_digit())
+}
+
 /// The name of a user or an organization.
-///
-/// # Errors
-/// When no GitHub account can have this name.
 pub(crate) fn owner_name(name: &str) -> Result<String, Invalid> {
     let legal = (1..=100).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         && !name.starts_with('-');
-    if legal { Ok(name.to_owned()) } else { Err(Invalid::text("user or organization name", name)) }
+    Invalid::unless(legal, "user or organization name", name)
 }
 
 /// The name of a repository, without its owner.
@@ -336,13 +281,10 @@ pub(super) fn repository_name(name: &str) -> Result<String, Invalid> {
     let legal = (1..=100).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         && !matches!(name, "." | "..");
-    if legal { Ok(name.to_owned()) } else { Err(Invalid::text("repository name", name)) }
+    Invalid::unless(legal, "repository name", name)
 }
 
 /// The name of a deployment environment in `store`.
-///
-/// # Errors
-/// When the name is illegal, or the store has no environments.
 pub(crate) fn environment_name(name: &str, store: Store) -> Result<String, Invalid> {
     if store != Store::Actions {
         return Err(Invalid::new(format!("the {store} store has no environments"))
@@ -350,12 +292,8 @@ pub(crate) fn environment_name(name: &str, store: Store) -> Result<String, Inval
     }
     let legal =
         (1..=255).contains(&name.chars().count()) && name.trim() == name && !name.chars().any(suspicious);
-    if legal {
-        Ok(name.to_owned())
-    } else {
-        Err(Invalid::text("environment name", name)
-            .help("1 to 255 characters, without control characters or spaces around it"))
-    }
+    Invalid::unless(legal, "environment name", name)
+        .map_err(|e| e.help("1 to 255 characters, without control characters or spaces around it"))
 }
 
 #[cfg(test)]
@@ -425,7 +363,6 @@ mod tests {
         let one = Destination::parse("Acme/API@Prod:name", &home()).unwrap();
         let two = Destination::parse("acme/api@prod:NAME", &home()).unwrap();
         assert_eq!(one, two);
-        assert_eq!(one.cmp(&two), Ordering::Equal);
         assert_eq!(std::collections::HashSet::from([one, two]).len(), 1);
     }
 

@@ -1,14 +1,8 @@
 //! The keys of the configuration file: what may stand where, and its JSON Schema.
 //!
-//! Each group of keys is written down once, by `keys!`; the reader and the
-//! schema both come from there, so they cannot disagree. A value that is refused
-//! is noted and reading goes on, so that all problems are reported at once. How
-//! values combine is decided in [`mod@super::load`] and [`super::validate`].
+//! How values combine is decided in [`mod@super::load`] and [`super::validate`].
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::Map;
+use serde_json::{Map, Value as Json, json};
 use url::Url;
 
 use super::providers::{self, ProviderName};
@@ -20,7 +14,7 @@ use crate::diagnostic::{Invalid, Problems};
 use crate::period::Period;
 use crate::provider::file::ProviderKeys;
 use crate::redact::{TokenShape, holds_one, looks_like_a_secret, own_shapes};
-use crate::yaml::keys::{Field, List, Named, Read, described, entries, given, inline_schema, keys};
+use crate::yaml::keys::{Field, List, Named, OneOrMore, Read, all, given, keys};
 use crate::yaml::{self, Node, Value};
 
 keys! {
@@ -53,7 +47,7 @@ keys! {
         /// Name or id of the token to keep fresh.
         token: String,
         /// Earlier keys of this rotation, owner/repo/rotation, from before it was renamed or moved.
-        formerly: FormerKeys,
+        formerly: OneOrMore<RotationKey>,
         /// Id of the token whose privileges are the right ones, where live tokens of this rotation differ.
         trusted: String,
         /// Lifetime of a new token.
@@ -114,23 +108,10 @@ impl Read for Defaults {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         RotationKeys::read_only(DEFAULTS, node, problems).map(Self)
     }
-}
-
-impl JsonSchema for Defaults {
-    fn schema_name() -> Cow<'static, str> {
-        "Defaults".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut properties = RotationKeys::properties(generator);
-        properties.retain(|key, _| DEFAULTS.contains(&key.as_str()));
-        json_schema!({
-            "type": "object",
-            "description": "What every rotation does unless it says otherwise.",
-            "properties": properties,
-            "required": [],
-            "additionalProperties": false,
-        })
+    fn schema(groups: &mut Map<String, Json>) -> Json {
+        let mut schema = RotationKeys::group(DEFAULTS, groups);
+        schema["required"] = json!([]);
+        schema
     }
 }
 
@@ -168,25 +149,6 @@ keys! {
     }
 }
 
-/// The earlier keys of a rotation; one may stand without a list.
-#[derive(Debug, Clone)]
-pub(crate) struct FormerKeys(pub(crate) List<RotationKey>);
-
-impl Read for FormerKeys {
-    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        match &node.value {
-            Value::Scalar { .. } => Some(Self(vec![Field::read(node, problems)])),
-            _ => List::read(node, problems).map(Self),
-        }
-    }
-}
-
-inline_schema!(FormerKeys, "FormerKeys", |generator| {
-    let (one, many) =
-        (generator.subschema_for::<RotationKey>(), generator.subschema_for::<List<RotationKey>>());
-    json_schema!({ "anyOf": [one, many] })
-});
-
 /// Reads a file's text; problems of its keys and of single values are noted.
 pub(super) fn read(text: &str, problems: &mut Problems) -> FileKeys {
     match yaml::parse(text) {
@@ -201,7 +163,7 @@ pub(super) fn read(text: &str, problems: &mut Problems) -> FileKeys {
             let rotations = given(&keys.rotations).into_iter().flatten().filter_map(|one| one.value.as_ref());
             let defaults = given(&keys.defaults).map(|defaults| &defaults.0);
             for field in defaults.into_iter().chain(rotations).filter_map(|one| one.provider.as_ref()) {
-                providers::check_name(field, given(&keys.providers), problems);
+                providers::check_name(field, all(&keys.providers), problems);
             }
             keys
         }

@@ -19,8 +19,6 @@ const LENGTH: usize = 10;
 pub(crate) struct RotationKey(String);
 
 impl RotationKey {
-    /// The key of a rotation that this repository runs.
-    #[must_use]
     pub(crate) fn new(repository: &Repository, rotation: &str) -> Self {
         let repository = repository.to_string().to_lowercase();
         let digest = digest(&SHA256, format!("{repository}/{rotation}").as_bytes());
@@ -30,7 +28,6 @@ impl RotationKey {
     }
 
     /// Reads the ten characters as they stand in a marker.
-    #[must_use]
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let is_legal = text.len() == LENGTH && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'));
         is_legal.then(|| Self(text.to_owned()))
@@ -62,7 +59,6 @@ impl FromStr for RotationKey {
 }
 
 /// Lower-case base32 (RFC 4648) without padding.
-#[must_use]
 pub(crate) fn base32(bytes: &[u8]) -> String {
     BASE32_NOPAD.encode(bytes).to_ascii_lowercase()
 }

@@ -12,18 +12,15 @@ use super::{address, reach, validate};
 use crate::diagnostic::{Invalid, Origin, Problems};
 use crate::limits::{MOST_WRITES, fits};
 use crate::redact::looks_like_a_secret;
-use crate::yaml::keys::{Field, given};
+use crate::yaml::keys::{Field, all, checked, given, origin_of};
 
 /// What the file, flags and variables say about rotations.
 #[derive(Debug)]
 pub(crate) struct Request {
     /// The configuration file's text; `None`: the flags describe the one rotation.
     pub(crate) file: Option<String>,
-    /// What flags and variables say.
     pub(crate) flags: RotationKeys,
-    /// Which of the file's rotations.
     pub(crate) selection: Selection,
-    /// The repository that rotates.
     pub(crate) repository: Repository,
 }
 
@@ -34,14 +31,22 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
     let before = problems.errors();
     let FileKeys { defaults, providers: own, rotations } = match file {
         Some(text) => file::read(text, problems),
-        None => FileKeys { rotations: Some(missing(vec![missing(by_flags(flags))])), ..FileKeys::default() },
+        None => {
+            // Without a file, a rotation takes its name from its token.
+            let name = flags.name.clone().or_else(|| flags.token.clone());
+            let rotation = missing(RotationKeys { name, ..flags.clone() });
+            FileKeys { rotations: Some(missing(vec![rotation])), ..FileKeys::default() }
+        }
     };
     let defaults = defaults.and_then(|field| field.value).unwrap_or_default();
     let mut rotations = rotations.and_then(|field| field.value).unwrap_or_default();
-    let secrets = rotations.iter_mut().filter_map(|r| r.value.as_mut()?.secrets.as_mut()?.value.as_mut());
-    secrets.flatten().filter_map(|field| field.value.as_mut()).for_each(|secret| secret.settle(repository));
-    let workflows = rotations.iter_mut().filter_map(|r| r.value.as_mut()?.after.as_mut()?.value.as_mut());
-    workflows.flatten().filter_map(|field| field.value.as_mut()).for_each(|one| one.settle(repository));
+    for keys in rotations.iter_mut().filter_map(|rotation| rotation.value.as_mut()) {
+        let secrets = keys.secrets.iter_mut().filter_map(|field| field.value.as_mut()).flatten();
+        let secrets = secrets.filter_map(|secret| secret.value.as_mut()?.repository());
+        let workflows = keys.after.iter_mut().filter_map(|field| field.value.as_mut()).flatten();
+        let workflows = workflows.filter_map(|workflow| Some(&mut workflow.value.as_mut()?.repository));
+        secrets.chain(workflows).for_each(|one| one.settle(repository));
+    }
     if rotations.is_empty() && problems.errors() == before {
         problems.error(Origin::Missing, Invalid::new("the configuration file has no `rotations`"));
     }
@@ -60,7 +65,7 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
             Some(reach::ConfiguredRotation { keys, origin: *origin, is_selected })
         })
         .collect();
-    let own = given(&own);
+    let own = all(&own);
     let providers = Providers::read(own, problems);
     if let Some(field) = &flags.provider {
         providers::check_name(field, own, problems);
@@ -83,12 +88,6 @@ fn missing<T>(value: T) -> Field<T> {
     Field { origin: Origin::Missing, value: Some(value) }
 }
 
-/// Without a file, a rotation takes its name from its token.
-fn by_flags(flags: &RotationKeys) -> RotationKeys {
-    let name = flags.name.clone().or_else(|| flags.token.clone());
-    RotationKeys { name, ..flags.clone() }
-}
-
 /// Flags that describe one rotation need exactly one.
 fn flags_fit(flags: &RotationKeys, selected: usize, problems: &mut Problems) {
     if let Some(name) = &flags.name {
@@ -96,9 +95,8 @@ fn flags_fit(flags: &RotationKeys, selected: usize, problems: &mut Problems) {
             Invalid::new("a name is only for a rotation that flags describe, not for a configuration file");
         problems.error(name.origin, invalid.help("choose a rotation of the file with --only"));
     }
-    let token = flags.token.as_ref().map(|f| f.origin);
-    let secrets = flags.secrets.as_ref().map(|f| f.origin);
-    for origin in [token, secrets].into_iter().flatten().filter(|_| selected > 1) {
+    let origins = [origin_of(&flags.token), origin_of(&flags.secrets)];
+    for origin in origins.into_iter().flatten().filter(|_| selected > 1) {
         let invalid =
             Invalid::new(format!("this belongs to one rotation, and {selected} of the file are selected"));
         problems.error(origin, invalid.help("choose one with --only"));
@@ -122,12 +120,23 @@ impl RotationBuilder<'_> {
             ("secrets", "--secret", keys.secrets.is_some()),
         ];
         for (key, flag, _) in required.into_iter().filter(|(.., is_given)| !is_given) {
-            self.require(key, flag);
+            if !self.by_flags {
+                self.problems.error(self.origin, Invalid::new(format!("this rotation has no `{key}`")));
+            } else if key != "name" {
+                // A name that is missing was to come from the token, which is missing too.
+                let variable = format!("CROSSFADE_{}", key.to_uppercase());
+                let invalid = Invalid::new(format!("no {} is given", flag.trim_start_matches('-')));
+                self.problems.error(
+                    self.origin,
+                    invalid
+                        .help(format!("give {flag}, the variable {variable} or the action's input `{key}`")),
+                );
+            }
         }
-        let name = self.checked(&keys.name, |name| validate::rotation_name(name));
-        let token = self.checked(&keys.token, |token| token_name(token));
-        let trusted = self.checked(&keys.trusted, |id| token_name(id));
-        let verify = self.checked(&keys.verify, |path| address::path(path));
+        let name = checked(&keys.name, self.problems, validate::rotation_name);
+        let token = checked(&keys.token, self.problems, token_name);
+        let trusted = checked(&keys.trusted, self.problems, token_name);
+        let verify = checked(&keys.verify, self.problems, address::path);
         let has_credential = self.has_credential(keys);
         let provider = reach::settings(keys, self.providers);
         if let Some(provider) = &provider {
@@ -156,33 +165,8 @@ impl RotationBuilder<'_> {
             verify,
             secrets,
             patterns,
-            after: given(&keys.after).into_iter().flatten().filter_map(|one| one.value.clone()).collect(),
+            after: all(&keys.after).iter().filter_map(|one| one.value.clone()).collect(),
         })
-    }
-
-    /// Notes that a required key is missing.
-    fn require(&mut self, key: &str, flag: &str) {
-        let invalid = match key {
-            // Its token is missing too, and reported.
-            "name" if self.by_flags => return,
-            _ if self.by_flags => {
-                let variable = format!("CROSSFADE_{}", key.to_uppercase());
-                Invalid::new(format!("no {} is given", flag.trim_start_matches('-')))
-                    .help(format!("give {flag}, the variable {variable} or the action's input `{key}`"))
-            }
-            _ => Invalid::new(format!("this rotation has no `{key}`")),
-        };
-        self.problems.error(self.origin, invalid);
-    }
-
-    /// A key's value if it is given and legal.
-    fn checked<T, U>(
-        &mut self,
-        field: &Option<Field<T>>,
-        check: impl FnOnce(&T) -> Result<U, Invalid>,
-    ) -> Option<U> {
-        let Field { origin, value: Some(value) } = field.as_ref()? else { return None };
-        self.problems.note(*origin, check(value))
     }
 
     /// Whether the variable with the credential is known and may be one.
@@ -195,7 +179,7 @@ impl RotationBuilder<'_> {
             );
             return false;
         }
-        self.checked(&keys.credential, |variable| validate::credential(variable)).is_some()
+        checked(&keys.credential, self.problems, validate::credential).is_some()
             || given(&keys.credential).is_none()
     }
 
@@ -246,13 +230,5 @@ pub(crate) fn token_name(text: &str) -> Result<String, Invalid> {
     Ok(text.to_owned())
 }
 
-/// Notes what is wrong with a file, as the command `check` does.
 #[cfg(test)]
-pub(crate) fn read_for_tests(text: &str, problems: &mut Problems) {
-    let repository = Repository { owner: "acme".to_owned(), name: "home".to_owned() };
-    let (flags, selection) = (RotationKeys::default(), Selection::default());
-    load(&Request { file: Some(text.to_owned()), flags, selection, repository }, problems);
-}
-
-#[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -28,7 +28,7 @@ pub use file::SCHEMA;
 pub(crate) use file::{RotationKeys, default_of};
 pub(crate) use key::{RotationKey, base32};
 #[cfg(test)]
-pub(crate) use load::read_for_tests;
+pub(crate) use load::tests::read as read_for_tests;
 pub(crate) use load::{Request, load, token_name};
 pub(crate) use pattern::RepositoryPattern;
 pub(crate) use providers::{ProviderName, value_of as variable_value};
@@ -53,43 +53,33 @@ pub(crate) struct Config {
     pub unselected: Vec<Rotation>,
 }
 
-/// One token, its policy and its destinations.
+/// One token, its policy and its destinations. What a field means that has a key of the file
+/// is said there, in [`mod@file`].
 #[derive(Debug, Clone)]
 pub(crate) struct Rotation {
     /// Its name in the file, or `--name`, or what `--token` says.
     pub name: String,
     /// The repository that rotates.
     pub repository: Repository,
-    /// The key that markers carry: the repository that rotates, and the name.
+    /// Of `repository` and `name`; markers carry it.
     pub key: RotationKey,
-    /// Keys that this rotation had before it was renamed or moved.
     pub formerly: Vec<RotationKey>,
-    /// Which service issues the token, and how to reach it.
     pub provider: ProviderSettings,
-    /// Name or id of the token to keep fresh, at the provider.
     pub token: String,
-    /// Id of the token whose privileges are the right ones, where live tokens of
-    /// this rotation differ.
     pub trusted: Option<String>,
-    /// When to rotate and how long both tokens are valid.
     pub policy: Policy,
-    /// What to create when the token is missing, in the provider's own terms,
-    /// without name and expiry. `None`: a missing token is an error.
+    /// `None`: a missing token is an error.
     pub create: Option<Map<String, Value>>,
-    /// A path on the provider's own origin that the new token must be able to GET.
     pub verify: Option<String>,
-    /// Every secret that holds the token.
     pub secrets: Vec<ConfiguredSecret>,
     /// More secrets, in all repositories that GitHub finds for a pattern.
     pub patterns: Vec<SecretPattern>,
-    /// The workflows to start once every secret holds a new token.
     pub after: Vec<Workflow>,
 }
 
 impl Rotation {
     /// Whether markers with this key are this rotation's: by its own key, or by one
     /// that it had before.
-    #[must_use]
     pub(crate) fn has_key(&self, key: &RotationKey) -> bool {
         self.key == *key || self.formerly.contains(key)
     }
@@ -98,20 +88,15 @@ impl Rotation {
 /// When to rotate, and how long both tokens are valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Policy {
-    /// Lifetime of a new token.
     pub lifetime: Period,
-    /// How long the previous token stays valid after the mint.
     pub overlap: Period,
-    /// How long before its end a token is replaced.
     pub rotate_before: Period,
-    /// How long a token that was disabled, or that expired, is kept before it is
-    /// deleted; `None`: see [`Policy::delete_disabled_after`], and what expired stays.
+    /// `None`: see [`Policy::delete_disabled_after`], and what expired stays.
     pub delete_after: Option<Period>,
 }
 
 impl Policy {
     /// How long a disabled token is kept before it is deleted.
-    #[must_use]
     pub(crate) fn delete_disabled_after(&self) -> Period {
         self.delete_after.unwrap_or(Period::from_days(7))
     }
@@ -131,9 +116,7 @@ impl Default for Policy {
 /// A destination, and what may be created on the way to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConfiguredSecret {
-    /// The secret.
     pub destination: Destination,
-    /// Create the environment if it does not exist.
     pub create_environment: bool,
     /// Who may read an organization secret that this run creates.
     pub visibility: Option<Visibility>,
@@ -147,19 +130,16 @@ pub(crate) struct SecretPattern {
     pub include: Vec<RepositoryPattern>,
     /// And of them, those that fit any of these are left out.
     pub exclude: Vec<RepositoryPattern>,
-    /// Which store.
     pub store: Store,
-    /// The secret's name, upper case as GitHub keeps it.
+    /// Upper case, as GitHub keeps it.
     pub name: String,
-    /// The environment, of each repository, that the secret belongs to.
+    /// Of each repository.
     pub environment: Option<String>,
-    /// Create the environment where it does not exist.
     pub create_environment: bool,
 }
 
 impl SecretPattern {
     /// Whether the secret belongs into this repository.
-    #[must_use]
     pub(crate) fn takes(&self, repository: &Repository) -> bool {
         let fits = |patterns: &[RepositoryPattern]| patterns.iter().any(|p| p.matches(repository));
         fits(&self.include) && !fits(&self.exclude)
@@ -177,9 +157,8 @@ impl fmt::Display for SecretPattern {
 /// Which repositories may read an organization secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Visibility {
-    /// Every repository of the organization.
     All,
-    /// Its private and internal repositories.
+    /// Internal ones too.
     Private,
     /// A list of repositories, kept by GitHub.
     Selected,

@@ -13,15 +13,13 @@ use crate::diagnostic::Invalid;
 /// name alone. The `!` of a pattern that leaves out is not part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RepositoryPattern {
-    /// The user or organization, as written.
+    /// As written, like the name.
     pub owner: String,
-    /// The pattern of the repository's name, as written.
     pub name: String,
 }
 
 impl RepositoryPattern {
     /// Whether the pattern takes in this repository; without case, as GitHub compares.
-    #[must_use]
     pub(crate) fn matches(&self, repository: &Repository) -> bool {
         self.owner.eq_ignore_ascii_case(&repository.owner)
             && glob(

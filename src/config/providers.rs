@@ -2,39 +2,24 @@
 //! the file's own. And what a rotation sets of their variables.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
-
-use schemars::json_schema;
 
 use super::file::RotationKeys;
 use super::validate;
 use crate::diagnostic::{Invalid, Origin, Problems, named, nearest, one_of, quoted};
 use crate::provider::file::{ProviderKeys, Variable, build};
 use crate::provider::{Kind, catalogue};
-use crate::yaml::Node;
-use crate::yaml::keys::{Field, Named, Read, given, inline_schema, text};
+use crate::yaml::keys::{Entry, Field, all, by_text, given};
 
 /// What a rotation calls its provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProviderName(pub(crate) String);
 
-impl fmt::Display for ProviderName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+by_text! {
+    ProviderName, |text| Ok(Self(text.to_owned())), { "anyOf": [
+        { "enum": (catalogue().iter().map(Kind::name).collect::<Vec<_>>()) },
+        { "type": "string", "description": "One of the file's own `providers`." },
+    ] };
 }
-
-impl Read for ProviderName {
-    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        text(node, problems, |text| Ok(Self(text.to_owned())))
-    }
-}
-
-inline_schema!(ProviderName, "ProviderName", |_| {
-    let known: Vec<&str> = catalogue().iter().map(Kind::name).collect();
-    json_schema!({ "anyOf": [{ "enum": known }, { "type": "string", "description": "One of the file's own `providers`." }] })
-});
 
 /// Every provider that a rotation can name.
 #[derive(Debug)]
@@ -42,13 +27,13 @@ pub(crate) struct Providers(Vec<Kind>);
 
 impl Providers {
     /// Those that ship with crossfade, and a file's own, each checked.
-    pub(crate) fn read(own: Option<&Named<ProviderKeys>>, problems: &mut Problems) -> Self {
+    pub(crate) fn read(own: &[Entry<ProviderKeys>], problems: &mut Problems) -> Self {
         let mut all = catalogue().to_vec();
-        for (name, origin, field) in own.into_iter().flat_map(|named| &named.0) {
+        for (name, origin, field) in own {
             let legal = problems.note(*origin, provider_name(name)).is_some();
             let Some(keys) = field.value.as_ref() else { continue };
             let file = build(name, None, keys, *origin, problems);
-            all.extend(file.filter(|_| legal).map(|file| Kind::from(Arc::new(file))));
+            all.extend(file.filter(|_| legal).map(Kind::new));
         }
         Self(all)
     }
@@ -60,14 +45,10 @@ impl Providers {
 }
 
 /// Notes a name that no provider has. `own`: those of the file, right or not.
-pub(super) fn check_name(
-    field: &Field<ProviderName>,
-    own: Option<&Named<ProviderKeys>>,
-    problems: &mut Problems,
-) {
+pub(super) fn check_name(field: &Field<ProviderName>, own: &[Entry<ProviderKeys>], problems: &mut Problems) {
     let Some(name) = &field.value else { return };
     let mut known: Vec<(&str, ())> = catalogue().iter().map(|kind| (kind.name(), ())).collect();
-    known.extend(own.into_iter().flat_map(|named| &named.0).map(|(name, ..)| (name.as_str(), ())));
+    known.extend(own.iter().map(|(name, ..)| (name.as_str(), ())));
     problems.note(field.origin, named("provider", &known, &name.0));
 }
 
@@ -89,8 +70,7 @@ fn provider_name(name: &str) -> Result<(), Invalid> {
 /// What a rotation sets of its provider's variables, right or not.
 pub(super) fn with(kind: &Kind, keys: &RotationKeys) -> BTreeMap<String, String> {
     let variables = &kind.file().variables;
-    let own = given(&keys.with).into_iter().flat_map(|named| &named.0);
-    let own = own.filter_map(|(name, _, field)| Some((name, field.value.as_ref()?)));
+    let own = all(&keys.with).iter().filter_map(|(name, _, field)| Some((name, field.value.as_ref()?)));
     let org_id = given(&keys.org_id).map(|id| (ORG_ID, id));
     let all = org_id.into_iter().chain(own.map(|(name, value)| (name.as_str(), value)));
     all.filter(|(name, _)| variables.contains_key(*name))
@@ -104,7 +84,7 @@ const ORG_ID: &str = "org_id";
 /// Notes what is wrong with the variables that a rotation sets, and which are missing.
 pub(super) fn check_variables(kind: &Kind, keys: &RotationKeys, rotation: Origin, problems: &mut Problems) {
     let file = kind.file();
-    let named = given(&keys.with).map(|named| named.0.as_slice()).unwrap_or_default();
+    let named = all(&keys.with);
     for (name, origin, field) in named {
         let Some(variable) = file.variables.get(name) else {
             let known = || file.variables.keys().map(String::as_str);
@@ -126,7 +106,7 @@ pub(super) fn check_variables(kind: &Kind, keys: &RotationKeys, rotation: Origin
     let is_set =
         |name: &str| named.iter().any(|(known, ..)| known == name) || name == ORG_ID && keys.org_id.is_some();
     for (name, variable) in &file.variables {
-        if variable.default.is_none() && !variable.is_optional && !is_set(name) {
+        if variable.is_required() && !is_set(name) {
             let about =
                 if variable.about.is_empty() { String::new() } else { format!(": {}", variable.about) };
             let invalid = Invalid::new(format!("the provider `{kind}` needs the variable `{name}`"));

@@ -17,7 +17,7 @@ use crate::diagnostic::{Invalid, Origin, Problems, one_of, quoted};
 use crate::http::is_loopback;
 use crate::provider::{Kind, ProviderSettings, catalogue};
 use crate::redact::{GITHUB, issuer};
-use crate::yaml::keys::{Field, given};
+use crate::yaml::keys::{Field, given, origin_of};
 
 /// One rotation of the file, before defaults and flags apply.
 #[derive(Debug, Clone, Copy)]
@@ -59,9 +59,11 @@ pub(super) fn decide(
     let selected: Vec<&RotationKeys> =
         all().filter(|(one, _)| one.is_selected).map(|(_, keys)| keys).collect();
     refuse_flags(flags, &selected, problems);
-    let resolved: Vec<RotationKeys> = all()
-        .map(|(one, keys)| if one.is_selected { over(flags, keys.clone()) } else { keys.clone() })
-        .collect();
+    // A rotation of the file keeps its name.
+    let flags = RotationKeys { name: None, ..flags.clone() };
+    let over = |keys: &RotationKeys| flags.clone().or(keys.clone());
+    let resolved: Vec<RotationKeys> =
+        all().map(|(one, keys)| if one.is_selected { over(keys) } else { keys.clone() }).collect();
     let of_run = rotations.iter().zip(&resolved).filter(|(one, _)| one.is_selected);
     one_service_each(of_run.map(|(one, keys)| (keys, one.origin)), providers, problems);
     resolved
@@ -78,11 +80,6 @@ fn kind(
     of_file.or_else(|| given(&flags?.provider)).cloned()
 }
 
-/// Flags override the file, except that a rotation of the file keeps its name.
-fn over(flags: &RotationKeys, file: RotationKeys) -> RotationKeys {
-    RotationKeys { name: None, ..flags.clone() }.or(file)
-}
-
 /// Defaults without what belongs to one service.
 fn policy_only(defaults: &RotationKeys) -> RotationKeys {
     RotationKeys { provider_url: None, credential: None, org_id: None, with: None, ..defaults.clone() }
@@ -91,12 +88,11 @@ fn policy_only(defaults: &RotationKeys) -> RotationKeys {
 /// Refuses a default that belongs to one service if the file has several and does not
 /// say which.
 fn refuse_ambiguous_defaults(defaults: &RotationKeys, problems: &mut Problems) {
-    let RotationKeys { credential, provider_url, org_id, with, .. } = defaults;
     let origins = [
-        ("credential", credential.as_ref().map(|field| field.origin)),
-        ("provider_url", provider_url.as_ref().map(|field| field.origin)),
-        ("org_id", org_id.as_ref().map(|field| field.origin)),
-        ("with", with.as_ref().map(|field| field.origin)),
+        ("credential", origin_of(&defaults.credential)),
+        ("provider_url", origin_of(&defaults.provider_url)),
+        ("org_id", origin_of(&defaults.org_id)),
+        ("with", origin_of(&defaults.with)),
     ];
     for (key, origin) in origins.into_iter().filter_map(|(key, origin)| Some((key, origin?))) {
         let invalid = Invalid::new(format!(
@@ -111,34 +107,37 @@ fn refuse_ambiguous_defaults(defaults: &RotationKeys, problems: &mut Problems) {
 
 /// Flags and variables that would send the selected rotations' credentials elsewhere.
 fn refuse_flags(flags: &RotationKeys, selected: &[&RotationKeys], problems: &mut Problems) {
-    if let (Some(Field { origin, .. }), Some(wanted)) = (&flags.provider, given(&flags.provider)) {
-        let other = selected.iter().filter_map(|keys| given(&keys.provider)).find(|own| *own != wanted);
-        if let Some(other) = other {
-            let invalid = Invalid::new(format!(
-                "{} of the file is a rotation of the provider `{other}`, not `{wanted}`",
-                if selected.len() == 1 { "the selected rotation" } else { "a selected rotation" },
-            ));
-            problems.error(
-                *origin,
-                invalid.help("choose other rotations with --only, or leave the provider to the file"),
-            );
-        }
+    let named = || selected.iter().filter_map(|keys| given(&keys.provider));
+    if let Some(Field { origin, value: Some(wanted) }) = &flags.provider
+        && let Some(other) = named().find(|own| *own != wanted)
+    {
+        let invalid = Invalid::new(format!(
+            "{} of the file is a rotation of the provider `{}`, not `{}`",
+            if selected.len() == 1 { "the selected rotation" } else { "a selected rotation" },
+            other.0,
+            wanted.0
+        ));
+        problems.error(
+            *origin,
+            invalid.help("choose other rotations with --only, or leave the provider to the file"),
+        );
     }
-    let (Some(Field { origin, .. }), Some(url)) = (&flags.provider_url, given(&flags.provider_url)) else {
-        return;
-    };
-    let kind = |keys: &&&RotationKeys| given(&keys.provider).or_else(|| given(&flags.provider)).cloned();
-    let kinds: Vec<ProviderName> = selected.iter().filter_map(|keys| kind(&keys)).collect();
+    let Some(Field { origin, value: Some(url) }) = &flags.provider_url else { return };
+    let kind = |keys: &&RotationKeys| given(&keys.provider).or_else(|| given(&flags.provider)).cloned();
+    let kinds: Vec<ProviderName> = selected.iter().filter_map(kind).collect();
     if kinds.iter().any(|kind| *kind != kinds[0]) {
         let invalid = Invalid::new("one provider URL for rotations of several providers");
         problems.error(*origin, invalid.help("each provider has its own; choose the rotations of one provider with --only, or write `provider_url` in the file"));
     }
-    let own = selected.iter().filter_map(|keys| keys.provider_url.as_ref());
-    for Field { value, .. } in own {
-        if value.as_ref().is_some_and(|own| own.origin() != url.origin()) {
-            let invalid = Invalid::new("a selected rotation has its own `provider_url`, with another origin");
-            problems.error(*origin, invalid.help("its credential is for that origin; choose other rotations with --only, or change the file"));
-        }
+    let mut own = selected.iter().filter_map(|keys| given(&keys.provider_url));
+    if own.any(|own| own.origin() != url.origin()) {
+        let invalid = Invalid::new("a selected rotation has its own `provider_url`, with another origin");
+        problems.error(
+            *origin,
+            invalid.help(
+                "its credential is for that origin; choose other rotations with --only, or change the file",
+            ),
+        );
     }
 }
 
@@ -151,9 +150,8 @@ fn one_service_each<'a>(
     let mut known: HashMap<String, (ProviderSettings, Origin)> = HashMap::new();
     for (keys, rotation) in rotations {
         let Some(settings) = settings(keys, providers) else { continue };
-        let origin = keys.credential.as_ref().map_or(rotation, |field| field.origin);
-        let address = keys.provider_url.as_ref().map(|field| field.origin);
-        let address = address.or_else(|| settings.kind.is_own().then_some(rotation));
+        let origin = origin_of(&keys.credential).unwrap_or(rotation);
+        let address = origin_of(&keys.provider_url).or(settings.kind.is_own().then_some(rotation));
         if let (Some(address), Some(other)) = (address, foreign_origin(&settings)) {
             let invalid = Invalid::new(format!(
                 "this is the address of {other}, and the rotation's provider is `{}`",
@@ -243,9 +241,7 @@ pub(super) fn settings(keys: &RotationKeys, providers: &Providers) -> Option<Pro
 /// A variable's value, and the service that it is for.
 #[derive(Debug, Clone)]
 pub(crate) struct Held<'a> {
-    /// The variable.
     pub(crate) variable: &'a str,
-    /// What it holds.
     pub(crate) value: SecretString,
     /// The provider that it is for; `None`: GitHub.
     pub(crate) provider: Option<&'a ProviderSettings>,

@@ -1,39 +1,36 @@
 //! Single values of the configuration file: how each is read, and its JSON Schema.
 
-use std::str::FromStr;
+use std::str::FromStr as _;
 
-use schemars::json_schema;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 use url::Url;
 
 use super::address::origin;
 use super::{Repository, RepositoryPattern, RotationKey, Store, Visibility};
 use crate::diagnostic::{Invalid, Problems, name_of, named, quoted};
-use crate::yaml::keys::{Read, by_text, inline_schema, text};
-use crate::yaml::{Node, Value};
+use crate::yaml::keys::{Read, by_text};
+use crate::yaml::{Node, Value, words};
 
 by_text! {
-    Repository, "Repository", Self::from_str, { "type": "string", "examples": ["acme/api"] };
-    SignedPattern, "Pattern", Self::from_str, { "type": "string", "examples": ["acme/*", "!acme/legacy-*"] };
-    RotationKey, "RotationKey", Self::from_str, { "type": "string", "examples": ["acme/api/ci-ingest"] };
-    Store, "Store", Self::from_str, { "enum": (names(&Self::NAMES)) };
-    Visibility, "Visibility", Self::from_str, { "enum": (names(&Self::NAMES)) };
+    Url, origin, { "type": "string", "format": "uri" };
+    Repository, Self::from_str, { "type": "string", "examples": ["acme/api"] };
+    SignedPattern, Self::parse, { "type": "string", "examples": ["acme/*", "!acme/legacy-*"] };
+    RotationKey, Self::from_str, { "type": "string", "examples": ["acme/api/ci-ingest"] };
+    Store, Self::parse, { "enum": (names(&Self::NAMES)) };
+    Visibility, Self::parse, { "enum": (names(&Self::NAMES)) };
 }
 
 fn names<T>(table: &[(&'static str, T)]) -> Vec<&'static str> {
     table.iter().map(|(name, _)| *name).collect()
 }
 
-impl Read for Url {
-    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        text(node, problems, origin)
-    }
-}
-
 impl Visibility {
-    /// Every visibility with the name that it is written by.
     pub(crate) const NAMES: [(&'static str, Self); 3] =
         [("all", Self::All), ("private", Self::Private), ("selected", Self::Selected)];
+
+    pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
+        named("visibility", &Self::NAMES, text)
+    }
 }
 
 impl std::fmt::Display for Visibility {
@@ -42,27 +39,15 @@ impl std::fmt::Display for Visibility {
     }
 }
 
-impl FromStr for Visibility {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        named("visibility", &Self::NAMES, text)
-    }
-}
-
 /// A pattern that takes in, or with `!` in front leaves out.
 #[derive(Debug, Clone)]
 pub(crate) struct SignedPattern {
-    /// Whether it leaves out.
     pub(crate) leaves_out: bool,
-    /// The pattern itself.
     pub(crate) pattern: RepositoryPattern,
 }
 
-impl FromStr for SignedPattern {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+impl SignedPattern {
+    fn parse(text: &str) -> Result<Self, Invalid> {
         let inner = text.strip_prefix('!');
         Ok(Self { leaves_out: inner.is_some(), pattern: inner.unwrap_or(text).parse()? })
     }
@@ -73,17 +58,8 @@ impl FromStr for SignedPattern {
 pub(crate) struct Creation(pub(crate) Map<String, Json>);
 
 /// What the rotation itself decides, written without `_` and in lower case.
-const NOT_IN_CREATE: &[&str] = &[
-    "name",
-    "expires",
-    "expiresat",
-    "expiresin",
-    "expiry",
-    "expirydate",
-    "expiration",
-    "expirationdate",
-    "validuntil",
-];
+const NOT_IN_CREATE: &str =
+    "name expires expiresat expiresin expiry expirydate expiration expirationdate validuntil";
 
 impl Read for Creation {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
@@ -94,13 +70,12 @@ impl Read for Creation {
                 Err(invalid.help("write the provider's creation body, without name and expiry")),
             );
         };
-        for (key, _) in entries {
-            if let Value::Scalar { text, .. } = &key.value
-                && NOT_IN_CREATE.contains(&text.to_ascii_lowercase().replace(['_', '-'], "").as_str())
-            {
-                let invalid = Invalid::new(format!("`create` may not hold {}", quoted(text)));
+        for (key, origin, _) in words(entries, problems) {
+            let plain = key.to_ascii_lowercase().replace(['_', '-'], "");
+            if NOT_IN_CREATE.split(' ').any(|decided| plain == decided) {
+                let invalid = Invalid::new(format!("`create` may not hold {}", quoted(key)));
                 problems.error(
-                    key.origin,
+                    origin,
                     invalid.help("the rotation's own `token` and `lifetime` decide name and expiry"),
                 );
             }
@@ -110,6 +85,7 @@ impl Read for Creation {
             _ => Self(Map::new()),
         })
     }
+    fn schema(_: &mut Map<String, Json>) -> Json {
+        json!({ "type": "object" })
+    }
 }
-
-inline_schema!(Creation, "Create", |_| json_schema!({ "type": "object" }));

@@ -1,15 +1,13 @@
 //! The secrets of a rotation: a short form or a mapping, read as a destination or as a
 //! pattern.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value as Json, json};
 
 use super::destination::{environment_name, owner_name, secret_name};
 use super::file::SecretMappingKeys;
 use super::{ConfiguredSecret, Destination, Repository, Scope, SecretPattern};
 use crate::diagnostic::{Invalid, Origin, Problems, one_of};
-use crate::yaml::keys::{Field, Read, given, text};
+use crate::yaml::keys::{Read, checked, given, origin_of, text};
 use crate::yaml::{Node, Value};
 
 /// One entry of `secrets`.
@@ -20,10 +18,12 @@ pub(crate) enum SecretEntry {
 }
 
 impl SecretEntry {
-    /// Fills in the repository that rotates where none is written.
-    pub(super) fn settle(&mut self, repository: &Repository) {
-        if let Self::One(secret) = self {
-            secret.destination.scope.settle(repository);
+    /// The one repository that it is about.
+    pub(super) fn repository(&mut self) -> Option<&mut Repository> {
+        let Self::One(secret) = self else { return None };
+        match &mut secret.destination.scope {
+            Scope::Repository(repository) | Scope::Environment { repository, .. } => Some(repository),
+            Scope::Organization(_) => None,
         }
     }
 }
@@ -41,56 +41,45 @@ impl Read for SecretEntry {
         }
         text(node, problems, |text| Destination::parse(text, &Repository::that_rotates())).map(Self::from)
     }
-}
-
-impl JsonSchema for SecretEntry {
-    fn schema_name() -> Cow<'static, str> {
-        "Secret".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [
+    fn schema(groups: &mut Map<String, Json>) -> Json {
+        json!({ "anyOf": [
             {
                 "type": "string",
                 "description": "NAME, owner/repo:NAME, owner/repo@environment:NAME or org:acme:NAME; with dependabot+, codespaces+ or agents+ in front for another store than that of Actions.",
             },
-            generator.subschema_for::<SecretMappingKeys>(),
+            SecretMappingKeys::schema(groups),
         ]})
     }
 }
 
 fn mapping(keys: &SecretMappingKeys, origin: Origin, problems: &mut Problems) -> Option<SecretEntry> {
-    let scopes = [at(&keys.repository), at(&keys.repositories), at(&keys.organization)];
+    let scopes = [origin_of(&keys.repository), origin_of(&keys.repositories), origin_of(&keys.organization)];
     let has_one_scope = scopes.iter().flatten().count() <= 1;
     if !has_one_scope {
         let all = one_of(["repository", "repositories", "organization"]);
         problems.error(origin, Invalid::new(format!("a secret belongs to one of {all}")));
     }
-    if let (Some(_), Some(environment)) = (&keys.organization, at(&keys.environment)) {
+    if let (Some(_), Some(environment)) = (&keys.organization, origin_of(&keys.environment)) {
         problems.error(environment, Invalid::new("an organization has no environments"));
     }
     if let (Some(true), Some(create), None) =
-        (given(&keys.create_environment), at(&keys.create_environment), &keys.environment)
+        (given(&keys.create_environment), origin_of(&keys.create_environment), &keys.environment)
     {
         problems.error(create, Invalid::new("`create_environment` requires `environment`"));
     }
-    if let (Some(visibility), None) = (at(&keys.visibility), &keys.organization) {
+    if let (Some(visibility), None) = (origin_of(&keys.visibility), &keys.organization) {
         let invalid = Invalid::new("`visibility` is only for organization secrets");
         problems.error(visibility, invalid.help("name the `organization`"));
     }
     let store = given(&keys.store).copied().unwrap_or_default();
-    let name = match &keys.name {
-        Some(Field { origin, value }) => {
-            value.as_ref().and_then(|name| problems.note(*origin, secret_name(name)))
-        }
-        None => problems.note(origin, Err(Invalid::new("this secret has no `name`"))),
-    };
-    let environment = match &keys.environment {
-        Some(Field { origin, value: Some(name) }) => {
-            Some(problems.note(*origin, environment_name(name, store))?)
-        }
-        _ => None,
-    };
+    if keys.name.is_none() {
+        problems.error(origin, Invalid::new("this secret has no `name`"));
+    }
+    let name = checked(&keys.name, problems, secret_name);
+    let environment = checked(&keys.environment, problems, |name| environment_name(name, store));
+    if environment.is_none() && given(&keys.environment).is_some() {
+        return None;
+    }
     let create_environment = given(&keys.create_environment).copied().unwrap_or_default();
     if let Some(field) = &keys.repositories {
         let signed = field.value.as_ref()?;
@@ -114,9 +103,7 @@ fn mapping(keys: &SecretMappingKeys, origin: Origin, problems: &mut Problems) ->
         }));
     }
     let scope = match (&keys.organization, &keys.repository) {
-        (Some(Field { origin, value }), _) => {
-            Scope::Organization(problems.note(*origin, owner_name(value.as_deref()?))?)
-        }
+        (Some(_), _) => Scope::Organization(checked(&keys.organization, problems, owner_name)?),
         (None, Some(repository)) => repository_scope(repository.value.clone()?, environment),
         (None, None) => repository_scope(Repository::that_rotates(), environment),
     };
@@ -125,11 +112,6 @@ fn mapping(keys: &SecretMappingKeys, origin: Origin, problems: &mut Problems) ->
         create_environment,
         visibility: given(&keys.visibility).copied(),
     }))
-}
-
-/// Where a key was given, if it was.
-fn at<T>(field: &Option<Field<T>>) -> Option<Origin> {
-    field.as_ref().map(|field| field.origin)
 }
 
 fn repository_scope(repository: Repository, environment: Option<String>) -> Scope {

@@ -17,8 +17,6 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    /// Whether the rotation of this name is in this part.
-    #[must_use]
     pub(crate) fn takes(self, name: &str) -> bool {
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -57,7 +55,6 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// Whether the rotation of this name was asked for.
     pub(crate) fn takes(&self, name: &str) -> bool {
         let named = self.only.is_empty() || self.only.iter().any(|o| o.value.as_deref() == Some(name));
         named && self.shard.is_none_or(|shard| shard.takes(name))

@@ -7,7 +7,6 @@ use crate::diagnostic::{Problems, printable};
 use crate::redact::Redactor;
 
 /// For people.
-#[must_use]
 pub(crate) fn text(config: &Config) -> String {
     let many = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let secrets = config.rotations.iter().map(|r| r.secrets.len()).sum();
@@ -37,7 +36,6 @@ pub(crate) fn text(config: &Config) -> String {
 }
 
 /// For programs: `ok`, the selected rotations, and all problems with their origins.
-#[must_use]
 pub(crate) fn json(config: Option<&Config>, problems: &Problems, redactor: &Redactor) -> String {
     let rotations: Vec<_> = config
         .iter()

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::destination::is_variable_name;
 use super::file::RotationKeys;
 use super::providers::Providers;
 use super::secrets::SecretEntry;
@@ -10,7 +11,7 @@ use crate::diagnostic::{Invalid, Origin, Problems, quoted, suspicious};
 use crate::period::Period;
 use crate::provider::ProviderSettings;
 use crate::redact::looks_like_a_secret;
-use crate::yaml::keys::{Field, given};
+use crate::yaml::keys::{Field, all, given};
 
 /// Below this, a run that is cut off may not be finished in time by the next one.
 const SHORTEST_COMFORTABLE_OVERLAP: Period = Period::from_hours(24);
@@ -59,12 +60,9 @@ pub(crate) fn rotation_name(name: &str) -> Result<String, Invalid> {
         && name.trim() == name
         && !name.contains(['[', ']'])
         && !name.chars().any(suspicious);
-    if legal {
-        Ok(name.to_owned())
-    } else {
-        Err(Invalid::text("rotation name", name)
-            .help("at most 100 characters, without [, ], control characters or spaces around it; if --token is the name, give --name too"))
-    }
+    Invalid::unless(legal, "rotation name", name).map_err(|e| {
+        e.help("at most 100 characters, without [, ], control characters or spaces around it; if --token is the name, give --name too")
+    })
 }
 
 /// Whether a variable's name may be a credential of unknown form instead: long, with
@@ -80,9 +78,7 @@ pub(super) fn credential(variable: &str) -> Result<String, Invalid> {
     if looks_like_a_secret(variable) {
         return Err(super::file::secret_in_file());
     }
-    let legal = variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        && variable.bytes().next().is_some_and(|b| !b.is_ascii_digit());
-    if !legal {
+    if !is_variable_name(variable) {
         return Err(Invalid::text("environment variable name", variable)
             .help("write the variable's name here, never its value: letters, digits and _"));
     }
@@ -117,9 +113,9 @@ pub(super) fn together(
             && let Some(first) = names.insert(name, *origin)
         {
             let invalid = Invalid::new(format!("two rotations have the name {}", quoted(name)));
-            problems.error(*origin, at(invalid, first));
+            problems.error(*origin, invalid.stands_at(first));
         }
-        for Field { origin, value } in given(&rotation.secrets).into_iter().flatten() {
+        for Field { origin, value } in all(&rotation.secrets) {
             let Some(SecretEntry::One(ConfiguredSecret { destination, .. })) = value else { continue };
             let Some((owner, first)) = destinations.insert(destination, (index, *origin)) else { continue };
             let text = quoted(&destination.to_string());
@@ -128,27 +124,27 @@ pub(super) fn together(
             } else {
                 Invalid::new(format!("{text} belongs to another rotation already: it can hold one token"))
             };
-            problems.error(*origin, at(invalid, first));
+            problems.error(*origin, invalid.stands_at(first));
         }
         if let (Some(settings), Some(Field { origin, value: Some(token) })) =
             (reach::settings(rotation, providers), &rotation.token)
             && let Some(first) = tokens.insert((settings, token), *origin)
         {
             let invalid = Invalid::new(format!("two rotations keep the token {} fresh", quoted(token)));
-            problems.warning(*origin, at(invalid, first));
+            problems.warning(*origin, invalid.stands_at(first));
         }
-        for Field { origin, value } in given(&rotation.after).into_iter().flatten() {
+        for Field { origin, value } in all(&rotation.after) {
             let Some(workflow @ Workflow { repository, file, git_ref }) = value else { continue };
             let known = workflows.insert((repository, file), (git_ref, index, *origin));
             let Some((known_ref, owner, first)) = known else { continue };
             let text = quoted(&workflow.to_string());
             if owner == index {
-                problems.error(*origin, at(Invalid::new(format!("{text} is listed twice")), first));
+                problems.error(*origin, Invalid::new(format!("{text} is listed twice")).stands_at(first));
             } else if known_ref != git_ref {
                 let invalid = Invalid::new(format!(
                     "{text} has another `ref` at another rotation: it is started once for both"
                 ));
-                problems.error(*origin, at(invalid, first));
+                problems.error(*origin, invalid.stands_at(first));
             }
         }
         for Field { origin, value } in given(&rotation.formerly).into_iter().flat_map(|keys| &keys.0) {
@@ -157,13 +153,5 @@ pub(super) fn together(
                 problems.error(*origin, invalid.help("its tokens cannot belong to two rotations"));
             }
         }
-    }
-}
-
-/// Adds a help text with the first origin.
-fn at(invalid: Invalid, first: Origin) -> Invalid {
-    match first {
-        Origin::File(position) => invalid.help(format!("it stands on line {} already", position.line)),
-        Origin::Input(_) | Origin::Missing => invalid,
     }
 }

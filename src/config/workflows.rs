@@ -1,15 +1,14 @@
 //! A workflow to start, as `after` names it.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value as Json};
 
 use super::Repository;
 use super::file::WorkflowKeys;
 use crate::diagnostic::{Invalid, Problems, suspicious};
 use crate::yaml::Node;
-use crate::yaml::keys::{Field, Read};
+use crate::yaml::keys::{Read, checked};
 
 /// One workflow of GitHub Actions, and where to start it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -22,15 +21,6 @@ pub(crate) struct Workflow {
     pub git_ref: Option<String>,
 }
 
-impl Workflow {
-    /// Fills in the repository that rotates where none is written.
-    pub(super) fn settle(&mut self, rotating: &Repository) {
-        if self.repository == Repository::that_rotates() {
-            self.repository = rotating.clone();
-        }
-    }
-}
-
 impl fmt::Display for Workflow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.file, self.repository)
@@ -40,12 +30,8 @@ impl fmt::Display for Workflow {
 impl Read for Workflow {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         let keys = WorkflowKeys::read(node, problems)?;
-        let mut checked = |field: &Option<Field<String>>, check: fn(&str) -> Result<String, Invalid>| {
-            let Field { origin, value } = field.as_ref()?;
-            problems.note(*origin, check(value.as_ref()?))
-        };
-        let file = checked(&keys.workflow, file_name);
-        let git_ref = checked(&keys.git_ref, ref_name);
+        let file = checked(&keys.workflow, problems, file_name);
+        let git_ref = checked(&keys.git_ref, problems, ref_name);
         if keys.workflow.is_none() {
             let invalid = Invalid::new("this entry of `after` has no `workflow`");
             problems.error(node.origin, invalid.help(EXPECTED));
@@ -55,15 +41,8 @@ impl Read for Workflow {
         let is_whole = keys.git_ref.is_none() || git_ref.is_some();
         is_whole.then_some(Self { repository: repository?, file: file?, git_ref })
     }
-}
-
-impl JsonSchema for Workflow {
-    fn schema_name() -> Cow<'static, str> {
-        WorkflowKeys::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        WorkflowKeys::json_schema(generator)
+    fn schema(groups: &mut Map<String, Json>) -> Json {
+        WorkflowKeys::schema(groups)
     }
 }
 
@@ -80,11 +59,8 @@ fn file_name(text: &str) -> Result<String, Invalid> {
         [".yml", ".yaml"].iter().any(|end| text.strip_suffix(end).is_some_and(|stem| !stem.is_empty()));
     let is_id = text.bytes().all(|b| b.is_ascii_digit()) && text.len() < 20;
     let is_harmless = text.len() <= 255 && text.trim() == text && !text.chars().any(suspicious);
-    if (is_file || is_id) && is_harmless {
-        Ok(text.to_owned())
-    } else {
-        Err(Invalid::text("workflow name", text).help(EXPECTED))
-    }
+    let is_legal = (is_file || is_id) && is_harmless;
+    Invalid::unless(is_legal, "workflow name", text).map_err(|e| e.help(EXPECTED))
 }
 
 /// The name of a branch or tag, by the rules of Git.
@@ -95,7 +71,7 @@ fn ref_name(text: &str) -> Result<String, Invalid> {
         && !text.starts_with(['/', '-'])
         && !text.ends_with(['/', '.'])
         && !text.ends_with(".lock");
-    if is_legal { Ok(text.to_owned()) } else { Err(Invalid::text("branch or tag", text)) }
+    Invalid::unless(is_legal, "branch or tag", text)
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ impl GitHub {
             let selected = (visibility == Visibility::Selected).then(Vec::new);
             return Ok(Readers { visibility, selected });
         };
-        let visibility = existing.visibility.and_then(|visibility| visibility.parse().ok());
+        let visibility = existing.visibility.and_then(|visibility| Visibility::parse(&visibility).ok());
         let visibility = visibility.ok_or_else(|| Error::unreadable(&subject))?;
         let selected = match visibility {
             Visibility::Selected => Some(self.selected(&subject, destination).await?),

@@ -76,7 +76,7 @@ impl GitHub {
                 }
             }
         }
-        expansion.repositories.sort_unstable();
+        expansion.repositories.sort_by_cached_key(Repository::folded);
         expansion.repositories.dedup();
         Ok(expansion)
     }

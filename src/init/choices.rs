@@ -49,11 +49,7 @@ pub(crate) fn tokens(
         };
         let id = if by_name { String::new() } else { format!(" (id {})", redactor.line(&token.id)) };
         let disabled = if token.disabled { ", disabled" } else { "" };
-        let own = if credential == Some(token.id.as_str()) {
-            ", may be the provider credential itself"
-        } else {
-            ""
-        };
+        let own = if credential == Some(&*token.id) { ", may be the provider credential itself" } else { "" };
         is_usable(reference).then(|| Choice {
             token: reference.clone(),
             name: if name.is_empty() { token.id.clone() } else { name.clone() },
@@ -125,7 +121,7 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, Value};
+    use serde_json::Value;
 
     use super::*;
 
@@ -140,7 +136,7 @@ mod tests {
             last_used_at: None,
             disabled: id == "off",
             privileges: Value::Null,
-            raw: Map::new(),
+            raw: Value::Null,
         }
     }
 

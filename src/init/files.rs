@@ -88,7 +88,7 @@ rotations:
 /// A destination as a user writes it: without the repository that the file is in.
 fn short(destination: &Destination, setup: &Setup) -> String {
     let text = destination.to_string();
-    let is_here = matches!(&destination.scope, Scope::Repository(one) if *one == setup.repository);
+    let is_here = matches!(&destination.scope, Scope::Repository(one) if *one == setup.rotation.repository);
     let own = format!("{}:", destination.scope);
     if is_here { text.replacen(&own, "", 1) } else { text }
 }
@@ -106,7 +106,7 @@ fn monitor(setup: &Setup) -> String {
     } else {
         MONITOR_EXAMPLE.replacen(SIGNED_MONITOR, "", 1)
     };
-    let text = text.replace(EXAMPLE_REPOSITORY, &setup.repository.to_string());
+    let text = text.replace(EXAMPLE_REPOSITORY, &setup.rotation.repository.to_string());
     with_credential(&text, setup).replace(EXAMPLE_READER, &reader(setup))
 }
 

@@ -15,7 +15,7 @@ use crate::environment::{Environment, visible};
 use crate::github::{GitHub, GithubOptions, GithubSettings, Mode, Pace};
 use crate::http::{Announce, Http, HttpSettings};
 use crate::progress::Progress;
-use crate::provider::{self, Kind, ProviderSettings, Token};
+use crate::provider::{Kind, Provider, ProviderSettings, Token};
 use crate::redact::Redactor;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -36,7 +36,6 @@ pub(crate) struct Listed {
     pub(crate) credential: Option<String>,
     /// By the provider's clock.
     pub(crate) now: Option<Timestamp>,
-    /// The variable of the credential.
     pub(crate) variable: String,
 }
 
@@ -47,11 +46,7 @@ impl Lookup<'_> {
         variables.into_iter().find(|variable| self.environment.get(variable).is_some())
     }
 
-    /// The provider's tokens; `None` without a credential. `settings` are those of the
-    /// rotation.
-    ///
-    /// # Errors
-    /// What is wrong, in one sentence.
+    /// The provider's tokens; `None` without a credential. An error is one sentence.
     pub(crate) async fn tokens(&self, settings: ProviderSettings) -> Result<Option<Listed>, String> {
         let Some(variable) = self.credential(&settings.kind) else { return Ok(None) };
         let settings = ProviderSettings { credential: variable.clone(), ..settings };
@@ -76,7 +71,7 @@ impl Lookup<'_> {
         let clock = Arc::new(Clock::default());
         // Nothing is asked of GitHub by this clock, so the provider's is the one that counts.
         let (http, id) = (http(&clock), ClockId::Github);
-        let provider = provider::connect(&settings, &secrets, http, id, Arc::clone(&self.announce))
+        let provider = Provider::new(&settings, &secrets, http, id, Arc::clone(&self.announce))
             .map_err(|error| error.to_string())?;
         let credential = secrets.get(&variable).cloned().unwrap_or_default();
         let tokens = provider.list(&credential).await.map_err(|error| error.to_string())?;
@@ -86,9 +81,6 @@ impl Lookup<'_> {
     }
 
     /// The names of a repository's Actions secrets; `None` without a GitHub credential.
-    ///
-    /// # Errors
-    /// What is wrong, in one sentence.
     pub(crate) async fn secrets(&self, repository: &Repository) -> Result<Option<Vec<String>>, String> {
         let Some(settings) = self.github else { return Ok(None) };
         let options = GithubOptions {
@@ -100,8 +92,7 @@ impl Lookup<'_> {
         };
         let github = GitHub::connect(http(&Arc::new(Clock::default())), settings, options)
             .map_err(|error| error.to_string())?;
-        let names = github.secret_names(repository).await.map_err(|error| error.to_string())?;
-        Ok(Some(names))
+        github.secret_names(repository).await.map(Some).map_err(|error| error.to_string())
     }
 }
 

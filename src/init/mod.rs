@@ -20,8 +20,8 @@ use crate::config::{
     rotation_name,
 };
 use crate::diagnostic::{Invalid, Origin, Problems, suspicious};
-use crate::provider::{Kind, PROVED};
-use crate::yaml::keys::{Field, Named};
+use crate::provider::Kind;
+use crate::yaml::keys::Field;
 
 /// What is known so far, from flags and answers.
 #[derive(Debug, Default)]
@@ -30,7 +30,6 @@ pub(crate) struct Answers {
     pub(crate) repository: Option<Repository>,
     pub(crate) provider: Option<Kind>,
     pub(crate) provider_url: Option<Url>,
-    /// The provider's variables.
     pub(crate) with: BTreeMap<String, String>,
     /// Name or id.
     pub(crate) token: Option<String>,
@@ -44,9 +43,7 @@ pub(crate) struct Answers {
 /// What is left out unless a user asks for it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Extras {
-    /// Sign in to GitHub as an App.
     pub(crate) app: bool,
-    /// Sign markers.
     pub(crate) sign: bool,
     /// A second workflow, which fails if a token would expire.
     pub(crate) monitor: bool,
@@ -55,7 +52,6 @@ pub(crate) struct Extras {
 /// Checked answers.
 #[derive(Debug)]
 pub(crate) struct Setup {
-    pub(crate) repository: Repository,
     pub(crate) rotation: Rotation,
     pub(crate) extras: Extras,
 }
@@ -74,10 +70,7 @@ pub(crate) fn credential_variable(provider: &Kind) -> String {
 
 /// The variables that a rotation must set.
 pub(crate) fn required_variables(provider: &Kind) -> impl Iterator<Item = &String> {
-    let is_required =
-        |variable: &crate::provider::file::Variable| variable.default.is_none() && !variable.is_optional;
-    let variables = provider.file().variables.iter();
-    variables.filter(move |(name, one)| is_required(one) && *name != PROVED).map(|(name, _)| name)
+    provider.file().variables.iter().filter(|(_, one)| one.is_required()).map(|(name, _)| name)
 }
 
 /// The answers, checked. With an error among the problems there is no result.
@@ -88,77 +81,73 @@ pub(crate) fn setup(answers: &Answers, problems: &mut Problems) -> Option<Setup>
     if problems.has_errors() {
         return None;
     }
-    let given = |name: &'static str| Origin::Input(name);
     let with = |(name, value): (&String, &String)| {
-        (name.clone(), given("--with"), field(given("--with"), value.clone()))
+        (name.clone(), Origin::Input("--with"), by_flag("--with", value.clone()))
     };
     let secret = |text: &String| {
-        let destination = problems.note(given("--secret"), Destination::parse(text, repository));
-        destination.map(|destination| field(given("--secret"), SecretEntry::from(destination)))
+        let destination = problems.note(Origin::Input("--secret"), Destination::parse(text, repository));
+        destination.map(|destination| by_flag("--secret", SecretEntry::from(destination)))
     };
     let secrets = answers.secrets.iter().filter_map(secret).collect();
     let name = rotation_named_after(answers.name.as_ref().unwrap_or(token));
     let flags = RotationKeys {
-        name: Some(field(Origin::Missing, name)),
-        provider: Some(field(given("--provider"), ProviderName(provider.name().to_owned()))),
-        provider_url: answers.provider_url.clone().map(|url| field(given("--provider-url"), url)),
-        credential: Some(field(Origin::Missing, credential_variable(provider))),
-        with: Some(field(given("--with"), Named(answers.with.iter().map(with).collect()))),
-        token: Some(field(given("--token"), token.clone())),
-        secrets: Some(field(given("--secret"), secrets)),
+        name: Some(Field { origin: Origin::Missing, value: Some(name) }),
+        provider: Some(by_flag("--provider", ProviderName(provider.name().to_owned()))),
+        provider_url: answers.provider_url.clone().map(|url| by_flag("--provider-url", url)),
+        credential: Some(Field { origin: Origin::Missing, value: Some(credential_variable(provider)) }),
+        with: Some(by_flag("--with", answers.with.iter().map(with).collect())),
+        token: Some(by_flag("--token", token.clone())),
+        secrets: Some(by_flag("--secret", secrets)),
         ..RotationKeys::default()
     };
     let request =
         Request { file: None, flags, selection: Selection::default(), repository: repository.clone() };
     let rotation = load(&request, problems)?.rotations.into_iter().next()?;
-    Some(Setup { repository: repository.clone(), rotation, extras: answers.extras })
+    Some(Setup { rotation, extras: answers.extras })
 }
 
-fn field<T>(origin: Origin, value: T) -> Field<T> {
-    Field { origin, value: Some(value) }
+fn by_flag<T>(flag: &'static str, value: T) -> Field<T> {
+    Field { origin: Origin::Input(flag), value: Some(value) }
 }
 
 /// Notes every answer that is missing, with the flag that gives it.
 fn note_missing(answers: &Answers, problems: &mut Problems) {
-    let mut note = |is_missing: bool, what: &str, help: String| {
+    let Answers { repository, provider, token, secrets, .. } = answers;
+    let mut note = |is_missing: bool, what: &str, help: &str| {
         if is_missing {
             problems.error(Origin::Missing, Invalid::new(what).help(help));
         }
     };
     note(
-        answers.repository.is_none(),
+        repository.is_none(),
         "no repository is given",
-        "give --repository owner/name: the repository that will run crossfade".to_owned(),
+        "give --repository owner/name: the repository that will run crossfade",
     );
-    note(
-        answers.provider.is_none(),
-        "no provider is given",
-        "give --provider; `crossfade provider list` shows them".to_owned(),
-    );
-    if let Some(provider) = &answers.provider {
+    note(provider.is_none(), "no provider is given", "give --provider; `crossfade provider list` shows them");
+    if let Some(provider) = provider {
         note(
             provider.origin().is_none() && answers.provider_url.is_none(),
             &format!("the provider `{provider}` has no public address"),
-            "give --provider-url: where your installation is, with the API's path".to_owned(),
+            "give --provider-url: where your installation is, with the API's path",
         );
         for name in required_variables(provider).filter(|name| !answers.with.contains_key(*name)) {
             let about = &provider.file().variables[name].about;
             note(
                 true,
                 &format!("the provider `{provider}` needs the variable `{name}`"),
-                format!("give --with {name}=…: {about}"),
+                &format!("give --with {name}=…: {about}"),
             );
         }
     }
     note(
-        answers.token.is_none(),
+        token.is_none(),
         "no token is given",
-        "give --token: the name or id of the token at the provider, never its value".to_owned(),
+        "give --token: the name or id of the token at the provider, never its value",
     );
     note(
-        answers.secrets.is_empty(),
+        secrets.is_empty(),
         "no secret is given",
-        "give --secret, once for each secret that holds the token".to_owned(),
+        "give --secret, once for each secret that holds the token",
     );
 }
 

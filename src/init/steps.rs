@@ -53,14 +53,13 @@ impl Steps<'_> {
         let file = self.provider().file();
         let app = self.setup.extras.app;
         let (what, page) = if app {
-            ("a GitHub App, installed where the secrets are", format!("{}/settings/apps/new", self.site))
+            ("a GitHub App, installed where the secrets are", "apps/new")
         } else {
-            (
-                "a fine-grained personal access token",
-                format!("{}/settings/personal-access-tokens/new", self.site),
-            )
+            ("a fine-grained personal access token", "personal-access-tokens/new")
         };
-        let owners: Vec<&str> = self.owners();
+        let mut owners: Vec<&str> = self.setup.destinations().map(|one| one.scope.owner()).collect();
+        owners.sort_unstable_by_key(|owner| owner.to_ascii_lowercase());
+        owners.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
         let several = match owners.as_slice() {
             [_, _, ..] if !app => format!(
                 "\nSuch a token is for one owner, and the secrets belong to {}: use a GitHub App, or a classic token.",
@@ -71,19 +70,13 @@ impl Steps<'_> {
         format!(
             "Create two credentials.\n\
              At {title}, one that may manage tokens. It needs {needs}.\n  {DOCS}/providers/{name}.md#the-credential\n\
-             At GitHub, {what}, which may write the secrets:{permissions}\n  {page}{several}",
+             At GitHub, {what}, which may write the secrets:{permissions}\n  {site}/settings/{page}{several}",
+            site = self.site,
             title = file.title,
             needs = file.needs,
             name = self.provider(),
             permissions = self.permissions(),
         )
-    }
-
-    fn owners(&self) -> Vec<&str> {
-        let mut owners: Vec<&str> = self.setup.destinations().map(|one| one.scope.owner()).collect();
-        owners.sort_unstable_by_key(|owner| owner.to_ascii_lowercase());
-        owners.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
-        owners
     }
 
     /// Each permission, with the owners and repositories that it is for.
@@ -97,24 +90,22 @@ impl Steps<'_> {
             }
         }
         let line = |(permission, places): (&String, &Vec<String>)| {
-            let places: Vec<&str> = places.iter().map(String::as_str).collect();
-            format!("\n  the {permission}, read and write, for {}", joined(&places))
+            format!("\n  the {permission}, read and write, for {}", joined(places))
         };
         places.iter().map(line).collect()
     }
 
     fn secrets(&self) -> String {
-        let Setup { repository, rotation, extras } = self.setup;
-        let mut names = vec![rotation.provider.credential.clone()];
-        names.extend(rotation.provider.credentials().skip(1).cloned());
-        names
-            .push(if extras.app { "CROSSFADE_APP_PRIVATE_KEY" } else { "CROSSFADE_GITHUB_TOKEN" }.to_owned());
+        let Setup { rotation, extras } = self.setup;
+        let repository = &rotation.repository;
+        let of_github = if extras.app { "CROSSFADE_APP_PRIVATE_KEY" } else { "CROSSFADE_GITHUB_TOKEN" };
+        let of_provider = rotation.provider.credentials().map(String::as_str);
         let mut text = format!(
             "Store them as secrets of {repository}, at\n  {site}/{repository}/settings/secrets/actions/new\n\
              or with these commands, which ask for the value:",
             site = self.site
         );
-        for name in &names {
+        for name in of_provider.chain([of_github]) {
             let value = if name == "CROSSFADE_APP_PRIVATE_KEY" { " <key.pem" } else { "" };
             text.push_str(&format!("\n  {}{value}", self.set("secret", name)));
         }
@@ -148,7 +139,7 @@ impl Steps<'_> {
             self.set("secret", "CROSSFADE_READ_TOKEN"),
             monitor = files::MONITOR,
             title = self.provider().file().title,
-            repository = self.setup.repository,
+            repository = self.setup.rotation.repository,
         )
     }
 
@@ -205,7 +196,7 @@ impl Steps<'_> {
 
     /// The repository, for `gh`.
     fn repository(&self) -> String {
-        let repository = &self.setup.repository;
+        let repository = &self.setup.rotation.repository;
         match self.site.strip_prefix("https://") {
             Some(host) if self.site != GITHUB => format!("{host}/{repository}"),
             _ => repository.to_string(),
@@ -218,7 +209,8 @@ impl Steps<'_> {
 }
 
 /// `a`, `a and b`, `a, b and c`.
-fn joined(names: &[&str]) -> String {
+fn joined(names: &[impl AsRef<str>]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     match names.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
         _ => names.concat(),

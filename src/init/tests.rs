@@ -113,7 +113,8 @@ fn the_workflows_are_those_of_the_examples() {
     assert_eq!(code(&written(&setup, files::ROTATE)), code(&example("rotate.yml")));
     assert!(!written(&setup, files::ROTATE).contains("Copy it"));
     assert_eq!(written(&setup, files::MONITOR), example("monitor.yml"));
-    let elsewhere = Setup { repository: "other/tokens".parse().unwrap(), ..setup };
+    let mut elsewhere = setup;
+    elsewhere.rotation.repository = "other/tokens".parse().unwrap();
     let monitor = written(&elsewhere, files::MONITOR);
     assert!(monitor.contains("CROSSFADE_REPOSITORY: other/tokens\n") && !monitor.contains("acme/infra"));
 

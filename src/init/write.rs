@@ -22,9 +22,6 @@ pub(crate) fn root_above(folder: &Path) -> Option<PathBuf> {
 }
 
 /// Writes every file, or none. Each one is complete before it gets its name.
-///
-/// # Errors
-/// What failed, with the path.
 pub(crate) fn write(folder: &Path, files: &[(&str, String)]) -> Result<(), String> {
     let failed = |path: &str, error: &io::Error| {
         let why =

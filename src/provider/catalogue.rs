@@ -1,6 +1,6 @@
 //! The services that crossfade knows by itself.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use super::Kind;
 use super::file::{ProviderFile, ProviderKeys, build};
@@ -12,21 +12,21 @@ use crate::yaml::{self, keys::Read as _};
 pub(crate) fn catalogue() -> &'static [Kind] {
     static CATALOGUE: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         let read = |(name, text): &(&'static str, &'static str)| read(name, text, &mut Problems::default());
-        FILES.iter().filter_map(read).map(|file| Kind(Arc::new(file))).collect()
+        FILES.iter().filter_map(read).map(Kind::new).collect()
     });
     &CATALOGUE
-}
-
-/// `text` without the providers beside Axiom, so that a new one changes no snapshot.
-#[cfg(test)]
-pub(crate) fn all_but_axiom_left_out(text: &str) -> String {
-    text.replace(&crate::diagnostic::one_of(catalogue().iter().map(Kind::name)), "`axiom`")
 }
 
 fn read(name: &'static str, text: &'static str, problems: &mut Problems) -> Option<ProviderFile> {
     let root = yaml::parse(text).map_err(|(origin, invalid)| problems.error(origin, invalid)).ok()?;
     let keys = ProviderKeys::read(&root, problems)?;
     build(name, Some(text), &keys, Origin::Missing, problems)
+}
+
+/// `text` without the providers beside Axiom, so that a new one changes no snapshot.
+#[cfg(test)]
+pub(crate) fn all_but_axiom_left_out(text: &str) -> String {
+    text.replace(&crate::diagnostic::one_of(catalogue().iter().map(Kind::name)), "`axiom`")
 }
 
 #[cfg(test)]

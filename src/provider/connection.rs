@@ -3,64 +3,58 @@
 //! An error quotes the provider only where it refused a request; the body of a reply
 //! that may contain a token's value is never quoted.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderMap, Method, StatusCode, header};
-use secrecy::SecretString;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use url::Url;
 
 use super::{Error, ErrorKind, Verification};
-use crate::http::retry::{Repetitions, requested_wait};
-use crate::http::{Announce, Call, Http, HttpError, Peer, PeerPolicy, Reply, Values, json};
+use crate::clock::ClockId;
+use crate::http::retry::requested_wait;
+use crate::http::{Call, Http, HttpError, Peer, PeerPolicy, Reply, Values, json};
 
 /// How replies of providers are treated: no redirects; the ids are for the log alone.
-pub(super) static POLICY: PeerPolicy =
+static POLICY: PeerPolicy =
     PeerPolicy { request_ids: &["x-axiom-trace-id", "x-request-id"], ..PeerPolicy::STRICT };
 
-/// The API of one provider: its endpoint and base URL.
-#[derive(Debug, Clone)]
+/// The API of one provider.
 pub(super) struct Connection {
-    endpoint: Endpoint,
-    base: Url,
-}
-
-/// The HTTP client, and whose clock its replies set.
-#[derive(Clone)]
-pub(crate) struct Endpoint {
     pub(super) http: Arc<Http>,
-    pub(super) peer: Peer,
-    /// Called with every token value that a reply contains.
-    pub(super) announce: Announce,
-    /// The fields that may contain one.
-    pub(super) value_fields: Arc<[String]>,
-}
-
-impl fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("peer", &self.peer).finish_non_exhaustive()
-    }
+    peer: Peer,
+    /// Any reply may contain a token's value.
+    pub(super) values: Values,
+    /// The address that every request is below.
+    pub(super) base: Url,
 }
 
 /// One request to a provider.
 pub(super) struct ProviderRequest<'a> {
+    pub(super) method: Method,
     /// Path segments below the API's base; encoded when they are sent.
     pub(super) path: Vec<String>,
-    /// Query parameters.
     pub(super) query: Vec<(String, String)>,
+    /// An address that the provider named, on the same origin, in place of path and query.
+    pub(super) url: Option<Url>,
     /// Credential and whatever else the provider wants.
     pub(super) headers: HeaderMap,
+    pub(super) body: Option<Value>,
     /// What the credential must be allowed to do, for the error that says it is not.
     pub(super) needs: &'a str,
 }
 
 impl Connection {
     /// A connection to `url` if the user gave one, else to the public `api`, whose path is
-    /// added to a URL that does not end in it.
-    pub(super) fn new(endpoint: Endpoint, url: Option<&Url>, api: Option<&Url>) -> Result<Self, Error> {
+    /// added to a URL that does not end in it. Its replies set `clock`.
+    pub(super) fn new(
+        http: Arc<Http>,
+        clock: ClockId,
+        values: Values,
+        url: Option<&Url>,
+        api: Option<&Url>,
+    ) -> Result<Self, Error> {
         let given = url.or(api).ok_or_else(|| {
             Error::invalid("this provider has no public address: `provider_url` must say where it is")
         })?;
@@ -69,65 +63,26 @@ impl Connection {
         let own = base.path().trim_end_matches('/').to_owned();
         let whole = if own.ends_with(path) { own } else { format!("{own}{path}") };
         base.set_path(&whole);
-        Ok(Self { endpoint, base })
+        Ok(Self { http, peer: Peer { clock, policy: &POLICY }, values, base })
     }
 
-    /// The address that every request is below.
-    pub(super) fn base(&self) -> &Url {
-        &self.base
+    /// Reads, or changes what another attempt would change to the same. Repeated as the
+    /// retry policy allows.
+    pub(super) async fn repeatable(&self, request: ProviderRequest<'_>) -> Result<Reply, Error> {
+        let call = Call { is_valid_body: json, ..self.call(&request)?.idempotent() };
+        self.send(call, request.needs).await
     }
 
-    /// Registers a value that no reply holds as it is.
-    pub(super) fn announce(&self, value: &SecretString) {
-        (self.endpoint.announce)(value);
-    }
-
-    /// The waits between attempts of something that is repeated by hand.
-    pub(super) fn repetitions(&self) -> Repetitions {
-        self.endpoint.http.retry_policy().repetitions()
-    }
-
-    /// Reads. Repeated as the retry policy allows.
-    pub(super) async fn get(&self, request: ProviderRequest<'_>) -> Result<Reply, Error> {
-        self.repeatable(Method::GET, request, None).await
-    }
-
-    /// Reads an address that the provider named, on the same origin.
-    pub(super) async fn get_url(&self, url: Url, request: ProviderRequest<'_>) -> Result<Reply, Error> {
-        let call = self.call_to(url, Method::GET, request.headers).idempotent();
-        self.send(Call { is_valid_body: json, ..call }, request.needs).await
-    }
-
-    /// Reads, or changes what another attempt would change to the same.
-    pub(super) async fn repeatable(
-        &self,
-        method: Method,
-        request: ProviderRequest<'_>,
-        body: Option<&Value>,
-    ) -> Result<Reply, Error> {
-        let needs = request.needs;
-        let call = with_body(self.call(method, request)?.idempotent(), body);
-        self.send(Call { is_valid_body: json, ..call }, needs).await
-    }
-
-    /// Reads, whatever the answer is.
+    /// The same, whatever the answer is.
     pub(super) async fn any(&self, request: ProviderRequest<'_>) -> Result<Reply, Error> {
-        let call = self.call(Method::GET, request)?.idempotent();
-        let call = Call { is_valid_body: json, ..call };
-        self.endpoint.http.send(call).await.map_err(|error| unsent(&error))
+        let call = Call { is_valid_body: json, ..self.call(&request)?.idempotent() };
+        self.http.send(call).await.map_err(|error| unsent(&error))
     }
 
     /// Mints: sent exactly once. An error's [`ErrorKind`] tells whether the request may
     /// have been processed.
-    pub(super) async fn mint(
-        &self,
-        method: Method,
-        request: ProviderRequest<'_>,
-        body: &Value,
-        done: &[u16],
-    ) -> Result<Value, Error> {
-        let needs = request.needs;
-        let reply = self.send(with_body(self.call(method, request)?, Some(body)), needs).await?;
+    pub(super) async fn mint(&self, request: ProviderRequest<'_>, done: &[u16]) -> Result<Value, Error> {
+        let reply = self.send(self.call(&request)?, request.needs).await?;
         if !done.contains(&reply.status.as_u16()) {
             return Err(Error::unexpected(reply.status.as_u16()));
         }
@@ -136,25 +91,17 @@ impl Connection {
 
     /// Disables or deletes a token. Sent once, because the token must be read again
     /// before a repetition.
-    pub(super) async fn once(
-        &self,
-        method: Method,
-        request: ProviderRequest<'_>,
-        body: Option<&Value>,
-    ) -> Result<Reply, Error> {
-        let needs = request.needs;
-        let mut call = with_body(self.call(method, request)?, body);
+    pub(super) async fn once(&self, request: ProviderRequest<'_>) -> Result<Reply, Error> {
         // Not repeated even if the connection fails.
-        call.deadline = Some(Instant::now());
-        self.send(call, needs).await
+        let call = Call { deadline: Some(Instant::now()), ..self.call(&request)? };
+        self.send(call, request.needs).await
     }
 
     /// Verifies that `headers` may GET a path on the provider's own origin. A success
     /// reply that is not JSON may come from a proxy: it verifies nothing.
-    pub(super) async fn verify(&self, path: &str, headers: HeaderMap) -> Result<Verification, Error> {
+    pub(super) async fn verify(&self, path: &str, mut headers: HeaderMap) -> Result<Verification, Error> {
         let url = self.base.join(path).ok().filter(|url| url.origin() == self.base.origin());
         let url = url.ok_or_else(|| Error::invalid("`verify` is no path on the provider's origin"))?;
-        let mut headers = headers;
         headers.remove(header::ACCEPT);
         let call = self.call_to(url, Method::GET, headers).idempotent();
         match self.send(call, "what `verify` names").await {
@@ -165,16 +112,32 @@ impl Connection {
         }
     }
 
-    fn call(&self, method: Method, request: ProviderRequest<'_>) -> Result<Call, Error> {
+    fn call(&self, request: &ProviderRequest<'_>) -> Result<Call, Error> {
+        let url = match &request.url {
+            Some(url) => url.clone(),
+            None => self.url(request)?,
+        };
+        let mut call = self.call_to(url, request.method.clone(), request.headers.clone());
+        if let Some(body) = &request.body {
+            call = call.json(body);
+            // A file may have chosen the media type.
+            if let Some(own) = request.headers.get(header::CONTENT_TYPE) {
+                call = call.header(header::CONTENT_TYPE, own.clone());
+            }
+        }
+        Ok(call)
+    }
+
+    fn url(&self, request: &ProviderRequest<'_>) -> Result<Url, Error> {
         let mut url = self.base.clone();
         // Dot segments would be resolved away, and the request with them. `Url` drops
         // tabs and line breaks, which would make one id of another.
         let is_unsafe =
-            |segment: &str| matches!(segment, "" | "." | "..") || segment.contains(char::is_control);
-        if request.path.iter().any(|segment| is_unsafe(segment)) {
+            |segment: &String| matches!(&**segment, "" | "." | "..") || segment.contains(char::is_control);
+        if request.path.iter().any(is_unsafe) {
             // Not a refusal: that could mean that there is no such token.
-            let message = "the id of a token cannot be part of an address, so nothing was sent".to_owned();
-            return Err(Error { kind: ErrorKind::Unreadable, message, retry_after: None });
+            let message = "the id of a token cannot be part of an address, so nothing was sent";
+            return Err(Error::new(ErrorKind::Unreadable, message));
         }
         url.path_segments_mut()
             .map_err(|()| Error::invalid("the provider's address is no base for paths"))?
@@ -183,38 +146,23 @@ impl Connection {
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
-        Ok(self.call_to(url, method, request.headers))
+        Ok(url)
     }
 
-    /// Any reply may contain a token's value.
     fn call_to(&self, url: Url, method: Method, headers: HeaderMap) -> Call {
-        let Endpoint { peer, announce, value_fields, .. } = &self.endpoint;
-        let mut call = Call::new(*peer, method, url);
-        call.headers = headers;
-        call.values = Some(Values { fields: Arc::clone(value_fields), announce: Arc::clone(announce) });
-        call
+        Call { headers, values: Some(self.values.clone()), ..Call::new(self.peer, method, url) }
     }
 
     async fn send(&self, call: Call, needs: &str) -> Result<Reply, Error> {
         let what = format!("{} {}", call.method, call.url.path());
-        let reply = self.endpoint.http.send(call).await.map_err(|error| unsent(&error))?;
+        let reply = self.http.send(call).await.map_err(|error| unsent(&error))?;
         if reply.status.is_success() { Ok(reply) } else { Err(explain(&reply, needs).to(&what)) }
     }
 
     /// Method and path of a request, for errors.
-    pub(super) fn described(&self, method: &Method, path: &[String]) -> String {
-        format!("{method} {}/{}", self.base.path().trim_end_matches('/'), path.join("/"))
-    }
-}
-
-/// The call with a JSON body, in a media type that the file may have chosen.
-fn with_body(call: Call, body: Option<&Value>) -> Call {
-    let Some(body) = body else { return call };
-    let own = call.headers.get(header::CONTENT_TYPE).cloned();
-    let call = call.json(body);
-    match own {
-        Some(own) => call.header(header::CONTENT_TYPE, own),
-        None => call,
+    pub(super) fn described(&self, request: &ProviderRequest<'_>) -> String {
+        let base = self.base.path().trim_end_matches('/');
+        format!("{} {base}/{}", request.method, request.path.join("/"))
     }
 }
 
@@ -227,7 +175,7 @@ fn unsent(error: &HttpError) -> Error {
         HttpError::Insecure { .. } | HttpError::Setup { .. } => ErrorKind::Invalid,
         _ => ErrorKind::Unavailable,
     };
-    Error { kind, message: error.to_string(), retry_after: None }
+    Error::new(kind, error.to_string())
 }
 
 /// Maps a failure reply to an error.
@@ -242,69 +190,57 @@ pub(super) fn explain(reply: &Reply, needs: &str) -> Error {
         status if status.is_client_error() => ErrorKind::Invalid,
         _ => ErrorKind::Unavailable,
     };
-    let status = reply.status.as_u16();
-    let mut message = match kind {
-        ErrorKind::Unauthenticated => format!("the provider rejected the credential (HTTP {status})"),
-        ErrorKind::Forbidden => {
-            format!("the credential is not permitted to do this; it needs {needs} (HTTP {status})")
-        }
-        ErrorKind::NotFound => {
-            format!("not found, or not visible to the credential (HTTP {status})")
-        }
-        ErrorKind::Conflict => format!("conflict with something that exists (HTTP {status})"),
-        ErrorKind::RateLimited => format!("the provider's rate limit is used up (HTTP {status})"),
-        ErrorKind::Unavailable => format!("provider server error (HTTP {status})"),
-        ErrorKind::Invalid | ErrorKind::Unreadable => {
-            format!("the provider refused the request (HTTP {status})")
-        }
-    };
+    let (status, retry_after) = (reply.status.as_u16(), requested_wait(reply));
     // A provider's API explains itself in JSON. A proxy's page does not mean that a
     // token is gone, or that a request was refused.
     if kind.is_about_the_token() && reply.json::<IgnoredAny>().is_err() {
         let message = format!(
             "something other than the provider's API seems to have answered (HTTP {status}, and the body is not JSON)"
         );
-        return Error { kind: ErrorKind::Unreadable, message, retry_after: requested_wait(reply) };
+        return Error { kind: ErrorKind::Unreadable, message, retry_after };
     }
+    let not_permitted = format!("the credential is not permitted to do this; it needs {needs}");
+    let problem = match kind {
+        ErrorKind::Unauthenticated => "the provider rejected the credential",
+        ErrorKind::Forbidden => &not_permitted,
+        ErrorKind::NotFound => "not found, or not visible to the credential",
+        ErrorKind::Conflict => "conflict with something that exists",
+        ErrorKind::RateLimited => "the provider's rate limit is used up",
+        ErrorKind::Unavailable => "provider server error",
+        ErrorKind::Invalid | ErrorKind::Unreadable => "the provider refused the request",
+    };
     // Below 500 nothing was minted, so the body holds no value of a new token.
-    if reply.status.is_client_error()
-        && let Some(said) = explanation(&reply.json().unwrap_or_default())
-    {
-        message = format!("{message}: {said}");
-    }
-    Error { kind, message, retry_after: requested_wait(reply) }
+    let body = reply.status.is_client_error().then(|| reply.json().unwrap_or_default());
+    let said = body.and_then(|body| explanation(&body)).map(|said| format!(": {said}")).unwrap_or_default();
+    Error { kind, message: format!("{problem} (HTTP {status}){said}"), retry_after }
 }
 
 /// What the provider said, in any of the forms that providers use: a `message`, a
 /// ProblemDetails (RFC 9457, with or without `errors` by field), a list of `errors` (as
 /// JSON:API has them), or a list of validation errors.
 fn explanation(body: &Value) -> Option<String> {
-    let text = |field: &str| body.get(field).and_then(Value::as_str);
-    if let Some(problems) = body.get("detail").and_then(Value::as_array) {
-        let said = problems.iter().filter_map(|problem| {
-            let place = problem.get("loc").and_then(Value::as_array).into_iter().flatten();
-            let place: Vec<&str> = place.filter_map(Value::as_str).collect();
-            Some(format!("{}: {}", place.join("."), problem.get("msg")?.as_str()?))
-        });
-        return Some(said.take(3).collect::<Vec<_>>().join("; "));
-    }
-    if let Some(problems) = body.get("errors").and_then(Value::as_object) {
-        let said = problems.iter().filter_map(|(field, problems)| {
-            let problems = problems.as_array()?.iter().filter_map(Value::as_str);
-            Some(format!("{field}: {}", problems.collect::<Vec<_>>().join(" ")))
-        });
-        return Some(said.take(3).collect::<Vec<_>>().join("; ")).filter(|said| !said.is_empty());
-    }
-    if let Some(problems) = body.get("errors").and_then(Value::as_array) {
-        let fields = ["message", "detail", "title"];
-        let of =
-            |problem: &Value| fields.iter().find_map(|field| problem.get(field)?.as_str()).map(str::to_owned);
-        let said =
-            problems.iter().filter_map(|problem| problem.as_str().map(str::to_owned).or_else(|| of(problem)));
-        return Some(said.take(3).collect::<Vec<_>>().join("; ")).filter(|said| !said.is_empty());
-    }
-    let said = text("message").or_else(|| text("detail")).or_else(|| text("title")).or_else(|| text("error"));
-    said.filter(|said| !said.is_empty()).map(str::to_owned)
+    let text = |of: &Value, fields: &[&str]| {
+        fields.iter().find_map(|field| of.get(field)?.as_str()).map(str::to_owned)
+    };
+    let validation = |problem: &Value| {
+        let place = problem.get("loc").and_then(Value::as_array).into_iter().flatten();
+        let place: Vec<&str> = place.filter_map(Value::as_str).collect();
+        Some(format!("{}: {}", place.join("."), problem.get("msg")?.as_str()?))
+    };
+    let of_field = |(field, problems): (&String, &Value)| {
+        let problems = problems.as_array()?.iter().filter_map(Value::as_str);
+        Some(format!("{field}: {}", problems.collect::<Vec<_>>().join(" ")))
+    };
+    let listed = |problem: &Value| {
+        problem.as_str().map(str::to_owned).or_else(|| text(problem, &["message", "detail", "title"]))
+    };
+    let said: Vec<String> = match (body.get("detail"), body.get("errors")) {
+        (Some(Value::Array(all)), _) => all.iter().filter_map(validation).take(3).collect(),
+        (_, Some(Value::Object(all))) => all.iter().filter_map(of_field).take(3).collect(),
+        (_, Some(Value::Array(all))) => all.iter().filter_map(listed).take(3).collect(),
+        _ => text(body, &["message", "detail", "title", "error"]).into_iter().collect(),
+    };
+    Some(said.join("; ")).filter(|said| !said.is_empty())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Runs a provider file: the one implementation of [`Provider`].
+//! Runs a provider file.
 //!
 //! It holds no policy: when to mint, what to retire and what a lost reply means is
 //! decided in [`crate::rotation`].
@@ -9,9 +9,8 @@ mod reading;
 mod requests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use async_trait::async_trait;
-use http::Method;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -19,16 +18,18 @@ use serde_json::Value;
 use self::pages::Pages;
 use self::reading::{at, fields, fits_hint, hint_of};
 use self::requests::Subject;
-use super::connection::{Connection, Endpoint, explain};
+use super::connection::{Connection, explain};
 use super::file::template::text_of;
-use super::file::{Call, Condition, ProviderFile};
+use super::file::{Call, Condition, ProviderFile, ValueShape};
 use super::{
-    Error, ErrorKind, Expiry, Kind, MarkerIn, Mint, Minted, Overlap, Profile, Provider, ProviderSettings,
-    RetireAction, Token, Verification,
+    Error, ErrorKind, Expiry, Kind, MarkerIn, Mint, Minted, Overlap, Profile, ProviderSettings, RetireAction,
+    Token, Verification,
 };
+use crate::clock::ClockId;
+use crate::http::{Announce, Http, Values};
 
-/// A service, as its file and a rotation's settings describe it.
-pub(super) struct Engine {
+/// A service that issues tokens, as its file and a rotation's settings describe it.
+pub(crate) struct Provider {
     kind: Kind,
     connection: Connection,
     /// The values of the variables that may be shown.
@@ -37,16 +38,19 @@ pub(super) struct Engine {
     secrets: BTreeMap<String, SecretString>,
 }
 
-impl Engine {
-    /// The engine for a rotation's provider; `secrets` are the values of its secret
-    /// variables.
-    pub(super) fn new(
+impl Provider {
+    /// Sends nothing yet. The service's replies set `clock`, and `announce` is called with
+    /// every value that they contain. `secrets` are the values of environment variables.
+    pub(crate) fn new(
         settings: &ProviderSettings,
         secrets: &BTreeMap<String, SecretString>,
-        endpoint: Endpoint,
+        http: Arc<Http>,
+        clock: ClockId,
+        announce: Announce,
     ) -> Result<Self, Error> {
         let file = settings.kind.file();
-        let connection = Connection::new(endpoint, settings.url.as_ref(), file.api.as_ref())?;
+        let values = Values { fields: Arc::clone(&file.secrets), announce };
+        let connection = Connection::new(http, clock, values, settings.url.as_ref(), file.api.as_ref())?;
         let mut variables = BTreeMap::new();
         let mut own_secrets = BTreeMap::new();
         for (name, variable) in &file.variables {
@@ -65,29 +69,8 @@ impl Engine {
         self.kind.file()
     }
 
-    /// The token that a reply shows; `None`: what it shows is no token any more.
-    fn read_item(&self, call: &Call, reply: &Value) -> Result<Option<Token>, Error> {
-        let item =
-            call.item.of(reply).filter(|item| self.file().token.id.of(item).and_then(text_of).is_some());
-        // Something else that answers must not read as "this is no token any more".
-        let item = item.and_then(Value::as_object);
-        let nothing = || format!("no token at {}", at("item", std::slice::from_ref(&call.item)));
-        let item = item.ok_or_else(|| Error::unreadable(&nothing()))?;
-        self.read_token(item.clone())
-    }
-
-    /// Whether `value` may be the value of a token, by what the token shows of it.
-    fn fits_value(&self, token: &Token, value: &SecretString) -> bool {
-        let value = value.expose_secret();
-        let names_another =
-            self.file().shapes().filter_map(|shape| shape.parts(value)).any(|(id, _)| id != token.id);
-        !names_another && fits_hint(value, hint_of(&token.raw))
-    }
-}
-
-#[async_trait]
-impl Provider for Engine {
-    fn profile(&self) -> Profile {
+    /// What its tokens can do.
+    pub(crate) fn profile(&self) -> Profile {
         let file = self.file();
         Profile {
             overlap: if file.regenerate.is_some() { Overlap::Native } else { Overlap::AcrossRuns },
@@ -100,17 +83,15 @@ impl Provider for Engine {
         }
     }
 
-    async fn list(&self, credential: &SecretString) -> Result<Vec<Token>, Error> {
+    /// Every token that the credential can see.
+    pub(crate) async fn list(&self, credential: &SecretString) -> Result<Vec<Token>, Error> {
         let list = &self.file().list;
         let mut pages = Pages::new(&list.page, &self.file().token.id);
         loop {
-            let request =
-                self.request(&list.address, &Subject::none(), credential, self.needs(&list.needs))?;
-            let what = self.connection.described(&Method::GET, &request.path);
-            let reply = match pages.next_url(self.connection.base())? {
-                Some(url) => self.connection.get_url(url, request).await?,
-                None => self.connection.get(pages.with_parameters(request)).await?,
-            };
+            let request = self.request(&list.call, &Subject::default(), credential)?;
+            let what = self.connection.described(&request);
+            let request = pages.next(request, &self.connection.base)?;
+            let reply = Box::pin(self.connection.repeatable(request)).await?;
             let shown: Value = reply.json().map_err(|_| Error::unreadable("no JSON").to(&what))?;
             // Something else that answers must not read as "there are no tokens".
             let items = list.items.iter().find_map(|pointer| pointer.of(&shown)?.as_array());
@@ -121,34 +102,46 @@ impl Provider for Engine {
                 break;
             }
         }
-        let read = |item| self.read_token(item).transpose();
-        pages.items.into_iter().filter_map(read).collect()
+        pages.items.into_iter().filter_map(|item| self.read_token(item).transpose()).collect()
     }
 
-    fn could_be_id(&self, text: &str) -> bool {
+    /// Whether a text that a user wrote may be the id of a token. `false` only when it is
+    /// certainly a name.
+    pub(crate) fn could_be_id(&self, text: &str) -> bool {
         self.file().token.id_form.fits(text)
     }
 
-    async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
+    /// One token by its id; `None` if the service says that there is no such token.
+    pub(crate) async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
         let Some(call) = &self.file().get else {
-            return Ok(self.list(credential).await?.into_iter().find(|token| token.id == id));
+            return Ok(Box::pin(self.list(credential)).await?.into_iter().find(|token| token.id == id));
         };
-        match self.send(call, &Subject::id(id), credential).await {
+        let subject = Subject { id: Some(id.into()), ..Subject::default() };
+        match self.send(call, &subject, credential).await {
             Ok(reply) => self.read_item(call, &reply),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
+    /// The token that a reply shows; `None`: what it shows is no token any more.
+    fn read_item(&self, call: &Call, reply: &Value) -> Result<Option<Token>, Error> {
+        let item = call.item.as_ref().and_then(|at| at.of(reply));
+        // Something else that answers must not read as "this is no token any more".
+        let item = item.filter(|item| self.file().token.id.of(item).and_then(text_of).is_some());
+        let nothing = || format!("no token at {}", at("item", call.item.as_slice()));
+        self.read_token(item.ok_or_else(|| Error::unreadable(&nothing()))?.clone())
+    }
+
+    /// Creates the new token. Sent once: the caller decides what a lost reply means.
+    pub(crate) async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
         let whole = match mint.previous {
             Some(previous) => self.complete(credential, previous).await?,
             None => None,
         };
         let previous = whole.as_ref().or(mint.previous);
-        let unknown =
-            previous.map(|token| self.file().token.unknown_rights(&Value::Object(token.raw.clone())));
-        let has_unknown = unknown.is_some_and(|unknown| !unknown.is_empty());
+        let has_unknown =
+            previous.is_some_and(|token| !self.file().token.unknown_rights(&token.raw).is_empty());
         let result = match self.request_mint(credential, mint, previous, false).await {
             Err(error) if has_unknown && error.kind == ErrorKind::Invalid => {
                 self.made_nothing(credential, mint.note, error).await?;
@@ -161,51 +154,53 @@ impl Provider for Engine {
         Ok(Minted { token, value })
     }
 
-    async fn verify(&self, minted: &Minted, verify: Option<&str>) -> Result<Verification, Error> {
+    /// Verifies that the provider accepts a new value, at the path `verify` if there is one.
+    pub(crate) async fn verify(&self, minted: &Minted, verify: Option<&str>) -> Result<Verification, Error> {
         let file = self.file();
-        let auth = file.verify.as_ref().and_then(|call| call.auth.as_ref()).unwrap_or(&file.auth);
         if let Some(path) = verify {
-            return self.connection.verify(path, self.headers(&minted.value, auth)?).await;
+            let auth = file.verify.as_ref().and_then(|verify| verify.auth.as_ref()).unwrap_or(&file.auth);
+            return Box::pin(self.connection.verify(path, self.headers(&minted.value, auth)?)).await;
         }
-        let Some(call) = &file.verify else { return Ok(Verification::Unverified) };
+        let Some(verify) = &file.verify else { return Ok(Verification::Unverified) };
         let subject = Subject::token(&minted.token, file);
-        let mut request = self.request(&call.address, &subject, &minted.value, self.needs(&call.needs))?;
-        request.headers = self.headers(&minted.value, auth)?;
-        let needs = request.needs;
-        let reply = self.connection.any(request).await?;
+        let reply =
+            Box::pin(self.connection.any(self.verification(verify, &subject, &minted.value)?)).await?;
         let status = reply.status.as_u16();
         if !reply.status.is_success() {
-            let error = explain(&reply, needs);
+            let error = explain(&reply, &verify.call.needs);
             return match error.kind {
                 ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Unreadable => Err(error),
-                _ if call.rejected.contains(&status) => Ok(Verification::Rejected),
-                _ if call.unverified.contains(&status) => Ok(Verification::Unverified),
+                _ if verify.rejected.contains(&status) => Ok(Verification::Rejected),
+                _ if verify.unverified.contains(&status) => Ok(Verification::Unverified),
                 _ => Err(error),
             };
         }
         // A reply without that token is no evidence: it may come from something else.
         let shown: Value = reply.json().map_err(|_| Error::unreadable("no JSON"))?;
         let values = self.values(&subject);
-        let is_meant = call.shows.iter().all(|condition| condition.holds(&shown, &values));
+        let is_meant = verify.call.shows.iter().all(|condition| condition.holds(&shown, &values));
         Ok(if is_meant { Verification::Verified } else { Verification::Unverified })
     }
 
-    async fn not_shown(&self, minted: &Minted) -> Option<String> {
-        let call = self.file().verify.as_ref()?;
+    /// Why a success reply to [`Self::verify`] without a path does not show the new token.
+    pub(crate) async fn not_shown(&self, minted: &Minted) -> Option<String> {
+        let verify = self.file().verify.as_ref()?;
         let subject = Subject::token(&minted.token, self.file());
-        let mut request = self.request(&call.address, &subject, &minted.value, "").ok()?;
-        request.headers =
-            self.headers(&minted.value, call.auth.as_ref().unwrap_or(&self.file().auth)).ok()?;
+        let request = self.verification(verify, &subject, &minted.value).ok()?;
         let path = request.path.join("/");
-        let reply = self.connection.any(request).await.ok().filter(|reply| reply.status.is_success())?;
+        let reply =
+            Box::pin(self.connection.any(request)).await.ok().filter(|reply| reply.status.is_success())?;
         let shown: Value = reply.json().ok()?;
         let values = self.values(&subject);
-        let unmet = call.shows.iter().find(|condition| !condition.holds(&shown, &values))?;
+        let unmet = verify.call.shows.iter().find(|condition| !condition.holds(&shown, &values))?;
         let how = if unmet.at.of(&shown).is_none() { "without" } else { "with another value at" };
         Some(format!("GET /{path} was answered {how} {}", unmet.at.text()))
     }
 
-    async fn retire(
+    /// Disables or deletes a token with one request. `Ok` only for the documented reply.
+    /// Call it through [`crate::rotation`]'s `retire`, which reads the token before each
+    /// request.
+    pub(crate) async fn retire(
         &self,
         credential: &SecretString,
         token: &Token,
@@ -213,20 +208,19 @@ impl Provider for Engine {
     ) -> Result<(), Error> {
         let file = self.file();
         let call = match action {
-            RetireAction::Disable => {
-                file.disable.as_ref().ok_or_else(|| Error::invalid("this provider cannot disable a token"))?
-            }
-            RetireAction::Delete => &file.delete,
+            RetireAction::Disable => file.disable.as_ref(),
+            RetireAction::Delete => Some(&file.delete),
         };
+        let call = call.ok_or_else(|| Error::invalid("this provider cannot disable a token"))?;
         let subject = Subject::token(token, file);
-        let request = self.request(&call.address, &subject, credential, self.needs(&call.needs))?;
-        let body = call.body.as_ref().and_then(|body| body.value(&self.values(&subject), &|_| true));
-        let reply = self.connection.once(call.method.clone(), request, body.as_ref()).await?;
+        let reply = Box::pin(self.connection.once(self.request(call, &subject, credential)?)).await?;
         // A proxy may answer 200 to anything.
         self.require(call, &subject, &reply).map(drop)
     }
 
-    async fn set_expiry(
+    /// Gives a token another expiry, where the profile says that this is possible. A token
+    /// that is already gone is no error.
+    pub(crate) async fn set_expiry(
         &self,
         credential: &SecretString,
         token: &Token,
@@ -251,37 +245,43 @@ impl Provider for Engine {
         Ok(())
     }
 
-    fn could_be_value_of(&self, token: &Token, credential: &SecretString) -> bool {
+    /// Whether `credential` may be the value of `token`. `false` only when that is certain.
+    pub(crate) fn could_be_value_of(&self, token: &Token, credential: &SecretString) -> bool {
         let file = self.file();
         let value = credential.expose_secret();
-        let is_unlisted = |value_shape: &super::file::ValueShape| {
-            !value_shape.is_listed && value.starts_with(&*value_shape.shape.prefix)
-        };
-        let raw = Value::Object(token.raw.clone());
+        let is_unlisted = |of: &ValueShape| !of.is_listed && value.starts_with(&*of.shape.prefix);
         !file.values.iter().any(is_unlisted)
             && self.fits_value(token, credential)
             && file.token.credential.as_ref().is_some_and(|conditions| {
-                conditions.iter().all(|condition| condition.holds(&raw, &|one| self.variable(one)))
+                conditions.iter().all(|condition| condition.holds(&token.raw, &|one| self.variable(one)))
             })
     }
 
-    async fn is_value_of(&self, token: &Token, credential: &SecretString) -> bool {
+    /// The same, after asking the provider where it can tell: before a token is ended.
+    pub(crate) async fn is_value_of(&self, token: &Token, credential: &SecretString) -> bool {
         if !self.could_be_value_of(token, credential) {
             return false;
         }
         let file = self.file();
-        let Some(call) = file.verify.as_ref().filter(|call| call.tells_the_id()) else { return true };
+        let Some(verify) = file.verify.as_ref().filter(|verify| verify.tells_the_id()) else { return true };
         let subject = Subject::token(token, file);
-        let request = self.request(&call.address, &subject, credential, self.needs(&call.needs));
-        let Ok(request) = request else { return true };
-        let shown: Value = match self.connection.any(request).await {
+        let Ok(request) = self.verification(verify, &subject, credential) else { return true };
+        let shown: Value = match Box::pin(self.connection.any(request)).await {
             Ok(reply) if reply.status.is_success() => reply.json().unwrap_or_default(),
             _ => return true,
         };
         // A reply without an id tells nothing: it may come from something else.
+        let shows = &verify.call.shows;
         let tells = |condition: &Condition| condition.at.of(&shown).is_some_and(|one| text_of(one).is_some());
         let values = self.values(&subject);
-        !call.shows.iter().all(tells) || call.shows.iter().all(|condition| condition.holds(&shown, &values))
+        !shows.iter().all(tells) || shows.iter().all(|condition| condition.holds(&shown, &values))
+    }
+
+    /// Whether `value` may be the value of a token, by what the token shows of it.
+    fn fits_value(&self, token: &Token, value: &SecretString) -> bool {
+        let value = value.expose_secret();
+        let mut named = self.file().values.iter().filter_map(|form| form.shape.parts(value));
+        !named.any(|(id, _)| id != token.id) && fits_hint(value, hint_of(&token.raw))
     }
 }
 

@@ -15,21 +15,17 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::clock::ClockId;
 use crate::diagnostic::{Invalid, named};
-use crate::http::{Announce, Http, Peer};
-use connection::Endpoint;
-use engine::Engine;
 
 #[cfg(test)]
 pub(crate) use catalogue::all_but_axiom_left_out;
 pub(crate) use catalogue::catalogue;
+pub(crate) use engine::Provider;
 use file::ProviderFile;
 
 /// The most characters of a marker: every field that carries one must hold so many.
@@ -44,19 +40,15 @@ pub(crate) const YES: &str = "yes";
 pub(crate) struct Kind(Arc<ProviderFile>);
 
 impl Kind {
-    /// Each provider that ships with crossfade, with the name that the configuration
-    /// calls it.
-    pub(crate) fn all() -> Vec<(&'static str, Self)> {
-        catalogue().iter().map(|kind| (kind.name(), kind.clone())).collect()
+    pub(crate) fn new(file: ProviderFile) -> Self {
+        Self(Arc::new(file))
     }
 
     /// What the configuration calls it.
-    #[must_use]
     pub(crate) fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// What is known of the service.
     pub(crate) fn file(&self) -> &ProviderFile {
         &self.0
     }
@@ -73,7 +65,6 @@ impl Kind {
     }
 
     /// The origin of the public service, if there is one.
-    #[must_use]
     pub(crate) fn origin(&self) -> Option<String> {
         self.0.api.as_ref().map(|api| api.origin().ascii_serialization())
     }
@@ -82,20 +73,17 @@ impl Kind {
 /// How to reach the service that issues a rotation's token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ProviderSettings {
-    /// Which service.
     pub kind: Kind,
     /// Its origin, with or without the API's path; `None`: the public service.
     pub url: Option<Url>,
     /// What the rotation sets of the provider's variables. Of a secret one it is the
     /// environment variable that holds the value.
     pub with: BTreeMap<String, String>,
-    /// The environment variable that holds the provider credential.
     pub credential: String,
 }
 
 impl ProviderSettings {
     /// The origin that the credential is sent to.
-    #[must_use]
     pub(crate) fn origin(&self) -> String {
         let public = || self.kind.origin().unwrap_or_default();
         self.url.as_ref().map_or_else(public, |url| url.origin().ascii_serialization())
@@ -106,7 +94,6 @@ impl ProviderSettings {
         self.kind.file().unproved.as_deref().filter(|_| !self.is_proved())
     }
 
-    /// Whether the rotation says that its provider was proved.
     pub(crate) fn is_proved(&self) -> bool {
         self.with.get(PROVED).is_some_and(|value| value == YES)
     }
@@ -116,12 +103,6 @@ impl ProviderSettings {
         let is_secret = |name: &String| self.kind.file().variables.get(name).is_some_and(|one| one.is_secret);
         let further = self.with.iter().filter(move |(name, _)| is_secret(name)).map(|(_, variable)| variable);
         std::iter::once(&self.credential).chain(further)
-    }
-}
-
-impl From<Arc<ProviderFile>> for Kind {
-    fn from(file: Arc<ProviderFile>) -> Self {
-        Self(file)
     }
 }
 
@@ -135,7 +116,8 @@ impl FromStr for Kind {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        named("provider", &Self::all(), text)
+        let known: Vec<_> = catalogue().iter().map(|kind| (kind.name(), kind.clone())).collect();
+        named("provider", &known, text)
     }
 }
 
@@ -174,29 +156,23 @@ pub(crate) enum Expiry {
 /// What the tokens of a provider can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Profile {
-    /// How the previous token stays valid.
     pub overlap: Overlap,
-    /// How a token ends.
     pub expiry: Expiry,
-    /// Where a marker is kept.
     pub marker_in: MarkerIn,
     /// The most characters that this place holds; `None`: no limit is known.
     pub marker_max: Option<usize>,
-    /// Whether a token can be disabled, and enabled again, before it is deleted.
     pub can_disable: bool,
-    /// Whether a token can be given another expiry after its creation.
     pub can_set_expiry: bool,
-    /// The privileges that are shown change without the token being changed, so they
-    /// are compared at the mint alone.
+    /// The privileges change without the token being changed, so they are compared at the
+    /// mint alone.
     pub has_effective_rights: bool,
 }
 
 /// Where a provider's tokens carry their marker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MarkerIn {
-    /// In the description.
     Description,
-    /// In the name, where there is no description.
+    /// Where there is no description.
     Name,
 }
 
@@ -204,27 +180,24 @@ pub(crate) enum MarkerIn {
 /// is never part of this type.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
-    /// The provider's id.
     pub id: String,
-    /// The name, as the provider keeps it.
+    /// As the provider keeps it.
     pub name: String,
     /// The text that may hold a marker: the description, or the name once more
     /// where the provider has no description.
     pub note: String,
-    /// When it expires; `None`: the provider reports no expiry.
+    /// `None`, as of the dates below: the provider reports none.
     pub expires_at: Option<Timestamp>,
-    /// When it was created, if the provider reports it.
     pub created_at: Option<Timestamp>,
-    /// When it was last changed by a user, if the provider reports it.
+    /// When a user last changed it.
     pub changed_at: Option<Timestamp>,
-    /// When it was last used, if the provider reports it.
     pub last_used_at: Option<Timestamp>,
     /// Disabled; can be enabled again.
     pub disabled: bool,
     /// Its privileges, canonicalized so that equal privileges compare equal.
     pub privileges: Value,
     /// The provider's own JSON, without any secret, to build the successor from.
-    pub raw: Map<String, Value>,
+    pub raw: Value,
 }
 
 /// The token to mint.
@@ -241,27 +214,24 @@ pub(crate) struct Mint<'a> {
     /// The new token's note, marker included: its description, or its whole name
     /// where the provider has no description.
     pub note: &'a str,
-    /// When the mint was decided, by GitHub's clock.
+    /// By GitHub's clock.
     pub minted_at: Timestamp,
-    /// When the new token ends; `None` where the provider has no expiry.
+    /// `None` where the provider has no expiry.
     pub expires_at: Option<Timestamp>,
-    /// When the previous token ends; `None` if the mint creates a token.
+    /// `None` if the mint creates a token.
     pub previous_ends_at: Option<Timestamp>,
 }
 
 /// The result of a mint.
 #[derive(Debug)]
 pub(crate) struct Minted {
-    /// The new token.
     pub token: Token,
-    /// Its value.
     pub value: SecretString,
 }
 
 /// Whether the provider accepts a new value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verification {
-    /// The provider accepts the value.
     Verified,
     /// The reply does not distinguish *not accepted* from *accepted, not permitted*.
     Unverified,
@@ -272,87 +242,8 @@ pub(crate) enum Verification {
 /// How a token is retired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetireAction {
-    /// Can be undone.
     Disable,
-    /// Cannot be undone.
     Delete,
-}
-
-/// A service that issues tokens.
-#[async_trait]
-pub(crate) trait Provider: Send + Sync {
-    /// What its tokens can do.
-    fn profile(&self) -> Profile;
-
-    /// Every token that the credential can see.
-    async fn list(&self, credential: &SecretString) -> Result<Vec<Token>, Error>;
-
-    /// Whether a text that a user wrote may be the id of a token. `false` only when
-    /// it is certainly a name.
-    fn could_be_id(&self, _text: &str) -> bool {
-        true
-    }
-
-    /// One token by its id; `None` if the provider says that there is no such token.
-    async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error>;
-
-    /// Creates the new token. Sent once: the caller decides what a lost reply means.
-    async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error>;
-
-    /// Verifies that the provider accepts a new value.
-    async fn verify(&self, minted: &Minted, verify: Option<&str>) -> Result<Verification, Error>;
-
-    /// Why a success reply to [`Self::verify`] without a path does not show the new token.
-    async fn not_shown(&self, minted: &Minted) -> Option<String>;
-
-    /// Disables or deletes a token with one request. `Ok` only for the documented reply.
-    /// Call it through [`crate::rotation`]'s `retire`, which reads the token before each
-    /// request.
-    async fn retire(
-        &self,
-        credential: &SecretString,
-        token: &Token,
-        action: RetireAction,
-    ) -> Result<(), Error>;
-
-    /// Gives a token another expiry, where the profile says that this is possible. A
-    /// token that is already gone is no error.
-    async fn set_expiry(
-        &self,
-        _credential: &SecretString,
-        _token: &Token,
-        _expires_at: Timestamp,
-    ) -> Result<(), Error> {
-        Err(Error::invalid("this provider cannot change the expiry of a token"))
-    }
-
-    /// Whether `credential` may be the value of `token`. `false` only when that
-    /// is certain.
-    fn could_be_value_of(&self, token: &Token, credential: &SecretString) -> bool;
-
-    /// The same, after asking the provider where it can tell: before a token is ended.
-    async fn is_value_of(&self, token: &Token, credential: &SecretString) -> bool {
-        self.could_be_value_of(token, credential)
-    }
-}
-
-/// Builds the client of the configured provider without sending a request. Its replies
-/// set `clock`, and `announce` is called with every value that they contain.
-/// `secrets` are the values of environment variables.
-///
-/// # Errors
-/// When the settings cannot work.
-pub(crate) fn connect(
-    settings: &ProviderSettings,
-    secrets: &BTreeMap<String, SecretString>,
-    http: Arc<Http>,
-    clock: ClockId,
-    announce: Announce,
-) -> Result<Arc<dyn Provider>, Error> {
-    let value_fields = Arc::clone(&settings.kind.file().secrets);
-    let peer = Peer { clock, policy: &connection::POLICY };
-    let endpoint = Endpoint { http, peer, announce, value_fields };
-    Ok(Arc::new(Engine::new(settings, secrets, endpoint)?))
 }
 
 /// An error of any provider.
@@ -389,22 +280,31 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    /// The request cannot be made as it stands.
-    fn invalid(message: &str) -> Self {
-        Self { kind: ErrorKind::Invalid, message: message.to_owned(), retry_after: None }
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), retry_after: None }
     }
 
-    /// The same error, for a request that followed a processed one, so it is no refusal
-    /// of the whole.
-    fn after_the_fact(self) -> Self {
-        Self { kind: ErrorKind::Unreadable, ..self }
+    /// The request cannot be made as it stands.
+    fn invalid(message: &str) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+
+    /// The reply has an unexpected content.
+    fn unreadable(what: &str) -> Self {
+        Self::new(ErrorKind::Unreadable, format!("the provider's reply holds {what}"))
     }
 
     /// A success that does not mean that the request was carried out.
     fn unexpected(status: u16) -> Self {
         let message =
             format!("the provider answered {status} with an unexpected body; the token may still be valid");
-        Self { kind: ErrorKind::Unreadable, message, retry_after: None }
+        Self::new(ErrorKind::Unreadable, message)
+    }
+
+    /// The same error, for a request that followed a processed one, so it is no refusal
+    /// of the whole.
+    fn after_the_fact(self) -> Self {
+        Self { kind: ErrorKind::Unreadable, ..self }
     }
 
     /// The same error, saying which request it is about, unless it is about the credential
@@ -415,24 +315,16 @@ impl Error {
             _ => Self { message: format!("{request}: {}", self.message), ..self },
         }
     }
-
-    /// The reply has an unexpected content.
-    fn unreadable(what: &str) -> Self {
-        let message = format!("the provider's reply holds {what}");
-        Self { kind: ErrorKind::Unreadable, message, retry_after: None }
-    }
 }
 
 impl ErrorKind {
     /// Whether the error is about the token that the request names, and not about the
     /// credential.
-    #[must_use]
     pub fn is_about_the_token(self) -> bool {
         matches!(self, Self::NotFound | Self::Conflict | Self::Invalid)
     }
 
     /// Whether the provider has certainly *not* processed the request.
-    #[must_use]
     pub fn is_refusal(self) -> bool {
         !matches!(self, Self::RateLimited | Self::Unavailable | Self::Unreadable)
     }

@@ -124,7 +124,7 @@ async fn execute(
     }
     run.warn_of_doubts(input, &plan);
     if let Ok(tokens) = session.tokens().await {
-        run.warn_of_named_token(rotation, tokens, session.provider.as_ref());
+        run.warn_of_named_token(rotation, tokens, &session.provider);
     }
     let (step, retirements) = (plan.step.clone(), plan.retire.clone());
     run.plan = Some(plan);

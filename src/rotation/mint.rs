@@ -223,13 +223,13 @@ impl MintAttempt<'_> {
             minted_at: marker.minted_at,
         };
         let provider = &self.session.provider;
-        let result = provider.mint(&self.session.credential, &mint).await;
+        let result = Box::pin(provider.mint(&self.session.credential, &mint)).await;
         let has_ended = old.is_some_and(|old| !old.is_live(now));
         match result {
             Err(error) if has_ended && !mint.by_creation && error.kind.is_about_the_token() => {
                 tracing::info!("the ended previous token cannot be regenerated ({error}); creating instead");
                 mint.by_creation = true;
-                provider.mint(&self.session.credential, &mint).await
+                Box::pin(provider.mint(&self.session.credential, &mint)).await
             }
             result => result,
         }

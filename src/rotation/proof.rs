@@ -49,7 +49,7 @@ impl Proof<'_> {
     /// The round trip, up to a step that fails; what was created is deleted, or else named.
     pub(crate) async fn run(&self) -> Vec<Step> {
         let mut steps = Vec::new();
-        let created = self.create(&mut steps).await;
+        let created = Box::pin(self.create(&mut steps)).await;
         if let Some((minted, previous)) = created {
             let checks = async {
                 let is_sound = self.examine(&mut steps, &minted, previous.as_ref()).await;

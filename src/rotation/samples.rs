@@ -1,7 +1,7 @@
 //! Rotations, tokens and observations for unit tests.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::lineage::{Lineage, Member};
 use super::marker::Marker;
@@ -73,7 +73,7 @@ pub(super) fn token(id: &str, expires_at: Option<Timestamp>) -> Token {
         last_used_at: None,
         disabled: false,
         privileges: Value::Null,
-        raw: Map::new(),
+        raw: Value::Null,
     }
 }
 

@@ -6,7 +6,6 @@
 //! back to the other.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
@@ -19,7 +18,7 @@ use crate::provider::{Error, ErrorKind, Provider, ProviderSettings, Token};
 pub(crate) type Sessions = HashMap<ProviderSettings, ProviderSession>;
 
 pub(crate) struct ProviderSession {
-    pub provider: Arc<dyn Provider>,
+    pub provider: Provider,
     pub credential: SecretString,
     /// The clock that the provider's replies set.
     pub clock: ClockId,
@@ -30,7 +29,7 @@ pub(crate) struct ProviderSession {
 
 impl ProviderSession {
     pub(crate) fn new(
-        provider: Arc<dyn Provider>,
+        provider: Provider,
         credential: SecretString,
         clock: ClockId,
         retry: RetryPolicy,
@@ -40,7 +39,8 @@ impl ProviderSession {
 
     /// Every token that the credential can see, asked for once per run, errors included.
     pub(crate) async fn tokens(&self) -> Result<&[Token], Error> {
-        let listed = self.listed.get_or_init(async || self.provider.list(&self.credential).await).await;
+        let listed =
+            self.listed.get_or_init(async || Box::pin(self.provider.list(&self.credential)).await).await;
         listed.as_deref().map_err(Clone::clone)
     }
 

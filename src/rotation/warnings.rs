@@ -27,12 +27,7 @@ pub(super) fn say_once(rotations: &mut [RotationReport]) {
 impl RotationRun {
     /// Warns if `token` names another token than the one that the rotation goes on with, or
     /// none. An id may be that of an original which is gone, so it is not doubted.
-    pub(super) fn warn_of_named_token(
-        &mut self,
-        rotation: &Rotation,
-        tokens: &[Token],
-        provider: &dyn Provider,
-    ) {
+    pub(super) fn warn_of_named_token(&mut self, rotation: &Rotation, tokens: &[Token], provider: &Provider) {
         let named = &rotation.token;
         let another =
             self.lineage.members.last().and_then(|last| Some((last, self.lineage.renamed_from(last)?)));

@@ -8,7 +8,7 @@ use super::host::Host;
 use super::{FAILED, INTERRUPTED};
 use crate::cli::{EarlyExit, InitRun, Verbosity};
 use crate::diagnostic::Problems;
-use crate::init::dialog::{self, Closed, Dialog};
+use crate::init::dialog::{Closed, Dialog};
 use crate::init::lookup::Lookup;
 use crate::init::steps::{self, Steps};
 use crate::init::{files, setup, write};
@@ -27,10 +27,10 @@ pub(super) async fn run(mut run: InitRun, host: &Host<'_>, mut stop: impl AsyncF
         announce: host.announce(),
     };
     if let Some(stdin) = host.streams.stdin.clone().filter(|_| !run.yes && host.has_user()) {
-        let dialog = Dialog { stderr: stderr.clone(), stdin, redactor };
+        let dialog = Dialog { stderr: stderr.clone(), stdin, lookup: &lookup };
         let is_there = |path: &str| write::existing(&run.folder, [path]).next().is_some();
         let log = host.log(Verbosity::Normal, Progress::default());
-        let asking = Box::pin(dialog::complete(&mut run.answers, &dialog, &lookup, is_there));
+        let asking = Box::pin(dialog.complete(&mut run.answers, is_there));
         let ended = tokio::select! {
             biased;
             () = stop() => Some(INTERRUPTED),

@@ -4,18 +4,19 @@
 //! come from there, so they cannot disagree. A value that is refused is noted and
 //! reading goes on, so that all problems are reported at once.
 
-use std::borrow::Cow;
+use serde_json::{Map, Value as Json, json};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::Value as Json;
-
-use super::{Node, Value};
-use crate::diagnostic::{Invalid, Origin, Problems, nearest, one_of, quoted};
+use super::{Node, Value, words};
+use crate::diagnostic::{Invalid, Origin, Problems, one_of, quoted, unknown};
 
 /// A value that a file may hold.
-pub(crate) trait Read: JsonSchema + Sized {
+pub(crate) trait Read: Sized {
     /// The value, or `None` with its problems noted.
     fn read(node: &Node, problems: &mut Problems) -> Option<Self>;
+
+    /// Its JSON Schema; that of a group of keys is put into `groups`, and referred to.
+    #[allow(dead_code, reason = "only a test writes the published schema")]
+    fn schema(groups: &mut Map<String, Json>) -> Json;
 }
 
 /// Reads a text with a parser; numbers count as the text that they were written as.
@@ -34,46 +35,30 @@ pub(crate) fn text<T>(
     }
 }
 
-/// The schema of a type, written out wherever the type stands.
-macro_rules! inline_schema {
-    ($type:ty, $name:expr, |$generator:pat_param| $schema:expr) => {
-        impl ::schemars::JsonSchema for $type {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> ::std::borrow::Cow<'static, str> {
-                $name.into()
-            }
-
-            fn json_schema($generator: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
-                $schema
-            }
-        }
-    };
-}
-
-pub(crate) use inline_schema;
-
-/// A type that is read by a parser from text, with its schema.
+/// Types that are read by a parser from text, with their schemas.
 macro_rules! by_text {
-    ($($type:ty, $name:literal, $parse:expr, $schema:tt;)*) => {$(
-        impl Read for $type {
-            fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-                text(node, problems, $parse)
+    ($($type:ty, $parse:expr, $schema:tt;)*) => {$(
+        impl $crate::yaml::keys::Read for $type {
+            fn read(node: &$crate::yaml::Node, problems: &mut $crate::diagnostic::Problems) -> Option<Self> {
+                $crate::yaml::keys::text(node, problems, $parse)
+            }
+
+            fn schema(_: &mut ::serde_json::Map<String, ::serde_json::Value>) -> ::serde_json::Value {
+                ::serde_json::json!($schema)
             }
         }
-
-        $crate::yaml::keys::inline_schema!($type, $name, |_| ::schemars::json_schema!($schema));
     )*};
 }
 
 pub(crate) use by_text;
 
-impl Read for String {
-    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        text(node, problems, |text| Ok(text.to_owned()))
-    }
+by_text! {
+    String, |text| Ok(text.to_owned()), { "type": "string" };
+    usize, whole_number, { "type": "integer", "minimum": 0 };
+}
+
+fn whole_number(text: &str) -> Result<usize, Invalid> {
+    text.parse().map_err(|_| Invalid::new(format!("{} is not a whole number", quoted(text))))
 }
 
 impl Read for bool {
@@ -82,6 +67,21 @@ impl Read for bool {
             Value::Scalar { json: Json::Bool(value), .. } => Some(*value),
             _ => problems.note(node.origin, Err(Invalid::new("expected `true` or `false`"))),
         }
+    }
+
+    fn schema(_: &mut Map<String, Json>) -> Json {
+        json!({ "type": "boolean" })
+    }
+}
+
+/// Anything: what it means depends on its place.
+impl Read for Node {
+    fn read(node: &Node, _: &mut Problems) -> Option<Self> {
+        Some(node.clone())
+    }
+
+    fn schema(_: &mut Map<String, Json>) -> Json {
+        json!({})
     }
 }
 
@@ -93,31 +93,124 @@ pub(crate) struct Field<T> {
     pub(crate) value: Option<T>,
 }
 
-/// A list whose items have their own origins.
-pub(crate) type List<T> = Vec<Field<T>>;
-
-/// The value of a key that was given and could be read.
-pub(crate) fn given<T>(field: &Option<Field<T>>) -> Option<&T> {
-    field.as_ref().and_then(|field| field.value.as_ref())
-}
-
 impl<T: Read> Field<T> {
     pub(crate) fn read(node: &Node, problems: &mut Problems) -> Self {
         Self { origin: node.origin, value: T::read(node, problems) }
     }
 }
 
-impl<T: JsonSchema> JsonSchema for Field<T> {
-    fn inline_schema() -> bool {
-        true
+/// The value of a key that was given and could be read.
+pub(crate) fn given<T>(field: &Option<Field<T>>) -> Option<&T> {
+    field.as_ref().and_then(|field| field.value.as_ref())
+}
+
+/// The items of a list or a mapping; none if it was not given.
+pub(crate) fn all<T>(field: &Option<Field<Vec<T>>>) -> &[T] {
+    given(field).map_or(&[], Vec::as_slice)
+}
+
+/// Where a key was given, if it was.
+pub(crate) fn origin_of<T>(field: &Option<Field<T>>) -> Option<Origin> {
+    field.as_ref().map(|field| field.origin)
+}
+
+/// The value of a key that was given and passes a check, whose problem is noted.
+pub(crate) fn checked<U>(
+    field: &Option<Field<String>>,
+    problems: &mut Problems,
+    check: impl FnOnce(&str) -> Result<U, Invalid>,
+) -> Option<U> {
+    let Field { origin, value: Some(value) } = field.as_ref()? else { return None };
+    problems.note(*origin, check(value))
+}
+
+/// A list whose items have their own origins.
+pub(crate) type List<T> = Vec<Field<T>>;
+
+impl<T: Read> Read for List<T> {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        if let Value::List(items) = &node.value {
+            return Some(items.iter().map(|item| Field::read(item, problems)).collect());
+        }
+        let invalid = Invalid::new(format!("expected a list, found {}", node.kind()));
+        problems.error(node.origin, invalid.help("begin each item with a dash: `- item`"));
+        None
     }
 
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
+    fn schema(groups: &mut Map<String, Json>) -> Json {
+        json!({ "type": "array", "items": T::schema(groups) })
+    }
+}
+
+/// A list, or one value that stands without one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OneOrMore<T>(pub(crate) List<T>);
+
+impl<T: Read> Read for OneOrMore<T> {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Value::List(_) => List::read(node, problems).map(Self),
+            _ => Some(Self(vec![Field::read(node, problems)])),
+        }
     }
 
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        generator.subschema_for::<T>()
+    fn schema(groups: &mut Map<String, Json>) -> Json {
+        json!({ "anyOf": [T::schema(groups), List::<T>::schema(groups)] })
+    }
+}
+
+/// A value, or the word `none`.
+#[derive(Debug, Clone)]
+pub(crate) struct OrNone<T>(pub(crate) Option<T>);
+
+impl<T: Read> Read for OrNone<T> {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Value::Scalar { text, .. } if text == "none" => Some(Self(None)),
+            _ => T::read(node, problems).map(|value| Self(Some(value))),
+        }
+    }
+
+    fn schema(groups: &mut Map<String, Json>) -> Json {
+        json!({ "anyOf": [{ "enum": ["none"] }, T::schema(groups)] })
+    }
+}
+
+/// A group of keys, or in its short form only the value of the key `at`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct At<T>(pub(crate) T);
+
+impl<T: Read> Read for At<T> {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let Value::Scalar { .. } = &node.value else { return T::read(node, problems).map(Self) };
+        let at = Node { value: Value::Scalar { text: "at".to_owned(), json: "at".into() }, ..node.clone() };
+        let keys = Node { value: Value::Map(vec![(at, node.clone())]), ..node.clone() };
+        T::read(&keys, problems).map(Self)
+    }
+
+    fn schema(groups: &mut Map<String, Json>) -> Json {
+        json!({ "anyOf": [{ "type": "string" }, T::schema(groups)] })
+    }
+}
+
+/// A mapping whose keys the file chooses.
+pub(crate) type Named<T> = Vec<Entry<T>>;
+
+/// A key with its origin, and its value.
+pub(crate) type Entry<T> = (String, Origin, Field<T>);
+
+impl<T: Read> Read for Named<T> {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let Value::Map(entries) = &node.value else {
+            let invalid = Invalid::new(format!("a mapping is needed here, not {}", node.kind()));
+            return problems.note(node.origin, Err(invalid));
+        };
+        let entries = words(entries, problems).into_iter();
+        Some(entries.map(|(key, at, value)| (key.to_owned(), at, Field::read(value, problems))).collect())
+    }
+
+    fn schema(groups: &mut Map<String, Json>) -> Json {
+        json!({ "type": "object", "additionalProperties": T::schema(groups) })
     }
 }
 
@@ -154,7 +247,7 @@ macro_rules! keys {
 
             fn read_only(known: &[&'static str], node: &Node, problems: &mut Problems) -> Option<Self> {
                 let mut keys = Self::default();
-                for (key, value) in entries(node, known, problems)? {
+                for (key, value) in $crate::yaml::keys::entries(node, known, problems)? {
                     match key {
                         $($crate::yaml::keys::key_name!($key $($written)?) => {
                             keys.$key = Some(Field::read(value, problems));
@@ -165,13 +258,25 @@ macro_rules! keys {
                 Some(keys)
             }
 
-            fn properties(generator: &mut SchemaGenerator) -> Map<String, serde_json::Value> {
+            #[allow(dead_code, reason = "only a test writes the published schema")]
+            fn group(known: &[&str], groups: &mut Map<String, Json>) -> Json {
                 let mut properties = Map::new();
-                $(properties.insert(
-                    $crate::yaml::keys::key_name!($key $($written)?).to_owned(),
-                    described::<$type>(generator, concat!($($key_doc),*)),
-                );)*
-                properties
+                $(
+                    let name = $crate::yaml::keys::key_name!($key $($written)?);
+                    if known.contains(&name) {
+                        let mut schema = <$type as Read>::schema(groups);
+                        schema["description"] = concat!($($key_doc),*).trim().into();
+                        properties.insert(name.to_owned(), schema);
+                    }
+                )*
+                let required: &[&str] = &$required;
+                json!({
+                    "type": "object",
+                    "description": concat!($($doc),*).trim(),
+                    "properties": properties,
+                    "required": required,
+                    "additionalProperties": false,
+                })
             }
 
             /// These keys; `other` fills in the missing ones.
@@ -185,39 +290,22 @@ macro_rules! keys {
             fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
                 Self::read_only(Self::KEYS, node, problems)
             }
-        }
 
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).trim_end_matches("Keys").into()
-            }
-
-            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-                let properties = Self::properties(generator);
-                json_schema!({
-                    "type": "object",
-                    "description": concat!($($doc),*).trim(),
-                    "properties": properties,
-                    "required": $required,
-                    "additionalProperties": false,
-                })
+            fn schema(groups: &mut Map<String, Json>) -> Json {
+                let name = stringify!($name).trim_end_matches("Keys");
+                if !groups.contains_key(name) {
+                    // Its place, in the order in which groups are found.
+                    groups.insert(name.to_owned(), Json::Null);
+                    let group = Self::group(Self::KEYS, groups);
+                    groups.insert(name.to_owned(), group);
+                }
+                json!({ "$ref": format!("#/$defs/{name}") })
             }
         }
     };
 }
 
 pub(crate) use keys;
-
-impl<T: Read> Read for List<T> {
-    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        if let Value::List(items) = &node.value {
-            return Some(items.iter().map(|item| Field::read(item, problems)).collect());
-        }
-        let invalid = Invalid::new(format!("expected a list, found {}", node.kind()));
-        problems.error(node.origin, invalid.help("begin each item with a dash: `- item`"));
-        None
-    }
-}
 
 /// The mapping's entries with a known key and a value; the others are noted.
 pub(crate) fn entries<'a>(
@@ -230,107 +318,20 @@ pub(crate) fn entries<'a>(
         problems.error(node.origin, invalid.help(format!("its keys: {}", one_of(known.iter().copied()))));
         return None;
     };
-    let mut found: Vec<(&'static str, &Node)> = Vec::new();
-    let mut origins: Vec<(&'static str, Origin)> = Vec::new();
-    for (key, value) in map {
-        let Value::Scalar { text, .. } = &key.value else {
-            problems.error(key.origin, Invalid::new("expected a word as the key"));
-            continue;
-        };
-        let Some(name) = known.iter().copied().find(|k| k == text) else {
+    let mut found = Vec::new();
+    for (key, origin, value) in words(map, problems) {
+        match known.iter().copied().find(|name| *name == key) {
+            // `key:` with nothing behind it is a key that was not given.
+            Some(_) if matches!(value.value, Value::Null) => {}
+            Some(name) => found.push((name, value)),
             // The nearest name costs time, and is not shown any more.
-            let is_shown = !problems.is_full();
-            problems.error(
-                key.origin,
-                if is_shown { unknown_key(text, known) } else { Invalid::new("unknown key") },
-            );
-            continue;
-        };
-        if let Some((_, Origin::File(first))) = origins.iter().find(|(k, _)| *k == name) {
-            let invalid = Invalid::new(format!("`{name}` is given twice"));
-            problems.error(key.origin, invalid.help(format!("it stands on line {} already", first.line)));
-            continue;
-        }
-        origins.push((name, key.origin));
-        // `key:` with nothing behind it is a key that was not given.
-        if !matches!(value.value, Value::Null) {
-            found.push((name, value));
+            None if problems.is_full() => problems.error(origin, Invalid::new("unknown key")),
+            None => {
+                let invalid = unknown("key", key, known.iter().copied());
+                let help = "merge keys are not read; what rotations share belongs under `defaults`";
+                problems.error(origin, if key == "<<" { invalid.help(help) } else { invalid });
+            }
         }
     }
     Some(found)
-}
-
-fn unknown_key(key: &str, known: &[&'static str]) -> Invalid {
-    let unknown = Invalid::new(format!("unknown key {}", quoted(key)));
-    let all = one_of(known.iter().copied());
-    unknown.help(match nearest(key, known.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`? Allowed: {all}"),
-        None if key == "<<" => {
-            "merge keys are not read; what rotations share belongs under `defaults`".to_owned()
-        }
-        None => format!("allowed: {all}"),
-    })
-}
-
-/// The schema of a key's value, with what the key is for.
-pub(crate) fn described<T: JsonSchema>(generator: &mut SchemaGenerator, description: &str) -> Json {
-    let mut schema = generator.subschema_for::<T>();
-    schema.insert("description".to_owned(), description.trim().into());
-    schema.to_value()
-}
-
-/// Anything: what it means depends on its place.
-impl Read for Node {
-    fn read(node: &Node, _: &mut Problems) -> Option<Self> {
-        Some(node.clone())
-    }
-}
-
-inline_schema!(Node, "Anything", |_| json_schema!(true));
-
-/// A mapping whose keys the file chooses.
-#[derive(Debug, Clone)]
-pub(crate) struct Named<T>(pub(crate) Vec<(String, Origin, Field<T>)>);
-
-impl<T> Default for Named<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T: Read> Read for Named<T> {
-    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        let Value::Map(entries) = &node.value else {
-            let invalid = Invalid::new(format!("a mapping is needed here, not {}", node.kind()));
-            return problems.note(node.origin, Err(invalid));
-        };
-        let mut named: Vec<(String, Origin, Field<T>)> = Vec::new();
-        for (key, value) in entries {
-            let Value::Scalar { text, .. } = &key.value else {
-                problems.error(key.origin, Invalid::new("a key must be a word"));
-                continue;
-            };
-            if named.iter().any(|(known, ..)| known == text) {
-                problems.error(key.origin, Invalid::new(format!("{} is given twice", quoted(text))));
-                continue;
-            }
-            named.push((text.clone(), key.origin, Field::read(value, problems)));
-        }
-        Some(Self(named))
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Named<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        format!("{}ByName", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let values = generator.subschema_for::<T>();
-        json_schema!({ "type": "object", "additionalProperties": values })
-    }
 }

@@ -211,10 +211,15 @@ rotations:
 
 /// The schema of the keys, pretty-printed.
 fn schema_text() -> String {
-    let mut schema = schemars::schema_for!(FileKeys);
-    schema.insert("title".to_owned(), "crossfade.yml".into());
-    for group in ["Defaults", "Rotation", "SecretMapping", "Workflow"] {
-        let properties = schema.pointer_mut(&format!("/$defs/{group}/properties"));
+    let mut groups = Map::new();
+    FileKeys::schema(&mut groups);
+    let mut schema = groups.shift_remove("File").unwrap();
+    schema["title"] = "crossfade.yml".into();
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+    schema["$defs"] = groups.into();
+    let defs = ["Rotation", "SecretMapping", "Workflow"].map(|group| format!("/$defs/{group}"));
+    for group in defs.into_iter().chain(["/properties/defaults".to_owned()]) {
+        let properties = schema.pointer_mut(&format!("{group}/properties"));
         for (key, property) in properties.and_then(Json::as_object_mut).into_iter().flatten() {
             if let (Some(default), Some(Json::String(text))) =
                 (default_of(key), property.get_mut("description"))
@@ -223,7 +228,7 @@ fn schema_text() -> String {
             }
         }
     }
-    format!("{:#}\n", schema.as_value())
+    format!("{schema:#}\n")
 }
 
 #[test]
@@ -252,7 +257,7 @@ fn the_schema_describes_every_key_and_the_reader_knows_it() {
     let schema: Json = serde_json::from_str(&schema_text()).unwrap();
     let groups = [
         ("/properties", FileKeys::KEYS, "KEY: 1"),
-        ("/$defs/Defaults/properties", DEFAULTS, "defaults: { KEY: 1 }"),
+        ("/properties/defaults/properties", DEFAULTS, "defaults: { KEY: 1 }"),
         ("/$defs/Rotation/properties", RotationKeys::KEYS, "rotations: [{ KEY: 1 }]"),
         (
             "/$defs/SecretMapping/properties",

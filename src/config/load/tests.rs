@@ -3,17 +3,17 @@
 use super::*;
 use crate::diagnostic::Problems;
 
-/// Loads a file in which `BODY` stands for more keys of a sound rotation.
+/// Reads a file as the command `check` does.
+pub(crate) fn read(text: &str, problems: &mut Problems) -> Option<Config> {
+    let repository = "acme/home".parse().unwrap();
+    let (flags, selection) = (RotationKeys::default(), Selection::default());
+    load(&Request { file: Some(text.to_owned()), flags, selection, repository }, problems)
+}
+
 fn loaded(text: &str) -> (Option<Config>, String) {
     let mut problems = Problems::default();
     problems.set_file("crossfade.yml", text);
-    let request = Request {
-        file: Some(text.to_owned()),
-        flags: RotationKeys::default(),
-        selection: Selection::default(),
-        repository: "acme/home".parse().unwrap(),
-    };
-    let config = load(&request, &mut problems);
+    let config = read(text, &mut problems);
     assert_eq!(config.is_none(), problems.has_errors());
     (config, problems.to_string())
 }

@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use secrecy::SecretString;
+
 use super::*;
 use crate::clock::ClockId;
 
@@ -12,17 +14,24 @@ fn api() -> Url {
 
 fn to(id: &str) -> ProviderRequest<'static> {
     let path = vec!["tokens".to_owned(), id.to_owned()];
-    ProviderRequest { path, query: Vec::new(), headers: HeaderMap::new(), needs: "" }
+    ProviderRequest {
+        method: Method::DELETE,
+        path,
+        query: Vec::new(),
+        url: None,
+        headers: HeaderMap::new(),
+        body: None,
+        needs: "",
+    }
 }
 
-fn endpoint() -> Endpoint {
-    let http = Http::new(crate::http::HttpSettings::new(std::time::Duration::from_secs(30)), Arc::default());
-    Endpoint {
-        http: Arc::new(http),
-        peer: Peer { clock: ClockId::Provider(0), policy: &POLICY },
-        announce: Arc::new(|_| {}),
-        value_fields: Arc::from(["token".to_owned()]),
-    }
+fn http() -> Arc<Http> {
+    Arc::new(Http::new(crate::http::HttpSettings::new(std::time::Duration::from_secs(30)), Arc::default()))
+}
+
+fn connection(url: Option<&Url>) -> Connection {
+    let values = Values { fields: Arc::from(["token".to_owned()]), announce: Arc::new(|_| {}) };
+    Connection::new(http(), ClockId::Provider(0), values, url, Some(&api())).unwrap()
 }
 
 #[test]
@@ -46,16 +55,16 @@ fn an_address_may_hold_the_path_already() {
         ["http://127.0.0.1:1", "http://127.0.0.1:1/", "http://127.0.0.1:1/v2", "http://127.0.0.1:1/v2/"]
     {
         let url = Url::parse(given).unwrap();
-        let connection = Connection::new(endpoint(), Some(&url), Some(&api())).unwrap();
+        let connection = connection(Some(&url));
         assert_eq!(connection.base.as_str(), "http://127.0.0.1:1/v2", "{given}");
     }
 }
 
 #[test]
 fn an_id_with_control_characters_is_refused() {
-    let connection = Connection::new(endpoint(), None, Some(&api())).unwrap();
+    let connection = connection(None);
     for id in ["vic\ttim", "vic\rtim", "vic\ntim", "\t..", ".\n.", "\0", "a\u{7f}", "a\u{85}"] {
-        assert!(connection.call(Method::DELETE, to(id)).is_err(), "{id:?}");
+        assert!(connection.call(&to(id)).is_err(), "{id:?}");
     }
 }
 
@@ -71,9 +80,9 @@ async fn a_token_that_cannot_be_asked_for_is_not_taken_for_gone() {
             with: variables.collect(),
             credential: "X".to_owned(),
         };
-        let Endpoint { http, peer, announce, .. } = endpoint();
-        let secrets = std::collections::BTreeMap::new();
-        let provider = crate::provider::connect(&settings, &secrets, http, peer.clock, announce).unwrap();
+        let (secrets, clock) = (std::collections::BTreeMap::new(), ClockId::Provider(0));
+        let provider =
+            crate::provider::Provider::new(&settings, &secrets, http(), clock, Arc::new(|_| {})).unwrap();
         for id in ["vic\ttim", "TKN-0000\n-0001", "..", ""] {
             let read = provider.get(&SecretString::from("credential"), id).await;
             assert_eq!(read.unwrap_err().kind, ErrorKind::Unreadable, "{kind} {id:?}");
@@ -96,8 +105,8 @@ fn only_json_says_that_a_token_is_gone() {
 proptest! {
     #[test]
     fn an_id_never_leaves_its_segment(id in r"[\x00-\x20./\\%?#a-c\u{7f}-\u{a0}é]{0,12}") {
-        let connection = Connection::new(endpoint(), None, Some(&api())).unwrap();
-        if let Ok(call) = connection.call(Method::GET, to(&id)) {
+        let connection = connection(None);
+        if let Ok(call) = connection.call(&to(&id)) {
             let segments: Vec<_> = call.url.path_segments().unwrap().collect();
             prop_assert_eq!(segments.len(), 3, "{}", call.url);
             prop_assert_eq!(call.url.query(), None);

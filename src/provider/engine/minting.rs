@@ -5,14 +5,15 @@ use std::time::Instant;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::Engine;
+use super::Provider;
 use super::reading::at;
 use super::requests::Subject;
+use crate::provider::connection::ProviderRequest;
 use crate::provider::file::template::text_of;
 use crate::provider::file::{CreateCall, NewValue};
-use crate::provider::{Error, Mint, Provider as _, Token};
+use crate::provider::{Error, Mint, Token};
 
-impl Engine {
+impl Provider {
     /// Sends a mint, once. With `is_plain` only what the file names is sent.
     pub(super) async fn request_mint(
         &self,
@@ -22,17 +23,14 @@ impl Engine {
         is_plain: bool,
     ) -> Result<(SecretString, Value), Error> {
         let file = self.file();
-        let mut subject = match previous {
-            Some(token) => Subject::token(token, file),
-            None => Subject::none(),
-        };
-        (subject.previous, subject.mint, subject.expires_at) = (previous, Some(mint), mint.expires_at);
+        let subject = previous.map(|token| Subject::token(token, file)).unwrap_or_default();
+        let mut subject = Subject { previous, mint: Some(mint), expires_at: mint.expires_at, ..subject };
         let mut body = self.body(&file.create.body, &subject, mint.template);
         if !is_plain && let (Some(previous), Some(fields)) = (previous, body.as_object_mut()) {
-            fields.extend(file.token.unknown_rights(&Value::Object(previous.raw.clone())));
+            fields.extend(file.token.unknown_rights(&previous.raw));
         }
         let regenerates = previous.is_some() && !mint.by_creation && mint.previous_ends_at.is_some();
-        let call = match file.regenerate.as_ref().filter(|_| regenerates) {
+        let create = match file.regenerate.as_ref().filter(|_| regenerates) {
             None => &file.create,
             Some(regenerate) => {
                 subject.create = Some(body);
@@ -40,38 +38,38 @@ impl Engine {
                 regenerate
             }
         };
-        let request = self.request(&call.address, &subject, credential, self.needs(&call.needs))?;
-        let what = self.connection.described(&call.method, &request.path);
-        let minting = self.connection.mint(call.method.clone(), request, &body, &call.done);
-        let reply = Box::pin(minting).await?;
-        self.take_value(call, reply).map_err(|error| error.to(&what))
+        let request = self.request(&create.call, &subject, credential)?;
+        let request = ProviderRequest { body: Some(body), ..request };
+        let what = self.connection.described(&request);
+        let reply = Box::pin(self.connection.mint(request, &create.call.done)).await?;
+        self.take_value(create, reply).map_err(|error| error.to(&what))
     }
 
     /// Takes the new token's value out of the reply that minted it, and everything else
     /// that is secret. The value was announced when the reply arrived; a composed one is
     /// announced here.
-    pub(super) fn take_value(&self, call: &CreateCall, reply: Value) -> Result<(SecretString, Value), Error> {
-        let value = match &call.value {
+    fn take_value(&self, create: &CreateCall, reply: Value) -> Result<(SecretString, Value), Error> {
+        let value = match &create.value {
             NewValue::At(pointers) => {
                 pointers.iter().find_map(|pointer| pointer.of(&reply)?.as_str().map(SecretString::from))
             }
             NewValue::Composed(template) => {
-                let subject = Subject { reply: Some(&reply), ..Subject::none() };
+                let subject = Subject { reply: Some(&reply), ..Subject::default() };
                 let text = template.text(&self.values(&subject));
-                text.map(SecretString::from).inspect(|value| self.connection.announce(value))
+                text.map(SecretString::from).inspect(|value| (self.connection.values.announce)(value))
             }
         };
         let value = value.ok_or_else(|| {
-            let is_creation = std::ptr::eq(call, &self.file().create);
+            let is_creation = std::ptr::eq(create, &self.file().create);
             let key = if is_creation { "create.value" } else { "regenerate.value" };
-            let place = match &call.value {
+            let place = match &create.value {
                 NewValue::At(pointers) => at(key, pointers),
                 NewValue::Composed(_) => format!("`{key}`"),
             };
             Error::unreadable(&format!("no value of the new token at {place}"))
         })?;
         // A hint may stand in a field that is secret here: the item is stripped when it is read.
-        let item = call.item.as_ref().and_then(|at| at.of(&reply).cloned()).unwrap_or_default();
+        let item = create.call.item.as_ref().and_then(|at| at.of(&reply).cloned()).unwrap_or_default();
         Ok((value, item))
     }
 
@@ -85,9 +83,8 @@ impl Engine {
         item: Value,
     ) -> Result<Token, Error> {
         let rules = &self.file().token;
-        let is_whole = rules.id.of(&item).is_some() && rules.marker.of(&item).is_some();
         let id = rules.id.of(&item).and_then(text_of);
-        if let (true, Value::Object(item)) = (is_whole, item) {
+        if item.is_object() && rules.id.of(&item).is_some() && rules.marker.of(&item).is_some() {
             return self
                 .read_token(item)?
                 .ok_or_else(|| Error::unreadable("a new token that does not count as one"));
@@ -97,7 +94,7 @@ impl Engine {
             None => token.note == mint.note && self.fits_value(token, value),
         };
         let deadline = Instant::now() + self.file().eventual;
-        let mut repetitions = self.connection.repetitions();
+        let mut repetitions = self.connection.http.retry_policy().repetitions();
         loop {
             let found = match &id {
                 Some(id) if self.file().get.is_some() => {
@@ -123,12 +120,11 @@ impl Engine {
         credential: &SecretString,
         token: &Token,
     ) -> Result<Option<Token>, Error> {
-        let rules = &self.file().token;
-        if rules.shows_required_rights(&Value::Object(token.raw.clone())) {
+        let is_whole = |token: &Token| self.file().token.shows_required_rights(&token.raw);
+        if is_whole(token) {
             return Ok(None);
         }
-        let whole = self.get(credential, &token.id).await?;
-        let whole = whole.filter(|token| rules.shows_required_rights(&Value::Object(token.raw.clone())));
+        let whole = self.get(credential, &token.id).await?.filter(is_whole);
         let refusal = || {
             let title = &self.file().title;
             Error::invalid(&format!(
@@ -139,10 +135,7 @@ impl Engine {
     }
 
     /// Makes sure that a `refused` mint created no token, before it is sent again in
-    /// another form.
-    ///
-    /// # Errors
-    /// The refusal, if the provider shows such a token or cannot be asked.
+    /// another form. The error is the refusal, also if the provider cannot be asked.
     pub(super) async fn made_nothing(
         &self,
         credential: &SecretString,

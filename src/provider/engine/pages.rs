@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use http::{HeaderMap, header};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use url::Url;
 
 use crate::provider::Error;
@@ -16,7 +16,7 @@ const MOST_PAGES: usize = 100;
 
 /// What the pages so far held, and where the next one is.
 pub(super) struct Pages<'f> {
-    pub(super) items: Vec<Map<String, Value>>,
+    pub(super) items: Vec<Value>,
     page: &'f Page,
     id: &'f Pointer,
     ids: HashSet<String>,
@@ -31,38 +31,27 @@ impl<'f> Pages<'f> {
         Self { items: Vec::new(), page, id, ids: HashSet::new(), count: 0, next: None }
     }
 
-    /// The request for the next page.
-    pub(super) fn with_parameters<'r>(&self, mut request: ProviderRequest<'r>) -> ProviderRequest<'r> {
+    /// The request for the next page. Where the service names its address, that must stay on
+    /// the origin: the credential is sent there.
+    pub(super) fn next<'r>(
+        &self,
+        request: ProviderRequest<'r>,
+        base: &Url,
+    ) -> Result<ProviderRequest<'r>, Error> {
         let mut query: Vec<(String, String)> = Vec::new();
         query.extend(self.page.limit.as_ref().map(|(name, size)| (name.clone(), size.to_string())));
-        match &self.page.by {
-            PageBy::Nothing | PageBy::Next(_) | PageBy::Link => {}
-            PageBy::Offset(name) => query.push((name.clone(), self.items.len().to_string())),
-            PageBy::Number(name, first) => {
-                let number = usize::try_from(*first).unwrap_or_default() + self.count;
-                query.push((name.clone(), number.to_string()));
+        let mut url = None;
+        match (&self.page.by, &self.next) {
+            (PageBy::Offset(name), _) => query.push((name.clone(), self.items.len().to_string())),
+            (PageBy::Number(name, first), _) => {
+                query.push((name.clone(), (first + self.count).to_string()));
             }
-            PageBy::Cursor(name, _) => query.extend(self.next.clone().map(|cursor| (name.clone(), cursor))),
+            (PageBy::Cursor(name, _), Some(cursor)) => query.push((name.clone(), cursor.clone())),
+            (PageBy::Next(_) | PageBy::Link, Some(next)) => url = Some(next_url(next, base)?),
+            (PageBy::Nothing, _) | (_, None) => {}
         }
-        query.append(&mut request.query);
-        ProviderRequest { query, ..request }
-    }
-
-    /// The address of the next page, where the service names it. It must stay on the
-    /// origin: the credential is sent there.
-    pub(super) fn next_url(&self, base: &Url) -> Result<Option<Url>, Error> {
-        let (PageBy::Next(_) | PageBy::Link, Some(next)) = (&self.page.by, &self.next) else {
-            return Ok(None);
-        };
-        // Some services leave out the API's own path.
-        let is_below = next.starts_with('/') && !next.starts_with("//") && !next.starts_with(base.path());
-        let next =
-            if is_below { format!("{}{next}", base.path().trim_end_matches('/')) } else { next.clone() };
-        let url = base.join(&next).ok().filter(|url| {
-            url.origin() == base.origin() && url.username().is_empty() && url.password().is_none()
-        });
-        url.map(Some)
-            .ok_or_else(|| Error::unreadable("a next page at another address, which is not followed"))
+        query.extend(request.query);
+        Ok(ProviderRequest { query, url, ..request })
     }
 
     /// Adds a page; returns whether to request another. A page without new items ends
@@ -80,9 +69,9 @@ impl<'f> Pages<'f> {
         let known = self.items.len();
         for item in page {
             let id = self.id.of(&item).map(Value::to_string).unwrap_or_default();
-            let Value::Object(item) = item else {
+            if !item.is_object() {
                 return Err(Error::unreadable("a token that is no object"));
-            };
+            }
             if self.ids.insert(id) {
                 self.items.push(item);
             }
@@ -108,6 +97,18 @@ impl<'f> Pages<'f> {
         let more = self.page.more.as_ref().map(|at| at.of(reply) == Some(&Value::Bool(true)));
         (is_named || self.next.is_some()) && total.is_none_or(is_short) && more.unwrap_or(true)
     }
+}
+
+fn next_url(next: &str, base: &Url) -> Result<Url, Error> {
+    // Some services leave out the API's own path.
+    let is_below = next.starts_with('/') && !next.starts_with("//") && !next.starts_with(base.path());
+    let next =
+        if is_below { format!("{}{next}", base.path().trim_end_matches('/')) } else { next.to_owned() };
+    let url = base
+        .join(&next)
+        .ok()
+        .filter(|url| url.origin() == base.origin() && url.username().is_empty() && url.password().is_none());
+    url.ok_or_else(|| Error::unreadable("a next page at another address, which is not followed"))
 }
 
 /// The address with `rel="next"` in the `Link` headers (RFC 8288).
@@ -176,7 +177,7 @@ mod tests {
         let url = |next: &str| {
             let mut pages = Pages::new(&page, &id);
             pages.add(items(&[1]), &json!({ "next": next }), &HeaderMap::new()).unwrap();
-            pages.next_url(&base).map(|url| url.unwrap().to_string()).ok()
+            next_url(&pages.next.unwrap(), &base).map(|url| url.to_string()).ok()
         };
         assert_eq!(url("/v1/tokens?after=1").as_deref(), Some("https://api.example/v1/tokens?after=1"));
         assert_eq!(url("/tokens?after=1").as_deref(), Some("https://api.example/v1/tokens?after=1"));

@@ -4,7 +4,7 @@ use std::slice::from_ref;
 
 use serde_json::{Map, Value, json};
 
-use super::Engine;
+use super::Provider;
 use crate::provider::file::template::{Placeholder, Pointer, text_of};
 use crate::provider::file::time::TimeForm;
 use crate::provider::{Error, Token};
@@ -19,20 +19,17 @@ const LONGEST_NAME: usize = 24;
 /// The most characters of a value that a hint may show.
 const LONGEST_HINT: usize = 8;
 
-impl Engine {
+impl Provider {
     /// Reads one item of a list; `None`: it is no token, or not any more.
-    pub(super) fn read_token(&self, mut raw: Map<String, Value>) -> Result<Option<Token>, Error> {
+    pub(super) fn read_token(&self, mut shown: Value) -> Result<Option<Token>, Error> {
         let rules = &self.file().token;
         let values = |placeholder: &Placeholder| self.variable(placeholder);
-        let shown = Value::Object(raw.clone());
         let hint = rules.hint.as_ref().and_then(|at| at.of(&shown)?.as_str().map(str::to_owned));
-        raw.values_mut().for_each(|value| strip(value, &self.file().secrets));
-        raw.retain(|field, _| !self.file().secrets.contains(field));
-        if let Some(hint) = hint.filter(|hint| hint.chars().filter(|c| is_shown(*c)).count() <= LONGEST_HINT)
-        {
-            raw.insert(HINT.to_owned(), json!(hint));
+        strip(&mut shown, &self.file().secrets);
+        let is_short = |hint: &String| hint.chars().filter(|c| is_shown(*c)).count() <= LONGEST_HINT;
+        if let (Some(hint), Some(fields)) = (hint.filter(is_short), shown.as_object_mut()) {
+            fields.insert(HINT.to_owned(), json!(hint));
         }
-        let shown = Value::Object(raw);
         if rules.ignore.iter().any(|condition| condition.holds(&shown, &values))
             || !rules.only.iter().all(|condition| condition.holds(&shown, &values))
         {
@@ -66,10 +63,7 @@ impl Engine {
             disabled,
             privileges: rules.privileges(&shown, &values),
             id,
-            raw: match shown {
-                Value::Object(raw) => raw,
-                _ => Map::new(),
-            },
+            raw: shown,
         };
         Ok(Some(token))
     }
@@ -107,7 +101,7 @@ fn strip(value: &mut Value, secrets: &[String]) {
 }
 
 /// What a token shows of its value.
-pub(super) fn hint_of(raw: &Map<String, Value>) -> &str {
+pub(super) fn hint_of(raw: &Value) -> &str {
     raw.get(HINT).and_then(Value::as_str).unwrap_or_default()
 }
 

@@ -1,6 +1,6 @@
 //! Requests: what placeholders stand for, headers, and sending.
 
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER};
 use http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
@@ -8,10 +8,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::Engine;
+use super::Provider;
 use crate::provider::connection::ProviderRequest;
 use crate::provider::file::template::{Body, Placeholder, Template, merged};
-use crate::provider::file::{Address, Auth, Call, ProviderFile};
+use crate::provider::file::{Auth, Call, ProviderFile, VerifyCall};
 use crate::provider::{Error, Mint, Token};
 
 /// How the unique part of a name begins: a dash and a letter.
@@ -35,23 +35,14 @@ pub(super) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn none() -> Self {
-        Self::default()
-    }
-
-    pub(super) fn id(id: &str) -> Self {
-        Self { id: Some(json!(id)), ..Self::default() }
-    }
-
     /// The id as the service writes it: a number stays one.
     pub(super) fn token(token: &'a Token, file: &ProviderFile) -> Self {
-        let raw = Value::Object(token.raw.clone());
-        let id = file.token.id.of(&raw).cloned();
+        let id = file.token.id.of(&token.raw).cloned();
         Self { id: Some(id.unwrap_or_else(|| json!(token.id))), name: Some(&token.name), ..Self::default() }
     }
 }
 
-impl Engine {
+impl Provider {
     /// What placeholders stand for. Never a secret: those are written by [`Self::header`].
     pub(super) fn values<'s>(
         &'s self,
@@ -76,12 +67,11 @@ impl Engine {
             Placeholder::Create => subject.create.clone(),
             Placeholder::Uuid => Some(json!(random_uuid())),
             Placeholder::Right(name) => {
-                let raw = subject.previous.map(|token| Value::Object(token.raw.clone())).unwrap_or_default();
-                self.file().token.copied(name, &raw, &|one| self.variable(one))
+                let raw = subject.previous.map_or(&Value::Null, |token| &token.raw);
+                self.file().token.copied(name, raw, &|one| self.variable(one))
             }
             Placeholder::Previous(pointer) => {
-                let raw = Value::Object(subject.previous?.raw.clone());
-                pointer.of(&raw).filter(|value| !value.is_null()).cloned()
+                pointer.of(&subject.previous?.raw).filter(|value| !value.is_null()).cloned()
             }
             Placeholder::Reply(pointer) => pointer.of(subject.reply?).cloned(),
             Placeholder::Variable(_) => self.variable(placeholder),
@@ -127,7 +117,13 @@ impl Engine {
         }
         let (name, value) = match auth {
             Auth::Header(name, template) => (name.clone(), self.header(template, credential)?),
-            Auth::Basic => (header::AUTHORIZATION, Some(basic(credential)?)),
+            Auth::Basic => {
+                let encoded = Zeroizing::new(BASE64.encode(credential.expose_secret().as_bytes()));
+                let mut value = HeaderValue::from_str(&Zeroizing::new(format!("Basic {}", *encoded)))
+                    .map_err(|_| Error::invalid("the credential cannot be sent"))?;
+                value.set_sensitive(true);
+                (header::AUTHORIZATION, Some(value))
+            }
         };
         let value = value.ok_or_else(|| Error::invalid("the credential cannot be sent"))?;
         headers.insert(name, value);
@@ -136,30 +132,38 @@ impl Engine {
 
     pub(super) fn request<'r>(
         &self,
-        address: &Address,
+        call: &'r Call,
         subject: &Subject<'_>,
         credential: &SecretString,
-        needs: &'r str,
-    ) -> Result<ProviderRequest<'r>, Error>
-    where
-        Self: 'r,
-    {
+    ) -> Result<ProviderRequest<'r>, Error> {
         let values = self.values(subject);
         let text = |template: &Template| {
             template.text(&values).ok_or_else(|| Error::invalid("a variable of the provider is not set"))
         };
-        let path = address.path.iter().map(text).collect::<Result<_, _>>()?;
-        let query = address.query.iter().map(|(name, value)| Ok((name.clone(), text(value)?)));
+        let query = call.query.iter().map(|(name, value)| Ok((name.clone(), text(value)?)));
         Ok(ProviderRequest {
-            path,
+            method: call.method.clone(),
+            path: call.path.iter().map(text).collect::<Result<_, _>>()?,
             query: query.collect::<Result<_, Error>>()?,
+            url: None,
             headers: self.headers(credential, &self.file().auth)?,
-            needs,
+            body: call.body.as_ref().and_then(|body| body.value(&values, &|_| true)),
+            needs: &call.needs,
         })
     }
 
-    pub(super) fn needs<'r>(&'r self, own: &'r str) -> &'r str {
-        if own.is_empty() { &self.file().needs } else { own }
+    /// The request of the file's `verify`, signed in with `value`.
+    pub(super) fn verification<'r>(
+        &self,
+        verify: &'r VerifyCall,
+        subject: &Subject<'_>,
+        value: &SecretString,
+    ) -> Result<ProviderRequest<'r>, Error> {
+        let mut request = self.request(&verify.call, subject, value)?;
+        if let Some(auth) = &verify.auth {
+            request.headers = self.headers(value, auth)?;
+        }
+        Ok(request)
     }
 
     pub(super) async fn send(
@@ -168,9 +172,7 @@ impl Engine {
         subject: &Subject<'_>,
         credential: &SecretString,
     ) -> Result<Value, Error> {
-        let request = self.request(&call.address, subject, credential, self.needs(&call.needs))?;
-        let body = call.body.as_ref().and_then(|body| body.value(&self.values(subject), &|_| true));
-        let reply = self.connection.repeatable(call.method.clone(), request, body.as_ref()).await?;
+        let reply = Box::pin(self.connection.repeatable(self.request(call, subject, credential)?)).await?;
         self.require(call, subject, &reply)
     }
 
@@ -208,14 +210,6 @@ impl Engine {
     }
 }
 
-fn basic(credential: &SecretString) -> Result<HeaderValue, Error> {
-    let text = Zeroizing::new(format!("Basic {}", BASE64.encode(credential.expose_secret().as_bytes())));
-    let mut value =
-        HeaderValue::from_str(&text).map_err(|_| Error::invalid("the credential cannot be sent"))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 /// A name with a part that no other token has, in place of an earlier one. It follows
 /// from the marker, so an attempt that is repeated has the same name.
 fn unique_name(name: &str, marker: &str, max: Option<usize>) -> String {
@@ -224,8 +218,7 @@ fn unique_name(name: &str, marker: &str, max: Option<usize>) -> String {
     let base = name.rsplit_once(UNIQUE).filter(|(_, part)| is_unique(part)).map_or(name, |(base, _)| base);
     let room = max.map_or(usize::MAX, |max| max.saturating_sub(UNIQUE.len() + UNIQUE_DIGITS));
     let base: String = base.chars().take(room).collect();
-    let digest = digest(&SHA256, marker.as_bytes());
-    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = HEXLOWER.encode(digest(&SHA256, marker.as_bytes()).as_ref());
     format!("{base}{UNIQUE}{}", &hex[..UNIQUE_DIGITS])
 }
 

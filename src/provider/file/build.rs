@@ -10,15 +10,15 @@ mod token;
 
 use std::time::Duration;
 
-use super::keys::{Number, ProviderKeys};
-use super::template::{Body, Names, Place, Placeholder, Pointer, Template};
+use super::keys::ProviderKeys;
+use super::template::{Body, Names, Place, Placeholder, Pointer};
 use super::time::TimeForm;
-use super::{Address, Condition, CreateCall, ProviderFile, TokenRules, VerifyCall};
+use super::{Condition, CreateCall, ProviderFile, TokenRules, VerifyCall};
 use crate::diagnostic::{Invalid, Origin, Problems, quoted};
 use crate::provider::PROVED;
 use crate::redact;
 use crate::yaml::Node;
-use crate::yaml::keys::{Field, Named, given};
+use crate::yaml::keys::{Entry, Field, List, all, given, origin_of};
 use settings::{bearer, proved};
 
 /// A checked file; `None` if anything of it was refused. `origin` is where the file
@@ -31,8 +31,8 @@ pub(crate) fn build(
     problems: &mut Problems,
 ) -> Option<ProviderFile> {
     let before = problems.errors();
-    let names = names(keys);
-    let mut builder = Builder { names, origin, problems };
+    let needs = given(&keys.needs).map_or("the right to manage these tokens", String::as_str).to_owned();
+    let mut builder = Builder { names: names(keys), needs, origin, problems };
     let file = builder.file(name, source, keys);
     file.filter(|_| builder.problems.errors() == before)
 }
@@ -40,18 +40,19 @@ pub(crate) fn build(
 /// What the file declares, so that templates can refer to it.
 fn names(keys: &ProviderKeys) -> Names {
     let mut names = Names::default();
-    for (name, _, variable) in given(&keys.variables).into_iter().flat_map(|named| &named.0) {
+    for (name, _, variable) in all(&keys.variables) {
         let is_secret = variable.value.as_ref().is_some_and(|keys| given(&keys.secret) == Some(&true));
         if is_secret { &mut names.secret } else { &mut names.plain }.push(name.clone());
     }
-    let token = given(&keys.token);
-    let rights = token.and_then(|token| given(&token.rights)).into_iter().flat_map(|named| &named.0);
-    names.rights = rights.map(|(name, ..)| name.clone()).collect();
+    let rights = given(&keys.token).map_or(&[][..], |token| all(&token.rights));
+    names.rights = rights.iter().map(|(name, ..)| name.clone()).collect();
     names
 }
 
 struct Builder<'a> {
     names: Names,
+    /// What each request needs that does not say it.
+    needs: String,
     origin: Origin,
     problems: &'a mut Problems,
 }
@@ -63,49 +64,40 @@ impl Builder<'_> {
         source: Option<&'static str>,
         keys: &ProviderKeys,
     ) -> Option<ProviderFile> {
-        let secrets: Vec<String> = texts(given(&keys.secrets));
+        let secrets = texts(&keys.secrets);
         if secrets.is_empty() {
-            self.missing(
-                "secrets",
-                keys.secrets.as_ref().map(|field| field.origin),
-                "name the field that holds the new value in the reply to `create`",
+            let invalid = Invalid::new("this provider has no `secrets`");
+            self.problems.error(
+                self.at(&keys.secrets),
+                invalid.help("name the field that holds the new value in the reply to `create`"),
             );
         }
-        let token = match given(&keys.token) {
-            Some(token) => self.token(token, &secrets),
-            None => {
-                self.required(&keys.token, "token");
-                None
-            }
-        };
+        let token = self.required(&keys.token, "token").and_then(|token| self.token(token, &secrets));
         let list = self.required(&keys.list, "list").and_then(|list| self.list(list));
         let create = self
             .required(&keys.create, "create")
             .and_then(|create| self.create(create, Place::Create, &secrets));
-        let regenerate = given(&keys.regenerate).map(|keys| self.create(keys, Place::Regenerate, &secrets));
+        let regenerate =
+            given(&keys.regenerate).and_then(|keys| self.create(keys, Place::Regenerate, &secrets));
         let delete =
             self.required(&keys.delete, "delete").and_then(|keys| self.call(keys, Place::End, &[204]));
-        let get = given(&keys.get).map(|keys| self.call(keys, Place::End, &[200]));
-        let disable = given(&keys.disable).map(|keys| self.call(keys, Place::End, &[200]));
-        let set_expiry = given(&keys.set_expiry).map(|keys| self.call(keys, Place::SetExpiry, &[200]));
-        let verify = given(&keys.verify).map(|keys| self.verify(keys));
-        let headers = self.headers(given(&keys.headers));
-        let auth = match given(&keys.auth) {
-            Some(node) => self.auth(node)?,
-            None => bearer(),
-        };
-        let mut variables = self.variables(given(&keys.variables));
+        let get = given(&keys.get).and_then(|keys| self.call(keys, Place::End, &[200]));
+        let disable = given(&keys.disable).and_then(|keys| self.call(keys, Place::End, &[200]));
+        let set_expiry = given(&keys.set_expiry).and_then(|keys| self.call(keys, Place::SetExpiry, &[200]));
+        let verify = given(&keys.verify).and_then(|keys| self.verify(keys));
+        let headers = self.headers(all(&keys.headers));
+        let auth = given(&keys.auth).map_or_else(|| Some(bearer()), |node| self.auth(node))?;
+        let mut variables = self.variables(all(&keys.variables));
         let unproved = given(&keys.unproved).cloned();
         // A file of the user's own may have been proved, whatever it states.
         if unproved.is_some() || source.is_none() {
             variables.insert(PROVED.to_owned(), proved(unproved.as_deref()));
         }
-        let values = self.values(given(&keys.values));
+        let values = self.values(all(&keys.values));
         let eventual =
             given(&keys.eventual).map_or(Duration::ZERO, |period| period.duration().unsigned_abs());
         let shortest = given(&keys.shortest).map(|period| period.duration().unsigned_abs());
         let (token, create) = (token?, create?);
-        let regenerate = optional(regenerate)?;
         self.consistent(keys, &token, &create, regenerate.as_ref());
         if source.is_none() && token.marker_max.is_none() && keys.unproved.is_none() {
             self.unknown_length(given(&keys.token), &token);
@@ -113,11 +105,11 @@ impl Builder<'_> {
         let is_told_by_value =
             values.iter().any(|value| matches!(value.shape.body, redact::Body::IdAndVisible(_)));
         let is_told = given(&keys.token).is_some_and(|keys| keys.credential.is_some());
-        let is_told_by_reply = verify.iter().flatten().any(VerifyCall::tells_the_id);
+        let is_told_by_reply = verify.as_ref().is_some_and(VerifyCall::tells_the_id);
         if !is_told && token.hint.is_none() && !is_told_by_value && !is_told_by_reply {
             let invalid = Invalid::new("`token` does not say which tokens can be the credential");
             self.problems.error(
-                origin_of(&keys.token),
+                self.at(&keys.token),
                 invalid.help(
                     "crossfade never ends a token that it may sign in with. Write `credential: none` if the list never shows the \
                      credential, or what only such tokens show, like `credential: { /scopes: tokens:write }`",
@@ -127,13 +119,13 @@ impl Builder<'_> {
         if disable.is_some() && token.disabled.is_empty() {
             let invalid = Invalid::new("`disable` needs `token.disabled`");
             self.problems.error(
-                origin_of(&keys.disable),
+                self.at(&keys.disable),
                 invalid.help("say what a disabled token shows, like { /status: Disabled }"),
             );
         }
         if set_expiry.is_some() && token.expires.is_none() {
             let invalid = Invalid::new("`set_expiry` needs `token.expires`");
-            self.problems.error(origin_of(&keys.set_expiry), invalid.help("say where the expiry stands"));
+            self.problems.error(self.at(&keys.set_expiry), invalid.help("say where the expiry stands"));
         }
         Some(ProviderFile {
             name: name.to_owned(),
@@ -144,9 +136,7 @@ impl Builder<'_> {
                 Some(field) => Some(field.value.clone()?),
                 None => None,
             },
-            needs: given(&keys.needs)
-                .cloned()
-                .unwrap_or_else(|| "the right to manage these tokens".to_owned()),
+            needs: self.needs.clone(),
             unproved,
             auth,
             headers,
@@ -157,13 +147,13 @@ impl Builder<'_> {
             values,
             token,
             list: list?,
-            get: optional(get)?,
+            get,
             create,
             regenerate,
-            verify: optional(verify)?,
-            disable: optional(disable)?,
+            verify,
+            disable,
             delete: delete?,
-            set_expiry: optional(set_expiry)?,
+            set_expiry,
         })
     }
 
@@ -175,32 +165,30 @@ impl Builder<'_> {
         create: &CreateCall,
         regenerate: Option<&CreateCall>,
     ) {
-        let origin = given(&keys.create).map_or(self.origin, |create| origin_of(&create.body));
-        let placeholders = create.body.placeholders();
-        let has = |wanted: fn(&Placeholder) -> bool| placeholders.iter().any(|one| wanted(one));
+        let origin = given(&keys.create).map_or(self.origin, |create| self.at(&create.body));
+        let has = |wanted: &dyn Fn(&Placeholder) -> bool| create.body.has(wanted);
         let is_expiry =
             |one: &Placeholder| matches!(one, Placeholder::Expires(_) | Placeholder::ExpiresIn(_));
-        if !has(|one| *one == Placeholder::Marker) {
+        let is_name = |one: &Placeholder| matches!(one, Placeholder::Name | Placeholder::UniqueName);
+        if !has(&|one| *one == Placeholder::Marker) {
             let invalid = Invalid::new("the body of `create` has no <marker>");
             self.problems.error(origin, invalid.help("write <marker> at the field that `token.marker` points to: without it no later run recognises the token"));
         }
-        if token.expires.is_some() && !has(is_expiry) {
+        if token.expires.is_some() && !has(&is_expiry) {
             let invalid = Invalid::new("tokens expire, and the body of `create` says nothing of when");
             self.problems.error(origin, invalid.help("write <expires:rfc3339>, <expires:date>, <expires:seconds>, <expires:milliseconds> or <expires_in:seconds>"));
         }
-        if token.expires.is_none() && has(is_expiry) {
+        if token.expires.is_none() && has(&is_expiry) {
             let invalid = Invalid::new("the body of `create` sets an expiry, and `token.expires` is missing");
             self.problems
                 .error(origin, invalid.help("say where the list shows the expiry, and in which form"));
         }
-        if !token.marks_the_name() && !has(|one| matches!(one, Placeholder::Name | Placeholder::UniqueName)) {
+        if !token.marks_the_name() && !has(&is_name) {
             let invalid = Invalid::new("the body of `create` has no <name>");
             self.problems.error(origin, invalid.help("the marker does not stand in the name, so the new token needs the name of the previous one"));
         }
         for right in token.rights.iter().filter(|right| right.is_copied) {
-            let is_there =
-                placeholders.iter().any(|one| matches!(one, Placeholder::Right(name) if *name == right.name));
-            if !is_there {
+            if !create.body.has(&|one| matches!(one, Placeholder::Right(name) if *name == right.name)) {
                 let invalid = Invalid::new(format!(
                     "the body of `create` does not copy the right {}",
                     quoted(&right.name)
@@ -212,14 +200,13 @@ impl Builder<'_> {
             }
         }
         if let Some(regenerate) = regenerate {
-            let placeholders = regenerate.body.placeholders();
-            let origin = given(&keys.regenerate).map_or(self.origin, |keys| origin_of(&keys.body));
-            if !placeholders.iter().any(|one| matches!(one, Placeholder::PreviousEnds(_))) {
+            let origin = given(&keys.regenerate).map_or(self.origin, |keys| self.at(&keys.body));
+            if !regenerate.body.has(&|one| matches!(one, Placeholder::PreviousEnds(_))) {
                 let invalid =
                     Invalid::new("the body of `regenerate` does not say when the previous token ends");
                 self.problems.error(origin, invalid.help("write <previous_ends:rfc3339> or another form; a service that ends it at once is not supported"));
             }
-            if !placeholders.iter().any(|one| matches!(one, Placeholder::Marker | Placeholder::Create)) {
+            if !regenerate.body.has(&|one| matches!(one, Placeholder::Marker | Placeholder::Create)) {
                 let invalid = Invalid::new("the body of `regenerate` has no <marker>");
                 self.problems
                     .error(origin, invalid.help("write <create>, the whole body of `create`, or <marker>"));
@@ -227,9 +214,9 @@ impl Builder<'_> {
         }
     }
 
-    fn conditions(&mut self, named: Option<&Named<Node>>) -> Vec<Condition> {
-        let all = named.map(|named| named.0.as_slice()).unwrap_or_default();
-        all.iter()
+    fn conditions(&mut self, named: &[Entry<Node>]) -> Vec<Condition> {
+        named
+            .iter()
             .filter_map(|(pointer, origin, field)| {
                 let at = self.problems.note(*origin, Pointer::parse(pointer))?;
                 let is = Body::read(field.value.as_ref()?, Place::Condition, &self.names, self.problems)?;
@@ -240,14 +227,15 @@ impl Builder<'_> {
 
     fn required<'k, T>(&mut self, field: &'k Option<Field<T>>, key: &str) -> Option<&'k T> {
         if field.is_none() {
-            self.missing(key, None, "docs/providers.md says what belongs there");
+            let invalid = Invalid::new(format!("this provider has no `{key}`"));
+            self.problems.error(self.origin, invalid.help("docs/providers.md says what belongs there"));
         }
         given(field)
     }
 
-    fn missing(&mut self, key: &str, origin: Option<Origin>, help: &str) {
-        let invalid = Invalid::new(format!("this provider has no `{key}`"));
-        self.problems.error(origin.unwrap_or(self.origin), invalid.help(help));
+    /// Where a key was given, else where the provider stands.
+    fn at<T>(&self, field: &Option<Field<T>>) -> Origin {
+        origin_of(field).unwrap_or(self.origin)
     }
 }
 
@@ -257,31 +245,6 @@ fn shortest_by_form(token: &TokenRules) -> Duration {
     Duration::from_secs(hours * 3600)
 }
 
-/// `None`: refused. `Some(None)`: not given.
-fn optional<T>(value: Option<Option<T>>) -> Option<Option<T>> {
-    match value {
-        None => Some(None),
-        Some(Some(value)) => Some(Some(value)),
-        Some(None) => None,
-    }
-}
-
-fn origin_of<T>(field: &Option<Field<T>>) -> Origin {
-    field.as_ref().map_or(Origin::Missing, |field| field.origin)
-}
-
-fn texts(list: Option<&Vec<Field<String>>>) -> Vec<String> {
-    list.into_iter().flatten().filter_map(|field| field.value.clone()).collect()
-}
-
-fn size(number: Number) -> usize {
-    usize::try_from(number.0).unwrap_or(usize::MAX)
-}
-
-impl Address {
-    /// Its placeholders.
-    pub(super) fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
-        let query = self.query.iter().map(|(_, template)| template);
-        self.path.iter().chain(query).flat_map(Template::placeholders)
-    }
+fn texts(list: &Option<Field<List<String>>>) -> Vec<String> {
+    all(list).iter().filter_map(|field| field.value.clone()).collect()
 }

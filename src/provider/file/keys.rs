@@ -5,23 +5,15 @@
 // The doc comments of keys are texts of the schema, which write `<credential>` bare.
 #![allow(rustdoc::invalid_html_tags)]
 
-mod forms;
-
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::Map;
+use serde_json::{Map, Value as Json, json};
 use url::Url;
 
 use super::template::Pointer;
 use super::time::TimeForm;
-use crate::diagnostic::Problems;
+use crate::diagnostic::{Invalid, Problems, quoted};
 use crate::period::Period;
-use crate::yaml::Node;
-use crate::yaml::keys::{Field, List, Named, Read, described, entries, keys};
-pub(crate) use forms::{
-    CredentialKeys, ItemKeys, Number, PageKeys, Pointers, RightKeys, TextKeys, Texts, TimeKeys,
-};
+use crate::yaml::keys::{At, Field, List, Named, OneOrMore, OrNone, Read, by_text, keys};
+use crate::yaml::{Node, Value};
 
 keys! {
     /// A service that issues tokens, as data.
@@ -93,7 +85,7 @@ keys! {
         /// What follows it: word, dotted-word, uuid, random-word or id-and-visible. Default: word.
         body: String,
         /// The fewest characters that follow it. Default: 8.
-        least: Number,
+        least: usize,
         /// Whether the list shows such tokens. Default: true.
         listed: bool,
         /// Variables that a credential of this form needs.
@@ -109,17 +101,17 @@ keys! {
         /// What ids look like: uuid, digits, `hex 24`, or a beginning like TKN-*. Default: anything.
         id_form: String,
         /// The name.
-        name: TextKeys,
+        name: At<TextMapping>,
         /// Where the marker stands. Default: the name.
-        marker: TextKeys,
+        marker: At<TextMapping>,
         /// When the token expires. Default: tokens do not expire.
-        expires: TimeKeys,
+        expires: At<TimeMapping>,
         /// When it was created.
-        created: TimeKeys,
+        created: At<TimeMapping>,
         /// When a user last changed it.
-        changed: TimeKeys,
+        changed: At<TimeMapping>,
         /// When it was last used.
-        last_used: TimeKeys,
+        last_used: At<TimeMapping>,
         /// What a disabled token shows.
         disabled: Named<Node>,
         /// What an item shows that is not a token any longer, like one that was revoked.
@@ -129,7 +121,7 @@ keys! {
         /// Where the beginning and the end of the value are shown.
         hint: Pointer,
         /// What the token may do: each is compared, and copied with <rights.NAME>.
-        rights: Named<RightKeys>,
+        rights: Named<At<RightMapping>>,
         /// `owner`: what a token may do is not decided by the token.
         rights_at: String,
         /// The rights that are shown change without the token being changed.
@@ -137,7 +129,7 @@ keys! {
         /// `copy`: also copy fields that this file does not name and whose names end in capabilities, permissions, privileges or scopes.
         unknown_rights: String,
         /// What a token must show to be the credential that crossfade signs in with; or `none`: the list never shows the credential.
-        credential: CredentialKeys,
+        credential: OrNone<Named<Node>>,
     }
 }
 
@@ -147,7 +139,7 @@ keys! {
         /// The field.
         at: Pointer,
         /// The most characters that it holds. Of the field that carries the marker it must be said, or the file says `unproved`.
-        max: Number,
+        max: usize,
     }
 }
 
@@ -191,7 +183,7 @@ keys! {
         /// The path, perhaps with a query.
         get: String,
         /// Where the list stands, or several places of which the first that has one counts. Default: the whole reply.
-        items: Pointers,
+        items: OneOrMore<PointerOrRoot>,
         /// How further pages are asked for. Default: there are none.
         page: PageKeys,
         /// What the credential must be allowed to do.
@@ -207,7 +199,7 @@ keys! {
         /// The parameter with the number of the page.
         number: String,
         /// The number of the first page. Default: 1.
-        first: Number,
+        first: usize,
         /// The parameter with the cursor.
         cursor: String,
         /// Where the cursor of the next page stands.
@@ -217,7 +209,7 @@ keys! {
         /// The parameter with the number of items on a page.
         limit: String,
         /// That number. Default: 100.
-        size: Number,
+        size: usize,
         /// Where the number of all items stands.
         total: Pointer,
         /// Where it stands whether there are more.
@@ -241,7 +233,7 @@ keys! {
         /// The JSON body.
         body: Node,
         /// The statuses that mean that it was done.
-        done: List<Number>,
+        done: List<usize>,
         /// What the reply must show besides.
         shows: Named<Node>,
         /// Where the token stands in the reply. Default: the whole reply.
@@ -261,11 +253,11 @@ keys! {
         /// The JSON body.
         body: Node,
         /// The statuses that mean that it was done. Default: 200 and 201.
-        done: List<Number>,
+        done: List<usize>,
         /// Where the token stands in the reply, or `none`: it is looked for in the list. Default: the whole reply.
-        item: ItemKeys,
+        item: OrNone<Pointer>,
         /// Where the value stands in the reply: a pointer, several of which the first counts, or a text with <reply:/POINTER>.
-        value: Texts,
+        value: OneOrMore<String>,
         /// What the credential must be allowed to do.
         needs: String,
     }
@@ -281,10 +273,77 @@ keys! {
         /// What the reply must show of the token whose value it is, with <id> or <name>; anything else is unverified.
         shows: Named<Node>,
         /// The statuses that mean: not accepted. Default: 401.
-        rejected: List<Number>,
+        rejected: List<usize>,
         /// The statuses that tell nothing. Default: 403 and 404.
-        unverified: List<Number>,
+        unverified: List<usize>,
         /// What the new token must be allowed to do.
         needs: String,
+    }
+}
+
+keys! {
+    /// A header that only some credentials need.
+    HeaderMapping, required ["value"] {
+        /// The text of the header.
+        value: String,
+        /// How the credential begins that it is sent with.
+        only: String,
+    }
+}
+
+keys! {
+    /// A header that signs in.
+    AuthMapping, required [] {
+        /// The name of the header. Default: Authorization.
+        header: String,
+        /// Its text, with <credential>. Default: the credential alone.
+        value: String,
+    }
+}
+
+by_text! {
+    Pointer, Self::parse, { "type": "string", "examples": ["/data/id"] };
+    TimeForm, Self::parse, { "enum": ["rfc3339", "date", "seconds", "milliseconds"] };
+}
+
+/// How pages are asked for: by the `Link` header, or by parameters.
+#[derive(Debug, Clone)]
+pub(crate) enum PageKeys {
+    Link,
+    Mapping(Box<PageMapping>),
+}
+
+impl Read for PageKeys {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Value::Scalar { text, .. } if text == "link" => Some(Self::Link),
+            Value::Scalar { text, .. } => problems.note(
+                node.origin,
+                Err(Invalid::new(format!("unknown way of paging {}", quoted(text)))
+                    .help("expected `link`, or a mapping with `offset`, `number`, `cursor` or `next`")),
+            ),
+            _ => PageMapping::read(node, problems).map(|keys| Self::Mapping(Box::new(keys))),
+        }
+    }
+
+    fn schema(groups: &mut Map<String, Json>) -> Json {
+        json!({ "anyOf": [{ "enum": ["link"] }, PageMapping::schema(groups)] })
+    }
+}
+
+/// A pointer that may be empty: the whole reply.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PointerOrRoot(pub(crate) Pointer);
+
+impl Read for PointerOrRoot {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Value::Scalar { text, .. } if text.is_empty() => Some(Self::default()),
+            _ => Pointer::read(node, problems).map(Self),
+        }
+    }
+
+    fn schema(_: &mut Map<String, Json>) -> Json {
+        json!({ "type": "string" })
     }
 }

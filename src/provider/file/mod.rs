@@ -17,7 +17,7 @@ use http::{HeaderName, Method};
 use serde_json::Value;
 use url::Url;
 
-use self::template::{Body, Placeholder, Pointer, Template, text_of};
+use self::template::{Body, Placeholder, Pointer, Template, Values, text_of};
 use self::time::TimeForm;
 use super::Token;
 use crate::redact::TokenShape;
@@ -25,60 +25,34 @@ use crate::redact::TokenShape;
 pub(crate) use self::build::build;
 pub(crate) use self::keys::ProviderKeys;
 
-/// A service that issues tokens, as its file describes it.
+/// A service that issues tokens. What a field means is said at its key, in [`keys`].
 #[derive(Debug)]
 pub(crate) struct ProviderFile {
     /// What the configuration calls it.
     pub(crate) name: String,
-    /// What people call it.
     pub(crate) title: String,
     /// The text of the file, where it ships with crossfade.
     pub(crate) source: Option<&'static str>,
-    /// The public address, with the API's path. `None`: each installation has its own.
+    /// `None`: each installation has its own.
     pub(crate) api: Option<Url>,
-    /// What every call needs.
     pub(crate) needs: String,
-    /// What no source states, so that a rotation must say that it was proved.
     pub(crate) unproved: Option<String>,
-    /// How requests sign in.
     pub(crate) auth: Auth,
-    /// Further headers.
     pub(crate) headers: Vec<Header>,
-    /// What a rotation sets.
     pub(crate) variables: BTreeMap<String, Variable>,
-    /// How long a new token may be missing from the list.
     pub(crate) eventual: Duration,
-    /// The shortest life of a token.
     pub(crate) shortest: Duration,
-    /// Names of the fields that hold values.
     pub(crate) secrets: Arc<[String]>,
-    /// How values begin.
     pub(crate) values: Vec<ValueShape>,
-    /// Where a listed token has what.
     pub(crate) token: TokenRules,
-    /// Lists tokens.
     pub(crate) list: ListCall,
-    /// Reads one; `None`: from the list.
     pub(crate) get: Option<Call>,
-    /// Creates one.
     pub(crate) create: CreateCall,
-    /// Makes the next one and ends the previous one later.
     pub(crate) regenerate: Option<CreateCall>,
-    /// Shows whether a value is accepted.
     pub(crate) verify: Option<VerifyCall>,
-    /// Disables one.
     pub(crate) disable: Option<Call>,
-    /// Deletes one.
     pub(crate) delete: Call,
-    /// Gives one another expiry.
     pub(crate) set_expiry: Option<Call>,
-}
-
-impl ProviderFile {
-    /// How the values of its tokens look.
-    pub(crate) fn shapes(&self) -> impl Iterator<Item = &TokenShape> {
-        self.values.iter().map(|value| &value.shape)
-    }
 }
 
 /// How a request signs in.
@@ -86,7 +60,6 @@ impl ProviderFile {
 pub(crate) enum Auth {
     /// `Authorization: Basic`, of a credential that is `user:password`.
     Basic,
-    /// A header with the credential in its text.
     Header(HeaderName, Template),
 }
 
@@ -95,7 +68,6 @@ pub(crate) enum Auth {
 pub(crate) struct Header {
     pub(crate) name: HeaderName,
     pub(crate) value: Template,
-    /// Sent only with a credential that begins like this.
     pub(crate) only: Option<String>,
 }
 
@@ -106,17 +78,20 @@ pub(crate) struct Variable {
     pub(crate) default: Option<String>,
     pub(crate) one_of: Vec<String>,
     pub(crate) is_optional: bool,
-    /// The rotation names an environment variable.
     pub(crate) is_secret: bool,
+}
+
+impl Variable {
+    pub(crate) fn is_required(&self) -> bool {
+        self.default.is_none() && !self.is_optional
+    }
 }
 
 /// How some values begin.
 #[derive(Debug, Clone)]
 pub(crate) struct ValueShape {
     pub(crate) shape: TokenShape,
-    /// Whether the list shows such tokens.
     pub(crate) is_listed: bool,
-    /// Variables that a credential of this form needs.
     pub(crate) needs: Vec<String>,
 }
 
@@ -126,10 +101,8 @@ pub(crate) struct TokenRules {
     pub(crate) id: Pointer,
     pub(crate) id_form: IdForm,
     pub(crate) name: Pointer,
-    /// The most characters that a name holds.
     pub(crate) name_max: Option<usize>,
     pub(crate) marker: Pointer,
-    /// The most characters that the marker's field holds.
     pub(crate) marker_max: Option<usize>,
     pub(crate) expires: Option<(Pointer, TimeForm)>,
     pub(crate) created: Option<(Pointer, TimeForm)>,
@@ -143,16 +116,13 @@ pub(crate) struct TokenRules {
     pub(crate) only: Vec<Condition>,
     pub(crate) hint: Option<Pointer>,
     pub(crate) rights: Vec<Right>,
-    /// The rights that are shown change without the token being changed.
     pub(crate) has_effective_rights: bool,
-    /// Fields that grant something, whatever they are called, are copied too.
     pub(crate) copies_unknown_rights: bool,
     /// All of it: the token may be the credential. `None`: no listed token is.
     pub(crate) credential: Option<Vec<Condition>>,
 }
 
 impl TokenRules {
-    /// Whether the marker stands in the name.
     pub(crate) fn marks_the_name(&self) -> bool {
         self.marker == self.name
     }
@@ -161,7 +131,7 @@ impl TokenRules {
     pub(crate) fn absent_from(&self, tokens: &[Token]) -> Vec<String> {
         let created = self.created.as_ref().map(|(at, _)| ("created", at));
         let expected = [("name", &self.name)].into_iter().chain(created);
-        let has = |at: &Pointer, token: &Token| at.of(&Value::Object(token.raw.clone())).is_some();
+        let has = |at: &Pointer, token: &Token| at.of(&token.raw).is_some();
         let absent = expected.filter(|(_, at)| !tokens.iter().any(|token| has(at, token)));
         let line = |(key, at): (&str, &Pointer)| {
             format!("`token.{key}` ({}) is absent from all {} tokens", at.text(), tokens.len())
@@ -205,7 +175,7 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    pub(crate) fn holds(&self, shown: &Value, values: &dyn Fn(&Placeholder) -> Option<Value>) -> bool {
+    pub(crate) fn holds(&self, shown: &Value, values: &Values<'_>) -> bool {
         let Some(wanted) = self.is.value(values, &|_| true) else { return false };
         let is_equal =
             |one: &Value| *one == wanted || text_of(one).is_some_and(|text| Some(text) == text_of(&wanted));
@@ -227,53 +197,47 @@ pub(crate) struct Right {
     pub(crate) is_required: bool,
     pub(crate) omits_empty: bool,
     pub(crate) unless: Vec<Condition>,
-    /// Whether a creation takes it.
     pub(crate) is_copied: bool,
 }
 
-/// What of a right is compared and copied.
+/// What of a right is compared and copied, by the key that says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Projection {
-    /// All of it.
     Whole,
-    /// Of an object, or of each in a list, these fields; `a/b` is `b` of `a`.
     Keep(Vec<String>),
-    /// Of an object, or of each in a list, all but these fields.
     Drop(Vec<String>),
-    /// Of each object in a list, this field in its place.
     Each(String),
 }
 
-/// The address of a request below the API's address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Address {
-    pub(crate) path: Vec<Template>,
-    pub(crate) query: Vec<(String, Template)>,
-}
-
-/// One request about a token.
+/// One request about tokens.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) method: Method,
-    pub(crate) address: Address,
+    /// Segments below the API's address.
+    pub(crate) path: Vec<Template>,
+    pub(crate) query: Vec<(String, Template)>,
     pub(crate) body: Option<Body>,
     pub(crate) done: Vec<u16>,
     pub(crate) shows: Vec<Condition>,
-    pub(crate) item: Pointer,
+    /// `None`: the reply does not show the token.
+    pub(crate) item: Option<Pointer>,
     pub(crate) needs: String,
+}
+
+impl Call {
+    /// The placeholders of its address.
+    fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
+        let query = self.query.iter().map(|(_, template)| template);
+        self.path.iter().chain(query).flat_map(Template::placeholders)
+    }
 }
 
 /// The request that creates a token.
 #[derive(Debug, Clone)]
 pub(crate) struct CreateCall {
-    pub(crate) method: Method,
-    pub(crate) address: Address,
+    pub(crate) call: Call,
     pub(crate) body: Body,
-    pub(crate) done: Vec<u16>,
-    /// `None`: the reply does not show the token.
-    pub(crate) item: Option<Pointer>,
     pub(crate) value: NewValue,
-    pub(crate) needs: String,
 }
 
 /// Where the new value stands in the reply.
@@ -288,11 +252,10 @@ pub(crate) enum NewValue {
 /// The request that lists tokens.
 #[derive(Debug, Clone)]
 pub(crate) struct ListCall {
-    pub(crate) address: Address,
+    pub(crate) call: Call,
     /// The first of these that is a list.
     pub(crate) items: Vec<Pointer>,
     pub(crate) page: Page,
-    pub(crate) needs: String,
 }
 
 /// How further pages are asked for.
@@ -300,10 +263,8 @@ pub(crate) struct ListCall {
 pub(crate) struct Page {
     pub(crate) by: PageBy,
     /// The parameter with the number of items on a page, and that number.
-    pub(crate) limit: Option<(String, u32)>,
-    /// Where the number of all items stands.
+    pub(crate) limit: Option<(String, usize)>,
     pub(crate) total: Option<Pointer>,
-    /// Where it stands whether there are more.
     pub(crate) more: Option<Pointer>,
 }
 
@@ -312,27 +273,21 @@ pub(crate) struct Page {
 pub(crate) enum PageBy {
     /// There is one page.
     Nothing,
-    /// The number of items so far.
     Offset(String),
-    /// A number, from the first.
-    Number(String, u32),
-    /// What the reply shows there.
+    /// From the first.
+    Number(String, usize),
     Cursor(String, Pointer),
-    /// An address in the reply.
     Next(Pointer),
-    /// The `Link` header.
     Link,
 }
 
 /// The request that shows whether a value is accepted.
 #[derive(Debug, Clone)]
 pub(crate) struct VerifyCall {
-    pub(crate) address: Address,
+    pub(crate) call: Call,
     pub(crate) auth: Option<Auth>,
-    pub(crate) shows: Vec<Condition>,
     pub(crate) rejected: Vec<u16>,
     pub(crate) unverified: Vec<u16>,
-    pub(crate) needs: String,
 }
 
 impl VerifyCall {
@@ -340,10 +295,9 @@ impl VerifyCall {
     /// token whose value signed in.
     pub(crate) fn tells_the_id(&self) -> bool {
         let is_id = |one: &Placeholder| matches!(one, Placeholder::Id | Placeholder::Name);
-        let Address { path, query } = &self.address;
-        let mut address = path.iter().chain(query.iter().map(|(_, value)| value));
+        let names_the_id = |condition: &Condition| condition.is.has(&|one| *one == Placeholder::Id);
         self.auth.is_none()
-            && !address.any(|part| part.placeholders().any(is_id))
-            && self.shows.iter().any(|condition| condition.is.placeholders().contains(&&Placeholder::Id))
+            && !self.call.placeholders().any(is_id)
+            && self.call.shows.iter().any(names_the_id)
     }
 }

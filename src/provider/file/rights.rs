@@ -2,24 +2,19 @@
 
 use serde_json::{Map, Value};
 
-use super::template::Placeholder;
+use super::template::Values;
 use super::{Projection, Right, TokenRules};
 
 impl TokenRules {
     /// What a token may do, in canonical form: equal rights compare equal.
-    pub(crate) fn privileges(&self, raw: &Value, values: &dyn Fn(&Placeholder) -> Option<Value>) -> Value {
+    pub(crate) fn privileges(&self, raw: &Value, values: &Values<'_>) -> Value {
         let known = self.rights.iter().filter_map(|right| Some((right.name.clone(), right.of(raw, values)?)));
         let unknown = self.unknown_rights(raw);
         canonicalize(Value::Object(known.chain(unknown).collect()))
     }
 
     /// The right of this name, as a creation takes it.
-    pub(crate) fn copied(
-        &self,
-        name: &str,
-        raw: &Value,
-        values: &dyn Fn(&Placeholder) -> Option<Value>,
-    ) -> Option<Value> {
+    pub(crate) fn copied(&self, name: &str, raw: &Value, values: &Values<'_>) -> Option<Value> {
         let right = self.rights.iter().find(|right| right.name == name)?;
         let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
         right.of(raw, values).filter(|value| !(right.omits_empty && is_empty(value)))
@@ -41,7 +36,7 @@ impl TokenRules {
 }
 
 impl Right {
-    fn of(&self, raw: &Value, values: &dyn Fn(&Placeholder) -> Option<Value>) -> Option<Value> {
+    fn of(&self, raw: &Value, values: &Values<'_>) -> Option<Value> {
         if !self.unless.is_empty() && self.unless.iter().all(|condition| condition.holds(raw, values)) {
             return None;
         }
@@ -122,13 +117,10 @@ pub(crate) fn canonicalize(value: Value) -> Value {
             Value::Array(all)
         }
         Value::Object(all) => {
-            let mut all: Vec<(String, Value)> = all
-                .into_iter()
-                .map(|(key, value)| (key, canonicalize(value)))
-                .filter(|(_, v)| !is_empty(v))
-                .collect();
-            all.sort_by(|(a, _), (b, _)| a.cmp(b));
-            Value::Object(all.into_iter().collect())
+            let all = all.into_iter().map(|(key, value)| (key, canonicalize(value)));
+            let mut all: Map<_, _> = all.filter(|(_, value)| !is_empty(value)).collect();
+            all.sort_keys();
+            Value::Object(all)
         }
         other => other,
     }

@@ -24,7 +24,6 @@ impl Pointer {
             .help("expected a path into the JSON like /data/id, or \"\" for the whole of it"))
     }
 
-    /// What it points to.
     pub(crate) fn of<'v>(&self, value: &'v Value) -> Option<&'v Value> {
         value.pointer(&self.0)
     }
@@ -34,49 +33,38 @@ impl Pointer {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
-    /// As it is written.
     pub(crate) fn text(&self) -> &str {
         &self.0
     }
 }
 
-/// One value that a request takes from elsewhere.
+/// One value that a request takes from elsewhere. `docs/providers.md` says what each stands
+/// for, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Placeholder {
-    /// The value that the request signs in with.
     Credential,
-    /// The id of the token that the request is about.
     Id,
-    /// The token's name, without a marker.
+    /// Without a marker.
     Name,
-    /// The new token's name with a short part that no other token has.
     UniqueName,
-    /// The text that carries the new token's marker.
+    /// The whole text that carries the new token's marker.
     Marker,
-    /// When the token is to end.
     Expires(TimeForm),
-    /// How long the new token is to live.
     ExpiresIn(Unit),
-    /// When the previous token is to end.
     PreviousEnds(TimeForm),
     /// The whole body of `create`.
     Create,
-    /// A random UUID.
     Uuid,
     /// One of the token's rights, as the previous token has it.
     Right(String),
-    /// A part of the previous token.
     Previous(Pointer),
-    /// A part of the reply.
     Reply(Pointer),
-    /// A variable that the rotation sets.
     Variable(String),
 }
 
 /// Where a template stands; it decides which placeholders are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// The value of the header that signs in.
     Auth,
     /// Another header.
     Header,
@@ -84,13 +72,11 @@ pub(crate) enum Place {
     Path,
     /// The address of a request about one token.
     TokenPath,
-    /// The body of `create`.
+    /// A body, like the three that follow.
     Create,
-    /// The body of `regenerate`.
     Regenerate,
-    /// The body of a request that ends a token.
+    /// Of a request that disables, deletes or reads a token.
     End,
-    /// The body of `set_expiry`.
     SetExpiry,
     /// The text that a secret is composed of.
     Value,
@@ -103,28 +89,29 @@ pub(crate) enum Place {
 pub(crate) struct Names {
     /// The variables whose values may be shown.
     pub(crate) plain: Vec<String>,
-    /// The variables that hold secrets.
+    /// The other variables.
     pub(crate) secret: Vec<String>,
-    /// The rights.
     pub(crate) rights: Vec<String>,
 }
 
-/// Names that no variable may have.
-pub(crate) const RESERVED: &[&str] = &[
-    "credential",
-    "id",
-    "name",
-    "unique_name",
-    "marker",
-    "expires",
-    "expires_in",
-    "previous_ends",
-    "create",
-    "uuid",
-    "rights",
-    "previous",
-    "reply",
+/// The placeholders that are one word.
+const SIMPLE: [(&str, Placeholder); 7] = [
+    ("credential", Placeholder::Credential),
+    ("id", Placeholder::Id),
+    ("name", Placeholder::Name),
+    ("unique_name", Placeholder::UniqueName),
+    ("marker", Placeholder::Marker),
+    ("create", Placeholder::Create),
+    ("uuid", Placeholder::Uuid),
 ];
+
+/// How the others begin.
+const PREFIXES: [&str; 6] = ["expires", "expires_in", "previous_ends", "rights", "previous", "reply"];
+
+/// Names that no variable may have.
+pub(crate) fn reserved<'n>() -> impl Iterator<Item = &'n str> {
+    SIMPLE.iter().map(|(name, _)| *name).chain(PREFIXES)
+}
 
 impl Placeholder {
     fn parse(text: &str, place: Place, names: &Names) -> Result<Self, Invalid> {
@@ -144,7 +131,7 @@ impl Placeholder {
 
     fn read(text: &str, names: &Names) -> Result<Self, Invalid> {
         let unknown = || {
-            let known: Vec<&str> = RESERVED.iter().copied().chain(names.all()).collect();
+            let known: Vec<&str> = reserved().chain(names.all()).collect();
             let invalid = Invalid::new(format!("unknown placeholder {}", quoted(&format!("<{text}>"))));
             let word = text.split([':', '.']).next().unwrap_or_default();
             invalid.help(match nearest(word, known.iter().copied()) {
@@ -167,18 +154,14 @@ impl Placeholder {
                     .help("`token.rights` must declare it"))
             };
         }
+        if let Some((_, placeholder)) = SIMPLE.into_iter().find(|(name, _)| *name == text) {
+            return Ok(placeholder);
+        }
         let (name, form) = text.split_once(':').map_or((text, None), |(name, form)| (name, Some(form)));
         Ok(match (name, form) {
-            ("credential", None) => Self::Credential,
-            ("id", None) => Self::Id,
-            ("name", None) => Self::Name,
-            ("unique_name", None) => Self::UniqueName,
-            ("marker", None) => Self::Marker,
-            ("create", None) => Self::Create,
-            ("uuid", None) => Self::Uuid,
-            ("expires", Some(form)) => Self::Expires(form.parse()?),
-            ("expires_in", Some(unit)) => Self::ExpiresIn(unit.parse()?),
-            ("previous_ends", Some(form)) => Self::PreviousEnds(form.parse()?),
+            ("expires", Some(form)) => Self::Expires(TimeForm::parse(form)?),
+            ("expires_in", Some(unit)) => Self::ExpiresIn(Unit::parse(unit)?),
+            ("previous_ends", Some(form)) => Self::PreviousEnds(TimeForm::parse(form)?),
             ("previous", Some(pointer)) => Self::Previous(Pointer::parse(pointer)?),
             ("reply", Some(pointer)) => Self::Reply(Pointer::parse(pointer)?),
             ("expires" | "expires_in" | "previous_ends", None) => {
@@ -219,6 +202,9 @@ impl Names {
     }
 }
 
+/// What a placeholder stands for; `None`: nothing.
+pub(crate) type Values<'v> = dyn Fn(&Placeholder) -> Option<Value> + 'v;
+
 /// A text in parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Template(Vec<Part>);
@@ -250,7 +236,6 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// Its placeholders.
     pub(crate) fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
         self.0.iter().filter_map(|part| match part {
             Part::Value(placeholder) => Some(placeholder),
@@ -260,7 +245,7 @@ impl Template {
 
     /// The value; a text that is one placeholder keeps the type of its value. `None` if
     /// any of its values is missing.
-    pub(crate) fn value(&self, values: &dyn Fn(&Placeholder) -> Option<Value>) -> Option<Value> {
+    pub(crate) fn value(&self, values: &Values<'_>) -> Option<Value> {
         if let [Part::Value(placeholder)] = self.0.as_slice() {
             return values(placeholder);
         }
@@ -268,7 +253,7 @@ impl Template {
     }
 
     /// The text; `None` if any of its values is missing.
-    pub(crate) fn text(&self, values: &dyn Fn(&Placeholder) -> Option<Value>) -> Option<String> {
+    pub(crate) fn text(&self, values: &Values<'_>) -> Option<String> {
         let mut text = String::new();
         for part in &self.0 {
             match part {
@@ -295,11 +280,8 @@ pub(crate) fn text_of(value: &Value) -> Option<String> {
 pub(crate) enum Body {
     /// A number, a truth value, null.
     Constant(Value),
-    /// A text.
     Text(Template),
-    /// A list.
     List(Vec<Self>),
-    /// A mapping.
     Map(Vec<(String, Self)>),
 }
 
@@ -318,44 +300,28 @@ impl Body {
                 items.into_iter().collect::<Option<_>>().map(Self::List)
             }
             yaml::Value::Map(entries) => {
-                let mut fields: Vec<(String, Self)> = Vec::new();
-                let mut is_whole = true;
-                for (key, value) in entries {
-                    let yaml::Value::Scalar { text, .. } = &key.value else {
-                        problems.error(key.origin, Invalid::new("a key must be a word"));
-                        is_whole = false;
-                        continue;
-                    };
-                    if fields.iter().any(|(known, _)| known == text) {
-                        problems.error(key.origin, Invalid::new(format!("{} is given twice", quoted(text))));
-                    }
-                    match Self::read(value, place, names, problems) {
-                        Some(value) => fields.push((text.clone(), value)),
-                        None => is_whole = false,
-                    }
-                }
-                is_whole.then_some(Self::Map(fields))
+                let fields = yaml::words(entries, problems).into_iter().map(|(key, _, value)| {
+                    Some((key.to_owned(), Self::read(value, place, names, problems)?))
+                });
+                let fields: Vec<_> = fields.collect();
+                fields.into_iter().collect::<Option<_>>().map(Self::Map)
             }
         }
     }
 
-    /// Every placeholder in it.
-    pub(crate) fn placeholders(&self) -> Vec<&Placeholder> {
+    /// Whether there is such a placeholder in it.
+    pub(crate) fn has(&self, wanted: &dyn Fn(&Placeholder) -> bool) -> bool {
         match self {
-            Self::Constant(_) => Vec::new(),
-            Self::Text(template) => template.placeholders().collect(),
-            Self::List(items) => items.iter().flat_map(Self::placeholders).collect(),
-            Self::Map(fields) => fields.iter().flat_map(|(_, value)| value.placeholders()).collect(),
+            Self::Constant(_) => false,
+            Self::Text(template) => template.placeholders().any(wanted),
+            Self::List(items) => items.iter().any(|item| item.has(wanted)),
+            Self::Map(fields) => fields.iter().any(|(_, value)| value.has(wanted)),
         }
     }
 
     /// The body with its values. A field whose value is missing is left out, and so is a
     /// field that `is_taken` does not want.
-    pub(crate) fn value(
-        &self,
-        values: &dyn Fn(&Placeholder) -> Option<Value>,
-        is_taken: &dyn Fn(&Self) -> bool,
-    ) -> Option<Value> {
+    pub(crate) fn value(&self, values: &Values<'_>, is_taken: &dyn Fn(&Self) -> bool) -> Option<Value> {
         match self {
             Self::Constant(value) => is_taken(self).then(|| value.clone()),
             Self::Text(template) => is_taken(self).then(|| template.value(values)).flatten(),
@@ -375,10 +341,8 @@ impl Body {
 
     /// Whether the engine decides its value, and not the rotation's `create`.
     pub(crate) fn is_decided(&self) -> bool {
-        let is_inherited =
-            |one: &&Placeholder| matches!(one, Placeholder::Right(_) | Placeholder::Previous(_));
-        let placeholders = self.placeholders();
-        !placeholders.is_empty() && !placeholders.iter().any(is_inherited)
+        self.has(&|_| true)
+            && !self.has(&|one| matches!(one, Placeholder::Right(_) | Placeholder::Previous(_)))
     }
 }
 

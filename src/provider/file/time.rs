@@ -1,7 +1,5 @@
 //! Dates as services write them.
 
-use std::str::FromStr;
-
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
@@ -16,55 +14,25 @@ pub(crate) enum TimeForm {
     Rfc3339,
     /// `2026-03-02`: the beginning of that day in UTC.
     Date,
-    /// Seconds since 1970.
+    /// Since 1970, like the milliseconds.
     Seconds,
-    /// Milliseconds since 1970.
     Milliseconds,
 }
 
-impl TimeForm {
-    /// Every form with its name.
-    pub(crate) const NAMES: [(&'static str, Self); 4] = [
-        ("rfc3339", Self::Rfc3339),
-        ("date", Self::Date),
-        ("seconds", Self::Seconds),
-        ("milliseconds", Self::Milliseconds),
-    ];
-}
-
-impl FromStr for TimeForm {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        named("form of a date", &Self::NAMES, text)
-    }
-}
-
-/// The unit of a duration.
+/// The unit of a duration, which is rounded down to whole ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
-    /// Whole seconds.
     Seconds,
-    /// Whole hours.
     Hours,
-    /// Whole days.
     Days,
 }
 
-impl FromStr for Unit {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        named(
-            "unit of time",
-            &[("seconds", Self::Seconds), ("hours", Self::Hours), ("days", Self::Days)],
-            text,
-        )
-    }
-}
-
 impl Unit {
-    /// A duration in whole units, rounded down.
+    pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
+        let all = [("seconds", Self::Seconds), ("hours", Self::Hours), ("days", Self::Days)];
+        named("unit of time", &all, text)
+    }
+
     pub(crate) fn write(self, duration: SignedDuration) -> Value {
         let seconds = duration.as_secs().max(0);
         json!(match self {
@@ -83,6 +51,17 @@ pub(crate) struct NotATime;
 const EARLIEST_SECOND: i64 = 1_000_000_000;
 
 impl TimeForm {
+    pub(crate) const NAMES: [(&'static str, Self); 4] = [
+        ("rfc3339", Self::Rfc3339),
+        ("date", Self::Date),
+        ("seconds", Self::Seconds),
+        ("milliseconds", Self::Milliseconds),
+    ];
+
+    pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
+        named("form of a date", &Self::NAMES, text)
+    }
+
     /// The moment that a service wrote; `None`: never. Never is written as nothing, null,
     /// an empty text, the year 1, zero or a negative number.
     pub(crate) fn read(self, value: Option<&Value>) -> Result<Option<Timestamp>, NotATime> {
@@ -95,16 +74,16 @@ impl TimeForm {
                 }
                 timestamp(text).map(Some).ok_or(NotATime)
             }
-            Self::Seconds => match number(value).ok_or(NotATime)? {
-                never if never <= 0 => Ok(None),
-                small if small < EARLIEST_SECOND => Err(NotATime),
-                seconds => Ok(Some(Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX))),
-            },
-            Self::Milliseconds => match number(value).ok_or(NotATime)? {
-                never if never <= 0 => Ok(None),
-                small if small < EARLIEST_SECOND * 1000 => Err(NotATime),
-                milliseconds => Ok(Some(Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::MAX))),
-            },
+            Self::Seconds | Self::Milliseconds => {
+                let is_second = self == Self::Seconds;
+                let earliest = if is_second { EARLIEST_SECOND } else { EARLIEST_SECOND * 1000 };
+                let at = if is_second { Timestamp::from_second } else { Timestamp::from_millisecond };
+                match number(value).ok_or(NotATime)? {
+                    never if never <= 0 => Ok(None),
+                    small if small < earliest => Err(NotATime),
+                    number => Ok(Some(at(number).unwrap_or(Timestamp::MAX))),
+                }
+            }
         }
     }
 

@@ -62,16 +62,16 @@ fn configuration(key: &str, value: &str) -> String {
 /// One table: a row for each property of a group of the schema.
 fn table(schema: &Json, group: &str, examples: &[(&str, &str)]) -> String {
     let is_rotation = group == "Rotation";
-    let of = |group: &str| schema["$defs"][group]["properties"].as_object().unwrap().clone();
-    let (keys, defaults): (Map<String, Json>, _) = (of(group), of("Defaults"));
-    let required = schema["$defs"][group]["required"].as_array().unwrap();
+    let (group, defaults) = (&schema["$defs"][group], &schema["properties"]["defaults"]);
+    let keys: &Map<String, Json> = group["properties"].as_object().unwrap();
+    let required = group["required"].as_array().unwrap();
     let shown: Vec<&str> = examples.iter().map(|(key, _)| *key).collect();
     let known: Vec<&str> = keys.keys().map(String::as_str).collect();
     assert_eq!(shown, known, "an example for each key, in the order of the schema");
     // `defaults` may give what a rotation must have, so the schema does not require it.
     let is_required = |key: &str| required.contains(&key.into()) || is_rotation && key == "provider";
     let mut table = "| key | meaning | default | example |\n|---|---|---|---|\n".to_owned();
-    for (key, property) in &keys {
+    for (key, property) in keys {
         let text = property["description"].as_str().unwrap();
         let (meaning, default) = text.split_once(" Default: ").unwrap_or((text, ""));
         let values = [property, &property["anyOf"][0]].into_iter().find_map(|of| of["enum"].as_array());
@@ -82,7 +82,7 @@ fn table(schema: &Json, group: &str, examples: &[(&str, &str)]) -> String {
             word if word.contains(' ') || word.is_empty() => word.to_owned(),
             word => code(&Json::from(word)),
         };
-        let mark = if is_rotation && defaults.contains_key(key) { " †" } else { "" };
+        let mark = if is_rotation && defaults["properties"].get(key).is_some() { " †" } else { "" };
         let value = examples.iter().find(|(name, _)| name == key).unwrap().1;
         let example = if is_rotation { format!("{key}: {value}") } else { (*value).to_owned() };
         table += &format!("| `{key}`{mark} | {meaning}{values} | {default} | `{example}` |\n");
@@ -100,7 +100,9 @@ fn the_configuration_page_has_every_key_of_the_schema() {
     let rotation = table(&schema, "Rotation", ROTATION);
     let secret = table(&schema, "SecretMapping", SECRET);
     let workflow = table(&schema, "Workflow", WORKFLOW);
-    let short = schema["$defs"]["Secret"]["anyOf"][0]["description"].as_str().unwrap();
+    let short = schema["$defs"]["Rotation"]["properties"]["secrets"]["items"]["anyOf"][0]["description"]
+        .as_str()
+        .unwrap();
     let written = format!(
         "<!-- begin -->\n\n## A rotation\n\nKeys with † may stand under `defaults` as well.\n\n{rotation}\n\
          ## A secret\n\nIn short: {short} Or a mapping:\n\n{secret}\n\

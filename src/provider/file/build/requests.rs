@@ -2,17 +2,17 @@
 
 use http::Method;
 
-use super::super::keys::{CallKeys, CreateKeys, ListKeys, Number, PageKeys, PageMapping, VerifyKeys};
+use super::super::keys::{CallKeys, CreateKeys, ListKeys, PageKeys, PageMapping, VerifyKeys};
 use super::super::template::{Body, Place, Placeholder, Pointer, Template};
-use super::super::{Address, Call, CreateCall, ListCall, NewValue, Page, PageBy, VerifyCall};
-use super::{Builder, optional, origin_of};
+use super::super::{Call, CreateCall, ListCall, NewValue, Page, PageBy, VerifyCall};
+use super::Builder;
 use crate::diagnostic::{Invalid, Origin, one_of, quoted};
-use crate::yaml::keys::{Field, given};
+use crate::yaml::keys::{Field, List, all, given, origin_of};
 
 impl Builder<'_> {
     pub(super) fn list(&mut self, keys: &ListKeys) -> Option<ListCall> {
-        let path = self.required(&keys.get, "get")?;
-        let address = self.address(path, origin_of(&keys.get), Place::Path);
+        self.required(&keys.get, "get")?;
+        let call = self.request(Method::GET, &keys.get, Place::Path, &keys.needs);
         let items = match given(&keys.items) {
             Some(pointers) => {
                 pointers.0.iter().filter_map(|field| Some(field.value.as_ref()?.0.clone())).collect()
@@ -24,28 +24,22 @@ impl Builder<'_> {
             Some(PageKeys::Link) => Some(Page { by: PageBy::Link, ..one_page() }),
             Some(PageKeys::Mapping(keys)) => self.page(keys),
         };
-        Some(ListCall { address: address?, items, page: page?, needs: needs(&keys.needs) })
+        Some(ListCall { call: call?, items, page: page? })
     }
 
     fn page(&mut self, keys: &PageMapping) -> Option<Page> {
         let by = [
             given(&keys.offset).map(|name| PageBy::Offset(name.clone())),
             given(&keys.number)
-                .map(|name| PageBy::Number(name.clone(), given(&keys.first).map_or(1, |number| number.0))),
+                .map(|name| PageBy::Number(name.clone(), given(&keys.first).copied().unwrap_or(1))),
             given(&keys.cursor)
                 .zip(given(&keys.at))
                 .map(|(name, at)| PageBy::Cursor(name.clone(), at.clone())),
             given(&keys.next).map(|at| PageBy::Next(at.clone())),
         ];
         let mut by = by.into_iter().flatten();
-        let origin = [
-            origin_of(&keys.offset),
-            origin_of(&keys.number),
-            origin_of(&keys.cursor),
-            origin_of(&keys.next),
-        ]
-        .into_iter()
-        .find(|origin| *origin != Origin::Missing);
+        let ways = [&keys.offset, &keys.number, &keys.cursor].map(origin_of);
+        let origin = ways.into_iter().flatten().next().or(origin_of(&keys.next));
         let (Some(one), None) = (by.next(), by.next()) else {
             let invalid = Invalid::new("`page` must name exactly one way to the next page");
             self.problems.error(
@@ -54,8 +48,7 @@ impl Builder<'_> {
             );
             return None;
         };
-        let limit =
-            given(&keys.limit).map(|name| (name.clone(), given(&keys.size).map_or(100, |size| size.0)));
+        let limit = given(&keys.limit).map(|name| (name.clone(), given(&keys.size).copied().unwrap_or(100)));
         Some(Page { by: one, limit, total: given(&keys.total).cloned(), more: given(&keys.more).cloned() })
     }
 
@@ -67,7 +60,7 @@ impl Builder<'_> {
     ) -> Option<CreateCall> {
         let methods = [(Method::POST, &keys.post), (Method::PUT, &keys.put)];
         let path_place = if place == Place::Regenerate { Place::TokenPath } else { Place::Path };
-        let request = self.method(&methods, path_place);
+        let call = self.any_request(&methods, path_place, &keys.needs);
         let body = self
             .required(&keys.body, "body")
             .and_then(|node| Body::read(node, place, &self.names, self.problems));
@@ -76,16 +69,13 @@ impl Builder<'_> {
                 texts.0.iter().filter_map(|field| Some((field.value.as_ref()?, field.origin))).collect();
             self.new_value(&all, secrets)
         });
-        let (method, address) = request?;
-        Some(CreateCall {
-            method,
-            address,
-            body: body?,
-            done: statuses(given(&keys.done), &[200, 201]),
-            item: given(&keys.item).map_or_else(|| Some(Pointer::default()), |item| item.0.clone()),
-            value: value?,
-            needs: needs(&keys.needs),
-        })
+        let call = call?;
+        let call = Call {
+            done: statuses(&keys.done, &[200, 201]),
+            item: given(&keys.item).map_or(call.item, |item| item.0.clone()),
+            ..call
+        };
+        Some(CreateCall { call, body: body?, value: value? })
     }
 
     /// Where the new value stands: a text that begins with `/` is a pointer.
@@ -99,26 +89,18 @@ impl Builder<'_> {
             && !text.starts_with('/')
         {
             let template = self.problems.note(*origin, Template::parse(text, Place::Value, &self.names))?;
-            let parts: Vec<&Pointer> = template
-                .placeholders()
-                .filter_map(|one| match one {
-                    Placeholder::Reply(pointer) => Some(pointer),
-                    _ => None,
-                })
-                .collect();
-            if template.placeholders().next().is_none() {
-                let invalid = Invalid::new(format!("invalid JSON pointer {}", quoted(text)));
-                self.problems.error(*origin, invalid.help(format!("write `/{text}`")));
-                return None;
+            let pointer = |one: &Placeholder| match one {
+                Placeholder::Reply(pointer) => Some(pointer.clone()),
+                _ => None,
+            };
+            let parts: Vec<Pointer> = template.placeholders().filter_map(pointer).collect();
+            if parts.iter().any(is_secret) {
+                return Some(NewValue::Composed(template));
             }
-            match parts.iter().find(|pointer| is_secret(pointer)) {
-                Some(_) => return Some(NewValue::Composed(template)),
-                None => {
-                    let first = parts.first().copied().cloned().unwrap_or_default();
-                    self.problems.error(*origin, undeclared(&first));
-                    return None;
-                }
-            }
+            let invalid = Invalid::new(format!("invalid JSON pointer {}", quoted(text)));
+            let invalid = parts.first().map_or(invalid.help(format!("write `/{text}`")), undeclared);
+            self.problems.error(*origin, invalid);
+            return None;
         }
         let mut pointers = Vec::new();
         for (text, origin) in texts {
@@ -139,71 +121,73 @@ impl Builder<'_> {
             (Method::PATCH, &keys.patch),
             (Method::DELETE, &keys.delete),
         ];
-        let request = self.method(&methods, Place::TokenPath);
-        let body = given(&keys.body).map(|node| Body::read(node, place, &self.names, self.problems));
-        let (method, address) = request?;
-        let body = optional(body)?;
-        let names_the_token = address.placeholders().chain(body.iter().flat_map(Body::placeholders));
-        if !names_the_token.into_iter().any(|one| *one == Placeholder::Id) {
-            let origin = methods
-                .iter()
-                .find_map(|(_, field)| field.as_ref())
-                .map_or(self.origin, |field| field.origin);
+        let call = self.any_request(&methods, Place::TokenPath, &keys.needs);
+        let body = given(&keys.body).and_then(|node| Body::read(node, place, &self.names, self.problems));
+        if keys.body.is_some() && body.is_none() {
+            return None;
+        }
+        let call = Call {
+            body,
+            done: statuses(&keys.done, done),
+            shows: self.conditions(all(&keys.shows)),
+            item: Some(given(&keys.item).cloned().unwrap_or_default()),
+            ..call?
+        };
+        let names_the_token = |one: &Placeholder| *one == Placeholder::Id;
+        let is_in_body = call.body.as_ref().is_some_and(|body| body.has(&names_the_token));
+        if !is_in_body && !call.placeholders().any(names_the_token) {
+            let path = methods.iter().find_map(|(_, path)| origin_of(path));
             self.problems.error(
-                origin,
+                path.unwrap_or(self.origin),
                 Invalid::new("this request does not say which token it is about")
                     .help("write <id> in the path or in the body"),
             );
         }
-        Some(Call {
-            method,
-            address,
-            body,
-            done: statuses(given(&keys.done), done),
-            shows: self.conditions(given(&keys.shows)),
-            item: given(&keys.item).cloned().unwrap_or_default(),
-            needs: needs(&keys.needs),
-        })
+        Some(call)
     }
 
     pub(super) fn verify(&mut self, keys: &VerifyKeys) -> Option<VerifyCall> {
-        let path = self.required(&keys.get, "get")?;
-        let address = self.address(path, origin_of(&keys.get), Place::TokenPath);
-        let auth = given(&keys.auth).map(|node| self.auth(node));
+        self.required(&keys.get, "get")?;
+        let call = self.request(Method::GET, &keys.get, Place::TokenPath, &keys.needs);
         Some(VerifyCall {
-            address: address?,
-            auth: optional(auth)?,
-            shows: self.conditions(given(&keys.shows)),
-            rejected: statuses(given(&keys.rejected), &[401]),
-            unverified: statuses(given(&keys.unverified), &[403, 404]),
-            needs: needs(&keys.needs),
+            call: Call { shows: self.conditions(all(&keys.shows)), ..call? },
+            auth: given(&keys.auth).and_then(|node| self.auth(node)),
+            rejected: statuses(&keys.rejected, &[401]),
+            unverified: statuses(&keys.unverified, &[403, 404]),
         })
     }
 
-    /// Exactly one method with its path.
-    fn method(
+    /// A request with exactly one method and its path.
+    fn any_request(
         &mut self,
         methods: &[(Method, &Option<Field<String>>)],
         place: Place,
-    ) -> Option<(Method, Address)> {
+        needs: &Option<Field<String>>,
+    ) -> Option<Call> {
         let mut all = methods.iter().filter(|(_, field)| field.is_some());
-        let Some((method, field)) = all.next() else {
+        let Some((method, path)) = all.next() else {
             let known = methods.iter().map(|(method, _)| method.as_str().to_lowercase()).collect::<Vec<_>>();
             let help = format!("expected a path at {}", one_of(known.iter().map(String::as_str)));
             self.problems.error(self.origin, Invalid::new("a request has no path").help(help));
             return None;
         };
         if let Some((_, other)) = all.next() {
-            self.problems.error(origin_of(other), Invalid::new("a request has one method"));
+            self.problems.error(self.at(other), Invalid::new("a request has one method"));
         }
-        let address = self.address(given(field)?, origin_of(field), place)?;
-        Some((method.clone(), address))
+        self.request(method.clone(), path, place, needs)
     }
 
-    /// A path below the API's address. It cannot lead elsewhere: each segment is encoded,
-    /// and a placeholder never holds more than one.
-    fn address(&mut self, text: &str, origin: Origin, place: Place) -> Option<Address> {
-        let (path, query) = text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
+    /// A request to a path below the API's address. It cannot lead elsewhere: each segment is
+    /// encoded, and a placeholder never holds more than one.
+    fn request(
+        &mut self,
+        method: Method,
+        path: &Option<Field<String>>,
+        place: Place,
+        needs: &Option<Field<String>>,
+    ) -> Option<Call> {
+        let (text, origin) = (given(path)?, self.at(path));
+        let (path, query) = text.split_once('?').map_or((&**text, None), |(path, query)| (path, Some(query)));
         let is_legal = path.starts_with('/')
             && path.split('/').skip(1).all(|segment| !matches!(segment, "" | "." | ".."))
             && !text.contains(['\\', '#', '%'])
@@ -213,17 +197,23 @@ impl Builder<'_> {
                 .help("expected a path like /v1/tokens/<id>?limit=10: no scheme, no host, no spaces, no //, no .., and nothing encoded"));
             return None;
         }
-        let names = self.names.clone();
-        let template = |text: &str| Template::parse(text, place, &names);
+        let template = |text: &str| Template::parse(text, place, &self.names);
         let path: Result<Vec<_>, _> = path.split('/').skip(1).map(template).collect();
         let query = query.into_iter().flat_map(|query| query.split('&')).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             Ok((name.to_owned(), template(value)?))
         });
         let query: Result<Vec<_>, Invalid> = query.collect();
-        let path = self.problems.note(origin, path)?;
-        let query = self.problems.note(origin, query)?;
-        Some(Address { path, query })
+        Some(Call {
+            method,
+            path: self.problems.note(origin, path)?,
+            query: self.problems.note(origin, query)?,
+            body: None,
+            done: Vec::new(),
+            shows: Vec::new(),
+            item: Some(Pointer::default()),
+            needs: given(needs).unwrap_or(&self.needs).clone(),
+        })
     }
 }
 
@@ -231,13 +221,9 @@ fn one_page() -> Page {
     Page { by: PageBy::Nothing, limit: None, total: None, more: None }
 }
 
-fn statuses(list: Option<&Vec<Field<Number>>>, usual: &[u16]) -> Vec<u16> {
-    match list {
-        Some(list) => list.iter().filter_map(|field| u16::try_from(field.value?.0).ok()).collect(),
+fn statuses(list: &Option<Field<List<usize>>>, usual: &[u16]) -> Vec<u16> {
+    match given(list) {
+        Some(list) => list.iter().filter_map(|field| u16::try_from(field.value?).ok()).collect(),
         None => usual.to_vec(),
     }
-}
-
-fn needs(field: &Option<Field<String>>) -> String {
-    given(field).cloned().unwrap_or_default()
 }

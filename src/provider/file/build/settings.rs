@@ -5,29 +5,19 @@ use std::collections::BTreeMap;
 
 use http::{HeaderName, header};
 
-use super::super::keys::{ValueKeys, VariableKeys};
-use super::super::template::{Names, Place, Placeholder, RESERVED, Template};
+use super::super::keys::{AuthMapping, HeaderMapping, ValueKeys, VariableKeys};
+use super::super::template::{Names, Place, Placeholder, Template, reserved};
 use super::super::{Auth, Header, ValueShape, Variable};
-use super::{Builder, origin_of, size, texts};
-use crate::diagnostic::{Invalid, Origin, named, nearest, quoted};
+use super::{Builder, texts};
+use crate::diagnostic::{Invalid, Origin, named, quoted};
 use crate::provider::{PROVED, YES};
 use crate::redact::{self, TokenShape};
-use crate::yaml::keys::{Field, Named, given};
+use crate::yaml::keys::{Entry, Field, Read as _, checked, given, origin_of};
 use crate::yaml::{Node, Value};
 
 /// Headers that the engine or the HTTP library decides.
-const ENGINE_HEADERS: &[&str] = &[
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "upgrade",
-    "te",
-    "trailer",
-    "expect",
-    "cookie",
-    "proxy-authorization",
-];
+const ENGINE_HEADERS: &str = "host content-length transfer-encoding connection upgrade te trailer expect cookie \
+                              proxy-authorization";
 
 const HEADER: &str = "expected a text, or { value: text, only: how the credential begins }";
 
@@ -37,29 +27,16 @@ impl Builder<'_> {
         match &node.value {
             Value::Scalar { text, .. } if text == "bearer" => Some(bearer()),
             Value::Scalar { text, .. } if text == "basic" => Some(Auth::Basic),
-            Value::Map(entries) => {
-                let text = |wanted: &str| {
-                    entries.iter().find_map(|(key, value)| match (&key.value, &value.value) {
-                        (Value::Scalar { text: key, .. }, Value::Scalar { text, .. }) if key == wanted => {
-                            Some((text.clone(), value.origin))
-                        }
-                        _ => None,
-                    })
-                };
-                let is_known = |key: &Node| matches!(&key.value, Value::Scalar { text, .. } if text == "header" || text == "value");
-                if let Some((key, _)) = entries.iter().find(|(key, _)| !is_known(key)) {
-                    self.problems.error(key.origin, Invalid::new("unknown key of `auth`").help(expected));
-                    return None;
-                }
-                let (name, at) = text("header").unwrap_or_else(|| ("Authorization".to_owned(), node.origin));
-                let (value, value_at) =
-                    text("value").unwrap_or_else(|| ("<credential>".to_owned(), node.origin));
-                let name = self.header_name(&name, at);
-                let template =
-                    self.problems.note(value_at, Template::parse(&value, Place::Auth, &self.names))?;
+            Value::Map(_) => {
+                let AuthMapping { header, value } = AuthMapping::read(node, self.problems)?;
+                let name = given(&header).map_or("Authorization", String::as_str);
+                let name = self.header_name(name, origin_of(&header).unwrap_or(node.origin));
+                let text = given(&value).map_or("<credential>", String::as_str);
+                let at = origin_of(&value).unwrap_or(node.origin);
+                let template = self.problems.note(at, Template::parse(text, Place::Auth, &self.names))?;
                 if !template.placeholders().any(|one| *one == Placeholder::Credential) {
                     self.problems
-                        .error(value_at, Invalid::new("`auth` does not send the credential").help(expected));
+                        .error(at, Invalid::new("`auth` does not send the credential").help(expected));
                 }
                 Some(Auth::Header(name?, template))
             }
@@ -70,17 +47,20 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) fn headers(&mut self, named: Option<&Named<Node>>) -> Vec<Header> {
-        let all = named.map(|named| named.0.as_slice()).unwrap_or_default();
-        all.iter()
+    pub(super) fn headers(&mut self, named: &[Entry<Node>]) -> Vec<Header> {
+        named
+            .iter()
             .filter_map(|(name, origin, field)| {
                 let node = field.value.as_ref()?;
                 let (text, only) = match &node.value {
                     Value::Scalar { text, .. } => (text.clone(), None),
-                    Value::Map(entries) => self.conditional_header(name, node.origin, entries)?,
                     _ => {
-                        self.problems.error(node.origin, Invalid::new("a header is a text").help(HEADER));
-                        return None;
+                        let HeaderMapping { value, only } = HeaderMapping::read(node, self.problems)?;
+                        if value.is_none() {
+                            let invalid = Invalid::new(format!("the header {} has no `value`", quoted(name)));
+                            self.problems.error(node.origin, invalid.help(HEADER));
+                        }
+                        (value?.value?, only.and_then(|only| only.value))
                     }
                 };
                 let name = self.header_name(name, *origin)?;
@@ -90,67 +70,22 @@ impl Builder<'_> {
             .collect()
     }
 
-    /// The text of a header, and how the credential begins that it is sent with.
-    fn conditional_header(
-        &mut self,
-        name: &str,
-        origin: Origin,
-        entries: &[(Node, Node)],
-    ) -> Option<(String, Option<String>)> {
-        let (mut text, mut only) = (None, None);
-        for (key, value) in entries {
-            let known = match &key.value {
-                Value::Scalar { text: key, .. } if key == "value" => &mut text,
-                Value::Scalar { text: key, .. } if key == "only" => &mut only,
-                Value::Scalar { text: other, .. } => {
-                    let invalid = Invalid::new(format!("unknown key {} of a header", quoted(other)));
-                    let help = nearest(other, ["value", "only"]).map_or_else(
-                        || HEADER.to_owned(),
-                        |meant| format!("did you mean {}?", quoted(meant)),
-                    );
-                    self.problems.error(key.origin, invalid.help(help));
-                    return None;
-                }
-                _ => {
-                    self.problems.error(key.origin, Invalid::new("unknown key of a header").help(HEADER));
-                    return None;
-                }
-            };
-            let Value::Scalar { text, .. } = &value.value else {
-                let invalid = Invalid::new("`value` and `only` of a header are texts");
-                self.problems.error(value.origin, invalid.help(HEADER));
-                return None;
-            };
-            *known = Some(text.clone());
-        }
-        if text.is_none() {
-            let invalid = Invalid::new(format!("the header {} has no `value`", quoted(name)));
-            self.problems.error(origin, invalid.help(HEADER));
-        }
-        Some((text?, only))
-    }
-
     fn header_name(&mut self, name: &str, origin: Origin) -> Option<HeaderName> {
-        let lower = name.to_ascii_lowercase();
-        if ENGINE_HEADERS.contains(&lower.as_str()) {
+        if ENGINE_HEADERS.split(' ').any(|header| name.eq_ignore_ascii_case(header)) {
             self.problems.error(origin, Invalid::new(format!("the header {} cannot be set", quoted(name))));
             return None;
         }
-        let read = HeaderName::from_bytes(name.as_bytes());
-        self.problems.note(
-            origin,
-            read.map_err(|_| Invalid::new(format!("{} is not the name of a header", quoted(name)))),
-        )
+        let invalid = |_| Invalid::new(format!("{} is not the name of a header", quoted(name)));
+        self.problems.note(origin, HeaderName::from_bytes(name.as_bytes()).map_err(invalid))
     }
 
-    pub(super) fn variables(&mut self, named: Option<&Named<VariableKeys>>) -> BTreeMap<String, Variable> {
-        let all = named.map(|named| named.0.as_slice()).unwrap_or_default();
+    pub(super) fn variables(&mut self, named: &[Entry<VariableKeys>]) -> BTreeMap<String, Variable> {
         let mut variables = BTreeMap::new();
-        for (name, origin, field) in all {
+        for (name, origin, field) in named {
             let is_word =
                 name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
                     && name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-            if !is_word || RESERVED.contains(&name.as_str()) || name == PROVED {
+            if !is_word || reserved().any(|known| known == name) || name == PROVED {
                 let invalid = Invalid::new(format!("{} cannot be the name of a variable", quoted(name)));
                 self.problems.error(
                     *origin,
@@ -165,7 +100,7 @@ impl Builder<'_> {
             if is_secret && keys.default.is_some() {
                 let invalid = Invalid::new("a secret variable has no default");
                 self.problems.error(
-                    origin_of(&keys.default),
+                    self.at(&keys.default),
                     invalid.help("the rotation names the environment variable, in `with`"),
                 );
             }
@@ -174,7 +109,7 @@ impl Builder<'_> {
                 Variable {
                     about: given(&keys.about).cloned().unwrap_or_default(),
                     default: given(&keys.default).cloned(),
-                    one_of: texts(given(&keys.one_of)),
+                    one_of: texts(&keys.one_of),
                     is_optional: given(&keys.optional) == Some(&true),
                     is_secret,
                 },
@@ -183,26 +118,23 @@ impl Builder<'_> {
         variables
     }
 
-    pub(super) fn values(&mut self, list: Option<&Vec<Field<ValueKeys>>>) -> Vec<ValueShape> {
-        let all = list.map(Vec::as_slice).unwrap_or_default();
+    pub(super) fn values(&mut self, list: &[Field<ValueKeys>]) -> Vec<ValueShape> {
         let read = |field: &Field<ValueKeys>| {
             let keys = field.value.as_ref()?;
             let prefix = self.required(&keys.prefix, "prefix")?.clone();
-            let least = given(&keys.least).map_or(redact::Body::LEAST, |least| size(*least));
-            let body = match given(&keys.body) {
-                Some(text) => self.problems.note(
-                    origin_of(&keys.body),
-                    named("form of a value", &redact::Body::named(least), text),
-                )?,
+            let least = given(&keys.least).copied().unwrap_or(redact::Body::LEAST);
+            let form = |text: &str| named("form of a value", &redact::Body::named(least), text);
+            let body = match keys.body {
+                Some(_) => checked(&keys.body, self.problems, form)?,
                 None => redact::Body::Word(least),
             };
             Some(ValueShape {
                 shape: TokenShape { prefix: Cow::Owned(prefix), body },
                 is_listed: given(&keys.listed) != Some(&false),
-                needs: texts(given(&keys.needs)),
+                needs: texts(&keys.needs),
             })
         };
-        all.iter().filter_map(read).collect()
+        list.iter().filter_map(read).collect()
     }
 }
 

@@ -1,31 +1,28 @@
 //! What a file says of a listed token.
 
-use super::super::keys::{RightKeys, TimeKeys, TokenKeys};
+use super::super::keys::{RightMapping, TimeMapping, TokenKeys};
 use super::super::template::Pointer;
 use super::super::time::TimeForm;
 use super::super::{IdForm, Projection, Right, TokenRules};
-use super::{Builder, optional, origin_of, size, texts};
-use crate::diagnostic::{Invalid, Origin, Problems, named, quoted};
+use super::{Builder, texts};
+use crate::diagnostic::{Invalid, Origin, named, quoted};
 use crate::provider::LONGEST_MARKER;
-use crate::yaml::keys::{Field, given};
+use crate::yaml::keys::{At, Field, all, checked, given, origin_of};
 
 impl Builder<'_> {
     pub(super) fn token(&mut self, keys: &TokenKeys, secrets: &[String]) -> Option<TokenRules> {
         let id = self.required(&keys.id, "id").cloned();
         let name_keys = self.required(&keys.name, "name").map(|keys| &keys.0);
-        let name = match name_keys {
-            Some(keys) => self.required(&keys.at, "at").cloned(),
-            None => None,
-        };
+        let name = name_keys.and_then(|keys| self.required(&keys.at, "at")).cloned();
         if let Some(id) = id.as_ref().filter(|id| secrets.iter().any(|secret| secret == id.last())) {
             let invalid = Invalid::new(format!("the id at {} is a secret", quoted(id.text())));
             self.problems.error(
-                origin_of(&keys.id),
+                self.at(&keys.id),
                 invalid.help("ids are printed and stand in addresses; such a service cannot be described"),
             );
         }
         let id_form = match given(&keys.id_form) {
-            Some(text) => self.problems.note(origin_of(&keys.id_form), id_form(text)),
+            Some(text) => self.problems.note(self.at(&keys.id_form), id_form(text)),
             None => Some(IdForm::Anything),
         };
         let marker_keys = given(&keys.marker).map(|keys| &keys.0);
@@ -34,9 +31,9 @@ impl Builder<'_> {
             None => name.clone(),
         };
         let carrier = marker_keys.or(name_keys);
-        let marker_max = carrier.and_then(|keys| given(&keys.max)).map(|max| size(*max));
+        let marker_max = carrier.and_then(|keys| given(&keys.max)).copied();
         if let Some(max) = marker_max.filter(|max| *max < LONGEST_MARKER) {
-            let origin = carrier.map_or(self.origin, |keys| origin_of(&keys.max));
+            let origin = carrier.map_or(self.origin, |keys| self.at(&keys.max));
             let longest = LONGEST_MARKER;
             let invalid = Invalid::new(format!(
                 "a marker does not fit: the field holds {max} characters, and a marker has up to {longest}"
@@ -44,52 +41,49 @@ impl Builder<'_> {
             self.problems
                 .error(origin, invalid.help("choose another field of the token, if it has a longer one"));
         }
-        let expires = given(&keys.expires).map(|expires| self.time(expires, None));
-        let form = expires.as_ref().and_then(|expires| Some(expires.as_ref()?.1));
-        let mut time = |keys: &Option<Field<TimeKeys>>| match given(keys) {
-            Some(keys) => self.time(keys, Some(form.unwrap_or(TimeForm::Rfc3339))),
-            None => None,
-        };
+        let expires = given(&keys.expires).and_then(|expires| self.time(expires, None));
+        let form = expires.as_ref().map_or(TimeForm::Rfc3339, |(_, form)| *form);
+        let mut time =
+            |keys: &Option<Field<At<TimeMapping>>>| given(keys).and_then(|keys| self.time(keys, Some(form)));
         let (created, changed, last_used) = (time(&keys.created), time(&keys.changed), time(&keys.last_used));
         let rights = self.rights(keys);
         if !rights.is_empty() && keys.rights_at.is_some() {
             let invalid = Invalid::new("`rights` and `rights_at` exclude each other");
             self.problems.error(
-                origin_of(&keys.rights_at),
+                self.at(&keys.rights_at),
                 invalid.help("either the token has rights of its own, or its owner has them"),
             );
         }
         if rights.is_empty() && keys.rights_at.is_none() && keys.unknown_rights.is_none() {
-            self.problems.error(keys.rights.as_ref().map_or(self.origin, |field| field.origin), Invalid::new("`token` says nothing of the rights of a token")
+            self.problems.error(self.at(&keys.rights), Invalid::new("`token` says nothing of the rights of a token")
                 .help("list under `rights` what a token may do, so that it is copied and compared; or write `rights_at: owner` if nothing of it is decided by the token"));
         }
-        let word = |problems: &mut Problems, field: &Option<Field<String>>, wanted: &'static str| {
-            if let Some(text) = given(field) {
-                problems.note(origin_of(field), named("value of this key", &[(wanted, ())], text));
-            }
-        };
-        word(self.problems, &keys.rights_at, "owner");
-        word(self.problems, &keys.unknown_rights, "copy");
+        let word = |wanted| move |text: &str| named("value of this key", &[(wanted, ())], text);
+        checked(&keys.rights_at, self.problems, word("owner"));
+        checked(&keys.unknown_rights, self.problems, word("copy"));
+        if given(&keys.expires).is_some() && expires.is_none() {
+            return None;
+        }
         Some(TokenRules {
             id: id?,
             id_form: id_form?,
             name: name?,
-            name_max: name_keys.and_then(|keys| given(&keys.max)).map(|max| size(*max)),
+            name_max: name_keys.and_then(|keys| given(&keys.max)).copied(),
             marker: marker?,
             marker_max,
-            expires: optional(expires)?,
+            expires,
             created,
             changed,
             last_used,
-            disabled: self.conditions(given(&keys.disabled)),
-            ignore: self.conditions(given(&keys.ignore)),
-            only: self.conditions(given(&keys.only)),
+            disabled: self.conditions(all(&keys.disabled)),
+            ignore: self.conditions(all(&keys.ignore)),
+            only: self.conditions(all(&keys.only)),
             hint: given(&keys.hint).cloned(),
             rights,
             has_effective_rights: given(&keys.effective_rights) == Some(&true),
             copies_unknown_rights: keys.unknown_rights.is_some(),
             credential: match given(&keys.credential) {
-                Some(rule) => rule.0.as_ref().map(|named| self.conditions(Some(named))),
+                Some(rule) => rule.0.as_ref().map(|named| self.conditions(named)),
                 None => Some(Vec::new()),
             },
         })
@@ -97,8 +91,8 @@ impl Builder<'_> {
 
     /// Notes that the file does not say how long the marker's field may be.
     pub(super) fn unknown_length(&mut self, keys: Option<&TokenKeys>, token: &TokenRules) {
-        let marker = keys.map(|keys| origin_of(&keys.marker)).filter(|at| *at != Origin::Missing);
-        let name = keys.map_or(self.origin, |keys| origin_of(&keys.name));
+        let marker = keys.and_then(|keys| origin_of(&keys.marker));
+        let name = keys.map_or(self.origin, |keys| self.at(&keys.name));
         let invalid = Invalid::new("how long the field may be that carries the marker is not said");
         self.problems.error(
             marker.unwrap_or(name),
@@ -111,11 +105,11 @@ impl Builder<'_> {
     }
 
     /// A date. Without a form it is written like the expiry, which must say it.
-    fn time(&mut self, keys: &TimeKeys, form: Option<TimeForm>) -> Option<(Pointer, TimeForm)> {
-        let at = self.required(&keys.0.at, "at").cloned();
-        let form = given(&keys.0.form).copied().or(form);
-        if form.is_none() && keys.0.form.is_none() {
-            let origin = origin_of(&keys.0.at);
+    fn time(&mut self, At(keys): &At<TimeMapping>, form: Option<TimeForm>) -> Option<(Pointer, TimeForm)> {
+        let at = self.required(&keys.at, "at").cloned();
+        let form = given(&keys.form).copied().or(form);
+        if form.is_none() && keys.form.is_none() {
+            let origin = self.at(&keys.at);
             self.problems.error(
                 origin,
                 Invalid::new("this date does not say in which form it is written")
@@ -126,15 +120,13 @@ impl Builder<'_> {
     }
 
     fn rights(&mut self, keys: &TokenKeys) -> Vec<Right> {
-        let named = given(&keys.rights).map(|named| named.0.as_slice()).unwrap_or_default();
-        named
+        all(&keys.rights)
             .iter()
             .filter_map(|(name, origin, field)| self.right(name, *origin, field.value.as_ref()?))
             .collect()
     }
 
-    fn right(&mut self, name: &str, origin: Origin, keys: &RightKeys) -> Option<Right> {
-        let keys = &keys.0;
+    fn right(&mut self, name: &str, origin: Origin, At(keys): &At<RightMapping>) -> Option<Right> {
         let at = given(&keys.at).cloned();
         if keys.at.is_none() {
             self.problems
@@ -143,8 +135,8 @@ impl Builder<'_> {
         let (keep, drop, each) = (given(&keys.keep), given(&keys.drop), given(&keys.each));
         let projection = match (keep, drop, each) {
             (None, None, None) => Projection::Whole,
-            (Some(keep), None, None) => Projection::Keep(texts(Some(keep))),
-            (None, Some(drop), None) => Projection::Drop(texts(Some(drop))),
+            (Some(_), None, None) => Projection::Keep(texts(&keys.keep)),
+            (None, Some(_), None) => Projection::Drop(texts(&keys.drop)),
             (None, None, Some(each)) => Projection::Each(each.clone()),
             _ => {
                 self.problems.error(origin, Invalid::new("`keep`, `drop` and `each` exclude each other"));
@@ -158,7 +150,7 @@ impl Builder<'_> {
             default: given(&keys.default).and_then(|node| node.json(self.problems)),
             is_required: given(&keys.required) == Some(&true),
             omits_empty: given(&keys.omit_empty) == Some(&true),
-            unless: self.conditions(given(&keys.unless)),
+            unless: self.conditions(all(&keys.unless)),
             is_copied: given(&keys.copy) != Some(&false),
         })
     }
