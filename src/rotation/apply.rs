@@ -67,7 +67,7 @@ pub(super) async fn apply(
     let mut run = RotationRun::default();
     run.error = match error {
         Some(error) => Some(error),
-        None => execute(context, session, rotation, share, &mut run).await.err(),
+        None => Box::pin(execute(context, session, rotation, share, &mut run)).await.err(),
     };
     if let Some(now) = run.now {
         let input = PlanInput { rotation, profile: session.provider.profile(), now, force: false };
