@@ -36,8 +36,8 @@ pub(crate) struct RetryPolicy {
     /// Where doubling ends. Jitter adds up to as much again to every wait.
     pub max_wait: Duration,
     /// Time for all attempts of a call that has no deadline of its own, and the longest
-    /// wait that a server may ask for. If it asks for more, there is no further attempt: to
-    /// come back too early would only make it worse.
+    /// wait that a server may ask for. If it asks for more, the call fails: an attempt that
+    /// comes too early would only prolong the limit.
     pub budget: Duration,
     /// A user waits: see [`Self::impatient`].
     pub is_impatient: bool,

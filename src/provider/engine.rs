@@ -111,7 +111,7 @@ impl Provider {
         self.file().token.id_form.fits(text)
     }
 
-    /// One token by its id; `None` if the service says that there is no such token.
+    /// One token by its id; `None` if the service answers that it does not exist.
     pub(crate) async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
         let Some(call) = &self.file().get else {
             return Ok(Box::pin(self.list(credential)).await?.into_iter().find(|token| token.id == id));
@@ -124,10 +124,10 @@ impl Provider {
         }
     }
 
-    /// The token that a reply shows; `None`: what it shows is no token any more.
+    /// The token that a reply shows; `None` if the reply shows that it has ended.
     fn read_item(&self, call: &Call, reply: &Value) -> Result<Option<Token>, Error> {
         let item = call.item.as_ref().and_then(|at| at.of(reply));
-        // Something else that answers must not read as "this is no token any more".
+        // A reply from something else must not be taken for an ended token.
         let item = item.filter(|item| self.file().token.id.of(item).and_then(text_of).is_some());
         let nothing = || format!("no token at {}", at("item", call.item.as_slice()));
         self.read_token(item.ok_or_else(|| Error::unreadable(&nothing()))?.clone())
@@ -219,7 +219,7 @@ impl Provider {
     }
 
     /// Gives a token another expiry, where the profile says that this is possible. A token
-    /// that is already gone is no error.
+    /// that no longer exists counts as success.
     pub(crate) async fn set_expiry(
         &self,
         credential: &SecretString,
