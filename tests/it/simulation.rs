@@ -352,7 +352,9 @@ fn every_scenario_keeps_tokens_valid() {
                 loop {
                     let Some(scenario) = queue.lock().unwrap().pop_front() else { return };
                     let began = Instant::now();
-                    failures.lock().unwrap().extend(simulate(scenario));
+                    // In a line of its own, or the lock would be held meanwhile.
+                    let failure = simulate(scenario);
+                    failures.lock().unwrap().extend(failure);
                     if !wanted.is_empty() {
                         let took = began.elapsed().as_secs_f32();
                         writeln!(std::io::stderr(), "{scenario}: {took:.1} s").unwrap();
