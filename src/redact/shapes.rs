@@ -156,6 +156,9 @@ static STARTS: LazyLock<Vec<Start>> = LazyLock::new(|| {
 
 /// The parts of `text` that look like one of these tokens.
 pub(super) fn find_own(shapes: &[TokenShape], text: &[u8]) -> Vec<Range<usize>> {
+    if shapes.is_empty() {
+        return Vec::new();
+    }
     let mut runs = Runs::new(text);
     let mut found = Vec::new();
     for at in 0..text.len() {

@@ -316,7 +316,8 @@ async fn evidence_costs_no_round_trip() {
     for (method, path) in held {
         let scene = Scene::new(scene(&["acme/infra:T"]).await, Credential::Admin);
         let gate = Gate::new();
-        scene.faults.inject(Target::on(method, path), Fault::Hold { when: When::Before, gate: gate.clone() });
+        let held = Target::matching(move |request| request.method == method && request.path.ends_with(path));
+        scene.faults.inject(held, Fault::Hold { when: When::Before, gate: gate.clone() });
         let run = scene.rotate(PATIENT);
         let (ran, ()) = tokio::join!(run.run(), async {
             gate.reached().await;

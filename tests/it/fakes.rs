@@ -436,8 +436,9 @@ fn the_other_descriptions_judge_too() {
     assert_eq!(complaints(json!({ "name": 7, "account": account })), 1);
     let mut created = request("POST", tokens, json!({}));
     created.status = 201;
-    assert_eq!(SOFTWAREONE.judge_reply("", &created, br#"{"id":"TKN-1","description":null}"#), [""; 0]);
-    assert_eq!(SOFTWAREONE.judge_reply("", &created, br#"{"status":1}"#).len(), 1);
+    let judge = |body| SOFTWAREONE.judge_reply("", &created, Some(&body));
+    assert_eq!(judge(json!({ "id": "TKN-1", "description": null })), [""; 0]);
+    assert_eq!(judge(json!({ "status": 1 })).len(), 1);
     assert_eq!(DEEPSET.judge_request("", &request("GET", "/api/v1/token/1", Value::Null)), [""; 0]);
     assert_eq!(DEEPSET.judge_request("", &request("PUT", "/api/v1/token/1", Value::Null)).len(), 1);
 }

@@ -39,7 +39,7 @@ pub(crate) struct Scene {
     credential: Credential,
     flags: Vec<String>,
     marker_key: Option<&'static str>,
-    is_logged: bool,
+    is_terse: bool,
     files: TempDir,
 }
 
@@ -56,7 +56,7 @@ impl Scene {
             credential,
             flags: Vec::new(),
             marker_key: None,
-            is_logged: true,
+            is_terse: false,
             files: TempDir::new().unwrap(),
         }
     }
@@ -85,9 +85,10 @@ impl Scene {
         Self { marker_key: Some(key), ..self }
     }
 
-    /// Runs without a log: most of a short run's time is spent on its lines.
-    pub(crate) fn unlogged(self) -> Self {
-        Self { is_logged: false, ..self }
+    /// Runs as no step of a workflow and without a log: a short run spends most of its
+    /// time on what only people read.
+    pub(crate) fn terse(self) -> Self {
+        Self { is_terse: true, ..self }
     }
 
     /// Looks at I1 and I5 after every event from now on.
@@ -102,13 +103,13 @@ impl Scene {
         let world = &self.world;
         let mut run = Invocation::of("rotate")
             .scene(world, self.front.github.url(), self.front.provider.url())
-            .on_actions(self.files.path().join("output"), self.files.path().join("summary"))
             .arg("--format", "json")
             .arg("--request-timeout", &format!("{}ms", timeout.as_millis()))
             // After a limit without a time, nothing is sent for one period.
             .arg("--pace", "900/1s");
-        if self.is_logged {
-            run = run.flag("-v");
+        if !self.is_terse {
+            let (output, summary) = (self.files.path().join("output"), self.files.path().join("summary"));
+            run = run.on_actions(output, summary).flag("-v");
         }
         if self.credential == Credential::Own {
             let held = world.github.secret(&world.destinations()[0]).unwrap();

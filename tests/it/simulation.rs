@@ -162,7 +162,7 @@ impl Simulation {
         let world = world.expires_in_days(expires_in_days).start().await;
         let overlap = format!("{}h", scenario.overlap_hours);
         let rotate_before = format!("{}h", (scenario.overlap_hours + 24).max(14 * 24));
-        let scene = Scene::new(world, Credential::Admin).unlogged();
+        let scene = Scene::new(world, Credential::Admin).terse();
         let scene = scene.flag("--overlap").flag(&overlap).flag("--rotate-before").flag(&rotate_before);
         Self { scenario, scene, wrong: Vec::new(), minted: BTreeMap::new() }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::events::Hook;
-use super::marker::{Marker, key_of};
+use super::marker::Marker;
 use super::provider::FakeToken;
 use super::world::World;
 
@@ -44,17 +44,22 @@ impl World {
     #[must_use]
     pub fn open_windows(&self) -> BTreeSet<String> {
         let now = self.github.now();
-        let markers = self.marked_tokens().into_iter().map(|(_, marker)| marker);
-        markers.filter(|m| m.is_open(now)).map(|m| m.run.clone()).collect()
+        let markers = self.provider.of_live_tokens(|token| self.own_marker(token)).into_iter();
+        markers.filter(|marker| marker.is_open(now)).map(|marker| marker.run).collect()
     }
 
     /// The live tokens with this rotation's marker, oldest first.
     #[must_use]
     pub fn marked_tokens(&self) -> Vec<(FakeToken, Marker)> {
-        let key = key_of(&self.key);
-        let live = self.provider.live_tokens().into_iter();
-        let marked = live.filter_map(|token| token.marker().map(|marker| (token, marker)));
-        marked.filter(|(token, marker)| marker.key == key && !token.forged).collect()
+        self.provider.of_live_tokens(|token| {
+            let marker = self.own_marker(token)?;
+            Some((token.clone(), marker))
+        })
+    }
+
+    /// The marker of a token that a run of this rotation made.
+    fn own_marker(&self, token: &FakeToken) -> Option<Marker> {
+        token.marker().filter(|marker| marker.key == self.marker_key && !token.forged)
     }
 
     /// The newest live token of this rotation: the marked one that was made

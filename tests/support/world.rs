@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use super::clock::VirtualClock;
 use super::events::{Event, Journal, Peer};
 use super::github::{Credential, FakeGithub};
+use super::marker::key_of;
 use super::provider::{self, FakeProvider, FakeToken, Service, TokenSpec};
 
 /// The repository that rotates.
@@ -43,8 +44,10 @@ pub struct World {
     pub original: FakeToken,
     /// The provider credential's token.
     pub admin: FakeToken,
-    /// `owner/repo/rotation`, as markers have it.
+    /// `owner/repo/rotation`.
     pub key: String,
+    /// The same as markers have it.
+    pub(super) marker_key: String,
     pub(super) watch: Watch,
 }
 
@@ -260,6 +263,8 @@ impl Builder {
         clock.advance(SignedDuration::from_hours(1));
         let watch = Watch { destinations: Arc::new(Mutex::new(self.destinations)), broken: Arc::default() };
         let key = format!("{REPOSITORY}/{TOKEN}");
-        World { clock, github, axiom: provider.clone(), provider, journal, original, admin, key, watch }
+        let marker_key = key_of(&key);
+        let axiom = provider.clone();
+        World { clock, github, axiom, provider, journal, original, admin, key, marker_key, watch }
     }
 }

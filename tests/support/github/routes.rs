@@ -48,8 +48,7 @@ impl State {
                 Some(json!({ "message": message, "documentation_url": "https://docs.github.com/rest" }));
         }
         record.status = reply.status;
-        let body = reply.body.as_ref().map(Value::to_string).unwrap_or_default();
-        self.violations.extend(contracts::GITHUB.judge_reply(&self.base, &record, body.as_bytes()));
+        self.violations.extend(contracts::GITHUB.judge_reply(&self.base, &record, reply.body.as_ref()));
         let id = format!("C0DE:{:04X}:1A2B3C:4D5E6F:{:08X}", self.requests.len(), at.as_second());
         reply =
             reply.header("x-github-request-id", id).header("x-github-media-type", "github.v3; format=json");

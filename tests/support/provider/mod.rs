@@ -334,9 +334,14 @@ impl FakeProvider {
     /// The tokens that are neither deleted nor disabled nor expired, oldest first.
     #[must_use]
     pub fn live_tokens(&self) -> Vec<FakeToken> {
+        self.of_live_tokens(|token| Some(token.clone()))
+    }
+
+    /// What is wanted of them. Cheaper than to copy them all.
+    pub fn of_live_tokens<T>(&self, wanted: impl FnMut(&FakeToken) -> Option<T>) -> Vec<T> {
         let state = self.lock();
         let now = state.clock.now();
-        state.tokens.iter().filter(|t| t.is_live(now)).cloned().collect()
+        state.tokens.iter().filter(|t| t.is_live(now)).filter_map(wanted).collect()
     }
 
     /// A token by its id, deleted ones included; of several the one that got it last.
@@ -539,8 +544,7 @@ impl State {
         }
         reply.headers.extend(self.switches.headers.clone());
         record.status = reply.status;
-        let body = reply.body.as_ref().map(Value::to_string).unwrap_or_default();
-        self.violations.extend(self.service.api.judge_reply("", &record, body.as_bytes()));
+        self.violations.extend(self.service.api.judge_reply("", &record, reply.body.as_ref()));
         let event =
             Event { at, peer: Peer::Provider, what: format!("{} -> {}", record.line(), reply.status) };
         self.requests.push(record);
