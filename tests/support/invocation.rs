@@ -77,16 +77,9 @@ impl Invocation {
 
     /// With the configuration that the service's page shows, where flags are not enough.
     fn configured(self, world: &World) -> Self {
-        static FILES: Mutex<BTreeMap<&str, tempfile::NamedTempFile>> = Mutex::new(BTreeMap::new());
-        let service = world.provider.service();
-        let Some(text) = service.configuration() else { return self };
-        let mut files = FILES.lock().unwrap();
-        let file = files.entry(service.name).or_insert_with(|| {
-            let file = tempfile::Builder::new().suffix(".yml").tempfile().unwrap();
-            std::fs::write(&file, &text).unwrap();
-            file
-        });
+        let Some(file) = &world.configuration else { return self };
         let this = self.arg("--config", file.path().to_str().unwrap());
+        let text = std::fs::read_to_string(file.path()).unwrap();
         // A provider file has a key of this name, too.
         let mut named = text.lines().filter_map(|line| line.trim().strip_prefix("credential: "));
         let named = named.rfind(|value| value.starts_with(|c: char| c.is_ascii_uppercase()));

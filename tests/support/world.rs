@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
+use tempfile::NamedTempFile;
 
 use super::clock::VirtualClock;
 use super::events::{Event, Journal, Peer};
@@ -48,6 +49,8 @@ pub struct World {
     pub key: String,
     /// The same as markers have it.
     pub(super) marker_key: String,
+    /// The configuration that the service's page shows, where flags are not enough.
+    pub(super) configuration: Option<Arc<NamedTempFile>>,
     pub(super) watch: Watch,
 }
 
@@ -265,6 +268,23 @@ impl Builder {
         let key = format!("{REPOSITORY}/{TOKEN}");
         let marker_key = key_of(&key);
         let axiom = provider.clone();
-        World { clock, github, axiom, provider, journal, original, admin, key, marker_key, watch }
+        let configuration = self.service.configuration().map(|text| {
+            let file = tempfile::Builder::new().suffix(".yml").tempfile().unwrap();
+            std::fs::write(&file, text).unwrap();
+            Arc::new(file)
+        });
+        World {
+            clock,
+            github,
+            axiom,
+            provider,
+            journal,
+            original,
+            admin,
+            key,
+            marker_key,
+            configuration,
+            watch,
+        }
     }
 }
