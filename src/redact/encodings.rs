@@ -95,15 +95,19 @@ impl Decoding {
     /// Reads digits of `width` bits each as one row of bits, and that as bytes
     /// from `first_bit` on. Each byte lies within two digits.
     fn unpack(&self, run: Range<usize>, digit: Digit, width: usize, first_bit: usize) -> Self {
-        let bits = run.len() * width;
-        let mut read = Self::with_capacity(bits / 8);
-        for bit in (first_bit..).step_by(8).take_while(|bit| bit + 8 <= bits) {
-            let first = run.start + bit / width;
-            let pair = self.bytes[first..first + 2]
-                .iter()
-                .fold(0_u16, |pair, &byte| pair << width | u16::from(digit(byte).unwrap_or_default()));
-            let [_, byte] = (pair >> (2 * width - bit % width - 8)).to_be_bytes();
-            read.push(byte, self.origin(first..first + 2));
+        let mut read = Self::with_capacity(run.len() * width / 8);
+        // The bits of the last digits, and how many of the next byte are missing.
+        let (mut row, mut missing) = (0_u16, first_bit + 8);
+        for at in run {
+            row = row << width | u16::from(digit(self.bytes[at]).unwrap_or_default());
+            if missing > width {
+                missing -= width;
+                continue;
+            }
+            let beyond = width - missing;
+            let [_, byte] = (row >> beyond).to_be_bytes();
+            read.push(byte, self.origin(at - 1..at + 1));
+            missing = 8 - beyond;
         }
         read
     }
