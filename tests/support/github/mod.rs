@@ -41,24 +41,6 @@ pub struct FakeGithub {
     observers: Observers,
 }
 
-/// Answers for [`FakeGithub`] without keeping its server alive.
-struct Desk {
-    state: Arc<Mutex<State>>,
-    observers: Observers,
-}
-
-impl Fake for Desk {
-    fn answer(&self, request: &Request) -> Reply {
-        let (reply, event) = self.state.lock().unwrap().serve(request);
-        self.observers.notify(&event);
-        reply
-    }
-
-    fn date(&self) -> Option<String> {
-        self.state.lock().unwrap().clock.date()
-    }
-}
-
 impl FakeGithub {
     /// Starts an empty fake, like api.github.com.
     #[must_use]
@@ -81,8 +63,10 @@ impl FakeGithub {
     /// A further server of this fake, with faults.
     #[must_use]
     pub fn behind(&self, faults: &Faults) -> Server {
-        let desk = Desk { state: Arc::clone(&self.state), observers: self.observers.clone() };
-        Server::start(Peer::Github, Upstream::Fake(Arc::new(desk)), &self.lock().base, faults)
+        // Without the server, or it would keep itself alive.
+        let state = Arc::clone(&self.state);
+        let upstream = Upstream::Fake(state, self.observers.clone());
+        Server::start(Peer::Github, upstream, &self.lock().base, faults)
     }
 
     /// The API's URL, with its path.

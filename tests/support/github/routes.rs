@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::contracts;
 use super::super::events::{Event, Peer};
 use super::super::reply::{Recorded, Reply, Request, origin, segments};
+use super::super::server::Fake;
 use super::address::{Place, Scope, Store};
 use super::credential::Credential;
 use super::state::{Repository, State};
@@ -36,8 +37,8 @@ pub(super) fn not_found() -> Reply {
     failure(404, "Not Found")
 }
 
-impl State {
-    pub(super) fn serve(&mut self, request: &Request) -> (Reply, Event) {
+impl Fake for State {
+    fn serve(&mut self, request: &Request) -> (Reply, Event) {
         self.clock.tick();
         let at = self.clock.now();
         let mut record = Recorded::new(request, at);
@@ -66,6 +67,12 @@ impl State {
         (reply.sent_at(&self.clock), event)
     }
 
+    fn date(&self) -> Option<String> {
+        self.clock.date()
+    }
+}
+
+impl State {
     fn answer(&mut self, request: &Request) -> Reply {
         if !request.headers.contains_key("user-agent") {
             return failure(403, "Request forbidden by administrative rules. Please name a User-Agent.");

@@ -192,24 +192,6 @@ pub struct FakeProvider {
     observers: Observers,
 }
 
-/// Answers for [`FakeProvider`] without keeping its server alive.
-struct Desk {
-    state: Arc<Mutex<State>>,
-    observers: Observers,
-}
-
-impl Fake for Desk {
-    fn answer(&self, request: &Request) -> Reply {
-        let (reply, event) = self.state.lock().unwrap().serve(request);
-        self.observers.notify(&event);
-        reply
-    }
-
-    fn date(&self) -> Option<String> {
-        self.state.lock().unwrap().clock.date()
-    }
-}
-
 impl FakeProvider {
     /// Starts a fake Axiom without tokens.
     #[must_use]
@@ -233,8 +215,10 @@ impl FakeProvider {
     /// A further server of this fake, with faults.
     #[must_use]
     pub fn behind(&self, faults: &Faults) -> Server {
-        let desk = Desk { state: Arc::clone(&self.state), observers: self.observers.clone() };
-        Server::start(Peer::Provider, Upstream::Fake(Arc::new(desk)), "", faults)
+        // Without the server, or it would keep itself alive.
+        let state = Arc::clone(&self.state);
+        let upstream = Upstream::Fake(state, self.observers.clone());
+        Server::start(Peer::Provider, upstream, "", faults)
     }
 
     /// Which service this plays.
@@ -532,7 +516,9 @@ impl State {
     fn answer(&mut self, request: &Request) -> Reply {
         (self.service.route)(self, request).unwrap_or_else(|refusal| refusal)
     }
+}
 
+impl Fake for State {
     fn serve(&mut self, request: &Request) -> (Reply, Event) {
         self.clock.tick();
         let at = self.clock.now();
@@ -549,5 +535,9 @@ impl State {
             Event { at, peer: Peer::Provider, what: format!("{} -> {}", record.line(), reply.status) };
         self.requests.push(record);
         (reply.sent_at(&self.clock), event)
+    }
+
+    fn date(&self) -> Option<String> {
+        self.clock.date()
     }
 }

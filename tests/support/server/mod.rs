@@ -8,23 +8,23 @@ mod wire;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 
-use super::events::Peer;
+use super::events::{Event, Observers, Peer};
 use super::reply::{Reply, Request};
 use super::world::World;
 use wire::{Message, Socket};
 
 pub use fault::{Act, Fault, Faults, Gate, Passing, Target, When};
 
-/// What answers requests.
-pub trait Fake: Send + Sync {
-    /// The reply to a request, which has its effect by then.
-    fn answer(&self, request: &Request) -> Reply;
+/// The state of a fake, which answers requests.
+pub trait Fake: Send {
+    /// The reply to a request, which has its effect by then; and what observers are told.
+    fn serve(&mut self, request: &Request) -> (Reply, Event);
 
     /// The `Date` of a reply that the server makes up; `None`: it has none.
     fn date(&self) -> Option<String>;
@@ -33,8 +33,8 @@ pub trait Fake: Send + Sync {
 /// What is behind a server.
 #[derive(Clone)]
 pub enum Upstream {
-    /// A fake, in this process.
-    Fake(Arc<dyn Fake>),
+    /// A fake, in this process, and who observes it.
+    Fake(Arc<Mutex<dyn Fake>>, Observers),
     /// A real server. What is made up has no date.
     Address(SocketAddr),
 }
@@ -223,8 +223,9 @@ impl Post {
     /// What is behind answers: a real server over the connection that is there, or a new one.
     async fn forward(&self, request: &Message, connection: &mut Option<Socket>) -> io::Result<Message> {
         let address = match &self.upstream {
-            Upstream::Fake(fake) => {
-                let reply = fake.answer(&request.received());
+            Upstream::Fake(fake, observers) => {
+                let (reply, event) = fake.lock().unwrap().serve(&request.received());
+                observers.notify(&event);
                 // Even a wait of nothing would last until the next tick of the timer.
                 if !reply.delay.is_zero() {
                     tokio::time::sleep(reply.delay).await;
@@ -269,8 +270,8 @@ impl Post {
             Fault::WrongHtml => (Message::reply(200, HTML, "<html><body>Sign in</body></html>"), None),
             _ => return None,
         };
-        if let Upstream::Fake(fake) = &self.upstream
-            && let Some(date) = fake.date()
+        if let Upstream::Fake(fake, _) = &self.upstream
+            && let Some(date) = fake.lock().unwrap().date()
         {
             reply.set("date", date);
         }
