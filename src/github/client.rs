@@ -8,9 +8,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::error::{Error, ErrorKind, Purpose, Refusal, SignedWith, Subject};
-use super::transport::{Transport, has_every_store};
-use crate::config::Destination;
+use super::error::{Error, ErrorKind, Refusal, SignedWith, Subject};
+use super::transport::Transport;
 use crate::http::{Call, Reply};
 
 /// Repositories per page: their descriptions are long, and a page must stay below the
@@ -155,12 +154,6 @@ impl<C: Credentials> Client<C> {
             }
         }
         Err(Error::new(ErrorKind::Unreadable, subject, "the list does not end"))
-    }
-
-    /// The secrets of a destination's scope, as the subject of requests and errors.
-    pub(super) fn purpose<'a>(&self, destination: &'a Destination) -> Purpose<'a> {
-        let Destination { store, scope, .. } = destination;
-        Purpose { store: *store, scope, has_every_store: has_every_store(&self.transport.url) }
     }
 }
 

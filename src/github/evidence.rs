@@ -63,7 +63,7 @@ impl GitHub {
         else {
             return Ok(true);
         };
-        let subject = Subject::Secrets(self.client.purpose(&target.destination));
+        let subject = Subject::Secrets(&target.destination);
         let Ok(record) = self.repository(&subject, repository).await else { return Ok(false) };
         let why = match (record.archived, record.disabled) {
             (Some(true), _) => "archived",
@@ -82,7 +82,7 @@ impl GitHub {
             return Ok(writable);
         }
         if let Some(scopes) = self.client.credentials.scopes() {
-            let subject = Subject::Secrets(self.client.purpose(&target.destination));
+            let subject = Subject::Secrets(&target.destination);
             return match missing_scope(&scopes, &target.destination.scope) {
                 None => Ok(writable),
                 Some((lack, remedy)) => {
@@ -130,7 +130,7 @@ impl GitHub {
             body["visibility"] = json!("private");
         }
         let secret = Destination { name: WRITE_CHECK.to_owned(), ..target.destination.clone() };
-        let subject = Subject::WriteCheck(self.client.purpose(&secret));
+        let subject = Subject::WriteCheck(&secret);
         let call = self.client.call(Method::PUT, &paths::secret(&secret)).json(&body);
         let call = Call { retry: Retry::AfterLimit, is_valid_body: anything, ..call };
         let Ok(reply) = self.client.send(&subject, call).await else {

@@ -41,7 +41,7 @@ impl GitHub {
         let key = key?;
         if let Some(key) = &key {
             seal::key(&key.key).map_err(|error| {
-                let subject = Subject::Secrets(self.client.purpose(&target.destination));
+                let subject = Subject::Secrets(&target.destination);
                 Error::new(ErrorKind::Unreadable, subject, error.to_string())
             })?;
         }
@@ -64,8 +64,7 @@ impl GitHub {
 
     async fn fetch_key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>, Error> {
         let Destination { store, scope, .. } = &target.destination;
-        let purpose = self.client.purpose(&target.destination);
-        let subject = Subject::Secrets(purpose);
+        let subject = Subject::Secrets(&target.destination);
         let path = paths::public_key(*store, scope);
         match (self.client.get(&subject, &path).await, scope) {
             (Err(error), Scope::Environment { repository, environment })
@@ -83,7 +82,7 @@ impl GitHub {
                     return self.client.get::<Value>(&subject, &repository).await.map(|_| None);
                 }
                 let creation = self.client.call(Method::PUT, &at).json(&json!({}));
-                self.client.perform(&Subject::Environment(purpose), creation).await?;
+                self.client.perform(&Subject::Environment(&target.destination), creation).await?;
                 self.client.get(&subject, &path).await.map(Some)
             }
             (key, _) => key.map(Some),
@@ -102,7 +101,7 @@ impl GitHub {
 
     async fn fetch_readers(&self, target: &ConfiguredSecret) -> Result<Readers, Error> {
         let destination = &target.destination;
-        let subject = Subject::Secrets(self.client.purpose(destination));
+        let subject = Subject::Secrets(destination);
         let Some(existing) = self.find_secret(destination).await? else {
             let visibility = target.visibility.ok_or_else(|| {
                 let name = &destination.name;

@@ -161,12 +161,12 @@ impl GitHub {
 
     async fn page(&self, of: &Destination, number: usize) -> Result<Page, Error> {
         let path = format!("{}?per_page={PAGE}&page={number}", paths::secrets(of.store, &of.scope));
-        self.client.get(&Subject::Secrets(self.client.purpose(of)), &path).await
+        self.client.get(&Subject::Secrets(of), &path).await
     }
 
     /// One secret of a scope that is known to be readable.
     async fn secret_by_name(&self, destination: &Destination) -> Result<Option<ListedSecret>, Error> {
-        let subject = Subject::Secrets(self.client.purpose(destination));
+        let subject = Subject::Secrets(destination);
         match self.client.get(&subject, &paths::secret(destination)).await {
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             found => found.map(Some),
