@@ -100,10 +100,12 @@ impl Call {
         Ok(self.header(header::AUTHORIZATION, value))
     }
 
+    /// Adds a body, as JSON unless the headers name another media type.
     #[must_use]
     pub(crate) fn json(mut self, body: &Value) -> Self {
         self.body = Some(body.to_string().into());
-        self.header(header::CONTENT_TYPE, JSON)
+        self.headers.entry(header::CONTENT_TYPE).or_insert(JSON);
+        self
     }
 }
 

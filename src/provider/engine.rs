@@ -18,12 +18,11 @@ use serde_json::Value;
 use self::pages::Pages;
 use self::reading::{at, fields, fits_hint, hint_of};
 use self::requests::Subject;
-use super::connection::{Connection, explain};
+use super::connection::{Connection, described, explain};
 use super::file::template::text_of;
 use super::file::{Call, Condition, ProviderFile, ValueShape};
 use super::{
-    Error, ErrorKind, Expiry, Kind, MarkerIn, Mint, Minted, Overlap, Profile, ProviderSettings, RetireAction,
-    Token, Verification,
+    Error, ErrorKind, Kind, Mint, Minted, Profile, ProviderSettings, RetireAction, Token, Verification,
 };
 use crate::clock::ClockId;
 use crate::http::{Announce, Http, Values};
@@ -73,9 +72,9 @@ impl Provider {
     pub(crate) fn profile(&self) -> Profile {
         let file = self.file();
         Profile {
-            overlap: if file.regenerate.is_some() { Overlap::Native } else { Overlap::AcrossRuns },
-            expiry: if file.token.expires.is_some() { Expiry::Native } else { Expiry::ByAge },
-            marker_in: if file.token.marks_the_name() { MarkerIn::Name } else { MarkerIn::Description },
+            has_native_overlap: file.regenerate.is_some(),
+            expires: file.token.expires.is_some(),
+            marks_the_name: file.token.marks_the_name(),
             marker_max: file.token.marker_max,
             can_disable: file.disable.is_some(),
             can_set_expiry: file.set_expiry.is_some(),
@@ -89,9 +88,9 @@ impl Provider {
         let mut pages = Pages::new(&list.page, &self.file().token.id);
         loop {
             let request = self.request(&list.call, &Subject::default(), credential)?;
-            let what = self.connection.described(&request);
+            let what = described(&request);
             let request = pages.next(request, &self.connection.base)?;
-            let reply = Box::pin(self.connection.repeatable(request)).await?;
+            let reply = Box::pin(self.connection.repeatable(request, &list.call.needs)).await?;
             let shown: Value = reply.json().map_err(|_| Error::unreadable("no JSON").to(&what))?;
             // Something else that answers must not read as "there are no tokens".
             let items = list.items.iter().find_map(|pointer| pointer.of(&shown)?.as_array());
@@ -187,14 +186,14 @@ impl Provider {
         let verify = self.file().verify.as_ref()?;
         let subject = Subject::token(&minted.token, self.file());
         let request = self.verification(verify, &subject, &minted.value).ok()?;
-        let path = request.path.join("/");
+        let what = described(&request);
         let reply =
             Box::pin(self.connection.any(request)).await.ok().filter(|reply| reply.status.is_success())?;
         let shown: Value = reply.json().ok()?;
         let values = self.values(&subject);
         let unmet = verify.call.shows.iter().find(|condition| !condition.holds(&shown, &values))?;
         let how = if unmet.at.of(&shown).is_none() { "without" } else { "with another value at" };
-        Some(format!("GET /{path} was answered {how} {}", unmet.at.text()))
+        Some(format!("{what} was answered {how} {}", unmet.at.text()))
     }
 
     /// Disables or deletes a token with one request. `Ok` only for the documented reply.
@@ -213,7 +212,8 @@ impl Provider {
         };
         let call = call.ok_or_else(|| Error::invalid("this provider cannot disable a token"))?;
         let subject = Subject::token(token, file);
-        let reply = Box::pin(self.connection.once(self.request(call, &subject, credential)?)).await?;
+        let request = self.request(call, &subject, credential)?;
+        let reply = Box::pin(self.connection.once(request, &call.needs)).await?;
         // A proxy may answer 200 to anything.
         self.require(call, &subject, &reply).map(drop)
     }

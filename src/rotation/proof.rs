@@ -15,7 +15,7 @@ use super::session::{CredentialFallback, ProviderSession};
 use super::stop_signal::StopSignal;
 use crate::config::{Repository, Rotation, RotationKey};
 use crate::limits::delivery_window;
-use crate::provider::{Error, Expiry, MarkerIn, Mint, Minted, RetireAction, Token, Verification};
+use crate::provider::{Error, Mint, Minted, RetireAction, Token, Verification};
 use crate::redact::is_maskable;
 use crate::report::provider::{Outcome, Step};
 
@@ -106,8 +106,7 @@ impl Proof<'_> {
         let window = delivery_window(1);
         let marker = Marker::new(key, now, window, marker::new_run(Some(named))).signed(&keys);
         let name = "crossfade-proof";
-        let text =
-            if profile.marker_in == MarkerIn::Name { name } else { "made by crossfade provider prove" };
+        let text = if profile.marks_the_name { name } else { "made by crossfade provider prove" };
         let own = previous.as_ref().map_or_else(|| named.clone(), |previous| marker::strip(&previous.note));
         let text = as_long_as(text, &own);
         let marked = marker::annotate(&marker::cut(&text, profile.marker_max), &marker);
@@ -119,8 +118,7 @@ impl Proof<'_> {
             name,
             note: &marked,
             minted_at: marker.minted_at,
-            expires_at: (profile.expiry == Expiry::Native)
-                .then(|| now.saturating_add(life).unwrap_or(Timestamp::MAX)),
+            expires_at: profile.expires.then(|| now.saturating_add(life).unwrap_or(Timestamp::MAX)),
             previous_ends_at: None,
         };
         if let Err(why) = self.stop_signal.check() {
@@ -155,7 +153,7 @@ impl Proof<'_> {
         let asked = Asked {
             key: self.key(),
             privileges: previous.map(|previous| &previous.privileges),
-            ends_within: now.filter(|_| profile.expiry == Expiry::Native).map(|now| (now, self.shortest)),
+            ends_within: now.filter(|_| profile.expires).map(|now| (now, self.shortest)),
         };
         let value =
             check(is_maskable(&minted.value), "it is not 16 to 4096 visible ASCII characters: see `value`");

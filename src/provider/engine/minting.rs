@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Provider;
 use super::reading::at;
 use super::requests::Subject;
-use crate::provider::connection::ProviderRequest;
+use crate::provider::connection::described;
 use crate::provider::file::template::text_of;
 use crate::provider::file::{CreateCall, NewValue};
 use crate::provider::{Error, Mint, Token};
@@ -38,10 +38,9 @@ impl Provider {
                 regenerate
             }
         };
-        let request = self.request(&create.call, &subject, credential)?;
-        let request = ProviderRequest { body: Some(body), ..request };
-        let what = self.connection.described(&request);
-        let reply = Box::pin(self.connection.mint(request, &create.call.done)).await?;
+        let request = self.request(&create.call, &subject, credential)?.json(&body);
+        let what = described(&request);
+        let reply = Box::pin(self.connection.mint(request, &create.call.needs, &create.call.done)).await?;
         self.take_value(create, reply).map_err(|error| error.to(&what))
     }
 

@@ -6,8 +6,8 @@ use http::{HeaderMap, header};
 use serde_json::Value;
 use url::Url;
 
+use crate::http::Call;
 use crate::provider::Error;
-use crate::provider::connection::ProviderRequest;
 use crate::provider::file::template::{Pointer, text_of};
 use crate::provider::file::{Page, PageBy};
 
@@ -33,25 +33,21 @@ impl<'f> Pages<'f> {
 
     /// The request for the next page. Where the service names its address, that must stay on
     /// the origin: the credential is sent there.
-    pub(super) fn next<'r>(
-        &self,
-        request: ProviderRequest<'r>,
-        base: &Url,
-    ) -> Result<ProviderRequest<'r>, Error> {
-        let mut query: Vec<(String, String)> = Vec::new();
-        query.extend(self.page.limit.as_ref().map(|(name, size)| (name.clone(), size.to_string())));
-        let mut url = None;
-        match (&self.page.by, &self.next) {
-            (PageBy::Offset(name), _) => query.push((name.clone(), self.items.len().to_string())),
-            (PageBy::Number(name, first), _) => {
-                query.push((name.clone(), (first + self.count).to_string()));
+    pub(super) fn next(&self, mut request: Call, base: &Url) -> Result<Call, Error> {
+        let limit = self.page.limit.as_ref().map(|(name, size)| (name, size.to_string()));
+        let place = match (&self.page.by, &self.next) {
+            (PageBy::Offset(name), _) => Some((name, self.items.len().to_string())),
+            (PageBy::Number(name, first), _) => Some((name, (first + self.count).to_string())),
+            (PageBy::Cursor(name, _), Some(cursor)) => Some((name, cursor.clone())),
+            (PageBy::Next(_) | PageBy::Link, Some(next)) => {
+                return Ok(Call { url: next_url(next, base)?, ..request });
             }
-            (PageBy::Cursor(name, _), Some(cursor)) => query.push((name.clone(), cursor.clone())),
-            (PageBy::Next(_) | PageBy::Link, Some(next)) => url = Some(next_url(next, base)?),
-            (PageBy::Nothing, _) | (_, None) => {}
+            (PageBy::Nothing, _) | (_, None) => None,
+        };
+        for (name, value) in limit.into_iter().chain(place) {
+            request.url.query_pairs_mut().append_pair(name, &value);
         }
-        query.extend(request.query);
-        Ok(ProviderRequest { query, url, ..request })
+        Ok(request)
     }
 
     /// Adds a page; returns whether to request another. A page without new items ends
