@@ -5,7 +5,7 @@
 use serde_json::{Map, Value as Json, json};
 use url::Url;
 
-use super::providers::{self, ProviderName};
+use super::providers::ProviderName;
 use super::scalar::{Creation, SignedPattern};
 use super::secrets::SecretEntry;
 use super::workflows::Workflow;
@@ -14,7 +14,7 @@ use crate::diagnostic::{Invalid, Problems};
 use crate::period::Period;
 use crate::provider::file::ProviderKeys;
 use crate::redact::{TokenShape, holds_one, looks_like_a_secret, own_shapes};
-use crate::yaml::keys::{Field, List, Named, OneOrMore, Read, all, given, keys};
+use crate::yaml::keys::{Field, List, Named, OneOrMore, Read, keys};
 use crate::yaml::{self, Node, Value};
 
 keys! {
@@ -159,13 +159,7 @@ pub(super) fn read(text: &str, problems: &mut Problems) -> FileKeys {
         }
         Ok(root) => {
             refuse_secrets(&root, &own_shapes(text), problems);
-            let keys = FileKeys::read(&root, problems).unwrap_or_default();
-            let rotations = given(&keys.rotations).into_iter().flatten().filter_map(|one| one.value.as_ref());
-            let defaults = given(&keys.defaults).map(|defaults| &defaults.0);
-            for field in defaults.into_iter().chain(rotations).filter_map(|one| one.provider.as_ref()) {
-                providers::check_name(field, all(&keys.providers), problems);
-            }
-            keys
+            FileKeys::read(&root, problems).unwrap_or_default()
         }
         Err((origin, invalid)) => {
             problems.error(origin, invalid);

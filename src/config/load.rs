@@ -67,7 +67,8 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
         .collect();
     let own = all(&own);
     let providers = Providers::read(own, problems);
-    if let Some(field) = &flags.provider {
+    let all_keys = configured.iter().map(|one| one.keys).chain([&defaults.0, flags]);
+    for field in all_keys.filter_map(|keys| keys.provider.as_ref()) {
         providers::check_name(field, own, problems);
     }
     let in_file = file.is_some().then_some(flags);
