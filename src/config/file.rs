@@ -1,8 +1,7 @@
-//! The keys of the configuration file: what may stand where, and its JSON Schema.
+//! The keys of the configuration file: what may stand where.
 //!
 //! How values combine is decided in [`mod@super::load`] and [`super::validate`].
 
-use serde_json::{Map, Value as Json, json};
 use url::Url;
 
 use super::providers::ProviderName;
@@ -107,11 +106,6 @@ pub(crate) struct Defaults(pub(crate) RotationKeys);
 impl Read for Defaults {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         RotationKeys::read_only(DEFAULTS, node, problems).map(Self)
-    }
-    fn schema(groups: &mut Map<String, Json>) -> Json {
-        let mut schema = RotationKeys::group(DEFAULTS, groups);
-        schema["required"] = json!([]);
-        schema
     }
 }
 

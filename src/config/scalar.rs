@@ -1,8 +1,8 @@
-//! Single values of the configuration file: how each is read, and its JSON Schema.
+//! Single values of the configuration file: how each is read.
 
 use std::str::FromStr as _;
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 use url::Url;
 
 use super::address::origin;
@@ -12,16 +12,12 @@ use crate::yaml::keys::{Read, by_text};
 use crate::yaml::{Node, Value, words};
 
 by_text! {
-    Url, origin, { "type": "string", "format": "uri" };
-    Repository, Self::from_str, { "type": "string", "examples": ["acme/api"] };
-    SignedPattern, Self::parse, { "type": "string", "examples": ["acme/*", "!acme/legacy-*"] };
-    RotationKey, Self::from_str, { "type": "string", "examples": ["acme/api/ci-ingest"] };
-    Store, Self::parse, { "enum": (names(&Self::NAMES)) };
-    Visibility, Self::parse, { "enum": (names(&Self::NAMES)) };
-}
-
-fn names<T>(table: &[(&'static str, T)]) -> Vec<&'static str> {
-    table.iter().map(|(name, _)| *name).collect()
+    Url, origin;
+    Repository, Self::from_str;
+    SignedPattern, Self::parse;
+    RotationKey, Self::from_str;
+    Store, Self::parse;
+    Visibility, Self::parse;
 }
 
 impl Visibility {
@@ -84,8 +80,5 @@ impl Read for Creation {
             Json::Object(map) => Self(map),
             _ => Self(Map::new()),
         })
-    }
-    fn schema(_: &mut Map<String, Json>) -> Json {
-        json!({ "type": "object" })
     }
 }

@@ -1,8 +1,6 @@
 //! The secrets of a rotation: a short form or a mapping, read as a destination or as a
 //! pattern.
 
-use serde_json::{Map, Value as Json, json};
-
 use super::destination::{environment_name, owner_name, secret_name};
 use super::file::SecretMappingKeys;
 use super::{ConfiguredSecret, Destination, Repository, Scope, SecretPattern};
@@ -40,15 +38,6 @@ impl Read for SecretEntry {
             return mapping(&SecretMappingKeys::read(node, problems)?, node.origin, problems);
         }
         text(node, problems, |text| Destination::parse(text, &Repository::that_rotates())).map(Self::from)
-    }
-    fn schema(groups: &mut Map<String, Json>) -> Json {
-        json!({ "anyOf": [
-            {
-                "type": "string",
-                "description": "NAME, owner/repo:NAME, owner/repo@environment:NAME or org:acme:NAME; with dependabot+, codespaces+ or agents+ in front for another store than that of Actions.",
-            },
-            SecretMappingKeys::schema(groups),
-        ]})
     }
 }
 
