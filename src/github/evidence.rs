@@ -168,14 +168,13 @@ impl GitHub {
     async fn take_back(&self, secret: &Destination, subject: &Subject<'_>) -> String {
         let call = self.client.call(Method::DELETE, &paths::secret(secret));
         let call = Call { is_valid_body: anything, ..call };
-        let why = match self.client.send(subject, call).await {
-            Ok(reply) if reply.status.is_success() || reply.status == StatusCode::NOT_FOUND => None,
-            Ok(reply) => Some(self.client.refusal(&reply).reason()),
-            Err(error) => Some(error.cause),
-        };
-        let end = match why {
-            None => "It was deleted again".to_owned(),
-            Some(why) => format!("It could not be deleted ({why}): delete it by hand"),
+        let failed = |why: &str| format!("It could not be deleted ({why}): delete it by hand");
+        let end = match self.client.send(subject, call).await {
+            Ok(reply) if reply.status.is_success() || reply.status == StatusCode::NOT_FOUND => {
+                "It was deleted again".to_owned()
+            }
+            Ok(reply) => failed(&self.client.refusal(&reply).reason()),
+            Err(error) => failed(&error.cause),
         };
         format!("GitHub stored a write check, which it should have refused, as {secret}. {end}")
     }

@@ -128,32 +128,8 @@ impl Failed {
                 format!("reported a rate limit ({})", reply.status.as_u16())
             }
             Self::Reply(reply) => format!("answered {}", reply.status),
-            Self::Error(HttpError::Connect { cause, .. }) => {
-                format!("could not be reached ({})", plain(cause))
-            }
-            Self::Error(HttpError::Proxy { proxy, cause, .. }) => {
-                format!("could not be reached through the proxy {proxy} ({})", plain(cause))
-            }
-            Self::Error(HttpError::Timeout { .. }) => "did not answer in time".to_owned(),
-            Self::Error(HttpError::Dropped { cause, .. }) => {
-                format!("broke off its answer ({})", plain(cause))
-            }
-            Self::Error(HttpError::Garbled { status, .. }) => {
-                format!("answered {status} with something unreadable")
-            }
-            Self::Error(error) => error.to_string(),
+            Self::Error(error) => error.brief(),
         }
-    }
-}
-
-/// The system's words without its number: `connection refused`.
-fn plain(cause: &str) -> String {
-    let words = cause.split(" (os error ").next().unwrap_or(cause);
-    let mut letters = words.chars();
-    let is_word = words.chars().nth(1).is_some_and(char::is_lowercase);
-    match letters.next().filter(|_| is_word) {
-        Some(first) => first.to_lowercase().chain(letters).collect(),
-        None => words.to_owned(),
     }
 }
 
