@@ -236,7 +236,7 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
 fn check(mut inputs: Inputs<'_>, redactor: &Redactor) -> EarlyExit {
     let note = unread_file(&inputs).map(|note| format!("{note}\n")).unwrap_or_default();
     let format = settings::format(&mut inputs);
-    let (config, _) = offline(&mut inputs, redactor);
+    let config = offline(&mut inputs, redactor);
     let problems = Box::new(std::mem::take(inputs.problems));
     let config = config.filter(|_| !problems.has_errors());
     let exit_code = if config.is_some() { 0 } else { 2 };
@@ -254,11 +254,11 @@ fn check(mut inputs: Inputs<'_>, redactor: &Redactor) -> EarlyExit {
 }
 
 /// The configuration for a command that asks nothing of GitHub.
-pub(super) fn offline(inputs: &mut Inputs<'_>, redactor: &Redactor) -> (Option<Config>, Repository) {
+pub(super) fn offline(inputs: &mut Inputs<'_>, redactor: &Redactor) -> Option<Config> {
     let repository = repository::given(inputs).and_then(|field| field.value);
     let config = configuration(inputs, repository.as_ref(), redactor);
     compare_values(config.as_ref(), inputs, redactor);
-    (config, repository.unwrap_or_else(some_repository))
+    config
 }
 
 /// Stands for the repository that rotates where none is given and none is needed.

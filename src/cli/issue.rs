@@ -76,14 +76,12 @@ fn token(inputs: &mut Inputs<'_>, credential: Option<&GithubCredential>) -> Opti
         }
         GithubCredential::App { .. } => {
             let invalid = Invalid::new(format!("--report-issue needs a token, and {ISSUE_TOKEN} is not set"));
-            inputs.problems.error(
-                Origin::Missing,
-                invalid.help(format!(
-                    "a GitHub App writes the secrets, not the issue: set {ISSUE_TOKEN} to a token with the permission \
-                     Issues, read and write; in a workflow `${{{{ github.token }}}}` with `issues: write` (input \
-                     `issue-token`)"
-                )),
+            let help = format!(
+                "a GitHub App writes the secrets, not the issue: set {ISSUE_TOKEN} to a token with the permission \
+                 Issues, read and write; in a workflow `${{{{ github.token }}}}` with `issues: write` (input \
+                 `issue-token`)"
             );
+            inputs.problems.error(Origin::Missing, invalid.help(help));
             None
         }
     }

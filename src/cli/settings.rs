@@ -123,10 +123,8 @@ pub(super) fn marker_keys(inputs: &mut Inputs<'_>) -> Vec<SecretString> {
     let keys: Vec<&str> = keys.lines().map(str::trim).filter(|key| !key.is_empty()).collect();
     for key in keys.iter().filter(|key| !MARKER_KEY_LENGTH.contains(&key.len())) {
         let invalid = Invalid::new(format!("a marker key has {} characters; expected 16 to 4096", key.len()));
-        inputs.problems.error(
-            Origin::Input(MARKER_KEY),
-            invalid.help("make one with `openssl rand -hex 32`; several keys stand on a line each"),
-        );
+        let help = "make one with `openssl rand -hex 32`; several keys stand on a line each";
+        inputs.problems.error(Origin::Input(MARKER_KEY), invalid.help(help));
     }
     keys.into_iter().map(SecretString::from).collect()
 }

@@ -114,10 +114,8 @@ fn refuse_flags(flags: &RotationKeys, selected: &[&RotationKeys], problems: &mut
             other.0,
             wanted.0
         ));
-        problems.error(
-            *origin,
-            invalid.help("choose other rotations with --only, or leave the provider to the file"),
-        );
+        let help = "choose other rotations with --only, or leave the provider to the file";
+        problems.error(*origin, invalid.help(help));
     }
     let Some(Field { origin, value: Some(url) }) = &flags.provider_url else { return };
     let kind = |keys: &&RotationKeys| given(&keys.provider).or_else(|| given(&flags.provider)).cloned();

@@ -61,19 +61,15 @@ impl Read for Creation {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
             let invalid = Invalid::new(format!("expected a mapping, found {}", node.kind()));
-            return problems.note(
-                node.origin,
-                Err(invalid.help("write the provider's creation body, without name and expiry")),
-            );
+            let help = "write the provider's creation body, without name and expiry";
+            return problems.note(node.origin, Err(invalid.help(help)));
         };
         for (key, origin, _) in words(entries, problems) {
             let plain = key.to_ascii_lowercase().replace(['_', '-'], "");
             if NOT_IN_CREATE.split(' ').any(|decided| plain == decided) {
                 let invalid = Invalid::new(format!("`create` may not hold {}", quoted(key)));
-                problems.error(
-                    origin,
-                    invalid.help("the rotation's own `token` and `lifetime` decide name and expiry"),
-                );
+                let help = "the rotation's own `token` and `lifetime` decide name and expiry";
+                problems.error(origin, invalid.help(help));
             }
         }
         node.json(problems).map(|json| match json {

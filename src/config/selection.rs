@@ -66,14 +66,12 @@ impl Selection {
             let Some(name) = value.as_deref().filter(|name| !names.contains(name)) else { continue };
             let invalid = Invalid::new(format!("unknown rotation {}", quoted(name)));
             let known = names.iter().copied();
-            problems.error(
-                *origin,
-                match nearest(name, known.clone()) {
-                    Some(meant) => invalid.help(format!("did you mean {}?", quoted(meant))),
-                    None if names.len() <= 10 => invalid.help(format!("known: {}", one_of(known))),
-                    None => invalid,
-                },
-            );
+            let invalid = match nearest(name, known.clone()) {
+                Some(meant) => invalid.help(format!("did you mean {}?", quoted(meant))),
+                None if names.len() <= 10 => invalid.help(format!("known: {}", one_of(known))),
+                None => invalid,
+            };
+            problems.error(*origin, invalid);
         }
     }
 }

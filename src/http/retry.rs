@@ -39,7 +39,8 @@ pub(crate) struct RetryPolicy {
     /// wait that a server may ask for. If it asks for more, the call fails: an attempt that
     /// comes too early would only prolong the limit.
     pub budget: Duration,
-    /// A user waits: see [`Self::impatient`].
+    /// A user waits. Gives up soon on a host that cannot be reached at all, with a usual timeout
+    /// after some 5 s: the user may have misspelt its name.
     pub is_impatient: bool,
 }
 
@@ -48,13 +49,6 @@ impl RetryPolicy {
     /// 2 minutes in all.
     pub(crate) fn for_timeout(timeout: Duration) -> Self {
         Self { first_wait: timeout / 30, max_wait: timeout / 2, budget: timeout * 4, is_impatient: false }
-    }
-
-    /// Gives up soon on a host that cannot be reached at all, with a usual timeout after
-    /// some 5 s: the user may have misspelt its name.
-    #[must_use]
-    pub(crate) fn impatient(self) -> Self {
-        Self { is_impatient: true, ..self }
     }
 
     /// The attempts that a call may take, the first one included. A deadline comes first

@@ -16,10 +16,6 @@ use crate::clock::ClockId;
 use crate::http::retry::requested_wait;
 use crate::http::{Call, Http, HttpError, Peer, PeerPolicy, Reply, Values, json};
 
-/// How replies of providers are treated: no redirects; the ids are for the log alone.
-static POLICY: PeerPolicy =
-    PeerPolicy { request_ids: &["x-axiom-trace-id", "x-request-id"], ..PeerPolicy::STRICT };
-
 /// The API of one provider.
 pub(super) struct Connection {
     pub(super) http: Arc<Http>,
@@ -48,7 +44,7 @@ impl Connection {
         let own = base.path().trim_end_matches('/').to_owned();
         let whole = if own.ends_with(path) { own } else { format!("{own}{path}") };
         base.set_path(&whole);
-        Ok(Self { http, peer: Peer { clock, policy: &POLICY }, values, base })
+        Ok(Self { http, peer: Peer { clock, policy: &PeerPolicy::STRICT }, values, base })
     }
 
     /// Reads, or changes what another attempt would change to the same. Repeated as the

@@ -13,7 +13,7 @@ use super::marker::{self, Marker, MarkerKeys};
 use super::retire::retire;
 use super::session::{CredentialFallback, ProviderSession};
 use super::stop_signal::StopSignal;
-use crate::config::{Repository, Rotation, RotationKey};
+use crate::config::{Rotation, RotationKey};
 use crate::limits::delivery_window;
 use crate::provider::{Error, Mint, Minted, RetireAction, Token, Verification};
 use crate::redact::is_maskable;
@@ -34,7 +34,6 @@ pub(crate) struct Proof<'a> {
     pub session: &'a ProviderSession,
     /// The rotation whose token the new one is made like.
     pub rotation: &'a Rotation,
-    pub repository: &'a Repository,
     /// The shortest life of a token.
     pub shortest: Duration,
     /// How long the provider may lag.
@@ -69,7 +68,7 @@ impl Proof<'_> {
 
     /// No rotation has this key: their names may not contain brackets.
     fn key(&self) -> RotationKey {
-        RotationKey::new(self.repository, &format!("{}[prove]", self.rotation.name))
+        RotationKey::new(&self.rotation.repository, &format!("{}[prove]", self.rotation.name))
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, String> {
@@ -335,7 +334,7 @@ mod tests {
         assert_eq!(failures(&asked(), &token(None)), [""; 0]);
         let none = Token { note: "ci".to_owned(), ..token(None) };
         assert_eq!(failures(&asked(), &none), ["recognise it by its marker"]);
-        let repository = Repository { owner: "acme".into(), name: "infra".into() };
+        let repository = "acme/infra".parse().unwrap();
         let another = Asked { key: RotationKey::new(&repository, "another/prove"), ..asked() };
         assert_eq!(failures(&another, &token(None)), ["recognise it by its marker"]);
     }

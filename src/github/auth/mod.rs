@@ -32,6 +32,7 @@ pub(super) enum Auth {
 }
 
 /// `CROSSFADE_GITHUB_TOKEN`, and what GitHub has reported about it.
+#[derive(Default)]
 pub(super) struct UserToken {
     token: SecretString,
     expires_at: Mutex<Option<Timestamp>>,
@@ -52,11 +53,7 @@ impl Auth {
                     .call(http::Method::GET, "/")
                     .bearer(token)
                     .map_err(|error| Error::new(ErrorKind::Unauthenticated, "GitHub", error.to_string()))?;
-                Ok(Self::Token(UserToken {
-                    token: token.clone(),
-                    expires_at: Mutex::default(),
-                    scopes: Mutex::default(),
-                }))
+                Ok(Self::Token(UserToken { token: token.clone(), ..UserToken::default() }))
             }
             GithubCredential::App { id, private_key } => {
                 App::new(id, private_key, Arc::clone(transport), mode, announce)
