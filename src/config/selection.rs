@@ -1,6 +1,5 @@
 //! Which rotations of a file a run is about: `--only` and `--shard`.
 
-use std::fmt;
 use std::str::FromStr;
 
 use crate::diagnostic::{Invalid, Problems, nearest, one_of, quoted};
@@ -36,12 +35,6 @@ impl FromStr for Shard {
         };
         parse()
             .ok_or_else(|| Invalid::text("shard", text).hint("expected I/N with I from 1 to N, such as 2/4"))
-    }
-}
-
-impl fmt::Display for Shard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.index, self.count)
     }
 }
 

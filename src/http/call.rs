@@ -1,6 +1,5 @@
 //! A request as callers describe it, and the reply as they get it.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -109,7 +108,7 @@ impl Call {
     }
 }
 
-/// What came back. Its body is wiped when it is dropped, and in no `Debug`.
+/// What came back. Its body is wiped when it is dropped, and there is no `Debug` to print it.
 pub(crate) struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -139,15 +138,6 @@ impl Reply {
             status: self.status,
             said: String::new(),
         })
-    }
-}
-
-impl fmt::Debug for Reply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reply")
-            .field("status", &self.status)
-            .field("bytes", &self.body.len())
-            .finish_non_exhaustive()
     }
 }
 

@@ -178,17 +178,17 @@ impl Http {
             let permit = self.acquire(call).await;
             // The wait for the rate limiter does not count towards the timeout.
             let _ = began.set(Instant::now());
-            let reply = self.exchange(call, &url, number).await?;
+            let reply = self.exchange(call, &url, number).await.map_err(Failed::Error)?;
             if let Some(rate_limiter) = &call.rate_limiter {
                 rate_limiter.record(&reply);
             }
             drop(permit);
-            match redirect::target(call.peer.policy, &call.method, &reply)? {
+            match redirect::target(call.peer.policy, &call.method, &reply).map_err(Failed::Error)? {
                 Some(next) => url = next,
                 None => return judge(call, reply),
             }
         }
-        Err(HttpError::Redirect { from: origin(&call.url), to_origin: origin(&url) }.into())
+        Err(Failed::Error(HttpError::Redirect { from: origin(&call.url), to_origin: origin(&url) }))
     }
 
     async fn acquire(&self, call: &Call) -> Option<Permit> {
@@ -305,7 +305,8 @@ fn judge(call: &Call, reply: Reply) -> Result<Reply, Failed> {
             true => format!(": \"{}\"", Redactor::new().line(&text_of_page(reply.body()))),
             false => String::new(),
         };
-        return Err(HttpError::Garbled { origin: origin(&reply.url), status: reply.status, said }.into());
+        let (origin, status) = (origin(&reply.url), reply.status);
+        return Err(Failed::Error(HttpError::Garbled { origin, status, said }));
     }
     Ok(reply)
 }

@@ -92,7 +92,6 @@ impl Repetitions {
 }
 
 /// An attempt without success.
-#[derive(Debug)]
 pub(super) enum Failed {
     /// A reply, and its status is not one of success.
     Reply(Box<Reply>),
@@ -124,12 +123,6 @@ impl Failed {
             Self::Reply(reply) => format!("answered {}", reply.status),
             Self::Error(error) => error.brief(),
         }
-    }
-}
-
-impl From<HttpError> for Failed {
-    fn from(error: HttpError) -> Self {
-        Self::Error(error)
     }
 }
 

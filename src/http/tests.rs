@@ -35,6 +35,12 @@ impl Call {
     }
 }
 
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reply({})", self.status)
+    }
+}
+
 impl Reply {
     /// A reply without a body, from nowhere.
     pub(crate) fn of(status: StatusCode, headers: HeaderMap) -> Self {
