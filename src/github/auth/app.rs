@@ -363,9 +363,7 @@ impl Needs {
         let missing: Vec<String> = self
             .permissions
             .iter()
-            .filter(|(permission, right)| {
-                installation.right(permission).is_none_or(|granted| granted < **right)
-            })
+            .filter(|(permission, right)| installation.right(permission) < Some(**right))
             .map(|(permission, right)| match right {
                 Right::Read => format!("the {permission}: read"),
                 Right::Write => format!("the {permission}: read and write"),
