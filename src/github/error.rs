@@ -29,6 +29,9 @@ pub struct Error {
     pub remedy: Option<String>,
 }
 
+/// What a request to GitHub came to.
+pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
+
 /// The kinds of [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {

@@ -12,7 +12,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::auth::Need;
-use super::error::{Error, ErrorKind, Subject, missing_scope};
+use super::error::{Error, ErrorKind, Result, Subject, missing_scope};
 use super::peer::is_rate_limit;
 use super::permission::Permission;
 use super::{GitHub, Mode, paths};
@@ -40,7 +40,7 @@ pub(super) struct Checked {
     /// The repository or the organization in which it was made.
     place: String,
     /// What it shows of every scope of this owner.
-    found: Result<Evidence, Error>,
+    found: Result<Evidence>,
     /// It was refused for a reason of this repository's own.
     is_about_the_place: bool,
 }
@@ -50,14 +50,14 @@ impl GitHub {
     ///
     /// # Errors
     /// When it was shown that it may not, with the reason.
-    pub(super) async fn evidence(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
+    pub(super) async fn evidence(&self, target: &ConfiguredSecret) -> Result<Evidence> {
         let (is_open, permitted) = join(self.is_open(target), self.is_permitted(target)).await;
         let (is_open, permitted) = (is_open?, permitted?);
         Ok(Evidence { is_writable: is_open && permitted.is_writable, ..permitted })
     }
 
     /// Whether the destination's repository is known to accept writes.
-    async fn is_open(&self, target: &ConfiguredSecret) -> Result<bool, Error> {
+    async fn is_open(&self, target: &ConfiguredSecret) -> Result<bool> {
         let (Scope::Repository(repository) | Scope::Environment { repository, .. }) =
             &target.destination.scope
         else {
@@ -76,7 +76,7 @@ impl GitHub {
     }
 
     /// Whether the credential is known to have the permission to write.
-    async fn is_permitted(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
+    async fn is_permitted(&self, target: &ConfiguredSecret) -> Result<Evidence> {
         let writable = Evidence { is_writable: true, ..Evidence::default() };
         if self.client.credentials.has_permissions_for(Need::Secret(target)).await? {
             return Ok(writable);
@@ -99,7 +99,7 @@ impl GitHub {
 
     /// Whether a write check at the destination's owner has shown that it may be
     /// written.
-    async fn checked(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
+    async fn checked(&self, target: &ConfiguredSecret) -> Result<Evidence> {
         let Destination { store, scope, .. } = &target.destination;
         // In an environment that is still to be created nothing can be tried.
         if target.create_environment && matches!(self.public_key(target).await, Ok(None)) {
@@ -148,7 +148,7 @@ impl GitHub {
         reply: &Reply,
         secret: &Destination,
         subject: &Subject<'_>,
-    ) -> Result<Evidence, Error> {
+    ) -> Result<Evidence> {
         let warning = match reply.status {
             StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => None,
             StatusCode::FORBIDDEN | StatusCode::NOT_FOUND if !is_rate_limit(reply) => {

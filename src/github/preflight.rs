@@ -7,7 +7,7 @@ use octocrab::models::PublicKey;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::error::{Error, ErrorKind, Subject};
+use super::error::{Error, ErrorKind, Result, Subject};
 use super::{Evidence, GitHub, Mode, paths, seal};
 use crate::config::{ConfiguredSecret, Destination, Scope, Visibility};
 
@@ -34,7 +34,7 @@ impl GitHub {
     ///
     /// # Errors
     /// When the secret could not be written either.
-    pub(crate) async fn preflight(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
+    pub(crate) async fn preflight(&self, target: &ConfiguredSecret) -> Result<Evidence> {
         let (key, readers, evidence) =
             join3(self.public_key(target), self.readers(target), self.evidence(target)).await;
         readers?;
@@ -51,7 +51,7 @@ impl GitHub {
     /// The public key of a destination's scope. Creates the environment if the
     /// configuration asks for that; `None`: it could be created, but this run changes
     /// nothing.
-    pub(super) async fn public_key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>, Error> {
+    pub(super) async fn public_key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>> {
         let Destination { store, scope, .. } = &target.destination;
         self.public_keys.get(&paths::scope_key(*store, scope), || self.fetch_key(target)).await
     }
@@ -62,7 +62,7 @@ impl GitHub {
         self.public_keys.forget(&paths::scope_key(*store, scope), |known| known.as_ref() == Some(key));
     }
 
-    async fn fetch_key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>, Error> {
+    async fn fetch_key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>> {
         let Destination { store, scope, .. } = &target.destination;
         let subject = Subject::Secrets(&target.destination);
         let path = paths::public_key(*store, scope);
@@ -90,7 +90,7 @@ impl GitHub {
     }
 
     /// Who may read an organization secret; `None` for other scopes.
-    pub(super) async fn readers(&self, target: &ConfiguredSecret) -> Result<Option<Readers>, Error> {
+    pub(super) async fn readers(&self, target: &ConfiguredSecret) -> Result<Option<Readers>> {
         let destination = &target.destination;
         if !matches!(destination.scope, Scope::Organization(_)) {
             return Ok(None);
@@ -99,7 +99,7 @@ impl GitHub {
         self.readers.get(&key, || self.fetch_readers(target)).await.map(Some)
     }
 
-    async fn fetch_readers(&self, target: &ConfiguredSecret) -> Result<Readers, Error> {
+    async fn fetch_readers(&self, target: &ConfiguredSecret) -> Result<Readers> {
         let destination = &target.destination;
         let subject = Subject::Secrets(destination);
         let Some(existing) = self.find_secret(destination).await? else {
@@ -122,7 +122,7 @@ impl GitHub {
 
     /// Every selected repository. A list that changes while it is read is read once
     /// more, because writing back an incomplete one would revoke access.
-    async fn selected(&self, subject: &Subject<'_>, destination: &Destination) -> Result<Vec<u64>, Error> {
+    async fn selected(&self, subject: &Subject<'_>, destination: &Destination) -> Result<Vec<u64>> {
         let path = paths::selected_repositories(destination);
         for _ in 0..2 {
             let (listed, total) = self.client.pages::<SelectedRepository>(subject, &path).await?;

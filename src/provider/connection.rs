@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use url::Url;
 
-use super::{Error, ErrorKind, Verification};
+use super::{Error, ErrorKind, Result, Verification};
 use crate::clock::ClockId;
 use crate::http::retry::requested_wait;
 use crate::http::{Call, Http, HttpError, Peer, PeerPolicy, Reply, Values, json};
@@ -35,7 +35,7 @@ impl Connection {
         values: Values,
         url: Option<&Url>,
         api: Option<&Url>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         let given = url.or(api).ok_or_else(|| {
             Error::invalid("this provider has no public address: `provider_url` must say where it is")
         })?;
@@ -50,19 +50,19 @@ impl Connection {
     /// Reads, or changes what another attempt would change to the same. Repeated as the
     /// retry policy allows. `needs`: what the credential must be allowed to do, for the error
     /// that says it is not.
-    pub(super) async fn repeatable(&self, call: Call, needs: &str) -> Result<Reply, Error> {
+    pub(super) async fn repeatable(&self, call: Call, needs: &str) -> Result<Reply> {
         self.send(Call { is_valid_body: json, ..call.idempotent() }, needs).await
     }
 
     /// The same, whatever the answer is.
-    pub(super) async fn any(&self, call: Call) -> Result<Reply, Error> {
+    pub(super) async fn any(&self, call: Call) -> Result<Reply> {
         let call = Call { is_valid_body: json, ..call.idempotent() };
         self.http.send(call).await.map_err(|error| unsent(&error))
     }
 
     /// Mints: sent exactly once. An error's [`ErrorKind`] tells whether the request may
     /// have been processed.
-    pub(super) async fn mint(&self, call: Call, needs: &str, done: &[u16]) -> Result<Value, Error> {
+    pub(super) async fn mint(&self, call: Call, needs: &str, done: &[u16]) -> Result<Value> {
         let reply = self.send(call, needs).await?;
         if !done.contains(&reply.status.as_u16()) {
             return Err(Error::unexpected(reply.status.as_u16()));
@@ -72,14 +72,14 @@ impl Connection {
 
     /// Disables or deletes a token. Sent once, because the token must be read again
     /// before a repetition.
-    pub(super) async fn once(&self, call: Call, needs: &str) -> Result<Reply, Error> {
+    pub(super) async fn once(&self, call: Call, needs: &str) -> Result<Reply> {
         // Not repeated even if the connection fails.
         self.send(Call { deadline: Some(Instant::now()), ..call }, needs).await
     }
 
     /// Verifies that `headers` may GET a path on the provider's own origin. A success
     /// reply that is not JSON may come from a proxy: it verifies nothing.
-    pub(super) async fn verify(&self, path: &str, mut headers: HeaderMap) -> Result<Verification, Error> {
+    pub(super) async fn verify(&self, path: &str, mut headers: HeaderMap) -> Result<Verification> {
         let url = self.base.join(path).ok().filter(|url| url.origin() == self.base.origin());
         let url = url.ok_or_else(|| Error::invalid("`verify` is no path on the provider's origin"))?;
         headers.remove(header::ACCEPT);
@@ -93,7 +93,7 @@ impl Connection {
     }
 
     /// The address of a path below the base; its segments are encoded here.
-    pub(super) fn url(&self, path: &[String], query: &[(String, String)]) -> Result<Url, Error> {
+    pub(super) fn url(&self, path: &[String], query: &[(String, String)]) -> Result<Url> {
         let mut url = self.base.clone();
         // Dot segments would be resolved away, and the request with them. `Url` drops
         // tabs and line breaks, which would make one id of another.
@@ -118,7 +118,7 @@ impl Connection {
         Call { headers, values: Some(self.values.clone()), ..Call::new(self.peer, method, url) }
     }
 
-    async fn send(&self, call: Call, needs: &str) -> Result<Reply, Error> {
+    async fn send(&self, call: Call, needs: &str) -> Result<Reply> {
         let what = described(&call);
         let reply = self.http.send(call).await.map_err(|error| unsent(&error))?;
         if reply.status.is_success() { Ok(reply) } else { Err(explain(&reply, needs).to(&what)) }

@@ -22,7 +22,8 @@ use super::connection::{Connection, described, explain};
 use super::file::template::text_of;
 use super::file::{Call, Condition, ProviderFile, ValueShape};
 use super::{
-    Error, ErrorKind, Kind, Mint, Minted, Profile, ProviderSettings, RetireAction, Token, Verification,
+    Error, ErrorKind, Kind, Mint, Minted, Profile, ProviderSettings, Result, RetireAction, Token,
+    Verification,
 };
 use crate::clock::ClockId;
 use crate::http::{Announce, Http, Values};
@@ -46,7 +47,7 @@ impl Provider {
         http: Arc<Http>,
         clock: ClockId,
         announce: Announce,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         let file = settings.kind.file();
         let values = Values { fields: Arc::clone(&file.secrets), announce };
         let connection = Connection::new(http, clock, values, settings.url.as_ref(), file.api.as_ref())?;
@@ -83,7 +84,7 @@ impl Provider {
     }
 
     /// Every token that the credential can see.
-    pub(crate) async fn list(&self, credential: &SecretString) -> Result<Vec<Token>, Error> {
+    pub(crate) async fn list(&self, credential: &SecretString) -> Result<Vec<Token>> {
         let list = &self.file().list;
         let mut pages = Pages::new(&list.page, &self.file().token.id);
         loop {
@@ -111,7 +112,7 @@ impl Provider {
     }
 
     /// One token by its id; `None` if the service answers that it does not exist.
-    pub(crate) async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
+    pub(crate) async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>> {
         let Some(call) = &self.file().get else {
             return Ok(Box::pin(self.list(credential)).await?.into_iter().find(|token| token.id == id));
         };
@@ -124,7 +125,7 @@ impl Provider {
     }
 
     /// The token that a reply shows; `None` if the reply shows that it has ended.
-    fn read_item(&self, call: &Call, reply: &Value) -> Result<Option<Token>, Error> {
+    fn read_item(&self, call: &Call, reply: &Value) -> Result<Option<Token>> {
         let item = call.item.as_ref().and_then(|at| at.of(reply));
         // A reply from something else must not be taken for an ended token.
         let item = item.filter(|item| self.file().token.id.of(item).and_then(text_of).is_some());
@@ -133,7 +134,7 @@ impl Provider {
     }
 
     /// Creates the new token. Sent once: the caller decides what a lost reply means.
-    pub(crate) async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
+    pub(crate) async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted> {
         let whole = match mint.previous {
             Some(previous) => self.complete(credential, previous).await?,
             None => None,
@@ -154,7 +155,7 @@ impl Provider {
     }
 
     /// Verifies that the provider accepts a new value, at the path `verify` if there is one.
-    pub(crate) async fn verify(&self, minted: &Minted, verify: Option<&str>) -> Result<Verification, Error> {
+    pub(crate) async fn verify(&self, minted: &Minted, verify: Option<&str>) -> Result<Verification> {
         let file = self.file();
         if let Some(path) = verify {
             let auth = file.verify.as_ref().and_then(|verify| verify.auth.as_ref()).unwrap_or(&file.auth);
@@ -204,7 +205,7 @@ impl Provider {
         credential: &SecretString,
         token: &Token,
         action: RetireAction,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         let file = self.file();
         let call = match action {
             RetireAction::Disable => file.disable.as_ref(),
@@ -225,7 +226,7 @@ impl Provider {
         credential: &SecretString,
         token: &Token,
         expires_at: Timestamp,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         let Some(call) = &self.file().set_expiry else {
             return Err(Error::invalid("this provider cannot change the expiry of a token"));
         };

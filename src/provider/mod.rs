@@ -225,6 +225,9 @@ pub(crate) enum RetireAction {
     Delete,
 }
 
+/// What a request to a provider came to.
+type Result<T, E = Error> = std::result::Result<T, E>;
+
 /// An error of any provider.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]

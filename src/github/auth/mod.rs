@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::client::Credentials;
-use super::error::{self, Error, ErrorKind, SignedWith, Subject};
+use super::error::{self, Error, ErrorKind, Result, SignedWith, Subject};
 use super::settings::{GithubCredential, Mode};
 use super::transport::Transport;
 use crate::http::Announce;
@@ -46,7 +46,7 @@ impl Auth {
         transport: &Arc<Transport>,
         mode: Mode,
         announce: Announce,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         match credential {
             GithubCredential::Token(token) => {
                 transport
@@ -74,7 +74,7 @@ impl Auth {
     ///
     /// # Errors
     /// When an App lacks one of them, or is not installed there.
-    pub(super) async fn has_permissions_for(&self, need: Need<'_>) -> Result<bool, Error> {
+    pub(super) async fn has_permissions_for(&self, need: Need<'_>) -> Result<bool> {
         match self {
             Self::Token(_) => Ok(false),
             Self::App(app) => app.check(need).await.map(|()| true),
@@ -123,7 +123,7 @@ impl UserToken {
 }
 
 impl Credentials for Auth {
-    async fn token(&self, subject: &Subject<'_>) -> Result<SecretString, Error> {
+    async fn token(&self, subject: &Subject<'_>) -> Result<SecretString> {
         match (self, subject) {
             (Self::Token(user), _) => Ok(user.token.clone()),
             (Self::App(app), Subject::Repositories(owner)) => app.metadata_token(owner).await,

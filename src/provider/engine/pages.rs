@@ -7,9 +7,9 @@ use serde_json::Value;
 use url::Url;
 
 use crate::http::Call;
-use crate::provider::Error;
 use crate::provider::file::template::{Pointer, text_of};
 use crate::provider::file::{Page, PageBy};
+use crate::provider::{Error, Result};
 
 /// The most pages that a list of tokens may have.
 const MOST_PAGES: usize = 100;
@@ -33,7 +33,7 @@ impl<'f> Pages<'f> {
 
     /// The request for the next page. Where the service names its address, that must stay on
     /// the origin: the credential is sent there.
-    pub(super) fn next(&self, mut request: Call, base: &Url) -> Result<Call, Error> {
+    pub(super) fn next(&self, mut request: Call, base: &Url) -> Result<Call> {
         let limit = self.page.limit.as_ref().map(|(name, size)| (name, size.to_string()));
         let place = match (&self.page.by, &self.next) {
             (PageBy::Offset(name), _) => Some((name, self.items.len().to_string())),
@@ -52,12 +52,7 @@ impl<'f> Pages<'f> {
 
     /// Adds a page; returns whether to request another. A page without new items ends
     /// the list, and an item that moved to the next page counts once.
-    pub(super) fn add(
-        &mut self,
-        page: Vec<Value>,
-        reply: &Value,
-        headers: &HeaderMap,
-    ) -> Result<bool, Error> {
+    pub(super) fn add(&mut self, page: Vec<Value>, reply: &Value, headers: &HeaderMap) -> Result<bool> {
         self.count += 1;
         if self.count > MOST_PAGES {
             return Err(Error::unreadable("a list of tokens without an end"));
@@ -95,7 +90,7 @@ impl<'f> Pages<'f> {
     }
 }
 
-fn next_url(next: &str, base: &Url) -> Result<Url, Error> {
+fn next_url(next: &str, base: &Url) -> Result<Url> {
     // Some services leave out the API's own path.
     let is_below = next.starts_with('/') && !next.starts_with("//") && !next.starts_with(base.path());
     let next =
