@@ -123,6 +123,14 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
+    /// The repository, or an environment of it.
+    pub(crate) fn of(repository: Repository, environment: Option<String>) -> Self {
+        match environment {
+            Some(environment) => Self::Environment { repository, environment },
+            None => Self::Repository(repository),
+        }
+    }
+
     /// What equality and hash go by: the printed form, in which `:` and `@` tell the kinds apart.
     fn folded(&self) -> String {
         self.to_string().to_lowercase()

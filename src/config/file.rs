@@ -5,10 +5,10 @@
 use url::Url;
 
 use super::providers::ProviderName;
-use super::scalar::{Creation, SignedPattern};
+use super::scalar::Creation;
 use super::secrets::SecretEntry;
 use super::workflows::Workflow;
-use super::{DEFAULT_CREDENTIAL, Policy, Repository, RotationKey, Store, Visibility};
+use super::{DEFAULT_CREDENTIAL, Policy, Repository, RepositoryPattern, RotationKey, Store, Visibility};
 use crate::diagnostic::{Invalid, Problems};
 use crate::period::Period;
 use crate::provider::file::ProviderKeys;
@@ -117,7 +117,7 @@ keys! {
         /// The repository, owner/name.
         repository: Repository,
         /// Patterns of repositories, like acme/* or !acme/legacy-*.
-        repositories: List<SignedPattern>,
+        repositories: List<RepositoryPattern>,
         /// A deployment environment of the repository.
         environment: String,
         /// Create the environment if it does not exist.

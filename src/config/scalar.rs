@@ -14,7 +14,7 @@ use crate::yaml::{Node, Value, words};
 by_text! {
     Url, origin;
     Repository, Self::from_str;
-    SignedPattern, Self::parse;
+    RepositoryPattern, Self::from_str;
     RotationKey, Self::from_str;
     Store, Self::parse;
     Visibility, Self::parse;
@@ -32,20 +32,6 @@ impl Visibility {
 impl std::fmt::Display for Visibility {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(name_of(&Self::NAMES, *self))
-    }
-}
-
-/// A pattern that takes in, or with `!` in front leaves out.
-#[derive(Debug, Clone)]
-pub(crate) struct SignedPattern {
-    pub(crate) leaves_out: bool,
-    pub(crate) pattern: RepositoryPattern,
-}
-
-impl SignedPattern {
-    fn parse(text: &str) -> Result<Self, Invalid> {
-        let inner = text.strip_prefix('!');
-        Ok(Self { leaves_out: inner.is_some(), pattern: inner.unwrap_or(text).parse()? })
     }
 }
 

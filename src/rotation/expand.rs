@@ -94,10 +94,7 @@ fn shown(pattern: &SecretPattern) -> String {
 
 /// The secret that a pattern stands for in one repository.
 fn target(pattern: &SecretPattern, repository: crate::config::Repository) -> ConfiguredSecret {
-    let scope = match &pattern.environment {
-        Some(environment) => Scope::Environment { repository, environment: environment.clone() },
-        None => Scope::Repository(repository),
-    };
+    let scope = Scope::of(repository, pattern.environment.clone());
     ConfiguredSecret {
         destination: Destination { store: pattern.store, scope, name: pattern.name.clone() },
         create_environment: pattern.create_environment,

@@ -7,8 +7,10 @@ use url::Url;
 use super::Node;
 use super::keys::{At, List, Named, OneOrMore, OrNone};
 use crate::config::file::{SecretMappingKeys, WorkflowKeys};
-use crate::config::scalar::{Creation, SignedPattern};
-use crate::config::{ProviderName, Repository, RotationKey, SecretEntry, Store, Visibility, Workflow};
+use crate::config::scalar::Creation;
+use crate::config::{
+    ProviderName, Repository, RepositoryPattern, RotationKey, SecretEntry, Store, Visibility, Workflow,
+};
 use crate::period::Period;
 use crate::provider::file::keys::{PageKeys, PageMapping, PointerOrRoot};
 use crate::provider::file::template::Pointer;
@@ -84,7 +86,7 @@ values! {
     Period => { "type": "string", "examples": ["90d", "48h", "1d12h"] };
     Url => { "type": "string", "format": "uri" };
     Repository => { "type": "string", "examples": ["acme/api"] };
-    SignedPattern => { "type": "string", "examples": ["acme/*", "!acme/legacy-*"] };
+    RepositoryPattern => { "type": "string", "examples": ["acme/*", "!acme/legacy-*"] };
     RotationKey => { "type": "string", "examples": ["acme/api/ci-ingest"] };
     Store => { "enum": (Self::NAMES.map(|(name, _)| name)) };
     Visibility => { "enum": (Self::NAMES.map(|(name, _)| name)) };
