@@ -136,12 +136,17 @@ impl Scope {
         self.to_string().to_lowercase()
     }
 
+    /// The repository that it is, or that the environment is of; `None`: an organization.
+    pub(crate) fn repository(&self) -> Option<&Repository> {
+        match self {
+            Self::Repository(repository) | Self::Environment { repository, .. } => Some(repository),
+            Self::Organization(_) => None,
+        }
+    }
+
     /// The repository, or the organization, without an environment.
     pub(crate) fn place(&self) -> String {
-        match self {
-            Self::Repository(repository) | Self::Environment { repository, .. } => repository.to_string(),
-            Self::Organization(name) => name.clone(),
-        }
+        self.repository().map_or_else(|| self.owner().to_owned(), ToString::to_string)
     }
 
     /// The user or organization that everything in this scope belongs to.

@@ -58,11 +58,7 @@ impl GitHub {
 
     /// Whether the destination's repository is known to accept writes.
     async fn is_open(&self, target: &ConfiguredSecret) -> Result<bool> {
-        let (Scope::Repository(repository) | Scope::Environment { repository, .. }) =
-            &target.destination.scope
-        else {
-            return Ok(true);
-        };
+        let Some(repository) = target.destination.scope.repository() else { return Ok(true) };
         let subject = Subject::Secrets(&target.destination);
         let Ok(record) = self.repository(&subject, repository).await else { return Ok(false) };
         let why = match (record.archived, record.disabled) {

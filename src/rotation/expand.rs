@@ -146,10 +146,7 @@ impl<'a> SecretOwners<'a> {
         if let Some(named) = self.named.get(destination).filter(|named| named.key != own.key) {
             return Some(named);
         }
-        let repository = match &destination.scope {
-            Scope::Repository(repository) | Scope::Environment { repository, .. } => repository,
-            Scope::Organization(_) => return None,
-        };
+        let repository = destination.scope.repository()?;
         let patterns = self.patterns.get(&(destination.store, destination.name.as_str()))?;
         let takes = |(rotation, pattern): &&(&Rotation, &SecretPattern)| {
             rotation.key != own.key

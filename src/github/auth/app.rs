@@ -20,7 +20,7 @@ use super::super::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission, Ri
 use super::super::transport::Transport;
 use super::super::{paths, settings::Mode};
 use super::jwt::Signer;
-use crate::config::{ConfiguredSecret, Repository, Scope, Workflow};
+use crate::config::{ConfiguredSecret, Repository, Workflow};
 use crate::http::{Announce, Call, Values};
 
 /// How long before its expiry a token is replaced.
@@ -344,11 +344,9 @@ impl Needs {
                 let scope = &target.destination.scope;
                 let permission = Permission::of(target.destination.store, scope);
                 self.need(permission, if is_reading { permission.to_list() } else { Right::Write });
-                match scope {
-                    Scope::Repository(repository) | Scope::Environment { repository, .. } => {
-                        self.repositories.insert(repository.name.to_ascii_lowercase());
-                    }
-                    Scope::Organization(_) => self.all_repositories = true,
+                match scope.repository() {
+                    Some(one) => drop(self.repositories.insert(one.name.to_ascii_lowercase())),
+                    None => self.all_repositories = true,
                 }
                 if target.create_environment && !is_reading {
                     self.need(ACTIONS, Right::Read);
