@@ -424,25 +424,18 @@ pub(super) fn credentials<'a>(
 /// Registers what the file's rotations sign in with, selected or not, and notes
 /// credentials that are another service's.
 fn compare_values(config: Option<&Config>, inputs: &mut Inputs<'_>, redactor: &Redactor) {
-    let environment = inputs.environment;
-    let of_github = [settings::GITHUB_TOKEN, settings::APP_KEY, settings::ISSUE_TOKEN].into_iter();
-    let mut held: Vec<Held<'_>> = of_github
-        .filter_map(|variable| {
-            let value = SecretString::from(environment.get(variable)?);
-            Some(Held { variable, value, provider: None })
-        })
-        .collect();
+    let of_github = [settings::GITHUB_TOKEN, settings::APP_KEY, settings::ISSUE_TOKEN];
+    let of_github = of_github.into_iter().map(|variable| (None, variable));
     let rotations = config.into_iter().flat_map(|config| config.rotations.iter().chain(&config.unselected));
     let providers = rotations.map(|rotation| &rotation.provider);
-    for (provider, variable) in
-        providers.flat_map(|one| one.credentials().map(move |variable| (one, variable)))
-    {
-        let Some(value) = environment.get(variable) else { continue };
-        let value = SecretString::from(value);
+    let of_providers =
+        providers.flat_map(|one| one.credentials().map(move |variable| (Some(one), variable.as_str())));
+    let mut held: Vec<Held<'_>> = Vec::new();
+    for (provider, variable) in of_github.chain(of_providers) {
+        let Some(value) = inputs.environment.get(variable).map(SecretString::from) else { continue };
         redactor.register(&value);
-        let is_known = |one: &Held<'_>| one.variable == variable && one.provider == Some(provider);
-        if !held.iter().any(is_known) {
-            held.push(Held { variable, value, provider: Some(provider) });
+        if !held.iter().any(|one| one.variable == variable && one.provider == provider) {
+            held.push(Held { variable, value, provider });
         }
     }
     check_values(&held, inputs.problems);
