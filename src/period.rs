@@ -23,7 +23,7 @@ use crate::yaml::keys::by_text;
 pub(crate) struct Period(SignedDuration);
 
 by_text! {
-    Period, Self::from_str, { "type": "string", "examples": ["90d", "48h", "1d12h"] };
+    Period, Self::from_str;
 }
 
 /// The longest period: 100 years of 365.25 days.

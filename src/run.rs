@@ -166,9 +166,7 @@ async fn carry_out(
     let clock = Arc::new(Clock::default());
     let request_timeout = options.request_timeout.unsigned();
     let mut settings = HttpSettings::new(request_timeout);
-    if host.has_user() {
-        settings.retry = settings.retry.impatient();
-    }
+    settings.retry.is_impatient = host.has_user();
     let http = Arc::new(Http::new(settings, Arc::clone(&clock)).with_progress(progress.clone()));
     let mode = match run.command {
         Command::Status { .. } => Mode::ReadOnly,

@@ -4,6 +4,9 @@
 //! [`keys`] interprets the tree.
 
 pub(crate) mod keys;
+#[cfg(test)]
+#[path = "yaml/schema_tests.rs"]
+pub(crate) mod schema;
 
 use std::collections::HashMap;
 use std::fmt;

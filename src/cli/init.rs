@@ -6,10 +6,10 @@ use std::str::FromStr as _;
 use clap::{ArgAction, Command as Clap};
 
 use super::input::Inputs;
-use super::invocation::EarlyExit;
+use super::invocation::{self, EarlyExit};
 use super::{network, option, repository, rotation, settings, switch};
+use crate::config::Destination;
 use crate::config::address::origin;
-use crate::config::{Destination, Repository};
 use crate::diagnostic::{Invalid, Origin, printable, quoted};
 use crate::github::GithubSettings;
 use crate::init::{Answers, Extras, files, write};
@@ -82,9 +82,8 @@ pub(super) fn run(mut inputs: Inputs<'_>) -> Result<InitRun, EarlyExit> {
     let provider_url = inputs.parsed("provider-url", origin).and_then(|field| field.value);
     let with = inputs.list("with", &['\n'], pair).into_iter().filter_map(|field| field.value).collect();
     let token = inputs.parsed("token", crate::config::token_name).and_then(|field| field.value);
-    let anywhere = Repository { owner: "any".to_owned(), name: "any".to_owned() };
     let secrets = inputs.list("secret", &['\n'], |text| {
-        Destination::parse(text, repository.as_ref().unwrap_or(&anywhere)).map(|_| text.to_owned())
+        Destination::parse(text, &invocation::some_repository()).map(|_| text.to_owned())
     });
     let secrets = secrets.into_iter().filter_map(|field| field.value).collect();
     let extras =
@@ -93,10 +92,9 @@ pub(super) fn run(mut inputs: Inputs<'_>) -> Result<InitRun, EarlyExit> {
     let monitor = extras.monitor.then_some(files::MONITOR);
     for path in write::existing(&folder, [files::CONFIG, files::ROTATE].into_iter().chain(monitor)) {
         let invalid = Invalid::new(format!("{path} exists already, and init overwrites nothing"));
-        let help = if path.starts_with(files::CONFIG.trim_end_matches("yml")) {
-            "add the rotation to it, or move it away"
-        } else {
-            "move it away"
+        let help = match path.starts_with(files::CONFIG.trim_end_matches("yml")) {
+            true => "add the rotation to it, or move it away",
+            false => "move it away",
         };
         inputs.problems.error(Origin::Missing, invalid.help(help));
     }

@@ -110,16 +110,6 @@ impl Inputs<'_> {
         given.into_iter().map(|(text, origin)| self.field((text.to_owned(), origin), &parse)).collect()
     }
 
-    /// The values of an option that another parser has checked, for use as a name.
-    pub(super) fn written(&self, name: &str) -> Vec<String> {
-        let flags = self.matches.get_many::<String>(name).into_iter().flatten();
-        let flags: Vec<&str> = flags.map(String::as_str).filter(|text| !text.is_empty()).collect();
-        let variable = NAMES.get(name).and_then(|(_, variable)| self.environment.get(variable));
-        let given = if flags.is_empty() { variable.into_iter().collect() } else { flags };
-        let items = given.into_iter().flat_map(|text| text.split([',', '\n'])).map(str::trim);
-        items.filter(|item| !item.is_empty()).map(str::to_owned).collect()
-    }
-
     /// A switch: the flag, or the variable when it is `true`.
     pub(super) fn switch(&mut self, name: &str) -> bool {
         if self.matches.get_flag(name) {

@@ -23,7 +23,7 @@ use crate::config::{
 };
 use crate::diagnostic::{Invalid, Origin, Problems, printable};
 use crate::environment::{Environment, visible};
-use crate::github::{GithubCredential, GithubSettings};
+use crate::github::GithubSettings;
 use crate::issue::IssueSettings;
 use crate::period::Period;
 use crate::redact::{GRAM, Redactor, looks_like_a_secret, own_shapes};
@@ -32,9 +32,6 @@ use crate::yaml::{MAX_BYTES, keys::Field};
 
 /// The default path of the configuration file.
 pub(super) const DEFAULT_FILE: &str = ".github/crossfade.yml";
-
-/// The name that `check` uses for the repository that rotates if none is given.
-const SOME_REPOSITORY: (&str, &str) = ("this", "repository");
 
 /// Something to do over the network; everything offline has been checked.
 #[derive(Debug)]
@@ -208,7 +205,7 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
         }
         Command::Doctor => None,
     };
-    compare_values(config.as_ref(), github.as_ref(), &mut inputs, redactor);
+    compare_values(config.as_ref(), &mut inputs, redactor);
     let marker_keys = settings::marker_keys(&mut inputs);
     let problems = inputs.problems;
     if let (Some(config), Some(github)) = (&config, &github) {
@@ -239,9 +236,7 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
 fn check(mut inputs: Inputs<'_>, redactor: &Redactor) -> EarlyExit {
     let note = unread_file(&inputs).map(|note| format!("{note}\n")).unwrap_or_default();
     let format = settings::format(&mut inputs);
-    let repository = repository::given(&mut inputs).and_then(|field| field.value);
-    let config = configuration(&mut inputs, repository.as_ref(), redactor);
-    compare_values(config.as_ref(), None, &mut inputs, redactor);
+    let config = offline(&mut inputs, redactor);
     let problems = Box::new(std::mem::take(inputs.problems));
     let config = config.filter(|_| !problems.has_errors());
     let exit_code = if config.is_some() { 0 } else { 2 };
@@ -259,15 +254,16 @@ fn check(mut inputs: Inputs<'_>, redactor: &Redactor) -> EarlyExit {
 }
 
 /// The configuration for a command that asks nothing of GitHub.
-pub(super) fn offline(inputs: &mut Inputs<'_>, redactor: &Redactor) -> (Option<Config>, Repository) {
+pub(super) fn offline(inputs: &mut Inputs<'_>, redactor: &Redactor) -> Option<Config> {
     let repository = repository::given(inputs).and_then(|field| field.value);
     let config = configuration(inputs, repository.as_ref(), redactor);
-    compare_values(config.as_ref(), None, inputs, redactor);
-    (config, repository.unwrap_or_else(some_repository))
+    compare_values(config.as_ref(), inputs, redactor);
+    config
 }
 
-fn some_repository() -> Repository {
-    Repository { owner: SOME_REPOSITORY.0.to_owned(), name: SOME_REPOSITORY.1.to_owned() }
+/// Stands for the repository that rotates where none is given and none is needed.
+pub(super) fn some_repository() -> Repository {
+    Repository { owner: "this".to_owned(), name: "repository".to_owned() }
 }
 
 /// The script that completes commands and options in a shell.
@@ -427,38 +423,19 @@ pub(super) fn credentials<'a>(
 
 /// Registers what the file's rotations sign in with, selected or not, and notes
 /// credentials that are another service's.
-fn compare_values(
-    config: Option<&Config>,
-    github: Option<&GithubSettings>,
-    inputs: &mut Inputs<'_>,
-    redactor: &Redactor,
-) {
-    let environment = inputs.environment;
-    let mut held: Vec<Held<'_>> = Vec::new();
-    let token = github.map(|github| &github.credential);
-    let of_github = match token {
-        Some(GithubCredential::Token(token)) => Some((settings::GITHUB_TOKEN, token.clone())),
-        Some(GithubCredential::App { private_key, .. }) => Some((settings::APP_KEY, private_key.clone())),
-        None => {
-            let token = environment.get(settings::GITHUB_TOKEN);
-            token.map(|token| (settings::GITHUB_TOKEN, token.to_owned().into()))
-        }
-    };
-    let of_issues = environment.get(settings::ISSUE_TOKEN);
-    let of_issues = of_issues.map(|token| (settings::ISSUE_TOKEN, token.to_owned().into()));
-    let of_github = of_github.into_iter().chain(of_issues);
-    held.extend(of_github.map(|(variable, value)| Held { variable, value, provider: None }));
+fn compare_values(config: Option<&Config>, inputs: &mut Inputs<'_>, redactor: &Redactor) {
+    let of_github = [settings::GITHUB_TOKEN, settings::APP_KEY, settings::ISSUE_TOKEN];
+    let of_github = of_github.into_iter().map(|variable| (None, variable));
     let rotations = config.into_iter().flat_map(|config| config.rotations.iter().chain(&config.unselected));
     let providers = rotations.map(|rotation| &rotation.provider);
-    for (provider, variable) in
-        providers.flat_map(|one| one.credentials().map(move |variable| (one, variable)))
-    {
-        let Some(value) = environment.get(variable) else { continue };
-        let value = SecretString::from(value);
+    let of_providers =
+        providers.flat_map(|one| one.credentials().map(move |variable| (Some(one), variable.as_str())));
+    let mut held: Vec<Held<'_>> = Vec::new();
+    for (provider, variable) in of_github.chain(of_providers) {
+        let Some(value) = inputs.environment.get(variable).map(SecretString::from) else { continue };
         redactor.register(&value);
-        let is_known = |one: &Held<'_>| one.variable == variable && one.provider == Some(provider);
-        if !held.iter().any(is_known) {
-            held.push(Held { variable, value, provider: Some(provider) });
+        if !held.iter().any(|one| one.variable == variable && one.provider == provider) {
+            held.push(Held { variable, value, provider });
         }
     }
     check_values(&held, inputs.problems);

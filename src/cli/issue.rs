@@ -1,5 +1,6 @@
 //! The issue of `--report-issue`: where it is, who writes it, which runs share it.
 
+use std::collections::BTreeSet;
 use std::str::FromStr as _;
 
 use super::input::Inputs;
@@ -35,35 +36,31 @@ pub(super) fn settings(
     let token = token(inputs, credential)?;
     let (config, repository) = (config?, repository?);
     let about = about(inputs, config);
-    let key = [vec![command.to_owned(), repository.to_string().to_lowercase()], about.clone()].concat();
-    let key: Vec<&str> = key.iter().map(String::as_str).collect();
+    let about: Vec<&str> = about.iter().map(String::as_str).collect();
+    let of_repository = repository.to_string().to_lowercase();
+    let key = [&[command, &of_repository], about.as_slice()].concat();
+    let said = about.into_iter().filter(|part| *part != super::invocation::DEFAULT_FILE);
     Some(IssueSettings {
         repository: named.unwrap_or_else(|| repository.clone()),
         token,
         may_be_public,
         key: issue::key(&key),
-        about: about
-            .iter()
-            .filter(|part| *part != super::invocation::DEFAULT_FILE)
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(", "),
+        about: Vec::from_iter(said).join(", "),
     })
 }
 
 /// What tells this run from others of the same repository: the file, or the rotation that
 /// flags describe; and the part of it.
-fn about(inputs: &Inputs<'_>, config: &Config) -> Vec<String> {
+fn about(inputs: &mut Inputs<'_>, config: &Config) -> Vec<String> {
     let path = inputs.problems.path();
     let source = match path.strip_prefix("./").unwrap_or(path) {
         "" => config.rotations.iter().map(|rotation| rotation.name.clone()).collect(),
         path => path.to_owned(),
     };
-    let mut only = inputs.written("only");
-    only.sort_unstable();
-    only.dedup();
-    let only = (!only.is_empty()).then(|| format!("only {}", only.join(", ")));
-    let shard = inputs.written("shard").pop().map(|shard| format!("shard {shard}"));
+    let only = inputs.list("only", &[',', '\n'], |name| Ok(name.to_owned()));
+    let only: BTreeSet<String> = only.into_iter().filter_map(|field| field.value).collect();
+    let only = (!only.is_empty()).then(|| format!("only {}", Vec::from_iter(only).join(", ")));
+    let shard = inputs.given("shard").map(|(shard, _)| format!("shard {}", shard.trim()));
     [source].into_iter().chain(only).chain(shard).collect()
 }
 
@@ -79,14 +76,12 @@ fn token(inputs: &mut Inputs<'_>, credential: Option<&GithubCredential>) -> Opti
         }
         GithubCredential::App { .. } => {
             let invalid = Invalid::new(format!("--report-issue needs a token, and {ISSUE_TOKEN} is not set"));
-            inputs.problems.error(
-                Origin::Missing,
-                invalid.help(format!(
-                    "a GitHub App writes the secrets, not the issue: set {ISSUE_TOKEN} to a token with the permission \
-                     Issues, read and write; in a workflow `${{{{ github.token }}}}` with `issues: write` (input \
-                     `issue-token`)"
-                )),
+            let help = format!(
+                "a GitHub App writes the secrets, not the issue: set {ISSUE_TOKEN} to a token with the permission \
+                 Issues, read and write; in a workflow `${{{{ github.token }}}}` with `issues: write` (input \
+                 `issue-token`)"
             );
+            inputs.problems.error(Origin::Missing, invalid.help(help));
             None
         }
     }

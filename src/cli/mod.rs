@@ -93,10 +93,16 @@ fn commands() -> Clap {
     let acting = |name: &'static str, about: &'static str| {
         Clap::new(name).about(about).args(rotation()).after_help(more).after_long_help(after.clone())
     };
+    let fail_within =
+        option("fail-within", PERIOD, "Exit with 1 if a token would expire within this time, such as 7d");
     let fail_on = option("fail-on", "STATE", "Exit with 1 if a rotation is in this state; repeatable")
         .action(ArgAction::Append)
         .value_delimiter(',')
         .value_parser(Suggested(crate::report::Condition::ALL.map(|(name, _)| name).to_vec()));
+    let shell = Arg::new("shell").value_name("SHELL").required(true).value_parser(clap::value_parser!(Shell));
+    let completions = Clap::new("completions")
+        .about("Print a script that completes commands and options in a shell")
+        .arg(shell);
     Clap::new("crossfade")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
@@ -120,11 +126,7 @@ fn commands() -> Clap {
                 "status",
                 "Show every token, its expiry, its destinations and what a run would do; reads only",
             )
-            .arg(option(
-                "fail-within",
-                PERIOD,
-                "Exit with 1 if a token would expire within this time, such as 7d",
-            ))
+            .arg(fail_within)
             .arg(fail_on)
             .arg(switch("unmanaged", "Also list the provider's tokens that no rotation covers"))
             .args(issue())
@@ -145,16 +147,7 @@ fn commands() -> Clap {
         .subcommand(init::command())
         .subcommand(provider::command())
         .subcommand(Clap::new("schema").about("Print the JSON Schema of the configuration file"))
-        .subcommand(
-            Clap::new("completions")
-                .about("Print a script that completes commands and options in a shell")
-                .arg(
-                    Arg::new("shell")
-                        .value_name("SHELL")
-                        .required(true)
-                        .value_parser(clap::value_parser!(Shell)),
-                ),
-        )
+        .subcommand(completions)
 }
 
 const PERIOD: &str = "PERIOD";
@@ -169,15 +162,11 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
 
 /// Which rotations, and what overrides their configuration.
 fn rotation() -> Vec<Arg> {
+    let shard = "Only the Ith of N parts of the rotations; a rotation's name decides its part";
     let mut args = vec![
         option("config", "FILE", "The configuration file"),
         option("only", "NAME", "Only the rotation of this name; repeatable").action(ArgAction::Append),
-        option(
-            "shard",
-            "I/N",
-            "Only the Ith of N parts of the rotations; a rotation's name decides its part",
-        )
-        .hide_short_help(true),
+        option("shard", "I/N", shard).hide_short_help(true),
         option("repository", "OWNER/NAME", "The repository that rotates"),
         option("lifetime", PERIOD, "Lifetime of a new token"),
         option("overlap", PERIOD, "How long the previous token stays valid"),

@@ -10,7 +10,7 @@ use super::input::Inputs;
 use super::invocation::{self, EarlyExit};
 use super::settings::{self, RunOptions};
 use super::{network, output, rotation};
-use crate::config::{Repository, Rotation};
+use crate::config::Rotation;
 use crate::diagnostic::{Invalid, Origin, Problems, quoted};
 use crate::environment::Environment;
 use crate::provider::{Kind, catalogue};
@@ -59,8 +59,6 @@ pub(crate) struct ProviderRun {
     pub action: Action,
     /// The rotation that says how to reach the provider.
     pub rotation: Rotation,
-    /// The repository that rotates.
-    pub repository: Repository,
     /// That the file is not read, if an option describes the rotation.
     pub note: Option<String>,
     /// How to go about it.
@@ -87,7 +85,7 @@ pub(super) fn run(
     let mut inputs = Inputs { matches, environment, problems: &mut problems };
     let note = invocation::unread_file(&inputs);
     let options = settings::options(&mut inputs);
-    let (config, repository) = invocation::offline(&mut inputs, redactor);
+    let config = invocation::offline(&mut inputs, redactor);
     let has_config = config.is_some();
     let mut rotations = config.into_iter().flat_map(|config| config.rotations);
     let rotation = rotations.find(|one| one.provider.kind.name() == known_as);
@@ -99,18 +97,15 @@ pub(super) fn run(
                 quoted(&known_as)
             )),
         };
-        inputs.problems.error(
-            Origin::Missing,
-            invalid.help(
-                "a rotation says which credential to use: write one, or give --provider, --token and --secret",
-            ),
-        );
+        let help =
+            "a rotation says which credential to use: write one, or give --provider, --token and --secret";
+        inputs.problems.error(Origin::Missing, invalid.help(help));
     }
     let credentials = invocation::credentials(rotation.iter(), &mut inputs);
     credentials.values().for_each(|credential| redactor.register(credential));
     match rotation {
         Some(rotation) if !problems.has_errors() => {
-            Ok(ProviderRun { action, rotation, repository, note, options, credentials })
+            Ok(ProviderRun { action, rotation, note, options, credentials })
         }
         _ => Err(EarlyExit::of(problems)),
     }

@@ -19,15 +19,15 @@ pub(super) fn given(inputs: &mut Inputs<'_>) -> Option<Field<Repository>> {
 
 /// Notes that the repository is missing.
 pub(super) fn require(inputs: &mut Inputs<'_>) {
-    let invalid = Invalid::new("no repository is given");
-    inputs.problems.error(
-        Origin::Missing,
-        invalid.help(if inputs.environment.is_on_actions() {
+    let help = match inputs.environment.is_on_actions() {
+        true => {
             "set the action's input `repository`, or CROSSFADE_REPOSITORY in the step's `env`, to owner/name; GITHUB_REPOSITORY is not set"
-        } else {
+        }
+        false => {
             "give --repository owner/name; it is the repository whose workflow rotates, and part of what marks the tokens"
-        }),
-    );
+        }
+    };
+    inputs.problems.error(Origin::Missing, Invalid::new("no repository is given").help(help));
 }
 
 /// That the repository was found, and where. `dry_run`: a run that writes needs the flag.

@@ -123,10 +123,8 @@ pub(super) fn marker_keys(inputs: &mut Inputs<'_>) -> Vec<SecretString> {
     let keys: Vec<&str> = keys.lines().map(str::trim).filter(|key| !key.is_empty()).collect();
     for key in keys.iter().filter(|key| !MARKER_KEY_LENGTH.contains(&key.len())) {
         let invalid = Invalid::new(format!("a marker key has {} characters; expected 16 to 4096", key.len()));
-        inputs.problems.error(
-            Origin::Input(MARKER_KEY),
-            invalid.help("make one with `openssl rand -hex 32`; several keys stand on a line each"),
-        );
+        let help = "make one with `openssl rand -hex 32`; several keys stand on a line each";
+        inputs.problems.error(Origin::Input(MARKER_KEY), invalid.help(help));
     }
     keys.into_iter().map(SecretString::from).collect()
 }
@@ -140,52 +138,53 @@ pub(super) fn has_credential(environment: &Environment) -> bool {
 /// What signs in to GitHub.
 pub(super) fn credential(inputs: &mut Inputs<'_>) -> Option<GithubCredential> {
     let given = |name| inputs.environment.get(name).is_some_and(|value| !value.trim().is_empty());
-    match (given(GITHUB_TOKEN), given(APP_ID), given(APP_KEY)) {
+    let (origin, message, help) = match (given(GITHUB_TOKEN), given(APP_ID), given(APP_KEY)) {
         (true, false, false) => {
-            secret(inputs.environment, GITHUB_TOKEN, inputs.problems).map(GithubCredential::Token)
+            return secret(inputs.environment, GITHUB_TOKEN, inputs.problems).map(GithubCredential::Token);
         }
-        (false, true, true) => {
-            let id = inputs.environment.get(APP_ID).unwrap_or_default().trim();
-            let key = inputs.environment.get(APP_KEY).unwrap_or_default();
-            let id_is_legal = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
-            if !id_is_legal {
-                let invalid = Invalid::new("invalid GitHub App ID");
-                inputs.problems.error(
-                    Origin::Input(APP_ID),
-                    invalid.help("the App's settings show its App ID, a number"),
-                );
-            }
-            if !key.contains("-----BEGIN") {
-                let invalid = Invalid::new("invalid private key");
-                inputs.problems.error(
-                    Origin::Input(APP_KEY),
-                    invalid.help("set it to the whole .pem file, from -----BEGIN to its last line"),
-                );
-            }
-            (id_is_legal && key.contains("-----BEGIN"))
-                .then(|| GithubCredential::App { id: id.to_owned(), private_key: key.to_owned().into() })
-        }
-        (false, false, false) => {
-            let invalid = Invalid::new("no GitHub credential is given");
-            inputs.problems.error(Origin::Missing, invalid.help(if inputs.environment.is_on_actions() {
-                format!("set {GITHUB_TOKEN} in the step's `env` (input `github-token`), or {APP_ID} and {APP_KEY} (inputs `github-app-id` and `github-app-private-key`)")
-            } else {
-                format!("run `export {GITHUB_TOKEN}=$(gh auth token)`, or set {APP_ID} and {APP_KEY}")
-            }));
-            None
-        }
-        (true, _, _) => {
-            let invalid = Invalid::new("two GitHub credentials are given, a token and an App");
-            inputs.problems.error(Origin::Input(GITHUB_TOKEN), invalid.help("give only one of them"));
-            None
-        }
+        (false, true, true) => return app(inputs),
+        (false, false, false) if inputs.environment.is_on_actions() => (
+            Origin::Missing,
+            "no GitHub credential is given",
+            format!(
+                "set {GITHUB_TOKEN} in the step's `env` (input `github-token`), or {APP_ID} and {APP_KEY} (inputs `github-app-id` and `github-app-private-key`)"
+            ),
+        ),
+        (false, false, false) => (
+            Origin::Missing,
+            "no GitHub credential is given",
+            format!("run `export {GITHUB_TOKEN}=$(gh auth token)`, or set {APP_ID} and {APP_KEY}"),
+        ),
+        (true, _, _) => (
+            Origin::Input(GITHUB_TOKEN),
+            "two GitHub credentials are given, a token and an App",
+            "give only one of them".to_owned(),
+        ),
         (false, id, _) => {
             let missing = if id { APP_KEY } else { APP_ID };
-            let invalid = Invalid::new("only half of a GitHub App is given");
-            inputs.problems.error(Origin::Input(missing), invalid.help(format!("set {missing} too")));
-            None
+            (Origin::Input(missing), "only half of a GitHub App is given", format!("set {missing} too"))
         }
+    };
+    inputs.problems.error(origin, Invalid::new(message).help(help));
+    None
+}
+
+/// The id and the private key of a GitHub App.
+fn app(inputs: &mut Inputs<'_>) -> Option<GithubCredential> {
+    let id = inputs.environment.get(APP_ID).unwrap_or_default().trim();
+    let private_key = inputs.environment.get(APP_KEY).unwrap_or_default();
+    let is_id = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
+    let is_key = private_key.contains("-----BEGIN");
+    if !is_id {
+        let help = "the App's settings show its App ID, a number";
+        inputs.problems.error(Origin::Input(APP_ID), Invalid::new("invalid GitHub App ID").help(help));
     }
+    if !is_key {
+        let help = "set it to the whole .pem file, from -----BEGIN to its last line";
+        inputs.problems.error(Origin::Input(APP_KEY), Invalid::new("invalid private key").help(help));
+    }
+    let app = || GithubCredential::App { id: id.to_owned(), private_key: private_key.into() };
+    (is_id && is_key).then(app)
 }
 
 /// A secret from its variable, without the line end that copying left. Errors do not

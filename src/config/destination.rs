@@ -123,17 +123,30 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
+    /// The repository, or an environment of it.
+    pub(crate) fn of(repository: Repository, environment: Option<String>) -> Self {
+        match environment {
+            Some(environment) => Self::Environment { repository, environment },
+            None => Self::Repository(repository),
+        }
+    }
+
     /// What equality and hash go by: the printed form, in which `:` and `@` tell the kinds apart.
     fn folded(&self) -> String {
         self.to_string().to_lowercase()
     }
 
+    /// The repository that it is, or that the environment is of; `None`: an organization.
+    pub(crate) fn repository(&self) -> Option<&Repository> {
+        match self {
+            Self::Repository(repository) | Self::Environment { repository, .. } => Some(repository),
+            Self::Organization(_) => None,
+        }
+    }
+
     /// The repository, or the organization, without an environment.
     pub(crate) fn place(&self) -> String {
-        match self {
-            Self::Repository(repository) | Self::Environment { repository, .. } => repository.to_string(),
-            Self::Organization(name) => name.clone(),
-        }
+        self.repository().map_or_else(|| self.owner().to_owned(), ToString::to_string)
     }
 
     /// The user or organization that everything in this scope belongs to.

@@ -1,20 +1,19 @@
-//! The keys of the configuration file: what may stand where, and its JSON Schema.
+//! The keys of the configuration file: what may stand where.
 //!
 //! How values combine is decided in [`mod@super::load`] and [`super::validate`].
 
-use serde_json::{Map, Value as Json, json};
 use url::Url;
 
-use super::providers::{self, ProviderName};
-use super::scalar::{Creation, SignedPattern};
+use super::providers::ProviderName;
+use super::scalar::Creation;
 use super::secrets::SecretEntry;
 use super::workflows::Workflow;
-use super::{DEFAULT_CREDENTIAL, Policy, Repository, RotationKey, Store, Visibility};
+use super::{DEFAULT_CREDENTIAL, Policy, Repository, RepositoryPattern, RotationKey, Store, Visibility};
 use crate::diagnostic::{Invalid, Problems};
 use crate::period::Period;
 use crate::provider::file::ProviderKeys;
 use crate::redact::{TokenShape, holds_one, looks_like_a_secret, own_shapes};
-use crate::yaml::keys::{Field, List, Named, OneOrMore, Read, all, given, keys};
+use crate::yaml::keys::{Field, List, Named, OneOrMore, Read, keys};
 use crate::yaml::{self, Node, Value};
 
 keys! {
@@ -108,11 +107,6 @@ impl Read for Defaults {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         RotationKeys::read_only(DEFAULTS, node, problems).map(Self)
     }
-    fn schema(groups: &mut Map<String, Json>) -> Json {
-        let mut schema = RotationKeys::group(DEFAULTS, groups);
-        schema["required"] = json!([]);
-        schema
-    }
 }
 
 keys! {
@@ -123,7 +117,7 @@ keys! {
         /// The repository, owner/name.
         repository: Repository,
         /// Patterns of repositories, like acme/* or !acme/legacy-*.
-        repositories: List<SignedPattern>,
+        repositories: List<RepositoryPattern>,
         /// A deployment environment of the repository.
         environment: String,
         /// Create the environment if it does not exist.
@@ -159,13 +153,7 @@ pub(super) fn read(text: &str, problems: &mut Problems) -> FileKeys {
         }
         Ok(root) => {
             refuse_secrets(&root, &own_shapes(text), problems);
-            let keys = FileKeys::read(&root, problems).unwrap_or_default();
-            let rotations = given(&keys.rotations).into_iter().flatten().filter_map(|one| one.value.as_ref());
-            let defaults = given(&keys.defaults).map(|defaults| &defaults.0);
-            for field in defaults.into_iter().chain(rotations).filter_map(|one| one.provider.as_ref()) {
-                providers::check_name(field, all(&keys.providers), problems);
-            }
-            keys
+            FileKeys::read(&root, problems).unwrap_or_default()
         }
         Err((origin, invalid)) => {
             problems.error(origin, invalid);

@@ -67,7 +67,8 @@ pub(crate) fn load(request: &Request, problems: &mut Problems) -> Option<Config>
         .collect();
     let own = all(&own);
     let providers = Providers::read(own, problems);
-    if let Some(field) = &flags.provider {
+    let all_keys = configured.iter().map(|one| one.keys).chain([&defaults.0, flags]);
+    for field in all_keys.filter_map(|keys| keys.provider.as_ref()) {
         providers::check_name(field, own, problems);
     }
     let in_file = file.is_some().then_some(flags);
@@ -124,13 +125,10 @@ impl RotationBuilder<'_> {
                 self.problems.error(self.origin, Invalid::new(format!("this rotation has no `{key}`")));
             } else if key != "name" {
                 // A name that is missing was to come from the token, which is missing too.
-                let variable = format!("CROSSFADE_{}", key.to_uppercase());
                 let invalid = Invalid::new(format!("no {} is given", flag.trim_start_matches('-')));
-                self.problems.error(
-                    self.origin,
-                    invalid
-                        .help(format!("give {flag}, the variable {variable} or the action's input `{key}`")),
-                );
+                let variable = format!("CROSSFADE_{}", key.to_uppercase());
+                let help = format!("give {flag}, the variable {variable} or the action's input `{key}`");
+                self.problems.error(self.origin, invalid.help(help));
             }
         }
         let name = checked(&keys.name, self.problems, validate::rotation_name);
@@ -209,11 +207,8 @@ impl RotationBuilder<'_> {
                 "a rotation can deliver to at most {MOST_WRITES} secrets in time, found {}",
                 secrets.len()
             ));
-            self.problems.error(
-                *origin,
-                invalid
-                    .help("GitHub takes about 178 writes a minute; give some of them a token of their own"),
-            );
+            let help = "GitHub takes about 178 writes a minute; give some of them a token of their own";
+            self.problems.error(*origin, invalid.help(help));
         }
         secrets
     }

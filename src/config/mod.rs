@@ -148,8 +148,7 @@ impl SecretPattern {
 
 impl fmt::Display for SecretPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let out = self.exclude.iter().map(|pattern| format!("!{pattern}"));
-        let all: Vec<String> = self.include.iter().map(ToString::to_string).chain(out).collect();
+        let all: Vec<String> = self.include.iter().chain(&self.exclude).map(ToString::to_string).collect();
         f.write_str(&all.join(", "))
     }
 }

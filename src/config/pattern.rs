@@ -9,17 +9,18 @@ use std::str::FromStr;
 use super::destination::{Repository, owner_name, repository_name};
 use crate::diagnostic::Invalid;
 
-/// `acme/*`: `*` stands for any characters, `?` for one, both in the repository's
-/// name alone. The `!` of a pattern that leaves out is not part of it.
+/// `acme/*`: `*` stands for any characters, `?` for one, both in the repository's name alone.
+/// With `!` in front it leaves out what it fits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RepositoryPattern {
+    pub leaves_out: bool,
     /// As written, like the name.
     pub owner: String,
     pub name: String,
 }
 
 impl RepositoryPattern {
-    /// Whether the pattern takes in this repository; without case, as GitHub compares.
+    /// Whether the pattern fits this repository; without case, as GitHub compares.
     pub(crate) fn matches(&self, repository: &Repository) -> bool {
         self.owner.eq_ignore_ascii_case(&repository.owner)
             && glob(
@@ -31,7 +32,7 @@ impl RepositoryPattern {
 
 impl fmt::Display for RepositoryPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.owner, self.name)
+        write!(f, "{}{}/{}", if self.leaves_out { "!" } else { "" }, self.owner, self.name)
     }
 }
 
@@ -39,6 +40,8 @@ impl FromStr for RepositoryPattern {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
+        let leaves_out = text.starts_with('!');
+        let text = text.strip_prefix('!').unwrap_or(text);
         let (owner, name) = text
             .split_once('/')
             .ok_or_else(|| Invalid::text("pattern", text).hint("try acme/* or !acme/legacy-*"))?;
@@ -47,7 +50,7 @@ impl FromStr for RepositoryPattern {
         // With its wildcards filled in, the pattern must be a legal name.
         repository_name(&name.replace(['*', '?'], "x"))
             .map_err(|_| Invalid::text("pattern of repository names", name))?;
-        Ok(Self { owner, name: name.to_owned() })
+        Ok(Self { leaves_out, owner, name: name.to_owned() })
     }
 }
 
@@ -100,7 +103,7 @@ mod tests {
 
     #[test]
     fn an_owner_is_never_a_wildcard() {
-        for text in ["*/*", "acme", "acme/", "acme/a b", "acme/a/b", "!acme/x", "acme/.."] {
+        for text in ["*/*", "acme", "acme/", "acme/a b", "acme/a/b", "!!acme/x", "acme/.."] {
             assert!(text.parse::<RepositoryPattern>().is_err(), "{text}");
         }
     }

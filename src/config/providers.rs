@@ -15,10 +15,7 @@ use crate::yaml::keys::{Entry, Field, all, by_text, given};
 pub(crate) struct ProviderName(pub(crate) String);
 
 by_text! {
-    ProviderName, |text| Ok(Self(text.to_owned())), { "anyOf": [
-        { "enum": (catalogue().iter().map(Kind::name).collect::<Vec<_>>()) },
-        { "type": "string", "description": "One of the file's own `providers`." },
-    ] };
+    ProviderName, |text| Ok(Self(text.to_owned()));
 }
 
 /// Every provider that a rotation can name.
@@ -89,14 +86,12 @@ pub(super) fn check_variables(kind: &Kind, keys: &RotationKeys, rotation: Origin
         let Some(variable) = file.variables.get(name) else {
             let known = || file.variables.keys().map(String::as_str);
             let invalid = Invalid::new(format!("the provider `{kind}` has no variable {}", quoted(name)));
-            problems.error(
-                *origin,
-                invalid.help(match nearest(name, known()) {
-                    Some(meant) => format!("did you mean `{meant}`?"),
-                    None if file.variables.is_empty() => "it has none".to_owned(),
-                    None => format!("its variables: {}", one_of(known())),
-                }),
-            );
+            let help = match nearest(name, known()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None if file.variables.is_empty() => "it has none".to_owned(),
+                None => format!("its variables: {}", one_of(known())),
+            };
+            problems.error(*origin, invalid.help(help));
             continue;
         };
         if let Some(value) = &field.value {
@@ -115,10 +110,8 @@ pub(super) fn check_variables(kind: &Kind, keys: &RotationKeys, rotation: Origin
     }
     if file.api.is_none() && keys.provider_url.is_none() {
         let invalid = Invalid::new(format!("the provider `{kind}` has no public address"));
-        problems.error(
-            rotation,
-            invalid.help("say at `provider_url` where your installation is, with the API's path"),
-        );
+        let help = "say at `provider_url` where your installation is, with the API's path";
+        problems.error(rotation, invalid.help(help));
     }
 }
 

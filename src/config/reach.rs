@@ -98,10 +98,7 @@ fn refuse_ambiguous_defaults(defaults: &RotationKeys, problems: &mut Problems) {
         let invalid = Invalid::new(format!(
             "a default `{key}` in a file of several providers must say for which provider it is"
         ));
-        problems.error(
-            origin,
-            invalid.help("add `provider` to `defaults`, and it applies only to the rotations of that provider; or write it in each rotation"),
-        );
+        problems.error(origin, invalid.help("add `provider` to `defaults`, and it applies only to the rotations of that provider; or write it in each rotation"));
     }
 }
 
@@ -117,10 +114,8 @@ fn refuse_flags(flags: &RotationKeys, selected: &[&RotationKeys], problems: &mut
             other.0,
             wanted.0
         ));
-        problems.error(
-            *origin,
-            invalid.help("choose other rotations with --only, or leave the provider to the file"),
-        );
+        let help = "choose other rotations with --only, or leave the provider to the file";
+        problems.error(*origin, invalid.help(help));
     }
     let Some(Field { origin, value: Some(url) }) = &flags.provider_url else { return };
     let kind = |keys: &&RotationKeys| given(&keys.provider).or_else(|| given(&flags.provider)).cloned();
@@ -131,13 +126,10 @@ fn refuse_flags(flags: &RotationKeys, selected: &[&RotationKeys], problems: &mut
     }
     let mut own = selected.iter().filter_map(|keys| given(&keys.provider_url));
     if own.any(|own| own.origin() != url.origin()) {
+        let help =
+            "its credential is for that origin; choose other rotations with --only, or change the file";
         let invalid = Invalid::new("a selected rotation has its own `provider_url`, with another origin");
-        problems.error(
-            *origin,
-            invalid.help(
-                "its credential is for that origin; choose other rotations with --only, or change the file",
-            ),
-        );
+        problems.error(*origin, invalid.help(help));
     }
 }
 
@@ -159,35 +151,25 @@ fn one_service_each<'a>(
             ));
             problems.error(address, invalid.help("the provider's credential would be sent there"));
         }
-        let variables: Vec<String> = settings.credentials().cloned().collect();
-        let first_elsewhere = variables.iter().find_map(|variable| {
-            let (first, at) = known.get(variable)?;
-            let is_same = is_one_service(first, &settings) && first.origin() == settings.origin();
-            (!is_same).then(|| (variable, first.clone(), *at))
-        });
-        let Some((variable, first, first_origin)) = first_elsewhere else {
-            variables.into_iter().for_each(|variable| {
-                known.entry(variable).or_insert_with(|| (settings.clone(), origin));
-            });
-            continue;
-        };
-        let variable = quoted(variable);
-        let invalid = if is_one_service(&first, &settings) {
-            let (one, other) = (first.origin(), settings.origin());
-            Invalid::new(format!(
-                "the credential in {variable} would be sent to two addresses, {one} and {other}"
-            ))
-        } else {
-            let (one, other) = (&first.kind, &settings.kind);
-            Invalid::new(format!(
-                "the credential in {variable} would be sent to two services, `{one}` and `{other}`"
-            ))
-        };
-        let other_line = match first_origin {
-            Origin::File(at) => format!(" (line {} uses it already)", at.line),
-            Origin::Input(_) | Origin::Missing => String::new(),
-        };
-        problems.error(origin, invalid.help(format!("name another variable with `credential`{other_line}")));
+        for variable in settings.credentials() {
+            let (first, first_origin) =
+                known.entry(variable.clone()).or_insert_with(|| (settings.clone(), origin));
+            if is_one_target(first, &settings) {
+                continue;
+            }
+            let two = match is_one_service(first, &settings) {
+                true => format!("addresses, {} and {}", first.origin(), settings.origin()),
+                false => format!("services, `{}` and `{}`", first.kind, settings.kind),
+            };
+            let invalid =
+                Invalid::new(format!("the credential in {} would be sent to two {two}", quoted(variable)));
+            let other_line = match first_origin {
+                Origin::File(at) => format!(" (line {} uses it already)", at.line),
+                Origin::Input(_) | Origin::Missing => String::new(),
+            };
+            let help = format!("name another variable with `credential`{other_line}");
+            problems.error(origin, invalid.help(help));
+        }
     }
 }
 
@@ -196,6 +178,11 @@ fn one_service_each<'a>(
 fn is_one_service(one: &ProviderSettings, other: &ProviderSettings) -> bool {
     let (kind, own) = (&one.kind, one.kind.is_own() || other.kind.is_own());
     *kind == other.kind || !own && kind.origin().is_some() && kind.origin() == other.kind.origin()
+}
+
+/// Whether two rotations are about one service at one origin.
+fn is_one_target(one: &ProviderSettings, other: &ProviderSettings) -> bool {
+    is_one_service(one, other) && one.origin() == other.origin()
 }
 
 /// Another known service whose public origin a rotation names as its own.
@@ -256,7 +243,7 @@ impl Held<'_> {
     fn has_target_of(&self, other: &Self) -> bool {
         match (self.provider, other.provider) {
             (None, None) => true,
-            (Some(one), Some(other)) => is_one_service(one, other) && one.origin() == other.origin(),
+            (Some(one), Some(other)) => is_one_target(one, other),
             _ => false,
         }
     }
@@ -288,22 +275,17 @@ pub(crate) fn values(held: &[Held<'_>], problems: &mut Problems) {
                 quoted(variable),
                 one.service()
             ));
-            problems.error(
-                Origin::Missing,
-                invalid.help("were two credentials swapped? Each is sent only to its own service"),
-            );
+            let help = "were two credentials swapped? Each is sent only to its own service";
+            problems.error(Origin::Missing, invalid.help(help));
         }
         let provider = one.provider.filter(|provider| provider.credential == variable);
         if let Some(missing) = provider.and_then(|provider| missing_variable(provider, value)) {
             let invalid =
                 Invalid::new(format!("{} holds a token that needs {}", quoted(variable), quoted(missing)));
-            let help = match missing {
-                "org_id" => {
-                    "write the organization's id at `org_id` of the rotation, or give --org-id (CROSSFADE_ORG_ID)"
-                }
+            problems.error(Origin::Missing, invalid.help(match missing {
+                "org_id" => "write the organization's id at `org_id` of the rotation, or give --org-id (CROSSFADE_ORG_ID)",
                 _ => "write it under `with` of the rotation",
-            };
-            problems.error(Origin::Missing, invalid.help(help));
+            }));
         }
         let is_same =
             |other: &&Held<'_>| other.value.expose_secret().trim() == value && !other.has_target_of(one);

@@ -1,8 +1,8 @@
-//! Single values of the configuration file: how each is read, and its JSON Schema.
+//! Single values of the configuration file: how each is read.
 
 use std::str::FromStr as _;
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 use url::Url;
 
 use super::address::origin;
@@ -12,16 +12,12 @@ use crate::yaml::keys::{Read, by_text};
 use crate::yaml::{Node, Value, words};
 
 by_text! {
-    Url, origin, { "type": "string", "format": "uri" };
-    Repository, Self::from_str, { "type": "string", "examples": ["acme/api"] };
-    SignedPattern, Self::parse, { "type": "string", "examples": ["acme/*", "!acme/legacy-*"] };
-    RotationKey, Self::from_str, { "type": "string", "examples": ["acme/api/ci-ingest"] };
-    Store, Self::parse, { "enum": (names(&Self::NAMES)) };
-    Visibility, Self::parse, { "enum": (names(&Self::NAMES)) };
-}
-
-fn names<T>(table: &[(&'static str, T)]) -> Vec<&'static str> {
-    table.iter().map(|(name, _)| *name).collect()
+    Url, origin;
+    Repository, Self::from_str;
+    RepositoryPattern, Self::from_str;
+    RotationKey, Self::from_str;
+    Store, Self::parse;
+    Visibility, Self::parse;
 }
 
 impl Visibility {
@@ -39,20 +35,6 @@ impl std::fmt::Display for Visibility {
     }
 }
 
-/// A pattern that takes in, or with `!` in front leaves out.
-#[derive(Debug, Clone)]
-pub(crate) struct SignedPattern {
-    pub(crate) leaves_out: bool,
-    pub(crate) pattern: RepositoryPattern,
-}
-
-impl SignedPattern {
-    fn parse(text: &str) -> Result<Self, Invalid> {
-        let inner = text.strip_prefix('!');
-        Ok(Self { leaves_out: inner.is_some(), pattern: inner.unwrap_or(text).parse()? })
-    }
-}
-
 /// What to create, in the provider's own terms.
 #[derive(Debug, Clone)]
 pub(crate) struct Creation(pub(crate) Map<String, Json>);
@@ -65,27 +47,20 @@ impl Read for Creation {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
             let invalid = Invalid::new(format!("expected a mapping, found {}", node.kind()));
-            return problems.note(
-                node.origin,
-                Err(invalid.help("write the provider's creation body, without name and expiry")),
-            );
+            let help = "write the provider's creation body, without name and expiry";
+            return problems.note(node.origin, Err(invalid.help(help)));
         };
         for (key, origin, _) in words(entries, problems) {
             let plain = key.to_ascii_lowercase().replace(['_', '-'], "");
             if NOT_IN_CREATE.split(' ').any(|decided| plain == decided) {
                 let invalid = Invalid::new(format!("`create` may not hold {}", quoted(key)));
-                problems.error(
-                    origin,
-                    invalid.help("the rotation's own `token` and `lifetime` decide name and expiry"),
-                );
+                let help = "the rotation's own `token` and `lifetime` decide name and expiry";
+                problems.error(origin, invalid.help(help));
             }
         }
         node.json(problems).map(|json| match json {
             Json::Object(map) => Self(map),
             _ => Self(Map::new()),
         })
-    }
-    fn schema(_: &mut Map<String, Json>) -> Json {
-        json!({ "type": "object" })
     }
 }

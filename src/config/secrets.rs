@@ -1,8 +1,6 @@
 //! The secrets of a rotation: a short form or a mapping, read as a destination or as a
 //! pattern.
 
-use serde_json::{Map, Value as Json, json};
-
 use super::destination::{environment_name, owner_name, secret_name};
 use super::file::SecretMappingKeys;
 use super::{ConfiguredSecret, Destination, Repository, Scope, SecretPattern};
@@ -41,15 +39,6 @@ impl Read for SecretEntry {
         }
         text(node, problems, |text| Destination::parse(text, &Repository::that_rotates())).map(Self::from)
     }
-    fn schema(groups: &mut Map<String, Json>) -> Json {
-        json!({ "anyOf": [
-            {
-                "type": "string",
-                "description": "NAME, owner/repo:NAME, owner/repo@environment:NAME or org:acme:NAME; with dependabot+, codespaces+ or agents+ in front for another store than that of Actions.",
-            },
-            SecretMappingKeys::schema(groups),
-        ]})
-    }
 }
 
 fn mapping(keys: &SecretMappingKeys, origin: Origin, problems: &mut Problems) -> Option<SecretEntry> {
@@ -82,41 +71,24 @@ fn mapping(keys: &SecretMappingKeys, origin: Origin, problems: &mut Problems) ->
     }
     let create_environment = given(&keys.create_environment).copied().unwrap_or_default();
     if let Some(field) = &keys.repositories {
-        let signed = field.value.as_ref()?;
-        let of = |leaves_out: bool| {
-            let patterns = signed.iter().filter_map(|f| f.value.as_ref());
-            patterns.filter(|p| p.leaves_out == leaves_out).map(|p| p.pattern.clone()).collect::<Vec<_>>()
-        };
-        let include = of(false);
+        let patterns = field.value.as_ref()?.iter().filter_map(|pattern| pattern.value.clone());
+        let (exclude, include): (Vec<_>, Vec<_>) = patterns.partition(|pattern| pattern.leaves_out);
         if include.is_empty() {
             let invalid = Invalid::new("`repositories` includes no repository");
             problems.error(field.origin, invalid.help("begin with a pattern like acme/*"));
         }
-        let exclude = of(true);
-        return Some(SecretEntry::Many(SecretPattern {
-            include,
-            exclude,
-            store,
-            name: name?,
-            environment,
-            create_environment,
-        }));
+        let name = name?;
+        let pattern = SecretPattern { include, exclude, store, name, environment, create_environment };
+        return Some(SecretEntry::Many(pattern));
     }
     let scope = match (&keys.organization, &keys.repository) {
         (Some(_), _) => Scope::Organization(checked(&keys.organization, problems, owner_name)?),
-        (None, Some(repository)) => repository_scope(repository.value.clone()?, environment),
-        (None, None) => repository_scope(Repository::that_rotates(), environment),
+        (None, Some(repository)) => Scope::of(repository.value.clone()?, environment),
+        (None, None) => Scope::of(Repository::that_rotates(), environment),
     };
     has_one_scope.then_some(SecretEntry::One(ConfiguredSecret {
         destination: Destination { store, scope, name: name? },
         create_environment,
         visibility: given(&keys.visibility).copied(),
     }))
-}
-
-fn repository_scope(repository: Repository, environment: Option<String>) -> Scope {
-    match environment {
-        Some(environment) => Scope::Environment { repository, environment },
-        None => Scope::Repository(repository),
-    }
 }

@@ -1,6 +1,5 @@
 //! Which rotations of a file a run is about: `--only` and `--shard`.
 
-use std::fmt;
 use std::str::FromStr;
 
 use crate::diagnostic::{Invalid, Problems, nearest, one_of, quoted};
@@ -39,12 +38,6 @@ impl FromStr for Shard {
     }
 }
 
-impl fmt::Display for Shard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.index, self.count)
-    }
-}
-
 /// Which rotations were asked for; by default all.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
@@ -66,14 +59,12 @@ impl Selection {
             let Some(name) = value.as_deref().filter(|name| !names.contains(name)) else { continue };
             let invalid = Invalid::new(format!("unknown rotation {}", quoted(name)));
             let known = names.iter().copied();
-            problems.error(
-                *origin,
-                match nearest(name, known.clone()) {
-                    Some(meant) => invalid.help(format!("did you mean {}?", quoted(meant))),
-                    None if names.len() <= 10 => invalid.help(format!("known: {}", one_of(known))),
-                    None => invalid,
-                },
-            );
+            let invalid = match nearest(name, known.clone()) {
+                Some(meant) => invalid.help(format!("did you mean {}?", quoted(meant))),
+                None if names.len() <= 10 => invalid.help(format!("known: {}", one_of(known))),
+                None => invalid,
+            };
+            problems.error(*origin, invalid);
         }
     }
 }

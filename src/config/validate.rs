@@ -32,25 +32,18 @@ pub(super) fn policy(policy: Policy, keys: &RotationKeys, rotation: Origin, prob
         let invalid = Invalid::new(format!(
             "the overlap ({overlap_shown}) must be shorter than rotate_before ({before_shown})"
         ));
-        problems.error(
-            first(&[&keys.overlap, &keys.rotate_before]),
-            invalid.help("otherwise the previous token expires before its overlap ends"),
-        );
+        let help = "otherwise the previous token expires before its overlap ends";
+        problems.error(first(&[&keys.overlap, &keys.rotate_before]), invalid.help(help));
     } else if rotate_before.duration() + overlap.duration() >= lifetime.duration() {
         let invalid = Invalid::new(format!(
             "rotate_before ({before_shown}) and overlap ({overlap_shown}) together must be shorter than the lifetime ({})",
             shown(lifetime, &keys.lifetime)
         ));
-        problems.error(
-            first(&[&keys.lifetime, &keys.rotate_before, &keys.overlap]),
-            invalid.help("otherwise every run would rotate"),
-        );
+        let fields = [&keys.lifetime, &keys.rotate_before, &keys.overlap];
+        problems.error(first(&fields), invalid.help("otherwise every run would rotate"));
     } else if overlap < SHORTEST_COMFORTABLE_OVERLAP {
         let invalid = Invalid::new(format!("an overlap of {overlap} is shorter than a day"));
-        problems.warning(
-            first(&[&keys.overlap]),
-            invalid.help("a run that is cut off is finished by the next one, which must come inside the overlap; jobs that wait in a queue keep the old token"),
-        );
+        problems.warning(first(&[&keys.overlap]), invalid.help("a run that is cut off is finished by the next one, which must come inside the overlap; jobs that wait in a queue keep the old token"));
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value as Json};
-
 use super::Repository;
 use super::file::WorkflowKeys;
 use crate::diagnostic::{Invalid, Problems, suspicious};
@@ -40,9 +38,6 @@ impl Read for Workflow {
             keys.repository.map_or_else(|| Some(Repository::that_rotates()), |field| field.value);
         let is_whole = keys.git_ref.is_none() || git_ref.is_some();
         is_whole.then_some(Self { repository: repository?, file: file?, git_ref })
-    }
-    fn schema(groups: &mut Map<String, Json>) -> Json {
-        WorkflowKeys::schema(groups)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Check, Diagnosis, State, counted};
+use super::{Check, Diagnosis, State};
 use crate::redact::Redactor;
-use crate::report::format::Format;
+use crate::report::format::{Format, counted};
 use crate::report::paint::{Cell, Page, Role};
 use crate::streams::Terminal;
 

@@ -1,8 +1,9 @@
 //! The token of each rotation, and its secrets.
 
-use super::{Check, State, counted};
+use super::{Check, State};
 use crate::error_code::ErrorCode;
 use crate::report::Verdict;
+use crate::report::format::counted;
 use crate::rotation::error::RotationError;
 use crate::rotation::{Examination, Failure, names};
 

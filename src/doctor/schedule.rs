@@ -4,9 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::cron::{Cron, longest_gap};
 use super::workflow::{Workflow, Workflows};
-use super::{Check, State, counted};
+use super::{Check, State};
 use crate::config::Config;
 use crate::period::Period;
+use crate::report::format::counted;
 
 /// GitHub disables the schedules of a public repository after so much time without
 /// activity. Source: GitHub's page on disabling workflows.

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use super::error::Error;
+use super::error::Result;
 
-type Cell<T> = Arc<OnceCell<Result<T, Error>>>;
+type Cell<T> = Arc<OnceCell<Result<T>>>;
 
 /// Results by key. Errors are kept too, because their retries are already spent.
 pub(super) struct Cache<T>(Mutex<HashMap<String, Cell<T>>>);
@@ -20,9 +20,9 @@ impl<T: Clone> Cache<T> {
 
     /// The result, from `fetch` if it is not known yet. Boxed, because thousands of
     /// futures may wait here and each would grow by it.
-    pub(super) async fn get<Fetching>(&self, key: &str, fetch: impl FnOnce() -> Fetching) -> Result<T, Error>
+    pub(super) async fn get<Fetching>(&self, key: &str, fetch: impl FnOnce() -> Fetching) -> Result<T>
     where
-        Fetching: Future<Output = Result<T, Error>>,
+        Fetching: Future<Output = Result<T>>,
     {
         let cell = Arc::clone(self.lock().entry(key.to_owned()).or_default());
         cell.get_or_init(|| Box::pin(fetch())).await.clone()

@@ -8,9 +8,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::error::{Error, ErrorKind, Purpose, Refusal, SignedWith, Subject};
-use super::transport::{Transport, has_every_store};
-use crate::config::Destination;
+use super::error::{Error, ErrorKind, Refusal, Result, SignedWith, Subject};
+use super::transport::Transport;
 use crate::http::{Call, Reply};
 
 /// Repositories per page: their descriptions are long, and a page must stay below the
@@ -22,7 +21,7 @@ const MOST_PAGES: usize = 2000;
 /// Where the tokens of requests come from.
 pub(super) trait Credentials {
     /// The token for requests about a subject.
-    async fn token(&self, subject: &Subject<'_>) -> Result<SecretString, Error>;
+    async fn token(&self, subject: &Subject<'_>) -> Result<SecretString>;
 
     /// Drops a token that GitHub rejected; returns whether there can be another.
     async fn forget(&self, _subject: &Subject<'_>, _token: &SecretString) -> bool {
@@ -44,7 +43,7 @@ pub(crate) struct BearerToken {
 }
 
 impl Credentials for BearerToken {
-    async fn token(&self, _: &Subject<'_>) -> Result<SecretString, Error> {
+    async fn token(&self, _: &Subject<'_>) -> Result<SecretString> {
         Ok(self.token.clone())
     }
 
@@ -66,7 +65,7 @@ impl<C: Credentials> Client<C> {
 
     /// Signs and sends a request. A failure status is no error here: see
     /// [`Self::success`].
-    pub(super) async fn send(&self, subject: &Subject<'_>, call: Call) -> Result<Reply, Error> {
+    pub(super) async fn send(&self, subject: &Subject<'_>, call: Call) -> Result<Reply> {
         let token = self.credentials.token(subject).await?;
         let first = self.send_with(&token, subject, call.clone()).await?;
         if first.status != StatusCode::UNAUTHORIZED || !self.credentials.forget(subject, &token).await {
@@ -79,12 +78,7 @@ impl<C: Credentials> Client<C> {
         Ok(reply)
     }
 
-    async fn send_with(
-        &self,
-        token: &SecretString,
-        subject: &Subject<'_>,
-        call: Call,
-    ) -> Result<Reply, Error> {
+    async fn send_with(&self, token: &SecretString, subject: &Subject<'_>, call: Call) -> Result<Reply> {
         let call = call.bearer(token).map_err(|error| Error::of_http(subject, &error))?;
         let reply = self.transport.send(subject, call).await?;
         self.credentials.observe(&reply.headers);
@@ -93,7 +87,7 @@ impl<C: Credentials> Client<C> {
 
     /// # Errors
     /// The reason, if a reply refuses the request.
-    pub(super) fn success(&self, subject: &Subject<'_>, reply: &Reply) -> Result<(), Error> {
+    pub(super) fn success(&self, subject: &Subject<'_>, reply: &Reply) -> Result<()> {
         match reply.status.is_success() {
             true => Ok(()),
             false => Err(Error::refused(subject, &self.refusal(reply))),
@@ -105,32 +99,24 @@ impl<C: Credentials> Client<C> {
     }
 
     /// Reads what a request was answered with.
-    pub(super) fn read<T: DeserializeOwned>(&self, subject: &Subject<'_>, reply: &Reply) -> Result<T, Error> {
+    pub(super) fn read<T: DeserializeOwned>(&self, subject: &Subject<'_>, reply: &Reply) -> Result<T> {
         self.success(subject, reply)?;
         reply.json().map_err(|_| Error::unreadable(subject))
     }
 
     /// Sends a request that must be accepted.
-    pub(super) async fn perform(&self, subject: &Subject<'_>, call: Call) -> Result<(), Error> {
+    pub(super) async fn perform(&self, subject: &Subject<'_>, call: Call) -> Result<()> {
         let reply = self.send(subject, call).await?;
         self.success(subject, &reply)
     }
 
     /// Sends a request and reads its reply.
-    pub(super) async fn fetch<T: DeserializeOwned>(
-        &self,
-        subject: &Subject<'_>,
-        call: Call,
-    ) -> Result<T, Error> {
+    pub(super) async fn fetch<T: DeserializeOwned>(&self, subject: &Subject<'_>, call: Call) -> Result<T> {
         let reply = self.send(subject, call).await?;
         self.read(subject, &reply)
     }
 
-    pub(super) async fn get<T: DeserializeOwned>(
-        &self,
-        subject: &Subject<'_>,
-        path: &str,
-    ) -> Result<T, Error> {
+    pub(super) async fn get<T: DeserializeOwned>(&self, subject: &Subject<'_>, path: &str) -> Result<T> {
         self.fetch(subject, self.call(Method::GET, path)).await
     }
 
@@ -139,7 +125,7 @@ impl<C: Credentials> Client<C> {
         &self,
         subject: &Subject<'_>,
         path: &str,
-    ) -> Result<(Vec<T>, Option<usize>), Error> {
+    ) -> Result<(Vec<T>, Option<usize>)> {
         let mut items = Vec::new();
         for number in 1..=MOST_PAGES {
             let separator = if path.contains('?') { '&' } else { '?' };
@@ -155,12 +141,6 @@ impl<C: Credentials> Client<C> {
             }
         }
         Err(Error::new(ErrorKind::Unreadable, subject, "the list does not end"))
-    }
-
-    /// The secrets of a destination's scope, as the subject of requests and errors.
-    pub(super) fn purpose<'a>(&self, destination: &'a Destination) -> Purpose<'a> {
-        let Destination { store, scope, .. } = destination;
-        Purpose { store: *store, scope, has_every_store: has_every_store(&self.transport.url) }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::config::Scope;
 use crate::error_code::ErrorCode;
 use crate::http::{HttpError, Reply, text_of_page};
 use crate::redact::Redactor;
-pub(super) use subject::{Purpose, Subject};
+pub(super) use subject::Subject;
 
 /// A failed request to GitHub.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,9 @@ pub struct Error {
     /// What to do, if more is known than the kind tells: a whole sentence.
     pub remedy: Option<String>,
 }
+
+/// What a request to GitHub came to.
+pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The kinds of [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,7 +194,7 @@ impl Error {
                 (ErrorKind::Invalid, cause, Some(remedy.to_owned()))
             }
             StatusCode::NOT_FOUND | StatusCode::GONE => {
-                let (cause, remedy) = subject.not_found();
+                let (cause, remedy) = subject.not_found(&refusal.reply.url);
                 (ErrorKind::NotFound, format!("{cause} ({reason})"), remedy.map(str::to_owned))
             }
             StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => (

@@ -12,7 +12,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::auth::Need;
-use super::error::{Error, ErrorKind, Subject, missing_scope};
+use super::error::{Error, ErrorKind, Result, Subject, missing_scope};
 use super::peer::is_rate_limit;
 use super::permission::Permission;
 use super::{GitHub, Mode, paths};
@@ -40,7 +40,7 @@ pub(super) struct Checked {
     /// The repository or the organization in which it was made.
     place: String,
     /// What it shows of every scope of this owner.
-    found: Result<Evidence, Error>,
+    found: Result<Evidence>,
     /// It was refused for a reason of this repository's own.
     is_about_the_place: bool,
 }
@@ -50,20 +50,16 @@ impl GitHub {
     ///
     /// # Errors
     /// When it was shown that it may not, with the reason.
-    pub(super) async fn evidence(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
+    pub(super) async fn evidence(&self, target: &ConfiguredSecret) -> Result<Evidence> {
         let (is_open, permitted) = join(self.is_open(target), self.is_permitted(target)).await;
         let (is_open, permitted) = (is_open?, permitted?);
         Ok(Evidence { is_writable: is_open && permitted.is_writable, ..permitted })
     }
 
     /// Whether the destination's repository is known to accept writes.
-    async fn is_open(&self, target: &ConfiguredSecret) -> Result<bool, Error> {
-        let (Scope::Repository(repository) | Scope::Environment { repository, .. }) =
-            &target.destination.scope
-        else {
-            return Ok(true);
-        };
-        let subject = Subject::Secrets(self.client.purpose(&target.destination));
+    async fn is_open(&self, target: &ConfiguredSecret) -> Result<bool> {
+        let Some(repository) = target.destination.scope.repository() else { return Ok(true) };
+        let subject = Subject::Secrets(&target.destination);
         let Ok(record) = self.repository(&subject, repository).await else { return Ok(false) };
         let why = match (record.archived, record.disabled) {
             (Some(true), _) => "archived",
@@ -76,13 +72,13 @@ impl GitHub {
     }
 
     /// Whether the credential is known to have the permission to write.
-    async fn is_permitted(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
+    async fn is_permitted(&self, target: &ConfiguredSecret) -> Result<Evidence> {
         let writable = Evidence { is_writable: true, ..Evidence::default() };
         if self.client.credentials.has_permissions_for(Need::Secret(target)).await? {
             return Ok(writable);
         }
         if let Some(scopes) = self.client.credentials.scopes() {
-            let subject = Subject::Secrets(self.client.purpose(&target.destination));
+            let subject = Subject::Secrets(&target.destination);
             return match missing_scope(&scopes, &target.destination.scope) {
                 None => Ok(writable),
                 Some((lack, remedy)) => {
@@ -99,7 +95,7 @@ impl GitHub {
 
     /// Whether a write check at the destination's owner has shown that it may be
     /// written.
-    async fn checked(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
+    async fn checked(&self, target: &ConfiguredSecret) -> Result<Evidence> {
         let Destination { store, scope, .. } = &target.destination;
         // In an environment that is still to be created nothing can be tried.
         if target.create_environment && matches!(self.public_key(target).await, Ok(None)) {
@@ -130,7 +126,7 @@ impl GitHub {
             body["visibility"] = json!("private");
         }
         let secret = Destination { name: WRITE_CHECK.to_owned(), ..target.destination.clone() };
-        let subject = Subject::WriteCheck(self.client.purpose(&secret));
+        let subject = Subject::WriteCheck(&secret);
         let call = self.client.call(Method::PUT, &paths::secret(&secret)).json(&body);
         let call = Call { retry: Retry::AfterLimit, is_valid_body: anything, ..call };
         let Ok(reply) = self.client.send(&subject, call).await else {
@@ -148,7 +144,7 @@ impl GitHub {
         reply: &Reply,
         secret: &Destination,
         subject: &Subject<'_>,
-    ) -> Result<Evidence, Error> {
+    ) -> Result<Evidence> {
         let warning = match reply.status {
             StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => None,
             StatusCode::FORBIDDEN | StatusCode::NOT_FOUND if !is_rate_limit(reply) => {
@@ -168,14 +164,13 @@ impl GitHub {
     async fn take_back(&self, secret: &Destination, subject: &Subject<'_>) -> String {
         let call = self.client.call(Method::DELETE, &paths::secret(secret));
         let call = Call { is_valid_body: anything, ..call };
-        let why = match self.client.send(subject, call).await {
-            Ok(reply) if reply.status.is_success() || reply.status == StatusCode::NOT_FOUND => None,
-            Ok(reply) => Some(self.client.refusal(&reply).reason()),
-            Err(error) => Some(error.cause),
-        };
-        let end = match why {
-            None => "It was deleted again".to_owned(),
-            Some(why) => format!("It could not be deleted ({why}): delete it by hand"),
+        let failed = |why: &str| format!("It could not be deleted ({why}): delete it by hand");
+        let end = match self.client.send(subject, call).await {
+            Ok(reply) if reply.status.is_success() || reply.status == StatusCode::NOT_FOUND => {
+                "It was deleted again".to_owned()
+            }
+            Ok(reply) => failed(&self.client.refusal(&reply).reason()),
+            Err(error) => failed(&error.cause),
         };
         format!("GitHub stored a write check, which it should have refused, as {secret}. {end}")
     }

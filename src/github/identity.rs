@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::auth::Auth;
-use super::error::{Error, ErrorKind, Subject};
+use super::error::{ErrorKind, Result, Subject};
 use super::{GitHub, paths};
 
 impl GitHub {
@@ -16,7 +16,7 @@ impl GitHub {
     ///
     /// # Errors
     /// When GitHub rejects the credential, or cannot be reached.
-    pub(crate) async fn identity(&self, owners: &BTreeSet<String>) -> Result<String, Error> {
+    pub(crate) async fn identity(&self, owners: &BTreeSet<String>) -> Result<String> {
         match &self.client.credentials {
             Auth::App(app) => {
                 let (mut name, mut installed) = (None, Vec::new());

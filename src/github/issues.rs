@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::client::{BearerToken, Client};
-use super::error::{Error, Subject};
+use super::error::{Result, Subject};
 use super::paths;
 use crate::config::Repository;
 use crate::http::retry::Repetitions;
@@ -110,7 +110,7 @@ impl Issues {
     }
 
     /// Whether everybody can see the repository.
-    pub(crate) async fn is_public(&self) -> Result<bool, Error> {
+    pub(crate) async fn is_public(&self) -> Result<bool> {
         #[derive(Deserialize)]
         struct Record {
             private: bool,
@@ -126,7 +126,7 @@ impl Issues {
         state: IssueState,
         label: Option<&str>,
         page: usize,
-    ) -> Result<Vec<ListedIssue>, Error> {
+    ) -> Result<Vec<ListedIssue>> {
         let state = match state {
             IssueState::Open => "open",
             IssueState::Any => "all",
@@ -145,8 +145,8 @@ impl Issues {
     /// and leaves it out if the credential may not set labels.
     ///
     /// # Errors
-    /// The issue may have been created all the same where [`Error::may_have_been_applied`] says so.
-    pub(crate) async fn create(&self, title: &str, body: &str, label: &str) -> Result<u64, Error> {
+    /// The issue may have been created all the same where [`super::Error::may_have_been_applied`] says so.
+    pub(crate) async fn create(&self, title: &str, body: &str, label: &str) -> Result<u64> {
         #[derive(Deserialize)]
         struct Created {
             number: u64,
@@ -157,12 +157,12 @@ impl Issues {
         Ok(created.number)
     }
 
-    pub(crate) async fn change(&self, number: u64, change: &IssueChange) -> Result<(), Error> {
+    pub(crate) async fn change(&self, number: u64, change: &IssueChange) -> Result<()> {
         let call = self.call(Method::PATCH, &paths::issue(&self.repository, number)).json(&json!(change));
         self.client.perform(&self.subject(), call).await
     }
 
-    pub(crate) async fn comment(&self, number: u64, text: &str) -> Result<(), Error> {
+    pub(crate) async fn comment(&self, number: u64, text: &str) -> Result<()> {
         let path = format!("{}/comments", paths::issue(&self.repository, number));
         let call = self.creation(&path, &json!({ "body": text }));
         self.client.perform(&self.subject(), call).await

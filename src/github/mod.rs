@@ -42,6 +42,7 @@ use jiff::Timestamp;
 use octocrab::models::PublicKey;
 
 pub(crate) use client::BearerToken;
+use error::Result;
 pub use error::{Error, ErrorKind};
 pub(crate) use error::{SignedWith, WriteError};
 pub(crate) use evidence::Evidence;
@@ -86,7 +87,7 @@ impl GitHub {
         http: Arc<Http>,
         settings: &GithubSettings,
         options: GithubOptions,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         let GithubOptions { concurrency, pace, mode, announce, progress } = options;
         let pacer = Pacer::new(pace, concurrency, progress.clone());
         let rate_limiter = Arc::new(Arc::clone(&pacer));

@@ -16,7 +16,6 @@ const POLICY: PeerPolicy = PeerPolicy {
     // GitHub's rule for a limit without a time is "at least one minute".
     rests_after_rate_limit: true,
     quotes_pages: true,
-    request_ids: &["x-github-request-id", "x-request-id"],
 };
 
 /// Whether GitHub refuses because of too many requests, and not for good.

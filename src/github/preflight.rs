@@ -7,7 +7,7 @@ use octocrab::models::PublicKey;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::error::{Error, ErrorKind, Subject};
+use super::error::{Error, ErrorKind, Result, Subject};
 use super::{Evidence, GitHub, Mode, paths, seal};
 use crate::config::{ConfiguredSecret, Destination, Scope, Visibility};
 
@@ -34,14 +34,14 @@ impl GitHub {
     ///
     /// # Errors
     /// When the secret could not be written either.
-    pub(crate) async fn preflight(&self, target: &ConfiguredSecret) -> Result<Evidence, Error> {
+    pub(crate) async fn preflight(&self, target: &ConfiguredSecret) -> Result<Evidence> {
         let (key, readers, evidence) =
             join3(self.public_key(target), self.readers(target), self.evidence(target)).await;
         readers?;
         let key = key?;
         if let Some(key) = &key {
             seal::key(&key.key).map_err(|error| {
-                let subject = Subject::Secrets(self.client.purpose(&target.destination));
+                let subject = Subject::Secrets(&target.destination);
                 Error::new(ErrorKind::Unreadable, subject, error.to_string())
             })?;
         }
@@ -51,7 +51,7 @@ impl GitHub {
     /// The public key of a destination's scope. Creates the environment if the
     /// configuration asks for that; `None`: it could be created, but this run changes
     /// nothing.
-    pub(super) async fn public_key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>, Error> {
+    pub(super) async fn public_key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>> {
         let Destination { store, scope, .. } = &target.destination;
         self.public_keys.get(&paths::scope_key(*store, scope), || self.fetch_key(target)).await
     }
@@ -62,10 +62,9 @@ impl GitHub {
         self.public_keys.forget(&paths::scope_key(*store, scope), |known| known.as_ref() == Some(key));
     }
 
-    async fn fetch_key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>, Error> {
+    async fn fetch_key(&self, target: &ConfiguredSecret) -> Result<Option<PublicKey>> {
         let Destination { store, scope, .. } = &target.destination;
-        let purpose = self.client.purpose(&target.destination);
-        let subject = Subject::Secrets(purpose);
+        let subject = Subject::Secrets(&target.destination);
         let path = paths::public_key(*store, scope);
         match (self.client.get(&subject, &path).await, scope) {
             (Err(error), Scope::Environment { repository, environment })
@@ -83,7 +82,7 @@ impl GitHub {
                     return self.client.get::<Value>(&subject, &repository).await.map(|_| None);
                 }
                 let creation = self.client.call(Method::PUT, &at).json(&json!({}));
-                self.client.perform(&Subject::Environment(purpose), creation).await?;
+                self.client.perform(&Subject::Environment(&target.destination), creation).await?;
                 self.client.get(&subject, &path).await.map(Some)
             }
             (key, _) => key.map(Some),
@@ -91,7 +90,7 @@ impl GitHub {
     }
 
     /// Who may read an organization secret; `None` for other scopes.
-    pub(super) async fn readers(&self, target: &ConfiguredSecret) -> Result<Option<Readers>, Error> {
+    pub(super) async fn readers(&self, target: &ConfiguredSecret) -> Result<Option<Readers>> {
         let destination = &target.destination;
         if !matches!(destination.scope, Scope::Organization(_)) {
             return Ok(None);
@@ -100,9 +99,9 @@ impl GitHub {
         self.readers.get(&key, || self.fetch_readers(target)).await.map(Some)
     }
 
-    async fn fetch_readers(&self, target: &ConfiguredSecret) -> Result<Readers, Error> {
+    async fn fetch_readers(&self, target: &ConfiguredSecret) -> Result<Readers> {
         let destination = &target.destination;
-        let subject = Subject::Secrets(self.client.purpose(destination));
+        let subject = Subject::Secrets(destination);
         let Some(existing) = self.find_secret(destination).await? else {
             let visibility = target.visibility.ok_or_else(|| {
                 let name = &destination.name;
@@ -123,7 +122,7 @@ impl GitHub {
 
     /// Every selected repository. A list that changes while it is read is read once
     /// more, because writing back an incomplete one would revoke access.
-    async fn selected(&self, subject: &Subject<'_>, destination: &Destination) -> Result<Vec<u64>, Error> {
+    async fn selected(&self, subject: &Subject<'_>, destination: &Destination) -> Result<Vec<u64>> {
         let path = paths::selected_repositories(destination);
         for _ in 0..2 {
             let (listed, total) = self.client.pages::<SelectedRepository>(subject, &path).await?;

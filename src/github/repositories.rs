@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::error::{Error, ErrorKind, Subject};
+use super::error::{ErrorKind, Result, Subject};
 use super::{GitHub, paths};
 use crate::config::{Repository, SecretPattern};
 
@@ -43,11 +43,7 @@ impl GitHub {
     }
 
     /// A repository's record: from a list that was read already, or from one request.
-    pub(super) async fn repository(
-        &self,
-        subject: &Subject<'_>,
-        repository: &Repository,
-    ) -> Result<Record, Error> {
+    pub(super) async fn repository(&self, subject: &Subject<'_>, repository: &Repository) -> Result<Record> {
         let key = repository.to_string().to_ascii_lowercase();
         let path = paths::repository(repository);
         self.repositories.get(&key, || self.client.get(subject, &path)).await
@@ -57,7 +53,7 @@ impl GitHub {
     ///
     /// # Errors
     /// When an owner's repositories cannot be listed completely.
-    pub(crate) async fn expand(&self, pattern: &SecretPattern) -> Result<Expansion, Error> {
+    pub(crate) async fn expand(&self, pattern: &SecretPattern) -> Result<Expansion> {
         let mut owners: Vec<&str> = pattern.include.iter().map(|pattern| pattern.owner.as_str()).collect();
         owners.sort_unstable_by_key(|owner| owner.to_ascii_lowercase());
         owners.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
@@ -81,7 +77,7 @@ impl GitHub {
         Ok(expansion)
     }
 
-    async fn list_repositories(&self, owner: &str) -> Result<Arc<Vec<ListedRepository>>, Error> {
+    async fn list_repositories(&self, owner: &str) -> Result<Arc<Vec<ListedRepository>>> {
         let subject = Subject::Repositories(owner);
         let pages = async |path: &str| {
             let pages = self.client.pages::<ListedRepository>(&subject, path).await;

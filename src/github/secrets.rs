@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use super::auth::Need;
-use super::error::{Error, ErrorKind, Subject};
+use super::error::{Error, ErrorKind, Result, Subject};
 use super::{GitHub, paths};
 use crate::config::{ConfiguredSecret, Destination, Repository, Scope, Store};
 
@@ -48,13 +48,13 @@ pub(super) struct Listing {
     pages: usize,
     /// How many of the expected secrets the first page does not show.
     beyond: usize,
-    rest: OnceCell<Result<HashMap<String, ListedSecret>, Error>>,
+    rest: OnceCell<Result<HashMap<String, ListedSecret>>>,
     /// How many secrets beyond the first page were read by name.
     by_name: AtomicUsize,
 }
 
 impl ListedSecret {
-    fn updated_at(&self) -> Result<Timestamp, Error> {
+    fn updated_at(&self) -> Result<Timestamp> {
         let updated_at = self.secret.updated_at;
         i32::try_from(updated_at.timestamp_subsec_nanos())
             .ok()
@@ -67,14 +67,11 @@ impl GitHub {
     /// When each secret was last written, in order; `None`: its scope has no such secret, or
     /// its environment is still to be created. Secrets of one scope share a list, in this
     /// call and in later ones.
-    pub(crate) async fn observe(
-        &self,
-        targets: &[ConfiguredSecret],
-    ) -> Vec<Result<Option<Timestamp>, Error>> {
+    pub(crate) async fn observe(&self, targets: &[ConfiguredSecret]) -> Vec<Result<Option<Timestamp>>> {
         join_all(targets.iter().map(|target| self.observe_one(target))).await
     }
 
-    async fn observe_one(&self, target: &ConfiguredSecret) -> Result<Option<Timestamp>, Error> {
+    async fn observe_one(&self, target: &ConfiguredSecret) -> Result<Option<Timestamp>> {
         let found = match self.client.credentials.has_permissions_for(Need::Secret(target)).await {
             Ok(_) => self.find_secret(&target.destination).await,
             Err(error) => Err(error),
@@ -96,7 +93,7 @@ impl GitHub {
     }
 
     /// One secret; `None`: the scope exists, and has no such secret.
-    pub(super) async fn find_secret(&self, destination: &Destination) -> Result<Option<ListedSecret>, Error> {
+    pub(super) async fn find_secret(&self, destination: &Destination) -> Result<Option<ListedSecret>> {
         let Destination { store, scope, name } = destination;
         let scope_key = paths::scope_key(*store, scope);
         let listing = self.listings.get(&scope_key, || self.first_page(destination)).await?;
@@ -123,7 +120,7 @@ impl GitHub {
     }
 
     /// The names of a repository's Actions secrets.
-    pub(crate) async fn secret_names(&self, repository: &Repository) -> Result<Vec<String>, Error> {
+    pub(crate) async fn secret_names(&self, repository: &Repository) -> Result<Vec<String>> {
         let scope = Scope::Repository(repository.clone());
         let destination = Destination { store: Store::Actions, scope, name: String::new() };
         let any = ConfiguredSecret { destination, create_environment: false, visibility: None };
@@ -134,7 +131,7 @@ impl GitHub {
         Ok(listing.first.keys().chain(rest.keys()).cloned().collect())
     }
 
-    async fn first_page(&self, of: &Destination) -> Result<Arc<Listing>, Error> {
+    async fn first_page(&self, of: &Destination) -> Result<Arc<Listing>> {
         let Page { total_count, secrets } = self.page(of, 1).await?;
         let complete = secrets.len() < PAGE || total_count <= secrets.len();
         let pages = if complete { 1 } else { total_count.div_ceil(PAGE).min(MOST_PAGES) };
@@ -150,23 +147,19 @@ impl GitHub {
         }))
     }
 
-    async fn further_pages(
-        &self,
-        of: &Destination,
-        pages: usize,
-    ) -> Result<HashMap<String, ListedSecret>, Error> {
+    async fn further_pages(&self, of: &Destination, pages: usize) -> Result<HashMap<String, ListedSecret>> {
         let pages = try_join_all((2..=pages).map(|number| self.page(of, number))).await?;
         Ok(by_upper_name(pages.into_iter().flat_map(|page| page.secrets)))
     }
 
-    async fn page(&self, of: &Destination, number: usize) -> Result<Page, Error> {
+    async fn page(&self, of: &Destination, number: usize) -> Result<Page> {
         let path = format!("{}?per_page={PAGE}&page={number}", paths::secrets(of.store, &of.scope));
-        self.client.get(&Subject::Secrets(self.client.purpose(of)), &path).await
+        self.client.get(&Subject::Secrets(of), &path).await
     }
 
     /// One secret of a scope that is known to be readable.
-    async fn secret_by_name(&self, destination: &Destination) -> Result<Option<ListedSecret>, Error> {
-        let subject = Subject::Secrets(self.client.purpose(destination));
+    async fn secret_by_name(&self, destination: &Destination) -> Result<Option<ListedSecret>> {
+        let subject = Subject::Secrets(destination);
         match self.client.get(&subject, &paths::secret(destination)).await {
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             found => found.map(Some),

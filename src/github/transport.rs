@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, Method, header};
 use jiff::Timestamp;
 use url::Url;
 
-use super::error::{Error, ErrorKind, Subject};
+use super::error::{Error, ErrorKind, Result, Subject};
 use super::paths;
 use super::peer::PEER;
 use crate::http::{Call, Http, RateLimiter, Reply, json};
@@ -40,14 +40,14 @@ impl Transport {
     }
 
     /// Sends a request. A failure status is no error here.
-    pub(super) async fn send(&self, subject: &Subject<'_>, call: Call) -> Result<Reply, Error> {
+    pub(super) async fn send(&self, subject: &Subject<'_>, call: Call) -> Result<Reply> {
         // Boxed, because the future of every caller would grow by it.
         Box::pin(self.http.send(call)).await.map_err(|error| Error::of_http(subject, &error))
     }
 
     /// GitHub's time. If it is not known yet, a request without a credential that counts
     /// towards no limit fetches it; any reply has a date.
-    pub(super) async fn now(&self, subject: &Subject<'_>) -> Result<Timestamp, Error> {
+    pub(super) async fn now(&self, subject: &Subject<'_>) -> Result<Timestamp> {
         if let Some(now) = self.http.clock().now() {
             return Ok(now);
         }

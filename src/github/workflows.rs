@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::Need;
-use super::error::{Error, ErrorKind, Subject, missing_scope, quoted};
+use super::error::{Error, ErrorKind, Result, Subject, missing_scope, quoted};
 use super::{GitHub, paths};
 use crate::config::{Scope, Workflow};
 use crate::http::{Call, Retry};
@@ -22,11 +22,11 @@ impl GitHub {
     ///
     /// # Errors
     /// Why it cannot be started, or why that is not known.
-    pub(crate) async fn check_workflow(&self, workflow: &Workflow) -> Result<(), Error> {
+    pub(crate) async fn check_workflow(&self, workflow: &Workflow) -> Result<()> {
         self.workflow_checks.get(&paths::workflow(workflow), || self.find_workflow(workflow)).await
     }
 
-    async fn find_workflow(&self, workflow: &Workflow) -> Result<(), Error> {
+    async fn find_workflow(&self, workflow: &Workflow) -> Result<()> {
         #[derive(Deserialize)]
         struct Found {
             state: String,
@@ -50,7 +50,7 @@ impl GitHub {
     }
 
     /// Whether a run of a workflow was created at this second or later.
-    pub(crate) async fn has_run_since(&self, workflow: &Workflow, since: Timestamp) -> Result<bool, Error> {
+    pub(crate) async fn has_run_since(&self, workflow: &Workflow, since: Timestamp) -> Result<bool> {
         #[derive(Deserialize)]
         struct Runs {
             workflow_runs: Vec<Run>,
@@ -73,7 +73,7 @@ impl GitHub {
     /// # Errors
     /// Unless it certainly runs. It may still run where
     /// [`Error::may_have_been_applied`] says so.
-    pub(crate) async fn start_workflow(&self, workflow: &Workflow, since: Timestamp) -> Result<(), Error> {
+    pub(crate) async fn start_workflow(&self, workflow: &Workflow, since: Timestamp) -> Result<()> {
         let subject = Subject::Start(workflow);
         let git_ref = match &workflow.git_ref {
             Some(git_ref) => git_ref.clone(),

@@ -45,7 +45,7 @@ impl GitHub {
         until: Timestamp,
     ) -> Result<(), WriteError> {
         let before = |error: Error| WriteError { refused: error.kind.is_refusal(), error };
-        let subject = Subject::Secrets(self.client.purpose(&target.destination));
+        let subject = Subject::Secrets(&target.destination);
         let readers = self.readers(target).await.map_err(before)?;
         let key =
             self.public_key(target).await.and_then(|key| key.ok_or_else(not_writing)).map_err(before)?;

@@ -1,6 +1,5 @@
 //! A request as callers describe it, and the reply as they get it.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -100,14 +99,16 @@ impl Call {
         Ok(self.header(header::AUTHORIZATION, value))
     }
 
+    /// Adds a body, as JSON unless the headers name another media type.
     #[must_use]
     pub(crate) fn json(mut self, body: &Value) -> Self {
         self.body = Some(body.to_string().into());
-        self.header(header::CONTENT_TYPE, JSON)
+        self.headers.entry(header::CONTENT_TYPE).or_insert(JSON);
+        self
     }
 }
 
-/// What came back. Its body is wiped when it is dropped, and in no `Debug`.
+/// What came back. Its body is wiped when it is dropped, and there is no `Debug` to print it.
 pub(crate) struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -137,15 +138,6 @@ impl Reply {
             status: self.status,
             said: String::new(),
         })
-    }
-}
-
-impl fmt::Debug for Reply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reply")
-            .field("status", &self.status)
-            .field("bytes", &self.body.len())
-            .finish_non_exhaustive()
     }
 }
 

@@ -69,6 +69,20 @@ impl HttpError {
         )
     }
 
+    /// What happened, to follow the service's name.
+    pub(super) fn brief(&self) -> String {
+        match self {
+            Self::Connect { cause, .. } => format!("could not be reached ({})", plain(cause)),
+            Self::Proxy { proxy, cause, .. } => {
+                format!("could not be reached through the proxy {proxy} ({})", plain(cause))
+            }
+            Self::Timeout { .. } => "did not answer in time".to_owned(),
+            Self::Dropped { cause, .. } => format!("broke off its answer ({})", plain(cause)),
+            Self::Garbled { status, .. } => format!("answered {status} with something unreadable"),
+            _ => self.to_string(),
+        }
+    }
+
     /// Whether another attempt may do better.
     pub(super) fn may_pass(&self) -> bool {
         matches!(
@@ -87,17 +101,12 @@ impl HttpError {
         let origin = origin(url);
         let cause = root_cause(error);
         if error.is_connect() {
-            return match (is_tls(error), proxy) {
-                (true, None) => Self::Tls { origin, cause },
-                (true, Some(proxy)) => {
-                    Self::Tls { origin, cause: format!("{cause}, through the proxy {proxy}") }
-                }
-                (false, None) => Self::Connect { origin, cause },
-                (false, Some(proxy)) => Self::Proxy {
-                    origin,
-                    proxy,
-                    cause: cause.trim_start_matches("tunnel error: ").to_owned(),
-                },
+            let through = proxy.as_ref().map(|proxy| format!(", through the proxy {proxy}"));
+            let without_kind = || cause.trim_start_matches("tunnel error: ").to_owned();
+            return match proxy {
+                _ if is_tls(error) => Self::Tls { origin, cause: cause + &through.unwrap_or_default() },
+                Some(proxy) => Self::Proxy { origin, proxy, cause: without_kind() },
+                None => Self::Connect { origin, cause },
             };
         }
         if error.is_timeout() {
@@ -107,6 +116,17 @@ impl HttpError {
             return Self::Setup { cause };
         }
         Self::Dropped { origin, cause }
+    }
+}
+
+/// The system's words without its number: `connection refused`.
+fn plain(cause: &str) -> String {
+    let words = cause.split(" (os error ").next().unwrap_or(cause);
+    let mut letters = words.chars();
+    let is_word = words.chars().nth(1).is_some_and(char::is_lowercase);
+    match letters.next().filter(|_| is_word) {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => words.to_owned(),
     }
 }
 

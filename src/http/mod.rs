@@ -178,17 +178,17 @@ impl Http {
             let permit = self.acquire(call).await;
             // The wait for the rate limiter does not count towards the timeout.
             let _ = began.set(Instant::now());
-            let reply = self.exchange(call, &url, number).await?;
+            let reply = self.exchange(call, &url, number).await.map_err(Failed::Error)?;
             if let Some(rate_limiter) = &call.rate_limiter {
                 rate_limiter.record(&reply);
             }
             drop(permit);
-            match redirect::target(call.peer.policy, &call.method, &reply)? {
+            match redirect::target(call.peer.policy, &call.method, &reply).map_err(Failed::Error)? {
                 Some(next) => url = next,
                 None => return judge(call, reply),
             }
         }
-        Err(HttpError::Redirect { from: origin(&call.url), to_origin: origin(&url) }.into())
+        Err(Failed::Error(HttpError::Redirect { from: origin(&call.url), to_origin: origin(&url) }))
     }
 
     async fn acquire(&self, call: &Call) -> Option<Permit> {
@@ -226,7 +226,7 @@ impl Http {
         match &outcome {
             Ok(reply) => {
                 let status = reply.status.as_u16();
-                let id = request_id(call.peer.policy, &reply.headers);
+                let id = request_id(&reply.headers);
                 tracing::debug!(%method, host, path, status, took_ms = took, attempt, id, "request");
                 tracing::trace!(%method, host, path, status, "headers: {}", trace::headers(&reply.headers));
             }
@@ -305,7 +305,8 @@ fn judge(call: &Call, reply: Reply) -> Result<Reply, Failed> {
             true => format!(": \"{}\"", Redactor::new().line(&text_of_page(reply.body()))),
             false => String::new(),
         };
-        return Err(HttpError::Garbled { origin: origin(&reply.url), status: reply.status, said }.into());
+        let (origin, status) = (origin(&reply.url), reply.status);
+        return Err(Failed::Error(HttpError::Garbled { origin, status, said }));
     }
     Ok(reply)
 }
@@ -332,12 +333,14 @@ fn shown_path(url: &Url) -> &str {
     path.get(..path.len().min(200)).unwrap_or(path)
 }
 
+/// The headers with the request's id for a service's support; the first one that is there counts.
+const REQUEST_IDS: [&str; 3] = ["x-github-request-id", "x-axiom-trace-id", "x-request-id"];
+
 /// What a service's support asks for. One with other than harmless characters is
 /// left out: a secret without some of its characters would not be recognised.
-fn request_id<'h>(policy: &PeerPolicy, headers: &'h HeaderMap) -> &'h str {
+fn request_id(headers: &HeaderMap) -> &str {
     let is_harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
-    policy
-        .request_ids
+    REQUEST_IDS
         .iter()
         .find_map(|name| headers.get(*name)?.to_str().ok())
         .filter(|id| id.len() <= 128 && id.chars().all(is_harmless))

@@ -29,9 +29,6 @@ pub(crate) struct PeerPolicy {
     /// Whether an HTML page in place of a reply may be quoted. Not if a reply may contain
     /// a token's value.
     pub quotes_pages: bool,
-    /// The headers with the request's id for the service's support; the first one that is
-    /// there counts.
-    pub request_ids: &'static [&'static str],
 }
 
 impl PeerPolicy {
@@ -42,6 +39,5 @@ impl PeerPolicy {
         is_rate_limit: |reply| matches!(reply.status, StatusCode::TOO_MANY_REQUESTS),
         rests_after_rate_limit: false,
         quotes_pages: false,
-        request_ids: &["x-request-id"],
     };
 }

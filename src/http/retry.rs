@@ -39,7 +39,8 @@ pub(crate) struct RetryPolicy {
     /// wait that a server may ask for. If it asks for more, the call fails: an attempt that
     /// comes too early would only prolong the limit.
     pub budget: Duration,
-    /// A user waits: see [`Self::impatient`].
+    /// A user waits. Gives up soon on a host that cannot be reached at all, with a usual timeout
+    /// after some 5 s: the user may have misspelt its name.
     pub is_impatient: bool,
 }
 
@@ -48,13 +49,6 @@ impl RetryPolicy {
     /// 2 minutes in all.
     pub(crate) fn for_timeout(timeout: Duration) -> Self {
         Self { first_wait: timeout / 30, max_wait: timeout / 2, budget: timeout * 4, is_impatient: false }
-    }
-
-    /// Gives up soon on a host that cannot be reached at all, with a usual timeout after
-    /// some 5 s: the user may have misspelt its name.
-    #[must_use]
-    pub(crate) fn impatient(self) -> Self {
-        Self { is_impatient: true, ..self }
     }
 
     /// The attempts that a call may take, the first one included. A deadline comes first
@@ -98,7 +92,6 @@ impl Repetitions {
 }
 
 /// An attempt without success.
-#[derive(Debug)]
 pub(super) enum Failed {
     /// A reply, and its status is not one of success.
     Reply(Box<Reply>),
@@ -128,38 +121,8 @@ impl Failed {
                 format!("reported a rate limit ({})", reply.status.as_u16())
             }
             Self::Reply(reply) => format!("answered {}", reply.status),
-            Self::Error(HttpError::Connect { cause, .. }) => {
-                format!("could not be reached ({})", plain(cause))
-            }
-            Self::Error(HttpError::Proxy { proxy, cause, .. }) => {
-                format!("could not be reached through the proxy {proxy} ({})", plain(cause))
-            }
-            Self::Error(HttpError::Timeout { .. }) => "did not answer in time".to_owned(),
-            Self::Error(HttpError::Dropped { cause, .. }) => {
-                format!("broke off its answer ({})", plain(cause))
-            }
-            Self::Error(HttpError::Garbled { status, .. }) => {
-                format!("answered {status} with something unreadable")
-            }
-            Self::Error(error) => error.to_string(),
+            Self::Error(error) => error.brief(),
         }
-    }
-}
-
-/// The system's words without its number: `connection refused`.
-fn plain(cause: &str) -> String {
-    let words = cause.split(" (os error ").next().unwrap_or(cause);
-    let mut letters = words.chars();
-    let is_word = words.chars().nth(1).is_some_and(char::is_lowercase);
-    match letters.next().filter(|_| is_word) {
-        Some(first) => first.to_lowercase().chain(letters).collect(),
-        None => words.to_owned(),
-    }
-}
-
-impl From<HttpError> for Failed {
-    fn from(error: HttpError) -> Self {
-        Self::Error(error)
     }
 }
 

@@ -81,7 +81,7 @@ fn what_must_not_be_sent_twice_is_repeated_only_if_it_was_not_sent() {
         let connect = matches!(error, HttpError::Connect { .. } | HttpError::Proxy { .. });
         let failed = Failed::Error(error);
         let again = wait(&policy(), STRICT.policy, Retry::Never, &failed, BACKOFF, LEFT).is_some();
-        assert_eq!(again, connect, "{failed:?}");
+        assert_eq!(again, connect, "{}", failed.brief(LENIENT.policy));
     }
 }
 
@@ -97,7 +97,7 @@ fn what_another_attempt_cannot_change_is_not_repeated() {
                 | HttpError::Garbled { .. }
         );
         let failed = Failed::Error(error);
-        assert_eq!(seconds(LENIENT, &failed).is_some(), passes, "{failed:?}");
+        assert_eq!(seconds(LENIENT, &failed).is_some(), passes, "{}", failed.brief(LENIENT.policy));
     }
 }
 
@@ -196,7 +196,7 @@ fn an_error_says_whether_the_request_may_have_been_processed() {
     }
     let may_have_been_applied: Vec<String> = errors()
         .into_iter()
-        .filter(|error| Failed::from(error.clone()).may_have_been_processed())
+        .filter(|error| Failed::Error(error.clone()).may_have_been_processed())
         .map(|error| format!("{error:?}").split([' ', '{']).next().unwrap().to_owned())
         .collect();
     assert_eq!(may_have_been_applied, ["Timeout", "Dropped", "Garbled", "TooLarge", "Redirect"]);
@@ -206,7 +206,7 @@ fn an_error_says_whether_the_request_may_have_been_processed() {
 fn a_failed_attempt_is_logged_without_its_body() {
     let brief = |failed: Failed| failed.brief(STRICT.policy);
     assert_eq!(brief(reply(503, &[], "xaat-1")), "answered 503 Service Unavailable");
-    assert_eq!(brief(errors().swap_remove(6).into()), "did not answer in time");
+    assert_eq!(brief(Failed::Error(errors().swap_remove(6))), "did not answer in time");
 }
 
 /// Shards of a fleet that fail at one moment must not come back at one moment.

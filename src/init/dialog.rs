@@ -166,13 +166,10 @@ impl Dialog<'_> {
         let mut chosen: Vec<Destination> = Vec::new();
         loop {
             let read = |answer: &str| {
-                if answer.is_empty() {
-                    let is_enough = !chosen.is_empty();
-                    return if is_enough {
-                        Ok(None)
-                    } else {
-                        Err(Invalid::new("expected at least one secret"))
-                    };
+                match answer {
+                    "" if chosen.is_empty() => return Err(Invalid::new("expected at least one secret")),
+                    "" => return Ok(None),
+                    _ => {}
                 }
                 let name = choices::numbered(answer, &fitting).map_or(answer, |name| name.as_str());
                 let destination = Destination::parse(name, repository)?;
@@ -233,14 +230,10 @@ impl Dialog<'_> {
             self.print(&format!("{} ", self.lookup.redactor.message(question)))?;
             let line = self.stdin.line().await.ok_or(Closed)?;
             let answer = line.trim();
-            let result = if looks_like_a_secret(answer) || self.lookup.redactor.changes(answer) {
-                Err(Invalid::new(
-                    "this looks like a secret itself, where a name belongs; it is not shown here",
-                )
-                .help("replace it: it was typed where others may see it"))
-            } else {
-                read(answer)
-            };
+            let is_secret = looks_like_a_secret(answer) || self.lookup.redactor.changes(answer);
+            let refused = "this looks like a secret itself, where a name belongs; it is not shown here";
+            let help = "replace it: it was typed where others may see it";
+            let result = if is_secret { Err(Invalid::new(refused).help(help)) } else { read(answer) };
             match result {
                 Ok(value) => return Ok(value),
                 Err(Invalid { message, help }) => {

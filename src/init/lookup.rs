@@ -99,6 +99,6 @@ impl Lookup<'_> {
 /// A client that gives up soon on a host that cannot be reached: a user waits.
 fn http(clock: &Arc<Clock>) -> Arc<Http> {
     let mut settings = HttpSettings::new(REQUEST_TIMEOUT);
-    settings.retry = settings.retry.impatient();
+    settings.retry.is_impatient = true;
     Arc::new(Http::new(settings, Arc::clone(clock)))
 }

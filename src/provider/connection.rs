@@ -11,14 +11,10 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use url::Url;
 
-use super::{Error, ErrorKind, Verification};
+use super::{Error, ErrorKind, Result, Verification};
 use crate::clock::ClockId;
 use crate::http::retry::requested_wait;
 use crate::http::{Call, Http, HttpError, Peer, PeerPolicy, Reply, Values, json};
-
-/// How replies of providers are treated: no redirects; the ids are for the log alone.
-static POLICY: PeerPolicy =
-    PeerPolicy { request_ids: &["x-axiom-trace-id", "x-request-id"], ..PeerPolicy::STRICT };
 
 /// The API of one provider.
 pub(super) struct Connection {
@@ -30,21 +26,6 @@ pub(super) struct Connection {
     pub(super) base: Url,
 }
 
-/// One request to a provider.
-pub(super) struct ProviderRequest<'a> {
-    pub(super) method: Method,
-    /// Path segments below the API's base; encoded when they are sent.
-    pub(super) path: Vec<String>,
-    pub(super) query: Vec<(String, String)>,
-    /// An address that the provider named, on the same origin, in place of path and query.
-    pub(super) url: Option<Url>,
-    /// Credential and whatever else the provider wants.
-    pub(super) headers: HeaderMap,
-    pub(super) body: Option<Value>,
-    /// What the credential must be allowed to do, for the error that says it is not.
-    pub(super) needs: &'a str,
-}
-
 impl Connection {
     /// A connection to `url` if the user gave one, else to the public `api`, whose path is
     /// added to a URL that does not end in it. Its replies set `clock`.
@@ -54,7 +35,7 @@ impl Connection {
         values: Values,
         url: Option<&Url>,
         api: Option<&Url>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         let given = url.or(api).ok_or_else(|| {
             Error::invalid("this provider has no public address: `provider_url` must say where it is")
         })?;
@@ -63,26 +44,26 @@ impl Connection {
         let own = base.path().trim_end_matches('/').to_owned();
         let whole = if own.ends_with(path) { own } else { format!("{own}{path}") };
         base.set_path(&whole);
-        Ok(Self { http, peer: Peer { clock, policy: &POLICY }, values, base })
+        Ok(Self { http, peer: Peer { clock, policy: &PeerPolicy::STRICT }, values, base })
     }
 
     /// Reads, or changes what another attempt would change to the same. Repeated as the
-    /// retry policy allows.
-    pub(super) async fn repeatable(&self, request: ProviderRequest<'_>) -> Result<Reply, Error> {
-        let call = Call { is_valid_body: json, ..self.call(&request)?.idempotent() };
-        self.send(call, request.needs).await
+    /// retry policy allows. `needs`: what the credential must be allowed to do, for the error
+    /// that says it is not.
+    pub(super) async fn repeatable(&self, call: Call, needs: &str) -> Result<Reply> {
+        self.send(Call { is_valid_body: json, ..call.idempotent() }, needs).await
     }
 
     /// The same, whatever the answer is.
-    pub(super) async fn any(&self, request: ProviderRequest<'_>) -> Result<Reply, Error> {
-        let call = Call { is_valid_body: json, ..self.call(&request)?.idempotent() };
+    pub(super) async fn any(&self, call: Call) -> Result<Reply> {
+        let call = Call { is_valid_body: json, ..call.idempotent() };
         self.http.send(call).await.map_err(|error| unsent(&error))
     }
 
     /// Mints: sent exactly once. An error's [`ErrorKind`] tells whether the request may
     /// have been processed.
-    pub(super) async fn mint(&self, request: ProviderRequest<'_>, done: &[u16]) -> Result<Value, Error> {
-        let reply = self.send(self.call(&request)?, request.needs).await?;
+    pub(super) async fn mint(&self, call: Call, needs: &str, done: &[u16]) -> Result<Value> {
+        let reply = self.send(call, needs).await?;
         if !done.contains(&reply.status.as_u16()) {
             return Err(Error::unexpected(reply.status.as_u16()));
         }
@@ -91,19 +72,18 @@ impl Connection {
 
     /// Disables or deletes a token. Sent once, because the token must be read again
     /// before a repetition.
-    pub(super) async fn once(&self, request: ProviderRequest<'_>) -> Result<Reply, Error> {
+    pub(super) async fn once(&self, call: Call, needs: &str) -> Result<Reply> {
         // Not repeated even if the connection fails.
-        let call = Call { deadline: Some(Instant::now()), ..self.call(&request)? };
-        self.send(call, request.needs).await
+        self.send(Call { deadline: Some(Instant::now()), ..call }, needs).await
     }
 
     /// Verifies that `headers` may GET a path on the provider's own origin. A success
     /// reply that is not JSON may come from a proxy: it verifies nothing.
-    pub(super) async fn verify(&self, path: &str, mut headers: HeaderMap) -> Result<Verification, Error> {
+    pub(super) async fn verify(&self, path: &str, mut headers: HeaderMap) -> Result<Verification> {
         let url = self.base.join(path).ok().filter(|url| url.origin() == self.base.origin());
         let url = url.ok_or_else(|| Error::invalid("`verify` is no path on the provider's origin"))?;
         headers.remove(header::ACCEPT);
-        let call = self.call_to(url, Method::GET, headers).idempotent();
+        let call = self.call(Method::GET, url, headers).idempotent();
         match self.send(call, "what `verify` names").await {
             Ok(reply) if json(reply.status, reply.body()) => Ok(Verification::Verified),
             Ok(_) => Ok(Verification::Unverified),
@@ -112,29 +92,14 @@ impl Connection {
         }
     }
 
-    fn call(&self, request: &ProviderRequest<'_>) -> Result<Call, Error> {
-        let url = match &request.url {
-            Some(url) => url.clone(),
-            None => self.url(request)?,
-        };
-        let mut call = self.call_to(url, request.method.clone(), request.headers.clone());
-        if let Some(body) = &request.body {
-            call = call.json(body);
-            // A file may have chosen the media type.
-            if let Some(own) = request.headers.get(header::CONTENT_TYPE) {
-                call = call.header(header::CONTENT_TYPE, own.clone());
-            }
-        }
-        Ok(call)
-    }
-
-    fn url(&self, request: &ProviderRequest<'_>) -> Result<Url, Error> {
+    /// The address of a path below the base; its segments are encoded here.
+    pub(super) fn url(&self, path: &[String], query: &[(String, String)]) -> Result<Url> {
         let mut url = self.base.clone();
         // Dot segments would be resolved away, and the request with them. `Url` drops
         // tabs and line breaks, which would make one id of another.
         let is_unsafe =
             |segment: &String| matches!(&**segment, "" | "." | "..") || segment.contains(char::is_control);
-        if request.path.iter().any(is_unsafe) {
+        if path.iter().any(is_unsafe) {
             // Not a refusal: that could mean that there is no such token.
             let message = "the id of a token cannot be part of an address, so nothing was sent";
             return Err(Error::new(ErrorKind::Unreadable, message));
@@ -142,28 +107,27 @@ impl Connection {
         url.path_segments_mut()
             .map_err(|()| Error::invalid("the provider's address is no base for paths"))?
             .pop_if_empty()
-            .extend(&request.path);
-        if !request.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(&request.query);
+            .extend(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
         }
         Ok(url)
     }
 
-    fn call_to(&self, url: Url, method: Method, headers: HeaderMap) -> Call {
+    pub(super) fn call(&self, method: Method, url: Url, headers: HeaderMap) -> Call {
         Call { headers, values: Some(self.values.clone()), ..Call::new(self.peer, method, url) }
     }
 
-    async fn send(&self, call: Call, needs: &str) -> Result<Reply, Error> {
-        let what = format!("{} {}", call.method, call.url.path());
+    async fn send(&self, call: Call, needs: &str) -> Result<Reply> {
+        let what = described(&call);
         let reply = self.http.send(call).await.map_err(|error| unsent(&error))?;
         if reply.status.is_success() { Ok(reply) } else { Err(explain(&reply, needs).to(&what)) }
     }
+}
 
-    /// Method and path of a request, for errors.
-    pub(super) fn described(&self, request: &ProviderRequest<'_>) -> String {
-        let base = self.base.path().trim_end_matches('/');
-        format!("{} {base}/{}", request.method, request.path.join("/"))
-    }
+/// Method and path of a request, for errors.
+pub(super) fn described(call: &Call) -> String {
+    format!("{} {}", call.method, call.url.path())
 }
 
 fn unsent(error: &HttpError) -> Error {

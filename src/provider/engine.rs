@@ -18,12 +18,12 @@ use serde_json::Value;
 use self::pages::Pages;
 use self::reading::{at, fields, fits_hint, hint_of};
 use self::requests::Subject;
-use super::connection::{Connection, explain};
+use super::connection::{Connection, described, explain};
 use super::file::template::text_of;
 use super::file::{Call, Condition, ProviderFile, ValueShape};
 use super::{
-    Error, ErrorKind, Expiry, Kind, MarkerIn, Mint, Minted, Overlap, Profile, ProviderSettings, RetireAction,
-    Token, Verification,
+    Error, ErrorKind, Kind, Mint, Minted, Profile, ProviderSettings, Result, RetireAction, Token,
+    Verification,
 };
 use crate::clock::ClockId;
 use crate::http::{Announce, Http, Values};
@@ -47,7 +47,7 @@ impl Provider {
         http: Arc<Http>,
         clock: ClockId,
         announce: Announce,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         let file = settings.kind.file();
         let values = Values { fields: Arc::clone(&file.secrets), announce };
         let connection = Connection::new(http, clock, values, settings.url.as_ref(), file.api.as_ref())?;
@@ -73,9 +73,9 @@ impl Provider {
     pub(crate) fn profile(&self) -> Profile {
         let file = self.file();
         Profile {
-            overlap: if file.regenerate.is_some() { Overlap::Native } else { Overlap::AcrossRuns },
-            expiry: if file.token.expires.is_some() { Expiry::Native } else { Expiry::ByAge },
-            marker_in: if file.token.marks_the_name() { MarkerIn::Name } else { MarkerIn::Description },
+            has_native_overlap: file.regenerate.is_some(),
+            expires: file.token.expires.is_some(),
+            marks_the_name: file.token.marks_the_name(),
             marker_max: file.token.marker_max,
             can_disable: file.disable.is_some(),
             can_set_expiry: file.set_expiry.is_some(),
@@ -84,14 +84,14 @@ impl Provider {
     }
 
     /// Every token that the credential can see.
-    pub(crate) async fn list(&self, credential: &SecretString) -> Result<Vec<Token>, Error> {
+    pub(crate) async fn list(&self, credential: &SecretString) -> Result<Vec<Token>> {
         let list = &self.file().list;
         let mut pages = Pages::new(&list.page, &self.file().token.id);
         loop {
             let request = self.request(&list.call, &Subject::default(), credential)?;
-            let what = self.connection.described(&request);
+            let what = described(&request);
             let request = pages.next(request, &self.connection.base)?;
-            let reply = Box::pin(self.connection.repeatable(request)).await?;
+            let reply = Box::pin(self.connection.repeatable(request, &list.call.needs)).await?;
             let shown: Value = reply.json().map_err(|_| Error::unreadable("no JSON").to(&what))?;
             // Something else that answers must not read as "there are no tokens".
             let items = list.items.iter().find_map(|pointer| pointer.of(&shown)?.as_array());
@@ -112,7 +112,7 @@ impl Provider {
     }
 
     /// One token by its id; `None` if the service answers that it does not exist.
-    pub(crate) async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>, Error> {
+    pub(crate) async fn get(&self, credential: &SecretString, id: &str) -> Result<Option<Token>> {
         let Some(call) = &self.file().get else {
             return Ok(Box::pin(self.list(credential)).await?.into_iter().find(|token| token.id == id));
         };
@@ -125,7 +125,7 @@ impl Provider {
     }
 
     /// The token that a reply shows; `None` if the reply shows that it has ended.
-    fn read_item(&self, call: &Call, reply: &Value) -> Result<Option<Token>, Error> {
+    fn read_item(&self, call: &Call, reply: &Value) -> Result<Option<Token>> {
         let item = call.item.as_ref().and_then(|at| at.of(reply));
         // A reply from something else must not be taken for an ended token.
         let item = item.filter(|item| self.file().token.id.of(item).and_then(text_of).is_some());
@@ -134,7 +134,7 @@ impl Provider {
     }
 
     /// Creates the new token. Sent once: the caller decides what a lost reply means.
-    pub(crate) async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted, Error> {
+    pub(crate) async fn mint(&self, credential: &SecretString, mint: &Mint<'_>) -> Result<Minted> {
         let whole = match mint.previous {
             Some(previous) => self.complete(credential, previous).await?,
             None => None,
@@ -155,7 +155,7 @@ impl Provider {
     }
 
     /// Verifies that the provider accepts a new value, at the path `verify` if there is one.
-    pub(crate) async fn verify(&self, minted: &Minted, verify: Option<&str>) -> Result<Verification, Error> {
+    pub(crate) async fn verify(&self, minted: &Minted, verify: Option<&str>) -> Result<Verification> {
         let file = self.file();
         if let Some(path) = verify {
             let auth = file.verify.as_ref().and_then(|verify| verify.auth.as_ref()).unwrap_or(&file.auth);
@@ -187,14 +187,14 @@ impl Provider {
         let verify = self.file().verify.as_ref()?;
         let subject = Subject::token(&minted.token, self.file());
         let request = self.verification(verify, &subject, &minted.value).ok()?;
-        let path = request.path.join("/");
+        let what = described(&request);
         let reply =
             Box::pin(self.connection.any(request)).await.ok().filter(|reply| reply.status.is_success())?;
         let shown: Value = reply.json().ok()?;
         let values = self.values(&subject);
         let unmet = verify.call.shows.iter().find(|condition| !condition.holds(&shown, &values))?;
         let how = if unmet.at.of(&shown).is_none() { "without" } else { "with another value at" };
-        Some(format!("GET /{path} was answered {how} {}", unmet.at.text()))
+        Some(format!("{what} was answered {how} {}", unmet.at.text()))
     }
 
     /// Disables or deletes a token with one request. `Ok` only for the documented reply.
@@ -205,7 +205,7 @@ impl Provider {
         credential: &SecretString,
         token: &Token,
         action: RetireAction,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         let file = self.file();
         let call = match action {
             RetireAction::Disable => file.disable.as_ref(),
@@ -213,7 +213,8 @@ impl Provider {
         };
         let call = call.ok_or_else(|| Error::invalid("this provider cannot disable a token"))?;
         let subject = Subject::token(token, file);
-        let reply = Box::pin(self.connection.once(self.request(call, &subject, credential)?)).await?;
+        let request = self.request(call, &subject, credential)?;
+        let reply = Box::pin(self.connection.once(request, &call.needs)).await?;
         // A proxy may answer 200 to anything.
         self.require(call, &subject, &reply).map(drop)
     }
@@ -225,7 +226,7 @@ impl Provider {
         credential: &SecretString,
         token: &Token,
         expires_at: Timestamp,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         let Some(call) = &self.file().set_expiry else {
             return Err(Error::invalid("this provider cannot change the expiry of a token"));
         };

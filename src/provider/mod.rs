@@ -135,45 +135,24 @@ impl Hash for Kind {
     }
 }
 
-/// How the previous token stays valid after a mint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Overlap {
-    /// The mint sets the expiry of the previous token.
-    Native,
-    /// The previous token stays valid until a later run retires it.
-    AcrossRuns,
-}
-
-/// How a token of this provider ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Expiry {
-    /// The provider ends it at a date that it reports.
-    Native,
-    /// It does not expire; it is replaced by its age.
-    ByAge,
-}
-
 /// What the tokens of a provider can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Profile {
-    pub overlap: Overlap,
-    pub expiry: Expiry,
-    pub marker_in: MarkerIn,
-    /// The most characters that this place holds; `None`: no limit is known.
+    /// The mint sets the expiry of the previous token. Otherwise that stays valid until a later
+    /// run retires it.
+    pub has_native_overlap: bool,
+    /// The provider ends a token at a date that it reports. Otherwise a token does not expire,
+    /// and is replaced by its age.
+    pub expires: bool,
+    /// The marker stands in the name, because there is no description.
+    pub marks_the_name: bool,
+    /// The most characters that the marker's field holds; `None`: no limit is known.
     pub marker_max: Option<usize>,
     pub can_disable: bool,
     pub can_set_expiry: bool,
     /// The privileges change without the token being changed, so they are compared at the
     /// mint alone.
     pub has_effective_rights: bool,
-}
-
-/// Where a provider's tokens carry their marker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MarkerIn {
-    Description,
-    /// Where there is no description.
-    Name,
 }
 
 /// A credential at the provider. Its value is known only when it is minted and
@@ -245,6 +224,9 @@ pub(crate) enum RetireAction {
     Disable,
     Delete,
 }
+
+/// What a request to a provider came to.
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error of any provider.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -94,10 +94,7 @@ fn shown(pattern: &SecretPattern) -> String {
 
 /// The secret that a pattern stands for in one repository.
 fn target(pattern: &SecretPattern, repository: crate::config::Repository) -> ConfiguredSecret {
-    let scope = match &pattern.environment {
-        Some(environment) => Scope::Environment { repository, environment: environment.clone() },
-        None => Scope::Repository(repository),
-    };
+    let scope = Scope::of(repository, pattern.environment.clone());
     ConfiguredSecret {
         destination: Destination { store: pattern.store, scope, name: pattern.name.clone() },
         create_environment: pattern.create_environment,
@@ -149,10 +146,7 @@ impl<'a> SecretOwners<'a> {
         if let Some(named) = self.named.get(destination).filter(|named| named.key != own.key) {
             return Some(named);
         }
-        let repository = match &destination.scope {
-            Scope::Repository(repository) | Scope::Environment { repository, .. } => repository,
-            Scope::Organization(_) => return None,
-        };
+        let repository = destination.scope.repository()?;
         let patterns = self.patterns.get(&(destination.store, destination.name.as_str()))?;
         let takes = |(rotation, pattern): &&(&Rotation, &SecretPattern)| {
             rotation.key != own.key

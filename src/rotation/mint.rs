@@ -21,7 +21,7 @@ use super::marker::{self, Marker};
 use super::plan::{MintPlan, PlanInput};
 use super::retire::retire;
 use super::session::{CredentialFallback, ProviderSession};
-use crate::provider::{Error, Expiry, MarkerIn, Mint, Minted, Overlap, RetireAction, Token, Verification};
+use crate::provider::{Error, Mint, Minted, RetireAction, Token, Verification};
 use crate::redact::is_maskable;
 use crate::report::VerificationOutcome;
 
@@ -178,15 +178,15 @@ impl MintAttempt<'_> {
                     return Err(MintFailure { error, previous: touched });
                 }
             };
-            match (lost, self.input.profile.overlap) {
+            match lost {
                 // Its value is lost, so the next attempt replaces it and ends it at once.
-                (Some(lost), Overlap::Native) => {
+                Some(lost) if self.input.profile.has_native_overlap => {
                     plan.previous_is_orphan = true;
                     old = Some(Member { token: lost, marker: Some(marker), is_proven: true });
                 }
-                (Some(lost), Overlap::AcrossRuns) => self.delete(&lost).await,
+                Some(lost) => self.delete(&lost).await,
                 // The lost request may have set an expiry, which must not be extended.
-                (None, _) => {
+                None => {
                     old = old.zip(now_ends).map(|(old, token)| Member { token, ..old });
                 }
             }
@@ -205,20 +205,19 @@ impl MintAttempt<'_> {
         let PlanInput { rotation, profile, now, .. } = self.input;
         let name = old.map_or_else(|| rotation.token.clone(), |old| marker::strip(&old.token.name));
         let description = rotation.create.as_ref().and_then(|create| create.get("description")?.as_str());
-        let note = match (old, profile.marker_in) {
-            (Some(old), _) => &old.token.note,
-            (None, MarkerIn::Name) => &rotation.token,
-            (None, MarkerIn::Description) => description.unwrap_or_default(),
+        let note = match old {
+            Some(old) => &old.token.note,
+            None if profile.marks_the_name => &rotation.token,
+            None => description.unwrap_or_default(),
         };
         let lifetime = rotation.policy.lifetime.duration();
         let mut mint = Mint {
             previous: old.map(|old| &old.token),
-            by_creation: profile.overlap == Overlap::AcrossRuns,
+            by_creation: !profile.has_native_overlap,
             template: rotation.create.as_ref(),
             name: &name,
             note: &marker::annotate(&marker::cut(note, profile.marker_max), marker),
-            expires_at: (profile.expiry == Expiry::Native)
-                .then(|| super::lineage::after(marker.minted_at, lifetime)),
+            expires_at: profile.expires.then(|| super::lineage::after(marker.minted_at, lifetime)),
             previous_ends_at,
             minted_at: marker.minted_at,
         };
@@ -320,7 +319,7 @@ impl MintAttempt<'_> {
             return Some(format!("its privileges differ from those of the previous token ({fields})"));
         }
         // It would be due at once, and again after every mint.
-        if self.input.profile.expiry == Expiry::Native && new_token.token.expires_at.is_none() {
+        if self.input.profile.expires && new_token.token.expires_at.is_none() {
             let why = "it does not show the requested expiry, so crossfade could not tell when to replace it. \
                        This server may not support token expiries";
             return Some(why.to_owned());

@@ -15,7 +15,7 @@ use super::secret::{Holder, Secret};
 use super::trust;
 use crate::config::{Policy, Rotation};
 use crate::limits::delivery_window;
-use crate::provider::{Expiry, Overlap, Profile};
+use crate::provider::Profile;
 use crate::report::{PlannedMint, Verdict};
 
 pub(super) use retirement::Retirement;
@@ -189,7 +189,7 @@ impl PlanInput<'_> {
         if member.token.disabled {
             return Some(format!("token {} is disabled", member.token.id));
         }
-        if self.profile.expiry == Expiry::ByAge {
+        if !self.profile.expires {
             let Some(minted) = member.minted_at() else {
                 return Some(format!(
                     "the age of token {} is unknown: the provider reports no creation date and it carries no \
@@ -217,9 +217,9 @@ impl PlanInput<'_> {
     /// When a token will be due; `None`: it is due already, or unknown.
     pub(super) fn next_rotation_at(&self, member: &Member) -> Option<Timestamp> {
         let Policy { lifetime, rotate_before, .. } = self.rotation.policy;
-        match self.profile.expiry {
-            Expiry::Native => Some(before(member.token.expires_at?, rotate_before.duration())),
-            Expiry::ByAge => Some(after(member.minted_at()?, lifetime.duration() - rotate_before.duration())),
+        match self.profile.expires {
+            true => Some(before(member.token.expires_at?, rotate_before.duration())),
+            false => Some(after(member.minted_at()?, lifetime.duration() - rotate_before.duration())),
         }
     }
 
@@ -233,7 +233,7 @@ impl PlanInput<'_> {
         plan: &MintPlan,
         old: &Member,
     ) -> Option<Timestamp> {
-        (self.profile.overlap == Overlap::Native).then(|| {
+        self.profile.has_native_overlap.then(|| {
             let overlap = self.rotation.policy.overlap.duration().max(plan.window + ahead);
             let end = if plan.previous_is_orphan { now } else { after(now, overlap) };
             let keeps = plan.keeps_previous && !plan.previous_is_orphan;
@@ -256,8 +256,7 @@ impl PlanInput<'_> {
             let set_by_mint = self.previous_ends_at(self.now, ahead, mint, old);
             set_by_mint.filter(|_| !overlap.duration().is_zero()).unwrap_or(own_end)
         });
-        let expires_at =
-            (self.profile.expiry == Expiry::Native).then(|| after(self.now, lifetime.duration()));
+        let expires_at = self.profile.expires.then(|| after(self.now, lifetime.duration()));
         PlannedMint { expires_at, previous_valid_until }
     }
 }

@@ -13,9 +13,9 @@ use super::marker::{self, Marker, MarkerKeys};
 use super::retire::retire;
 use super::session::{CredentialFallback, ProviderSession};
 use super::stop_signal::StopSignal;
-use crate::config::{Repository, Rotation, RotationKey};
+use crate::config::{Rotation, RotationKey};
 use crate::limits::delivery_window;
-use crate::provider::{Error, Expiry, MarkerIn, Mint, Minted, RetireAction, Token, Verification};
+use crate::provider::{Error, Mint, Minted, RetireAction, Token, Verification};
 use crate::redact::is_maskable;
 use crate::report::provider::{Outcome, Step};
 
@@ -34,7 +34,6 @@ pub(crate) struct Proof<'a> {
     pub session: &'a ProviderSession,
     /// The rotation whose token the new one is made like.
     pub rotation: &'a Rotation,
-    pub repository: &'a Repository,
     /// The shortest life of a token.
     pub shortest: Duration,
     /// How long the provider may lag.
@@ -69,7 +68,7 @@ impl Proof<'_> {
 
     /// No rotation has this key: their names may not contain brackets.
     fn key(&self) -> RotationKey {
-        RotationKey::new(self.repository, &format!("{}[prove]", self.rotation.name))
+        RotationKey::new(&self.rotation.repository, &format!("{}[prove]", self.rotation.name))
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, String> {
@@ -106,8 +105,7 @@ impl Proof<'_> {
         let window = delivery_window(1);
         let marker = Marker::new(key, now, window, marker::new_run(Some(named))).signed(&keys);
         let name = "crossfade-proof";
-        let text =
-            if profile.marker_in == MarkerIn::Name { name } else { "made by crossfade provider prove" };
+        let text = if profile.marks_the_name { name } else { "made by crossfade provider prove" };
         let own = previous.as_ref().map_or_else(|| named.clone(), |previous| marker::strip(&previous.note));
         let text = as_long_as(text, &own);
         let marked = marker::annotate(&marker::cut(&text, profile.marker_max), &marker);
@@ -119,8 +117,7 @@ impl Proof<'_> {
             name,
             note: &marked,
             minted_at: marker.minted_at,
-            expires_at: (profile.expiry == Expiry::Native)
-                .then(|| now.saturating_add(life).unwrap_or(Timestamp::MAX)),
+            expires_at: profile.expires.then(|| now.saturating_add(life).unwrap_or(Timestamp::MAX)),
             previous_ends_at: None,
         };
         if let Err(why) = self.stop_signal.check() {
@@ -155,7 +152,7 @@ impl Proof<'_> {
         let asked = Asked {
             key: self.key(),
             privileges: previous.map(|previous| &previous.privileges),
-            ends_within: now.filter(|_| profile.expiry == Expiry::Native).map(|now| (now, self.shortest)),
+            ends_within: now.filter(|_| profile.expires).map(|now| (now, self.shortest)),
         };
         let value =
             check(is_maskable(&minted.value), "it is not 16 to 4096 visible ASCII characters: see `value`");
@@ -337,7 +334,7 @@ mod tests {
         assert_eq!(failures(&asked(), &token(None)), [""; 0]);
         let none = Token { note: "ci".to_owned(), ..token(None) };
         assert_eq!(failures(&asked(), &none), ["recognise it by its marker"]);
-        let repository = Repository { owner: "acme".into(), name: "infra".into() };
+        let repository = "acme/infra".parse().unwrap();
         let another = Asked { key: RotationKey::new(&repository, "another/prove"), ..asked() };
         assert_eq!(failures(&another, &token(None)), ["recognise it by its marker"]);
     }

@@ -9,7 +9,7 @@ use super::plan::PlanInput;
 use super::secret::Secret;
 use crate::config::{ConfiguredSecret, Destination, Policy, Repository, Rotation, RotationKey};
 use crate::github;
-use crate::provider::{Expiry, MarkerIn, Overlap, Profile, ProviderSettings, Token};
+use crate::provider::{Profile, ProviderSettings, Token};
 
 pub(super) fn epoch() -> Timestamp {
     "2026-03-02T08:00:00Z".parse().unwrap()
@@ -96,9 +96,9 @@ pub(super) fn lineage(members: Vec<Member>) -> Lineage {
 
 /// A provider whose mint ends the previous token.
 pub(super) const NATIVE: Profile = Profile {
-    overlap: Overlap::Native,
-    expiry: Expiry::Native,
-    marker_in: MarkerIn::Description,
+    has_native_overlap: true,
+    expires: true,
+    marks_the_name: false,
     can_disable: false,
     can_set_expiry: false,
     marker_max: None,

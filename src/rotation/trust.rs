@@ -13,7 +13,7 @@ use super::lineage::{Lineage, Member, SKEW, TOLERANCE, after, before};
 use super::marker::{Marker, MarkerKeys, strip};
 use crate::config::Rotation;
 use crate::limits::LONGEST_WINDOW;
-use crate::provider::{Overlap, Profile, Token};
+use crate::provider::{Profile, Token};
 
 /// A token with this rotation's marker on which no run acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,7 +196,7 @@ pub(super) fn support(
     if successor.token.created_at.is_some() || was_ended {
         return Support::Evidence;
     }
-    let offers_nothing = profile.overlap != Overlap::Native;
+    let offers_nothing = !profile.has_native_overlap;
     if offers_nothing && successor.token.privileges == previous.token.privileges {
         Support::EqualPrivileges
     } else {

@@ -9,7 +9,7 @@ use super::trust::Support;
 use crate::config::Rotation;
 use crate::diagnostic::nearest;
 use crate::github::Mode;
-use crate::provider::{MarkerIn, Provider, RetireAction, Token};
+use crate::provider::{Provider, RetireAction, Token};
 use crate::report::RotationReport;
 
 /// Said once in a report, however many tokens are doubted.
@@ -45,7 +45,7 @@ impl RotationRun {
         let name = strip(&own.token.name);
         let is_listed = tokens.iter().any(|token| token.id == *named || strip(&token.name) == *named);
         // A name that holds the marker may have been cut, and a unique one has a part of its own.
-        let is_cut = provider.profile().marker_in == MarkerIn::Name && named.starts_with(&name);
+        let is_cut = provider.profile().marks_the_name && named.starts_with(&name);
         let is_own = is_cut || name.strip_prefix(named).is_some_and(|rest| rest.starts_with('-'));
         let has_form_of_id = named.len() == own.token.id.len() || named.bytes().all(|b| b.is_ascii_digit());
         let is_misspelt =

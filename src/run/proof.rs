@@ -81,7 +81,6 @@ async fn carry_out(
             let proof = Proof {
                 session: &session,
                 rotation: &run.rotation,
-                repository: &run.repository,
                 shortest: file.shortest,
                 patience: rotation::patience(request_timeout).max(file.eventual),
                 stop_signal,

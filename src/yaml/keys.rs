@@ -1,10 +1,10 @@
-//! Reads YAML into structs of keys: what may stand where, and its JSON Schema.
+//! Reads YAML into structs of keys: what may stand where.
 //!
-//! Each group of keys is written down once, by `keys!`; the reader and the schema both
-//! come from there, so they cannot disagree. A value that is refused is noted and
+//! Each group of keys is written down once, by `keys!`; the reader and the published JSON
+//! Schema both come from there, so they cannot disagree. A value that is refused is noted and
 //! reading goes on, so that all problems are reported at once.
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::Value as Json;
 
 use super::{Node, Value, words};
 use crate::diagnostic::{Invalid, Origin, Problems, one_of, quoted, unknown};
@@ -13,10 +13,6 @@ use crate::diagnostic::{Invalid, Origin, Problems, one_of, quoted, unknown};
 pub(crate) trait Read: Sized {
     /// The value, or `None` with its problems noted.
     fn read(node: &Node, problems: &mut Problems) -> Option<Self>;
-
-    /// Its JSON Schema; that of a group of keys is put into `groups`, and referred to.
-    #[allow(dead_code, reason = "only a test writes the published schema")]
-    fn schema(groups: &mut Map<String, Json>) -> Json;
 }
 
 /// Reads a text with a parser; numbers count as the text that they were written as.
@@ -35,16 +31,12 @@ pub(crate) fn text<T>(
     }
 }
 
-/// Types that are read by a parser from text, with their schemas.
+/// Types that are read by a parser from text.
 macro_rules! by_text {
-    ($($type:ty, $parse:expr, $schema:tt;)*) => {$(
+    ($($type:ty, $parse:expr;)*) => {$(
         impl $crate::yaml::keys::Read for $type {
             fn read(node: &$crate::yaml::Node, problems: &mut $crate::diagnostic::Problems) -> Option<Self> {
                 $crate::yaml::keys::text(node, problems, $parse)
-            }
-
-            fn schema(_: &mut ::serde_json::Map<String, ::serde_json::Value>) -> ::serde_json::Value {
-                ::serde_json::json!($schema)
             }
         }
     )*};
@@ -53,8 +45,8 @@ macro_rules! by_text {
 pub(crate) use by_text;
 
 by_text! {
-    String, |text| Ok(text.to_owned()), { "type": "string" };
-    usize, whole_number, { "type": "integer", "minimum": 0 };
+    String, |text| Ok(text.to_owned());
+    usize, whole_number;
 }
 
 fn whole_number(text: &str) -> Result<usize, Invalid> {
@@ -68,20 +60,12 @@ impl Read for bool {
             _ => problems.note(node.origin, Err(Invalid::new("expected `true` or `false`"))),
         }
     }
-
-    fn schema(_: &mut Map<String, Json>) -> Json {
-        json!({ "type": "boolean" })
-    }
 }
 
 /// Anything: what it means depends on its place.
 impl Read for Node {
     fn read(node: &Node, _: &mut Problems) -> Option<Self> {
         Some(node.clone())
-    }
-
-    fn schema(_: &mut Map<String, Json>) -> Json {
-        json!({})
     }
 }
 
@@ -136,10 +120,6 @@ impl<T: Read> Read for List<T> {
         problems.error(node.origin, invalid.help("begin each item with a dash: `- item`"));
         None
     }
-
-    fn schema(groups: &mut Map<String, Json>) -> Json {
-        json!({ "type": "array", "items": T::schema(groups) })
-    }
 }
 
 /// A list, or one value that stands without one.
@@ -152,10 +132,6 @@ impl<T: Read> Read for OneOrMore<T> {
             Value::List(_) => List::read(node, problems).map(Self),
             _ => Some(Self(vec![Field::read(node, problems)])),
         }
-    }
-
-    fn schema(groups: &mut Map<String, Json>) -> Json {
-        json!({ "anyOf": [T::schema(groups), List::<T>::schema(groups)] })
     }
 }
 
@@ -170,10 +146,6 @@ impl<T: Read> Read for OrNone<T> {
             _ => T::read(node, problems).map(|value| Self(Some(value))),
         }
     }
-
-    fn schema(groups: &mut Map<String, Json>) -> Json {
-        json!({ "anyOf": [{ "enum": ["none"] }, T::schema(groups)] })
-    }
 }
 
 /// A group of keys, or in its short form only the value of the key `at`.
@@ -186,10 +158,6 @@ impl<T: Read> Read for At<T> {
         let at = Node { value: Value::Scalar { text: "at".to_owned(), json: "at".into() }, ..node.clone() };
         let keys = Node { value: Value::Map(vec![(at, node.clone())]), ..node.clone() };
         T::read(&keys, problems).map(Self)
-    }
-
-    fn schema(groups: &mut Map<String, Json>) -> Json {
-        json!({ "anyOf": [{ "type": "string" }, T::schema(groups)] })
     }
 }
 
@@ -208,10 +176,6 @@ impl<T: Read> Read for Named<T> {
         let entries = words(entries, problems).into_iter();
         Some(entries.map(|(key, at, value)| (key.to_owned(), at, Field::read(value, problems))).collect())
     }
-
-    fn schema(groups: &mut Map<String, Json>) -> Json {
-        json!({ "type": "object", "additionalProperties": T::schema(groups) })
-    }
 }
 
 /// A key as it is written in the file.
@@ -226,8 +190,8 @@ macro_rules! key_name {
 
 pub(crate) use key_name;
 
-/// A group of keys: a struct of optional fields, its reader and its schema. `as` names a key
-/// that is a word of Rust.
+/// A group of keys: a struct of optional fields, its reader and its schema, in which some keys
+/// are `required`. `as` names a key that is a word of Rust.
 macro_rules! keys {
     (
         $(#[doc = $doc:literal])*
@@ -258,27 +222,6 @@ macro_rules! keys {
                 Some(keys)
             }
 
-            #[allow(dead_code, reason = "only a test writes the published schema")]
-            fn group(known: &[&str], groups: &mut Map<String, Json>) -> Json {
-                let mut properties = Map::new();
-                $(
-                    let name = $crate::yaml::keys::key_name!($key $($written)?);
-                    if known.contains(&name) {
-                        let mut schema = <$type as Read>::schema(groups);
-                        schema["description"] = concat!($($key_doc),*).trim().into();
-                        properties.insert(name.to_owned(), schema);
-                    }
-                )*
-                let required: &[&str] = &$required;
-                json!({
-                    "type": "object",
-                    "description": concat!($($doc),*).trim(),
-                    "properties": properties,
-                    "required": required,
-                    "additionalProperties": false,
-                })
-            }
-
             /// These keys; `other` fills in the missing ones.
             #[allow(dead_code, reason = "only some groups have defaults")]
             pub(crate) fn or(self, other: Self) -> Self {
@@ -290,18 +233,12 @@ macro_rules! keys {
             fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
                 Self::read_only(Self::KEYS, node, problems)
             }
-
-            fn schema(groups: &mut Map<String, Json>) -> Json {
-                let name = stringify!($name).trim_end_matches("Keys");
-                if !groups.contains_key(name) {
-                    // Its place, in the order in which groups are found.
-                    groups.insert(name.to_owned(), Json::Null);
-                    let group = Self::group(Self::KEYS, groups);
-                    groups.insert(name.to_owned(), group);
-                }
-                json!({ "$ref": format!("#/$defs/{name}") })
-            }
         }
+
+        #[cfg(test)]
+        $crate::yaml::schema::group! { $name, concat!($($doc),*), $required, {
+            $($crate::yaml::keys::key_name!($key $($written)?), concat!($($key_doc),*), $type;)*
+        }}
     };
 }
 

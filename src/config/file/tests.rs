@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json, json};
 
 use super::*;
 use crate::provider::all_but_axiom_left_out;
+use crate::yaml::schema::Schema;
 
 fn problems(text: &str) -> Problems {
     let mut problems = Problems::default();
@@ -24,7 +25,7 @@ fn every_problem_is_reported_at_once_with_its_origin() {
 defaults: { lifetme: 90d }
 rotations:
   - name: ci
-    provider: axoim
+    provider: axiom
     lifetime: 90x
     provider_token: not-to-be-shown
     name: again
@@ -40,14 +41,6 @@ rotations:
           |             ^^^^^^^
           |
           = help: did you mean `lifetime`? Allowed: `provider`, `provider_url`, `credential`, `org_id`, `with`, `lifetime`, `overlap`, `rotate_before` or `delete_after`
-
-        error: unknown provider `axoim`
-         --> crossfade.yml:4:15
-          |
-        4 |     provider: axoim
-          |               ^^^^^
-          |
-          = help: did you mean `axiom`? Allowed: `axiom`
 
         error: invalid duration `90x` (try 90d, 48h or 1d12h)
          --> crossfade.yml:5:15
@@ -208,6 +201,14 @@ rotations:
     after:
       - { repository: acme/api, workflow: deploy.yml, ref: main }
 ";
+
+impl Schema for Defaults {
+    fn schema(groups: &mut Map<String, Json>) -> Json {
+        let mut schema = RotationKeys::group(DEFAULTS, groups);
+        schema["required"] = json!([]);
+        schema
+    }
+}
 
 /// The schema of the keys, pretty-printed.
 fn schema_text() -> String {

@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 
 use super::super::cache::Cache;
 use super::super::client::{BearerToken, Client, Credentials};
-use super::super::error::{Error, ErrorKind, SignedWith, Subject};
+use super::super::error::{Error, ErrorKind, Result, SignedWith, Subject};
 use super::super::permission::{ACTIONS, ADMINISTRATION, METADATA, Permission, Right};
 use super::super::transport::Transport;
 use super::super::{paths, settings::Mode};
 use super::jwt::Signer;
-use crate::config::{ConfiguredSecret, Repository, Scope, Workflow};
+use crate::config::{ConfiguredSecret, Repository, Workflow};
 use crate::http::{Announce, Call, Values};
 
 /// How long before its expiry a token is replaced.
@@ -54,7 +54,7 @@ struct AppKey {
 
 impl Credentials for AppKey {
     /// The App's JWT, valid for some minutes by GitHub's clock.
-    async fn token(&self, subject: &Subject<'_>) -> Result<SecretString, Error> {
+    async fn token(&self, subject: &Subject<'_>) -> Result<SecretString> {
         let mut kept = self.jwt.lock().await;
         let now = self.transport.now(subject).await?;
         if let Some((jwt, until)) = &*kept
@@ -151,7 +151,7 @@ impl App {
         transport: Arc<Transport>,
         mode: Mode,
         announce: Announce,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         let credentials = AppKey {
             signer: Signer::new(id, private_key)?,
             transport: Arc::clone(&transport),
@@ -181,7 +181,7 @@ impl App {
     ///
     /// # Errors
     /// When something is missing, or the App is not installed there.
-    pub(super) async fn check(&self, need: Need<'_>) -> Result<(), Error> {
+    pub(super) async fn check(&self, need: Need<'_>) -> Result<()> {
         let installation = self.installation(need.owner()).await?;
         let mut needs = Needs::default();
         needs.add(need, self.mode);
@@ -189,7 +189,7 @@ impl App {
     }
 
     /// The owner's token: created when first needed, and again before it expires.
-    pub(super) async fn token(&self, owner: &str) -> Result<SecretString, Error> {
+    pub(super) async fn token(&self, owner: &str) -> Result<SecretString> {
         let key = owner.to_ascii_lowercase();
         let now = self.client.transport.http.clock().now();
         let is_expiring =
@@ -206,7 +206,7 @@ impl App {
 
     /// A token that can only list the installation's repositories (permission
     /// *metadata*).
-    pub(super) async fn metadata_token(&self, owner: &str) -> Result<SecretString, Error> {
+    pub(super) async fn metadata_token(&self, owner: &str) -> Result<SecretString> {
         let fetch = async || {
             let installation = self.installation(owner).await?;
             let permissions = BTreeMap::from([(METADATA, Right::Read)]);
@@ -216,7 +216,7 @@ impl App {
         self.metadata_tokens.get(&owner.to_ascii_lowercase(), fetch).await
     }
 
-    async fn grant(&self, owner: &str) -> Result<Granted, Error> {
+    async fn grant(&self, owner: &str) -> Result<Granted> {
         let needs = {
             let all = self.needs.lock().unwrap_or_else(PoisonError::into_inner);
             all.get(&owner.to_ascii_lowercase()).cloned().unwrap_or_default()
@@ -251,7 +251,7 @@ impl App {
 
     /// Those of the repositories that the installation covers, by their ids. A
     /// renamed one is found by its old name.
-    async fn covered(&self, owner: &str, names: &BTreeSet<String>) -> Result<Vec<u64>, Error> {
+    async fn covered(&self, owner: &str, names: &BTreeSet<String>) -> Result<Vec<u64>> {
         let subject = Subject::Repositories(owner);
         let token = self.metadata_token(owner).await?;
         let credentials = BearerToken { token, signed_with: SignedWith::InstallationToken };
@@ -279,11 +279,11 @@ impl App {
     }
 
     /// The App's installation at an owner, looked up once.
-    pub(in super::super) async fn installation(&self, owner: &str) -> Result<Arc<Installation>, Error> {
+    pub(in super::super) async fn installation(&self, owner: &str) -> Result<Arc<Installation>> {
         self.installations.get(&owner.to_ascii_lowercase(), || self.find_installation(owner)).await
     }
 
-    async fn find_installation(&self, owner: &str) -> Result<Arc<Installation>, Error> {
+    async fn find_installation(&self, owner: &str) -> Result<Arc<Installation>> {
         let subject = Subject::Installation(owner);
         let find = async |path: &str| self.client.send(&subject, self.call(Method::GET, path)).await;
         let mut reply = find(&paths::organization_installation(owner)).await?;
@@ -306,7 +306,7 @@ impl App {
         installation: &Installation,
         permissions: &BTreeMap<Permission, Right>,
         mut body: Value,
-    ) -> Result<Granted, Error> {
+    ) -> Result<Granted> {
         let permissions: BTreeMap<&str, Right> =
             permissions.iter().map(|(permission, right)| (permission.key, *right)).collect();
         body["permissions"] = json!(permissions);
@@ -344,11 +344,9 @@ impl Needs {
                 let scope = &target.destination.scope;
                 let permission = Permission::of(target.destination.store, scope);
                 self.need(permission, if is_reading { permission.to_list() } else { Right::Write });
-                match scope {
-                    Scope::Repository(repository) | Scope::Environment { repository, .. } => {
-                        self.repositories.insert(repository.name.to_ascii_lowercase());
-                    }
-                    Scope::Organization(_) => self.all_repositories = true,
+                match scope.repository() {
+                    Some(one) => drop(self.repositories.insert(one.name.to_ascii_lowercase())),
+                    None => self.all_repositories = true,
                 }
                 if target.create_environment && !is_reading {
                     self.need(ACTIONS, Right::Read);
@@ -359,13 +357,11 @@ impl Needs {
     }
 
     /// Everything must have been granted to the installation.
-    fn check(&self, owner: &str, installation: &Installation) -> Result<(), Error> {
+    fn check(&self, owner: &str, installation: &Installation) -> Result<()> {
         let missing: Vec<String> = self
             .permissions
             .iter()
-            .filter(|(permission, right)| {
-                installation.right(permission).is_none_or(|granted| granted < **right)
-            })
+            .filter(|(permission, right)| installation.right(permission) < Some(**right))
             .map(|(permission, right)| match right {
                 Right::Read => format!("the {permission}: read"),
                 Right::Write => format!("the {permission}: read and write"),

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::super::error::{Error, ErrorKind};
+use super::super::error::{Error, ErrorKind, Result};
 
 /// GitHub allows ten minutes; a server's clock may be a little ahead of another's.
 const LIFE: SignedDuration = SignedDuration::from_mins(9);
@@ -29,7 +29,7 @@ pub(super) struct Signer {
 
 impl Signer {
     /// Reads a PEM file, PKCS#1 (as GitHub makes it) or PKCS#8.
-    pub(super) fn new(id: &str, pem: &SecretString) -> Result<Self, Error> {
+    pub(super) fn new(id: &str, pem: &SecretString) -> Result<Self> {
         let unusable = |why: &str| {
             let cause = format!("the GitHub App's private key cannot be used: {why}");
             Error::new(ErrorKind::Unauthenticated, "", cause)
@@ -47,7 +47,7 @@ impl Signer {
     }
 
     /// A token as of `now`, which is GitHub's time, and until when to use it.
-    pub(super) fn sign(&self, now: Timestamp) -> Result<(SecretString, Timestamp), Error> {
+    pub(super) fn sign(&self, now: Timestamp) -> Result<(SecretString, Timestamp)> {
         let second = now.as_second();
         let claims = json!({
             "iat": second - ISSUED_BEFORE.as_secs(),

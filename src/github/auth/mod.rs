@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::client::Credentials;
-use super::error::{self, Error, ErrorKind, SignedWith, Subject};
+use super::error::{self, Error, ErrorKind, Result, SignedWith, Subject};
 use super::settings::{GithubCredential, Mode};
 use super::transport::Transport;
 use crate::http::Announce;
@@ -32,6 +32,7 @@ pub(super) enum Auth {
 }
 
 /// `CROSSFADE_GITHUB_TOKEN`, and what GitHub has reported about it.
+#[derive(Default)]
 pub(super) struct UserToken {
     token: SecretString,
     expires_at: Mutex<Option<Timestamp>>,
@@ -45,18 +46,14 @@ impl Auth {
         transport: &Arc<Transport>,
         mode: Mode,
         announce: Announce,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         match credential {
             GithubCredential::Token(token) => {
                 transport
                     .call(http::Method::GET, "/")
                     .bearer(token)
                     .map_err(|error| Error::new(ErrorKind::Unauthenticated, "GitHub", error.to_string()))?;
-                Ok(Self::Token(UserToken {
-                    token: token.clone(),
-                    expires_at: Mutex::default(),
-                    scopes: Mutex::default(),
-                }))
+                Ok(Self::Token(UserToken { token: token.clone(), ..UserToken::default() }))
             }
             GithubCredential::App { id, private_key } => {
                 App::new(id, private_key, Arc::clone(transport), mode, announce)
@@ -77,7 +74,7 @@ impl Auth {
     ///
     /// # Errors
     /// When an App lacks one of them, or is not installed there.
-    pub(super) async fn has_permissions_for(&self, need: Need<'_>) -> Result<bool, Error> {
+    pub(super) async fn has_permissions_for(&self, need: Need<'_>) -> Result<bool> {
         match self {
             Self::Token(_) => Ok(false),
             Self::App(app) => app.check(need).await.map(|()| true),
@@ -126,7 +123,7 @@ impl UserToken {
 }
 
 impl Credentials for Auth {
-    async fn token(&self, subject: &Subject<'_>) -> Result<SecretString, Error> {
+    async fn token(&self, subject: &Subject<'_>) -> Result<SecretString> {
         match (self, subject) {
             (Self::Token(user), _) => Ok(user.token.clone()),
             (Self::App(app), Subject::Repositories(owner)) => app.metadata_token(owner).await,

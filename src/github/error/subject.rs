@@ -3,31 +3,24 @@
 use std::fmt;
 
 use http::HeaderMap;
+use url::Url;
 
 use super::{Refusal, SignedWith, missing_scope, quoted, scopes};
-use crate::config::{Repository, Scope, Store, Workflow};
+use crate::config::{Destination, Repository, Scope, Store, Workflow};
 use crate::github::permission::{ACTIONS, ADMINISTRATION, ISSUES, METADATA, Permission};
+use crate::github::transport::has_every_store;
 use crate::github::workflows::ENABLE;
-
-/// What a request is for; errors name it.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::github) struct Purpose<'a> {
-    pub(in crate::github) store: Store,
-    pub(in crate::github) scope: &'a Scope,
-    /// The server is GitHub's own, which has every store.
-    pub(in crate::github) has_every_store: bool,
-}
 
 /// What a request is about. Errors begin with it, and the advice after a refusal depends
 /// on it.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::github) enum Subject<'a> {
-    /// The secrets of a scope.
-    Secrets(Purpose<'a>),
+    /// The secrets of this one's scope.
+    Secrets(&'a Destination),
     /// Creating the environment that will hold them, which takes another permission.
-    Environment(Purpose<'a>),
+    Environment(&'a Destination),
     /// A write check, which holds for all of the owner's repositories.
-    WriteCheck(Purpose<'a>),
+    WriteCheck(&'a Destination),
     /// Whose the credential is.
     Credential,
     /// The repositories of this owner.
@@ -47,8 +40,8 @@ pub(in crate::github) enum Subject<'a> {
 impl fmt::Display for Subject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Secrets(purpose) | Self::Environment(purpose) => purpose.fmt(f),
-            Self::WriteCheck(purpose) => write!(f, "write check for {purpose}"),
+            Self::Secrets(secret) | Self::Environment(secret) => f.write_str(&secrets_like(secret)),
+            Self::WriteCheck(secret) => write!(f, "write check for {}", secrets_like(secret)),
             Self::Credential => f.write_str("GitHub credential"),
             Self::Repositories(owner) => write!(f, "repositories of {owner}"),
             Self::Issues(repository) => write!(f, "issues of {repository}"),
@@ -58,16 +51,15 @@ impl fmt::Display for Subject<'_> {
     }
 }
 
-impl fmt::Display for Purpose<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let store = store_name(self.store);
-        match self.scope {
-            Scope::Repository(repository) => write!(f, "{store} secrets of {repository}"),
-            Scope::Environment { repository, environment } => {
-                write!(f, "secrets of environment {} of {repository}", quoted(environment))
-            }
-            Scope::Organization(name) => write!(f, "{store} secrets of organization {name}"),
+/// All secrets of the same store and scope.
+fn secrets_like(secret: &Destination) -> String {
+    let store = store_name(secret.store);
+    match &secret.scope {
+        Scope::Repository(repository) => format!("{store} secrets of {repository}"),
+        Scope::Environment { repository, environment } => {
+            format!("secrets of environment {} of {repository}", quoted(environment))
         }
+        Scope::Organization(name) => format!("{store} secrets of organization {name}"),
     }
 }
 
@@ -79,8 +71,8 @@ impl Subject<'_> {
     /// The user or organization that it belongs to.
     pub(in crate::github) fn owner(&self) -> &str {
         match self {
-            Self::Secrets(purpose) | Self::Environment(purpose) | Self::WriteCheck(purpose) => {
-                purpose.scope.owner()
+            Self::Secrets(secret) | Self::Environment(secret) | Self::WriteCheck(secret) => {
+                secret.scope.owner()
             }
             Self::Credential => "",
             Self::Issues(repository) => &repository.owner,
@@ -105,9 +97,9 @@ impl Subject<'_> {
     }
 
     /// The cause and the remedy of a 404.
-    pub(super) fn not_found(&self) -> (String, Option<&'static str>) {
+    pub(super) fn not_found(&self, server: &Url) -> (String, Option<&'static str>) {
         match self {
-            Self::Secrets(purpose) | Self::Environment(purpose) => purpose.not_found(),
+            Self::Secrets(secret) | Self::Environment(secret) => scope_not_found(secret, server),
             Self::WriteCheck(_) => {
                 let remedy = "Grant the GitHub credential the permission to write these secrets.";
                 ("the GitHub credential can read there, but not write".to_owned(), Some(remedy))
@@ -172,8 +164,8 @@ impl Subject<'_> {
     fn permission_hint(&self, refusal: &Refusal<'_>) -> String {
         let (permission, right) = match self {
             Self::Environment(_) => (ADMINISTRATION, "write"),
-            Self::Secrets(Purpose { store, scope, .. }) | Self::WriteCheck(Purpose { store, scope, .. }) => {
-                (Permission::of(*store, scope), "read and write")
+            Self::Secrets(secret) | Self::WriteCheck(secret) => {
+                (Permission::of(secret.store, &secret.scope), "read and write")
             }
             Self::Issues(_) => (ISSUES, "read and write"),
             Self::Credential | Self::Repositories(_) | Self::Installation(_) | Self::InstallationToken(_) => {
@@ -210,8 +202,8 @@ impl Subject<'_> {
     fn missing_scope(&self, headers: &HeaderMap) -> Option<(String, String)> {
         let scopes = scopes(headers)?;
         match self {
-            Self::Secrets(purpose) | Self::Environment(purpose) | Self::WriteCheck(purpose) => {
-                missing_scope(&scopes, purpose.scope)
+            Self::Secrets(secret) | Self::Environment(secret) | Self::WriteCheck(secret) => {
+                missing_scope(&scopes, &secret.scope)
             }
             Self::Start(workflow) => missing_scope(&scopes, &Scope::Repository(workflow.repository.clone())),
             _ => None,
@@ -219,29 +211,29 @@ impl Subject<'_> {
     }
 }
 
-impl Purpose<'_> {
-    fn not_found(&self) -> (String, Option<&'static str>) {
-        let (cause, remedy) = match self.scope {
-            Scope::Repository(_) => {
-                ("the repository does not exist, or the GitHub credential cannot see it", None)
-            }
-            Scope::Environment { .. } => (
-                "the environment does not exist, or the GitHub credential cannot see its repository",
-                Some(
-                    "Check the spelling, and that the GitHub credential has access; or set `create_environment: true` \
-                     to have a missing environment created.",
-                ),
+/// The cause and the remedy of a scope that GitHub does not show. A GitHub Enterprise Server may
+/// lack a store.
+fn scope_not_found(secret: &Destination, server: &Url) -> (String, Option<&'static str>) {
+    let (cause, remedy) = match secret.scope {
+        Scope::Repository(_) => {
+            ("the repository does not exist, or the GitHub credential cannot see it", None)
+        }
+        Scope::Environment { .. } => (
+            "the environment does not exist, or the GitHub credential cannot see its repository",
+            Some(
+                "Check the spelling, and that the GitHub credential has access; or set `create_environment: true` \
+                 to have a missing environment created.",
             ),
-            Scope::Organization(_) => {
-                ("the organization does not exist, or the GitHub credential cannot see its secrets", None)
-            }
-        };
-        let store = match self.has_every_store || self.store == Store::Actions {
-            true => String::new(),
-            false => format!(", or this GitHub server has no {} secrets", store_name(self.store)),
-        };
-        (format!("{cause}{store}"), remedy)
-    }
+        ),
+        Scope::Organization(_) => {
+            ("the organization does not exist, or the GitHub credential cannot see its secrets", None)
+        }
+    };
+    let store = match secret.store == Store::Actions || has_every_store(server) {
+        true => String::new(),
+        false => format!(", or this GitHub server has no {} secrets", store_name(secret.store)),
+    };
+    (format!("{cause}{store}"), remedy)
 }
 
 /// A store's name at the beginning of a sentence.

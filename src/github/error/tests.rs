@@ -1,7 +1,7 @@
 //! What GitHub's refusals are made of.
 
 use super::*;
-use crate::config::{Repository, Store};
+use crate::config::{Destination, Repository, Store};
 
 const NOT_ACCESSIBLE: &str = "Resource not accessible by personal access token";
 
@@ -14,17 +14,17 @@ fn scopes() -> [Scope; 3] {
     ]
 }
 
-fn purpose(store: Store, scope: &Scope) -> Purpose<'_> {
-    Purpose { store, scope, has_every_store: true }
+fn secret(store: Store, scope: &Scope) -> Destination {
+    Destination { store, scope: scope.clone(), name: "TOKEN".to_owned() }
 }
 
 fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
     list.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect()
 }
 
-fn refused(purpose: &Purpose<'_>, status: u16, list: &[(&'static str, &str)], message: &str) -> Error {
+fn refused(secret: &Destination, status: u16, list: &[(&'static str, &str)], message: &str) -> Error {
     let body = serde_json::json!({ "message": message }).to_string();
-    refused_with(&Subject::Secrets(*purpose), status, list, &body, SignedWith::Token)
+    refused_with(&Subject::Secrets(secret), status, list, &body, SignedWith::Token)
 }
 
 fn refused_with(
@@ -47,7 +47,7 @@ fn text_of(error: &Error) -> String {
 #[test]
 fn statuses_have_their_kinds() {
     let [repository, ..] = &scopes();
-    let purpose = purpose(Store::Actions, repository);
+    let secret = secret(Store::Actions, repository);
     let kinds = [
         (400, ErrorKind::Invalid),
         (401, ErrorKind::Unauthenticated),
@@ -61,10 +61,10 @@ fn statuses_have_their_kinds() {
         (418, ErrorKind::Unavailable),
     ];
     for (status, kind) in kinds {
-        assert_eq!(refused(&purpose, status, &[], "").kind, kind, "{status}");
+        assert_eq!(refused(&secret, status, &[], "").kind, kind, "{status}");
     }
-    assert_eq!(refused(&purpose, 403, &[("retry-after", "60")], "").kind, ErrorKind::RateLimited);
-    let archived = refused(&purpose, 403, &[], "Repository was archived so is read-only.");
+    assert_eq!(refused(&secret, 403, &[("retry-after", "60")], "").kind, ErrorKind::RateLimited);
+    let archived = refused(&secret, 403, &[], "Repository was archived so is read-only.");
     assert_eq!(archived.kind, ErrorKind::Invalid, "no permission would help");
 }
 
@@ -81,10 +81,10 @@ fn the_permission_to_tick_is_named() {
         (Store::Dependabot, organization, "\"Organization dependabot secrets\""),
     ];
     for (store, scope, expected) in needed {
-        let text = text_of(&refused(&purpose(store, scope), 403, &[], NOT_ACCESSIBLE));
+        let text = text_of(&refused(&secret(store, scope), 403, &[], NOT_ACCESSIBLE));
         assert!(text.contains(expected), "{text}");
     }
-    let create = Subject::Environment(purpose(Store::Actions, environment));
+    let create = Subject::Environment(&secret(Store::Actions, environment));
     let body = serde_json::json!({ "message": NOT_ACCESSIBLE }).to_string();
     let text = text_of(&refused_with(&create, 403, &[], &body, SignedWith::Token));
     assert!(text.contains("\"Administration\": write"), "{text}");
@@ -94,37 +94,41 @@ fn the_permission_to_tick_is_named() {
 fn github_s_own_hints_are_used() {
     let [repository, _, organization] = &scopes();
     let asked = [("x-accepted-github-permissions", "secrets=write")];
-    let text = text_of(&refused(&purpose(Store::Actions, repository), 403, &asked, NOT_ACCESSIBLE));
+    let text = text_of(&refused(&secret(Store::Actions, repository), 403, &asked, NOT_ACCESSIBLE));
     assert!(text.contains("(GitHub asks for secrets=write)"), "{text}");
 
     let classic = [("x-oauth-scopes", "gist")];
-    let text = text_of(&refused(&purpose(Store::Actions, organization), 403, &classic, ""));
+    let text = text_of(&refused(&secret(Store::Actions, organization), 403, &classic, ""));
     assert!(text.contains("admin:org"), "{text}");
 
     let sso = [("x-github-sso", "required; url=https://github.com/orgs/acme/sso?authorization_request=x")];
-    let text = text_of(&refused(&purpose(Store::Actions, organization), 403, &sso, ""));
+    let text = text_of(&refused(&secret(Store::Actions, organization), 403, &sso, ""));
     assert!(text.contains("single sign-on") && !text.contains("authorization_request"), "{text}");
 
     let message = "Resource not accessible by integration";
-    let text = text_of(&refused(&purpose(Store::Actions, repository), 403, &[], message));
+    let text = text_of(&refused(&secret(Store::Actions, repository), 403, &[], message));
     assert!(text.contains("GITHUB_TOKEN can never"), "{text}");
 }
 
 #[test]
 fn a_server_without_the_store_is_a_possible_reason() {
     let [repository, ..] = &scopes();
-    let own = Purpose { has_every_store: false, ..purpose(Store::Codespaces, repository) };
-    let text = refused(&own, 404, &[], "").to_string();
-    assert!(text.contains("no Codespaces secrets"), "{text}");
-    let text = refused(&purpose(Store::Codespaces, repository), 404, &[], "").to_string();
-    assert!(!text.contains("no Codespaces secrets"), "{text}");
+    let codespaces = secret(Store::Codespaces, repository);
+    let missing_at = |server: &str| {
+        let mut reply = Reply::of(StatusCode::NOT_FOUND, HeaderMap::new());
+        reply.url = server.parse().unwrap();
+        let refusal = Refusal { reply: &reply, signed_with: SignedWith::Token };
+        Error::refused(&Subject::Secrets(&codespaces), &refusal).to_string()
+    };
+    assert!(missing_at("https://ghe.acme.com/api/v3/x").contains("no Codespaces secrets"));
+    assert!(!missing_at("https://api.github.com/x").contains("no Codespaces secrets"));
 }
 
 #[test]
 fn words_from_outside_are_harmless() {
     let [repository, ..] = &scopes();
     let hostile = "\n::set-output name=x::y\u{1b}[31m##[group]\u{202e}\"";
-    let text = text_of(&refused(&purpose(Store::Actions, repository), 422, &[], hostile));
+    let text = text_of(&refused(&secret(Store::Actions, repository), 422, &[], hostile));
     assert!(
         !text.contains(" ::") && !text.contains("\"::") && !text.contains("##[") && !text.contains('\n'),
         "{text}"
@@ -147,7 +151,7 @@ const OTHER_CAUSES: [&str; 5] = [
 fn the_words_of_a_refusal_are_shown_and_a_permission_only_where_they_are_about_one() {
     let [repository, ..] = &scopes();
     let subjects = [
-        Subject::Secrets(purpose(Store::Actions, repository)),
+        Subject::Secrets(&secret(Store::Actions, repository)),
         Subject::Repositories("acme"),
         Subject::Installation("acme"),
         Subject::InstallationToken("acme"),
@@ -185,7 +189,7 @@ fn the_words_of_a_refusal_are_shown_and_a_permission_only_where_they_are_about_o
 #[test]
 fn one_status_has_one_meaning_for_all_requests() {
     let [repository, ..] = &scopes();
-    let secrets = Subject::Secrets(purpose(Store::Actions, repository));
+    let secrets = Subject::Secrets(&secret(Store::Actions, repository));
     for status in 400..600 {
         let kind = |subject| refused_with(&subject, status, &[], "{}", SignedWith::Token).kind;
         for other in [Subject::Repositories("a"), Subject::Installation("a"), Subject::InstallationToken("a")]
@@ -205,7 +209,7 @@ fn a_page_of_a_proxy_is_read_as_its_text() {
     let page = "<!DOCTYPE html><!-- <p>x --><HTML><head><style>p { a: b }</style><title>Blocked\n</title></head>\
                 <body><script>if (1 < 2) alert('x')</script><p>Category: <b>DIY</b> sites.</body></html>";
     let [repository, ..] = &scopes();
-    let subject = Subject::Secrets(purpose(Store::Actions, repository));
+    let subject = Subject::Secrets(&secret(Store::Actions, repository));
     let text = refused_with(&subject, 403, &[], page, SignedWith::Token).to_string();
     assert!(text.contains("(403 Forbidden: \"Blocked Category: DIY sites.\")"), "{text}");
     for (body, reason_of) in
@@ -225,7 +229,7 @@ fn a_page_of_a_proxy_is_read_as_its_text() {
 fn lines_of_a_message_stay_apart_and_what_looks_like_a_secret_goes() {
     let [repository, ..] = &scopes();
     let reason = "Invalid request.\n\nInvalid input: ghp_0123456789abcdefABCDEF0123456789abcd";
-    let text = refused(&purpose(Store::Actions, repository), 422, &[], reason).to_string();
+    let text = refused(&secret(Store::Actions, repository), 422, &[], reason).to_string();
     assert!(text.contains("Invalid request. Invalid input:") && !text.contains("abcdefABCDEF"), "{text}");
 }
 
@@ -245,6 +249,6 @@ fn what_the_errors_of_a_refusal_add_is_said() {
 fn single_sign_on_is_named_only_where_it_is_required() {
     let [repository, ..] = &scopes();
     let partial = [("x-github-sso", "partial-results; organizations=1")];
-    let text = text_of(&refused(&purpose(Store::Actions, repository), 403, &partial, "other"));
+    let text = text_of(&refused(&secret(Store::Actions, repository), 403, &partial, "other"));
     assert!(!text.contains("single sign-on"), "{text}");
 }

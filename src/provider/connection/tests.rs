@@ -12,17 +12,8 @@ fn api() -> Url {
     Url::parse("https://x.invalid/v2").unwrap()
 }
 
-fn to(id: &str) -> ProviderRequest<'static> {
-    let path = vec!["tokens".to_owned(), id.to_owned()];
-    ProviderRequest {
-        method: Method::DELETE,
-        path,
-        query: Vec::new(),
-        url: None,
-        headers: HeaderMap::new(),
-        body: None,
-        needs: "",
-    }
+fn to(id: &str) -> [String; 2] {
+    ["tokens".to_owned(), id.to_owned()]
 }
 
 fn http() -> Arc<Http> {
@@ -64,7 +55,7 @@ fn an_address_may_hold_the_path_already() {
 fn an_id_with_control_characters_is_refused() {
     let connection = connection(None);
     for id in ["vic\ttim", "vic\rtim", "vic\ntim", "\t..", ".\n.", "\0", "a\u{7f}", "a\u{85}"] {
-        assert!(connection.call(&to(id)).is_err(), "{id:?}");
+        assert!(connection.url(&to(id), &[]).is_err(), "{id:?}");
     }
 }
 
@@ -106,10 +97,10 @@ proptest! {
     #[test]
     fn an_id_never_leaves_its_segment(id in r"[\x00-\x20./\\%?#a-c\u{7f}-\u{a0}é]{0,12}") {
         let connection = connection(None);
-        if let Ok(call) = connection.call(&to(&id)) {
-            let segments: Vec<_> = call.url.path_segments().unwrap().collect();
-            prop_assert_eq!(segments.len(), 3, "{}", call.url);
-            prop_assert_eq!(call.url.query(), None);
+        if let Ok(url) = connection.url(&to(&id), &[]) {
+            let segments: Vec<_> = url.path_segments().unwrap().collect();
+            prop_assert_eq!(segments.len(), 3, "{}", url);
+            prop_assert_eq!(url.query(), None);
             let sent = percent_encoding::percent_decode_str(segments[2]).decode_utf8().unwrap();
             prop_assert_eq!(sent, id, "another id than the one that is meant");
         }

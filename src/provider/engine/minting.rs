@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::Provider;
 use super::reading::at;
 use super::requests::Subject;
-use crate::provider::connection::ProviderRequest;
+use crate::provider::connection::described;
 use crate::provider::file::template::text_of;
 use crate::provider::file::{CreateCall, NewValue};
-use crate::provider::{Error, Mint, Token};
+use crate::provider::{Error, Mint, Result, Token};
 
 impl Provider {
     /// Sends a mint, once. With `is_plain` only what the file names is sent.
@@ -21,7 +21,7 @@ impl Provider {
         mint: &Mint<'_>,
         previous: Option<&Token>,
         is_plain: bool,
-    ) -> Result<(SecretString, Value), Error> {
+    ) -> Result<(SecretString, Value)> {
         let file = self.file();
         let subject = previous.map(|token| Subject::token(token, file)).unwrap_or_default();
         let mut subject = Subject { previous, mint: Some(mint), expires_at: mint.expires_at, ..subject };
@@ -38,17 +38,16 @@ impl Provider {
                 regenerate
             }
         };
-        let request = self.request(&create.call, &subject, credential)?;
-        let request = ProviderRequest { body: Some(body), ..request };
-        let what = self.connection.described(&request);
-        let reply = Box::pin(self.connection.mint(request, &create.call.done)).await?;
+        let request = self.request(&create.call, &subject, credential)?.json(&body);
+        let what = described(&request);
+        let reply = Box::pin(self.connection.mint(request, &create.call.needs, &create.call.done)).await?;
         self.take_value(create, reply).map_err(|error| error.to(&what))
     }
 
     /// Takes the new token's value out of the reply that minted it, and everything else
     /// that is secret. The value was announced when the reply arrived; a composed one is
     /// announced here.
-    fn take_value(&self, create: &CreateCall, reply: Value) -> Result<(SecretString, Value), Error> {
+    fn take_value(&self, create: &CreateCall, reply: Value) -> Result<(SecretString, Value)> {
         let value = match &create.value {
             NewValue::At(pointers) => {
                 pointers.iter().find_map(|pointer| pointer.of(&reply)?.as_str().map(SecretString::from))
@@ -81,7 +80,7 @@ impl Provider {
         mint: &Mint<'_>,
         value: &SecretString,
         item: Value,
-    ) -> Result<Token, Error> {
+    ) -> Result<Token> {
         let rules = &self.file().token;
         let id = rules.id.of(&item).and_then(text_of);
         if item.is_object() && rules.id.of(&item).is_some() && rules.marker.of(&item).is_some() {
@@ -115,11 +114,7 @@ impl Provider {
     }
 
     /// The previous token with everything that a copy needs: some lists leave parts out.
-    pub(super) async fn complete(
-        &self,
-        credential: &SecretString,
-        token: &Token,
-    ) -> Result<Option<Token>, Error> {
+    pub(super) async fn complete(&self, credential: &SecretString, token: &Token) -> Result<Option<Token>> {
         let is_whole = |token: &Token| self.file().token.shows_required_rights(&token.raw);
         if is_whole(token) {
             return Ok(None);
@@ -141,7 +136,7 @@ impl Provider {
         credential: &SecretString,
         note: &str,
         refused: Error,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         match self.list(credential).await {
             Ok(tokens) if tokens.iter().any(|token| token.note == note) => Err(refused.after_the_fact()),
             Ok(_) => Ok(()),

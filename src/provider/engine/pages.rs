@@ -6,10 +6,10 @@ use http::{HeaderMap, header};
 use serde_json::Value;
 use url::Url;
 
-use crate::provider::Error;
-use crate::provider::connection::ProviderRequest;
+use crate::http::Call;
 use crate::provider::file::template::{Pointer, text_of};
 use crate::provider::file::{Page, PageBy};
+use crate::provider::{Error, Result};
 
 /// The most pages that a list of tokens may have.
 const MOST_PAGES: usize = 100;
@@ -33,35 +33,26 @@ impl<'f> Pages<'f> {
 
     /// The request for the next page. Where the service names its address, that must stay on
     /// the origin: the credential is sent there.
-    pub(super) fn next<'r>(
-        &self,
-        request: ProviderRequest<'r>,
-        base: &Url,
-    ) -> Result<ProviderRequest<'r>, Error> {
-        let mut query: Vec<(String, String)> = Vec::new();
-        query.extend(self.page.limit.as_ref().map(|(name, size)| (name.clone(), size.to_string())));
-        let mut url = None;
-        match (&self.page.by, &self.next) {
-            (PageBy::Offset(name), _) => query.push((name.clone(), self.items.len().to_string())),
-            (PageBy::Number(name, first), _) => {
-                query.push((name.clone(), (first + self.count).to_string()));
+    pub(super) fn next(&self, mut request: Call, base: &Url) -> Result<Call> {
+        let limit = self.page.limit.as_ref().map(|(name, size)| (name, size.to_string()));
+        let place = match (&self.page.by, &self.next) {
+            (PageBy::Offset(name), _) => Some((name, self.items.len().to_string())),
+            (PageBy::Number(name, first), _) => Some((name, (first + self.count).to_string())),
+            (PageBy::Cursor(name, _), Some(cursor)) => Some((name, cursor.clone())),
+            (PageBy::Next(_) | PageBy::Link, Some(next)) => {
+                return Ok(Call { url: next_url(next, base)?, ..request });
             }
-            (PageBy::Cursor(name, _), Some(cursor)) => query.push((name.clone(), cursor.clone())),
-            (PageBy::Next(_) | PageBy::Link, Some(next)) => url = Some(next_url(next, base)?),
-            (PageBy::Nothing, _) | (_, None) => {}
+            (PageBy::Nothing, _) | (_, None) => None,
+        };
+        for (name, value) in limit.into_iter().chain(place) {
+            request.url.query_pairs_mut().append_pair(name, &value);
         }
-        query.extend(request.query);
-        Ok(ProviderRequest { query, url, ..request })
+        Ok(request)
     }
 
     /// Adds a page; returns whether to request another. A page without new items ends
     /// the list, and an item that moved to the next page counts once.
-    pub(super) fn add(
-        &mut self,
-        page: Vec<Value>,
-        reply: &Value,
-        headers: &HeaderMap,
-    ) -> Result<bool, Error> {
+    pub(super) fn add(&mut self, page: Vec<Value>, reply: &Value, headers: &HeaderMap) -> Result<bool> {
         self.count += 1;
         if self.count > MOST_PAGES {
             return Err(Error::unreadable("a list of tokens without an end"));
@@ -99,7 +90,7 @@ impl<'f> Pages<'f> {
     }
 }
 
-fn next_url(next: &str, base: &Url) -> Result<Url, Error> {
+fn next_url(next: &str, base: &Url) -> Result<Url> {
     // Some services leave out the API's own path.
     let is_below = next.starts_with('/') && !next.starts_with("//") && !next.starts_with(base.path());
     let next =

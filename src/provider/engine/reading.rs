@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Provider;
 use crate::provider::file::template::{Placeholder, Pointer, text_of};
 use crate::provider::file::time::TimeForm;
-use crate::provider::{Error, Token};
+use crate::provider::{Error, Result, Token};
 
 /// Where the beginning and the end of a value are kept in a token's JSON: a name that no
 /// service uses, so that they are never taken for a value.
@@ -21,7 +21,7 @@ const LONGEST_HINT: usize = 8;
 
 impl Provider {
     /// Reads one item of a list; `None`: it is no token, or not any more.
-    pub(super) fn read_token(&self, mut shown: Value) -> Result<Option<Token>, Error> {
+    pub(super) fn read_token(&self, mut shown: Value) -> Result<Option<Token>> {
         let rules = &self.file().token;
         let values = |placeholder: &Placeholder| self.variable(placeholder);
         let hint = rules.hint.as_ref().and_then(|at| at.of(&shown)?.as_str().map(str::to_owned));

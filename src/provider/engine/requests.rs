@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::Provider;
-use crate::provider::connection::ProviderRequest;
+use crate::http::{Call as Request, Reply};
 use crate::provider::file::template::{Body, Placeholder, Template, merged};
 use crate::provider::file::{Auth, Call, ProviderFile, VerifyCall};
-use crate::provider::{Error, Mint, Token};
+use crate::provider::{Error, Mint, Result, Token};
 
 /// How the unique part of a name begins: a dash and a letter.
 const UNIQUE: &str = "-x";
@@ -88,7 +88,7 @@ impl Provider {
         &self,
         template: &Template,
         credential: &SecretString,
-    ) -> Result<Option<HeaderValue>, Error> {
+    ) -> Result<Option<HeaderValue>> {
         let values = |placeholder: &Placeholder| match placeholder {
             Placeholder::Credential => Some(json!(credential.expose_secret())),
             Placeholder::Uuid => Some(json!(random_uuid())),
@@ -105,7 +105,7 @@ impl Provider {
     }
 
     /// The headers of a request that signs in with this value.
-    pub(super) fn headers(&self, credential: &SecretString, auth: &Auth) -> Result<HeaderMap, Error> {
+    pub(super) fn headers(&self, credential: &SecretString, auth: &Auth) -> Result<HeaderMap> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         for one in &self.file().headers {
@@ -130,35 +130,35 @@ impl Provider {
         Ok(headers)
     }
 
-    pub(super) fn request<'r>(
+    pub(super) fn request(
         &self,
-        call: &'r Call,
+        call: &Call,
         subject: &Subject<'_>,
         credential: &SecretString,
-    ) -> Result<ProviderRequest<'r>, Error> {
+    ) -> Result<Request> {
         let values = self.values(subject);
         let text = |template: &Template| {
             template.text(&values).ok_or_else(|| Error::invalid("a variable of the provider is not set"))
         };
+        let path: Vec<String> = call.path.iter().map(text).collect::<Result<_, _>>()?;
         let query = call.query.iter().map(|(name, value)| Ok((name.clone(), text(value)?)));
-        Ok(ProviderRequest {
-            method: call.method.clone(),
-            path: call.path.iter().map(text).collect::<Result<_, _>>()?,
-            query: query.collect::<Result<_, Error>>()?,
-            url: None,
-            headers: self.headers(credential, &self.file().auth)?,
-            body: call.body.as_ref().and_then(|body| body.value(&values, &|_| true)),
-            needs: &call.needs,
+        let url = self.connection.url(&path, &query.collect::<Result<Vec<_>>>()?)?;
+        let headers = self.headers(credential, &self.file().auth)?;
+        let request = self.connection.call(call.method.clone(), url, headers);
+        let body = call.body.as_ref().and_then(|body| body.value(&values, &|_| true));
+        Ok(match body {
+            Some(body) => request.json(&body),
+            None => request,
         })
     }
 
     /// The request of the file's `verify`, signed in with `value`.
-    pub(super) fn verification<'r>(
+    pub(super) fn verification(
         &self,
-        verify: &'r VerifyCall,
+        verify: &VerifyCall,
         subject: &Subject<'_>,
         value: &SecretString,
-    ) -> Result<ProviderRequest<'r>, Error> {
+    ) -> Result<Request> {
         let mut request = self.request(&verify.call, subject, value)?;
         if let Some(auth) = &verify.auth {
             request.headers = self.headers(value, auth)?;
@@ -171,18 +171,14 @@ impl Provider {
         call: &Call,
         subject: &Subject<'_>,
         credential: &SecretString,
-    ) -> Result<Value, Error> {
-        let reply = Box::pin(self.connection.repeatable(self.request(call, subject, credential)?)).await?;
+    ) -> Result<Value> {
+        let request = self.request(call, subject, credential)?;
+        let reply = Box::pin(self.connection.repeatable(request, &call.needs)).await?;
         self.require(call, subject, &reply)
     }
 
     /// The reply's JSON, if it is the one that means that the request was carried out.
-    pub(super) fn require(
-        &self,
-        call: &Call,
-        subject: &Subject<'_>,
-        reply: &crate::http::Reply,
-    ) -> Result<Value, Error> {
+    pub(super) fn require(&self, call: &Call, subject: &Subject<'_>, reply: &Reply) -> Result<Value> {
         let shown: Value = reply.json().unwrap_or_default();
         let values = self.values(subject);
         let is_done = call.done.contains(&reply.status.as_u16())

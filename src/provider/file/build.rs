@@ -13,8 +13,9 @@ use std::time::Duration;
 use super::keys::ProviderKeys;
 use super::template::{Body, Names, Place, Placeholder, Pointer};
 use super::time::TimeForm;
-use super::{Condition, CreateCall, ProviderFile, TokenRules, VerifyCall};
+use super::{Condition, CreateCall, ProviderFile, Right, TokenRules, VerifyCall};
 use crate::diagnostic::{Invalid, Origin, Problems, quoted};
+use crate::period::Period;
 use crate::provider::PROVED;
 use crate::redact;
 use crate::yaml::Node;
@@ -66,11 +67,8 @@ impl Builder<'_> {
     ) -> Option<ProviderFile> {
         let secrets = texts(&keys.secrets);
         if secrets.is_empty() {
-            let invalid = Invalid::new("this provider has no `secrets`");
-            self.problems.error(
-                self.at(&keys.secrets),
-                invalid.help("name the field that holds the new value in the reply to `create`"),
-            );
+            let help = "name the field that holds the new value in the reply to `create`";
+            self.refuse(&keys.secrets, "this provider has no `secrets`", help);
         }
         let token = self.required(&keys.token, "token").and_then(|token| self.token(token, &secrets));
         let list = self.required(&keys.list, "list").and_then(|list| self.list(list));
@@ -94,9 +92,7 @@ impl Builder<'_> {
             variables.insert(PROVED.to_owned(), proved(unproved.as_deref()));
         }
         let values = self.values(all(&keys.values));
-        let eventual =
-            given(&keys.eventual).map_or(Duration::ZERO, |period| period.duration().unsigned_abs());
-        let shortest = given(&keys.shortest).map(|period| period.duration().unsigned_abs());
+        let duration = |field| given(field).map(|period: &Period| period.duration().unsigned_abs());
         let (token, create) = (token?, create?);
         self.consistent(keys, &token, &create, regenerate.as_ref());
         if source.is_none() && token.marker_max.is_none() && keys.unproved.is_none() {
@@ -107,25 +103,20 @@ impl Builder<'_> {
         let is_told = given(&keys.token).is_some_and(|keys| keys.credential.is_some());
         let is_told_by_reply = verify.as_ref().is_some_and(VerifyCall::tells_the_id);
         if !is_told && token.hint.is_none() && !is_told_by_value && !is_told_by_reply {
-            let invalid = Invalid::new("`token` does not say which tokens can be the credential");
-            self.problems.error(
-                self.at(&keys.token),
-                invalid.help(
-                    "crossfade never ends a token that it may sign in with. Write `credential: none` if the list never shows the \
-                     credential, or what only such tokens show, like `credential: { /scopes: tokens:write }`",
-                ),
-            );
+            let help = "crossfade never ends a token that it may sign in with. Write `credential: none` if the list never shows the \
+                        credential, or what only such tokens show, like `credential: { /scopes: tokens:write }`";
+            self.refuse(&keys.token, "`token` does not say which tokens can be the credential", help);
         }
         if disable.is_some() && token.disabled.is_empty() {
-            let invalid = Invalid::new("`disable` needs `token.disabled`");
-            self.problems.error(
-                self.at(&keys.disable),
-                invalid.help("say what a disabled token shows, like { /status: Disabled }"),
-            );
+            let help = "say what a disabled token shows, like { /status: Disabled }";
+            self.refuse(&keys.disable, "`disable` needs `token.disabled`", help);
         }
         if set_expiry.is_some() && token.expires.is_none() {
-            let invalid = Invalid::new("`set_expiry` needs `token.expires`");
-            self.problems.error(self.at(&keys.set_expiry), invalid.help("say where the expiry stands"));
+            self.refuse(
+                &keys.set_expiry,
+                "`set_expiry` needs `token.expires`",
+                "say where the expiry stands",
+            );
         }
         Some(ProviderFile {
             name: name.to_owned(),
@@ -141,8 +132,8 @@ impl Builder<'_> {
             auth,
             headers,
             variables,
-            eventual,
-            shortest: shortest.unwrap_or_else(|| shortest_by_form(&token)),
+            eventual: duration(&keys.eventual).unwrap_or_default(),
+            shortest: duration(&keys.shortest).unwrap_or_else(|| shortest_by_form(&token)),
             secrets: secrets.into(),
             values,
             token,
@@ -187,17 +178,15 @@ impl Builder<'_> {
             let invalid = Invalid::new("the body of `create` has no <name>");
             self.problems.error(origin, invalid.help("the marker does not stand in the name, so the new token needs the name of the previous one"));
         }
-        for right in token.rights.iter().filter(|right| right.is_copied) {
-            if !create.body.has(&|one| matches!(one, Placeholder::Right(name) if *name == right.name)) {
-                let invalid = Invalid::new(format!(
-                    "the body of `create` does not copy the right {}",
-                    quoted(&right.name)
-                ));
-                self.problems.error(origin, invalid.help(format!(
-                    "write <rights.{}>, or `copy: false` at the right: what a creation leaves out may widen the new token",
-                    right.name
-                )));
-            }
+        let is_left_out = |right: &&Right| {
+            right.is_copied && !has(&|one| matches!(one, Placeholder::Right(name) if *name == right.name))
+        };
+        for Right { name, .. } in token.rights.iter().filter(is_left_out) {
+            let invalid =
+                Invalid::new(format!("the body of `create` does not copy the right {}", quoted(name)));
+            self.problems.error(origin, invalid.help(format!(
+                "write <rights.{name}>, or `copy: false` at the right: what a creation leaves out may widen the new token"
+            )));
         }
         if let Some(regenerate) = regenerate {
             let origin = given(&keys.regenerate).map_or(self.origin, |keys| self.at(&keys.body));
@@ -227,10 +216,15 @@ impl Builder<'_> {
 
     fn required<'k, T>(&mut self, field: &'k Option<Field<T>>, key: &str) -> Option<&'k T> {
         if field.is_none() {
-            let invalid = Invalid::new(format!("this provider has no `{key}`"));
-            self.problems.error(self.origin, invalid.help("docs/providers.md says what belongs there"));
+            let message = format!("this provider has no `{key}`");
+            self.refuse(field, message, "docs/providers.md says what belongs there");
         }
         given(field)
+    }
+
+    /// Notes what is wrong with a key, or that it is missing, and what to write.
+    fn refuse<T>(&mut self, field: &Option<Field<T>>, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.error(self.at(field), Invalid::new(message).help(help));
     }
 
     /// Where a key was given, else where the provider stands.

@@ -1,11 +1,10 @@
-//! The keys of a provider file: what may stand where, and its JSON Schema.
+//! The keys of a provider file: what may stand where.
 //!
 //! What the keys mean together is decided in [`super::build()`].
 
 // The doc comments of keys are texts of the schema, which write `<credential>` bare.
 #![allow(rustdoc::invalid_html_tags)]
 
-use serde_json::{Map, Value as Json, json};
 use url::Url;
 
 use super::template::Pointer;
@@ -302,8 +301,8 @@ keys! {
 }
 
 by_text! {
-    Pointer, Self::parse, { "type": "string", "examples": ["/data/id"] };
-    TimeForm, Self::parse, { "enum": ["rfc3339", "date", "seconds", "milliseconds"] };
+    Pointer, Self::parse;
+    TimeForm, Self::parse;
 }
 
 /// How pages are asked for: by the `Link` header, or by parameters.
@@ -325,10 +324,6 @@ impl Read for PageKeys {
             _ => PageMapping::read(node, problems).map(|keys| Self::Mapping(Box::new(keys))),
         }
     }
-
-    fn schema(groups: &mut Map<String, Json>) -> Json {
-        json!({ "anyOf": [{ "enum": ["link"] }, PageMapping::schema(groups)] })
-    }
 }
 
 /// A pointer that may be empty: the whole reply.
@@ -341,9 +336,5 @@ impl Read for PointerOrRoot {
             Value::Scalar { text, .. } if text.is_empty() => Some(Self::default()),
             _ => Pointer::read(node, problems).map(Self),
         }
-    }
-
-    fn schema(_: &mut Map<String, Json>) -> Json {
-        json!({ "type": "string" })
     }
 }

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::PlanInput;
-use crate::provider::{Overlap, Token};
+use crate::provider::Token;
 use crate::rotation::lineage::{Lineage, Member, after};
 use crate::rotation::secret::{Holder, Secret};
 use crate::rotation::trust::{self, Support};
@@ -74,7 +74,7 @@ impl<'a> Situation<'a> {
         };
         // A creation needs no orphan, so orphans can be ended before it.
         let is_wanted = |member: &&Member| {
-            self.input.profile.overlap == Overlap::Native || !orphans.iter().any(|orphan| orphan.is(member))
+            self.input.profile.has_native_overlap || !orphans.iter().any(|orphan| orphan.is(member))
         };
         let fit = || self.lineage.members.iter().filter(is_fit);
         fit().find(is_wanted).or_else(|| fit().next()).or(current)

@@ -8,7 +8,6 @@ use serde_json::json;
 use super::*;
 use crate::config::Policy;
 use crate::github::WriteError;
-use crate::provider::MarkerIn;
 use crate::rotation::marker::{self, Marker};
 use crate::rotation::samples::{
     NATIVE, day, epoch, github_error, input, key, lineage, minted, minute, missing, not_read, original,
@@ -16,9 +15,9 @@ use crate::rotation::samples::{
 };
 
 const ACROSS_RUNS: Profile = Profile {
-    overlap: Overlap::AcrossRuns,
-    expiry: Expiry::ByAge,
-    marker_in: MarkerIn::Description,
+    has_native_overlap: false,
+    expires: false,
+    marks_the_name: false,
     can_disable: true,
     can_set_expiry: false,
     marker_max: None,
@@ -495,7 +494,7 @@ proptest! {
         let at = |now| PlanInput { rotation: &rotation, profile, now, force: false };
         for member in &members {
             let is_long = member.token.expires_at.is_none_or(|end| end > day(90));
-            if at(epoch()).due(member).is_some() && (!is_long || profile.expiry == Expiry::ByAge) {
+            if at(epoch()).due(member).is_some() && (!is_long || !profile.expires) {
                 prop_assert!(at(minute(later)).due(member).is_some());
             }
         }

@@ -11,11 +11,9 @@ use super::super::samples::{
 };
 use super::super::secret::Secret;
 use super::*;
-use crate::provider::{Expiry, MarkerIn};
 
 /// Creates beside the previous token, and expires tokens by itself.
-const CREATES: Profile =
-    Profile { overlap: Overlap::AcrossRuns, expiry: Expiry::Native, marker_in: MarkerIn::Name, ..NATIVE };
+const CREATES: Profile = Profile { has_native_overlap: false, expires: true, marks_the_name: true, ..NATIVE };
 
 fn keys() -> MarkerKeys {
     MarkerKeys(vec![SecretString::from("a key of more than 16 characters")])
@@ -219,7 +217,7 @@ fn honest(
     let mut held = vec!["original".to_owned(); 2];
     for (n, delivered) in runs.iter().enumerate() {
         let at = run_at(i64::try_from(n).unwrap());
-        if profile.overlap == Overlap::Native {
+        if profile.has_native_overlap {
             let end = after(at, SignedDuration::from_hours(7 * 24));
             let previous = tokens.last_mut().unwrap();
             previous.expires_at = previous.expires_at.map(|own| own.min(end));
@@ -274,7 +272,7 @@ fn acts(
     let mut ended: Vec<Token> = plan.retire.iter().map(|one| token(&one.token)).collect();
     let Step::Mint(mint) = &plan.step else { return Some((ended, None)) };
     ended.extend(mint.orphans.iter().map(token));
-    let is_ended = mint.previous_is_orphan && profile.overlap == Overlap::Native;
+    let is_ended = mint.previous_is_orphan && profile.has_native_overlap;
     ended.extend(mint.previous.iter().filter(|_| is_ended).map(token));
     Some((ended, mint.previous.as_ref().map(token)))
 }

@@ -7,21 +7,22 @@ use super::super::template::{Body, Place, Placeholder, Pointer, Template};
 use super::super::{Call, CreateCall, ListCall, NewValue, Page, PageBy, VerifyCall};
 use super::Builder;
 use crate::diagnostic::{Invalid, Origin, one_of, quoted};
-use crate::yaml::keys::{Field, List, all, given, origin_of};
+use crate::yaml::keys::{Field, List, OneOrMore, all, given, origin_of};
 
 impl Builder<'_> {
     pub(super) fn list(&mut self, keys: &ListKeys) -> Option<ListCall> {
         self.required(&keys.get, "get")?;
         let call = self.request(Method::GET, &keys.get, Place::Path, &keys.needs);
         let items = match given(&keys.items) {
-            Some(pointers) => {
-                pointers.0.iter().filter_map(|field| Some(field.value.as_ref()?.0.clone())).collect()
+            Some(OneOrMore(all)) => {
+                all.iter().filter_map(|one| Some(one.value.as_ref()?.0.clone())).collect()
             }
             None => vec![Pointer::default()],
         };
+        let unlimited = |by| Page { by, limit: None, total: None, more: None };
         let page = match given(&keys.page) {
-            None => Some(one_page()),
-            Some(PageKeys::Link) => Some(Page { by: PageBy::Link, ..one_page() }),
+            None => Some(unlimited(PageBy::Nothing)),
+            Some(PageKeys::Link) => Some(unlimited(PageBy::Link)),
             Some(PageKeys::Mapping(keys)) => self.page(keys),
         };
         Some(ListCall { call: call?, items, page: page? })
@@ -38,14 +39,12 @@ impl Builder<'_> {
             given(&keys.next).map(|at| PageBy::Next(at.clone())),
         ];
         let mut by = by.into_iter().flatten();
-        let ways = [&keys.offset, &keys.number, &keys.cursor].map(origin_of);
-        let origin = ways.into_iter().flatten().next().or(origin_of(&keys.next));
+        let ways = [&keys.offset, &keys.number, &keys.cursor].into_iter().find_map(origin_of);
+        let origin = ways.or(origin_of(&keys.next));
         let (Some(one), None) = (by.next(), by.next()) else {
-            let invalid = Invalid::new("`page` must name exactly one way to the next page");
-            self.problems.error(
-                origin.unwrap_or(self.origin),
-                invalid.help("expected `offset`, `number`, `cursor` with `at`, or `next`; or `page: link`"),
-            );
+            let help = "expected `offset`, `number`, `cursor` with `at`, or `next`; or `page: link`";
+            let invalid = Invalid::new("`page` must name exactly one way to the next page").help(help);
+            self.problems.error(origin.unwrap_or(self.origin), invalid);
             return None;
         };
         let limit = given(&keys.limit).map(|name| (name.clone(), given(&keys.size).copied().unwrap_or(100)));
@@ -137,11 +136,9 @@ impl Builder<'_> {
         let is_in_body = call.body.as_ref().is_some_and(|body| body.has(&names_the_token));
         if !is_in_body && !call.placeholders().any(names_the_token) {
             let path = methods.iter().find_map(|(_, path)| origin_of(path));
-            self.problems.error(
-                path.unwrap_or(self.origin),
-                Invalid::new("this request does not say which token it is about")
-                    .help("write <id> in the path or in the body"),
-            );
+            let invalid = Invalid::new("this request does not say which token it is about");
+            self.problems
+                .error(path.unwrap_or(self.origin), invalid.help("write <id> in the path or in the body"));
         }
         Some(call)
     }
@@ -215,10 +212,6 @@ impl Builder<'_> {
             needs: given(needs).unwrap_or(&self.needs).clone(),
         })
     }
-}
-
-fn one_page() -> Page {
-    Page { by: PageBy::Nothing, limit: None, total: None, more: None }
 }
 
 fn statuses(list: &Option<Field<List<usize>>>, usual: &[u16]) -> Vec<u16> {

@@ -86,23 +86,17 @@ impl Builder<'_> {
                 name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
                     && name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
             if !is_word || reserved().any(|known| known == name) || name == PROVED {
+                let help =
+                    "lower-case letters, digits and _, and neither the name of a placeholder nor `proved`";
                 let invalid = Invalid::new(format!("{} cannot be the name of a variable", quoted(name)));
-                self.problems.error(
-                    *origin,
-                    invalid.help(
-                        "lower-case letters, digits and _, and neither the name of a placeholder nor `proved`",
-                    ),
-                );
+                self.problems.error(*origin, invalid.help(help));
                 continue;
             }
             let Some(keys) = &field.value else { continue };
             let is_secret = given(&keys.secret) == Some(&true);
             if is_secret && keys.default.is_some() {
-                let invalid = Invalid::new("a secret variable has no default");
-                self.problems.error(
-                    self.at(&keys.default),
-                    invalid.help("the rotation names the environment variable, in `with`"),
-                );
+                let help = "the rotation names the environment variable, in `with`";
+                self.refuse(&keys.default, "a secret variable has no default", help);
             }
             variables.insert(
                 name.clone(),

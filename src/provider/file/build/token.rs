@@ -15,11 +15,8 @@ impl Builder<'_> {
         let name_keys = self.required(&keys.name, "name").map(|keys| &keys.0);
         let name = name_keys.and_then(|keys| self.required(&keys.at, "at")).cloned();
         if let Some(id) = id.as_ref().filter(|id| secrets.iter().any(|secret| secret == id.last())) {
-            let invalid = Invalid::new(format!("the id at {} is a secret", quoted(id.text())));
-            self.problems.error(
-                self.at(&keys.id),
-                invalid.help("ids are printed and stand in addresses; such a service cannot be described"),
-            );
+            let help = "ids are printed and stand in addresses; such a service cannot be described";
+            self.refuse(&keys.id, format!("the id at {} is a secret", quoted(id.text())), help);
         }
         let id_form = match given(&keys.id_form) {
             Some(text) => self.problems.note(self.at(&keys.id_form), id_form(text)),
@@ -32,31 +29,28 @@ impl Builder<'_> {
         };
         let carrier = marker_keys.or(name_keys);
         let marker_max = carrier.and_then(|keys| given(&keys.max)).copied();
-        if let Some(max) = marker_max.filter(|max| *max < LONGEST_MARKER) {
-            let origin = carrier.map_or(self.origin, |keys| self.at(&keys.max));
-            let longest = LONGEST_MARKER;
-            let invalid = Invalid::new(format!(
-                "a marker does not fit: the field holds {max} characters, and a marker has up to {longest}"
-            ));
-            self.problems
-                .error(origin, invalid.help("choose another field of the token, if it has a longer one"));
+        if let (Some(carrier), Some(max)) = (carrier, marker_max.filter(|max| *max < LONGEST_MARKER)) {
+            let message = format!(
+                "a marker does not fit: the field holds {max} characters, and a marker has up to {LONGEST_MARKER}"
+            );
+            self.refuse(&carrier.max, message, "choose another field of the token, if it has a longer one");
         }
         let expires = given(&keys.expires).and_then(|expires| self.time(expires, None));
         let form = expires.as_ref().map_or(TimeForm::Rfc3339, |(_, form)| *form);
         let mut time =
             |keys: &Option<Field<At<TimeMapping>>>| given(keys).and_then(|keys| self.time(keys, Some(form)));
         let (created, changed, last_used) = (time(&keys.created), time(&keys.changed), time(&keys.last_used));
-        let rights = self.rights(keys);
+        let rights = all(&keys.rights).iter();
+        let rights: Vec<Right> = rights
+            .filter_map(|(name, origin, field)| self.right(name, *origin, field.value.as_ref()?))
+            .collect();
         if !rights.is_empty() && keys.rights_at.is_some() {
-            let invalid = Invalid::new("`rights` and `rights_at` exclude each other");
-            self.problems.error(
-                self.at(&keys.rights_at),
-                invalid.help("either the token has rights of its own, or its owner has them"),
-            );
+            let help = "either the token has rights of its own, or its owner has them";
+            self.refuse(&keys.rights_at, "`rights` and `rights_at` exclude each other", help);
         }
         if rights.is_empty() && keys.rights_at.is_none() && keys.unknown_rights.is_none() {
-            self.problems.error(self.at(&keys.rights), Invalid::new("`token` says nothing of the rights of a token")
-                .help("list under `rights` what a token may do, so that it is copied and compared; or write `rights_at: owner` if nothing of it is decided by the token"));
+            let help = "list under `rights` what a token may do, so that it is copied and compared; or write `rights_at: owner` if nothing of it is decided by the token";
+            self.refuse(&keys.rights, "`token` says nothing of the rights of a token", help);
         }
         let word = |wanted| move |text: &str| named("value of this key", &[(wanted, ())], text);
         checked(&keys.rights_at, self.problems, word("owner"));
@@ -94,14 +88,12 @@ impl Builder<'_> {
         let marker = keys.and_then(|keys| origin_of(&keys.marker));
         let name = keys.map_or(self.origin, |keys| self.at(&keys.name));
         let invalid = Invalid::new("how long the field may be that carries the marker is not said");
-        self.problems.error(
-            marker.unwrap_or(name),
-            invalid.help(format!(
-                "write {{ at: {}, max: LENGTH }}; if the service does not publish it, write `unproved: the longest …`: then \
-                 no token is created until `crossfade provider prove` has shown that a marker fits",
-                token.marker.text()
-            )),
+        let help = format!(
+            "write {{ at: {}, max: LENGTH }}; if the service does not publish it, write `unproved: the longest …`: then \
+             no token is created until `crossfade provider prove` has shown that a marker fits",
+            token.marker.text()
         );
+        self.problems.error(marker.unwrap_or(name), invalid.help(help));
     }
 
     /// A date. Without a form it is written like the expiry, which must say it.
@@ -109,21 +101,10 @@ impl Builder<'_> {
         let at = self.required(&keys.at, "at").cloned();
         let form = given(&keys.form).copied().or(form);
         if form.is_none() && keys.form.is_none() {
-            let origin = self.at(&keys.at);
-            self.problems.error(
-                origin,
-                Invalid::new("this date does not say in which form it is written")
-                    .help("expected { at: POINTER, form: FORM } with rfc3339, date, seconds or milliseconds"),
-            );
+            let help = "expected { at: POINTER, form: FORM } with rfc3339, date, seconds or milliseconds";
+            self.refuse(&keys.at, "this date does not say in which form it is written", help);
         }
         at.zip(form)
-    }
-
-    fn rights(&mut self, keys: &TokenKeys) -> Vec<Right> {
-        all(&keys.rights)
-            .iter()
-            .filter_map(|(name, origin, field)| self.right(name, *origin, field.value.as_ref()?))
-            .collect()
     }
 
     fn right(&mut self, name: &str, origin: Origin, At(keys): &At<RightMapping>) -> Option<Right> {

@@ -67,7 +67,7 @@ fn an_expired_predecessor_is_deleted_only_on_demand() {
 
 #[test]
 fn a_previous_token_that_outlives_its_overlap_is_given_an_expiry() {
-    let profile = Profile { expiry: Expiry::Native, can_disable: false, can_set_expiry: true, ..ACROSS_RUNS };
+    let profile = Profile { expires: true, can_disable: false, can_set_expiry: true, ..ACROSS_RUNS };
     let to_set = |profile, old: &Member, secrets: &[Secret], now: Timestamp| {
         let mut rotation = rotation(secrets.len());
         rotation.policy.delete_after = Some(Period::from_days(3));
