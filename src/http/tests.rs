@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -158,9 +158,10 @@ async fn a_slow_mint_is_a_timeout_that_may_have_been_processed() {
 
 #[tokio::test]
 async fn a_closed_port_is_known_not_to_have_got_anything() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // Taken, so that no other test listens there, and not listening.
+    let taken = TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = taken.local_addr().unwrap();
     let target = Url::parse(&format!("http://{address}/?secret=1")).unwrap();
     let error = client().send(Call::new(STRICT, Method::POST, target)).await.unwrap_err();
     assert!(matches!(error, HttpError::Connect { .. }), "{error}");

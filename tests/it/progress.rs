@@ -1,5 +1,7 @@
 //! What a run says while it waits: retries, hosts that do not answer, `-vv`.
 
+use tokio::net::TcpSocket;
+
 use crate::support::github::On;
 use crate::support::leaks::find_leaks;
 use crate::support::{Invocation, Ran, World};
@@ -7,12 +9,6 @@ use crate::support::{Invocation, Ran, World};
 /// The lines of the log with this level.
 fn lines<'a>(ran: &'a Ran, level: &str) -> Vec<&'a str> {
     ran.stderr.lines().filter(|line| line.trim_start().starts_with(level)).collect()
-}
-
-/// An address where nothing listens.
-fn closed() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
 }
 
 #[tokio::test]
@@ -46,7 +42,11 @@ async fn a_host_that_was_never_reached_is_given_up_sooner_at_a_terminal() {
     let at = |github: &str, provider: &str| {
         Invocation::of("status").scene(&world, github, provider).arg("--request-timeout", "1s").flag("-v")
     };
-    for (github, provider) in [(closed(), world.axiom.url()), (world.github.url(), closed())] {
+    // Taken, so that no other test listens there, and not listening.
+    let taken = TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let closed = format!("http://{}", taken.local_addr().unwrap());
+    for (github, provider) in [(closed.clone(), world.axiom.url()), (world.github.url(), closed)] {
         let run = at(&github, &provider);
         let tries =
             |ran: &Ran| lines(ran, "DEBUG").iter().filter(|line| line.contains("request failed")).count();

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use super::clock::{ServerClock, VirtualClock};
 use super::events::{Event, Observers, Peer};
 use super::reply::{Recorded, Reply, Request};
-use super::server::{Fake, Faults, Server, Upstream};
+use super::server::{Faults, Server, Upstream};
 use address::{Scope, parse_destination, parse_scope};
 use state::{Break, State};
 
