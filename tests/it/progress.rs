@@ -50,12 +50,13 @@ async fn a_host_that_was_never_reached_is_given_up_sooner_at_a_terminal() {
         let run = at(&github, &provider);
         let tries =
             |ran: &Ran| lines(ran, "DEBUG").iter().filter(|line| line.contains("request failed")).count();
-        let ran = run.clone().on_stderr_terminal().run().await;
+        let at_terminal = run.clone().on_stderr_terminal();
+        let on_actions = at_terminal.clone().env("GITHUB_ACTIONS", "true");
+        let (ran, patient, on_actions) = tokio::join!(at_terminal.run(), run.run(), on_actions.run());
         assert_eq!((ran.exit_code, tries(&ran)), (1, 3), "{}", ran.stderr);
         let warning = lines(&ran, "WARN")[0];
         assert!(warning.contains("could not be reached (connection refused); try 2 of 3"), "{warning}");
-        for patient in [run.clone(), run.on_stderr_terminal().env("GITHUB_ACTIONS", "true")] {
-            let ran = patient.run().await;
+        for ran in [patient, on_actions] {
             assert_eq!((ran.exit_code, tries(&ran)), (1, 8), "{}", ran.stderr);
         }
     }
