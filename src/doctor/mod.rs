@@ -27,6 +27,7 @@ use crate::config::{Config, Repository};
 use crate::diagnostic::{Problems, Severity};
 use crate::error_code::ErrorCode;
 use crate::github::Error;
+use crate::report::format::counted;
 use crate::rotation::error::RotationError;
 use crate::rotation::session::Sessions;
 use crate::rotation::{self, Examination, Failure, RunContext, Unproved};
@@ -183,7 +184,7 @@ fn github_credential(
     const SUBJECT: &str = "GitHub credential";
     let identity = match identity {
         Ok(identity) => identity,
-        Err(error) => return vec![Check::failed(SUBJECT, "credential", Failure::of_github(error))],
+        Err(error) => return vec![Check::failed(SUBJECT, "credential", Failure::of_github(error, None))],
     };
     let mut checks = vec![Check::new(SUBJECT, "credential", State::Ok, identity)];
     let renew = "Renew it before: crossfade does not rotate it, and cannot write secrets without it.";
@@ -219,9 +220,4 @@ fn owners(config: &Config) -> BTreeSet<String> {
     let patterns = config.rotations.iter().flat_map(|rotation| &rotation.patterns);
     let patterns = patterns.flat_map(|pattern| &pattern.include).map(|include| include.owner.as_str());
     listed.chain(patterns).map(str::to_ascii_lowercase).collect()
-}
-
-/// `1 secret`, `2 secrets`
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -3,11 +3,12 @@
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::{Check, State, counted};
+use super::{Check, State};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error_code::ErrorCode;
 use crate::provider::{Error, ErrorKind, ProviderSettings, Token};
+use crate::report::format::counted;
 use crate::rotation::session::{ProviderSession, Sessions};
 use crate::rotation::{Unproved, clock_failure, provider_failure};
 
