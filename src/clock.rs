@@ -87,7 +87,6 @@ impl Clock {
 
     /// *Now*: GitHub's clock, in whole seconds, as `Date` headers and `updated_at`
     /// count. `None` until GitHub has sent a date.
-    #[must_use]
     pub(crate) fn now(&self) -> Option<Timestamp> {
         let now = self.github()?.now();
         Timestamp::from_second(now.as_second()).ok()
@@ -95,7 +94,6 @@ impl Clock {
 
     /// How far a clock is ahead of GitHub's (negative: behind). `None` until both
     /// have sent a date.
-    #[must_use]
     pub(crate) fn skew(&self, clock: ClockId) -> Option<SignedDuration> {
         let github = self.github();
         match clock {
@@ -107,7 +105,6 @@ impl Clock {
     /// GitHub's clock, or later if there is evidence that more time has passed. A run
     /// that was suspended notices in this way that its delivery window is over: from the
     /// first reply of any server, or before that if the machine slept.
-    #[must_use]
     pub(crate) fn latest(&self) -> Option<Timestamp> {
         let github = self.github()?.latest();
         // Providers' clocks show how much time has passed, not what time it is.

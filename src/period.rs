@@ -35,16 +35,6 @@ impl Period {
         Self(SignedDuration::from_hours(days * 24))
     }
 
-    /// So many hours.
-    pub(crate) const fn from_hours(hours: i64) -> Self {
-        Self(SignedDuration::from_hours(hours))
-    }
-
-    /// So many minutes.
-    pub(crate) const fn from_mins(minutes: i64) -> Self {
-        Self(SignedDuration::from_mins(minutes))
-    }
-
     /// So many seconds.
     pub(crate) const fn from_secs(seconds: i64) -> Self {
         Self(SignedDuration::from_secs(seconds))

@@ -5,9 +5,7 @@
 
 mod state;
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,10 +33,8 @@ pub(crate) struct Progress(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    retries: Mutex<BTreeMap<(String, String), usize>>,
     line: ProgressBar,
     is_terminal: bool,
-    is_paused: AtomicBool,
 }
 
 /// Something that is waited for, until this is dropped.
@@ -62,8 +58,10 @@ pub(crate) struct Writes {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(crate) enum Stage {
+    /// The new token is requested from the provider.
     Creating,
+    /// The new token is written to the secrets.
     Delivering,
 }
 
@@ -91,13 +89,7 @@ impl Progress {
     }
 
     fn with_line(line: ProgressBar, is_terminal: bool) -> Self {
-        Self(Arc::new(Shared {
-            state: Mutex::default(),
-            retries: Mutex::default(),
-            line,
-            is_terminal,
-            is_paused: AtomicBool::new(false),
-        }))
+        Self(Arc::new(Shared { state: Mutex::default(), line, is_terminal }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -112,8 +104,9 @@ impl Progress {
     }
 
     fn show(&self) {
-        if self.0.is_terminal && !self.0.is_paused.load(Ordering::Relaxed) {
-            self.0.line.set_message(self.state().line(Instant::now()));
+        let state = self.state();
+        if self.0.is_terminal && !state.is_paused {
+            self.0.line.set_message(state.line(Instant::now()));
         }
     }
 
@@ -142,12 +135,12 @@ impl Progress {
 
     /// The requests of a period are used up.
     pub(crate) fn wait_for_limit(&self, until: Instant, writes_a_period: usize, period: Duration) -> Waiting {
-        self.wait(Cause::Limit { until, writes_a_period, period })
+        self.wait(Some(until), Cause::Limit { writes_a_period, period })
     }
 
     /// A request was sent.
     pub(crate) fn wait_for_answer(&self, who: &str) -> Waiting {
-        self.wait(Cause::Answer { who: who.to_owned() })
+        self.wait(None, Cause::Answer { who: who.to_owned() })
     }
 
     /// A request failed, and its next attempt follows after `wait`. It is logged once for
@@ -161,20 +154,19 @@ impl Progress {
         wait: Duration,
     ) -> Waiting {
         let is_first = {
-            let mut retries = self.0.retries.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = retries.entry((host.to_owned(), failure.clone())).or_default();
+            let mut state = self.state();
+            let count = state.retries.entry((host.to_owned(), failure.clone())).or_default();
             *count += 1;
             *count == 1
         };
         if is_first {
             tracing::warn!(host, "{failure}; try {attempt} of {of} in {}", state::length(wait));
         }
-        let until = Instant::now() + wait;
-        self.wait(Cause::Retry { failure, attempt, of, until })
+        self.wait(Some(Instant::now() + wait), Cause::Retry { failure, attempt, of })
     }
 
-    fn wait(&self, cause: Cause) -> Waiting {
-        let wait = Wait { began: Instant::now(), cause };
+    fn wait(&self, until: Option<Instant>, cause: Cause) -> Waiting {
+        let wait = Wait { began: Instant::now(), until, cause };
         let id = self.change(|state| {
             state.next_wait += 1;
             state.waits.insert(state.next_wait, wait);
@@ -220,7 +212,7 @@ impl Progress {
 
     /// Takes the line away until the result is dropped.
     pub(crate) fn pause(&self) -> Paused {
-        self.0.is_paused.store(true, Ordering::Relaxed);
+        self.state().is_paused = true;
         self.0.line.finish_and_clear();
         Paused(self.clone())
     }
@@ -233,7 +225,7 @@ impl Progress {
     /// Takes the line away, and says how often requests were repeated.
     pub(crate) fn end(&self) {
         self.0.line.finish_and_clear();
-        let retries = std::mem::take(&mut *self.0.retries.lock().unwrap_or_else(PoisonError::into_inner));
+        let retries = std::mem::take(&mut self.state().retries);
         for ((host, failure), count) in retries.into_iter().filter(|(_, count)| *count > 1) {
             tracing::warn!(host, "{failure}: requests were repeated {count} times");
         }
@@ -242,12 +234,12 @@ impl Progress {
 
 impl Drop for Paused {
     fn drop(&mut self) {
-        let Shared { line, is_paused, is_terminal, .. } = &*self.0.0;
+        let Shared { line, is_terminal, .. } = &*self.0.0;
         if *is_terminal {
             line.reset();
             line.enable_steady_tick(TICK);
         }
-        is_paused.store(false, Ordering::Relaxed);
+        self.0.state().is_paused = false;
     }
 }
 
@@ -258,17 +250,7 @@ impl Drop for Waiting {
 }
 
 impl Writes {
-    /// The new token is requested from the provider.
-    pub(crate) fn creating(&mut self) {
-        self.enter(Stage::Creating);
-    }
-
-    /// The new token is written to the secrets.
-    pub(crate) fn delivering(&mut self) {
-        self.enter(Stage::Delivering);
-    }
-
-    fn enter(&mut self, stage: Stage) {
+    pub(crate) fn enter(&mut self, stage: Stage) {
         let before = self.stage.replace(stage);
         self.progress.change(|state| {
             if let Some(before) = before {

@@ -25,7 +25,6 @@ mod shapes;
 mod tests;
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -62,7 +61,6 @@ const INPUT_LIMIT: usize = 16 * 1024;
 /// Whether a value can be kept out of a job's log: 16 to 4096 visible ASCII
 /// characters. The runner masks line by line, and a short mask would hide what
 /// is no secret. A minted value of any other form is not used.
-#[must_use]
 pub(crate) fn is_maskable(value: &SecretString) -> bool {
     let value = value.expose_secret();
     (16..=4096).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
@@ -91,7 +89,6 @@ struct Grams {
 
 impl Redactor {
     /// A redactor that knows no secret yet.
-    #[must_use]
     pub(crate) fn new() -> Self {
         Self::default()
     }
@@ -128,7 +125,6 @@ impl Redactor {
     /// a registered secret appear becomes `***`, and so does what looks like a
     /// secret. Runs are found as they stand, in base64 (both alphabets), in
     /// hexadecimal, percent-encoded and JSON-escaped.
-    #[must_use]
     pub(crate) fn scrub(&self, text: &str) -> String {
         let grams = self.grams.read().unwrap_or_else(PoisonError::into_inner);
         let mut text = text.to_owned();
@@ -146,7 +142,6 @@ impl Redactor {
     }
 
     /// Whether a text contains a secret.
-    #[must_use]
     pub(crate) fn changes(&self, text: &str) -> bool {
         self.scrub(text) != text
     }
@@ -154,14 +149,12 @@ impl Redactor {
     /// One printable line of up to 300 characters, for a name, an id or a
     /// server's message: scrubbed, without anything that a terminal or the
     /// Actions runner would obey. Applying it twice changes nothing.
-    #[must_use]
     pub(crate) fn line(&self, text: &str) -> String {
         self.one_line(text, LINE_LIMIT)
     }
 
     /// Like [`Redactor::line`], of up to 2000 characters, for our own sentences
     /// that quote strings from outside.
-    #[must_use]
     pub(crate) fn message(&self, text: &str) -> String {
         self.one_line(text, MESSAGE_LIMIT)
     }
@@ -174,12 +167,6 @@ impl Redactor {
         let line = escape::one_line(&scrubbed);
         let line = if line == scrubbed { line } else { self.scrub(&line) };
         escape::capped(&line, limit)
-    }
-}
-
-impl fmt::Debug for Redactor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Redactor(***)")
     }
 }
 
@@ -247,7 +234,6 @@ fn without_armour(value: &str) -> Vec<&str> {
 /// `text` with a star for every character that is, or may belong to, a secret by
 /// its shape (also by these), from there to the next white space. Nothing is moved: what stood in
 /// a column stands there still.
-#[must_use]
 pub(crate) fn starred(text: &str, own: &[TokenShape]) -> String {
     let mut marks = shapes::find(text.as_bytes());
     marks.extend(shapes::find_own(own, text.as_bytes()));

@@ -10,12 +10,14 @@ mod issue;
 mod proof;
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use tokio::sync::OnceCell;
 use tracing::instrument::WithSubscriber as _;
 
 use crate::cli::{self, Command, Invocation, Run, Verbosity};
@@ -254,12 +256,10 @@ async fn carry_out(
 fn sessions(run: &Run, http: &Arc<Http>, announce: &Announce) -> Result<Sessions, String> {
     let mut sessions = Sessions::new();
     for settings in run.config.rotations.iter().map(|rotation| &rotation.provider) {
-        if sessions.contains_key(settings) {
-            continue;
-        }
         let clock = ClockId::Provider(sessions.len());
-        let session = session(settings, &run.credentials, http, clock, announce)?;
-        sessions.insert(settings.clone(), session);
+        if let Entry::Vacant(vacant) = sessions.entry(settings.clone()) {
+            vacant.insert(session(settings, &run.credentials, http, clock, announce)?);
+        }
     }
     Ok(sessions)
 }
@@ -274,5 +274,6 @@ fn session(
     let provider = Provider::new(settings, credentials, Arc::clone(http), clock, Arc::clone(announce))
         .map_err(|error| error.to_string())?;
     let credential = credentials.get(&settings.credential).cloned().unwrap_or_default();
-    Ok(ProviderSession::new(provider, credential, clock, http.retry_policy()))
+    let (retry, listed) = (http.retry_policy(), OnceCell::new());
+    Ok(ProviderSession { provider, credential, clock, retry, listed })
 }

@@ -1,6 +1,5 @@
 //! Where an invocation prints: streams that are passed in, never the process's own.
 
-use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -77,12 +76,6 @@ impl Write for Stream {
     }
 }
 
-impl fmt::Debug for Stream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Stream")
-    }
-}
-
 /// A user at a terminal who can be asked.
 #[derive(Clone)]
 pub struct Input(Arc<dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync>);
@@ -99,14 +92,8 @@ impl Input {
     }
 }
 
-impl fmt::Debug for Input {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Input")
-    }
-}
-
 /// The streams of an invocation.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Streams {
     /// The report, and nothing else.
     pub stdout: Stream,

@@ -21,7 +21,7 @@ use crate::config::{
     Config, DEFAULT_CREDENTIAL, Destination, Held, Repository, Request, Rotation, RotationKeys, SecretEntry,
     check_values, github_apart, load, summary,
 };
-use crate::diagnostic::{Invalid, Origin, Problems, printable};
+use crate::diagnostic::{Invalid, Origin, Problems, named, printable};
 use crate::environment::{Environment, visible};
 use crate::github::GithubSettings;
 use crate::issue::IssueSettings;
@@ -162,7 +162,8 @@ fn run(name: &str, mut inputs: Inputs<'_>, redactor: &Redactor) -> Result<Run, E
         Command::Doctor
     } else if name == "status" {
         let within = inputs.parsed("fail-within", Period::from_str);
-        let conditions = inputs.list("fail-on", &[',', '\n'], Condition::from_str);
+        let conditions =
+            inputs.list("fail-on", &[',', '\n'], |text| named("condition", &Condition::ALL, text));
         Command::Status {
             fail_within: within.and_then(|field| field.value),
             fail_on: conditions.into_iter().filter_map(|field| field.value).collect(),

@@ -66,7 +66,7 @@ const MARKER_KEY_LENGTH: RangeInclusive<usize> = 16..=4096;
 
 const CONCURRENCY: usize = 8;
 const REQUEST_TIMEOUT: Period = Period::from_secs(30);
-const DEADLINE: Period = Period::from_mins(20);
+const DEADLINE: Period = Period::from_secs(20 * 60);
 const GITHUB_API_URL: &str = "https://api.github.com";
 
 /// The default of an option, as the help shows it.

@@ -22,9 +22,7 @@ impl RotationKey {
     pub(crate) fn new(repository: &Repository, rotation: &str) -> Self {
         let repository = repository.to_string().to_lowercase();
         let digest = digest(&SHA256, format!("{repository}/{rotation}").as_bytes());
-        let mut text = base32(digest.as_ref());
-        text.truncate(LENGTH);
-        Self(text)
+        Self(base32(digest.as_ref(), LENGTH))
     }
 
     /// Reads the ten characters as they stand in a marker.
@@ -58,9 +56,9 @@ impl FromStr for RotationKey {
     }
 }
 
-/// Lower-case base32 (RFC 4648) without padding.
-pub(crate) fn base32(bytes: &[u8]) -> String {
-    BASE32_NOPAD.encode(bytes).to_ascii_lowercase()
+/// The first characters of the lower-case base32 (RFC 4648) of these bytes.
+pub(crate) fn base32(bytes: &[u8], length: usize) -> String {
+    BASE32_NOPAD.encode(bytes).chars().take(length).collect::<String>().to_ascii_lowercase()
 }
 
 #[cfg(test)]

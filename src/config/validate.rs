@@ -14,7 +14,7 @@ use crate::redact::looks_like_a_secret;
 use crate::yaml::keys::{Field, all, given};
 
 /// Below this, a run that is cut off may not be finished in time by the next one.
-const SHORTEST_COMFORTABLE_OVERLAP: Period = Period::from_hours(24);
+const SHORTEST_COMFORTABLE_OVERLAP: Period = Period::from_days(1);
 
 /// Notes a policy that cannot work.
 pub(super) fn policy(policy: Policy, keys: &RotationKeys, rotation: Origin, problems: &mut Problems) {

@@ -184,7 +184,7 @@ fn github_credential(
     const SUBJECT: &str = "GitHub credential";
     let identity = match identity {
         Ok(identity) => identity,
-        Err(error) => return vec![Check::failed(SUBJECT, "credential", Failure::of_github(error))],
+        Err(error) => return vec![Check::failed(SUBJECT, "credential", Failure::of_github(error, None))],
     };
     let mut checks = vec![Check::new(SUBJECT, "credential", State::Ok, identity)];
     let renew = "Renew it before: crossfade does not rotate it, and cannot write secrets without it.";

@@ -10,10 +10,11 @@ use crate::rotation::{Examination, Failure, names};
 pub(super) fn checks(one: &Examination<'_>, is_accepted: bool) -> Vec<Check> {
     let subject = format!("rotation {}", one.rotation.name);
     let mut checks: Vec<Check> =
-        one.notes.iter().map(|note| Check::new(&subject, "pattern", State::Ok, note)).collect();
+        one.report.notes.iter().map(|note| Check::new(&subject, "pattern", State::Ok, note)).collect();
     checks.push(token(one, &subject));
     checks.extend(secrets(one, &subject, is_accepted));
-    checks.extend(one.warnings.iter().map(|text| Check::new(&subject, "warning", State::Warning, text)));
+    checks
+        .extend(one.report.warnings.iter().map(|text| Check::new(&subject, "warning", State::Warning, text)));
     checks
 }
 
@@ -28,17 +29,17 @@ fn token(one: &Examination<'_>, subject: &str) -> Check {
             RotationError::Stopped(_) => State::Unknown,
             _ => State::Failed,
         };
-        let is_pattern = one.verdict.is_none() && check.code == Some(ErrorCode::Pattern);
+        let is_pattern = one.report.reason.is_none() && check.code == Some(ErrorCode::Pattern);
         return Check { state, check: if is_pattern { "pattern" } else { "token" }, ..check };
     }
-    let Some((verdict, why)) = &one.verdict else {
+    let Some((verdict, why)) = one.report.reason.zip(one.report.reason_text.as_ref()) else {
         let message = format!("token `{}`: not looked up, see above", one.rotation.token);
         return Check::new(subject, "token", State::Unknown, message);
     };
-    let name = one.token.as_ref().map_or(&one.rotation.token, |token| &token.name);
-    let end = one.token.as_ref().and_then(|token| token.expires_at);
+    let name = one.report.token.as_ref().map_or(&one.rotation.token, |token| &token.name);
+    let end = one.report.token.as_ref().and_then(|token| token.expires_at);
     let end = end.map_or("does not expire".to_owned(), |end| format!("expires {end}"));
-    let message = match (verdict, one.next_rotation_at) {
+    let message = match (verdict, one.report.next_rotation_at) {
         (Verdict::Fresh, Some(next)) => format!("token `{name}` {end}; next rotation {next}"),
         (Verdict::Fresh, None) => format!("token `{name}` {end}; nothing is due"),
         (Verdict::Missing, _) => format!("token `{name}` does not exist; the next run creates it"),

@@ -191,7 +191,7 @@ async fn a_wait_for_the_limit_is_shown_with_its_end() {
     let progress = Progress::default();
     let pacer = Pacer::new(Pace::default(), 1000, progress.clone());
     let mut writes = progress.announce_writes(300);
-    writes.delivering();
+    writes.enter(crate::progress::Stage::Delivering);
     for _ in 0..WRITES_A_MINUTE {
         drop(pacer.pass(WRITE_POINTS, true).await);
         progress.wrote(true);

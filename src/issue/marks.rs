@@ -17,9 +17,7 @@ pub(crate) fn key(parts: &[&str]) -> String {
 
 /// The first characters of the base32 of a text's SHA-256.
 pub(super) fn short_digest(text: &str, length: usize) -> String {
-    let mut digest = base32(digest(&SHA256, text.as_bytes()).as_ref());
-    digest.truncate(length);
-    digest
+    base32(digest(&SHA256, text.as_bytes()).as_ref(), length)
 }
 
 /// A description with marks, in parts.

@@ -19,6 +19,10 @@ pub(super) struct State {
     pub(super) delivering: usize,
     pub(super) waits: BTreeMap<u64, Wait>,
     pub(super) next_wait: u64,
+    /// How often requests were repeated, by host and failure.
+    pub(super) retries: BTreeMap<(String, String), usize>,
+    /// Something else is on the terminal.
+    pub(super) is_paused: bool,
 }
 
 /// How many of how many.
@@ -40,6 +44,8 @@ impl Count {
 #[derive(Debug, Clone)]
 pub(super) struct Wait {
     pub(super) began: Instant,
+    /// When it ends; `None`: it is not known.
+    pub(super) until: Option<Instant>,
     pub(super) cause: Cause,
 }
 
@@ -47,29 +53,22 @@ pub(super) struct Wait {
 #[derive(Debug, Clone)]
 pub(super) enum Cause {
     /// The next try of a request that failed.
-    Retry { failure: String, attempt: u32, of: usize, until: Instant },
+    Retry { failure: String, attempt: u32, of: usize },
     /// The requests that GitHub allows in a period are used up.
-    Limit { until: Instant, writes_a_period: usize, period: Duration },
+    Limit { writes_a_period: usize, period: Duration },
     /// An answer.
     Answer { who: String },
 }
 
 impl Wait {
-    fn until(&self) -> Option<Instant> {
-        match &self.cause {
-            Cause::Retry { until, .. } | Cause::Limit { until, .. } => Some(*until),
-            Cause::Answer { .. } => None,
-        }
-    }
-
     /// How long it takes or has taken, whichever is more.
     pub(super) fn length(&self, now: Instant) -> Duration {
-        let end = self.until().map_or(now, |until| until.max(now));
+        let end = self.until.map_or(now, |until| until.max(now));
         end.saturating_duration_since(self.began)
     }
 
     fn is_worth_a_word(&self, now: Instant) -> bool {
-        match self.until() {
+        match self.until {
             Some(until) => until > now,
             None => now.saturating_duration_since(self.began) >= SLOW,
         }
@@ -80,7 +79,7 @@ impl State {
     /// The wait that ends last; an answer only if nothing else is waited for.
     pub(super) fn longest_wait(&self, now: Instant) -> Option<(u64, &Wait)> {
         let waits = self.waits.iter().filter(|(_, wait)| wait.is_worth_a_word(now));
-        waits.max_by_key(|(_, wait)| (wait.until(), wait.length(now))).map(|(id, wait)| (*id, wait))
+        waits.max_by_key(|(_, wait)| (wait.until, wait.length(now))).map(|(id, wait)| (*id, wait))
     }
 
     /// `58 of 300 written · waiting 54 s for GitHub's limit · about 2 min left`
@@ -105,16 +104,16 @@ impl State {
     }
 
     fn wait(&self, wait: &Wait, now: Instant) -> Vec<String> {
-        let rest = |until: Instant| until.saturating_duration_since(now);
+        let rest = wait.until.map(|until| until.saturating_duration_since(now)).unwrap_or_default();
         match &wait.cause {
-            Cause::Retry { failure, attempt, of, until } => {
-                vec![failure.clone(), format!("try {attempt} of {of} in {}", length(rest(*until)))]
+            Cause::Retry { failure, attempt, of } => {
+                vec![failure.clone(), format!("try {attempt} of {of} in {}", length(rest))]
             }
-            Cause::Limit { until, writes_a_period, period } => {
+            Cause::Limit { writes_a_period, period } => {
                 let left = self.written.left();
                 let periods = left.saturating_sub(1) / (*writes_a_period).max(1);
-                let all = rest(*until) + *period * u32::try_from(periods).unwrap_or(u32::MAX);
-                let waiting = format!("waiting {} for GitHub's limit", length(rest(*until)));
+                let all = rest + *period * u32::try_from(periods).unwrap_or(u32::MAX);
+                let waiting = format!("waiting {} for GitHub's limit", length(rest));
                 let left = (left > 0).then(|| format!("about {} left", length(all)));
                 [Some(waiting), left].into_iter().flatten().collect()
             }
@@ -174,13 +173,14 @@ mod tests {
     }
 
     fn limit(now: Instant, seconds: u32) -> Wait {
-        let cause = Cause::Limit { until: now + SECOND * seconds, writes_a_period: 178, period: SECOND * 60 };
-        Wait { began: now, cause }
+        let cause = Cause::Limit { writes_a_period: 178, period: SECOND * 60 };
+        Wait { began: now, until: Some(now + SECOND * seconds), cause }
     }
 
     fn refused(now: Instant, seconds: u32) -> Wait {
         let failure = "GitHub could not be reached (connection refused)".to_owned();
-        Wait { began: now, cause: Cause::Retry { failure, attempt: 4, of: 8, until: now + SECOND * seconds } }
+        let cause = Cause::Retry { failure, attempt: 4, of: 8 };
+        Wait { began: now, until: Some(now + SECOND * seconds), cause }
     }
 
     #[test]
@@ -216,7 +216,8 @@ mod tests {
     #[test]
     fn an_answer_is_a_wait_only_when_it_is_late_and_nothing_else_is() {
         let now = Instant::now();
-        let answer = Wait { began: now, cause: Cause::Answer { who: "api.axiom.co".to_owned() } };
+        let answer =
+            Wait { began: now, until: None, cause: Cause::Answer { who: "api.axiom.co".to_owned() } };
         let one = state([answer.clone()]);
         assert_eq!(one.line(now + SECOND), "0 of 0 read");
         assert_eq!(

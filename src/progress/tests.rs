@@ -54,7 +54,7 @@ fn refused(progress: &Progress, seconds: u64) -> Waiting {
 async fn a_log_gets_a_line_when_a_long_wait_begins_and_then_now_and_then() {
     let (progress, log, _guard) = logged(false);
     let writes = &mut progress.announce_writes(300);
-    writes.delivering();
+    writes.enter(Stage::Delivering);
     let pass = async |seconds| {
         tokio::time::timeout(Duration::from_secs(seconds), progress.watch()).await.unwrap_err();
     };
@@ -126,9 +126,9 @@ fn writes_that_will_not_be_tried_are_forgotten() {
     let progress = Progress::default();
     let given_up = progress.announce_writes(5);
     let mut done = progress.announce_writes(2);
-    done.creating();
+    done.enter(Stage::Creating);
     assert!(progress.stopping().contains("A new token is being created"));
-    done.delivering();
+    done.enter(Stage::Delivering);
     progress.wrote(true);
     drop(given_up);
     assert!(progress.stopping().contains("(1 of 2)"), "{}", progress.stopping());
@@ -142,6 +142,6 @@ fn a_terminal_is_told_what_the_next_ctrl_c_does() {
     let progress = Progress::with_line(ProgressBar::hidden(), true);
     assert!(!progress.stopping().contains("Ctrl-C"), "it ends by itself");
     let mut writes = progress.announce_writes(300);
-    writes.delivering();
+    writes.enter(Stage::Delivering);
     assert!(progress.stopping().contains("Press Ctrl-C again to stop at once:"));
 }

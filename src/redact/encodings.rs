@@ -115,19 +115,12 @@ impl Decoding {
     /// The longest runs of digits, if they have `least` digits or more.
     fn runs(&self, digit: Digit, least: usize) -> Vec<Range<usize>> {
         let mut runs = Vec::new();
-        let mut start = None;
-        for at in 0..=self.bytes.len() {
-            let inside = self.bytes.get(at).is_some_and(|&byte| digit(byte).is_some());
-            match (start, inside) {
-                (None, true) => start = Some(at),
-                (Some(from), false) => {
-                    if at - from >= least {
-                        runs.push(from..at);
-                    }
-                    start = None;
-                }
-                _ => {}
+        let mut at = 0;
+        for run in self.bytes.chunk_by(|&a, &b| digit(a).is_some() == digit(b).is_some()) {
+            if run.len() >= least && digit(run[0]).is_some() {
+                runs.push(at..at + run.len());
             }
+            at += run.len();
         }
         runs
     }
@@ -152,12 +145,7 @@ fn base64_digit(byte: u8) -> Option<u8> {
 
 /// The value of a hexadecimal digit.
 fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// `%41`

@@ -50,7 +50,6 @@ pub(super) fn capped(text: &str, limit: usize) -> String {
 /// anything else: no markup, no HTML, no links, no mentions.
 ///
 /// Expects one line; takes more than one as one.
-#[must_use]
 pub(crate) fn markdown(text: &str) -> String {
     let mut cell = String::with_capacity(text.len());
     for (at, character) in text.char_indices() {
@@ -75,7 +74,6 @@ fn is_reference(text: &[u8]) -> bool {
 
 /// Like [`markdown`], set in a fixed-width font; can be copied as it is.
 /// GitHub makes no mentions or links in there.
-#[must_use]
 pub(crate) fn code(text: &str) -> String {
     let mut cell = String::from("<code>");
     text.chars().for_each(|character| push_entity(&mut cell, character));
@@ -97,13 +95,11 @@ fn push_entity(cell: &mut String, character: char) {
 }
 
 /// Text for the message of a workflow command.
-#[must_use]
 pub(crate) fn workflow_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// Text for a property of a workflow command, such as its title.
-#[must_use]
 pub(crate) fn workflow_property(text: &str) -> String {
     workflow_data(text).replace(':', "%3A").replace(',', "%2C")
 }
@@ -134,12 +130,8 @@ fn introducer(text: &str) -> Option<(char, &str)> {
     let mut characters = text.chars();
     let kind = match characters.next()? {
         '\u{1b}' => characters.next().filter(|kind| kind.is_ascii_graphic())?,
-        '\u{9b}' => '[',
-        '\u{9d}' => ']',
-        '\u{90}' => 'P',
-        '\u{98}' => 'X',
-        '\u{9e}' => '^',
-        '\u{9f}' => '_',
+        // One character for the escape character and the one that is 64 lower.
+        single @ '\u{80}'..='\u{9f}' => char::from_u32(u32::from(single) - 64)?,
         _ => return None,
     };
     Some((kind, characters.as_str()))

@@ -58,14 +58,7 @@ impl Body {
 pub(crate) const GITHUB: &str = "github";
 
 /// GitHub's personal, OAuth, user, server and refresh tokens.
-const GITHUB_TOKENS: &[TokenShape] = &[
-    TokenShape { prefix: Cow::Borrowed("ghp_"), body: Body::DottedWord(16) },
-    TokenShape { prefix: Cow::Borrowed("github_pat_"), body: Body::DottedWord(16) },
-    TokenShape { prefix: Cow::Borrowed("gho_"), body: Body::DottedWord(16) },
-    TokenShape { prefix: Cow::Borrowed("ghu_"), body: Body::DottedWord(16) },
-    TokenShape { prefix: Cow::Borrowed("ghs_"), body: Body::DottedWord(16) },
-    TokenShape { prefix: Cow::Borrowed("ghr_"), body: Body::DottedWord(16) },
-];
+const GITHUB_PREFIXES: [&str; 6] = ["ghp_", "github_pat_", "gho_", "ghu_", "ghs_", "ghr_"];
 
 /// So much of a word is looked at to tell whether it is random.
 const LONGEST_HEAD: usize = 256;
@@ -87,7 +80,8 @@ pub(super) fn known() -> impl Iterator<Item = (&'static str, &'static TokenShape
             let name = *name;
             described(&read(text)).into_iter().map(move |shape| (name, shape))
         };
-        let github = GITHUB_TOKENS.iter().map(|shape| (GITHUB, shape.clone()));
+        let github = GITHUB_PREFIXES
+            .map(|prefix| (GITHUB, TokenShape { prefix: Cow::Borrowed(prefix), body: Body::DottedWord(16) }));
         catalogue::FILES.iter().flat_map(of_file).chain(github).collect()
     });
     KNOWN.iter().map(|(issuer, shape)| (*issuer, shape))
@@ -170,7 +164,6 @@ pub(super) fn find_own(shapes: &[TokenShape], text: &[u8]) -> Vec<Range<usize>> 
 }
 
 /// Whether a text holds one of these tokens.
-#[must_use]
 pub(crate) fn holds_one(shapes: &[TokenShape], text: &str) -> bool {
     !find_own(shapes, text.as_bytes()).is_empty()
 }
@@ -205,7 +198,6 @@ pub(super) fn find(text: &[u8]) -> Vec<Range<usize>> {
 }
 
 /// Whether a text holds what looks like a secret, where only a name belongs.
-#[must_use]
 pub(crate) fn looks_like_a_secret(text: &str) -> bool {
     let text = text.trim();
     let begins = |prefix: &str| begins_with(text.as_bytes(), prefix);
@@ -217,7 +209,6 @@ pub(crate) fn looks_like_a_secret(text: &str) -> bool {
 }
 
 /// The service whose token a value is, quotes or a name in front of it included.
-#[must_use]
 pub(crate) fn issuer(value: &str) -> Option<(&'static str, &'static TokenShape)> {
     let bytes = value.as_bytes();
     let begins_a_word = |at: usize| at == 0 || !bytes[at - 1].is_ascii_alphanumeric();
@@ -227,7 +218,6 @@ pub(crate) fn issuer(value: &str) -> Option<(&'static str, &'static TokenShape)>
 
 /// The part of a value that must not be seen: some begin with their token's id,
 /// which reports name.
-#[must_use]
 pub(crate) fn secret_part(value: &str) -> &str {
     let parts = known().filter_map(|(_, shape)| Some(shape.parts(value)?.1));
     parts.into_iter().next().unwrap_or(value)
@@ -290,18 +280,19 @@ impl TokenShape {
 enum Class {
     Word,
     DottedWord,
-    /// Without the punctuation that ends a sentence.
+    /// Up to a quote around a value, and without the punctuation that ends a sentence.
     Visible,
+    /// Up to the punctuation that ends it in prose.
     HeaderValue,
 }
 
 impl Class {
     fn holds(self, byte: u8) -> bool {
         match self {
-            Self::Word => is_word(byte),
-            Self::DottedWord => is_dotted_word(byte),
-            Self::Visible => is_visible(byte),
-            Self::HeaderValue => is_header_value(byte),
+            Self::Word => byte.is_ascii_alphanumeric() || b"-_".contains(&byte),
+            Self::DottedWord => Self::Word.holds(byte) || byte == b'.',
+            Self::Visible => byte.is_ascii_graphic() && !b"\"`".contains(&byte),
+            Self::HeaderValue => byte.is_ascii_graphic() && !b"\"'`,;()<>".contains(&byte),
         }
     }
 
@@ -408,24 +399,6 @@ fn is_random(text: &[u8]) -> bool {
 /// "basic infrastructure-as-code" has the form of a header, and describes something.
 fn is_no_word(text: &[u8]) -> bool {
     !text.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'-')
-}
-
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
-}
-
-fn is_dotted_word(byte: u8) -> bool {
-    is_word(byte) || byte == b'.'
-}
-
-/// What a value consists of, up to a quote around it.
-fn is_visible(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'`')
-}
-
-/// What a value in a header is made of, up to the punctuation that ends it in prose.
-fn is_header_value(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'`' | b',' | b';' | b'(' | b')' | b'<' | b'>')
 }
 
 #[cfg(test)]

@@ -111,12 +111,11 @@ fn short_values_are_hidden_whole_and_tiny_ones_are_left() {
 }
 
 #[test]
-fn clones_share_what_they_know_and_debug_shows_nothing() {
+fn clones_share_what_they_know() {
     let first = Redactor::new();
     let second = first.clone();
     first.register(&SecretString::from(SECRET));
     assert_eq!(second.scrub(SECRET), "***");
-    assert_eq!(format!("{second:?}"), "Redactor(***)");
 }
 
 #[test]

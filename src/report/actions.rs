@@ -172,7 +172,7 @@ pub(crate) fn write_outputs(
 }
 
 /// The outputs and their values; a report that is too long is left out.
-pub(super) fn outputs_of(report: &RedactedReport) -> io::Result<[(&'static str, String); 6]> {
+pub(super) fn outputs_of(report: &RedactedReport) -> io::Result<Vec<(&'static str, String)>> {
     let document = serde_json::to_string(report)?;
     let too_long = document.len() > REPORT_LIMIT;
     let rotated = report.rotations.iter().any(|rotation| rotation.outcome == RotationOutcome::Rotated);
@@ -183,15 +183,15 @@ pub(super) fn outputs_of(report: &RedactedReport) -> io::Result<[(&'static str, 
     let token = only.and_then(|only| only.token.as_ref());
     let previous = only.and_then(|only| only.previous.as_ref());
     let time = |time: Option<_>| time.map(rfc3339).unwrap_or_default();
-    let [name_of_rotated, token_id, expires_at, previous_valid_until, next_rotation_at, report] = OUTPUTS;
-    Ok([
-        (name_of_rotated, rotated.to_string()),
-        (token_id, token.map(|token| token.id.clone()).unwrap_or_default()),
-        (expires_at, time(token.and_then(|token| token.expires_at))),
-        (previous_valid_until, time(previous.and_then(|previous| previous.valid_until))),
-        (next_rotation_at, time(only.and_then(|only| only.next_rotation_at))),
-        (report, if too_long { String::new() } else { document }),
-    ])
+    let values = [
+        rotated.to_string(),
+        token.map(|token| token.id.clone()).unwrap_or_default(),
+        time(token.and_then(|token| token.expires_at)),
+        time(previous.and_then(|previous| previous.valid_until)),
+        time(only.and_then(|only| only.next_rotation_at)),
+        if too_long { String::new() } else { document },
+    ];
+    Ok(OUTPUTS.into_iter().zip(values).collect())
 }
 
 /// One output, ended by a random line that the value does not contain.

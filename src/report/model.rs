@@ -9,7 +9,6 @@
 mod destination;
 mod monitor;
 mod rotation;
-mod workflow;
 
 use std::ops::Deref;
 
@@ -22,9 +21,8 @@ pub(crate) use destination::{DestinationOutcome, DestinationReport, SecretState,
 pub(crate) use monitor::{Condition, Finding, UnmanagedToken};
 pub(crate) use rotation::{
     PlannedMint, RotationOutcome, RotationReport, TokenEnd, TokenReport, TokenSpan, Verdict,
-    VerificationOutcome,
+    VerificationOutcome, WorkflowOutcome, WorkflowReport,
 };
-pub(crate) use workflow::{WorkflowOutcome, WorkflowReport};
 
 /// What a run did or would do, or the current state.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]

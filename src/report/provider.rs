@@ -8,14 +8,12 @@ use crate::provider::Token;
 use crate::redact::Redactor;
 
 /// One step of a proof, and what came of it.
-#[derive(Debug)]
 pub(crate) struct Step {
     pub what: String,
     pub outcome: Outcome,
 }
 
 /// What came of a step; with what is wrong, and what to look at.
-#[derive(Debug)]
 pub(crate) enum Outcome {
     Done,
     Warning(String),

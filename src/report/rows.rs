@@ -15,7 +15,7 @@ use super::model::{
 };
 use super::paint::Role;
 pub(super) use words::because;
-use words::{mints, state_role, state_word, word};
+use words::{mints, word};
 
 pub(super) struct View<'a> {
     pub(super) report: &'a Report,
@@ -296,7 +296,7 @@ impl<'a> Secret<'a> {
             (DestinationOutcome::Unknown, _) if destination.presumed.is_some() => {
                 ("not yet written", Role::Quiet)
             }
-            (_, state) => (state_word(state), state_role(state)),
+            (_, state) => words::state(state),
         };
         let cause = destination.error.as_deref().map(|error| cause(&destination.destination, error));
         Self { destination, word, role, token, end, cause }
@@ -312,7 +312,7 @@ impl<'a> Secret<'a> {
     }
 
     pub(super) fn state(&self) -> &'static str {
-        state_word(self.destination.state)
+        words::state(self.destination.state).0
     }
 
     /// The word, where that is short enough to stand in front of a name.

@@ -11,6 +11,27 @@ use super::model::{
 pub(super) const HOSTILE: &str = "a\n::set-output name=rotated::true\r\n%0A::error::x ##[error]y \u{1b}[31m\u{1b}]0;t\u{7} \
      | `b` [c](http://evil.example) <img src=x onerror=alert(1)> \u{202e}txt @octocat #1 &amp; \\| *d* _e_";
 
+impl RotationReport {
+    /// A rotation of which nothing is known yet: *failed* until its outcome is set.
+    pub(crate) fn new(name: impl Into<String>, provider: impl Into<String>) -> Self {
+        Self { name: name.into(), provider: provider.into(), ..Self::default() }
+    }
+}
+
+impl DestinationReport {
+    /// A destination with nothing to add to its outcome.
+    pub(crate) fn new(destination: impl Into<String>, outcome: DestinationOutcome) -> Self {
+        let state = match outcome {
+            DestinationOutcome::Written | DestinationOutcome::Held => SecretState::Current,
+            DestinationOutcome::NotRead => SecretState::NotRead,
+            DestinationOutcome::Failed | DestinationOutcome::Planned | DestinationOutcome::Unknown => {
+                SecretState::Unknown
+            }
+        };
+        Self { destination: destination.into(), outcome, state, ..Self::default() }
+    }
+}
+
 pub(super) fn time(text: &str) -> Option<Timestamp> {
     Some(text.parse().expect("a time"))
 }

@@ -256,22 +256,19 @@ impl Page<'_> {
     /// A secret, or several of which the same is true: sign, names, what it holds, until when.
     fn secret(&self, group: &[&Secret<'_>]) -> Vec<String> {
         let secret = group[0];
-        let names = || group.iter().map(|secret| self.name(secret, group.len() <= LINKED));
-        let name = match group.len() {
-            1 => names().collect(),
-            count => {
-                let room = self.room / 8;
+        let name = match group {
+            [only] => self.name(only, true),
+            _ => {
+                let count = group.len();
+                let names = group.iter().enumerate().map(|(index, secret)| {
+                    let comma = if index > 0 { ", " } else { "" };
+                    (format!("{comma}{}", self.name(secret, count <= LINKED)), 1)
+                });
                 let mut listed = String::new();
-                let mut shown = 0;
-                for name in names() {
-                    if listed.len() + name.len() > room {
-                        break;
-                    }
-                    let comma = if shown > 0 { ", " } else { "" };
-                    let _ = write!(listed, "{comma}{name}");
-                    shown += 1;
-                }
-                let rest = if shown < count { format!(" and {} more", count - shown) } else { String::new() };
+                let rest = match fill(&mut listed, names, self.room / 8) {
+                    0 => String::new(),
+                    left_out => format!(" and {left_out} more"),
+                };
                 format!("<details><summary>{count} secrets</summary>{listed}{rest}</details>")
             }
         };

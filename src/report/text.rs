@@ -54,9 +54,7 @@ fn failure(page: &mut Page, view: &View<'_>, failure: &Failure<'_, '_>) {
     let names: Vec<&str> = failure.rows.iter().map(|row| row.rotation.name.as_str()).collect();
     let names = format::names(&names, str::to_owned);
     let error = failure.error.map_or_else(|| failure.headline(), |error| view.format.sentence(error));
-    page.put(Role::Bad, "FAILED");
-    page.put(Role::Plain, " ");
-    page.flow("FAILED ".len(), 4, &format!("{names} (-v lists them): {error}"));
+    title(page, Role::Bad, "FAILED", " ", &format!("{names} (-v lists them): {error}"));
     for (cause, secrets) in &failure.causes {
         entry(page, Role::Bad, "not served", &format::names(secrets, str::to_owned));
         entry(page, Role::Plain, "", &view.format.sentence(cause));
@@ -115,24 +113,26 @@ fn headline(page: &mut Page, view: &View<'_>, row: &Row<'_>) {
     let name = &rotation.name;
     let text = match (rotation.outcome, rotation.next_rotation_at) {
         (RotationOutcome::Fresh, Some(next)) => {
-            format!(": {name}, nothing is due before {}", view.format.when(next))
+            format!("{name}, nothing is due before {}", view.format.when(next))
         }
-        (RotationOutcome::Fresh, None) => format!(": {name}, nothing is due"),
+        (RotationOutcome::Fresh, None) => format!("{name}, nothing is due"),
         (RotationOutcome::Failed, _) => {
             let error = rotation.error.as_deref().unwrap_or("no reason is known");
-            format!(" {name}: {}", view.format.sentence(error))
+            format!("{name}: {}", view.format.sentence(error))
         }
         _ => match because(rotation, &view.format) {
-            Some(because) => format!(" {name}, because {because}"),
-            None => format!(" {name}"),
+            Some(because) => format!("{name}, because {because}"),
+            None => name.clone(),
         },
     };
-    page.put(row.role, row.word);
-    if text.starts_with(' ') {
-        page.put(Role::Plain, " ");
-    }
-    let space = usize::from(text.starts_with(' '));
-    page.flow(row.word.len() + space, 4, &text);
+    let separator = if rotation.outcome == RotationOutcome::Fresh { ": " } else { " " };
+    title(page, row.role, row.word, separator, &text);
+}
+
+fn title(page: &mut Page, role: Role, word: &str, separator: &str, text: &str) {
+    page.put(role, word);
+    page.put(Role::Plain, separator);
+    page.flow(word.len() + separator.len(), 4, text);
 }
 
 /// What the tokens are after the run.

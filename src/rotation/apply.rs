@@ -18,6 +18,7 @@ use super::session::{CredentialFallback, ProviderSession};
 use super::workflows;
 use crate::config::Rotation;
 use crate::github::{self, Evidence, Mode, WriteError};
+use crate::progress::Stage;
 use crate::provider::{ErrorKind, Minted, RetireAction, Token};
 use crate::report::{PlannedMint, VerificationOutcome};
 
@@ -235,7 +236,8 @@ async fn rotate(
             run.retire(session, &orphan, RetireAction::Delete).await;
         }
     }
-    writes.creating();
+    context.stop_signal.check().map_err(RotationError::Stopped)?;
+    writes.enter(Stage::Creating);
     let attempt = MintAttempt { context, session, input, lineage: &run.lineage };
     let new_token = match attempt.mint(plan).await {
         Ok(new_token) => new_token,
@@ -246,7 +248,7 @@ async fn rotate(
     };
     let NewToken { member, value, until, verification, previous, lost_attempts, warning } = new_token;
     run.warnings.extend(warning);
-    writes.delivering();
+    writes.enter(Stage::Delivering);
     let written_at = deliver(context, input, &value, until, &mut run.secrets).await;
     let minted = Minted { token: member.token.clone(), value };
     let error = delivery_error(&attempt, &minted, previous.as_ref(), until, &run.secrets).await;

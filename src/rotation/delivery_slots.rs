@@ -8,7 +8,6 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::limits::WRITES_A_MINUTE;
 
-#[derive(Debug)]
 pub(crate) struct DeliverySlots {
     writes: Semaphore,
     least: usize,

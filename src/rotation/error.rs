@@ -196,28 +196,19 @@ impl RotationError {
 }
 
 /// What happened to a new token that is not used.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages tell what the variants and their fields are")]
 pub enum Cleanup {
+    #[error("The new token was revoked.")]
     Revoked,
+    #[error("The new token could not be revoked ({why}){}", left_valid(*until))]
     Failed { until: Option<Timestamp>, why: String },
 }
 
-impl std::fmt::Display for Cleanup {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Revoked => f.write_str("The new token was revoked."),
-            Self::Failed { until: Some(until), why } => {
-                write!(
-                    f,
-                    "The new token could not be revoked ({why}): it is valid until {until:.0}, unless the next run ends it."
-                )
-            }
-            Self::Failed { until: None, why } => write!(
-                f,
-                "The new token could not be revoked ({why}) and does not expire. The next run ends it, or delete it by hand."
-            ),
-        }
+fn left_valid(until: Option<Timestamp>) -> String {
+    match until {
+        Some(until) => format!(": it is valid until {until:.0}, unless the next run ends it."),
+        None => " and does not expire. The next run ends it, or delete it by hand.".to_owned(),
     }
 }
 

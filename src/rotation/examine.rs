@@ -4,33 +4,26 @@
 use std::borrow::Cow;
 
 use futures_util::future::{join, join_all};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::apply;
 use super::causes::{Cause, Causes};
 use super::error::RotationError;
 use super::expand::{self, Expanded};
-use super::lineage::Member;
 use super::secret::Secret;
 use super::session::{ProviderSession, Sessions};
-use super::{RunContext, confirmation, steps, workflows};
+use super::{RunContext, confirmation, names, report, steps, workflows};
 use crate::config::{Config, Rotation};
 use crate::error_code::ErrorCode;
 use crate::github::{self, Evidence};
 use crate::provider;
-use crate::report::{TokenReport, Verdict};
+use crate::report::RotationReport;
 
-#[derive(Debug)]
 pub(crate) struct Examination<'a> {
     /// With all its secrets.
     pub(crate) rotation: Cow<'a, Rotation>,
-    /// What its patterns stand for, one line each.
-    pub(crate) notes: Vec<String>,
-    /// What a run would decide, and why; `None`: it is not known.
-    pub(crate) verdict: Option<(Verdict, String)>,
-    pub(crate) token: Option<TokenReport>,
-    /// When a run will replace it, if not now.
-    pub(crate) next_rotation_at: Option<Timestamp>,
+    /// What a run would decide. Its errors are in the fields below.
+    pub(crate) report: RotationReport,
     /// How many secrets are readable, and shown to be writable.
     pub(crate) writable: usize,
     /// Of all readable ones, those that do not exist yet.
@@ -43,7 +36,6 @@ pub(crate) struct Examination<'a> {
     pub(crate) blocked: Vec<Failure>,
     /// What else would stop the rotation.
     pub(crate) error: Option<RotationError>,
-    pub(crate) warnings: Vec<String>,
 }
 
 /// Something that would stop a run.
@@ -98,26 +90,18 @@ async fn examine_one<'a>(
     let writable = run.secrets.iter().filter(|secret| finds(secret, |found| found.is_writable)).count();
     let causes = Causes::of(&rotation, &run.secrets);
     Examination {
-        notes,
-        verdict: run.plan.as_ref().map(|plan| (plan.verdict, plan.why.clone())),
-        token: run.current().map(Member::report),
-        next_rotation_at: run.next_rotation_at,
         writable,
         missing: named(&|secret| is_free(secret) && secret.observation == Ok(None)),
         lacking_environment: named(&|secret| finds(secret, |found| found.lacks_environment)),
         unproven: named(&|secret| finds(secret, |found| !found.is_writable && !found.lacks_environment)),
-        blocked: causes.iter().flat_map(|causes| &causes.0).map(blocked).collect(),
+        blocked: causes
+            .iter()
+            .flat_map(|causes| &causes.0)
+            .map(|Cause { error, secrets }| Failure::of_github(error, Some(secrets)))
+            .collect(),
         error: run.error.take(),
-        warnings: std::mem::take(&mut run.warnings),
+        report: RotationReport { notes, ..report::report(&rotation, run, context.mode) },
         rotation,
-    }
-}
-
-fn blocked(Cause { error, secrets }: &Cause) -> Failure {
-    Failure {
-        message: format!("{}: {}", super::names::secrets(secrets), error.cause),
-        steps: steps::fix(error, Some(secrets)).into_iter().collect(),
-        code: error.code(),
     }
 }
 
@@ -130,11 +114,12 @@ impl Failure {
         Self { message: error.to_string(), steps, code: error.code() }
     }
 
-    /// Of an error of GitHub that is not about one secret.
-    pub(crate) fn of_github(error: &github::Error) -> Self {
+    /// Of an error of GitHub, and the secrets that it hit.
+    pub(crate) fn of_github(error: &github::Error, secrets: Option<&[String]>) -> Self {
+        let about = secrets.map(|secrets| format!("{}: ", names::secrets(secrets))).unwrap_or_default();
         Self {
-            message: error.cause.clone(),
-            steps: steps::fix(error, None).into_iter().collect(),
+            message: format!("{about}{}", error.cause),
+            steps: steps::fix(error, secrets).into_iter().collect(),
             code: error.code(),
         }
     }

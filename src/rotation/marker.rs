@@ -174,9 +174,7 @@ impl MarkerKeys {
 
     fn sign(&self, unsigned: &str) -> Option<String> {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.first()?.expose_secret().as_bytes());
-        let mut mac = base32(hmac::sign(&key, unsigned.as_bytes()).as_ref());
-        mac.truncate(MAC_LENGTH);
-        Some(mac)
+        Some(base32(hmac::sign(&key, unsigned.as_bytes()).as_ref(), MAC_LENGTH))
     }
 
     /// Whether one of these keys signed the marker. `false` where it is not signed.

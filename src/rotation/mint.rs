@@ -138,10 +138,6 @@ impl MintAttempt<'_> {
         let mut plan = plan.clone();
         let mut old = plan.previous.as_ref().and_then(|id| self.lineage.get(id)).cloned();
         let now = || self.context.clock.now().unwrap_or(self.input.now);
-        self.context
-            .stop_signal
-            .check()
-            .map_err(|why| MintFailure { error: RotationError::Stopped(why), previous: None })?;
         // The previous token as it was before, once a request may have set its expiry.
         let mut touched: Option<Token> = None;
         loop {

@@ -21,6 +21,8 @@ pub(super) fn report(rotation: &Rotation, run: RotationRun, mode: Mode) -> Rotat
     let planned = run.plan.iter().filter(|_| mode != Mode::Apply).flat_map(|plan| &plan.retire);
     let retired = run.retired.iter().chain(planned.map(|one| &one.token));
     RotationReport {
+        name: rotation.name.clone(),
+        provider: rotation.provider.kind.to_string(),
         outcome: run.outcome(mode),
         reason: run.plan.as_ref().map(|plan| plan.verdict),
         reason_text: run.plan.as_ref().map(|plan| plan.why.clone()),
@@ -42,7 +44,7 @@ pub(super) fn report(rotation: &Rotation, run: RotationRun, mode: Mode) -> Rotat
         retired: retired.cloned().collect(),
         planned: run.planned,
         warnings: run.warnings,
-        ..RotationReport::new(&rotation.name, rotation.provider.kind.to_string())
+        ..RotationReport::default()
     }
 }
 
@@ -167,6 +169,8 @@ impl RotationRun {
         };
         let presumed = presumed(self, index).filter(|_| state == SecretState::Unknown);
         DestinationReport {
+            destination: destination.to_string(),
+            outcome,
             state,
             error,
             holds,
@@ -174,7 +178,6 @@ impl RotationRun {
             updated_at,
             why_unknown,
             settings_path: destination.settings_path(),
-            ..DestinationReport::new(destination.to_string(), outcome)
         }
     }
 }

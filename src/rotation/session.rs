@@ -24,19 +24,11 @@ pub(crate) struct ProviderSession {
     pub clock: ClockId,
     /// How often a request that ends a token is repeated, and after which waits.
     pub retry: RetryPolicy,
-    listed: OnceCell<Result<Vec<Token>, Error>>,
+    /// What [`Self::tokens`] was answered.
+    pub listed: OnceCell<Result<Vec<Token>, Error>>,
 }
 
 impl ProviderSession {
-    pub(crate) fn new(
-        provider: Provider,
-        credential: SecretString,
-        clock: ClockId,
-        retry: RetryPolicy,
-    ) -> Self {
-        Self { provider, credential, clock, retry, listed: OnceCell::new() }
-    }
-
     /// Every token that the credential can see, asked for once per run, errors included.
     pub(crate) async fn tokens(&self) -> Result<&[Token], Error> {
         let listed =
@@ -81,9 +73,9 @@ impl<'a> CredentialFallback<'a> {
         call: impl AsyncFn(&SecretString) -> Result<T, Error>,
     ) -> Result<T, Error> {
         match (call(self.first).await, self.second) {
-            (Err(refusal), Some(second)) if is_refusal_of(&refusal) => match call(second).await {
+            (Err(refusal), Some(second)) if is_about_the_credential(&refusal) => match call(second).await {
                 // Report the first refusal: the second value is a guess.
-                Err(error) if is_refusal_of(&error) => Err(refusal),
+                Err(error) if is_about_the_credential(&error) => Err(refusal),
                 // The second value may do it, so this is what came of it.
                 result => result,
             },
@@ -93,7 +85,7 @@ impl<'a> CredentialFallback<'a> {
 }
 
 /// Whether an error is about the value that signed in.
-fn is_refusal_of(error: &Error) -> bool {
+pub(super) fn is_about_the_credential(error: &Error) -> bool {
     matches!(error.kind, ErrorKind::Unauthenticated | ErrorKind::Forbidden)
 }
 

@@ -3,6 +3,7 @@
 use super::causes::{Cause, Causes};
 use super::error::RotationError;
 use super::names::secrets;
+use super::session::is_about_the_credential;
 use crate::error_code::ErrorCode;
 use crate::github;
 use crate::provider::ErrorKind;
@@ -39,7 +40,8 @@ impl RotationError {
             Self::NoClock | Self::ClocksDiffer { .. } => ErrorCode::Clocks,
             Self::Stopped(_) => ErrorCode::Stopped,
             Self::NotConfirmed => ErrorCode::NotConfirmed,
-            Self::Observe(error) => match error.kind {
+            Self::MintRefused(error) if !is_about_the_credential(error) => ErrorCode::TokenRefused,
+            Self::Observe(error) | Self::MintRefused(error) => match error.kind {
                 ErrorKind::Unauthenticated => ErrorCode::ProviderCredential,
                 ErrorKind::Forbidden => ErrorCode::ProviderPermission,
                 ErrorKind::RateLimited => ErrorCode::ProviderLimit,
@@ -47,11 +49,6 @@ impl RotationError {
                 ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::Unreadable => {
                     ErrorCode::ProviderReply
                 }
-            },
-            Self::MintRefused(error) => match error.kind {
-                ErrorKind::Unauthenticated => ErrorCode::ProviderCredential,
-                ErrorKind::Forbidden => ErrorCode::ProviderPermission,
-                _ => ErrorCode::TokenRefused,
             },
             Self::MintLost { .. } => ErrorCode::TokenLost,
             Self::Unfit { .. } => ErrorCode::TokenUnfit,
@@ -158,11 +155,10 @@ impl RotationError {
             Self::ClocksDiffer { .. } => only("Set the clock that is wrong, then run again."),
             Self::Stopped(_) => only(RUN_AGAIN),
             Self::NotConfirmed => only("Run crossfade again and answer `y`, or add `--yes`."),
-            Self::Observe(error) => at_provider(error.kind, credential),
-            Self::MintRefused(error) => match error.kind {
-                ErrorKind::Unauthenticated | ErrorKind::Forbidden => at_provider(error.kind, credential),
-                _ => only("Fix what the provider reports. The next run tries again to create a token."),
-            },
+            Self::MintRefused(error) if !is_about_the_credential(error) => {
+                only("Fix what the provider reports. The next run tries again to create a token.")
+            }
+            Self::Observe(error) | Self::MintRefused(error) => at_provider(error.kind, credential),
             Self::MintLost { .. } => only(
                 "Wait for the next scheduled run, or run again in a few minutes: that run looks for such a token first.",
             ),

@@ -13,7 +13,6 @@ use crate::limits::delivery_window;
 const STOPPED: &str = "the run was stopped";
 
 /// Allows mints until the process is asked to stop or the deadline is near.
-#[derive(Debug)]
 pub(crate) struct StopSignal {
     stopped: watch::Sender<bool>,
     last_mint: Instant,

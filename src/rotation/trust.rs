@@ -4,44 +4,34 @@
 //! without the key, set a creation date, or move another token's expiry. Pure, like
 //! everything that the plan is made of.
 
-use std::fmt;
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::error::RotationError;
 use super::lineage::{Lineage, Member, SKEW, TOLERANCE, after, before};
 use super::marker::{Marker, MarkerKeys, strip};
+use super::plan::PlanInput;
 use crate::config::Rotation;
 use crate::limits::LONGEST_WINDOW;
-use crate::provider::{Profile, Token};
+use crate::provider::Token;
 
 /// A token with this rotation's marker on which no run acts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("token {id} was ignored: {reason}. Delete it at the provider if nothing uses it")]
 pub(super) struct Ignored {
     pub(super) id: String,
     pub(super) reason: WhyIgnored,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum WhyIgnored {
+    #[error("its marker is not signed, unlike those of other tokens of this rotation")]
     Unsigned,
+    #[error("no key in CROSSFADE_MARKER_KEY made the signature of its marker")]
     WrongSignature,
+    #[error("the provider created it at another time than its marker says")]
     Copied,
+    #[error("its privileges differ from those of the token that `trusted` names")]
     OtherPrivileges,
-}
-
-impl fmt::Display for Ignored {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let why = match self.reason {
-            WhyIgnored::Unsigned => "its marker is not signed, unlike those of other tokens of this rotation",
-            WhyIgnored::WrongSignature => "no key in CROSSFADE_MARKER_KEY made the signature of its marker",
-            WhyIgnored::Copied => "the provider created it at another time than its marker says",
-            WhyIgnored::OtherPrivileges => {
-                "its privileges differ from those of the token that `trusted` names"
-            }
-        };
-        write!(f, "token {} was ignored: {why}. Delete it at the provider if nothing uses it", self.id)
-    }
 }
 
 /// Sorts out which of the tokens with this rotation's marker count.
@@ -173,12 +163,10 @@ pub(super) enum Support {
     Evidence,
 }
 
-/// What supports the claim of `successor`'s marker that it replaced `previous`, a
-/// token whose overlap was to be `overlap`.
+/// What supports the claim of `successor`'s marker that it replaced `previous`.
 pub(super) fn support(
     lineage: &Lineage,
-    profile: Profile,
-    overlap: SignedDuration,
+    PlanInput { rotation, profile, .. }: PlanInput<'_>,
     successor: &Member,
     previous: &Member,
 ) -> Support {
@@ -191,7 +179,8 @@ pub(super) fn support(
     }
     // A mint with a native overlap moves the previous token's end, which a credential that
     // may only create tokens cannot.
-    let latest_end = after(after(marker.minted_at, overlap.max(marker.window())), SKEW);
+    let latest_end =
+        after(after(marker.minted_at, rotation.policy.overlap.duration().max(marker.window())), SKEW);
     let was_ended = previous.token.expires_at.is_some_and(|end| end <= latest_end);
     if successor.token.created_at.is_some() || was_ended {
         return Support::Evidence;

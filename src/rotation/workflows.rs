@@ -31,7 +31,6 @@ pub(super) enum DeliveryState {
     Incomplete,
 }
 
-#[derive(Debug)]
 pub(super) struct Request {
     workflows: Vec<Workflow>,
     state: DeliveryState,

@@ -34,10 +34,7 @@ pub(super) async fn run(mut run: InitRun, host: &Host<'_>, mut stop: impl AsyncF
         let ended = tokio::select! {
             biased;
             () = stop() => Some(INTERRUPTED),
-            outcome = asking.with_subscriber(log) => match outcome {
-                Ok(()) => None,
-                Err(Closed) => Some(FAILED),
-            },
+            outcome = asking.with_subscriber(log) => outcome.err().map(|Closed| FAILED),
         };
         if let Some(exit_code) = ended {
             let _ = writeln!(stderr, "\nStopped. Nothing was written.");

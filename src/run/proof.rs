@@ -45,21 +45,20 @@ pub(super) async fn run(run: &ProviderRun, host: &Host<'_>, mut stop: impl Async
         () = stopped => return INTERRUPTED,
         outcome = carry_out(run, host, &stop_signal).with_subscriber(log) => outcome,
     };
-    let (text, code) = match outcome {
-        Ok((text, is_right)) => (text, if is_right { 0 } else { FAILED }),
+    match outcome {
+        Ok((text, code)) => host.print(&text).map_or(FAILED, |()| code),
         Err((error, code)) => {
             host.error(&error);
-            return code;
+            code
         }
-    };
-    if host.print(&text).is_ok() { code } else { FAILED }
+    }
 }
 
 async fn carry_out(
     run: &ProviderRun,
     host: &Host<'_>,
     stop_signal: &StopSignal,
-) -> Result<(String, bool), (String, u8)> {
+) -> Result<(String, u8), (String, u8)> {
     let clock = Arc::new(Clock::default());
     let request_timeout = run.options.request_timeout.unsigned();
     let http = Arc::new(Http::new(HttpSettings::new(request_timeout), Arc::clone(&clock)));
@@ -74,7 +73,7 @@ async fn carry_out(
             let listed = listed.map_err(|error| (error.to_string(), FAILED))?;
             let warnings = settings.kind.file().token.absent_from(listed);
             let listed: Vec<_> = listed.iter().map(|token| (token, is_ours(&run.rotation, token))).collect();
-            Ok((tokens(&listed, &warnings, &host.redactor), true))
+            Ok((tokens(&listed, &warnings, &host.redactor), 0))
         }
         Action::Prove => {
             let file = settings.kind.file();
@@ -87,8 +86,8 @@ async fn carry_out(
                 now: &|| clock.now(),
             };
             let steps = Box::pin(proof.run()).await;
-            let is_right = !steps.iter().any(|step| matches!(step.outcome, Outcome::Failed(_)));
-            Ok((steps_as_text(&steps, &host.redactor), is_right))
+            let is_wrong = steps.iter().any(|step| matches!(step.outcome, Outcome::Failed(_)));
+            Ok((steps_as_text(&steps, &host.redactor), if is_wrong { FAILED } else { 0 }))
         }
     }
 }

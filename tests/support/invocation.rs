@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::world::{REPOSITORY, TOKEN, World};
 
 /// What is to be run.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Invocation {
     /// Arguments, without the program's name.
     pub arguments: Vec<String>,

@@ -71,17 +71,3 @@ pub(crate) enum WhyUnknown {
     NotCompared,
     AnotherRun,
 }
-
-impl DestinationReport {
-    /// A destination with nothing to add to its outcome.
-    pub(crate) fn new(destination: impl Into<String>, outcome: DestinationOutcome) -> Self {
-        let state = match outcome {
-            DestinationOutcome::Written | DestinationOutcome::Held => SecretState::Current,
-            DestinationOutcome::NotRead => SecretState::NotRead,
-            DestinationOutcome::Failed | DestinationOutcome::Planned | DestinationOutcome::Unknown => {
-                SecretState::Unknown
-            }
-        };
-        Self { destination: destination.into(), outcome, state, ..Self::default() }
-    }
-}

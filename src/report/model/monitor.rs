@@ -1,7 +1,5 @@
 //! What `status` was asked to look out for, and what it found.
 
-use std::str::FromStr;
-
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -9,7 +7,6 @@ use super::{
     DestinationOutcome, DestinationReport, RotationReport, SecretState, Verdict, WorkflowOutcome,
     optional_time,
 };
-use crate::diagnostic::{Invalid, named};
 
 /// A state of a rotation that can make `status` fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -99,12 +96,4 @@ fn lacks_start(rotation: &RotationReport) -> bool {
 
 fn is_unknown(destination: &DestinationReport) -> bool {
     destination.outcome == DestinationOutcome::Unknown && destination.state == SecretState::Unknown
-}
-
-impl FromStr for Condition {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        named("condition", &Self::ALL, text)
-    }
 }

@@ -1,9 +1,11 @@
-//! A rotation: its outcome, its verdict, its tokens and destinations.
+//! A rotation: its outcome, its verdict, its tokens, and the workflows that it starts.
+
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{DestinationOutcome, DestinationReport, WorkflowReport, optional_time};
+use super::{DestinationOutcome, DestinationReport, optional_time};
 use crate::redact::Redactor;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -139,12 +141,41 @@ pub(crate) struct PlannedMint {
     pub previous_valid_until: Option<Timestamp>,
 }
 
-impl RotationReport {
-    /// A rotation of which nothing is known yet: *failed* until its outcome is set.
-    pub(crate) fn new(name: impl Into<String>, provider: impl Into<String>) -> Self {
-        Self { name: name.into(), provider: provider.into(), ..Self::default() }
-    }
+/// What became of one workflow of `after`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct WorkflowReport {
+    pub repository: String,
+    /// Its file, or its id.
+    pub workflow: String,
+    /// The branch or tag; `None`: the repository's default branch.
+    #[serde(rename = "ref")]
+    pub git_ref: Option<String>,
+    pub outcome: WorkflowOutcome,
+    pub error: Option<String>,
+}
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WorkflowOutcome {
+    Started,
+    Planned,
+    /// It has run since the last secret was written.
+    HasRun,
+    /// It starts once every secret holds the new token.
+    Waiting,
+    /// No overlap is open, so nothing is to be started.
+    NotDue,
+    /// It was not started, or that is not known.
+    Failed,
+}
+
+impl fmt::Display for WorkflowReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.workflow, self.repository)
+    }
+}
+
+impl RotationReport {
     /// The outcome, unless a destination failed; and *rotated* only if every
     /// destination acknowledged.
     pub(super) fn proven_outcome(&self) -> RotationOutcome {

@@ -5,43 +5,31 @@ use super::super::model::{Reporter, RotationOutcome, RotationReport, SecretState
 use super::super::paint::Role;
 
 /// What a secret holds; JSON has the same words.
-pub(super) fn state_word(state: SecretState) -> &'static str {
+pub(super) fn state(state: SecretState) -> (&'static str, Role) {
     match state {
-        SecretState::Current => "current",
-        SecretState::Previous => "previous",
-        SecretState::Unknown => "unknown",
-        SecretState::Missing => "missing",
-        SecretState::NotRead => "not read",
-    }
-}
-
-pub(super) fn state_role(state: SecretState) -> Role {
-    match state {
-        SecretState::Current => Role::Good,
-        SecretState::Previous | SecretState::Missing => Role::Change,
-        SecretState::Unknown => Role::Quiet,
-        SecretState::NotRead => Role::Bad,
+        SecretState::Current => ("current", Role::Good),
+        SecretState::Previous => ("previous", Role::Change),
+        SecretState::Unknown => ("unknown", Role::Quiet),
+        SecretState::Missing => ("missing", Role::Change),
+        SecretState::NotRead => ("not read", Role::Bad),
     }
 }
 
 /// What became of a rotation; for `status` what a run would find.
 pub(super) fn word(rotation: &RotationReport, command: Reporter) -> (&'static str, Role) {
-    match (rotation.outcome, command, rotation.reason) {
-        (RotationOutcome::Failed, ..) => ("FAILED", Role::Bad),
-        (RotationOutcome::Rotated, ..) => ("rotated", Role::Good),
-        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Due)) => ("due", Role::Change),
-        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Forced)) => ("forced", Role::Change),
-        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Undelivered)) => {
-            ("undelivered", Role::Change)
-        }
-        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Missing)) => ("missing", Role::Change),
-        (RotationOutcome::Planned, Reporter::Rotate, _) if mints(rotation) => ("would rotate", Role::Change),
-        (RotationOutcome::Planned, Reporter::Rotate, _) if rotation.retired.is_empty() => {
-            ("would start", Role::Change)
-        }
-        (RotationOutcome::Planned, Reporter::Rotate, _) => ("would retire", Role::Change),
-        (RotationOutcome::Planned | RotationOutcome::Fresh, ..) => ("fresh", Role::Good),
-    }
+    let planned = match (rotation.outcome, command, rotation.reason) {
+        (RotationOutcome::Failed, ..) => return ("FAILED", Role::Bad),
+        (RotationOutcome::Rotated, ..) => return ("rotated", Role::Good),
+        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Due)) => "due",
+        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Forced)) => "forced",
+        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Undelivered)) => "undelivered",
+        (RotationOutcome::Planned, Reporter::Status, Some(Verdict::Missing)) => "missing",
+        (RotationOutcome::Planned, Reporter::Rotate, _) if mints(rotation) => "would rotate",
+        (RotationOutcome::Planned, Reporter::Rotate, _) if rotation.retired.is_empty() => "would start",
+        (RotationOutcome::Planned, Reporter::Rotate, _) => "would retire",
+        (RotationOutcome::Planned | RotationOutcome::Fresh, ..) => return ("fresh", Role::Good),
+    };
+    (planned, Role::Change)
 }
 
 /// Whether the verdict is to create a token.

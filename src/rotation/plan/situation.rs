@@ -113,8 +113,7 @@ impl<'a> Situation<'a> {
 
     /// What supports the claim that one token replaced an older one.
     pub(super) fn support(&self, successor: &Member, previous: &Member) -> Support {
-        let PlanInput { rotation, profile, .. } = self.input;
-        trust::support(self.lineage, profile, rotation.policy.overlap.duration(), successor, previous)
+        trust::support(self.lineage, self.input, successor, previous)
     }
 
     /// The valid tokens that each of these destinations may hold, if it could be read.

@@ -1,5 +1,6 @@
 //! Examples of what is believed, and an adversary who creates any tokens.
 
+use jiff::SignedDuration;
 use proptest::prelude::*;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use super::super::samples::{
 };
 use super::super::secret::Secret;
 use super::*;
+use crate::provider::Profile;
 
 /// Creates beside the previous token, and expires tokens by itself.
 const CREATES: Profile = Profile { has_native_overlap: false, expires: true, marks_the_name: true, ..NATIVE };
@@ -85,10 +87,11 @@ fn a_creation_date_outside_the_window_contradicts_the_marker() {
 fn a_claim_is_supported_by_what_its_author_could_not_forge() {
     let new = minted("new", day(10), Some(day(100)));
     let until = |end| minted("old", day(0), Some(end));
-    let overlap = SignedDuration::from_hours(7 * 24);
+    let rotation = rotation(1);
     let support = |profile, signed, new: &Member, old: &Member| {
         let lineage = Lineage { is_signed: signed, ..unsigned(Vec::new()) };
-        support(&lineage, profile, overlap, new, old)
+        let input = PlanInput { rotation: &rotation, profile, now: day(50), force: false };
+        support(&lineage, input, new, old)
     };
     assert_eq!(support(NATIVE, false, &new, &until(day(60))), Support::None);
     assert_eq!(support(NATIVE, false, &new, &until(day(17))), Support::Evidence, "as the mint set it");
