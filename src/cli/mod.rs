@@ -23,8 +23,8 @@ use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, ArgAction, Command as Clap};
 use clap_complete::Shell;
 
+use crate::catalogue::FILES;
 use crate::config::default_of;
-use crate::provider::{Kind, catalogue};
 
 pub(crate) use init::InitRun;
 pub(crate) use invocation::{Command, EarlyExit, Invocation, Run, invocation};
@@ -172,7 +172,7 @@ fn rotation() -> Vec<Arg> {
         option("overlap", PERIOD, "How long the previous token stays valid"),
         option("rotate-before", PERIOD, "How long before its expiry a token is replaced"),
     ];
-    let providers = catalogue().iter().map(Kind::name).collect();
+    let providers = FILES.iter().map(|(name, _)| *name).collect();
     let described = [
         option("provider", "PROVIDER", "The service that issues the token").value_parser(Suggested(providers)),
         option("provider-url", "URL", "Its origin, with or without the API's path").hide_short_help(true),

@@ -78,7 +78,7 @@ pub(super) fn known() -> impl Iterator<Item = (&'static str, &'static TokenShape
     static KNOWN: LazyLock<Vec<(&str, TokenShape)>> = LazyLock::new(|| {
         let of_file = |(name, text): &(&'static str, &str)| {
             let name = *name;
-            described(&read(text)).into_iter().map(move |shape| (name, shape))
+            described(&read(paragraph_of_values(text))).into_iter().map(move |shape| (name, shape))
         };
         let github = GITHUB_PREFIXES
             .map(|prefix| (GITHUB, TokenShape { prefix: Cow::Borrowed(prefix), body: Body::DottedWord(16) }));
@@ -92,6 +92,13 @@ pub(crate) fn own_shapes(configuration: &str) -> Vec<TokenShape> {
     let file = read(configuration);
     let providers = file["providers"].as_object().into_iter().flat_map(|providers| providers.values());
     providers.flat_map(described).collect()
+}
+
+/// The paragraph of a file of the catalogue that says what values look like. Every run needs
+/// it, and to read all files whole would take longer than the rest of a short run.
+fn paragraph_of_values(text: &str) -> &str {
+    let says = |paragraph: &&str| paragraph.lines().any(|line| line.starts_with("values:"));
+    text.split("\n\n").find(says).unwrap_or_default()
 }
 
 /// A file as JSON. What cannot be read is refused elsewhere, with its line.

@@ -23,6 +23,17 @@ fn shows_a_part(text: &str, secret: &str) -> bool {
         .any(|part| text.as_bytes().windows(super::super::GRAM).any(|window| window == part))
 }
 
+#[test]
+fn a_file_says_in_one_paragraph_what_its_values_look_like() {
+    let prefixes = |text: &str| {
+        let shapes = described(&read(text)).into_iter();
+        shapes.map(|shape| shape.prefix.into_owned()).collect::<Vec<_>>()
+    };
+    for (name, text) in catalogue::FILES {
+        assert_eq!(prefixes(paragraph_of_values(text)), prefixes(text), "{name}");
+    }
+}
+
 /// Adding a provider is enough: all that read the table know its tokens.
 #[test]
 fn every_provider_is_known_to_every_reader_of_the_table() {
