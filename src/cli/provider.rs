@@ -13,7 +13,7 @@ use super::{network, output, rotation};
 use crate::config::Rotation;
 use crate::diagnostic::{Invalid, Origin, Problems, quoted};
 use crate::environment::Environment;
-use crate::provider::{Kind, catalogue};
+use crate::provider::{Kind, built_in, catalogue};
 use crate::redact::Redactor;
 
 /// The commands about providers.
@@ -124,7 +124,7 @@ fn list() -> String {
 }
 
 fn show(name: &str) -> EarlyExit {
-    match catalogue().iter().find(|kind| kind.name() == name).and_then(|kind| kind.file().source) {
+    match built_in(name).and_then(|kind| kind.file().source) {
         Some(source) => EarlyExit::good(source.to_owned()),
         None => EarlyExit::refusal(format!(
             "error: no built-in provider is called {}\n  = help: `crossfade provider list` names them; your own stand in the configuration file\n",

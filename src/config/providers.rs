@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use super::file::RotationKeys;
 use super::validate;
+use crate::catalogue::FILES;
 use crate::diagnostic::{Invalid, Origin, Problems, named, nearest, one_of, quoted};
 use crate::provider::file::{ProviderKeys, Variable, build};
-use crate::provider::{Kind, catalogue};
+use crate::provider::{Kind, built_in};
 use crate::yaml::keys::{Entry, Field, all, by_text, given};
 
 /// What a rotation calls its provider.
@@ -18,14 +19,14 @@ by_text! {
     ProviderName, |text| Ok(Self(text.to_owned()));
 }
 
-/// Every provider that a rotation can name.
+/// Every provider that a rotation can name: a file's own, and those that ship with crossfade.
 #[derive(Debug)]
 pub(crate) struct Providers(Vec<Kind>);
 
 impl Providers {
-    /// Those that ship with crossfade, and a file's own, each checked.
+    /// With a file's own, each checked.
     pub(crate) fn read(own: &[Entry<ProviderKeys>], problems: &mut Problems) -> Self {
-        let mut all = catalogue().to_vec();
+        let mut all = Vec::new();
         for (name, origin, field) in own {
             let legal = problems.note(*origin, provider_name(name)).is_some();
             let Some(keys) = field.value.as_ref() else { continue };
@@ -37,20 +38,20 @@ impl Providers {
 
     /// The provider of this name, if its file is right.
     pub(crate) fn find(&self, name: &ProviderName) -> Option<&Kind> {
-        self.0.iter().find(|kind| kind.name() == name.0)
+        self.0.iter().find(|kind| kind.name() == name.0).or_else(|| built_in(&name.0))
     }
 }
 
 /// Notes a name that no provider has. `own`: those of the file, right or not.
 pub(super) fn check_name(field: &Field<ProviderName>, own: &[Entry<ProviderKeys>], problems: &mut Problems) {
     let Some(name) = &field.value else { return };
-    let mut known: Vec<(&str, ())> = catalogue().iter().map(|kind| (kind.name(), ())).collect();
+    let mut known: Vec<(&str, ())> = FILES.iter().map(|(name, _)| (*name, ())).collect();
     known.extend(own.iter().map(|(name, ..)| (name.as_str(), ())));
     problems.note(field.origin, named("provider", &known, &name.0));
 }
 
 fn provider_name(name: &str) -> Result<(), Invalid> {
-    if catalogue().iter().any(|kind| kind.name() == name) {
+    if FILES.iter().any(|(known, _)| *known == name) {
         return Err(Invalid::new(format!("the provider {} is built in", quoted(name))).help(
             "choose another name for your own; `crossfade provider show` prints the one that is built in",
         ));

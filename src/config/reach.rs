@@ -15,7 +15,7 @@ use super::providers::{ProviderName, Providers, with};
 use super::{DEFAULT_CREDENTIAL, Rotation};
 use crate::diagnostic::{Invalid, Origin, Problems, one_of, quoted};
 use crate::http::is_loopback;
-use crate::provider::{Kind, ProviderSettings, catalogue};
+use crate::provider::{ProviderSettings, origins};
 use crate::redact::{GITHUB, issuer};
 use crate::yaml::keys::{Field, given, origin_of};
 
@@ -194,18 +194,18 @@ fn foreign_origin(settings: &ProviderSettings) -> Option<&'static str> {
         return Some("GitHub");
     }
     // A file of one's own may describe other tokens of a known service.
-    let mut others = catalogue().iter().filter(|other| **other != settings.kind && !settings.kind.is_own());
-    others.find(|other| other.origin() == Some(origin.clone())).map(Kind::name)
+    let mut others = origins().filter(|(name, _)| *name != settings.kind.name() && !settings.kind.is_own());
+    others.find(|(_, other)| *other == origin).map(|(name, _)| name)
 }
 
 /// Refuses a GitHub API at the origin of a provider: one of the two credentials would be
 /// sent to the other's service. Servers on loopback are exempt.
 pub(crate) fn github_apart(api_url: &Url, rotations: &[Rotation]) -> Result<(), Invalid> {
     let origin = api_url.origin().ascii_serialization();
-    let known = catalogue().iter().filter_map(|known| Some((known.name(), known.origin()?)));
     let used = rotations.iter().map(|rotation| &rotation.provider);
     let used = used.map(|provider| (provider.kind.name(), provider.origin()));
-    match known.chain(used).find(|(_, other)| *other == origin).filter(|_| !is_loopback(api_url)) {
+    let mut all = origins().chain(used);
+    match all.find(|(_, other)| *other == origin).filter(|_| !is_loopback(api_url)) {
         None => Ok(()),
         Some((provider, _)) => Err(Invalid::new(format!(
             "GitHub's API and the provider {provider} have the same origin, {origin}"
@@ -266,8 +266,8 @@ pub(crate) fn values(held: &[Held<'_>], problems: &mut Problems) {
         // A file of one's own may describe other tokens of a known service, at its address.
         let is_at_home = |other: &str| {
             let homes = one.provider.map(|provider| [Some(provider.origin()), provider.kind.origin()]);
-            let is_home = |kind: &Kind| homes.as_ref().is_some_and(|homes| homes.contains(&kind.origin()));
-            catalogue().iter().any(|kind| kind.name() == other && kind.origin().is_some() && is_home(kind))
+            let is_home = |origin| homes.as_ref().is_some_and(|homes| homes.contains(&Some(origin)));
+            origins().any(|(name, origin)| name == other && is_home(origin))
         };
         if let Some((other, _)) = of.filter(|(other, _)| *other != one.service() && !is_at_home(other)) {
             let invalid = Invalid::new(format!(

@@ -1,6 +1,8 @@
 //! The services that crossfade knows by itself.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
+
+use url::Url;
 
 use super::Kind;
 use super::file::{ProviderFile, ProviderKeys, build};
@@ -10,11 +12,23 @@ use crate::yaml::{self, keys::Read as _};
 
 /// Every service that crossfade knows by itself.
 pub(crate) fn catalogue() -> &'static [Kind] {
-    static CATALOGUE: LazyLock<Vec<Kind>> = LazyLock::new(|| {
-        let read = |(name, text): &(&'static str, &'static str)| read(name, text, &mut Problems::default());
-        FILES.iter().filter_map(read).map(Kind::new).collect()
-    });
+    static CATALOGUE: LazyLock<Vec<Kind>> =
+        LazyLock::new(|| FILES.iter().filter_map(|(name, _)| built_in(name)).cloned().collect());
     &CATALOGUE
+}
+
+/// One of them. Its file is read when it is first asked for: most runs need a single one.
+pub(crate) fn built_in(name: &str) -> Option<&'static Kind> {
+    static KINDS: [OnceLock<Option<Kind>>; FILES.len()] = [const { OnceLock::new() }; FILES.len()];
+    let place = FILES.iter().position(|(known, _)| *known == name)?;
+    let (name, text) = FILES[place];
+    KINDS[place].get_or_init(|| read(name, text, &mut Problems::default()).map(Kind::new)).as_ref()
+}
+
+/// Name and origin of each that is a public service. No file is read whole for this.
+pub(crate) fn origins<'n>() -> impl Iterator<Item = (&'n str, String)> {
+    let api = |text: &'static str| text.lines().find_map(|line| Url::parse(line.strip_prefix("api: ")?).ok());
+    FILES.iter().filter_map(move |(name, text)| Some((*name, api(text)?.origin().ascii_serialization())))
 }
 
 fn read(name: &'static str, text: &'static str, problems: &mut Problems) -> Option<ProviderFile> {
@@ -42,6 +56,8 @@ mod tests {
             assert!(file.is_some() && problems.is_empty(), "{problems}");
         }
         assert_eq!(catalogue().len(), FILES.len());
+        let origins = catalogue().iter().filter_map(|kind| Some((kind.name(), kind.origin()?)));
+        assert!(super::origins().eq(origins), "each file says `api` in a line of its own");
     }
 
     /// Whether a marker fits is published, or must be proved. Of the first four no limit is

@@ -24,7 +24,7 @@ use crate::diagnostic::{Invalid, named};
 
 #[cfg(test)]
 pub(crate) use catalogue::all_but_axiom_left_out;
-pub(crate) use catalogue::catalogue;
+pub(crate) use catalogue::{built_in, catalogue, origins};
 pub(crate) use engine::Provider;
 use file::ProviderFile;
 
