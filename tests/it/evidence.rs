@@ -310,14 +310,15 @@ async fn an_archived_repository_says_nothing_of_others() {
 /// The three requests of a preflight wait for one another in nothing.
 #[tokio::test]
 async fn evidence_costs_no_round_trip() {
-    use crate::support::server::{Gate, When};
+    use crate::support::server::{Gate, Passing, When};
     use crate::support::{Fault, Target};
     let held = [("GET", "/public-key"), ("PUT", "/CROSSFADE_WRITE_CHECK"), ("GET", "/repos/acme/infra")];
     for (method, path) in held {
         let scene = Scene::new(scene(&["acme/infra:T"]).await, Credential::Admin);
         let gate = Gate::new();
-        let held = Target::matching(move |request| request.method == method && request.path.ends_with(path));
-        scene.faults.inject(held, Fault::Hold { when: When::Before, gate: gate.clone() });
+        let is_held = move |request: &Passing| request.method == method && request.path.ends_with(path);
+        let hold = Fault::Hold { when: When::Before, gate: gate.clone() };
+        scene.faults.inject(Target::matching(is_held), hold);
         let run = scene.rotate(PATIENT);
         let (ran, ()) = tokio::join!(run.run(), async {
             gate.reached().await;
@@ -328,6 +329,8 @@ async fn evidence_costs_no_round_trip() {
             gate.open();
         });
         assert_eq!(ran.exit_code, 0, "{}", ran.everything());
+        let sent = scene.faults.passed().iter().filter(|request| is_held(request)).count();
+        assert_eq!(sent, 1, "the others came only after {path} had timed out");
     }
 }
 
